@@ -1,0 +1,1 @@
+//! Linux host networking, typed and small: links, addresses, routes, ARP, sockets, sysctls.

@@ -1,0 +1,1 @@
+//! Linux processes, typed and small: identity, trees, pidfds, locks.

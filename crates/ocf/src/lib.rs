@@ -1,0 +1,1 @@
+//! OCF Resource Agent API 1.1: actions, parameters, meta-data, exit codes, logging.

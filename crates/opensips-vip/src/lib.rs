@@ -1,0 +1,1 @@
+//! ocf:smartvox:opensips-vip, the virtual IP address of a SIP cluster.

@@ -1,0 +1,1 @@
+//! ocf:smartvox:opensips, OpenSIPS under Pacemaker.

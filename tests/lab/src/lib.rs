@@ -1,0 +1,1 @@
+//! A real Corosync + Pacemaker cluster in namespaces on one machine.

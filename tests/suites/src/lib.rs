@@ -1,0 +1,1 @@
+//! The black-box suites of both agents, the demonstration, the benchmarks.
