@@ -1,1 +1,38 @@
 //! OCF Resource Agent API 1.1: actions, parameters, meta-data, exit codes, logging.
+//!
+//! The crate knows nothing of networks or SIP. An agent describes itself with one table
+//! ([`Description`]) that feeds parsing, `--help` and meta-data alike, implements [`Agent`], and
+//! its `main` is one call of [`run`].
+//!
+//! Sources: "OCF Resource Agent API 1.1" (ClusterLabs/OCF-spec, ra/1.1) and "Pacemaker
+//! Administration", chapter "Resource Agents".
+
+mod action;
+mod agent;
+mod command_line;
+mod deadline;
+mod description;
+mod duration;
+mod environment;
+mod exit;
+mod finding;
+mod logging;
+mod metadata;
+mod reader;
+mod request;
+mod shown;
+mod verdict;
+
+pub use action::Action;
+pub use agent::{Agent, run, run_with};
+pub use deadline::Deadline;
+pub use description::{ActionDescription, Deprecated, Description, Kind, Parameter};
+pub use duration::{ParseDurationError, parse_duration};
+pub use environment::Environment;
+pub use exit::Exit;
+pub use finding::{Finding, Findings};
+pub use metadata::meta_data;
+pub use reader::Reader;
+pub use request::{InstanceName, Request, Values};
+pub use shown::shown;
+pub use verdict::Verdict;

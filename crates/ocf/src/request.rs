@@ -1,0 +1,129 @@
+//! What is asked of an agent in one call.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use crate::{Action, Deadline};
+
+/// One call of an agent, after environment and command line have been read.
+#[derive(Debug)]
+pub struct Request {
+    /// The action.
+    pub action: Action,
+    /// The resource's name in the cluster.
+    pub instance: InstanceName,
+    /// The parameters as given, not yet judged.
+    pub values: Values,
+    /// When the action must have ended.
+    pub deadline: Deadline,
+    /// Time that Pacemaker (or the meta-data) grants the action as a whole.
+    pub timeout: Duration,
+    /// monitor only: asked once whether the resource is here, not as a recurring check.
+    pub probe: bool,
+    /// `OCF_CHECK_LEVEL`: how deep monitor and validate-all look.
+    pub check_level: u32,
+}
+
+/// The name of a resource in the cluster, such as `vip` or `opensips:0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceName(String);
+
+impl InstanceName {
+    /// A name from outside. Non-UTF-8 parts are replaced.
+    pub fn new(name: &OsStr) -> Self {
+        Self(name.to_string_lossy().into_owned())
+    }
+
+    /// The name as the cluster writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as a part of a file name: letters, digits, `-`, `_` and inner dots stay, any other
+    /// byte becomes `%XX`, so that different names never share a file and none leaves its
+    /// directory. Cut at 100 bytes.
+    pub fn as_file_name(&self) -> String {
+        let mut name = String::new();
+        for (at, byte) in self.0.bytes().enumerate() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(byte.into()),
+                b'.' if at > 0 => name.push('.'),
+                _ => name.push_str(&format!("%{byte:02X}")),
+            }
+            if name.len() >= 100 {
+                break;
+            }
+        }
+        name
+    }
+}
+
+impl fmt::Display for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::shown(self.0.as_bytes()))
+    }
+}
+
+/// The values of an agent's parameters as given: bytes from an administrator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values(BTreeMap<String, OsString>);
+
+impl Values {
+    /// The value of a parameter; `None` where it is not set or set to the empty string.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// The value as text; `None` where it is not set, empty or not UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(OsStr::to_str)
+    }
+
+    /// Sets a value; a later one wins.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// All names and values, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_os_str()))
+    }
+}
+
+impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Values {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+/// The bytes of a value, shown in one line.
+pub(crate) fn shown_value(value: &OsStr) -> String {
+    crate::shown(value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_name_stays_in_its_directory() {
+        let file = |name: &str| InstanceName::new(OsStr::new(name)).as_file_name();
+        assert_eq!(file("vip"), "vip");
+        assert_eq!(file("opensips:0"), "opensips%3A0");
+        assert_eq!(file("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd");
+        assert_eq!(file("."), "%2E");
+        assert_ne!(file("a:b"), file("a%3Ab"));
+        assert!(file(&"x".repeat(1000)).len() <= 103);
+    }
+
+    #[test]
+    fn the_empty_string_counts_as_not_set() {
+        let values: Values = [("ip", ""), ("nic", "eth0")].into_iter().collect();
+        assert_eq!(values.get("ip"), None);
+        assert_eq!(values.text("nic"), Some("eth0"));
+        assert_eq!(values.get("unknown"), None);
+    }
+}
