@@ -1,1 +1,19 @@
 //! Linux host networking, typed and small: links, addresses, routes, ARP, sockets, sysctls.
+//!
+//! Kernel interfaces only: rtnetlink, sock_diag, `AF_PACKET`, `/proc/sys`. Nothing here starts
+//! a process or a thread, and every call that could wait takes an [`std::time::Instant`] until
+//! when it must answer. Knows nothing of OCF or SIP.
+//!
+//! All of it acts on the network namespace of the calling thread.
+
+mod address;
+mod error;
+mod link;
+mod netlink;
+mod route;
+
+pub use address::{Address, AddressFlags, Family, Lifetime, Network, NewAddress, Prefix, Scope};
+pub use error::{Capability, Error, Result};
+pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
+pub use netlink::Netlink;
+pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};

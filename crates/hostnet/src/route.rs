@@ -1,0 +1,148 @@
+//! Routes as values; no effect in here.
+
+use std::net::IpAddr;
+
+use crate::address::{Network, Scope};
+use crate::link::LinkIndex;
+
+/// The number of the `main` table, which holds the connected networks (`RT_TABLE_MAIN`).
+pub const TABLE_MAIN: u32 = 254;
+/// The number of the `local` table: the host's own addresses (`RT_TABLE_LOCAL`).
+pub const TABLE_LOCAL: u32 = 255;
+
+/// What the kernel does with a packet that matches a route (`RTN_*`, linux/rtnetlink.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteKind {
+    /// Sends it, through a gateway or directly.
+    Unicast,
+    /// Takes it as addressed to this host.
+    Local,
+    /// Takes or sends it as a broadcast.
+    Broadcast,
+    /// Anything else: blackhole, unreachable, prohibit, multicast, ...
+    Other(u8),
+}
+
+/// Who made a route (`RTPROT_*`, linux/rtnetlink.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteProtocol {
+    /// The kernel: a connected network.
+    Kernel,
+    /// An administrator, at boot (`ip route` without a protocol).
+    Boot,
+    /// An administrator, on purpose.
+    Static,
+    /// A DHCP client.
+    Dhcp,
+    /// A router advertisement.
+    RouterAdvertisement,
+    /// Anything else, such as a routing daemon.
+    Other(u8),
+}
+
+impl From<u8> for RouteProtocol {
+    fn from(value: u8) -> Self {
+        match value {
+            2 => Self::Kernel,
+            3 => Self::Boot,
+            4 => Self::Static,
+            9 => Self::RouterAdvertisement,
+            16 => Self::Dhcp,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// One route, as the kernel described it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where to; `0.0.0.0/0` or `::/0` for a default route.
+    pub destination: Network,
+    /// The link it leaves by; `None` for blackholes and multipath routes.
+    pub link: Option<LinkIndex>,
+    /// The next router; `None` for what is reached directly.
+    pub gateway: Option<IpAddr>,
+    /// The source address it prefers.
+    pub preferred_source: Option<IpAddr>,
+    /// How far away the destination is.
+    pub scope: Scope,
+    /// The table it is in.
+    pub table: u32,
+    /// Who made it.
+    pub protocol: RouteProtocol,
+    /// What it does.
+    pub kind: RouteKind,
+    /// Its metric; the lowest wins. 0 where the kernel told none.
+    pub metric: u32,
+}
+
+impl Route {
+    /// Whether it says that its destination is on the link itself: unicast, no gateway.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.kind == RouteKind::Unicast && self.gateway.is_none() && self.link.is_some()
+    }
+}
+
+/// The connected network that `ip` belongs to: among `routes` of the main table that need no
+/// gateway, the longest prefix, then the lowest metric, as the kernel itself would choose.
+/// A default route without a gateway (point-to-point) does not count: it says nothing of
+/// the network the address is in.
+#[must_use]
+pub fn connected_network_of(ip: IpAddr, routes: &[Route]) -> Option<&Route> {
+    routes
+        .iter()
+        .filter(|route| route.table == TABLE_MAIN && route.is_connected())
+        .filter(|route| route.destination.prefix().length() > 0 && route.destination.contains(ip))
+        .min_by_key(|route| (u8::MAX - route.destination.prefix().length(), route.metric))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connected(destination: &str, link: u32, metric: u32) -> Route {
+        Route {
+            destination: destination.parse().unwrap(),
+            link: LinkIndex::new(link),
+            gateway: None,
+            preferred_source: None,
+            scope: Scope::Link,
+            table: TABLE_MAIN,
+            protocol: RouteProtocol::Kernel,
+            kind: RouteKind::Unicast,
+            metric,
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_then_the_metric() {
+        let ip = "192.0.2.10".parse().unwrap();
+        let routes = [
+            connected("192.0.0.0/16", 2, 0),
+            connected("192.0.2.0/24", 3, 100),
+            connected("192.0.2.0/24", 4, 50),
+            connected("198.51.100.0/24", 5, 0),
+        ];
+        assert_eq!(connected_network_of(ip, &routes).unwrap().link, LinkIndex::new(4));
+        assert!(connected_network_of("203.0.113.1".parse().unwrap(), &routes).is_none());
+    }
+
+    #[test]
+    fn only_connected_routes_of_the_main_table_count() {
+        let ip = "192.0.2.10".parse().unwrap();
+        let gateway = Route {
+            gateway: Some("192.0.2.1".parse().unwrap()),
+            ..connected("192.0.2.0/24", 3, 0)
+        };
+        let local = Route {
+            table: TABLE_LOCAL,
+            kind: RouteKind::Local,
+            ..connected("192.0.2.10/32", 1, 0)
+        };
+        let blackhole =
+            Route { kind: RouteKind::Other(6), link: None, ..connected("192.0.2.0/25", 3, 0) };
+        let default = connected("0.0.0.0/0", 7, 0);
+        assert!(connected_network_of(ip, &[gateway, local, blackhole, default]).is_none());
+    }
+}
