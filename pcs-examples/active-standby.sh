@@ -1,0 +1,102 @@
+#!/bin/sh
+# A pair of SIP servers, active/standby: the virtual IP address and OpenSIPS run on one node at a
+# time and move together. Run it once, as root, on one node of a running cluster (see `pcs cluster
+# setup`); both nodes need the agents, OpenSIPS and the same /etc/opensips/opensips.cfg
+# (opensips-active-standby.cfg beside this file is one to begin with).
+#
+# Prepares the whole configuration in a file and gives it to the cluster in one step: either all
+# of it is there, or nothing.
+set -eu
+
+### What you must change ###########################################################################
+
+# The virtual IP address that phones and carriers know, its prefix length, and the interface to the
+# Internet. Interface names that differ between the nodes: leave NIC empty, the agent then takes the
+# interface that is connected to the address's network.
+VIP="${VIP:-192.0.2.10}"
+PREFIX="${PREFIX:-24}"
+NIC="${NIC:-eth0}"
+
+# The two nodes, by their names in the cluster.
+NODE1="${NODE1:-node1}"
+NODE2="${NODE2:-node2}"
+
+# The gateway to the Internet. A node that can't reach it hands over to one that can. Empty: not
+# watched.
+GATEWAY="${GATEWAY:-192.0.2.1}"
+
+# Fencing: how one node switches the other one off. Name the fence agent of your hardware
+# (`pcs stonith list`) and its options for each node, for example
+#   FENCE_AGENT=fence_ipmilan
+#   FENCE_NODE1="ip=198.51.100.111 username=fence password=secret lanplus=1"
+#   FENCE_NODE2="ip=198.51.100.112 username=fence password=secret lanplus=1"
+# Without it, a cut between the nodes that leaves both alive leaves BOTH with the virtual IP until
+# it is mended, and a node that can't stop OpenSIPS blocks the failover for good. Empty is for
+# trying things out only.
+FENCE_AGENT="${FENCE_AGENT:-}"
+FENCE_NODE1="${FENCE_NODE1:-}"
+FENCE_NODE2="${FENCE_NODE2:-}"
+
+### The cluster ####################################################################################
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+pcs cluster cib "$work/before.xml"
+cp "$work/before.xml" "$work/cib.xml"
+cib() { pcs -f "$work/cib.xml" "$@"; }
+
+# A resource stays where it is when a repaired node comes back: a second interruption for nothing
+# is the last thing that callers need. One failure of OpenSIPS is mended where it happened; a second
+# one within ten minutes moves the service.
+cib resource defaults update resource-stickiness=100 migration-threshold=2 failure-timeout=10min
+
+if [ -n "$FENCE_AGENT" ]; then
+    # One device per node. The delay on the first decides who survives when a cut makes both nodes
+    # shoot at the same moment: without it, both die.
+    # The options are words by design:
+    # shellcheck disable=SC2086
+    cib stonith create "fence-$NODE1" "$FENCE_AGENT" \
+        pcmk_host_list="$NODE1" pcmk_delay_base=5s $FENCE_NODE1
+    # shellcheck disable=SC2086
+    cib stonith create "fence-$NODE2" "$FENCE_AGENT" pcmk_host_list="$NODE2" $FENCE_NODE2
+    cib property set stonith-enabled=true
+else
+    echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2
+    cib property set stonith-enabled=false
+fi
+
+### The virtual IP address #########################################################################
+
+# monitor is cheap (one process, no fork): every 5 seconds does no harm. A failed stop gets the node
+# fenced, so its timeout leaves room for a host in trouble; on a healthy one it takes milliseconds.
+cib resource create vip ocf:smartvox:opensips-vip \
+    ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} \
+    op start timeout=20s op stop timeout=20s op monitor interval=5s timeout=20s
+
+### OpenSIPS #######################################################################################
+
+# start waits until OpenSIPS answers SIP, and fails at once when it dies. stop must outlast a
+# daemon with stuck workers (half a minute) and then kill it: 90 seconds. monitor asks OPTIONS at
+# the virtual IP, from this node.
+cib resource create opensips ocf:smartvox:opensips \
+    config=/etc/opensips/opensips.cfg vip="$VIP" \
+    op start timeout=60s op stop timeout=90s op monitor interval=10s timeout=20s
+
+# OpenSIPS where the address is, and after it: it can't open its sockets on an address that is not
+# there.
+cib constraint colocation add opensips with vip INFINITY
+cib constraint order start vip then start opensips
+
+### The way to the Internet ########################################################################
+
+if [ -n "$GATEWAY" ]; then
+    # Each node asks the gateway every 5 seconds; `dampen` waits out a single lost answer.
+    cib resource create gateway ocf:pacemaker:ping \
+        host_list="$GATEWAY" dampen=5s attempts=3 timeout=2 \
+        op start timeout=60s op stop timeout=20s op monitor interval=5s timeout=20s clone
+    # More than the stickiness: the service moves to a node that reaches the gateway. Less than
+    # infinity: where neither does, it stays up for whoever still reaches it.
+    cib constraint location vip rule score=-1000 pingd lt 1 or not_defined pingd
+fi
+
+pcs cluster cib-push "$work/cib.xml" diff-against="$work/before.xml"
