@@ -1,0 +1,226 @@
+//! A client that asks at a steady pace and keeps a record of what was answered when.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::{icmp, sip};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Question {
+    /// OPTIONS over UDP.
+    Sip(SocketAddr),
+    /// ICMP echo.
+    Echo(Ipv4Addr),
+}
+
+/// One question and its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// When it was asked.
+    pub asked: Instant,
+    /// When the answer came, if one did.
+    pub answered: Option<Instant>,
+}
+
+/// Everything that was asked, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Record(Vec<Exchange>);
+
+/// A time without answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// When the first unanswered question was asked.
+    pub from: Instant,
+    /// When the next answered one was asked; its answer shows that the service was back.
+    pub to: Instant,
+}
+
+impl Outage {
+    /// How long it was.
+    pub fn length(&self) -> Duration {
+        self.to - self.from
+    }
+}
+
+impl Record {
+    /// The exchanges.
+    pub fn exchanges(&self) -> &[Exchange] {
+        &self.0
+    }
+
+    /// The longest run of unanswered questions that an answered one followed.
+    pub fn longest_outage(&self) -> Option<Outage> {
+        let mut longest: Option<Outage> = None;
+        let mut from: Option<Instant> = None;
+        for exchange in &self.0 {
+            match (exchange.answered, from) {
+                (None, None) => from = Some(exchange.asked),
+                (Some(_), Some(begun)) => {
+                    let outage = Outage { from: begun, to: exchange.asked };
+                    if longest.is_none_or(|known| known.length() < outage.length()) {
+                        longest = Some(outage);
+                    }
+                    from = None;
+                }
+                _ => {}
+            }
+        }
+        longest
+    }
+
+    /// When the first answer to a question asked at or after `since` came.
+    pub fn first_answer_since(&self, since: Instant) -> Option<Instant> {
+        self.0.iter().filter(|e| e.asked >= since).find_map(|e| e.answered)
+    }
+}
+
+/// A running client.
+#[derive(Debug)]
+pub struct Prober {
+    stop: Arc<AtomicBool>,
+    record: Arc<Mutex<Record>>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Prober {
+    /// Starts a client in the network namespace at `netns` that asks once per `interval`, whether
+    /// or not the last question was answered.
+    ///
+    /// # Errors
+    /// The namespace can't be entered or the socket can't be opened.
+    pub fn start(netns: &Path, question: Question, interval: Duration) -> io::Result<Self> {
+        let namespace = File::open(netns)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let record = Arc::new(Mutex::new(Record::default()));
+        let (ready, opened) = std::sync::mpsc::channel();
+        let (flag, shared) = (Arc::clone(&stop), Arc::clone(&record));
+        let thread = std::thread::spawn(move || {
+            let socket = setns(namespace, CloneFlags::CLONE_NEWNET)
+                .map_err(io::Error::from)
+                .and_then(|()| match question {
+                    Question::Sip(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
+                    Question::Echo(_) => icmp::open(),
+                });
+            match socket {
+                Ok(socket) => {
+                    let _ = ready.send(Ok(()));
+                    ask(&socket, question, interval, &flag, &shared)
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    Ok(())
+                }
+            }
+        });
+        opened.recv().map_err(io::Error::other)??;
+        Ok(Self { stop, record, thread })
+    }
+
+    /// What has been seen so far.
+    pub fn so_far(&self) -> Record {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a question asked at or after `since` has been answered.
+    pub fn answered_since(&self, since: Instant) -> bool {
+        self.record
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .first_answer_since(since)
+            .is_some()
+    }
+
+    /// Ends the client and gives its record.
+    pub fn finish(self) -> Record {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.join();
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn ask(
+    socket: &UdpSocket,
+    question: Question,
+    interval: Duration,
+    stop: &AtomicBool,
+    record: &Mutex<Record>,
+) -> io::Result<()> {
+    let local = socket.local_addr()?;
+    let mut buffer = [0_u8; 4096];
+    let mut next = Instant::now();
+    let mut number = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        if now >= next {
+            record
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .0
+                .push(Exchange { asked: now, answered: None });
+            // Refused by a host that is going away: an unanswered question like any other.
+            let _ = match question {
+                Question::Sip(target) => {
+                    socket.send_to(&sip::options(target, local, number), target)
+                }
+                Question::Echo(target) => {
+                    socket.send_to(&icmp::echo_request(number), icmp::target(target))
+                }
+            };
+            number += 1;
+            // After a stall the pace goes on from now: a burst of late questions is no steady pace.
+            next = (next + interval).max(now);
+        }
+        let wait = next.saturating_duration_since(Instant::now()).max(Duration::from_micros(50));
+        socket.set_read_timeout(Some(wait))?;
+        let Ok((length, _)) = socket.recv_from(&mut buffer) else { continue };
+        let answered = Instant::now();
+        let datagram = buffer.get(..length).unwrap_or_default();
+        let answers = match question {
+            Question::Sip(_) => sip::response(datagram).map(|(_, number)| number),
+            Question::Echo(_) => icmp::echo_reply(datagram),
+        };
+        let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(exchange) = answers
+            .and_then(|number| usize::try_from(number).ok())
+            .and_then(|number| record.0.get_mut(number))
+        {
+            exchange.answered.get_or_insert(answered);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_outage_counts_between_questions() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let exchange = |ms, answered| Exchange { asked: at(ms), answered };
+        let record = Record(vec![
+            exchange(0, Some(at(1))),
+            exchange(10, None),
+            exchange(20, Some(at(21))),
+            exchange(30, None),
+            exchange(40, None),
+            exchange(50, Some(at(51))),
+            exchange(60, None),
+        ]);
+        let outage = record.longest_outage().unwrap();
+        assert_eq!((outage.from, outage.to), (at(30), at(50)));
+        assert_eq!(record.first_answer_since(at(25)), Some(at(51)));
+        assert!(Record::default().longest_outage().is_none());
+    }
+}
