@@ -1,1 +1,20 @@
-//! Linux processes, typed and small: identity, trees, pidfds, locks.
+//! Processes, typed and small: identity, trees, pidfds, locks.
+//!
+//! A pid alone names nobody: it may be used again at any time. What identifies a process here
+//! is the pid together with the time it started ([`Process`]), and what acts on one is a
+//! [`PidFd`], which can't hit its successor.
+
+mod detach;
+mod error;
+mod lock;
+mod pidfd;
+mod procfs;
+mod snapshot;
+
+pub use detach::detach;
+pub use error::{Error, Result};
+pub use lock::LockFile;
+pub use nix::sys::signal::Signal;
+pub use pidfd::PidFd;
+pub use procfs::{Executable, InvalidPid, Pid, ProcFs, Process, Stat, State};
+pub use snapshot::Snapshot;

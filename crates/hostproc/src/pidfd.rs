@@ -1,0 +1,130 @@
+//! A handle on one process that can't slip to a successor with the same number
+//! (pidfd_open(2), Linux 5.3).
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+
+use crate::error::{Error, Result};
+use crate::procfs::{ProcFs, Process};
+
+/// A handle on one process.
+#[derive(Debug)]
+pub struct PidFd {
+    process: Process,
+    fd: OwnedFd,
+}
+
+impl PidFd {
+    /// Takes hold of exactly this process; `None` if it is gone or its number belongs to
+    /// another one now. One that has ended and waits for its parent can still be held.
+    ///
+    /// # Errors
+    /// [`Error::PidFd`], and those of [`ProcFs::stat`]
+    pub fn open(proc: &ProcFs, process: &Process) -> Result<Option<Self>> {
+        let pid = process.pid;
+        let refused = |errno: Errno| Error::PidFd { pid, source: errno.into() };
+        let number = rustix::process::Pid::from_raw(pid.get());
+        let opened = match number {
+            Some(number) => pidfd_open(number, PidfdFlags::empty()),
+            None => return Ok(None),
+        };
+        let fd = match opened {
+            Ok(fd) => fd,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(errno) => return Err(refused(errno)),
+        };
+        // After opening, not before: the process was there before (the caller saw it) and has
+        // the number now, so it had it all the time, also when the handle was made.
+        let now = proc.process(pid)?;
+        Ok((now == Some(*process)).then_some(Self { process: *process, fd }))
+    }
+
+    /// Whom it holds.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Sends a signal; `false` if the process is gone.
+    ///
+    /// # Errors
+    /// [`Error::Signal`]
+    pub fn signal(&self, signal: Signal) -> Result<bool> {
+        let refused = |source: io::Error| Error::Signal { pid: self.process.pid, signal, source };
+        let named = rustix::process::Signal::from_named_raw(signal as i32)
+            .ok_or_else(|| refused(io::ErrorKind::InvalidInput.into()))?;
+        match pidfd_send_signal(&self.fd, named) {
+            Ok(()) => Ok(true),
+            Err(Errno::SRCH) => Ok(false),
+            Err(errno) => Err(refused(errno.into())),
+        }
+    }
+
+    /// Waits until the process has ended, or until `until`; tells whether it has ended.
+    /// Works for processes that are not our children.
+    ///
+    /// # Errors
+    /// [`Error::Wait`]
+    pub fn wait_gone(&self, until: Instant) -> Result<bool> {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&timeout)) {
+                Ok(0) if left.is_zero() => return Ok(false),
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(true),
+                Err(errno) => {
+                    return Err(Error::Wait { pid: self.process.pid, source: errno.into() });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::procfs::Pid;
+    use std::process::{Child, Command};
+    use std::time::Duration;
+
+    fn sleeping() -> (Child, Process) {
+        let child = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
+        (child, ProcFs::default().process(pid).unwrap().unwrap())
+    }
+
+    #[test]
+    fn signals_and_waits() {
+        let (mut child, process) = sleeping();
+        let handle = PidFd::open(&ProcFs::default(), &process).unwrap().unwrap();
+        assert!(!handle.wait_gone(Instant::now()).unwrap());
+        assert!(!handle.wait_gone(Instant::now() + Duration::from_millis(5)).unwrap());
+        assert!(handle.signal(Signal::SIGTERM).unwrap());
+        // Ended, though nobody has waited for it yet.
+        assert!(handle.wait_gone(Instant::now() + Duration::from_secs(60)).unwrap());
+        child.wait().unwrap();
+        assert!(!handle.signal(Signal::SIGTERM).unwrap());
+        assert!(handle.wait_gone(Instant::now()).unwrap());
+        assert!(PidFd::open(&ProcFs::default(), &process).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_used_again_number_is_not_taken() {
+        let (mut child, process) = sleeping();
+        let predecessor = Process { start_time: process.start_time - 1, ..process };
+        let taken = PidFd::open(&ProcFs::default(), &predecessor).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(taken.is_none());
+    }
+}
