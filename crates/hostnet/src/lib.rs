@@ -7,13 +7,21 @@
 //! All of it acts on the network namespace of the calling thread.
 
 mod address;
+pub mod arp;
 mod error;
 mod link;
 mod netlink;
+mod packet_socket;
+mod readiness;
 mod route;
+mod sockets;
+mod sysctl;
 
 pub use address::{Address, AddressFlags, Family, Lifetime, Network, NewAddress, Prefix, Scope};
 pub use error::{Capability, Error, Result};
 pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
 pub use netlink::Netlink;
+pub use packet_socket::{EtherType, PacketSocket};
 pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};
+pub use sockets::{BoundSocket, Protocol, bound_sockets};
+pub use sysctl::Sysctl;

@@ -1,0 +1,162 @@
+//! A packet socket (packet(7)) for one protocol on one link.
+//!
+//! A pnet channel with three of its defaults turned off: it would make the interface
+//! promiscuous; it would receive every protocol, and on a busy SIP proxy the RTP stream would
+//! push the one ARP reply out of the socket's buffer; and between socket() and bind() it
+//! would receive from every link. So the socket is made here for protocol 0, which receives
+//! nothing, and pnet binds it to one protocol on one link.
+
+use std::io;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::time::Instant;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use pnet::datalink::{
+    Channel, ChannelType, Config, DataLinkReceiver, DataLinkSender, NetworkInterface, linux,
+};
+use pnet::util::MacAddr;
+
+use crate::error::{Capability, Error, Result};
+use crate::link::Link;
+use crate::readiness::wait_readable;
+
+/// The protocol a socket is bound to (IEEE 802 numbers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtherType {
+    /// ARP, 0x0806.
+    Arp,
+    /// IPv6, 0x86dd: Neighbor Discovery.
+    Ipv6,
+}
+
+impl EtherType {
+    fn number(self) -> u16 {
+        match self {
+            Self::Arp => 0x0806,
+            Self::Ipv6 => 0x86dd,
+        }
+    }
+}
+
+/// A socket that sends and receives whole Ethernet frames of one protocol on one link.
+pub struct PacketSocket {
+    link: String,
+    // The same open socket as in sender and receiver, to wait on: pnet's receiver takes its
+    // timeout when it is made, ours is a deadline that comes with each call.
+    readiness: OwnedFd,
+    sender: Box<dyn DataLinkSender>,
+    receiver: Box<dyn DataLinkReceiver>,
+}
+
+impl PacketSocket {
+    /// Opens a socket on `link`, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::NotEthernet`], [`Error::PermissionDenied`] without `CAP_NET_RAW`,
+    /// [`Error::NoSuchLink`] if it has gone since, [`Error::Refused`]
+    pub fn open(link: &Link, protocol: EtherType) -> Result<Self> {
+        let name = link.name.to_string();
+        let Some(mac) = link.mac.filter(|_| link.ethernet) else {
+            return Err(Error::NotEthernet { link: name });
+        };
+        let refused = |source: io::Error| {
+            if source.raw_os_error() == Some(nix::libc::ENODEV) {
+                Error::NoSuchLink { link: format!("interface {name}"), source }
+            } else {
+                let operation = format!("open a packet socket on interface {name}");
+                Error::refused(operation, Capability::NetRaw, source)
+            }
+        };
+        // SOCK_RAW: with Ethernet headers. No protocol yet: see above.
+        let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
+            .map_err(|errno| refused(errno.into()))?;
+        let readiness = fd.try_clone().map_err(refused)?;
+        let interface = NetworkInterface {
+            name: name.clone(),
+            description: String::new(),
+            index: link.index.get(),
+            mac: Some(MacAddr::from(mac.0)),
+            ips: Vec::new(),
+            flags: 0,
+        };
+        let config = Config {
+            promiscuous: false,
+            // With a socket given, this only says which protocol it is bound to.
+            channel_type: ChannelType::Layer3(protocol.number()),
+            // pnet closes it, also when it fails.
+            socket_fd: Some(fd.into_raw_fd()),
+            ..Config::default()
+        };
+        match linux::channel(&interface, (&config).into()).map_err(refused)? {
+            Channel::Ethernet(sender, receiver) => {
+                Ok(Self { link: name, readiness, sender, receiver })
+            }
+            _ => Err(Error::NotEthernet { link: name }),
+        }
+    }
+
+    /// Sends one frame, Ethernet header included.
+    ///
+    /// # Errors
+    /// [`Error::SendFailed`]; its errno is `ENETDOWN` on a link that is administratively down.
+    /// A missing carrier is no error to the kernel.
+    pub fn send(&mut self, frame: &[u8]) -> Result<()> {
+        loop {
+            let source = match self.sender.send_to(frame, None) {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Some(Err(error)) => error,
+                None => io::ErrorKind::Other.into(),
+            };
+            // poll() reports ENETDOWN as an event without a reason; the socket has it.
+            let source = self.pending_error().unwrap_or(source);
+            return Err(Error::SendFailed { link: self.link.clone(), source });
+        }
+    }
+
+    /// The next frame of the protocol that arrives on the link, or was sent by another
+    /// process of this host on it; `None` if there is none until `until`. Frames sent
+    /// through this very socket are not received.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; its errno is `ENETDOWN` once the link has gone down.
+    pub fn receive(&mut self, until: Instant) -> Result<Option<Vec<u8>>> {
+        let failed = |link: &str, source| {
+            Error::refused(format!("receive on interface {link}"), Capability::NetRaw, source)
+        };
+        loop {
+            let ready = wait_readable(&self.readiness, until)
+                .map_err(|source| failed(&self.link, source))?;
+            if !ready {
+                return Ok(None);
+            }
+            if let Some(source) = self.pending_error() {
+                return Err(failed(&self.link, source));
+            }
+            match self.receiver.next() {
+                Ok(frame) => return Ok(Some(frame.to_vec())),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                    ) => {}
+                Err(source) => return Err(failed(&self.link, source)),
+            }
+        }
+    }
+
+    /// The error that waits on the socket, which reading it clears.
+    fn pending_error(&self) -> Option<io::Error> {
+        use nix::sys::socket::{getsockopt, sockopt::SocketError};
+        match getsockopt(&self.readiness, SocketError) {
+            Ok(0) | Err(_) => None,
+            Ok(errno) => Some(io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
+impl std::fmt::Debug for PacketSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PacketSocket").field("link", &self.link).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! Settings of the network stack under `/proc/sys`.
+//!
+//! Network settings are per namespace: `/proc/sys/net` shows those of the thread that opens
+//! the file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::address::Family;
+use crate::error::{Error, Result};
+use crate::link::LinkName;
+
+/// A tree of settings; `/proc/sys` by default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sysctl {
+    root: PathBuf,
+}
+
+impl Default for Sysctl {
+    fn default() -> Self {
+        Self::at("/proc/sys")
+    }
+}
+
+impl Sysctl {
+    /// A tree elsewhere.
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The value of a setting, without surrounding white space. `name` is a path, such as
+    /// `net/ipv4/ip_forward`: names with dots are ambiguous, for interface names have dots.
+    ///
+    /// # Errors
+    /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
+    pub fn read(&self, name: impl AsRef<Path>) -> Result<String> {
+        let path = self.root.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(value) => Ok(value.trim().to_owned()),
+            Err(source) => Err(failed(path, source)),
+        }
+    }
+
+    /// Sets a setting.
+    ///
+    /// # Errors
+    /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
+    pub fn write(&self, name: impl AsRef<Path>, value: &str) -> Result<()> {
+        let path = self.root.join(name);
+        // Not fs::write: it would create the file where the kernel has no such setting.
+        let opened = std::fs::OpenOptions::new().write(true).open(&path);
+        // One write(2), newline included: the kernel takes each write as a whole value.
+        let written = opened
+            .and_then(|mut file| io::Write::write_all(&mut file, format!("{value}\n").as_bytes()));
+        written.map_err(|source| failed(path, source))
+    }
+
+    /// Whether a program may bind to addresses that are not on this host
+    /// (`net.ipv4.ip_nonlocal_bind`, `net.ipv6.ip_nonlocal_bind`).
+    ///
+    /// # Errors
+    /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::SysctlUnexpected`],
+    /// [`Error::Sysctl`]
+    pub fn ip_nonlocal_bind(&self, family: Family) -> Result<bool> {
+        self.switch(ip_nonlocal_bind(family))
+    }
+
+    /// Sets it for the running system; what lasts belongs into `/etc/sysctl.d`.
+    ///
+    /// # Errors
+    /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
+    pub fn set_ip_nonlocal_bind(&self, family: Family, on: bool) -> Result<()> {
+        self.write(ip_nonlocal_bind(family), if on { "1" } else { "0" })
+    }
+
+    /// Whether a secondary IPv4 address of `link` takes the place of a primary one that is
+    /// deleted. Without it the kernel deletes all secondary addresses of the subnet with the
+    /// primary one. The kernel takes the setting as on if it is on for `all` or for the link
+    /// (`IN_DEV_PROMOTE_SECONDARIES`, linux/inetdevice.h); so does this.
+    ///
+    /// # Errors
+    /// [`Error::SysctlMissing`] also if there is no such link, [`Error::SysctlDenied`],
+    /// [`Error::SysctlUnexpected`], [`Error::Sysctl`]
+    pub fn promote_secondaries(&self, link: &LinkName) -> Result<bool> {
+        Ok(self.switch(Path::new("net/ipv4/conf/all/promote_secondaries"))?
+            || self.switch(promote_secondaries(link))?)
+    }
+
+    /// Sets it for one link.
+    ///
+    /// # Errors
+    /// [`Error::SysctlMissing`] also if there is no such link, [`Error::SysctlDenied`],
+    /// [`Error::Sysctl`]
+    pub fn set_promote_secondaries(&self, link: &LinkName, on: bool) -> Result<()> {
+        self.write(promote_secondaries(link), if on { "1" } else { "0" })
+    }
+
+    fn switch(&self, name: impl AsRef<Path>) -> Result<bool> {
+        let value = self.read(&name)?;
+        // Any number but 0 is on, as for the kernel.
+        match value.parse::<i64>() {
+            Ok(number) => Ok(number != 0),
+            Err(_) => Err(Error::SysctlUnexpected { path: self.root.join(name), value }),
+        }
+    }
+}
+
+fn ip_nonlocal_bind(family: Family) -> &'static Path {
+    Path::new(match family {
+        Family::V4 => "net/ipv4/ip_nonlocal_bind",
+        Family::V6 => "net/ipv6/ip_nonlocal_bind",
+    })
+}
+
+/// A [`LinkName`] has no `/` and is not `..`: it stays one component of the path.
+fn promote_secondaries(link: &LinkName) -> PathBuf {
+    Path::new("net/ipv4/conf").join(link.as_str()).join("promote_secondaries")
+}
+
+fn failed(path: PathBuf, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::NotFound => Error::SysctlMissing { path, source },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Error::SysctlDenied { path, source }
+        }
+        _ => Error::Sysctl { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_needs_no_privilege() {
+        let sysctl = Sysctl::default();
+        assert!(!sysctl.read("kernel/ostype").unwrap().is_empty());
+        sysctl.ip_nonlocal_bind(Family::V4).unwrap();
+        sysctl.promote_secondaries(&"lo".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_is_told_apart_and_not_created() {
+        let sysctl = Sysctl::default();
+        let missing = |found: Error| matches!(found, Error::SysctlMissing { .. });
+        assert!(missing(sysctl.read("net/ipv4/no_such_setting").unwrap_err()));
+        assert!(missing(sysctl.write("net/ipv4/no_such_setting", "1").unwrap_err()));
+        assert!(missing(sysctl.promote_secondaries(&"no-such-link".parse().unwrap()).unwrap_err()));
+        let refused = |errno| failed(PathBuf::new(), io::Error::from_raw_os_error(errno));
+        for errno in [nix::libc::EROFS, nix::libc::EPERM, nix::libc::EACCES] {
+            assert!(matches!(refused(errno), Error::SysctlDenied { .. }));
+        }
+        assert!(matches!(refused(nix::libc::EINVAL), Error::Sysctl { .. }));
+    }
+}
