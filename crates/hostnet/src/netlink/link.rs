@@ -61,11 +61,29 @@ impl Netlink {
     /// [`Error::NoSuchLink`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn set_link_up(&self, index: LinkIndex, until: Instant) -> Result<()> {
+        self.set_link(index, LinkFlags::Up, "up", until)
+    }
+
+    /// Takes a link administratively down, to put back what [`Netlink::set_link_up`] did.
+    ///
+    /// # Errors
+    /// Those of [`Netlink::set_link_up`]
+    pub fn set_link_down(&self, index: LinkIndex, until: Instant) -> Result<()> {
+        self.set_link(index, LinkFlags::empty(), "down", until)
+    }
+
+    fn set_link(
+        &self,
+        index: LinkIndex,
+        flags: LinkFlags,
+        word: &str,
+        until: Instant,
+    ) -> Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = index.get();
-        message.header.flags = LinkFlags::Up;
+        message.header.flags = flags;
         message.header.change_mask = LinkFlags::Up;
-        let operation = format!("bring interface {index} up");
+        let operation = format!("bring interface {index} {word}");
         self.change(&operation, RouteNetlinkMessage::SetLink(message), 0, until)
             .map_err(|error| no_such_link(error, index))
     }
