@@ -1,7 +1,10 @@
 //! What the suites, the demonstration and the benchmarks share: probes that run in a namespace and
 //! keep a record, and the witness of the machine's own stalls.
 
+pub mod daemon;
 pub mod icmp;
 pub mod probe;
+pub mod scenario;
 pub mod sip;
+pub mod timeline;
 pub mod witness;

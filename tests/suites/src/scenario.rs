@@ -1,0 +1,179 @@
+//! The pair of SIP servers of `pcs-examples/active-standby.sh`, on the lab.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use lab::{Bind, Lab, Options, Place};
+
+use crate::daemon::Daemon;
+
+/// The virtual IP address of the example.
+pub const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+
+/// Where the example's OpenSIPS listens.
+pub fn sip() -> SocketAddr {
+    SocketAddr::from((VIP, 5060))
+}
+
+/// How the lab is fenced in a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fencing {
+    /// With the lab's power switch, as an administrator would with the hardware's.
+    On,
+    /// Not at all: what the example warns of.
+    Off,
+}
+
+/// The top of the repository, where the examples are.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A lab with both agents and OpenSIPS, not yet configured.
+///
+/// # Errors
+/// Whatever kept the lab from coming up, as one sentence.
+pub fn up(name: &str, agents: &Path, daemon: &Daemon, token_ms: u32) -> Result<Lab, String> {
+    let examples = repository().join("pcs-examples");
+    let bind = |source: &Path, destination: &str| Bind {
+        source: source.to_owned(),
+        destination: PathBuf::from(destination),
+    };
+    let directory = agents_alone(agents)?;
+    let mut binds = vec![
+        bind(&daemon.binary, "/usr/sbin/opensips"),
+        bind(&examples.join("opensips-active-standby.cfg"), "/etc/opensips/opensips.cfg"),
+        bind(&examples, "/root/pcs-examples"),
+    ];
+    if let Some(modules) = &daemon.modules {
+        // Where the example's configuration has them.
+        binds.push(bind(modules, "/usr/lib/x86_64-linux-gnu/opensips/modules"));
+    }
+    let options = Options {
+        place: Place::named(name).map_err(|error| error.to_string())?,
+        agents: Some(directory),
+        binds,
+        token: token_ms,
+        ..Options::default()
+    };
+    Lab::up(&options).map_err(|error| error.to_string())
+}
+
+/// The agents in a directory of their own beside the binaries: Pacemaker takes every executable in
+/// a provider's directory for an agent.
+fn agents_alone(built: &Path) -> Result<PathBuf, String> {
+    let directory = built.join("smartvox");
+    std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    for agent in ["opensips-vip", "opensips"] {
+        let (from, to) = (built.join(agent), directory.join(agent));
+        // By rename: another lab may be running the file that is there.
+        let fresh = directory.join(format!(".{agent}.{}", std::process::id()));
+        std::fs::copy(&from, &fresh)
+            .and_then(|_| std::fs::rename(&fresh, &to))
+            .map_err(|e| format!("{}: {e}: build the agents first", from.display()))?;
+    }
+    directory.canonicalize().map_err(|e| format!("{}: {e}", directory.display()))
+}
+
+/// Runs the example on node1, as an administrator would.
+///
+/// # Errors
+/// What the example printed, where it failed.
+pub fn configure(lab: &Lab, fencing: Fencing) -> Result<(), String> {
+    let script = "/root/pcs-examples/active-standby.sh";
+    let command: &[&str] = match fencing {
+        Fencing::On => &["env", "FENCE_AGENT=fence_lab", script],
+        Fencing::Off => &[script],
+    };
+    run(lab, "node1", command).map(drop)
+}
+
+/// Runs a command on a host of the lab and gives its stdout.
+///
+/// # Errors
+/// It can't be run, or it failed: its output.
+pub fn run(lab: &Lab, host: &str, command: &[&str]) -> Result<String, String> {
+    let output = output(lab, host, command)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(format!(
+            "{host}: {command:?}: {}\n{}{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        ))
+    }
+}
+
+/// Runs a command on a host of the lab and gives whatever came of it.
+///
+/// # Errors
+/// It can't be run.
+pub fn output(lab: &Lab, host: &str, command: &[&str]) -> Result<Output, String> {
+    lab.exec(host, command).map_err(|error| format!("{host}: {command:?}: {error}"))
+}
+
+/// The hardware addresses that answer ARP for the virtual IP, asked on the wire by the client. One
+/// owner is one address; two would be a split brain.
+///
+/// # Errors
+/// arping can't be run.
+pub fn owners(lab: &Lab) -> Result<BTreeSet<String>, String> {
+    let vip = VIP.to_string();
+    let output =
+        output(lab, "client", &["arping", "-b", "-c", "3", "-w", "3", "-I", "eth0", &vip])?;
+    // "Unicast reply from 192.0.2.10 [02:00:00:00:01:0B]  0.6ms"
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_ascii_lowercase()))
+        .collect())
+}
+
+/// Waits until both resources run on one node and says which.
+///
+/// # Errors
+/// They don't by the end of `patience`; with what crm_mon shows then.
+pub fn wait_running(lab: &Lab, patience: Duration) -> Result<String, String> {
+    wait_running_where(lab, patience, |_| true)
+}
+
+/// Waits until both resources run on one node that fits.
+///
+/// # Errors
+/// As [`wait_running`].
+pub fn wait_running_where(
+    lab: &Lab,
+    patience: Duration,
+    fits: impl Fn(&str) -> bool,
+) -> Result<String, String> {
+    let end = Instant::now() + patience;
+    loop {
+        let vip = lab.resource_location("vip");
+        let opensips = lab.resource_location("opensips");
+        if let Some(node) = vip.filter(|node| opensips.as_ref() == Some(node) && fits(node)) {
+            return Ok(node);
+        }
+        if Instant::now() > end {
+            return Err(format!("vip and opensips are not where they should be\n{}", status(lab)));
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+/// What `crm_mon` shows on the first node that answers.
+pub fn status(lab: &Lab) -> String {
+    ["node1", "node2"]
+        .iter()
+        .find_map(|node| run(lab, node, &["crm_mon", "-1", "--show-detail", "--failcounts"]).ok())
+        .unwrap_or_else(|| "no node answers crm_mon".to_owned())
+}
+
+/// The other node of the pair.
+pub fn peer(node: &str) -> &'static str {
+    if node == "node1" { "node2" } else { "node1" }
+}

@@ -1,0 +1,96 @@
+//! What happens to a pair of servers, and what has to be true afterwards.
+
+use std::time::Instant;
+
+use suites::scenario;
+
+use crate::{Cluster, PATIENCE};
+
+/// `crm_resource --move`: the peer serves, the old owner is silent.
+pub(crate) fn planned_move(cluster: &Cluster) -> Result<(), String> {
+    let from = cluster.active()?;
+    let to = scenario::peer(&from);
+    cluster.run(&from, &["crm_resource", "--move", "-r", "vip", "-N", to])?;
+    cluster.serves(|node| node == to)?;
+    cluster.run(&from, &["crm_resource", "--clear", "-r", "vip"])?;
+    // Stickiness: without the constraint it stays.
+    cluster.serves(|node| node == to).map(drop)
+}
+
+/// Somebody runs `ip addr del`: the next monitor notices, the cluster puts it back.
+pub(crate) fn address_removed(cluster: &Cluster) -> Result<(), String> {
+    let node = cluster.active()?;
+    let vip = scenario::VIP.to_string();
+    cluster.run(&node, &["ip", "addr", "del", &format!("{vip}/24"), "dev", "eth0"])?;
+    wait_for_failure(cluster, "vip")?;
+    cluster.serves(|_| true)?;
+    clean_up(cluster)
+}
+
+/// The main process is killed; its children live on, answer SIP and ignore SIGTERM. The cluster
+/// has to notice, sweep them away and start anew.
+pub(crate) fn main_process_killed(cluster: &Cluster) -> Result<(), String> {
+    let node = cluster.active()?;
+    let pid_file = "/run/opensips/opensips.pid";
+    let before = cluster.run(&node, &["cat", pid_file])?;
+    cluster.run(&node, &["kill", "-9", before.trim()])?;
+    wait_for_failure(cluster, "opensips")?;
+    let now = cluster.serves(|_| true)?;
+    let after = cluster.run(&now, &["cat", pid_file])?;
+    if after == before {
+        return Err(format!("the pid file still says {before}"));
+    }
+    // Every process of the daemon descends from the new main process.
+    let strangers = cluster.run(
+        &now,
+        &["sh", "-c", "ps -eo pid=,ppid=,sid=,comm= | awk '$4 == \"opensips\"' | awk '{ print $3 }' | sort -u | wc -l"],
+    )?;
+    if strangers.trim() != "1" {
+        return Err(format!("processes of {} sessions are left", strangers.trim()));
+    }
+    clean_up(cluster)
+}
+
+/// The active node loses power: it is fenced, the peer takes over, the node comes back as standby.
+pub(crate) fn power_cut(cluster: &Cluster) -> Result<(), String> {
+    let dead = cluster.active()?;
+    let survivor = scenario::peer(&dead);
+    cluster.lab.kill(&dead).map_err(|error| error.to_string())?;
+    cluster.serves(|node| node == survivor)?;
+    // Fencing reboots it: the power switch gives it power again.
+    cluster.whole()?;
+    cluster.serves(|node| node == survivor).map(drop)
+}
+
+/// The same without fencing: the pair must still fail over (`two_node`), and agree afterwards.
+pub(crate) fn power_cut_without_fencing(cluster: &Cluster) -> Result<(), String> {
+    let dead = cluster.active()?;
+    let survivor = scenario::peer(&dead);
+    cluster.run(survivor, &["pcs", "property", "set", "stonith-enabled=false"])?;
+    cluster.lab.kill(&dead).map_err(|error| error.to_string())?;
+    cluster.serves(|node| node == survivor)?;
+    cluster.lab.boot(&dead).map_err(|error| error.to_string())?;
+    cluster.whole()?;
+    cluster.run(survivor, &["pcs", "property", "set", "stonith-enabled=true"])?;
+    cluster.serves(|node| node == survivor).map(drop)
+}
+
+/// Waits until the cluster has noticed a failure of the resource.
+fn wait_for_failure(cluster: &Cluster, resource: &str) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        let counts = cluster.run("node1", &["crm_mon", "-1", "--include=none,failcounts"])?;
+        if counts.lines().any(|line| line.contains(&format!("* {resource}:"))) {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("the failure of {resource} went unnoticed\n{counts}"));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+}
+
+/// Forgets the failures, so that the next step begins with a clean sheet.
+fn clean_up(cluster: &Cluster) -> Result<(), String> {
+    cluster.run("node1", &["crm_resource", "--cleanup"]).map(drop)
+}

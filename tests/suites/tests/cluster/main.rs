@@ -1,0 +1,124 @@
+//! The whole: a real two-node cluster, configured by `pcs-examples/active-standby.sh` as it stands.
+//! After each fault, seen from the neighbour: one owner of the address on the wire, SIP answered.
+//!
+//! One cluster for all steps: bringing one up costs more than most of them. A step begins with the
+//! cluster whole and both resources running, and leaves it so.
+
+mod faults;
+mod tools;
+
+use std::time::{Duration, Instant};
+
+use lab::Lab;
+use suites::daemon::Daemon;
+use suites::probe::{Prober, Question};
+use suites::scenario::{self, Fencing};
+
+/// Generous: a shared two-core machine can stall for seconds, and nothing here is a measurement.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What a step works with.
+struct Cluster {
+    lab: Lab,
+    client: Prober,
+}
+
+impl Cluster {
+    /// Waits until both resources run on one node that fits, and proves from the neighbour's side
+    /// that the service is there: SIP answered to a question asked from now on, one owner in ARP.
+    fn serves(&self, fits: impl Fn(&str) -> bool) -> Result<String, String> {
+        let node = scenario::wait_running_where(&self.lab, PATIENCE, fits)?;
+        let since = Instant::now();
+        while !self.client.answered_since(since) {
+            if since.elapsed() > PATIENCE {
+                return Err(format!("no SIP answer\n{}", scenario::status(&self.lab)));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let owners = scenario::owners(&self.lab)?;
+        let expected = mac(&self.lab, &node)?;
+        if owners.iter().eq([&expected]) {
+            Ok(node)
+        } else {
+            Err(format!("owners on the wire: {owners:?}, expected {expected} alone ({node})"))
+        }
+    }
+
+    /// Where the service is now.
+    fn active(&self) -> Result<String, String> {
+        self.serves(|_| true)
+    }
+
+    fn run(&self, node: &str, command: &[&str]) -> Result<String, String> {
+        scenario::run(&self.lab, node, command)
+    }
+
+    /// Waits until both nodes have power and are members again.
+    fn whole(&self) -> Result<(), String> {
+        let begun = Instant::now();
+        while self.lab.powered_nodes().map_err(|error| error.to_string())?.len() < 2 {
+            if begun.elapsed() > PATIENCE {
+                return Err("a node is still without power".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        self.lab.wait_online(PATIENCE).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+fn mac(lab: &Lab, node: &str) -> Result<String, String> {
+    let mac = scenario::run(lab, node, &["cat", "/sys/class/net/eth0/address"])?;
+    Ok(mac.trim().to_owned())
+}
+
+type Step = (&'static str, fn(&Cluster) -> Result<(), String>);
+
+const STEPS: &[Step] = &[
+    ("resources start in order, on one node", tools::start_order),
+    ("pcs describes the agents", tools::describe),
+    ("crm_resource by hand", tools::by_hand),
+    ("planned move", faults::planned_move),
+    ("the address removed behind the cluster's back", faults::address_removed),
+    ("kill -9 of OpenSIPS", faults::main_process_killed),
+    ("power cut, with fencing", faults::power_cut),
+    ("power cut, without fencing", faults::power_cut_without_fencing),
+];
+
+#[test]
+fn active_standby() {
+    if !nix::unistd::geteuid().is_root() {
+        testnet::skipped("active_standby", "needs root");
+        return;
+    }
+    let built = built();
+    let daemon = Daemon::real()
+        .into_iter()
+        .next()
+        .or_else(|| Daemon::stand_in(&built))
+        .expect("the stand-in is built by `cargo build --workspace --bins`");
+    println!("cluster: runs against {daemon}");
+    let lab =
+        scenario::up("cluster-suite", &built, &daemon, 10_000).unwrap_or_else(|e| panic!("{e}"));
+    scenario::configure(&lab, Fencing::On).unwrap_or_else(|e| panic!("{e}"));
+    let client = Prober::start(
+        &lab.netns_path("client").expect("the client's namespace"),
+        Question::Sip(scenario::sip()),
+        Duration::from_millis(100),
+    )
+    .expect("a client");
+    let cluster = Cluster { lab, client };
+    for (name, step) in STEPS {
+        let begun = Instant::now();
+        cluster
+            .active()
+            .and_then(|_| step(&cluster))
+            .unwrap_or_else(|error| panic!("{name}: {error}\n{}", scenario::status(&cluster.lab)));
+        println!("ok: {name} ({} s)", begun.elapsed().as_secs());
+    }
+}
+
+/// Where cargo puts the binaries: beside the directory of the test executables.
+fn built() -> std::path::PathBuf {
+    let executable = std::env::current_exe().expect("this test's path");
+    executable.ancestors().nth(2).expect("target/<profile>/deps/<test>").to_owned()
+}

@@ -1,0 +1,105 @@
+//! What administrators call: pcs and crm_resource with our agents.
+
+use suites::scenario;
+
+use crate::Cluster;
+
+/// The order constraint of the example: on the node that has both, the address came first.
+pub(crate) fn start_order(cluster: &Cluster) -> Result<(), String> {
+    let node = cluster.active()?;
+    let xml = cluster.run(&node, &["crm_mon", "-1", "--output-as=xml", "--include=operations"])?;
+    let document = roxmltree::Document::parse(&xml).map_err(|error| error.to_string())?;
+    let start_call = |resource: &str| {
+        document
+            .descendants()
+            .filter(|n| n.has_tag_name("resource_history") && n.attribute("id") == Some(resource))
+            .filter(|n| n.parent().and_then(|p| p.attribute("name")) == Some(&node))
+            .flat_map(|n| n.children())
+            .filter(|n| n.attribute("task") == Some("start"))
+            .find_map(|n| n.attribute("call")?.parse::<u32>().ok())
+            .ok_or_else(|| format!("no start of {resource} on {node} in\n{xml}"))
+    };
+    let (vip, opensips) = (start_call("vip")?, start_call("opensips")?);
+    if vip < opensips { Ok(()) } else { Err(format!("vip call {vip}, opensips call {opensips}")) }
+}
+
+/// `pcs resource describe` and `list` show what the meta-data says.
+pub(crate) fn describe(cluster: &Cluster) -> Result<(), String> {
+    for (agent, parameter) in [("opensips-vip", "cidr_netmask"), ("opensips", "sip_probe")] {
+        let name = format!("ocf:smartvox:{agent}");
+        let text = cluster.run("node1", &["pcs", "resource", "describe", &name])?;
+        if !text.contains(parameter) || !text.contains("Default operations") {
+            return Err(format!("{parameter} is missing in\n{text}"));
+        }
+    }
+    let list = cluster.run("node1", &["pcs", "resource", "list", "ocf:smartvox"])?;
+    let agents: Vec<_> = list.lines().filter(|line| line.starts_with("ocf:smartvox:")).collect();
+    if agents.len() == 2 { Ok(()) } else { Err(list) }
+}
+
+/// The night shift: the cluster holds still, `crm_resource` runs the agents by hand.
+pub(crate) fn by_hand(cluster: &Cluster) -> Result<(), String> {
+    let node = cluster.active()?;
+    let idle = scenario::peer(&node);
+    let validate = |options: &[&str]| {
+        let mut command = vec!["crm_resource", "--validate", "--class", "ocf"];
+        command.extend(["--provider", "smartvox", "--agent", "opensips-vip"]);
+        options.iter().for_each(|option| command.extend(["--option", option]));
+        scenario::output(&cluster.lab, idle, &command)
+    };
+    // On a node that has neither the address nor the interface named.
+    let good = validate(&["ip=192.0.2.77", "nic=no-such-nic"])?;
+    if !good.status.success() {
+        return Err(format!("validate of good parameters: {good:?}"));
+    }
+    let bad = validate(&["ip=192.0.2.777"])?;
+    let said = format!("{}{}", text(&bad.stdout), text(&bad.stderr));
+    if bad.status.success() || !said.contains("192.0.2.777") {
+        return Err(format!("validate of a bad address: {}\n{said}", bad.status));
+    }
+
+    cluster.run(&node, &["pcs", "property", "set", "maintenance-mode=true"])?;
+    let force = |action: &str, resource: &str, on: &str| {
+        let option = format!("--force-{action}");
+        scenario::output(&cluster.lab, on, &["crm_resource", &option, "-r", resource])
+    };
+    let expect = |action: &str, resource: &str, on: &str, code: i32| {
+        let output = force(action, resource, on)?;
+        if output.status.code() == Some(code) {
+            Ok(())
+        } else {
+            let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+            Err(format!(
+                "--force-{action} {resource} on {on}: {}, not {code}\n{said}",
+                output.status
+            ))
+        }
+    };
+    let steps = || {
+        expect("check", "vip", &node, 0)?;
+        expect("check", "opensips", &node, 0)?;
+        expect("check", "vip", idle, 7)?;
+        expect("check", "opensips", idle, 7)?;
+        expect("stop", "opensips", &node, 0)?;
+        expect("stop", "opensips", &node, 0)?;
+        expect("check", "opensips", &node, 7)?;
+        expect("stop", "vip", &node, 0)?;
+        expect("check", "vip", &node, 7)?;
+        if !scenario::owners(&cluster.lab)?.is_empty() {
+            return Err("the address is still answered for after --force-stop".to_owned());
+        }
+        expect("start", "vip", &node, 0)?;
+        expect("start", "vip", &node, 0)?;
+        expect("start", "opensips", &node, 0)?;
+        expect("check", "vip", &node, 0)?;
+        expect("check", "opensips", &node, 0)
+    };
+    let result = steps();
+    cluster.run(&node, &["pcs", "property", "set", "maintenance-mode=false"])?;
+    result?;
+    cluster.serves(|now| now == node).map(drop)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
