@@ -290,7 +290,8 @@ pub struct Address {
     pub scope: Scope,
     /// Its flags.
     pub flags: AddressFlags,
-    /// How long it may be the source of new connections.
+    /// How long it may be the source of new connections. For an IPv4 address that exists for
+    /// ever the kernel always says [`Lifetime::Forever`]; [`AddressFlags::deprecated`] tells.
     pub preferred_lft: Lifetime,
     /// How long it exists.
     pub valid_lft: Lifetime,

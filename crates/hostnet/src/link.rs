@@ -229,8 +229,7 @@ pub struct Link {
     pub point_to_point: bool,
     /// `bond`, `bridge`, `vlan`, `veth`, ...; `None` for hardware.
     pub kind: Option<String>,
-    /// The link this one is stacked on (`IFLA_LINK`): a VLAN's parent. For a veth: its peer,
-    /// possibly in another namespace.
+    /// The link of this namespace that this one is stacked on (`IFLA_LINK`): a VLAN's parent.
     pub lower: Option<LinkIndex>,
     /// The bond or bridge this one is a port of (`IFLA_MASTER`).
     pub controller: Option<LinkIndex>,

@@ -99,7 +99,8 @@ impl PacketSocket {
     ///
     /// # Errors
     /// [`Error::SendFailed`]; its errno is `ENETDOWN` on a link that is administratively down.
-    /// A missing carrier is no error to the kernel.
+    /// Without a carrier it depends on the driver: most take the frame, which goes nowhere,
+    /// some (veth) refuse it with `ENOBUFS`.
     pub fn send(&mut self, frame: &[u8]) -> Result<()> {
         loop {
             let source = match self.sender.send_to(frame, None) {

@@ -188,7 +188,7 @@ pub(super) fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
         controller: None,
         mtu: 0,
     };
-    let mut named = false;
+    let (mut named, mut elsewhere) = (false, false);
     let attributes = payload.get(size_of::<libc::ifinfomsg>()..).unwrap_or_default();
     for attribute in NlasIterator::new(attributes) {
         let attribute = attribute?;
@@ -203,11 +203,16 @@ pub(super) fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
             libc::IFLA_OPERSTATE => link.operstate = parse_u8(value)?.into(),
             libc::IFLA_MTU => link.mtu = parse_u32(value)?,
             libc::IFLA_LINK => link.lower = LinkIndex::new(parse_u32(value)?),
+            // Then IFLA_LINK is a number of another namespace: a container's macvlan, a veth.
+            libc::IFLA_LINK_NETNSID => elsewhere = true,
             libc::IFLA_MASTER => link.controller = LinkIndex::new(parse_u32(value)?),
             libc::IFLA_LINKINFO => link.kind = nested(value, libc::IFLA_INFO_KIND)?.pop(),
             libc::IFLA_PROP_LIST => link.altnames = nested(value, libc::IFLA_ALT_IFNAME)?,
             _ => {}
         }
+    }
+    if elsewhere {
+        link.lower = None;
     }
     if named { Ok(link) } else { Err("link without a name".into()) }
 }

@@ -69,3 +69,78 @@ impl NetlinkSerializable for Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header(message_type: u16) -> NetlinkHeader {
+        let mut header = NetlinkHeader::default();
+        header.message_type = message_type;
+        header
+    }
+
+    /// An attribute: length, type, value, padding to four bytes.
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(4 + value.len()).unwrap();
+        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn address(attributes: &[Vec<u8>]) -> Message {
+        // struct ifaddrmsg: family, prefix length, flags, scope, index.
+        let mut bytes = vec![2, 24, 0x80, 0, 3, 0, 0, 0];
+        bytes.extend(attributes.concat());
+        Message::deserialize(&header(libc::RTM_NEWADDR), &bytes).unwrap()
+    }
+
+    #[test]
+    fn attributes_nobody_knows_are_no_obstacle() {
+        let known = attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]);
+        let unknown = attribute(4711, b"from the future");
+        let label = attribute(libc::IFA_LABEL, b"eth0\xff\0");
+        let Message::Address(read) = address(&[unknown, known, label]) else { panic!() };
+        assert_eq!(read.ip.to_string(), "192.0.2.10");
+        assert_eq!(read.label.as_deref(), Some("eth0\u{fffd}"));
+        assert!(read.flags.permanent);
+    }
+
+    #[test]
+    fn what_we_use_must_parse() {
+        for attributes in [
+            vec![],
+            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2])],
+            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]), attribute(libc::IFA_FLAGS, &[1])],
+            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]), vec![200, 0, 1, 0]],
+        ] {
+            let read = address(&attributes);
+            assert!(matches!(read, Message::Unreadable(_)), "{attributes:?}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn flags_come_from_the_wide_attribute() {
+        let ip = attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]);
+        let flags = attribute(libc::IFA_FLAGS, &0x208_u32.to_ne_bytes());
+        let Message::Address(read) = address(&[ip, flags]) else { panic!() };
+        assert!(read.flags.noprefixroute && read.flags.dadfailed && !read.flags.permanent);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged(
+            kind in prop::sample::select(vec![libc::RTM_NEWLINK, libc::RTM_NEWADDR, libc::RTM_NEWROUTE, 1234]),
+            family in prop::sample::select(vec![0_u8, 2, 10, 7]),
+            mut bytes: Vec<u8>,
+        ) {
+            let _ = Message::deserialize(&header(kind), &bytes);
+            if let Some(first) = bytes.first_mut() {
+                *first = family;
+            }
+            let _ = Message::deserialize(&header(kind), &bytes);
+        }
+    }
+}

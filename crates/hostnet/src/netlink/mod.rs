@@ -216,9 +216,15 @@ impl Netlink {
         until: Instant,
         exchange: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        let passed = || Error::DeadlinePassed { operation: operation.to_owned() };
+        // Timers count in milliseconds from the next one on: a deadline that has passed already
+        // must not start anything.
+        if until <= Instant::now() {
+            return Err(passed());
+        }
         self.runtime
             .block_on(async { timeout_at(until.into(), exchange).await })
-            .unwrap_or_else(|_| Err(Error::DeadlinePassed { operation: operation.to_owned() }))
+            .unwrap_or_else(|_| Err(passed()))
     }
 }
 

@@ -1,0 +1,323 @@
+//! The rtnetlink connection against the kernel, in network namespaces.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use hostnet::{
+    Address, Capability, Error, Family, Lifetime, Link, Netlink, Network, NewAddress, Prefix,
+    Scope, TABLE_MAIN, connected_network_of,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use testnet::{Cable, Host, cable};
+
+const MAC: &str = "02:00:00:00:00:0a";
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn two_hosts() -> (Host, Host, Cable) {
+    let (a, b) = (Host::new("a"), Host::new("b"));
+    let cable = cable((&a, "eth0", MAC), (&b, "eth0", "02:00:00:00:00:0b"));
+    (a, b, cable)
+}
+
+fn link(netlink: &Netlink, name: &str) -> Link {
+    netlink.link_by_name(&name.parse().unwrap(), soon()).unwrap().unwrap()
+}
+
+fn v4(ip: &str, length: u8) -> (IpAddr, Prefix) {
+    (ip.parse().unwrap(), Prefix::new(Family::V4, length).unwrap())
+}
+
+fn texts(addresses: &[Address]) -> Vec<String> {
+    addresses.iter().map(|address| format!("{}/{}", address.ip, address.prefix)).collect()
+}
+
+#[test]
+fn links_by_name_altname_and_index() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    let long = "an-alternative-name-longer-than-any-interface-name";
+    a.ip("link property add dev eth0 altname uplink0");
+    a.ip(&format!("link property add dev eth0 altname {long}"));
+    a.ip("link add br0 type bridge");
+    a.ip("link add port1 type veth peer name port2");
+    a.ip("link set port1 master br0");
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0");
+        assert_eq!(eth0.mac.unwrap().to_string(), MAC);
+        assert_eq!(eth0.broadcast.unwrap().to_string(), "ff:ff:ff:ff:ff:ff");
+        assert!(eth0.ethernet && eth0.usable() && !eth0.loopback && !eth0.noarp);
+        assert_eq!(eth0.kind.as_deref(), Some("veth"));
+        assert_eq!(eth0.mtu, 1500);
+        assert_eq!(link(&netlink, "uplink0"), eth0);
+        assert_eq!(link(&netlink, long), eth0);
+        assert_eq!(netlink.link_by_index(eth0.index, soon()).unwrap(), Some(eth0.clone()));
+        assert!(netlink.links(soon()).unwrap().contains(&eth0));
+        let (bridge, port) = (link(&netlink, "br0"), link(&netlink, "port1"));
+        assert_eq!((bridge.kind.as_deref(), bridge.usable()), (Some("bridge"), false));
+        assert_eq!((port.controller, eth0.controller), (Some(bridge.index), None));
+        // A veth is "stacked" on its peer; that of eth0 is in another namespace.
+        assert_eq!(port.lower, Some(link(&netlink, "port2").index));
+        assert_eq!(eth0.lower, None);
+        let lo = link(&netlink, "lo");
+        assert!(lo.loopback && lo.usable() && !lo.ethernet);
+        assert_eq!(netlink.link_by_name(&"eth7".parse().unwrap(), soon()).unwrap(), None);
+        let gone = hostnet::LinkIndex::new(4_000_000).unwrap();
+        assert_eq!(netlink.link_by_index(gone, soon()).unwrap(), None);
+        let refused = netlink.addresses(Family::V4, Some(gone), soon()).unwrap_err();
+        assert!(matches!(refused, Error::NoSuchLink { .. }), "{refused:?}");
+    });
+}
+
+#[test]
+fn an_address_is_added_and_deleted() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    a.ip("addr add 192.0.2.1/24 dev eth0");
+    a.ip("addr add 203.0.113.1/24 dev lo");
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0").index;
+        let (ip, prefix) = v4("192.0.2.10", 24);
+        let new =
+            NewAddress { label: Some("eth0:sip".to_owned()), ..NewAddress::new(eth0, ip, prefix) };
+        netlink.add_address(&new, soon()).unwrap();
+        let twice = netlink.add_address(&new, soon()).unwrap_err();
+        assert!(
+            matches!(twice, Error::AddressExists { ip: found, .. } if found == ip),
+            "{twice:?}"
+        );
+
+        let found = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+        assert_eq!(texts(&found), ["192.0.2.1/24", "192.0.2.10/24"]);
+        let vip = found.last().unwrap();
+        assert_eq!(vip.broadcast, Some("192.0.2.255".parse().unwrap()));
+        assert_eq!(vip.label.as_deref(), Some("eth0:sip"));
+        assert_eq!((vip.scope, vip.peer, vip.link), (Scope::Universe, None, eth0));
+        assert!(vip.flags.secondary && vip.flags.permanent && !vip.flags.noprefixroute);
+        assert_eq!((vip.preferred_lft, vip.valid_lft), (Lifetime::Forever, Lifetime::Forever));
+        assert_eq!(netlink.addresses(Family::V4, None, soon()).unwrap().len(), 4, "lo has two");
+
+        assert!(netlink.delete_address(vip, soon()).unwrap());
+        assert!(!netlink.delete_address(vip, soon()).unwrap());
+        let left = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+        assert_eq!(texts(&left), ["192.0.2.1/24"]);
+    });
+}
+
+#[test]
+fn an_address_with_flags_and_lifetime() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0").index;
+        let (ip, prefix) = v4("192.0.2.10", 24);
+        let new = NewAddress {
+            noprefixroute: true,
+            preferred_lft: Lifetime::Seconds(0),
+            ..NewAddress::new(eth0, ip, prefix)
+        };
+        netlink.add_address(&new, soon()).unwrap();
+        let found = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+        let vip = found.first().unwrap();
+        assert!(vip.flags.noprefixroute && vip.flags.deprecated);
+        assert_eq!(vip.valid_lft, Lifetime::Forever);
+        let routes = netlink.routes(Family::V4, TABLE_MAIN, soon()).unwrap();
+        assert!(routes.is_empty(), "{routes:?}");
+
+        let v6: IpAddr = "2001:db8::10".parse().unwrap();
+        let new = NewAddress {
+            nodad: true,
+            ..NewAddress::new(eth0, v6, Prefix::new(Family::V6, 64).unwrap())
+        };
+        netlink.add_address(&new, soon()).unwrap();
+        // With an end, the kernel counts down.
+        let ending = "198.51.100.9/32 dev eth0 valid_lft 3600 preferred_lft 1800";
+        a.ip(&format!("addr add {ending}"));
+        let found = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+        let ending = found.iter().find(|address| !address.flags.permanent).unwrap();
+        assert!(matches!(ending.preferred_lft, Lifetime::Seconds(1..=1800)), "{ending:?}");
+        assert!(matches!(ending.valid_lft, Lifetime::Seconds(1801..=3600)), "{ending:?}");
+
+        let found = netlink.addresses(Family::V6, Some(eth0), soon()).unwrap();
+        let vip = found.iter().find(|address| address.ip == v6).unwrap();
+        assert!(vip.flags.nodad && !vip.flags.tentative);
+        assert!(netlink.delete_address(vip, soon()).unwrap());
+    });
+}
+
+#[test]
+fn only_the_exact_address_goes() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    // The same IP three times: two prefixes, and a peer.
+    a.ip("addr add 192.0.2.10/24 dev eth0");
+    a.ip("addr add 192.0.2.10/32 dev eth0");
+    a.ip("addr add 192.0.2.10 peer 198.51.100.1/32 dev eth0");
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0").index;
+        let found = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+        assert_eq!(found.len(), 3);
+        let peer = found.iter().find(|address| address.peer.is_some()).unwrap();
+        assert_eq!(peer.peer, Some("198.51.100.1".parse().unwrap()));
+        assert_eq!(peer.network().to_string(), "198.51.100.1/32");
+        for (number, address) in found.iter().enumerate() {
+            assert!(netlink.delete_address(address, soon()).unwrap());
+            let left = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+            assert_eq!(left, found[number + 1..]);
+        }
+    });
+}
+
+#[test]
+fn the_connected_network_of_an_address() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    a.ip("addr add 192.0.2.1/24 dev eth0");
+    a.ip("route add default via 192.0.2.254");
+    a.ip("route add 198.51.100.0/24 via 192.0.2.254 metric 7");
+    a.ip("route add 192.0.2.0/25 dev eth0 table 1000");
+    a.ip("route add blackhole 203.0.113.0/24");
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0").index;
+        let routes = netlink.routes(Family::V4, TABLE_MAIN, soon()).unwrap();
+        let vip = "192.0.2.10".parse().unwrap();
+        let connected = connected_network_of(vip, &routes).unwrap();
+        assert_eq!(connected.destination, "192.0.2.0/24".parse::<Network>().unwrap());
+        assert_eq!(connected.link, Some(eth0));
+        assert_eq!(connected.preferred_source, Some("192.0.2.1".parse().unwrap()));
+        assert!(connected_network_of("198.51.100.9".parse().unwrap(), &routes).is_none());
+        assert!(connected_network_of("203.0.113.9".parse().unwrap(), &routes).is_none());
+        let gateway = routes.iter().find(|route| route.metric == 7).unwrap();
+        assert_eq!(gateway.gateway, Some("192.0.2.254".parse().unwrap()));
+        let other = netlink.routes(Family::V4, 1000, soon()).unwrap();
+        assert_eq!(other.len(), 1);
+        assert!(netlink.routes(Family::V4, 1001, soon()).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_link_is_brought_up_and_its_carrier_waited_for() {
+    testnet::root_or_skip!();
+    let (a, _b, cable) = two_hosts();
+    cable.unplug(&a);
+    a.ip("link set eth0 down");
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0");
+        assert!(!eth0.admin_up && !eth0.usable());
+        netlink.set_link_up(eth0.index, soon()).unwrap();
+        let up = netlink.wait_for_link(eth0.index, soon(), |link| link.admin_up).unwrap();
+        assert!(!up.carrier && !up.usable());
+        // Without a carrier: the link as it is when the time is over.
+        let until = Instant::now() + Duration::from_millis(50);
+        let still = netlink.wait_for_link(eth0.index, until, Link::usable).unwrap();
+        assert!(!still.usable());
+        std::thread::scope(|scope| {
+            scope.spawn(|| cable.plug(&a));
+            assert!(netlink.wait_for_link(eth0.index, soon(), Link::usable).unwrap().usable());
+        });
+        a.ip("link del eth0");
+        let gone = netlink.wait_for_link(eth0.index, soon(), Link::usable).unwrap_err();
+        assert!(matches!(gone, Error::NoSuchLink { .. }), "{gone:?}");
+    });
+}
+
+#[test]
+fn what_is_refused_says_why() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0").index;
+        let (ip, prefix) = v4("192.0.2.10", 24);
+        let new = NewAddress::new(eth0, ip, prefix);
+
+        let past = Instant::now();
+        let late = netlink.addresses(Family::V4, None, past).unwrap_err();
+        assert!(matches!(late, Error::DeadlinePassed { .. }), "{late:?}");
+        assert!(matches!(netlink.links(past), Err(Error::DeadlinePassed { .. })));
+        // The connection has survived it.
+        assert!(!netlink.links(soon()).unwrap().is_empty());
+
+        let nowhere = hostnet::LinkIndex::new(4_000_000).unwrap();
+        let refused = netlink.add_address(&NewAddress::new(nowhere, ip, prefix), soon());
+        assert!(matches!(refused, Err(Error::NoSuchLink { .. })), "{refused:?}");
+        let refused = netlink.set_link_up(nowhere, soon());
+        assert!(matches!(refused, Err(Error::NoSuchLink { .. })), "{refused:?}");
+
+        // Of this thread only; it ends with the closure.
+        let none = CapabilitySet::empty();
+        let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
+        set_capabilities(None, nothing).unwrap();
+        let refused = Netlink::open().unwrap().add_address(&new, soon()).unwrap_err();
+        let Error::PermissionDenied { capability, .. } = &refused else { panic!("{refused:?}") };
+        assert_eq!(*capability, Capability::NetAdmin);
+        assert!(refused.to_string().contains("CAP_NET_ADMIN"), "{refused}");
+        // Reading needs none.
+        assert_eq!(Netlink::open().unwrap().addresses(Family::V4, Some(eth0), soon()).unwrap(), []);
+    });
+}
+
+#[test]
+fn a_dump_under_change_is_complete_or_an_error() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    // More than fits one datagram of a dump, so that changes fall between two of them.
+    const STABLE: usize = 800;
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let eth0 = link(&netlink, "eth0").index;
+        let (_, prefix) = v4("0.0.0.0", 32);
+        let add = |netlink: &Netlink, ip: [u8; 4]| {
+            netlink.add_address(&NewAddress::new(eth0, ip.into(), prefix), soon()).unwrap();
+        };
+        for number in 0..STABLE {
+            let [_, .., high, low] = number.to_be_bytes();
+            add(&netlink, [10, 0, high, low]);
+        }
+        add(&netlink, [172, 16, 0, 1]);
+        let found = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+        let flapping = found.iter().find(|address| address.ip.to_string() == "172.16.0.1");
+        let flapping = flapping.unwrap().clone();
+        assert!(netlink.delete_address(&flapping, soon()).unwrap());
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let (mut complete, mut interrupted) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let netlink = Netlink::open().unwrap();
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    add(&netlink, [172, 16, 0, 1]);
+                    assert!(netlink.delete_address(&flapping, soon()).unwrap());
+                }
+            });
+            for _ in 0..60 {
+                match netlink.addresses(Family::V4, Some(eth0), soon()) {
+                    Ok(found) => {
+                        let stable = found.iter().filter(|address| address.prefix == prefix);
+                        let stable =
+                            stable.filter(|address| address.ip.to_string().starts_with("10."));
+                        assert_eq!(stable.count(), STABLE);
+                        complete += 1;
+                    }
+                    Err(Error::DumpInterrupted { .. }) => interrupted += 1,
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(complete + interrupted, 60);
+        // Quiet again: complete at once.
+        let found = netlink.addresses(Family::V4, Some(eth0), soon()).unwrap();
+        assert_eq!(found.len(), STABLE);
+    });
+}

@@ -1,0 +1,140 @@
+//! Packet sockets against the kernel, in network namespaces.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use hostnet::arp::{self, Arp};
+use hostnet::{Capability, Error, EtherType, Link, MacAddress, Netlink, PacketSocket};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use testnet::{Cable, Capture, Direction, Host, cable, neighbour_cache, wait_until};
+
+const MAC_A: &str = "02:00:00:00:00:0a";
+const MAC_B: &str = "02:00:00:00:00:0b";
+const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+const LONG: Duration = Duration::from_secs(60);
+
+fn soon() -> Instant {
+    Instant::now() + LONG
+}
+
+fn two_hosts() -> (Host, Host, Cable) {
+    let (a, b) = (Host::new("a"), Host::new("b"));
+    let cable = cable((&a, "eth0", MAC_A), (&b, "eth0", MAC_B));
+    a.ip("addr add 192.0.2.1/24 dev eth0");
+    b.ip("addr add 192.0.2.2/24 dev eth0");
+    (a, b, cable)
+}
+
+fn link(name: &str) -> Link {
+    let netlink = Netlink::open().unwrap();
+    netlink.link_by_name(&name.parse().unwrap(), soon()).unwrap().unwrap()
+}
+
+#[test]
+fn an_announcement_changes_the_neighbours_mind() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    b.ip("neigh replace 192.0.2.10 lladdr 02:00:00:00:00:99 nud stale dev eth0");
+    let capture = Capture::start(&b, "eth0");
+    a.run(|| {
+        let eth0 = link("eth0");
+        let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        socket.send(&arp::announcement_request(eth0.mac.unwrap(), VIP)).unwrap();
+    });
+    let seen = capture.wait_for_arp("the announcement", LONG, |arp| arp.sender_ip == VIP);
+    assert_eq!(seen.direction, Direction::Received);
+    assert_eq!((seen.source, seen.destination), ([2, 0, 0, 0, 0, 0x0a], [0xff; 6]));
+    assert_eq!((seen.target_ip, seen.is_reply), (VIP, false));
+    wait_until("b has learnt the new MAC address", LONG, || {
+        let cache = neighbour_cache(&b);
+        cache.iter().any(|known| known.ip == VIP && known.mac.as_deref() == Some(MAC_A))
+    });
+}
+
+#[test]
+fn a_question_is_answered_and_other_traffic_is_not_seen() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    b.ip("addr add 192.0.2.10/24 dev eth0");
+    a.run(|| {
+        let eth0 = link("eth0");
+        let mac = eth0.mac.unwrap();
+        let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        // IP traffic on the link, which is not for this socket.
+        let udp = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
+        for _ in 0..100 {
+            udp.send_to(b"RTP", "192.0.2.2:9").unwrap();
+        }
+        socket.send(&arp::probe(mac, VIP)).unwrap();
+        let until = soon();
+        let owner = loop {
+            let frame = socket.receive(until).unwrap().unwrap();
+            let arp = Arp::parse(&frame).unwrap_or_else(|| panic!("not ARP: {frame:x?}"));
+            if let Some(owner) = arp.claims(VIP) {
+                break owner;
+            }
+        };
+        assert_eq!(owner, MAC_B.parse::<MacAddress>().unwrap());
+        let flags = std::fs::read_to_string("/sys/class/net/eth0/flags").unwrap();
+        let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap();
+        assert_eq!(flags & 0x100, 0, "promiscuous");
+
+        // Nobody has this one: what comes in until the deadline, if anything, is no claim.
+        let free = Ipv4Addr::new(192, 0, 2, 77);
+        socket.send(&arp::probe(mac, free)).unwrap();
+        let until = Instant::now() + Duration::from_millis(100);
+        while let Some(frame) = socket.receive(until).unwrap() {
+            assert_eq!(Arp::parse(&frame).unwrap().claims(free), None);
+        }
+        assert!(Instant::now() >= until);
+        assert_eq!(socket.receive(Instant::now()).unwrap(), None);
+    });
+}
+
+#[test]
+fn what_is_refused_says_why() {
+    testnet::root_or_skip!();
+    let (a, _b, cable) = two_hosts();
+    a.run(|| {
+        let refused = PacketSocket::open(&link("lo"), EtherType::Arp).unwrap_err();
+        assert!(matches!(refused, Error::NotEthernet { .. }), "{refused:?}");
+
+        let eth0 = link("eth0");
+        let frame = arp::announcement_request(eth0.mac.unwrap(), VIP);
+        let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        // Without a carrier it depends on the driver; veth says ENOBUFS.
+        cable.unplug(&a);
+        if let Err(refused) = socket.send(&frame) {
+            assert_eq!(refused.errno(), Some(nix::libc::ENOBUFS), "{refused:?}");
+        }
+        cable.plug(&a);
+        // A link that is down is an error both ways.
+        a.ip("link set eth0 down");
+        // The kernel tells a socket once that its link went down, then goes on refusing.
+        for _ in 0..2 {
+            let refused = socket.send(&frame).unwrap_err();
+            assert!(matches!(refused, Error::SendFailed { .. }), "{refused:?}");
+            assert_eq!(refused.errno(), Some(nix::libc::ENETDOWN));
+        }
+        a.ip("link set eth0 up");
+        socket.send(&frame).unwrap();
+        a.ip("link set eth0 down");
+        let refused = socket.receive(soon()).unwrap_err();
+        assert_eq!(refused.errno(), Some(nix::libc::ENETDOWN), "{refused:?}");
+        a.ip("link del eth0");
+        let refused = PacketSocket::open(&eth0, EtherType::Arp).unwrap_err();
+        assert!(matches!(refused, Error::NoSuchLink { .. }), "{refused:?}");
+
+        // Of this thread only; it ends with the closure.
+        let none = CapabilitySet::empty();
+        let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
+        set_capabilities(None, nothing).unwrap();
+        let refused = PacketSocket::open(&eth0, EtherType::Arp).unwrap_err();
+        let Error::PermissionDenied { capability, .. } = &refused else { panic!("{refused:?}") };
+        assert_eq!(*capability, Capability::NetRaw);
+        assert!(refused.to_string().contains("CAP_NET_RAW"), "{refused}");
+    });
+}
