@@ -90,15 +90,16 @@ fn active_standby() {
         testnet::skipped("active_standby", "needs root");
         return;
     }
-    let built = built();
+    let agent = testnet::binary("opensips-vip");
+    let built = agent.parent().expect("a binary is in a directory");
     let daemon = Daemon::real()
         .into_iter()
         .next()
-        .or_else(|| Daemon::stand_in(&built))
+        .or_else(|| Daemon::stand_in(built))
         .expect("the stand-in is built by `cargo build --workspace --bins`");
     println!("cluster: runs against {daemon}");
     let lab =
-        scenario::up("cluster-suite", &built, &daemon, 10_000).unwrap_or_else(|e| panic!("{e}"));
+        scenario::up("cluster-suite", built, &daemon, 10_000).unwrap_or_else(|e| panic!("{e}"));
     scenario::configure(&lab, Fencing::On).unwrap_or_else(|e| panic!("{e}"));
     let client = Prober::start(
         &lab.netns_path("client").expect("the client's namespace"),
@@ -115,10 +116,4 @@ fn active_standby() {
             .unwrap_or_else(|error| panic!("{name}: {error}\n{}", scenario::status(&cluster.lab)));
         println!("ok: {name} ({} s)", begun.elapsed().as_secs());
     }
-}
-
-/// Where cargo puts the binaries: beside the directory of the test executables.
-fn built() -> std::path::PathBuf {
-    let executable = std::env::current_exe().expect("this test's path");
-    executable.ancestors().nth(2).expect("target/<profile>/deps/<test>").to_owned()
 }

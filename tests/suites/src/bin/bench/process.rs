@@ -1,0 +1,218 @@
+//! What an action costs as a whole process, with everything it starts and waits for.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use testnet::Host;
+
+use crate::figures::{Samples, ms, ratio};
+
+/// The address of every measurement, and the interface it belongs on.
+const VIP: &str = "192.0.2.10";
+const PEER: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
+
+/// A command to measure, and what has to be done before each round.
+struct Variant {
+    name: &'static str,
+    program: String,
+    action: &'static str,
+    /// Puts the host into the state in which the action is measured.
+    prepare: fn(&Host, &Variant),
+    wall: Samples,
+    cpu: Samples,
+}
+
+impl Variant {
+    fn new(
+        name: &'static str,
+        program: &Path,
+        action: &'static str,
+        prepare: fn(&Host, &Self),
+    ) -> Self {
+        let program = program.display().to_string();
+        Self { name, program, action, prepare, wall: Samples::default(), cpu: Samples::default() }
+    }
+
+    fn command(&self, action: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg(action)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("OCF_ROOT", "/usr/lib/ocf")
+            .env("OCF_RA_VERSION_MAJOR", "1")
+            .env("OCF_RA_VERSION_MINOR", "0")
+            .env("OCF_RESOURCE_INSTANCE", "vip")
+            .env("OCF_RESKEY_ip", VIP)
+            .env("OCF_RESKEY_nic", "eth0")
+            .env("OCF_RESKEY_cidr_netmask", "24")
+            .env("OCF_RESKEY_CRM_meta_interval", "10000")
+            .env("OCF_RESKEY_CRM_meta_timeout", "20000")
+            .env("HA_LOGFACILITY", "none")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    fn run(&self, host: &Host, action: &str) -> Option<i32> {
+        host.run(|| self.command(action).status()).ok()?.code()
+    }
+
+    /// One round; CPU is that of the process and of every child that it waited for.
+    fn measure(&mut self, host: &Host) -> Result<(), String> {
+        (self.prepare)(host, self);
+        let (wall, cpu, code) = host.run(|| {
+            let before = children_cpu();
+            let begun = Instant::now();
+            let code = self.command(self.action).status().ok().and_then(|status| status.code());
+            (begun.elapsed(), children_cpu() - before, code)
+        });
+        if code != Some(0) {
+            return Err(format!("{} {}: exit code {code:?}", self.name, self.action));
+        }
+        self.wall.add(wall);
+        self.cpu.add(cpu);
+        Ok(())
+    }
+}
+
+fn children_cpu() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Duration::ZERO };
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| {
+            Duration::from_secs(time.tv_sec().unsigned_abs())
+                + Duration::from_micros(time.tv_usec().unsigned_abs())
+        })
+        .sum()
+}
+
+fn nothing(_: &Host, _: &Variant) {}
+
+fn absent(host: &Host, variant: &Variant) {
+    variant.run(host, "stop");
+}
+
+fn present(host: &Host, variant: &Variant) {
+    variant.run(host, "start");
+}
+
+/// Prints the tables.
+pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
+    let node = Host::new("node");
+    let neighbour = Host::new("neighbour");
+    let _cable = testnet::cable(
+        (&node, "eth0", "02:00:00:00:01:0b"),
+        (&neighbour, "eth0", "02:00:00:00:01:01"),
+    );
+    node.ip("addr add 192.0.2.11/24 dev eth0");
+    neighbour.ip("addr add 192.0.2.1/24 dev eth0");
+    node.run(|| std::fs::create_dir_all("/run/resource-agents")).map_err(|e| e.to_string())?;
+
+    let vip = agents.join("opensips-vip");
+    let (peer, none) = (Path::new(PEER), Path::new("/bin/true"));
+    // Each action of both agents in turn, so that a slow minute of the machine meets both.
+    let mut all = vec![
+        Variant::new("/bin/true", none, "monitor", nothing),
+        Variant::new("opensips-vip", &vip, "monitor", present),
+        Variant::new("IPaddr2", peer, "monitor", present),
+        Variant::new("opensips-vip", &vip, "stop", present),
+        Variant::new("IPaddr2", peer, "stop", present),
+        Variant::new("opensips-vip", &vip, "start", absent),
+        Variant::new("IPaddr2", peer, "start", absent),
+        Variant::new("opensips-vip", &vip, "meta-data", nothing),
+        Variant::new("IPaddr2", peer, "meta-data", nothing),
+    ];
+    for _ in 0..rounds {
+        for variant in &mut all {
+            variant.measure(&node)?;
+        }
+    }
+
+    println!("\n## Cost of an action as a whole process ({rounds} rounds, taking turns)\n");
+    println!(
+        "| action | program | wall ms min / median | CPU ms min / median | CPU of ours to it, min |"
+    );
+    println!("|---|---|---|---|---|");
+    for variant in &all {
+        let ours = all.iter().find(|v| v.name == "opensips-vip" && v.action == variant.action);
+        let share = ours
+            .filter(|_| variant.name != "opensips-vip")
+            .map_or_else(String::new, |ours| ratio(ours.cpu.min(), variant.cpu.min()));
+        println!(
+            "| {} | {} | {} / {} | {} / {} | {share} |",
+            variant.action,
+            variant.name,
+            ms(variant.wall.min()),
+            ms(variant.wall.median()),
+            ms(variant.cpu.min()),
+            ms(variant.cpu.median()),
+        );
+    }
+    let wall = |action: &str| {
+        all.iter().find(|v| v.name == "opensips-vip" && v.action == action).map(|v| v.wall.median())
+    };
+    if let (Some(stop), Some(monitor)) = (wall("stop"), wall("monitor")) {
+        println!("\nstop to monitor of opensips-vip, wall, median: {}", ratio(stop, monitor));
+    }
+    let monitors: Vec<_> = all.iter().filter(|v| v.action == "monitor").collect();
+    if let [_, ours, theirs] = monitors.as_slice() {
+        let factor = theirs.cpu.min().as_secs_f64() / ours.cpu.min().as_secs_f64();
+        println!("IPaddr2's monitor costs {factor:.0} times the CPU of ours.");
+    }
+    system_calls(&node, &all)?;
+    sizes(agents);
+    Ok(())
+}
+
+fn system_calls(node: &Host, all: &[Variant]) -> Result<(), String> {
+    println!("\n## System calls of a monitor (strace -f; the same under any load)\n");
+    println!("| program | system calls | forks | execs |\n|---|---|---|---|");
+    for variant in all.iter().filter(|v| v.action == "monitor") {
+        present(node, variant);
+        let file = std::env::temp_dir().join(format!("smartvox-bench-{}", std::process::id()));
+        let inner = variant.command("monitor");
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o"]).arg(&file).arg("--").arg(&variant.program).arg("monitor");
+        command.env_clear();
+        for (name, value) in inner.get_envs() {
+            value.map(|value| command.env(name, value));
+        }
+        let traced = node.output(&mut command);
+        let text = std::fs::read_to_string(&file).map_err(|error| format!("strace: {error}"));
+        let _ = std::fs::remove_file(&file);
+        if !traced.status.success() {
+            return Err(format!("{}: monitor under strace: {}", variant.name, traced.status));
+        }
+        let text = text?;
+        // `PID NAME(…`: a call that was interrupted by another process's line is told twice, the
+        // second time as "<... NAME resumed>".
+        let calls: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1)?.split_once('(').map(|c| c.0))
+            .collect();
+        let count = |names: &[&str]| calls.iter().filter(|call| names.contains(call)).count();
+        println!(
+            "| {} | {} | {} | {} |",
+            variant.name,
+            calls.len(),
+            count(&["clone", "clone3", "fork", "vfork"]),
+            count(&["execve"]),
+        );
+    }
+    Ok(())
+}
+
+fn sizes(agents: &Path) {
+    println!("\n## Size of the binaries\n");
+    println!("| agent | MB |\n|---|---|");
+    for agent in ["opensips-vip", "opensips"] {
+        if let Ok(metadata) = std::fs::metadata(agents.join(agent)) {
+            let kilobytes = metadata.len() / 1000;
+            println!("| {agent} | {}.{:02} |", kilobytes / 1000, kilobytes % 1000 / 10);
+        }
+    }
+}
