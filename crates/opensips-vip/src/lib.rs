@@ -2,16 +2,43 @@
 //!
 //! An action reads the parameters ([`params`]), looks at the host's tables ([`target::Snapshot`]),
 //! decides as a value what to do ([`plan`]), does it, looks again and judges what it sees as monitor
-//! would ([`judge`]).
+//! would ([`judge`]). These four are pure but for the looking and the doing, which have the
+//! actions' names.
 
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+mod agent;
+mod announce;
+mod announcer;
 pub mod description;
+mod error;
+mod host;
 pub mod judge;
+mod monitor;
 pub mod params;
 pub mod plan;
+mod run_directory;
 pub mod schedule;
+mod start;
+mod stop;
 pub mod target;
+mod validate;
 
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod simulation;
+
+pub use agent::VirtualIp;
+pub use error::Error;
+
+/// The program: an action of the agent, or the announcer that its start leaves behind.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if announcer::is_meant(arguments.next().as_deref()) {
+        announcer::run(&arguments.collect::<Vec<OsString>>())
+    } else {
+        ocf::run(&VirtualIp)
+    }
+}

@@ -1,1 +1,4 @@
-fn main() {}
+//! ocf:smartvox:opensips-vip
+fn main() -> std::process::ExitCode {
+    opensips_vip::main()
+}

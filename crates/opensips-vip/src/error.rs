@@ -1,0 +1,103 @@
+//! Why an action failed, and the exit code that it stands for.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hostnet::Address;
+use ocf::{Exit, Findings, Verdict};
+
+use crate::judge::List;
+use crate::target::Refusal;
+
+/// Every way an action of this agent fails; the message is the exit reason.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The parameters are wrong on every node.
+    #[error(transparent)]
+    Parameters(#[from] Findings),
+    /// The VIP can't be on this node.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The kernel refused, or did not answer.
+    #[error(transparent)]
+    Network(#[from] hostnet::Error),
+    /// start: the link has no carrier.
+    #[error("{link} has no carrier after {} ms: check cable and switch port, or link_wait", waited.as_millis())]
+    NoCarrier {
+        /// Its name.
+        link: String,
+        /// How long start waited.
+        waited: Duration,
+    },
+    /// start: all was done, but monitor would not be content.
+    #[error("not usable right after start: {reason}")]
+    NotConfirmed {
+        /// What monitor would say.
+        reason: String,
+    },
+    /// start: the VIP went right after it was added.
+    #[error("{ip} is gone again right after start: does something else manage the interface?")]
+    Vanished {
+        /// The VIP.
+        ip: IpAddr,
+    },
+    /// stop: instances of the VIP that are still there after everything was tried.
+    #[error("still there after stop: {}{}", List(&left.iter().collect::<Vec<_>>()), because(source.as_ref()))]
+    StillThere {
+        /// The instances.
+        left: Vec<Address>,
+        /// What the kernel said to the last attempt, if it refused.
+        source: Option<hostnet::Error>,
+    },
+    /// A start failed, and taking back what it had done failed too.
+    #[error("{source}; left behind, because taking it back failed too: {left}")]
+    LeftBehind {
+        /// Why start failed.
+        source: Box<Error>,
+        /// What is left.
+        left: String,
+    },
+}
+
+fn because(source: Option<&hostnet::Error>) -> String {
+    source.map(|source| format!(" ({source})")).unwrap_or_default()
+}
+
+impl Error {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Parameters(findings) => findings.first().exit,
+            Self::Refused(refusal) => refusal.exit(),
+            Self::Network(
+                hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
+            ) => Exit::Permission,
+            Self::LeftBehind { source, .. } => source.exit(),
+            Self::Network(_)
+            | Self::NoCarrier { .. }
+            | Self::NotConfirmed { .. }
+            | Self::Vanished { .. }
+            | Self::StillThere { .. } => Exit::Generic,
+        }
+    }
+}
+
+impl Refusal {
+    /// 5: the interface is missing on this node; 2: right in form, but wrong on this node.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::NoSuchLink { .. } => Exit::Installed,
+            Self::NoNetwork { .. }
+            | Self::NoNetworkOnLink { .. }
+            | Self::Ambiguous { .. }
+            | Self::LabelTooLong { .. }
+            | Self::BroadcastAddress { .. } => Exit::Args,
+        }
+    }
+}
+
+impl From<Error> for Verdict {
+    fn from(error: Error) -> Self {
+        Self::failed(error.exit(), error.to_string())
+    }
+}

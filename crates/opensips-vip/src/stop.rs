@@ -1,0 +1,86 @@
+//! stop: the VIP is nowhere on this host, and not one frame for it leaves any more.
+
+use std::ffi::OsStr;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+use hostnet::Netlink;
+use ocf::{Request, Verdict};
+
+use crate::error::Error;
+use crate::judge::Shown;
+use crate::params::parse_vip;
+use crate::run_directory::RunDirectory;
+use crate::{announcer, description, host, plan};
+
+/// How often instances are deleted that were not there, or could not be deleted, before.
+const ROUNDS: u32 = 5;
+/// How long the announcer may take to end; it checks the address itself before each frame.
+const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
+
+/// Does the action. The only parameter that counts is `ip`: whatever else is wrong, the address is
+/// either here or not.
+pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
+    let began = Instant::now();
+    let given = request.values.get(description::IP.name);
+    let ip = match given.map(|value| value.to_str().map(parse_vip)) {
+        Some(Some(Ok(ip))) => IpAddr::from(ip),
+        other => {
+            let value = ocf::shown(given.map(OsStr::as_bytes).unwrap_or_default());
+            let why = match other {
+                None => "not set".to_owned(),
+                Some(Some(Err(why))) => why.to_string(),
+                Some(_) => "not valid UTF-8".to_owned(),
+            };
+            log::warn!("ip={value}: {why}; start never put that on a node, so it is stopped");
+            return Ok(Verdict::success());
+        }
+    };
+    let run = RunDirectory::new();
+    let until = request.deadline.instant();
+    let third = request.deadline.or_within(ANNOUNCER_WAIT.min(request.deadline.remaining() / 3));
+    let silence = announcer::silence(&run.announcer_lock(ip), third.instant())
+        .inspect_err(|error| log::warn!("vip={ip} {error}: removing the address all the same"));
+
+    let removed = remove_everywhere(ip, &run, until);
+    if let Ok(silence) = silence {
+        silence.end();
+    }
+    let removed = removed?;
+    if !removed.is_empty() {
+        log::info!(
+            "vip={ip} state=removed from=\"{}\" took_ms={}",
+            removed.join(", "),
+            began.elapsed().as_millis()
+        );
+    }
+    Ok(Verdict::success())
+}
+
+/// Deletes every instance until a complete look shows none; what was deleted.
+fn remove_everywhere(ip: IpAddr, run: &RunDirectory, until: Instant) -> Result<Vec<String>, Error> {
+    let netlink = Netlink::open()?;
+    let mut removed = Vec::new();
+    let mut refused = None;
+    let mut round = 0;
+    loop {
+        let plan = plan::stop(ip, &host::addresses(&netlink, until)?);
+        if plan.is_empty() {
+            return Ok(removed);
+        }
+        if round == ROUNDS || Instant::now() >= until {
+            let left = plan.into_iter().map(|deletion| deletion.address).collect();
+            return Err(Error::StillThere { left, source: refused });
+        }
+        round += 1;
+        for deletion in &plan {
+            log::debug!("step: {deletion}");
+            match host::delete(&netlink, run, deletion, until) {
+                Ok(true) => removed.push(Shown(&deletion.address).to_string()),
+                Ok(false) => {}
+                Err(error) => refused = Some(error),
+            }
+        }
+    }
+}
