@@ -20,11 +20,12 @@ use crate::error::{Error, Result};
 use crate::link::LinkIndex;
 
 impl Netlink {
-    /// The addresses of a family, of one link or of the whole namespace.
+    /// The addresses of a family, of one link or of the whole namespace; none for a link that
+    /// is not there.
     ///
     /// # Errors
-    /// [`Error::NoSuchLink`], [`Error::DumpInterrupted`], [`Error::DumpIncomplete`],
-    /// [`Error::DeadlinePassed`], [`Error::Refused`]
+    /// [`Error::DumpInterrupted`], [`Error::DumpIncomplete`], [`Error::DeadlinePassed`],
+    /// [`Error::Refused`]
     pub fn addresses(
         &self,
         family: Family,
@@ -33,18 +34,17 @@ impl Netlink {
     ) -> Result<Vec<Address>> {
         let mut message = AddressMessage::default();
         message.header.family = wire_family(family);
-        message.header.index = link.map_or(0, LinkIndex::get);
+        // Filtered by family in the kernel, by link only here. The kernel could do both, but
+        // it marks interrupted dumps (NLM_F_DUMP_INTR) of all links only: inet_dump_ifaddr()
+        // sets cb->seq behind its branch for a single one. Without that mark an address that
+        // is there may be missing from the answer, unnoticed, when another one on the same
+        // link is deleted during the dump (seen on Linux 6.18).
         let request = RouteNetlinkMessage::GetAddress(message);
-        // The kernel filters (strict checking); kernels before 4.20 leave it to us.
         self.dump("list the addresses", &request, until, |message| match message {
             Message::Address(address) => Some(address).filter(|address| {
                 Family::of(address.ip) == family && link.is_none_or(|link| link == address.link)
             }),
             _ => None,
-        })
-        .map_err(|error| match link {
-            Some(link) => no_such_link(error, link),
-            None => error,
         })
     }
 

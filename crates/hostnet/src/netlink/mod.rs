@@ -8,19 +8,16 @@
 //! acknowledgement. So the exchange is ours, on the connection of the same family of crates.
 
 mod address;
+mod exchange;
 mod link;
 mod message;
 mod route;
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::pin;
 use std::time::Instant;
 
 use futures_core::Stream;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::proto::{self, ConnectionHandle};
@@ -29,6 +26,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout_at;
 
 use crate::error::{Capability, Error, Result};
+use exchange::Dump;
 use message::Message;
 
 /// How often a dump is made at most before a table that keeps changing is an error.
@@ -40,12 +38,6 @@ pub struct Netlink {
     // The connection is a task of this runtime and makes progress only inside block_on.
     runtime: Runtime,
     requests: ConnectionHandle<Message>,
-}
-
-/// How one dump ended.
-enum Dump<T> {
-    Complete(Vec<T>),
-    Interrupted,
 }
 
 impl Netlink {
@@ -68,9 +60,9 @@ impl Netlink {
         drop(guard);
         connection.set_forward_done(true);
         connection.set_forward_ack(true);
-        // Strict checking makes the kernel honour the filters of a dump. Kernels before 4.20
-        // don't know the option and send everything, which is why answers are filtered here
-        // once more.
+        // Strict checking makes the kernel honour the filters of a dump, such as the table of
+        // routes. Kernels before 4.20 don't know the option and send everything, which is why
+        // answers are filtered here once more.
         if let Err(error) = connection.socket_mut().socket_mut().set_netlink_get_strict_chk(true) {
             log::debug!("no strict checking of netlink requests: {error}");
         }
@@ -87,59 +79,17 @@ impl Netlink {
         keep: impl Fn(Message) -> Option<T>,
     ) -> Result<Vec<T>> {
         for _ in 0..DUMP_ATTEMPTS {
-            let flags = NLM_F_REQUEST | NLM_F_DUMP;
-            let once = self.dump_once(operation, request.clone(), flags, &keep);
-            match self.wait(operation, until, once)? {
+            let ended = self.wait(operation, until, async {
+                let answers = self.send(request.clone(), NLM_F_REQUEST | NLM_F_DUMP);
+                let closed = |_| exchange::incomplete(operation, "the connection is closed");
+                exchange::read_dump(operation, answers.map_err(closed)?, &keep).await
+            })?;
+            match ended {
                 Dump::Complete(found) => return Ok(found),
                 Dump::Interrupted => log::debug!("{operation}: interrupted by a change, again"),
             }
         }
         Err(Error::DumpInterrupted { operation: operation.to_owned() })
-    }
-
-    async fn dump_once<T>(
-        &self,
-        operation: &str,
-        request: RouteNetlinkMessage,
-        flags: u16,
-        keep: impl Fn(Message) -> Option<T>,
-    ) -> Result<Dump<T>> {
-        let incomplete = |why: &str| Error::DumpIncomplete {
-            operation: operation.to_owned(),
-            why: why.to_owned(),
-        };
-        let mut answers =
-            pin!(self.send(request, flags).map_err(|_| incomplete("connection closed"))?);
-        let mut found = Vec::new();
-        let mut interrupted = false;
-        let mut unreadable = None;
-        loop {
-            let Some(answer) = next(&mut answers).await else {
-                return Err(incomplete("the connection ended in the middle"));
-            };
-            interrupted |= answer.header.flags & NLM_F_DUMP_INTR != 0;
-            match answer.payload {
-                // Read on to the end all the same: a dump left half way keeps the socket busy.
-                NetlinkPayload::InnerMessage(Message::Unreadable(error)) => {
-                    unreadable = Some(error);
-                }
-                NetlinkPayload::InnerMessage(message) => found.extend(keep(message)),
-                NetlinkPayload::Done(done) if done.code == 0 => break,
-                NetlinkPayload::Done(done) => return Err(kernel_refused(operation, done.code)),
-                NetlinkPayload::Error(error) => match error.code {
-                    Some(code) => return Err(kernel_refused(operation, code.get())),
-                    None => return Err(incomplete("acknowledged instead of answered")),
-                },
-                NetlinkPayload::Overrun(_) => return Err(incomplete("messages were lost")),
-                _ => {}
-            }
-        }
-        match unreadable {
-            // An interrupted dump is made again anyway.
-            _ if interrupted => Ok(Dump::Interrupted),
-            Some(why) => Err(incomplete(&why.to_string())),
-            None => Ok(Dump::Complete(found)),
-        }
     }
 
     /// The single object that `request` asks for.
@@ -149,22 +99,10 @@ impl Netlink {
         request: RouteNetlinkMessage,
         until: Instant,
     ) -> Result<Message> {
-        let incomplete =
-            |why: String| Error::DumpIncomplete { operation: operation.to_owned(), why };
         self.wait(operation, until, async {
             let answers = self.send(request, NLM_F_REQUEST);
-            let mut answers =
-                pin!(answers.map_err(|_| incomplete("connection closed".to_owned()))?);
-            match next(&mut answers).await.map(|answer| answer.payload) {
-                Some(NetlinkPayload::InnerMessage(Message::Unreadable(error))) => {
-                    Err(incomplete(error.to_string()))
-                }
-                Some(NetlinkPayload::InnerMessage(message)) => Ok(message),
-                Some(NetlinkPayload::Error(error)) if error.code.is_some() => {
-                    Err(kernel_refused(operation, error.code.map_or(0, std::num::NonZeroI32::get)))
-                }
-                _ => Err(incomplete("no object in it".to_owned())),
-            }
+            let closed = |_| exchange::incomplete(operation, "the connection is closed");
+            exchange::read_object(operation, answers.map_err(closed)?).await
         })
     }
 
@@ -176,22 +114,10 @@ impl Netlink {
         flags: u16,
         until: Instant,
     ) -> Result<()> {
-        let lost = || Error::NotAcknowledged { operation: operation.to_owned() };
         self.wait(operation, until, async {
             let answers = self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags);
-            let mut answers = pin!(answers.map_err(|_| lost())?);
-            loop {
-                match next(&mut answers).await.map(|answer| answer.payload) {
-                    Some(NetlinkPayload::Error(error)) => {
-                        return match error.code {
-                            None => Ok(()),
-                            Some(code) => Err(kernel_refused(operation, code.get())),
-                        };
-                    }
-                    Some(NetlinkPayload::InnerMessage(_) | NetlinkPayload::Noop) => {}
-                    _ => return Err(lost()),
-                }
-            }
+            let closed = |_| Error::NotAcknowledged { operation: operation.to_owned() };
+            exchange::read_acknowledgement(operation, answers.map_err(closed)?).await
         })
     }
 
@@ -232,14 +158,4 @@ impl std::fmt::Debug for Netlink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Netlink").finish_non_exhaustive()
     }
-}
-
-async fn next<S: Stream>(stream: &mut std::pin::Pin<&mut S>) -> Option<S::Item> {
-    poll_fn(|context| stream.as_mut().poll_next(context)).await
-}
-
-/// Netlink carries errno negated.
-fn kernel_refused(operation: &str, code: i32) -> Error {
-    let source = io::Error::from_raw_os_error(code.saturating_neg());
-    Error::refused(operation, Capability::NetAdmin, source)
 }
