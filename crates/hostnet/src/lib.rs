@@ -23,5 +23,5 @@ pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
 pub use netlink::Netlink;
 pub use packet_socket::{EtherType, PacketSocket};
 pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};
-pub use sockets::{BoundSocket, Protocol, bound_sockets};
+pub use sockets::{BoundSocket, Protocol, bound_sockets, bound_sockets_on_port};
 pub use sysctl::Sysctl;

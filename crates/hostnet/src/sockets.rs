@@ -49,8 +49,12 @@ pub struct BoundSocket {
 }
 
 /// Every bound UDP socket or listening TCP socket of a family, in the network namespace of the
-/// calling thread. An IPv6 socket bound to `::` may receive IPv4 as well. Complete, or an
-/// error.
+/// calling thread. An IPv6 socket bound to `::` may receive IPv4 as well.
+///
+/// An error if the kernel did not finish its answer. While sockets come and go the kernel may
+/// all the same pass over one, and does not say so (it counts within each chain of its hash
+/// table, without `NLM_F_DUMP_INTR`); to decide by the absence of a socket, ask for its port:
+/// [`bound_sockets_on_port`].
 ///
 /// # Errors
 /// [`Error::DumpIncomplete`], [`Error::DumpInterrupted`], [`Error::DeadlinePassed`],
@@ -61,24 +65,48 @@ pub fn bound_sockets(
     family: Family,
     until: Instant,
 ) -> Result<Vec<BoundSocket>> {
-    for attempt in 0..ATTEMPTS {
+    dump(protocol, family, 0, until)
+}
+
+/// The same for one local port, filtered by the kernel: the few sockets of a port fit one
+/// datagram, which is made in one go.
+///
+/// # Errors
+/// Those of [`bound_sockets`]
+pub fn bound_sockets_on_port(
+    protocol: Protocol,
+    family: Family,
+    port: u16,
+    until: Instant,
+) -> Result<Vec<BoundSocket>> {
+    let mut found = dump(protocol, family, port, until)?;
+    found.retain(|socket| socket.local.port() == port);
+    Ok(found)
+}
+
+/// Port 0: any.
+fn dump(protocol: Protocol, family: Family, port: u16, until: Instant) -> Result<Vec<BoundSocket>> {
+    for _ in 0..ATTEMPTS {
         // A new socket for each attempt: nothing of the last one can be left in it.
-        match dump(protocol, family, until) {
-            Err(Error::DumpInterrupted { .. }) => {
-                log::debug!("{OPERATION}: attempt {attempt} interrupted");
-            }
+        match dump_once(protocol, family, port, until) {
+            Err(Error::DumpInterrupted { .. }) => log::debug!("{OPERATION}: interrupted, again"),
             found => return found,
         }
     }
     Err(Error::DumpInterrupted { operation: OPERATION.to_owned() })
 }
 
-fn dump(protocol: Protocol, family: Family, until: Instant) -> Result<Vec<BoundSocket>> {
+fn dump_once(
+    protocol: Protocol,
+    family: Family,
+    port: u16,
+    until: Instant,
+) -> Result<Vec<BoundSocket>> {
     let refused = |source| Error::refused(OPERATION, Capability::NetAdmin, source);
     let mut socket = Socket::new(NETLINK_SOCK_DIAG).map_err(refused)?;
     socket.bind_auto().map_err(refused)?;
     socket.connect(&KernelAddress::new(0, 0)).map_err(refused)?;
-    let request = request(protocol, family);
+    let request = request(protocol, family, port);
     let sent = socket.send(&request, 0).map_err(refused)?;
     if sent != request.len() {
         return Err(incomplete("the request was cut off"));
@@ -157,11 +185,12 @@ impl Found {
     }
 }
 
-fn request(protocol: Protocol, family: Family) -> Vec<u8> {
-    let (family, socket_id) = match family {
+fn request(protocol: Protocol, family: Family, port: u16) -> Vec<u8> {
+    let (family, mut socket_id) = match family {
         Family::V4 => (libc::AF_INET, SocketId::new_v4()),
         Family::V6 => (libc::AF_INET6, SocketId::new_v6()),
     };
+    socket_id.source_port = port;
     let (protocol, states) = match protocol {
         // UDP has two states: TCP_CLOSE for bound, TCP_ESTABLISHED for connected.
         Protocol::Udp => (libc::IPPROTO_UDP, StateFlags::all()),

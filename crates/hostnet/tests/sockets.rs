@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use hostnet::{BoundSocket, Error, Family, Protocol, bound_sockets};
+use hostnet::{BoundSocket, Error, Family, Protocol, bound_sockets, bound_sockets_on_port};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
@@ -32,6 +32,10 @@ fn bound_udp_sockets() {
     for socket in [&bound, &connected] {
         assert_eq!(at(&found, socket.local_addr().unwrap()), [inode(socket)]);
     }
+    let local = connected.local_addr().unwrap();
+    let one = bound_sockets_on_port(Protocol::Udp, Family::V4, local.port(), soon()).unwrap();
+    assert_eq!(at(&one, local), [inode(&connected)]);
+    assert!(one.iter().all(|socket| socket.local.port() == local.port()));
     let uid = nix::unistd::geteuid().as_raw();
     assert!(found.iter().any(|socket| socket.inode == inode(&bound) && socket.uid == uid));
     let local = bound.local_addr().unwrap();
@@ -48,6 +52,8 @@ fn listening_tcp_sockets_only() {
     let (server, _) = listener.accept().unwrap();
     let found = bound_sockets(Protocol::Tcp, Family::V4, soon()).unwrap();
     assert_eq!(at(&found, local), [inode(&listener)]);
+    let one = bound_sockets_on_port(Protocol::Tcp, Family::V4, local.port(), soon()).unwrap();
+    assert_eq!(at(&one, local), [inode(&listener)]);
     let inodes = [inode(&client), inode(&server)];
     assert!(!found.iter().any(|socket| inodes.contains(&socket.inode)));
     drop((server, client));
