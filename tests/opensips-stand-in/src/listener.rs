@@ -1,0 +1,199 @@
+//! Sockets that the configuration declares, and the addresses that they stand for on this host.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use nix::ifaddrs::getifaddrs;
+
+use crate::error::Error;
+
+/// The transports whose sockets are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Protocol {
+    Udp,
+    Tcp,
+    Bin,
+}
+
+impl Protocol {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "udp" | "UDP" => Some(Self::Udp),
+            "tcp" | "TCP" => Some(Self::Tcp),
+            "bin" | "BIN" => Some(Self::Bin),
+            _ => None,
+        }
+    }
+
+    /// The module without which such a socket is refused.
+    pub(crate) fn module(self) -> &'static str {
+        match self {
+            Self::Udp => "proto_udp",
+            Self::Tcp => "proto_tcp",
+            Self::Bin => "proto_bin",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Bin => "bin",
+        })
+    }
+}
+
+/// `proto:host[:port]` as written; the host may be an interface or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SocketSpec {
+    pub(crate) protocol: Protocol,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// `use_workers`
+    pub(crate) workers: Option<usize>,
+}
+
+impl SocketSpec {
+    /// Reads `udp:192.0.2.1:5060`, `udp:[2001:db8::1]`, `tcp:eth0`; no protocol means UDP.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (protocol, rest) = match text.split_once(':') {
+            Some((name, rest)) if Protocol::parse(name).is_some() => (Protocol::parse(name)?, rest),
+            _ => (Protocol::Udp, text),
+        };
+        let (host, port) = match rest.strip_prefix('[') {
+            Some(rest) => {
+                let (host, after) = rest.split_once(']')?;
+                (host, after.strip_prefix(':').or_else(|| after.is_empty().then_some("5060"))?)
+            }
+            None => rest.split_once(':').unwrap_or((rest, "5060")),
+        };
+        let host = host.trim_matches('"');
+        if host.is_empty() {
+            return None;
+        }
+        Some(Self { protocol, host: host.to_owned(), port: port.parse().ok()?, workers: None })
+    }
+
+    fn addresses(&self) -> Result<Vec<IpAddr>, Error> {
+        if let Ok(address) = self.host.parse() {
+            return Ok(vec![address]);
+        }
+        let local = local_addresses().map_err(|source| Error::UnknownHost {
+            host: self.host.clone(),
+            source: source.into(),
+        })?;
+        let of_interface: Vec<IpAddr> = local
+            .into_iter()
+            .filter(|(interface, _)| self.host == "*" || *interface == self.host)
+            .map(|(_, address)| address)
+            .collect();
+        if !of_interface.is_empty() {
+            return Ok(of_interface);
+        }
+        let unknown = |source: io::Error| Error::UnknownHost { host: self.host.clone(), source };
+        let mut named = (self.host.as_str(), 0).to_socket_addrs().map_err(unknown)?;
+        let first = named.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
+        Ok(vec![first.ip()])
+    }
+}
+
+/// Interface names and addresses, IPv4 first as the daemon lists them, without link-local IPv6.
+fn local_addresses() -> nix::Result<Vec<(String, IpAddr)>> {
+    let mut found: Vec<(String, IpAddr)> = getifaddrs()?
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let ip = if let Some(v4) = address.as_sockaddr_in() {
+                IpAddr::V4(v4.ip())
+            } else {
+                IpAddr::V6(address.as_sockaddr_in6()?.ip())
+            };
+            let link_local =
+                matches!(ip, IpAddr::V6(v6) if v6.segments().first()? & 0xffc0 == 0xfe80);
+            (!link_local).then_some((interface.interface_name, ip))
+        })
+        .collect();
+    found.sort_by_key(|(_, address)| address.is_ipv6());
+    Ok(found)
+}
+
+/// A socket to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) protocol: Protocol,
+    pub(crate) address: SocketAddr,
+    pub(crate) workers: Option<usize>,
+}
+
+/// Expands the declared sockets, once, for the addresses that the host has now; UDP first.
+pub(crate) fn listeners(specs: &[SocketSpec]) -> Result<Vec<Listener>, Error> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for spec in specs {
+        for ip in spec.addresses()? {
+            let address = SocketAddr::new(ip, spec.port);
+            let known = listeners
+                .iter()
+                .any(|known| known.protocol == spec.protocol && known.address == address);
+            if !known {
+                listeners.push(Listener {
+                    protocol: spec.protocol,
+                    address,
+                    workers: spec.workers,
+                });
+            }
+        }
+    }
+    listeners.sort_by_key(|listener| listener.protocol);
+    Ok(listeners)
+}
+
+/// The daemon writes IPv6 in full: `0:0:0:0:0:0:0:1`.
+pub(crate) fn ip_text(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => v6.segments().map(|segment| format!("{segment:X}")).join(":"),
+    }
+}
+
+/// What the daemon prints before it starts, and for `-c`.
+pub(crate) fn listening_text(listeners: &[Listener]) -> String {
+    let mut text = String::from("Listening on \n");
+    for Listener { protocol, address, .. } in listeners {
+        let ip = ip_text(address.ip());
+        let name = if address.is_ipv6() { format!("[{ip}]") } else { ip.clone() };
+        text += &format!("             {protocol}: {ip} [{name}]:{}\n", address.port());
+    }
+    text + "Aliases: \n\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_as_the_configuration_writes_them() {
+        let parse = |text| SocketSpec::parse(text).map(|s| (s.protocol, s.host, s.port));
+        assert_eq!(parse("tcp:192.0.2.1"), Some((Protocol::Tcp, "192.0.2.1".into(), 5060)));
+        assert_eq!(parse("udp:[fd77::1]:5070"), Some((Protocol::Udp, "fd77::1".into(), 5070)));
+        assert_eq!(parse("bin:[fd77::1]"), Some((Protocol::Bin, "fd77::1".into(), 5060)));
+        assert_eq!(parse("udp:\"127.0.0.1\":9"), Some((Protocol::Udp, "127.0.0.1".into(), 9)));
+        assert_eq!(parse("eth0:5062"), Some((Protocol::Udp, "eth0".into(), 5062)));
+        assert_eq!(parse("udp:*"), Some((Protocol::Udp, "*".into(), 5060)));
+        for bad in ["", "udp:", "udp:1.2.3.4:x", "udp:1.2.3.4:70000", "udp:[::1", "udp:[::1]x"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn sockets_as_the_daemon_prints_them() {
+        let specs = ["tcp:127.0.0.1:5071", "udp:[::1]:5071", "udp:[::1]:5071"];
+        let specs: Vec<_> = specs.into_iter().map(|s| SocketSpec::parse(s).unwrap()).collect();
+        assert_eq!(
+            listening_text(&listeners(&specs).unwrap()),
+            "Listening on \n             udp: 0:0:0:0:0:0:0:1 [[0:0:0:0:0:0:0:1]]:5071\n\
+             \x20            tcp: 127.0.0.1 [127.0.0.1]:5071\nAliases: \n\n"
+        );
+    }
+}
