@@ -9,7 +9,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -216,6 +216,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
         eprintln!("{ARGUMENT} is used by start only");
         return ExitCode::FAILURE;
     };
+    close_inherited();
     // The report goes through a copy: it must come after the streams were left behind.
     let Ok(report) = io::stdout().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let mut report = std::fs::File::from(report);
@@ -247,6 +248,18 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     job.subject.burst(&netlink, &job.schedule, job.next, until);
     let _ = lock.remove();
     ExitCode::SUCCESS
+}
+
+/// Closes what the caller of start had left open. Pacemaker leaves nothing; a shell script or a test
+/// may wait for the end of a pipe that this process would keep open for seconds.
+fn close_inherited() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<RawFd> =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // Nothing of this process is open yet but 0 to 2.
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        let _ = nix::unistd::close(descriptor);
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,187 @@
+//! No network, no log, no Pacemaker: still right.
+
+use std::process::Command;
+
+use testnet::{Host, agent, wait_until};
+
+use super::{LONG, Site, VIP, announcer, ends, fails, instances, locks, program, shell};
+use testnet::Capture;
+
+#[test]
+fn by_hand_with_an_empty_environment() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let by_hand = |options: &[&str]| agent(&site.a, program()).args(options.iter().copied());
+    let options = ["--ip", VIP, "--nic=eth0", "--cidr_netmask", "24"];
+    ends(&by_hand(&options).action("monitor"), 7);
+    let started = by_hand(&options).action("start");
+    ends(&started, 0);
+    // One line with what happened; no log to look into.
+    assert_eq!(started.stderr.lines().count(), 1, "{}", started.stderr);
+    for words in ["vip=192.0.2.10/24", "nic=eth0", "state=added", "took_ms="] {
+        assert!(started.stderr.contains(words), "{}", started.stderr);
+    }
+    ends(&by_hand(&["--ip", VIP]).action("monitor"), 0);
+    assert!(announcer(&site.a).is_some());
+    // Without an instance name, stop finds the same announcer.
+    ends(&by_hand(&["--ip", VIP]).action("stop"), 0);
+    assert!(instances(&site.a).is_empty() && locks(&site.a).is_empty());
+    fails(&by_hand(&[]).action("start"), 6, "ip is missing");
+    ends(&by_hand(&[]).action("stop"), 0);
+    let stopped = by_hand(&["--ip", "nonsense\nx"]).action("stop");
+    ends(&stopped, 0);
+    assert!(stopped.stderr.starts_with("warning: ip=nonsense\\nx: not an IPv4 address"));
+}
+
+#[test]
+fn help_names_every_parameter() {
+    testnet::root_or_skip!();
+    let host = Host::new("host");
+    let help = agent(&host, program()).action("--help");
+    ends(&help, 0);
+    let meta_data = agent(&host, program()).action("meta-data").stdout;
+    let document = roxmltree::Document::parse(&meta_data).unwrap();
+    let names: Vec<_> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("parameter"))
+        .filter_map(|node| node.attribute("name"))
+        .collect();
+    assert_eq!(names.len(), 9);
+    for name in names {
+        assert!(help.stdout.contains(&format!("--{name} ")), "{name}");
+    }
+}
+
+#[test]
+fn without_dev_log_or_with_one_that_nobody_reads() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let logging = site.vip().env("HA_LOGFACILITY", "daemon").env("HA_LOGFILE", "/run/no/such/file");
+    let all = || {
+        for action in ["start", "monitor", "stop"] {
+            let outcome = logging.action(action);
+            ends(&outcome, 0);
+            assert_eq!(outcome.stderr, "");
+        }
+    };
+    shell(&site.a, "mount -t tmpfs dev /dev; mknod -m 666 /dev/null c 1 3");
+    all();
+    // A daemon that has hung: its socket is there and never read, so it fills up.
+    let socket = site.a.run(|| std::os::unix::net::UnixDatagram::bind("/dev/log").unwrap());
+    for _ in 0..20 {
+        all();
+    }
+    let mut record = [0; 2048];
+    let length = socket.recv(&mut record).unwrap();
+    let record = String::from_utf8_lossy(&record[..length]);
+    assert!(record.contains("opensips-vip(vip)[") && record.contains("state=added"), "{record}");
+}
+
+#[test]
+fn the_log_file_of_the_cluster() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.run(|| std::fs::write("/run/cluster.log", "").unwrap());
+    let logging = site.vip().env("HA_LOGFACILITY", "none").env("HA_LOGFILE", "/run/cluster.log");
+    for action in ["start", "monitor", "start", "stop", "stop"] {
+        ends(&logging.action(action), 0);
+    }
+    let log = site.a.run(|| std::fs::read_to_string("/run/cluster.log").unwrap());
+    // One line per change of state: not for monitor, not for a stop of what is stopped.
+    let states: Vec<_> = log
+        .lines()
+        .filter_map(|line| line.split("state=").nth(1)?.split_whitespace().next())
+        .collect();
+    assert_eq!(states, ["added", "adopted", "removed"], "{log}");
+    assert_eq!(log.lines().count(), 3, "{log}");
+}
+
+#[test]
+fn a_host_with_nothing_but_loopback() {
+    testnet::root_or_skip!();
+    let host = Host::new("host");
+    let agent = super::vip(&host);
+    ends(&agent.action("validate-all"), 0);
+    ends(&agent.action("monitor"), 7);
+    fails(&agent.action("start"), 2, "no connected network of this node contains 192.0.2.10");
+    ends(&agent.action("stop"), 0);
+    host.ip("link set lo down");
+    ends(&agent.action("monitor"), 7);
+    ends(&agent.action("stop"), 0);
+    let agent = agent.param("nic", "lo").param("cidr_netmask", "32");
+    ends(&agent.action("start"), 0);
+    ends(&agent.action("monitor"), 0);
+    ends(&agent.action("stop"), 0);
+}
+
+/// A run directory that can't be used: start sends the whole schedule itself.
+fn announces_itself(prepare: &str) {
+    let site = Site::new();
+    shell(&site.a, prepare);
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let agent = site.vip().param("announce_schedule", "0,40,80");
+    let outcome = agent.clone().env("PCMK_service", "").action("start");
+    ends(&outcome, 0);
+    assert!(outcome.stderr.contains("no announcer, start announces itself"), "{}", outcome.stderr);
+    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
+    assert_eq!(capture.arp_frames().iter().filter(|arp| arp.sender_ip == vip).count(), 3);
+    ends(&agent.action("monitor"), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+    // More than the action has time for: what fits, then 0.
+    let long = site.vip().param("announce_schedule", "0,50,600000");
+    ends(&long.env("OCF_RESKEY_CRM_meta_timeout", "4000").action("start"), 0);
+    ends(&site.vip().action("monitor"), 0);
+    ends(&site.vip().action("stop"), 0);
+}
+
+#[test]
+fn a_full_run_directory() {
+    testnet::root_or_skip!();
+    announces_itself("mount -t tmpfs -o size=4k,nr_inodes=1 full /run");
+    // Room for files, but not for a byte in them.
+    announces_itself("mount -t tmpfs -o size=4k full /run; head -c 4096 /dev/zero > /run/full");
+}
+
+#[test]
+fn a_read_only_run_directory() {
+    testnet::root_or_skip!();
+    announces_itself("mount -o remount,ro /run");
+    announces_itself("mkdir /run/smartvox; mount -o remount,ro /run");
+}
+
+#[test]
+fn without_proc() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    shell(&site.a, "mount -t tmpfs none /proc");
+    // No announcer without /proc/self/exe.
+    ends(&site.vip().param("announce_schedule", "0,10").action("start"), 0);
+    ends(&site.vip().action("monitor"), 0);
+    ends(&site.vip().action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+}
+
+#[test]
+fn the_same_address_in_two_namespaces_of_one_host() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    // Another network namespace that shares /run with node A.
+    let lock_of_a = {
+        ends(&site.vip().param("announce_schedule", "0,60000").action("start"), 0);
+        locks(&site.a)
+    };
+    let script = format!(
+        "ip link set lo up; ip link add eth0 type veth peer name far0; ip link set far0 up; \
+         ip link set eth0 up; {0} start --ip {VIP} --nic eth0 --cidr_netmask 24 --link_wait 60s; \
+         {0} stop --ip {VIP}",
+        program().display()
+    );
+    let output = site.a.output(Command::new("unshare").args(["-n", "sh", "-ec", &script]));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // The stop in there has left this one alone.
+    assert_eq!(locks(&site.a), lock_of_a);
+    assert!(announcer(&site.a).is_some());
+    ends(&site.vip().action("stop"), 0);
+    wait_until("nothing is left", LONG, || locks(&site.a).is_empty());
+}

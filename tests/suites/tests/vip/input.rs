@@ -1,0 +1,235 @@
+//! Wrong parameters, on every action: the code, one line that names the parameter, and a host that is
+//! as it was. stop is 0, for nothing is there.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use testnet::{Agent, Host};
+
+use super::{
+    LONG, VIP, ends, fails, instances, is_up, plain, recurring, second_interface, state, vip,
+};
+
+fn host() -> Host {
+    let host = Host::new("host");
+    host.ip("link add eth0 type veth peer name far0");
+    host.ip("link set eth0 up");
+    host.ip("link set far0 up");
+    host.ip("addr add 192.0.2.1/24 dev eth0");
+    testnet::wait_until("eth0 is up", LONG, || is_up(&host, "eth0"));
+    host
+}
+
+/// Wrong everywhere: 6 on every action but stop.
+#[track_caller]
+fn is_refused(host: &Host, agent: &Agent, parameter: &str) {
+    let before = state(host);
+    let outcomes = [
+        agent.action("start"),
+        agent.action("monitor"),
+        recurring(agent),
+        agent.action("reload-agent"),
+        agent.action("validate-all"),
+        agent.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all"),
+    ];
+    for outcome in outcomes {
+        fails(&outcome, 6, parameter);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        assert!(outcome.stderr.len() < 400, "{}", outcome.stderr);
+        assert!(outcome.exit_reason.unwrap().starts_with(parameter), "{}", outcome.stderr);
+    }
+    ends(&agent.action("stop"), 0);
+    assert_eq!(state(host), before, "{parameter}");
+}
+
+#[test]
+fn addresses_that_can_be_no_vip() {
+    testnet::root_or_skip!();
+    let host = host();
+    for ip in [
+        "",
+        "192.0.2",
+        "192.0.2.256",
+        "192.0.2.10/24",
+        "0xc000020a",
+        "-1",
+        "sip.example.net",
+        "2001:db8::10",
+        "2001:db8::10/64",
+        "0.0.0.0",
+        "127.0.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "192.0.2.10; touch /run/pwned",
+        "$(touch /run/pwned)",
+        "`touch /run/pwned`",
+        "%s%n",
+        "../..",
+    ] {
+        is_refused(&host, &plain(&host).param("ip", ip), "ip");
+    }
+    is_refused(&host, &plain(&host), "ip is missing");
+    is_refused(&host, &plain(&host).param("ip", "2001:db8::10"), "ip=2001:db8::10: IPv6 is not");
+    assert!(!host.run(|| std::path::Path::new("/run/pwned").exists()));
+}
+
+#[test]
+fn values_of_the_other_parameters() {
+    testnet::root_or_skip!();
+    let host = host();
+    for (name, value) in [
+        ("nic", "eth 0"),
+        ("nic", "eth0:sip"),
+        ("nic", "../eth0"),
+        ("nic", "eth0;reboot"),
+        ("nic", "$(reboot) "),
+        ("cidr_netmask", "0"),
+        ("cidr_netmask", "33"),
+        ("cidr_netmask", "-24"),
+        ("cidr_netmask", "24;reboot"),
+        ("cidr_netmask", "255.0.255.0"),
+        ("broadcast", "256.0.2.255"),
+        ("broadcast", "++"),
+        ("iflabel", "longer-than-15-bytes"),
+        ("iflabel", "a b"),
+        ("iflabel", "a|b c"),
+        ("check_link_status", "perhaps"),
+        ("link_wait", "-1"),
+        ("link_wait", "3 days"),
+        ("announce", "shout"),
+        ("announce", "request;reply"),
+        ("announce_schedule", "-1"),
+        ("announce_schedule", "0,-50"),
+        ("announce_schedule", "0,50,50"),
+        ("announce_schedule", "0 50"),
+        ("announce_schedule", "0,600001"),
+    ] {
+        // "eth0;reboot" is a name the kernel would take: it is told from a wrong one by its absence.
+        if value == "eth0;reboot" {
+            continue;
+        }
+        is_refused(&host, &vip(&host).param(name, value), &format!("{name}={value}: "));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_and_long_ones() {
+    testnet::root_or_skip!();
+    let host = host();
+    for name in ["ip", "nic", "cidr_netmask", "broadcast", "iflabel", "announce_schedule"] {
+        let bytes = OsString::from_vec(b"\xc3\x28\xff\n\x1b[31m".to_vec());
+        is_refused(&host, &vip(&host).param(name, bytes), &format!("{name}=\\xc3(\\xff"));
+        // One string of a program's environment may have 128 KB; the megabyte is a unit test.
+        let long = "7".repeat(100_000);
+        is_refused(&host, &vip(&host).param(name, long), &format!("{name}=777"));
+    }
+}
+
+#[test]
+fn every_finding_is_told() {
+    testnet::root_or_skip!();
+    let host = host();
+    let wrong = plain(&host).param("cidr_netmask", "33").param("announce", "shout");
+    let outcome = wrong.action("validate-all");
+    fails(&outcome, 6, "ip is missing");
+    for words in ["cidr_netmask=33: ", "announce=shout: "] {
+        assert!(outcome.stderr.lines().any(|line| line.starts_with(words)), "{}", outcome.stderr);
+        assert!(outcome.exit_reason.as_ref().unwrap().contains(words));
+    }
+    ends(&wrong.action("stop"), 0);
+}
+
+#[test]
+fn an_interface_that_this_node_does_not_have() {
+    testnet::root_or_skip!();
+    let host = host();
+    let before = state(&host);
+    let agent = vip(&host).param("nic", "eth7").param("cidr_netmask", "24");
+    fails(&agent.action("start"), 5, "nic=eth7: there is no such interface");
+    ends(&agent.action("monitor"), 7);
+    ends(&recurring(&agent), 7);
+    ends(&agent.action("stop"), 0);
+    ends(&agent.action("validate-all"), 0);
+    let level10 = agent.clone().env("OCF_CHECK_LEVEL", "10");
+    fails(&level10.action("validate-all"), 5, "nic=eth7");
+    let strange = vip(&host).param("nic", "eth0;reboot");
+    fails(&strange.action("start"), 5, "nic=eth0;reboot: there is no such interface");
+    assert_eq!(state(&host), before);
+    // The address is on the node all the same: then it is not "not running".
+    host.ip(&format!("addr add {VIP}/24 dev eth0"));
+    fails(&recurring(&agent), 1, "interface eth7, which does not exist");
+    ends(&agent.action("stop"), 0);
+    assert_eq!(state(&host), before);
+}
+
+#[test]
+fn what_is_right_in_form_but_wrong_on_this_node() {
+    testnet::root_or_skip!();
+    let host = host();
+    let before = state(&host);
+    let at = |ip: &str| plain(&host).param("ip", ip);
+    for (agent, words) in [
+        (at("203.0.113.10"), "no connected network of this node contains 203.0.113.10"),
+        (at("203.0.113.10").param("nic", "eth0"), "no network connected to eth0"),
+        (at("192.0.2.255"), "broadcast address of 192.0.2.0/24"),
+        (vip(&host).param("nic", "eth0").param("iflabel", "eleven-byte"), "longer than 15 bytes"),
+    ] {
+        fails(&agent.action("start"), 2, words);
+        let level10 = agent.clone().env("OCF_CHECK_LEVEL", "10");
+        fails(&level10.action("validate-all"), 2, words);
+        ends(&agent.action("validate-all"), 0);
+        ends(&agent.action("monitor"), 7);
+        ends(&agent.action("stop"), 0);
+        assert_eq!(state(&host), before);
+    }
+}
+
+#[test]
+fn equally_near_interfaces_are_a_question() {
+    testnet::root_or_skip!();
+    let host = host();
+    host.ip("addr flush dev eth0");
+    second_interface(&host);
+    // Without routes, so that the kernel has no metric to choose by.
+    host.ip("addr add 192.0.2.1/24 dev eth0 noprefixroute");
+    host.ip("addr add 192.0.2.2/24 dev eth1 noprefixroute");
+    let refused = vip(&host).action("start");
+    fails(&refused, 2, "192.0.2.0/24 is connected to eth0 and to eth1: give nic");
+    ends(&vip(&host).param("nic", "eth1").action("start"), 0);
+    assert_eq!(instances(&host), [format!("eth1 {VIP}/24")]);
+    ends(&vip(&host).action("stop"), 0);
+}
+
+#[test]
+fn stop_needs_nothing_but_the_address() {
+    testnet::root_or_skip!();
+    let host = host();
+    let before = state(&host);
+    for (name, value) in [
+        ("nic", "eth7"),
+        ("nic", "no interface"),
+        ("cidr_netmask", "33"),
+        ("cidr_netmask", "-1"),
+        ("iflabel", "longer-than-15-bytes"),
+        ("link_wait", "soon"),
+        ("announce_schedule", "0,0"),
+    ] {
+        ends(&vip(&host).action("start"), 0);
+        ends(&vip(&host).param(name, value).action("stop"), 0);
+        assert_eq!(state(&host), before, "{name}={value}");
+    }
+}
+
+#[test]
+fn unknown_actions_and_the_announcers_argument() {
+    testnet::root_or_skip!();
+    let host = host();
+    let before = state(&host);
+    for action in ["status", "promote", "notify", "announcer", "Start"] {
+        fails(&vip(&host).action(action), 3, "is not implemented");
+    }
+    // Without what start gives it, it does nothing.
+    let outcome = vip(&host).action("--announcer");
+    assert_ne!(outcome.code, 0);
+    assert_eq!(state(&host), before);
+}

@@ -1,0 +1,163 @@
+//! Links: carrier, admin state, alternative names, and starts that are taken back.
+
+use std::time::Duration;
+
+use testnet::{Host, wait_until};
+
+use super::{LONG, Site, VIP, ends, fails, instances, is_up, locks, recurring, shell, state, vip};
+
+fn has_no_carrier(host: &Host) -> bool {
+    host.ip("link show dev eth0").contains("NO-CARRIER")
+}
+
+#[test]
+fn a_lost_carrier_is_what_the_parameter_says() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().action("start"), 0);
+    let check = |word| recurring(&site.vip().param("check_link_status", word));
+    for word in ["yes", "degraded", "no", "true", "false"] {
+        ends(&check(word), 0);
+    }
+    site.cable_a.unplug(&site.a);
+    wait_until("eth0 has no carrier", LONG, || has_no_carrier(&site.a));
+    fails(&recurring(&site.vip()), 1, "eth0 has no carrier");
+    fails(&check("yes"), 1, "eth0 has no carrier");
+    fails(&check("true"), 1, "eth0 has no carrier");
+    fails(&check("degraded"), 190, "eth0 has no carrier");
+    ends(&check("no"), 0);
+    ends(&check("false"), 0);
+    site.cable_a.plug(&site.a);
+    wait_until("eth0 is up", LONG, || is_up(&site.a, "eth0"));
+    ends(&check("yes"), 0);
+    site.a.ip("link set eth0 down");
+    fails(&check("yes"), 1, "eth0 is administratively down");
+    ends(&site.vip().action("stop"), 0);
+    ends(&check("yes"), 7);
+}
+
+#[test]
+fn a_link_stacked_on_one_without_carrier() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("link add link eth0 name sip0 type macvlan mode bridge");
+    site.a.ip("link set sip0 up");
+    wait_until("sip0 is up", LONG, || is_up(&site.a, "sip0"));
+    let agent = site.vip().param("nic", "sip0").param("cidr_netmask", "24");
+    ends(&agent.action("start"), 0);
+    ends(&recurring(&agent), 0);
+    site.cable_a.unplug(&site.a);
+    wait_until("sip0 has noticed", LONG, || !is_up(&site.a, "sip0"));
+    fails(&recurring(&agent), 1, "192.0.2.10 is on sip0, but sip0 ");
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn altnames() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let long = "enp129s0f0np0-uplink-to-the-provider";
+    for altname in ["enp9s9", long] {
+        site.a.ip(&format!("link property add dev eth0 altname {altname}"));
+    }
+    for altname in ["enp9s9", long] {
+        let agent = site.vip().param("nic", altname).param("iflabel", "sip");
+        ends(&agent.action("start"), 0);
+        assert!(site.a.ip("-4 -o addr show").contains(" eth0:sip"));
+        ends(&recurring(&agent), 0);
+        ends(&recurring(&site.vip().param("nic", "eth0")), 0);
+        site.cable_a.unplug(&site.a);
+        wait_until("eth0 has no carrier", LONG, || has_no_carrier(&site.a));
+        fails(&recurring(&agent), 1, "eth0 has no carrier");
+        site.cable_a.plug(&site.a);
+        wait_until("eth0 is up", LONG, || is_up(&site.a, "eth0"));
+        ends(&agent.action("stop"), 0);
+    }
+}
+
+#[test]
+fn a_link_that_is_down_is_brought_up() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("link set eth0 down");
+    // Without nic: the network of a link that is down is known by its address.
+    ends(&site.vip().param("link_wait", "60s").action("start"), 0);
+    assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
+    assert!(is_up(&site.a, "eth0"));
+    ends(&recurring(&site.vip()), 0);
+    ends(&site.vip().action("stop"), 0);
+    // stop does not take the link down: others may use it.
+    assert!(is_up(&site.a, "eth0"));
+}
+
+#[test]
+fn without_carrier_start_fails_and_puts_everything_back() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.cable_a.unplug(&site.a);
+    site.a.ip("link set eth0 down");
+    let before = state(&site.a);
+    let agent = site.vip().param("nic", "eth0").param("cidr_netmask", "24");
+    for wait in ["0", "100ms", "1s"] {
+        // Again and again 1, which leaves the node in the running, never 5.
+        let outcome = agent.clone().param("link_wait", wait).action("start");
+        fails(&outcome, 1, "eth0 has no carrier after");
+        assert_eq!(state(&site.a), before);
+        ends(&recurring(&agent), 7);
+        assert!(locks(&site.a).is_empty());
+    }
+    ends(&agent.action("stop"), 0);
+    // The action's own timeout is the limit, not link_wait.
+    let short = agent.clone().param("link_wait", "60s").env("OCF_RESKEY_CRM_meta_timeout", "2000");
+    fails(&short.timeout(Duration::from_secs(30)).action("start"), 1, "no carrier");
+    assert_eq!(state(&site.a), before);
+    // Where it does not matter, it does not matter.
+    let degraded = agent.clone().param("check_link_status", "degraded").param("link_wait", "50ms");
+    ends(&degraded.action("start"), 0);
+    fails(&recurring(&degraded), 190, "eth0 has no carrier");
+    fails(&recurring(&agent), 1, "eth0 has no carrier");
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty());
+}
+
+#[test]
+fn a_carrier_that_comes_in_time() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.cable_a.unplug(&site.a);
+    wait_until("eth0 has no carrier", LONG, || has_no_carrier(&site.a));
+    let agent = site.vip().param("nic", "eth0").param("link_wait", "60s");
+    let patient = agent.env("OCF_RESKEY_CRM_meta_timeout", "60000");
+    let outcome = std::thread::scope(|scope| {
+        let start = scope.spawn(|| patient.action("start"));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(instances(&site.a).is_empty());
+        site.cable_a.plug(&site.a);
+        start.join().unwrap()
+    });
+    ends(&outcome, 0);
+    assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
+}
+
+#[test]
+fn a_start_that_fails_at_its_last_look_takes_the_address_back() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    // With /run full start announces itself; the carrier goes in the meantime.
+    shell(&site.a, "mount -t tmpfs -o size=4k,nr_inodes=1 full /run");
+    site.a.ip("addr add 192.0.2.20/24 dev eth0");
+    let before = state(&site.a);
+    let agent = site.vip().param("announce_schedule", "0,5000");
+    let outcome = std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("the address is there", LONG, || !instances(&site.a).is_empty());
+        site.cable_a.unplug(&site.a);
+        start.join().unwrap()
+    });
+    fails(&outcome, 1, "not usable right after start: 192.0.2.10 is on eth0, but eth0 has no");
+    ends(&recurring(&agent), 7);
+    site.cable_a.plug(&site.a);
+    wait_until("eth0 is up", LONG, || is_up(&site.a, "eth0"));
+    assert_eq!(state(&site.a), before);
+    ends(&vip(&site.a).action("stop"), 0);
+}

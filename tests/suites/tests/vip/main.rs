@@ -1,0 +1,160 @@
+//! Black-box suite of ocf:smartvox:opensips-vip: the built binary, on hosts of their own (network
+//! and mount namespaces), called as Pacemaker calls it.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cost;
+mod environment;
+mod input;
+mod lifecycle;
+mod link;
+mod peers;
+mod privilege;
+mod stop;
+mod wire;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use testnet::{Agent, Cable, Host, Outcome, Switch, agent, binary, wait_until};
+
+const VIP: &str = "192.0.2.10";
+const MAC_A: &str = "02:00:00:00:00:0a";
+const MAC_B: &str = "02:00:00:00:00:0b";
+const MAC_N: &str = "02:00:00:00:00:0e";
+/// Long enough for a machine that is stalled; nothing waits that long when all is well.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Two cluster nodes and their neighbour on one switch.
+struct Site {
+    a: Host,
+    b: Host,
+    neighbour: Host,
+    cable_a: Cable,
+    _others: [Cable; 2],
+    _switch: Switch,
+}
+
+impl Site {
+    fn new() -> Self {
+        let switch = Switch::new("switch");
+        let host = |name, mac, address: &str| {
+            let host = Host::new(name);
+            let cable = switch.connect(&host, "eth0", mac);
+            host.ip(&format!("addr add {address}/24 dev eth0"));
+            (host, cable)
+        };
+        let (a, cable_a) = host("a", MAC_A, "192.0.2.1");
+        let (b, cable_b) = host("b", MAC_B, "192.0.2.2");
+        let (neighbour, cable_n) = host("neighbour", MAC_N, "192.0.2.99");
+        for host in [&a, &b, &neighbour] {
+            wait_until("eth0 is up", LONG, || is_up(host, "eth0"));
+        }
+        Self { a, b, neighbour, cable_a, _others: [cable_b, cable_n], _switch: switch }
+    }
+
+    /// The agent on node A.
+    fn vip(&self) -> Agent {
+        vip(&self.a)
+    }
+}
+
+fn is_up(host: &Host, interface: &str) -> bool {
+    host.ip(&format!("link show dev {interface}")).contains("state UP")
+}
+
+/// Gives the host an interface eth1 that is up, with nobody behind it.
+fn second_interface(host: &Host) {
+    host.ip("link add eth1 type veth peer name far1");
+    host.ip("link set far1 up");
+    host.ip("link set eth1 up");
+    wait_until("eth1 is up", LONG, || is_up(host, "eth1"));
+}
+
+fn program() -> PathBuf {
+    binary("opensips-vip")
+}
+
+/// The agent as Pacemaker calls it, for the VIP, with defaults.
+fn vip(host: &Host) -> Agent {
+    plain(host).param("ip", VIP)
+}
+
+/// The agent as Pacemaker calls it, without any parameter.
+fn plain(host: &Host) -> Agent {
+    // PCMK_service marks a call of Pacemaker's, which wants quiet.
+    agent(host, program()).under_pacemaker("vip").env("PCMK_service", "pacemaker-execd")
+}
+
+fn recurring(agent: &Agent) -> Outcome {
+    agent.clone().env("OCF_RESKEY_CRM_meta_interval", "10000").action("monitor")
+}
+
+/// Ends as expected, or tells what the agent said.
+#[track_caller]
+fn ends(outcome: &Outcome, code: i32) {
+    assert_eq!(outcome.code, code, "{}{}", outcome.stdout, outcome.stderr);
+}
+
+/// Ends with this code and a reason that contains these words.
+#[track_caller]
+fn fails(outcome: &Outcome, code: i32, words: &str) {
+    ends(outcome, code);
+    let reason = outcome.exit_reason.as_deref().unwrap_or_default();
+    assert!(reason.contains(words), "{words:?} is not in {:?}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("ocf-exit-reason:").count(), 1, "{}", outcome.stderr);
+}
+
+/// Interfaces, IPv4 addresses and routes: what an action that fails must leave as it was.
+fn state(host: &Host) -> String {
+    ["-d link show", "-4 -d addr show", "-4 route show table all"]
+        .map(|what| host.ip(what))
+        .concat()
+}
+
+/// Every IPv4 address of the host but the VIP and 127.0.0.1, as `eth0 192.0.2.1/24`, sorted.
+fn others(host: &Host) -> Vec<String> {
+    all(host).into_iter().filter(|address| !address.contains(&format!(" {VIP}/"))).collect()
+}
+
+/// Every instance of the VIP on the host, as `eth0 192.0.2.10/24`.
+fn instances(host: &Host) -> Vec<String> {
+    all(host).into_iter().filter(|address| address.contains(&format!(" {VIP}/"))).collect()
+}
+
+fn all(host: &Host) -> Vec<String> {
+    let listed = host.ip("-4 -o addr show");
+    let mut all: Vec<_> = listed
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let interface = words.next()?;
+            let address = words.nth(1)?;
+            (address != "127.0.0.1/8").then(|| format!("{interface} {address}"))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// The files in the agent's run directory.
+fn locks(host: &Host) -> Vec<PathBuf> {
+    host.run(|| {
+        let Ok(entries) = std::fs::read_dir("/run/smartvox") else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().path()).collect()
+    })
+}
+
+/// The announcer's process number, from the lock it holds.
+fn announcer(host: &Host) -> Option<i32> {
+    let path = locks(host).into_iter().find(|path| path.to_string_lossy().contains("announcer"))?;
+    let record = host.run(|| std::fs::read_to_string(path)).ok()?;
+    record.split_whitespace().next()?.parse().ok()
+}
+
+fn shell(host: &Host, script: &str) {
+    let output = host.output(Command::new("sh").args(["-ec", script]));
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,89 @@
+//! Fewer privileges than root has.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use testnet::{Agent, Capture, Host, agent};
+
+use super::{Site, VIP, announcer, ends, instances, program};
+
+/// The agent through setpriv(1).
+fn with_setpriv(host: &Host, options: &[&str], program: &PathBuf, words: &[&str]) -> Agent {
+    let program = program.to_str().unwrap();
+    let arguments = options.iter().chain([&program]).chain(words);
+    agent(host, "/usr/bin/setpriv").args(arguments)
+}
+
+/// The first word, which is an action for testnet, is an option of setpriv's.
+fn run(agent: &Agent) -> testnet::Outcome {
+    agent.action("--no-new-privs")
+}
+
+/// A copy where everybody may read it: a checkout may lie in a home directory.
+fn public_copy() -> (tempfile::TempDir, PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = directory.path().join("opensips-vip");
+    std::fs::copy(program(), &copy).unwrap();
+    (directory, copy)
+}
+
+const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+
+#[test]
+fn meta_data_and_validation_for_everybody() {
+    testnet::root_or_skip!();
+    let host = Host::new("host");
+    let (_directory, copy) = public_copy();
+    let nobody = |words: &[&str]| run(&with_setpriv(&host, &NOBODY, &copy, words));
+    let outcome = nobody(&["meta-data"]);
+    ends(&outcome, 0);
+    assert_eq!(outcome.stderr, "");
+    assert_eq!(outcome.stdout, agent(&host, program()).action("meta-data").stdout);
+    ends(&nobody(&["validate-all", "--ip", VIP]), 0);
+    ends(&nobody(&["monitor", "--ip", VIP]), 7);
+    ends(&nobody(&["stop", "--ip", VIP]), 0);
+    ends(&nobody(&["--help"]), 0);
+}
+
+#[test]
+fn changes_need_cap_net_admin_and_say_so() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let (_directory, copy) = public_copy();
+    let nobody = |words: &[&str]| run(&with_setpriv(&site.a, &NOBODY, &copy, words));
+    let reason = |outcome: &testnet::Outcome| outcome.exit_reason.clone().unwrap();
+    let refused = nobody(&["start", "--ip", VIP]);
+    ends(&refused, 4);
+    assert!(reason(&refused).contains("CAP_NET_ADMIN is needed"), "{}", refused.stderr);
+    assert!(instances(&site.a).is_empty());
+    ends(&site.vip().action("start"), 0);
+    ends(&nobody(&["monitor", "--ip", VIP]), 0);
+    let refused = nobody(&["stop", "--ip", VIP]);
+    ends(&refused, 1);
+    assert!(reason(&refused).contains("still there after stop: 192.0.2.10/24 on eth0"));
+    assert!(reason(&refused).contains("CAP_NET_ADMIN is needed"));
+    assert_eq!(instances(&site.a).len(), 1);
+    ends(&site.vip().action("stop"), 0);
+}
+
+#[test]
+fn without_cap_net_raw_the_address_stays() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let options = ["--bounding-set=-net_raw", "--inh-caps=-net_raw"];
+    let outcome = run(&with_setpriv(&site.a, &options, &program(), &["start", "--ip", VIP]));
+    ends(&outcome, 0);
+    assert!(outcome.stderr.contains("vip=192.0.2.10 is not announced"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("CAP_NET_RAW"), "{}", outcome.stderr);
+    assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
+    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
+    assert!(capture.arp_frames().iter().all(|arp| arp.sender_ip != vip));
+    assert_eq!(announcer(&site.a), None);
+    // Whoever asks gets the kernel's answer.
+    let ping = site.neighbour.output(Command::new("ping").args(["-c", "1", "-w", "30", VIP]));
+    assert!(ping.status.success());
+    ends(&site.vip().action("stop"), 0);
+}

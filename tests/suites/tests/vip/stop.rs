@@ -1,0 +1,98 @@
+//! stop when something resists it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use testnet::wait_until;
+
+use super::{LONG, Site, VIP, announcer, ends, instances, locks, shell};
+
+#[test]
+fn an_announcer_that_is_stopped_ends_too() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().param("announce_schedule", "0,60000").action("start"), 0);
+    let pid = announcer(&site.a).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    ends(&site.vip().action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+    assert!(locks(&site.a).is_empty());
+}
+
+#[test]
+fn a_lock_that_nobody_gives_up_does_not_hold_the_address() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().param("announce_schedule", "0,60000").action("start"), 0);
+    let lock = locks(&site.a).remove(0);
+    ends(&site.vip().action("stop"), 0);
+    site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
+    let mut command = Command::new("flock");
+    let mut holder = site.a.spawn(command.arg(&lock).args(["sleep", "600"]));
+    wait_until("the lock is held", LONG, || {
+        let mut try_lock = Command::new("flock");
+        !site.a.output(try_lock.arg("-n").arg(&lock).arg("true")).status.success()
+    });
+    let agent = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "5000");
+    ends(&agent.timeout(Duration::from_secs(30)).action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+    // flock and its sleep go with the host; this one is ours to wait for.
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+#[test]
+fn a_record_of_another_process_is_not_believed() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().param("announce_schedule", "0,60000").action("start"), 0);
+    let lock = locks(&site.a).remove(0);
+    ends(&site.vip().action("stop"), 0);
+    let mut victim = site.a.spawn(Command::new("sleep").arg("600"));
+    // Its number, but another start time: a lock file of before the last boot.
+    site.a.run(|| std::fs::write(&lock, format!("{} 1\n", victim.id())).unwrap());
+    ends(&site.vip().action("start"), 0);
+    ends(&site.vip().action("stop"), 0);
+    assert!(victim.try_wait().unwrap().is_none());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+}
+
+#[test]
+fn no_time_at_all() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for timeout in ["0", "1", "50", "18446744073709551615"] {
+        ends(&site.vip().action("start"), 0);
+        let agent = site.vip().env("OCF_RESKEY_CRM_meta_timeout", timeout);
+        let outcome = agent.timeout(Duration::from_secs(30)).action("stop");
+        // Too late is no success, and success is true.
+        assert!(outcome.code == 1 || instances(&site.a).is_empty(), "{}", outcome.stderr);
+        ends(&site.vip().action("stop"), 0);
+    }
+}
+
+#[test]
+fn somebody_who_puts_it_back_again_and_again() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().action("start"), 0);
+    let script = format!("while :; do ip addr replace {VIP}/24 dev eth0; done");
+    let mut rival = site.a.spawn(Command::new("sh").args(["-c", &script]));
+    for _ in 0..10 {
+        let outcome = site.vip().action("stop");
+        // 0: there was a complete look without it; else 1, and what is left.
+        if outcome.code != 0 {
+            super::fails(&outcome, 1, "still there after stop: 192.0.2.10/24 on eth0");
+        }
+    }
+    rival.kill().unwrap();
+    rival.wait().unwrap();
+    shell(&site.a, "true");
+    wait_until("the last of its ip commands is over", LONG, || {
+        ends(&site.vip().action("stop"), 0);
+        instances(&site.a).is_empty()
+    });
+}
