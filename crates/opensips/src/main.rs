@@ -1,1 +1,7 @@
-fn main() {}
+//! The program that Pacemaker executes.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ocf::run(&opensips_ra::OpenSips)
+}

@@ -1,0 +1,75 @@
+//! Which addresses are on this host, now.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use hostnet::{Address, Family, Netlink};
+
+use crate::error::Result;
+
+/// The addresses of the families that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalAddresses(Vec<Address>);
+
+/// Whether an address can be used on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is here.
+    Usable,
+    /// It is here, and duplicate address detection has not finished: soon.
+    Tentative,
+    /// It is not here, or found to be somebody else's.
+    Absent,
+}
+
+impl LocalAddresses {
+    /// Reads the addresses of these families. Loopback needs no look, and nothing is asked where
+    /// nothing else is wanted.
+    ///
+    /// # Errors
+    /// The kernel gives no complete list before the deadline.
+    pub fn read(wanted: impl IntoIterator<Item = IpAddr>, until: Instant) -> Result<Self> {
+        let mut families = [(Family::V4, false), (Family::V6, false)];
+        for ip in wanted.into_iter().filter(|ip| !ip.is_loopback()) {
+            for (family, needed) in &mut families {
+                *needed |= *family == Family::of(ip);
+            }
+        }
+        let mut netlink = None;
+        let mut addresses = Vec::new();
+        for (family, _) in families.into_iter().filter(|(_, needed)| *needed) {
+            let connection = match netlink.take() {
+                Some(connection) => connection,
+                None => Netlink::open()?,
+            };
+            addresses.extend(connection.addresses(family, None, until)?);
+            netlink = Some(connection);
+        }
+        Ok(Self(addresses))
+    }
+
+    /// Whether an address of a family that was asked for is on this host.
+    pub fn presence(&self, ip: IpAddr) -> Presence {
+        // 127.0.0.0/8 is local as a whole, though only 127.0.0.1 is an address of `lo`.
+        if ip.is_loopback() || ip.is_unspecified() {
+            return Presence::Usable;
+        }
+        let found = self.0.iter().filter(|address| address.ip == ip);
+        found.fold(Presence::Absent, |best, address| {
+            let flags = address.flags;
+            if best == Presence::Usable || flags.dadfailed {
+                best
+            } else if flags.tentative && !flags.optimistic {
+                Presence::Tentative
+            } else {
+                Presence::Usable
+            }
+        })
+    }
+}
+
+impl FromIterator<Address> for LocalAddresses {
+    fn from_iter<I: IntoIterator<Item = Address>>(addresses: I) -> Self {
+        Self(addresses.into_iter().collect())
+    }
+}

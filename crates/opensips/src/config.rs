@@ -1,0 +1,141 @@
+//! The configuration, judged by the daemon itself (`opensips -C`): never parsed here, for its
+//! language changes with every version.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Instant;
+
+use hostproc::{Pid, PidFd, ProcFs};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use ocf::Deadline;
+
+use crate::environment::clean;
+use crate::error::{Error, Result};
+use crate::listener::{Listener, declared_listeners};
+use crate::params::Params;
+use crate::words::{complaint, last_line};
+
+/// Longest output that is read; what matters comes first.
+const LIMIT: usize = 256 * 1024;
+
+/// Has the daemon check its configuration; gives the listeners that it declares.
+///
+/// The check ends before the daemon touches pid file, FIFO or sockets, so a running instance does
+/// not notice.
+///
+/// # Errors
+/// [`Error::ConfigFault`], [`Error::CheckFailed`], [`Error::CheckTimedOut`], [`Error::Execute`]
+pub(crate) fn check(params: &Params, deadline: Deadline) -> Result<Vec<Listener>> {
+    let started = Instant::now();
+    let execute = |source| Error::Execute { path: params.binary.clone(), source };
+    let (output, errors) = (Memory::new().map_err(execute)?, Memory::new().map_err(execute)?);
+    let child = clean(&params.binary)
+        .args(params.invocation().check())
+        .stdout(output.for_child().map_err(execute)?)
+        .stderr(errors.for_child().map_err(execute)?)
+        .spawn()
+        .map_err(execute)?;
+    let Some(status) = wait(child, deadline).map_err(execute)? else {
+        return Err(Error::CheckTimedOut {
+            path: params.binary.clone(),
+            waited: started.elapsed(),
+        });
+    };
+    if status.success() {
+        return Ok(declared_listeners(&output.text()));
+    }
+    let errors = errors.text();
+    match complaint(&errors) {
+        Some(found) if found.of_the_configuration => Err(Error::ConfigFault { said: found.text }),
+        Some(found) => Err(Error::CheckFailed { status, said: found.text }),
+        None => Err(Error::CheckFailed {
+            status,
+            said: last_line(&errors)
+                .unwrap_or_else(|| "it said nothing (log_level in the configuration?)".into()),
+        }),
+    }
+}
+
+/// The daemon's version, as `-V` prints it first: `opensips 3.6.8 (x86_64/linux)`.
+///
+/// # Errors
+/// [`Error::Execute`], [`Error::CheckTimedOut`]
+pub(crate) fn version(binary: &Path, deadline: Deadline) -> Result<Option<String>> {
+    let started = Instant::now();
+    let execute = |source| Error::Execute { path: binary.to_owned(), source };
+    let output = Memory::new().map_err(execute)?;
+    let child = clean(binary)
+        .arg("-V")
+        .stdout(output.for_child().map_err(execute)?)
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(execute)?;
+    match wait(child, deadline).map_err(execute)? {
+        Some(_) => Ok(output
+            .text()
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("version: "))
+            .map(str::to_owned)),
+        None => Err(Error::CheckTimedOut { path: binary.to_owned(), waited: started.elapsed() }),
+    }
+}
+
+/// Waits for the end of a child; kills it at the deadline and gives `None`.
+pub(crate) fn wait(mut child: Child, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
+    let proc = ProcFs::default();
+    let process = i32::try_from(child.id()).ok().and_then(Pid::new).and_then(|pid| {
+        // It can't be gone and reused: it is our child and not waited for.
+        proc.process(pid).ok().flatten()
+    });
+    let handle = process.and_then(|process| PidFd::open(&proc, &process).ok().flatten());
+    let ended = match handle {
+        Some(handle) => handle.wait_gone(deadline.instant()).unwrap_or(false),
+        None => false,
+    };
+    if !ended && child.try_wait()?.is_none() {
+        child.kill()?;
+        child.wait()?;
+        return Ok(None);
+    }
+    child.wait().map(Some)
+}
+
+/// A file in memory: no name to clash, nothing to clean up, and no pipe that a child of the child
+/// could keep open.
+#[derive(Debug)]
+pub(crate) struct Memory(File);
+
+impl Memory {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(memfd_create("opensips-output", MFdFlags::MFD_CLOEXEC)?.into()))
+    }
+
+    pub(crate) fn for_child(&self) -> io::Result<Stdio> {
+        Ok(self.0.try_clone()?.into())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        text_of(&self.0)
+    }
+}
+
+/// What a file holds, as text; as much as can be read.
+pub(crate) fn text_of(file: &File) -> String {
+    let mut content = vec![0; LIMIT];
+    let mut length = 0;
+    while let Some(rest) = content.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        // By position: the child shares the offset and is writing.
+        match file.read_at(rest, u64::try_from(length).unwrap_or(u64::MAX)) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    content.truncate(length);
+    String::from_utf8_lossy(&content).into_owned()
+}

@@ -1,0 +1,50 @@
+//! What every action needs at hand.
+
+use hostproc::{LockFile, ProcFs};
+use ocf::{Deadline, Request};
+
+use crate::error::{Error, Result};
+use crate::host;
+use crate::instance::Identity;
+use crate::params::Names;
+use crate::paths::Paths;
+use crate::state::State;
+
+/// One call, with what is remembered of the instance.
+pub(crate) struct Context<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) paths: Paths,
+    pub(crate) proc: ProcFs,
+    pub(crate) state: Option<State>,
+    pub(crate) identity: Identity,
+}
+
+impl<'a> Context<'a> {
+    /// Looks up what is remembered; touches nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotRoot`]: whoever can't look at every process can't say that none is alive.
+    pub(crate) fn new(request: &'a Request, names: &Names) -> Result<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(Error::NotRoot { action: request.action });
+        }
+        let paths = Paths::of(&request.instance);
+        let state = State::load(&paths.state());
+        let identity = Identity::new(names, state.as_ref());
+        Ok(Self { request, paths, proc: ProcFs::default(), state, identity })
+    }
+
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.request.deadline
+    }
+
+    /// Keeps another start or stop of this instance away, as soon as one that is at work has
+    /// ended; `None` if it does not until `until`.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Processes`]
+    pub(crate) fn lock(&self, until: Deadline) -> Result<Option<LockFile>> {
+        host::make_own_directory(self.paths.directory())?;
+        Ok(LockFile::acquire(&self.paths.lock(), until.instant())?)
+    }
+}

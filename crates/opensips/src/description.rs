@@ -1,0 +1,236 @@
+//! What the agent says about itself: its parameters and actions, said once.
+
+use ocf::{Action, ActionDescription, Description, Kind, Parameter};
+
+/// The agent.
+pub static DESCRIPTION: Description = Description {
+    name: "opensips",
+    version: env!("CARGO_PKG_VERSION"),
+    shortdesc: "OpenSIPS SIP server",
+    longdesc: "Runs the SIP server OpenSIPS (2.4 to 4.0) under Pacemaker: starts it so that it \
+really serves, knows whether it does, and stops it so that nothing is left.
+
+start checks the configuration with the daemon itself, refuses to run beside another owner of its \
+sockets, and returns only when every declared socket is open and SIP is answered; when the daemon \
+dies it fails at once with the daemon's own error. monitor looks at the main process, its workers \
+and its sockets, and asks OPTIONS at a socket of this host. stop ends the whole instance, stuck \
+workers and orphans of a killed main process included.
+
+An instance is known by its executable and its -f and -P arguments, never by its name. The \
+daemon's own service (opensips.service) must be disabled.",
+    parameters: &[
+        &BINARY,
+        &CONFIG,
+        &PIDFILE,
+        &USER,
+        &GROUP,
+        &SHM_MEMORY,
+        &PKG_MEMORY,
+        &OPEN_FILES,
+        &EXTRA_OPTIONS,
+        &VIP,
+        &NONLOCAL_BIND,
+        &SIP_PROBE,
+        &SIP_PROBE_CODES,
+        &SIP_PROBE_TIMEOUT,
+        &SIP_PROBE_ATTEMPTS,
+        &START_CHECK,
+        &STOP_GRACE,
+    ],
+    actions: &[
+        ActionDescription::new(Action::Start, 60),
+        // A daemon with stuck workers needs half a minute, and aborts itself after one.
+        ActionDescription::new(Action::Stop, 90),
+        ActionDescription {
+            interval_s: Some(10),
+            depth: Some(0),
+            ..ActionDescription::new(Action::Monitor, 20)
+        },
+        ActionDescription::new(Action::ReloadAgent, 20),
+        ActionDescription::new(Action::ValidateAll, 20),
+        ActionDescription::new(Action::MetaData, 5),
+    ],
+};
+
+/// Where the daemon is.
+pub static BINARY: Parameter = Parameter {
+    name: "binary",
+    default: Some("/usr/sbin/opensips"),
+    shortdesc: "OpenSIPS executable",
+    longdesc: "Absolute path of the OpenSIPS executable. It must be the program itself, not a \
+script that starts it: the executable is part of what makes a process a part of this instance.",
+    ..Parameter::TEMPLATE
+};
+
+/// Its configuration.
+pub static CONFIG: Parameter = Parameter {
+    name: "config",
+    default: Some("/etc/opensips/opensips.cfg"),
+    unique_group: Some("config"),
+    shortdesc: "Configuration file",
+    longdesc: "Absolute path of the configuration file (-f). Each instance needs its own.",
+    ..Parameter::TEMPLATE
+};
+
+/// Its pid file.
+pub static PIDFILE: Parameter = Parameter {
+    name: "pidfile",
+    unique_group: Some("pidfile"),
+    shortdesc: "Pid file",
+    longdesc: "Absolute path of the pid file (-P). Default: /run/opensips/INSTANCE.pid, with the \
+name of the resource. A missing directory is made, owned by the user.",
+    ..Parameter::TEMPLATE
+};
+
+/// Who runs it.
+pub static USER: Parameter = Parameter {
+    name: "user",
+    default: Some("opensips"),
+    shortdesc: "User of the daemon",
+    longdesc: "User, by name or number, as whom the daemon runs (-u).",
+    ..Parameter::TEMPLATE
+};
+
+/// Its group.
+pub static GROUP: Parameter = Parameter {
+    name: "group",
+    default: Some("opensips"),
+    shortdesc: "Group of the daemon",
+    longdesc: "Group, by name or number, as which the daemon runs (-g).",
+    ..Parameter::TEMPLATE
+};
+
+/// Shared memory.
+pub static SHM_MEMORY: Parameter = Parameter {
+    name: "shm_memory",
+    kind: Kind::Integer,
+    shortdesc: "Shared memory in MB",
+    longdesc: "Shared memory of all processes together, in MB (-m). Default: the daemon's own.",
+    ..Parameter::TEMPLATE
+};
+
+/// Private memory.
+pub static PKG_MEMORY: Parameter = Parameter {
+    name: "pkg_memory",
+    kind: Kind::Integer,
+    shortdesc: "Private memory per process in MB",
+    longdesc: "Private memory of each process, in MB (-M). Default: the daemon's own.",
+    ..Parameter::TEMPLATE
+};
+
+/// Limit of open files.
+pub static OPEN_FILES: Parameter = Parameter {
+    name: "open_files",
+    kind: Kind::Integer,
+    default: Some("262144"),
+    shortdesc: "Limit of open files",
+    longdesc: "Open files and sockets allowed to each process of the daemon (RLIMIT_NOFILE). \
+Where the system allows fewer, the most that it allows, and a line in the log.",
+    ..Parameter::TEMPLATE
+};
+
+/// Anything else for the daemon's command line.
+pub static EXTRA_OPTIONS: Parameter = Parameter {
+    name: "extra_options",
+    shortdesc: "More options for the daemon",
+    longdesc: "More command line options of the daemon, for example \"-n 8 -w /var/lib/opensips\". \
+Quotes and backslashes keep words together; no shell sees them. Options that the agent sets itself \
+(-f -P -u -g -m -M), and those with which the daemon does not become a server (-c -C -D -E -F -V \
+-h), are refused.",
+    ..Parameter::TEMPLATE
+};
+
+/// The virtual addresses.
+pub static VIP: Parameter = Parameter {
+    name: "vip",
+    reloadable: true,
+    shortdesc: "Virtual IP addresses that are served",
+    longdesc: "The virtual addresses at which this instance serves, IPv4 or IPv6, separated by \
+commas or spaces. Where one of them is on this host, the probe asks there first; validation warns \
+when no socket is bound to one.",
+    ..Parameter::TEMPLATE
+};
+
+/// What to do about sockets on absent addresses.
+pub static NONLOCAL_BIND: Parameter = Parameter {
+    name: "nonlocal_bind",
+    kind: Kind::Select(&["check", "ensure", "ignore"]),
+    default: Some("check"),
+    reloadable: true,
+    shortdesc: "Sockets on addresses that are not on this host",
+    longdesc: "What start does when a declared socket is on an address that this host does not \
+have, and the kernel forbids that (net.ipv4.ip_nonlocal_bind, net.ipv6.ip_nonlocal_bind): check: \
+fail before the daemon does, and say what to set; ensure: set it for the running system (a file in \
+/etc/sysctl.d makes it last); ignore: let the daemon try.",
+    ..Parameter::TEMPLATE
+};
+
+/// Where OPTIONS is asked.
+pub static SIP_PROBE: Parameter = Parameter {
+    name: "sip_probe",
+    default: Some("auto"),
+    reloadable: true,
+    shortdesc: "Where to ask OPTIONS",
+    longdesc: "auto: one of the instance's own UDP sockets on an address that is on this host now; \
+udp:ADDRESS:PORT: this one, while its address is on this host; none: do not ask. An address that \
+is elsewhere is never asked: another node would answer. Where there is none to ask, as on a \
+standby, processes and sockets must do.",
+    ..Parameter::TEMPLATE
+};
+
+/// Which answers count.
+pub static SIP_PROBE_CODES: Parameter = Parameter {
+    name: "sip_probe_codes",
+    default: Some("any"),
+    reloadable: true,
+    shortdesc: "Status codes that count as alive",
+    longdesc: "any, or a list like 200,404,480-489. The request carries Max-Forwards 0, so that it \
+never travels further; a configuration that looks at that first answers 483.",
+    ..Parameter::TEMPLATE
+};
+
+/// How long one attempt lasts.
+pub static SIP_PROBE_TIMEOUT: Parameter = Parameter {
+    name: "sip_probe_timeout",
+    default: Some("2s"),
+    reloadable: true,
+    shortdesc: "Time for one attempt of the probe",
+    longdesc: "Time for one attempt, like 2s or 500ms. Within it the request is sent again after \
+0.5 s, 1.5 s and so on (RFC 3261). All attempts are shortened where the action's timeout leaves \
+less.",
+    ..Parameter::TEMPLATE
+};
+
+/// How many attempts.
+pub static SIP_PROBE_ATTEMPTS: Parameter = Parameter {
+    name: "sip_probe_attempts",
+    kind: Kind::Integer,
+    default: Some("3"),
+    reloadable: true,
+    shortdesc: "Attempts of the probe",
+    longdesc: "How many attempts without an answer that counts make a failure.",
+    ..Parameter::TEMPLATE
+};
+
+/// Whether start checks the configuration first.
+pub static START_CHECK: Parameter = Parameter {
+    name: "start_check",
+    kind: Kind::Boolean,
+    default: Some("yes"),
+    reloadable: true,
+    shortdesc: "Check the configuration before start",
+    longdesc: "Whether start has the daemon check its configuration first (opensips -C), which \
+also tells the sockets that it will open. Without it, nothing can be said about busy ports and \
+absent addresses before the daemon runs into them.",
+    ..Parameter::TEMPLATE
+};
+
+/// How long stop asks politely.
+pub static STOP_GRACE: Parameter = Parameter {
+    name: "stop_grace",
+    reloadable: true,
+    shortdesc: "Time between SIGTERM and SIGKILL",
+    longdesc: "How long stop lets the daemon shut down by itself before every process of the \
+instance is killed, like 30s. Default: the timeout of the stop action less 5 seconds.",
+    ..Parameter::TEMPLATE
+};

@@ -1,0 +1,20 @@
+//! What the daemon inherits: next to nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The PATH of a service; what Pacemaker's happens to be is no business of the daemon.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The daemon with an environment of PATH, LANG and TZ alone (a configuration can read its
+/// environment, and OCF_* and PCMK_* must not be in there), in `/`, without stdin.
+pub(crate) fn clean(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.env_clear().env("PATH", PATH).current_dir("/").stdin(Stdio::null());
+    for name in ["LANG", "TZ"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}

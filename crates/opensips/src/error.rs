@@ -1,0 +1,440 @@
+//! Everything that can keep an action from doing what it says, and the one place where it gets
+//! its exit code.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use hostnet::Family;
+use hostproc::Pid;
+use ocf::{Exit, Findings, Verdict};
+
+use crate::listener::Listener;
+use crate::nonlocal_bind::setting;
+use crate::sip_probe::Patience;
+use crate::sockets::Owner;
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Every failure of an action; the message is the exit reason.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Parameters that are wrong on every node.
+    #[error("{findings}")]
+    Parameters {
+        /// All that is wrong.
+        findings: Findings,
+    },
+    /// An action that the agent does not advertise.
+    #[error("action {action} is not implemented")]
+    NotOffered {
+        /// The action.
+        action: ocf::Action,
+    },
+    /// Not root.
+    #[error("not permitted: {action} needs root (signals, files and sockets of other users)")]
+    NotRoot {
+        /// The action.
+        action: ocf::Action,
+    },
+    /// There is no such program.
+    #[error("{} is not installed: {source}", path.display())]
+    BinaryMissing {
+        /// Parameter `binary`.
+        path: PathBuf,
+        /// Why it can't be looked at.
+        source: io::Error,
+    },
+    /// It is there and no program.
+    #[error("{} is not an executable file", path.display())]
+    BinaryNotExecutable {
+        /// Parameter `binary`.
+        path: PathBuf,
+    },
+    /// A script, whose process would not be known as the daemon.
+    #[error("{} is a script: give the OpenSIPS executable itself", path.display())]
+    BinaryIsScript {
+        /// Parameter `binary`.
+        path: PathBuf,
+    },
+    /// The configuration can't be read.
+    #[error("configuration {} can't be read: {source}", path.display())]
+    ConfigUnreadable {
+        /// Parameter `config`.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// No such user or group here.
+    #[error("{kind} {name} does not exist on this node")]
+    NoSuchAccount {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The user database does not answer.
+    #[error("{kind} {name} can't be looked up: {source}")]
+    AccountLookup {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The daemon finds a fault in the text of its configuration.
+    #[error("configuration check: {said}")]
+    ConfigFault {
+        /// Its own words, with file and line number.
+        said: String,
+    },
+    /// The daemon refuses its configuration for another reason, which may go away: a name that
+    /// does not resolve, memory.
+    #[error("configuration check: {status}: {said}")]
+    CheckFailed {
+        /// How it ended.
+        status: ExitStatus,
+        /// Its own words.
+        said: String,
+    },
+    /// The check did not end.
+    #[error("configuration check of {} did not end within {}", path.display(), Seconds(*waited))]
+    CheckTimedOut {
+        /// Parameter `binary`.
+        path: PathBuf,
+        /// How long it was given.
+        waited: Duration,
+    },
+    /// A socket on an address that is not here, and the kernel forbids it.
+    #[error(
+        "{listener}: {} is not on this host: start OpenSIPS after its address, or set {}=1 \
+         (nonlocal_bind=ensure does)",
+        listener.local.ip(),
+        setting(Family::of(listener.local.ip()))
+    )]
+    AbsentAddress {
+        /// The listener.
+        listener: Listener,
+    },
+    /// The setting can't be read or changed.
+    #[error("{ip} is not on this host, and {source}")]
+    NonlocalBind {
+        /// The address that needs it.
+        ip: IpAddr,
+        /// The reason.
+        source: hostnet::Error,
+    },
+    /// Somebody else listens there.
+    #[error("{listener} is in use by {owner} at {}: not starting beside it", owner.local)]
+    ForeignSocket {
+        /// The listener.
+        listener: Listener,
+        /// Who.
+        owner: Owner,
+    },
+    /// Another instance, alive, has the same pid file.
+    #[error("pid file {} belongs to another instance of OpenSIPS (pid {pid})", path.display())]
+    ForeignPidFile {
+        /// Parameter `pidfile`.
+        path: PathBuf,
+        /// The other instance.
+        pid: Pid,
+    },
+    /// A file or directory of the agent or the daemon.
+    #[error("can't {operation} {}: {source}", path.display())]
+    File {
+        /// What was attempted.
+        operation: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The daemon can't be executed.
+    #[error("can't execute {}: {source}", path.display())]
+    Execute {
+        /// Parameter `binary`.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The daemon ended instead of serving.
+    #[error("OpenSIPS {ended}: {why}")]
+    Died {
+        /// How.
+        ended: Ended,
+        /// Its own words, or what we found out ourselves.
+        why: String,
+    },
+    /// The daemon runs as a program that is not the one of the parameters.
+    #[error(
+        "process {pid} of the pid file runs {}, not {}: give the OpenSIPS executable itself",
+        found.display(),
+        expected.display()
+    )]
+    OtherExecutable {
+        /// The process.
+        pid: Pid,
+        /// What it runs.
+        found: PathBuf,
+        /// Parameter `binary`.
+        expected: PathBuf,
+    },
+    /// It lives and has not come to serve in time.
+    #[error("{waiting} after {}", Seconds(*waited))]
+    NotServing {
+        /// What start was waiting for.
+        waiting: String,
+        /// How long.
+        waited: Duration,
+    },
+    /// Another action is at work on the same instance.
+    #[error("another start or stop of this instance is at work{}", Holder(*holder))]
+    Locked {
+        /// Whose, if it is known.
+        holder: Option<Pid>,
+    },
+    /// Not everything could be ended.
+    #[error("still alive after SIGKILL: {pids}")]
+    StillAlive {
+        /// The processes.
+        pids: String,
+    },
+    /// Processes whose main process is dead.
+    #[error("main process is gone, {count} orphaned processes are alive ({pids})")]
+    Orphans {
+        /// How many.
+        count: usize,
+        /// Which.
+        pids: String,
+    },
+    /// A socket of the instance is open though none of its processes is alive.
+    #[error("no process of the instance is alive, but {listener} is held by {owner}")]
+    SocketLeft {
+        /// The listener.
+        listener: Listener,
+        /// Who holds it.
+        owner: Owner,
+    },
+    /// A main process alone.
+    #[error("main process {main} alive, no worker")]
+    NoWorkers {
+        /// The main process.
+        main: Pid,
+    },
+    /// A worker that has ended: the daemon will end itself.
+    #[error("main process {main} alive, worker {worker} is dead")]
+    DeadWorker {
+        /// The main process.
+        main: Pid,
+        /// The worker.
+        worker: Pid,
+    },
+    /// A socket that was open is not.
+    #[error("main process {main} alive, {listener} is not open")]
+    Closed {
+        /// The main process.
+        main: Pid,
+        /// The listener.
+        listener: Listener,
+    },
+    /// The socket is somebody else's.
+    #[error("main process {main} alive, {listener} is not its own: held by {owner}")]
+    NotOwn {
+        /// The main process.
+        main: Pid,
+        /// The listener.
+        listener: Listener,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// No answer.
+    #[error(
+        "main process {main} alive, no answer to OPTIONS at udp:{target} within {} x {}",
+        patience.attempts,
+        Seconds(patience.timeout)
+    )]
+    Silent {
+        /// The main process.
+        main: Pid,
+        /// Who was asked.
+        target: SocketAddr,
+        /// How long.
+        patience: Patience,
+    },
+    /// An answer that does not count.
+    #[error(
+        "main process {main} alive, OPTIONS at udp:{target} answered {code} {reason}: not among \
+         sip_probe_codes"
+    )]
+    UnexpectedAnswer {
+        /// The main process.
+        main: Pid,
+        /// Who was asked.
+        target: SocketAddr,
+        /// Status code.
+        code: u16,
+        /// Reason phrase.
+        reason: String,
+    },
+    /// The question could not be sent.
+    #[error("main process {main} alive, OPTIONS can't be sent to udp:{target}: {source}")]
+    Unasked {
+        /// The main process.
+        main: Pid,
+        /// Who was to be asked.
+        target: SocketAddr,
+        /// The reason.
+        source: io::Error,
+    },
+    /// Processes can't be looked at or signalled.
+    #[error("{source}")]
+    Processes {
+        /// The reason.
+        source: hostproc::Error,
+    },
+    /// Sockets or addresses can't be listed.
+    #[error("{source}")]
+    Network {
+        /// The reason.
+        source: hostnet::Error,
+    },
+}
+
+impl Error {
+    /// What it means to Pacemaker.
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Parameters { findings } => findings.first().exit,
+            Self::NotOffered { .. } => Exit::Unimplemented,
+            Self::NotRoot { .. }
+            | Self::Processes { source: hostproc::Error::NotPermitted { .. } }
+            | Self::NonlocalBind { source: hostnet::Error::SysctlDenied { .. }, .. } => {
+                Exit::Permission
+            }
+            Self::BinaryMissing { .. } | Self::BinaryNotExecutable { .. } => Exit::Installed,
+            // Wrong on this node, and no waiting makes it right.
+            Self::BinaryIsScript { .. }
+            | Self::OtherExecutable { .. }
+            | Self::ConfigUnreadable { .. }
+            | Self::ConfigFault { .. }
+            | Self::NoSuchAccount { .. } => Exit::Args,
+            // An absent address among them: it may arrive at any moment, and a hard error would
+            // bar the node until somebody cleans up.
+            _ => Exit::Generic,
+        }
+    }
+
+    /// The same as a finding of validation.
+    pub(crate) fn into_findings(self) -> Vec<ocf::Finding> {
+        match self {
+            Self::Parameters { findings } => findings.into_vec(),
+            other => vec![ocf::Finding::new(other.exit(), other.to_string())],
+        }
+    }
+}
+
+impl From<Error> for Verdict {
+    fn from(error: Error) -> Self {
+        Self::failed(error.exit(), error.to_string())
+    }
+}
+
+impl From<Findings> for Error {
+    fn from(findings: Findings) -> Self {
+        Self::Parameters { findings }
+    }
+}
+
+/// How the daemon ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended {
+    /// The command that starts it said so.
+    Exited(ExitStatus),
+    /// The command had reported success.
+    Later,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => match status.code() {
+                Some(code) => write!(f, "ended with status {code}"),
+                None => write!(f, "ended by {status}"),
+            },
+            Self::Later => f.write_str("died just after it had started"),
+        }
+    }
+}
+
+/// Seconds as people write them: `2s`, `0.5s`.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0.as_millis() + 50) / 100;
+        match (tenths / 10, tenths % 10) {
+            (whole, 0) => write!(f, "{whole}s"),
+            (whole, tenth) => write!(f, "{whole}.{tenth}s"),
+        }
+    }
+}
+
+struct Holder(Option<Pid>);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |pid| write!(f, " (pid {pid})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_for_people() {
+        let main = Pid::new(4711).unwrap();
+        let silent = Error::Silent {
+            main,
+            target: "192.0.2.12:5060".parse().unwrap(),
+            patience: Patience { attempts: 3, timeout: Duration::from_secs(2) },
+        };
+        assert_eq!(
+            silent.to_string(),
+            "main process 4711 alive, no answer to OPTIONS at udp:192.0.2.12:5060 within 3 x 2s"
+        );
+        let absent = Error::AbsentAddress { listener: "udp:[2001:db8::10]:5060".parse().unwrap() };
+        assert_eq!(
+            absent.to_string(),
+            "udp:[2001:db8::10]:5060: 2001:db8::10 is not on this host: start OpenSIPS after its \
+             address, or set net.ipv6.ip_nonlocal_bind=1 (nonlocal_bind=ensure does)"
+        );
+        assert_eq!(Seconds(Duration::from_millis(1_250)).to_string(), "1.3s");
+        assert_eq!(Seconds(Duration::from_millis(500)).to_string(), "0.5s");
+        assert_eq!(
+            Error::Locked { holder: None }.to_string(),
+            "another start or stop of this instance is at work"
+        );
+    }
+
+    #[test]
+    fn exit_codes() {
+        let exit = |error: Error| Verdict::from(error).exit;
+        let path = PathBuf::from("/x");
+        let source = || io::Error::from(io::ErrorKind::NotFound);
+        assert_eq!(
+            exit(Error::BinaryMissing { path: path.clone(), source: source() }),
+            Exit::Installed
+        );
+        assert_eq!(exit(Error::ConfigUnreadable { path, source: source() }), Exit::Args);
+        assert_eq!(exit(Error::NotRoot { action: ocf::Action::Start }), Exit::Permission);
+        assert_eq!(exit(Error::NoWorkers { main: Pid::new(1).unwrap() }), Exit::Generic);
+    }
+}

@@ -1,0 +1,470 @@
+//! Which processes are this instance: by executable, `-f` and `-P`, start time and family; never
+//! by name. This agent's own file is called `opensips` too.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use hostproc::{Pid, ProcFs, Process, Snapshot, Stat};
+
+use crate::command_line::Arguments;
+use crate::error::{Error, Result};
+use crate::params::Names;
+use crate::state::State;
+
+/// What makes a process a part of the instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Executables with all links resolved: the one of the parameters, and the one that was
+    /// started, where they differ.
+    executables: Vec<PathBuf>,
+    config: Option<PathBuf>,
+    pidfile: Option<PathBuf>,
+    /// The main process as start remembers it.
+    remembered: Option<Process>,
+    /// Network and pid namespace of this host: the same daemon in a container of this host, or
+    /// on another node of a laboratory, is another instance.
+    namespaces: Vec<PathBuf>,
+    own: Pid,
+}
+
+/// What is left of, or alive as, the instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The main process ("attendant"), if it is alive.
+    pub main: Option<Stat>,
+    /// Every process of the instance that is alive, the main process included.
+    pub members: Vec<Stat>,
+}
+
+/// What a pid file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PidFile {
+    /// There is none.
+    Missing,
+    /// It holds no pid.
+    Unreadable,
+    /// It names a process, which may be anybody by now.
+    Names(Pid),
+}
+
+impl PidFile {
+    /// Reads it as OpenSIPS writes it: a decimal number and a newline.
+    pub fn read(path: &Path) -> Self {
+        match std::fs::read(path) {
+            Ok(content) => {
+                let text = std::str::from_utf8(&content).unwrap_or_default();
+                text.trim().parse().map_or(Self::Unreadable, Self::Names)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            Err(_) => Self::Unreadable,
+        }
+    }
+}
+
+impl Identity {
+    /// The identity that parameters and the memory of start give.
+    pub fn new(names: &Names, state: Option<&State>) -> Self {
+        let mut executables: Vec<PathBuf> =
+            names.binary.iter().map(|path| resolved(path)).collect();
+        executables.extend(state.map(|state| state.executable.clone()));
+        let mut config = names.config.clone();
+        let mut pidfile = names.pidfile.clone();
+        if let Some(state) = state {
+            // Parameters that were spoilt while the instance ran.
+            config.get_or_insert_with(|| state.config.clone());
+            pidfile.get_or_insert_with(|| state.pidfile.clone());
+        }
+        let own = Pid::own();
+        Self {
+            executables,
+            config,
+            pidfile,
+            remembered: state.map(|state| state.main),
+            namespaces: namespaces_of(own),
+            own,
+        }
+    }
+
+    /// The pid file, if it is known.
+    pub fn pidfile(&self) -> Option<&Path> {
+        self.pidfile.as_deref()
+    }
+
+    /// Whether a process is the daemon of this instance, by itself: executable and arguments.
+    ///
+    /// # Errors
+    /// It may be ours, and we may not look.
+    pub fn recognises(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
+        Ok(self.role_of(proc, stat)?.is_some())
+    }
+
+    /// Whether a process runs the daemon's program, for this instance or for another.
+    ///
+    /// # Errors
+    /// We may not look.
+    pub fn is_the_daemons_program(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
+        let executable = proc.exe(pid)?;
+        Ok(executable.is_some_and(|found| self.executables.contains(&found.path)))
+    }
+
+    /// `None` for a process of others.
+    fn role_of(&self, proc: &ProcFs, stat: &Stat) -> Result<Option<Arguments>> {
+        let pid = stat.process.pid;
+        if pid == self.own {
+            return Ok(None);
+        }
+        let executable = match proc.exe(pid) {
+            Ok(Some(executable)) => executable.path,
+            Ok(None) => return Ok(None),
+            // Not even root may look into some processes of others (containers, LSM). They
+            // concern us only if their command line, which is public, looks like ours.
+            Err(hidden @ hostproc::Error::NotPermitted { .. }) => {
+                let arguments = arguments_of(proc, pid)?;
+                return if self.are_ours(&arguments) { Err(hidden.into()) } else { Ok(None) };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !self.executables.contains(&executable) {
+            return Ok(None);
+        }
+        let arguments = arguments_of(proc, pid)?;
+        let ours = self.remembered == Some(stat.process) || self.are_ours(&arguments);
+        Ok((ours && namespaces_of(pid) == self.namespaces).then_some(arguments))
+    }
+
+    fn are_ours(&self, arguments: &Arguments) -> bool {
+        if arguments.check_only {
+            return false;
+        }
+        let pidfile = match (&arguments.pidfile, &self.pidfile) {
+            (Some(theirs), Some(ours)) => Some(same_file(theirs, ours)),
+            _ => None,
+        };
+        match (&arguments.config, &self.config) {
+            (Some(theirs), Some(ours)) => same_file(theirs, ours) && pidfile != Some(false),
+            // Without a configuration of ours to compare, the pid file must say it.
+            (_, None) => pidfile == Some(true),
+            // It reads the configuration of its build, which nobody told us.
+            (None, Some(_)) => false,
+        }
+    }
+
+    /// Looks at every process of the host.
+    ///
+    /// # Errors
+    /// `/proc` can't be read, so that nothing can be said.
+    pub fn survey(&self, proc: &ProcFs) -> Result<Survey> {
+        let snapshot = proc.snapshot()?;
+        let mut daemons = Vec::new();
+        for stat in snapshot.alive() {
+            if let Some(arguments) = self.role_of(proc, stat)? {
+                daemons.push(Daemon { stat: *stat, own_session: !arguments.foreground });
+            }
+        }
+        let pidfile = self.pidfile().map_or(PidFile::Missing, PidFile::read);
+        Ok(Survey {
+            main: main_process(&daemons, pidfile, self.remembered),
+            members: members(&snapshot, &daemons, self.own),
+        })
+    }
+
+    /// The main process, by pid file or memory alone: cheap, for monitor. `None` also where only
+    /// a full survey can say more.
+    ///
+    /// # Errors
+    /// It may be ours, and we may not look.
+    pub fn main_process(&self, proc: &ProcFs) -> Result<Option<Stat>> {
+        let named = match self.pidfile().map_or(PidFile::Missing, PidFile::read) {
+            PidFile::Names(pid) => Some(pid),
+            PidFile::Missing | PidFile::Unreadable => None,
+        };
+        for pid in named.into_iter().chain(self.remembered.map(|process| process.pid)) {
+            let Some(stat) = proc.stat(pid)? else { continue };
+            if stat.state == hostproc::State::Ended || !self.recognises(proc, &stat)? {
+                continue;
+            }
+            // A pid file that names a worker (its number came round) names no main process.
+            let parent = match stat.parent {
+                Some(parent) => proc.stat(parent)?,
+                None => None,
+            };
+            let below = match parent {
+                Some(parent) => self.recognises(proc, &parent)?,
+                None => false,
+            };
+            if !below {
+                return Ok(Some(stat));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A process that is the instance's daemon by itself.
+#[derive(Clone, Copy, Debug)]
+struct Daemon {
+    stat: Stat,
+    /// It has left the session of whoever started it (`setsid()` in daemonize.c).
+    own_session: bool,
+}
+
+/// The one that the others belong to: it has no parent among them, and is named by the pid file,
+/// or remembered, or the only one with children. What a killed main process leaves behind are
+/// processes without parent, memory or children.
+fn main_process(daemons: &[Daemon], pidfile: PidFile, remembered: Option<Process>) -> Option<Stat> {
+    let pids: HashSet<Pid> = daemons.iter().map(|daemon| daemon.stat.process.pid).collect();
+    let parents: HashSet<Pid> = daemons.iter().filter_map(|daemon| daemon.stat.parent).collect();
+    let roots: Vec<Stat> = daemons
+        .iter()
+        .map(|daemon| daemon.stat)
+        .filter(|stat| stat.parent.is_none_or(|parent| !pids.contains(&parent)))
+        .collect();
+    let with_children: Vec<Stat> =
+        roots.iter().copied().filter(|stat| parents.contains(&stat.process.pid)).collect();
+    let named = roots.iter().find(|stat| pidfile == PidFile::Names(stat.process.pid));
+    let recalled = roots.iter().find(|stat| remembered == Some(stat.process));
+    let only = match with_children.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    named.or(recalled).or(only).copied()
+}
+
+/// The daemons, whatever they started, and who else is in a session that they made: a program
+/// that a worker started and that outlived it may hold the instance's sockets.
+fn members(snapshot: &Snapshot, daemons: &[Daemon], own: Pid) -> Vec<Stat> {
+    let pids: HashSet<Pid> = daemons.iter().map(|daemon| daemon.stat.process.pid).collect();
+    let own_session = snapshot.get(own).map(|stat| stat.session);
+    let mut members: Vec<Stat> = daemons.iter().map(|daemon| daemon.stat).collect();
+    for daemon in daemons {
+        members.extend(snapshot.descendants(daemon.stat.process.pid));
+        let session = daemon.stat.session;
+        // Before a starting daemon has made its own session it is in Pacemaker's, or in
+        // somebody's shell: a session with a living leader that is not ours is not ours.
+        let led_by_others = Pid::new(session).is_none_or(|leader| {
+            !pids.contains(&leader) && snapshot.alive().any(|stat| stat.process.pid == leader)
+        });
+        if daemon.own_session && Some(session) != own_session && !led_by_others {
+            members.extend(snapshot.session(session));
+        }
+    }
+    members.retain(|stat| stat.process.pid != own);
+    members.sort_unstable_by_key(|stat| stat.process.pid);
+    members.dedup_by_key(|stat| stat.process.pid);
+    members
+}
+
+impl Survey {
+    /// Whether nothing of the instance is alive.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The members beside the main process.
+    pub fn others(&self) -> impl Iterator<Item = &Stat> {
+        let main = self.main.map(|stat| stat.process);
+        self.members.iter().filter(move |stat| Some(stat.process) != main)
+    }
+}
+
+/// Pids for a message: `4711, 4712, 4713 and 8 more`.
+pub struct Pids<'a>(pub &'a [Stat]);
+
+impl fmt::Display for Pids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 3;
+        for (at, stat) in self.0.iter().take(SHOWN).enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", stat.process.pid)?;
+        }
+        match self.0.len().checked_sub(SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(f, " and {more} more"),
+        }
+    }
+}
+
+fn arguments_of(proc: &ProcFs, pid: Pid) -> Result<Arguments> {
+    let words = proc.cmdline(pid)?.unwrap_or_default();
+    Ok(Arguments::read(words.get(1..).unwrap_or_default()))
+}
+
+fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
+    ["net", "pid"]
+        .iter()
+        .filter_map(|kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok())
+        .collect()
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    a == b || resolved(a) == resolved(b)
+}
+
+/// With links resolved as far as the path exists. The kernel shows executables that way, also
+/// after they were deleted.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    if let Ok(resolved) = path.canonicalize() {
+        return resolved;
+    }
+    match (path.parent().map(Path::canonicalize), path.file_name()) {
+        (Some(Ok(directory)), Some(name)) => directory.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// The name of a program for a message, from its executable.
+pub(crate) fn program_name(executable: &Path) -> String {
+    ocf::shown(executable.file_name().unwrap_or(OsStr::new("?")).as_bytes())
+}
+
+impl From<hostproc::Error> for Error {
+    fn from(source: hostproc::Error) -> Self {
+        Self::Processes { source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostproc::State as Alive;
+
+    fn stat(pid: i32, parent: i32, session: i32) -> Stat {
+        let process = Process { pid: Pid::new(pid).unwrap(), start_time: 1 };
+        Stat { process, state: Alive::Alive, parent: Pid::new(parent), group: session, session }
+    }
+
+    fn daemon(pid: i32, parent: i32, session: i32) -> Daemon {
+        Daemon { stat: stat(pid, parent, session), own_session: true }
+    }
+
+    fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
+        Identity {
+            executables: vec!["/usr/sbin/opensips".into()],
+            config: config.map(PathBuf::from),
+            pidfile: pidfile.map(PathBuf::from),
+            remembered: None,
+            namespaces: Vec::new(),
+            own: Pid::new(1).unwrap(),
+        }
+    }
+
+    fn pid(stat: Option<Stat>) -> Option<i32> {
+        stat.map(|stat| stat.process.pid.get())
+    }
+
+    #[test]
+    fn arguments_tell_instances_apart() {
+        let ours = identity(Some("/etc/a.cfg"), Some("/run/a.pid"));
+        let is_ours =
+            |identity: &Identity, words: &[&str]| identity.are_ours(&Arguments::read(words));
+        assert!(is_ours(&ours, &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]));
+        assert!(is_ours(&ours, &["-f", "/etc/a.cfg"]));
+        assert!(!is_ours(&ours, &["-P", "/run/b.pid", "-f", "/etc/a.cfg"]));
+        assert!(!is_ours(&ours, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]));
+        assert!(!is_ours(&ours, &["-P", "/run/a.pid"]));
+        assert!(!is_ours(&ours, &["-C", "-f", "/etc/a.cfg"]));
+        assert!(!is_ours(&ours, &["monitor"]));
+        assert!(!is_ours(&ours, &[]));
+        let spoilt = identity(None, Some("/run/a.pid"));
+        assert!(is_ours(&spoilt, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]));
+        assert!(!is_ours(&spoilt, &["-f", "/etc/b.cfg"]));
+        assert!(!is_ours(&identity(None, None), &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]));
+    }
+
+    #[test]
+    fn the_main_process_is_the_one_with_the_others_below() {
+        let tree = [daemon(11, 1, 10), daemon(12, 11, 10), daemon(13, 11, 10)];
+        let named = |number| PidFile::Names(Pid::new(number).unwrap());
+        assert_eq!(pid(main_process(&tree, named(11), None)), Some(11));
+        assert_eq!(pid(main_process(&tree, PidFile::Missing, None)), Some(11));
+        // A foreign pid, a worker's pid, nonsense.
+        for pidfile in [named(99), named(12), PidFile::Unreadable] {
+            assert_eq!(pid(main_process(&tree, pidfile, None)), Some(11));
+        }
+    }
+
+    #[test]
+    fn orphans_have_no_main_process() {
+        let orphans = [daemon(12, 1, 10), daemon(13, 1, 10), daemon(14, 1, 10)];
+        let gone = Process { pid: Pid::new(11).unwrap(), start_time: 1 };
+        assert_eq!(main_process(&orphans, PidFile::Missing, Some(gone)), None);
+        assert_eq!(main_process(&orphans[..1], PidFile::Names(gone.pid), Some(gone)), None);
+        // Two trees: which is meant is not guessed.
+        let two = [daemon(11, 1, 10), daemon(12, 11, 10), daemon(21, 1, 20), daemon(22, 21, 20)];
+        assert_eq!(main_process(&two, PidFile::Missing, None), None);
+    }
+
+    #[test]
+    fn what_the_daemon_started_belongs_to_it() {
+        let daemons = [daemon(11, 1, 10), daemon(12, 11, 10)];
+        let snapshot = Snapshot::of([
+            stat(1, 0, 1),
+            daemons[0].stat,
+            daemons[1].stat,
+            stat(15, 12, 15),
+            stat(16, 1, 10),
+            stat(50, 1, 50),
+        ]);
+        let own = Pid::new(60).unwrap();
+        let pids: Vec<i32> =
+            members(&snapshot, &daemons, own).iter().map(|stat| stat.process.pid.get()).collect();
+        assert_eq!(pids, [11, 12, 15, 16]);
+    }
+
+    #[test]
+    fn a_session_of_others_is_never_taken() {
+        let own = Pid::new(60).unwrap();
+        let count = |daemons: &[Daemon], others: &[Stat]| {
+            let all = daemons.iter().map(|daemon| daemon.stat).chain(others.iter().copied());
+            members(&Snapshot::of(all), daemons, own).len()
+        };
+        // Just forked, still in Pacemaker's session.
+        assert_eq!(count(&[daemon(11, 60, 50)], &[stat(50, 1, 50), stat(51, 50, 50)]), 1);
+        // In the foreground of a shell that has ended.
+        let foreground = Daemon { own_session: false, ..daemon(11, 1, 50) };
+        assert_eq!(count(&[foreground], &[stat(51, 1, 50)]), 1);
+        // In our own session.
+        assert_eq!(count(&[daemon(11, 60, 50)], &[stat(60, 1, 50), stat(51, 1, 50)]), 1);
+        // Session 0: its leader is outside of our pid namespace.
+        assert_eq!(count(&[daemon(11, 1, 0)], &[stat(51, 1, 0)]), 1);
+    }
+
+    #[test]
+    fn pid_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.pid");
+        assert_eq!(PidFile::read(&path), PidFile::Missing);
+        for (content, read) in [
+            ("4711\n", PidFile::Names(Pid::new(4711).unwrap())),
+            ("", PidFile::Unreadable),
+            ("-1\n", PidFile::Unreadable),
+            ("x", PidFile::Unreadable),
+            ("4711 4712", PidFile::Unreadable),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(PidFile::read(&path), read, "{content:?}");
+        }
+        assert_eq!(PidFile::read(directory.path()), PidFile::Unreadable);
+    }
+
+    #[test]
+    fn pids_for_people() {
+        let stats: Vec<Stat> = (1..=5).map(|pid| stat(pid, 0, 0)).collect();
+        assert_eq!(Pids(&stats).to_string(), "1, 2, 3 and 2 more");
+        assert_eq!(Pids(&stats[..3]).to_string(), "1, 2, 3");
+        assert_eq!(Pids(&[]).to_string(), "");
+    }
+
+    #[test]
+    fn a_deleted_executable_keeps_its_resolved_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().canonicalize().unwrap();
+        std::os::unix::fs::symlink(&real, real.join("link")).unwrap();
+        assert_eq!(resolved(&real.join("link/gone")), real.join("gone"));
+        assert_eq!(resolved(Path::new("/no/such/dir/x")), Path::new("/no/such/dir/x"));
+    }
+}

@@ -1,0 +1,262 @@
+//! Where the daemon listens, as values: what it declares, and what the kernel shows.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use hostnet::{BoundSocket, Family, Protocol};
+
+/// One socket on which the daemon declares to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Listener {
+    /// The daemon's name of the protocol: `udp`, `tcp`, `tls`, `ws`, `bin` …
+    pub protocol: &'static str,
+    /// What it listens with in the kernel.
+    pub transport: Transport,
+    /// Address and port; an unspecified address means all of the host.
+    pub local: SocketAddr,
+}
+
+/// A transport that the kernel's socket table can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP, also below TLS and WebSocket.
+    Tcp,
+}
+
+/// The protocols of OpenSIPS (`proto_*` modules of 2.4 to 4.0) with the transport below them. SCTP
+/// and what is unknown are left out: those sockets are the daemon's own affair.
+const PROTOCOLS: [(&str, Transport); 13] = [
+    ("udp", Transport::Udp),
+    ("hep_udp", Transport::Udp),
+    ("tcp", Transport::Tcp),
+    ("tls", Transport::Tcp),
+    ("ws", Transport::Tcp),
+    ("wss", Transport::Tcp),
+    ("bin", Transport::Tcp),
+    ("bins", Transport::Tcp),
+    ("hep_tcp", Transport::Tcp),
+    ("hep_tls", Transport::Tcp),
+    ("smpp", Transport::Tcp),
+    ("msrp", Transport::Tcp),
+    ("msrps", Transport::Tcp),
+];
+
+fn known_protocol(name: &str) -> Option<(&'static str, Transport)> {
+    PROTOCOLS.into_iter().find(|(known, _)| *known == name)
+}
+
+impl From<Transport> for Protocol {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+        }
+    }
+}
+
+impl Listener {
+    /// Whether SIP over UDP is spoken here, so that OPTIONS can be asked.
+    pub fn is_sip_over_udp(&self) -> bool {
+        self.protocol == "udp"
+    }
+
+    /// Whether it names one address of its own.
+    pub fn is_explicit(&self) -> bool {
+        !self.local.ip().is_unspecified()
+    }
+
+    /// The address at which it can be asked from this host: a wildcard is asked on loopback.
+    pub fn asked_at(&self) -> SocketAddr {
+        let ip = match self.local.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.local.port())
+    }
+
+    /// Whether the kernel's socket is this very one: same transport, address and port.
+    pub fn is(&self, socket: &BoundSocket) -> bool {
+        socket.protocol == self.transport.into() && socket.local == self.local
+    }
+
+    /// Whether a socket of somebody else keeps the daemon from serving here.
+    ///
+    /// TCP: the kernel refuses a second listening socket on the same address and port, also where
+    /// only one of the two names the address. UDP: OpenSIPS sets SO_REUSEADDR, so the kernel would
+    /// let both have the same address, and each gets some of the requests; a wildcard beside an
+    /// explicit address is harmless where both set it, and an error of the daemon where not.
+    pub fn clashes_with(&self, socket: &BoundSocket) -> bool {
+        match self.transport {
+            Transport::Udp => self.is(socket),
+            Transport::Tcp => self.overlaps(socket),
+        }
+    }
+
+    /// Whether one datagram or connection could be meant for both.
+    pub fn overlaps(&self, socket: &BoundSocket) -> bool {
+        let (ours, theirs) = (self.local.ip(), socket.local.ip());
+        // `::` may take IPv4 as well (IPV6_V6ONLY is not in the table); only theirs: ours, the
+        // daemon opens per family.
+        let same_family =
+            Family::of(ours) == Family::of(theirs) || theirs == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        socket.protocol == self.transport.into()
+            && socket.local.port() == self.local.port()
+            && same_family
+            && (ours == theirs || ours.is_unspecified() || theirs.is_unspecified())
+    }
+}
+
+/// As the daemon writes it in its configuration: `udp:192.0.2.10:5060`, `tcp:[2001:db8::1]:5060`.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.protocol, self.local)
+    }
+}
+
+/// Why a text is no listener.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give protocol:address:port, like udp:192.0.2.10:5060 or udp:[2001:db8::10]:5060")]
+pub struct ParseListenerError;
+
+impl FromStr for Listener {
+    type Err = ParseListenerError;
+
+    fn from_str(text: &str) -> Result<Self, ParseListenerError> {
+        let (protocol, local) = text.split_once(':').ok_or(ParseListenerError)?;
+        let (protocol, transport) = known_protocol(protocol).ok_or(ParseListenerError)?;
+        let local: SocketAddr = local.parse().map_err(|_| ParseListenerError)?;
+        if local.port() == 0 {
+            return Err(ParseListenerError);
+        }
+        Ok(Self { protocol, transport, local })
+    }
+}
+
+/// The sockets that the daemon prints when it checks its configuration or starts:
+///
+/// ```text
+/// Listening on
+///              udp: 127.0.0.1 [127.0.0.1]:5060
+///              tcp: 0:0:0:0:0:0:0:1 [[0:0:0:0:0:0:0:1]]:5060 mcast
+/// Aliases:
+///              *: example.com:*
+/// ```
+///
+/// (`print_all_socket_lists()`, net/trans.c of 3.6 and 4.0; socket_info.c of 2.4.) Interface
+/// names and host names are expanded by then. Lines of a form that is not known are left out.
+pub fn declared_listeners(output: &str) -> Vec<Listener> {
+    output
+        .lines()
+        .skip_while(|line| !line.starts_with("Listening on"))
+        .skip(1)
+        .take_while(|line| line.starts_with(' '))
+        .filter_map(declared_listener)
+        .collect()
+}
+
+fn declared_listener(line: &str) -> Option<Listener> {
+    let (protocol, rest) = line.trim().split_once(": ")?;
+    let (protocol, transport) = known_protocol(protocol)?;
+    // NAME [ADDRESS]:PORT FLAGS, with an IPv6 address in brackets of its own. The name may hold
+    // brackets too, so the last ones count.
+    let (before, after) = rest.rsplit_once("]:")?;
+    let (_, address) = before.split_once(" [")?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let port = after.split(' ').next()?.parse().ok().filter(|port| *port != 0)?;
+    let local = SocketAddr::new(address.parse().ok()?, port);
+    Some(Listener { protocol, transport, local })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn listener(text: &str) -> Listener {
+        text.parse().unwrap()
+    }
+
+    fn socket(text: &str) -> BoundSocket {
+        let Listener { transport, local, .. } = listener(text);
+        BoundSocket { protocol: transport.into(), local, inode: 1, uid: 0 }
+    }
+
+    // As 3.6.8 and 4.0.1 print it.
+    const OUTPUT: &str = "Listening on \n\
+        \x20            udp: 127.0.0.1 [127.0.0.1]:5960\n\
+        \x20            udp: 0:0:0:0:0:0:0:1 [[0:0:0:0:0:0:0:1]]:5960\n\
+        \x20            udp: 0.0.0.0 [0.0.0.0]:5961 mcast\n\
+        \x20            udp: localhost [127.0.0.1]:5964\n\
+        \x20            sctp: 127.0.0.1 [127.0.0.1]:5960\n\
+        \x20            tcp: 127.0.0.1 [127.0.0.1]:5960 anycast\n\
+        Aliases: \n\
+        \x20            udp: x [127.0.0.9]:1\n\n";
+
+    #[test]
+    fn what_the_daemon_prints() {
+        let declared: Vec<String> =
+            declared_listeners(OUTPUT).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            declared,
+            [
+                "udp:127.0.0.1:5960",
+                "udp:[::1]:5960",
+                "udp:0.0.0.0:5961",
+                "udp:127.0.0.1:5964",
+                "tcp:127.0.0.1:5960"
+            ]
+        );
+        assert_eq!(declared_listeners(""), []);
+        assert_eq!(declared_listeners("Aliases:\n  udp: a [127.0.0.1]:1\n"), []);
+    }
+
+    #[test]
+    fn clashes() {
+        let clash = |ours: &str, theirs: &str| listener(ours).clashes_with(&socket(theirs));
+        assert!(clash("udp:192.0.2.1:5060", "udp:192.0.2.1:5060"));
+        assert!(!clash("udp:192.0.2.1:5060", "tcp:192.0.2.1:5060"));
+        assert!(!clash("udp:192.0.2.1:5060", "udp:192.0.2.1:5061"));
+        assert!(!clash("udp:192.0.2.1:5060", "udp:0.0.0.0:5060"));
+        assert!(clash("tcp:192.0.2.1:5060", "tcp:0.0.0.0:5060"));
+        assert!(clash("tcp:0.0.0.0:5060", "tcp:192.0.2.1:5060"));
+        assert!(clash("tcp:192.0.2.1:5060", "tcp:[::]:5060"));
+        assert!(!clash("tcp:[2001:db8::1]:5060", "tcp:0.0.0.0:5060"));
+        assert!(!clash("tcp:192.0.2.1:5060", "tcp:192.0.2.2:5060"));
+        assert!(clash("tls:192.0.2.1:5061", "tcp:192.0.2.1:5061"));
+        assert!(listener("udp:192.0.2.1:5060").overlaps(&socket("udp:0.0.0.0:5060")));
+    }
+
+    #[test]
+    fn a_wildcard_is_asked_on_loopback() {
+        assert_eq!(listener("udp:0.0.0.0:5060").asked_at().to_string(), "127.0.0.1:5060");
+        assert_eq!(listener("udp:[::]:5060").asked_at().to_string(), "[::1]:5060");
+        assert_eq!(listener("udp:192.0.2.1:5060").asked_at().to_string(), "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn texts() {
+        for bad in ["", "udp", "udp:", "udp:1", "udp:192.0.2.1", "sctp:192.0.2.1:5060"] {
+            assert_eq!(bad.parse::<Listener>(), Err(ParseListenerError), "{bad}");
+        }
+        assert_eq!("udp:192.0.2.1:0".parse::<Listener>(), Err(ParseListenerError));
+        assert_eq!("udp:::1:5060".parse::<Listener>(), Err(ParseListenerError));
+    }
+
+    proptest! {
+        #[test]
+        fn any_output_is_read(lines: Vec<String>) {
+            let _ = declared_listeners(&format!("Listening on \n {}", lines.join("\n ")));
+        }
+
+        #[test]
+        fn texts_lead_back(ip: IpAddr, port in 1u16.., tcp: bool) {
+            let protocol = if tcp { "tcp" } else { "udp" };
+            let text = format!("{protocol}:{}", SocketAddr::new(ip, port));
+            prop_assert_eq!(listener(&text).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The decisions, as values. Pure.
+
+use std::net::SocketAddr;
+
+use hostproc::{Stat, State};
+
+use crate::addresses::{LocalAddresses, Presence};
+use crate::error::{Error, Result};
+use crate::instance::{Pids, Survey};
+use crate::listener::Listener;
+use crate::params::{Params, ProbeTarget};
+
+/// What start has to do first, by what is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum StartPlan {
+    /// Nothing of the instance lives: execute the daemon.
+    Launch,
+    /// Orphans hold the sockets: end them, then execute it.
+    Clear,
+    /// There is a main process: if it serves, there is nothing to do; else end it first. Never
+    /// execute the daemon beside it: that deletes its pid file (`daemonize()` in daemonize.c).
+    Verify(Stat),
+}
+
+/// Chooses it.
+pub fn start(survey: &Survey) -> StartPlan {
+    match survey.main {
+        Some(main) => StartPlan::Verify(main),
+        None if survey.is_empty() => StartPlan::Launch,
+        None => StartPlan::Clear,
+    }
+}
+
+/// The next step of a stop, by what is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum StopStep {
+    /// Nothing is.
+    Done,
+    /// Ask the main process to end the instance.
+    Ask {
+        /// The main process.
+        main: Stat,
+    },
+    /// Kill every process.
+    Kill,
+}
+
+/// Chooses it; `in_grace` while the daemon may still end by itself.
+pub fn stop_step(survey: &Survey, in_grace: bool) -> StopStep {
+    match survey.main {
+        _ if survey.is_empty() => StopStep::Done,
+        Some(main) if in_grace => StopStep::Ask { main },
+        // Without main process nobody listens to SIGTERM: workers obey it only after the main
+        // process has marked the shutdown in shared memory (signals.c).
+        _ => StopStep::Kill,
+    }
+}
+
+/// Judges the processes below a main process: workers, dead ones included. Gives what an operator
+/// should look at, though it serves.
+///
+/// # Errors
+/// [`Error::NoWorkers`], [`Error::DeadWorker`]
+pub fn judge_processes(main: &Stat, workers: &[Stat]) -> Result<Option<String>> {
+    let pid = main.process.pid;
+    if workers.is_empty() {
+        return Err(Error::NoWorkers { main: pid });
+    }
+    // The daemon does not replace a worker: it is about to end the whole instance.
+    if let Some(dead) = workers.iter().find(|worker| worker.state == State::Ended) {
+        return Err(Error::DeadWorker { main: pid, worker: dead.process.pid });
+    }
+    if main.state == State::Stopped {
+        return Ok(Some(format!("main process {pid} is stopped (SIGSTOP): it can't react")));
+    }
+    let stopped: Vec<Stat> =
+        workers.iter().filter(|worker| worker.state == State::Stopped).copied().collect();
+    Ok(match stopped.as_slice() {
+        [] => None,
+        some => Some(format!(
+            "main process {pid} alive, {} of {} workers are stopped (SIGSTOP): {}",
+            some.len(),
+            workers.len(),
+            Pids(some)
+        )),
+    })
+}
+
+/// What is alive without a main process, as monitor sees it; nothing at all is no error.
+///
+/// # Errors
+/// [`Error::Orphans`]
+pub fn judge_leftovers(survey: &Survey) -> Result<()> {
+    if survey.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Orphans { count: survey.members.len(), pids: Pids(&survey.members).to_string() })
+}
+
+/// Where OPTIONS could be asked, the best first: the virtual addresses, at which the service is
+/// wanted, before the others.
+pub fn probe_candidates(params: &Params, listeners: &[Listener]) -> Vec<SocketAddr> {
+    match params.probe.target {
+        ProbeTarget::Nowhere => Vec::new(),
+        ProbeTarget::At(target) => vec![target],
+        ProbeTarget::Auto => {
+            let mut asked: Vec<SocketAddr> = listeners
+                .iter()
+                .filter(|listener| listener.is_sip_over_udp())
+                .map(Listener::asked_at)
+                .filter(|target| can_be_asked(*target))
+                .collect();
+            asked.sort_by_key(|target| !params.vips.contains(&target.ip()));
+            asked
+        }
+    }
+}
+
+/// A link-local address means nothing without its link, which the daemon does not tell; a group is
+/// not one host.
+fn can_be_asked(target: SocketAddr) -> bool {
+    let link_local = match target {
+        SocketAddr::V4(_) => false,
+        SocketAddr::V6(target) => target.ip().is_unicast_link_local(),
+    };
+    !link_local && !target.ip().is_multicast()
+}
+
+/// The first candidate on an address of this host. `None`: nobody is to be asked; least of all an
+/// address that is elsewhere, where another node would answer for us.
+pub fn probe_target(candidates: &[SocketAddr], local: &LocalAddresses) -> Option<SocketAddr> {
+    candidates.iter().copied().find(|target| local.presence(target.ip()) == Presence::Usable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostproc::{Pid, Process};
+    use ocf::InstanceName;
+    use std::ffi::OsStr;
+
+    fn stat(pid: i32, state: State) -> Stat {
+        let process = Process { pid: Pid::new(pid).unwrap(), start_time: 1 };
+        Stat { process, state, parent: Pid::new(1), group: 1, session: 1 }
+    }
+
+    const ALIVE: State = State::Alive;
+
+    #[test]
+    fn start_never_executes_beside_a_living_instance() {
+        let main = stat(11, ALIVE);
+        let running = Survey { main: Some(main), members: vec![main, stat(12, ALIVE)] };
+        let orphans = Survey { main: None, members: vec![stat(12, ALIVE)] };
+        assert_eq!(start(&Survey::default()), StartPlan::Launch);
+        assert_eq!(start(&running), StartPlan::Verify(main));
+        assert_eq!(start(&orphans), StartPlan::Clear);
+    }
+
+    #[test]
+    fn stop_asks_who_can_listen_and_kills_the_rest() {
+        let main = stat(11, ALIVE);
+        let running = Survey { main: Some(main), members: vec![main, stat(12, ALIVE)] };
+        let orphans = Survey { main: None, members: vec![stat(12, ALIVE)] };
+        assert_eq!(stop_step(&Survey::default(), true), StopStep::Done);
+        assert_eq!(stop_step(&Survey::default(), false), StopStep::Done);
+        assert_eq!(stop_step(&running, true), StopStep::Ask { main });
+        assert_eq!(stop_step(&running, false), StopStep::Kill);
+        assert_eq!(stop_step(&orphans, true), StopStep::Kill);
+    }
+
+    #[test]
+    fn processes() {
+        let main = stat(11, ALIVE);
+        let judge = |main: &Stat, workers: &[Stat]| {
+            judge_processes(main, workers).map_err(|error| error.to_string())
+        };
+        assert_eq!(judge(&main, &[stat(12, ALIVE), stat(13, State::Uninterruptible)]), Ok(None));
+        assert_eq!(judge(&main, &[]), Err("main process 11 alive, no worker".into()));
+        assert_eq!(
+            judge(&main, &[stat(12, ALIVE), stat(13, State::Ended)]),
+            Err("main process 11 alive, worker 13 is dead".into())
+        );
+        let stopped = judge(&main, &[stat(12, ALIVE), stat(13, State::Stopped)]).unwrap().unwrap();
+        assert!(stopped.contains("1 of 2 workers are stopped (SIGSTOP): 13"), "{stopped}");
+        let stopped = judge(&stat(11, State::Stopped), &[stat(12, ALIVE)]).unwrap().unwrap();
+        assert!(stopped.starts_with("main process 11 is stopped"), "{stopped}");
+    }
+
+    #[test]
+    fn leftovers() {
+        assert!(judge_leftovers(&Survey::default()).is_ok());
+        let orphans = Survey { main: None, members: vec![stat(12, ALIVE), stat(13, ALIVE)] };
+        assert_eq!(
+            judge_leftovers(&orphans).unwrap_err().to_string(),
+            "main process is gone, 2 orphaned processes are alive (12, 13)"
+        );
+    }
+
+    #[test]
+    fn a_standby_never_asks_the_active_node() {
+        let params = |pairs: &[(&str, &str)]| {
+            let values = pairs.iter().copied().collect();
+            Params::read(&values, &InstanceName::new(OsStr::new("x"))).unwrap()
+        };
+        let listeners: Vec<Listener> = [
+            "tcp:127.0.0.1:5060",
+            "udp:0.0.0.0:5062",
+            "udp:[fe80::1]:5060",
+            "hep_udp:127.0.0.1:9060",
+            "udp:192.0.2.10:5060",
+        ]
+        .iter()
+        .map(|text| text.parse().unwrap())
+        .collect();
+        let nothing = LocalAddresses::default();
+        let candidates = |pairs: &[(&str, &str)]| probe_candidates(&params(pairs), &listeners);
+        let texts = |found: &[SocketAddr]| -> Vec<String> {
+            found.iter().map(ToString::to_string).collect()
+        };
+
+        assert_eq!(texts(&candidates(&[])), ["127.0.0.1:5062", "192.0.2.10:5060"]);
+        let with_vip = candidates(&[("vip", "192.0.2.10")]);
+        assert_eq!(texts(&with_vip), ["192.0.2.10:5060", "127.0.0.1:5062"]);
+        // The virtual address is elsewhere: the other socket is asked.
+        assert_eq!(probe_target(&with_vip, &nothing), Some("127.0.0.1:5062".parse().unwrap()));
+        assert_eq!(probe_target(&with_vip[..1], &nothing), None);
+        let elsewhere = candidates(&[("sip_probe", "udp:192.0.2.10:5060")]);
+        assert_eq!(probe_target(&elsewhere, &nothing), None);
+        assert!(candidates(&[("sip_probe", "none")]).is_empty());
+    }
+}

@@ -1,0 +1,294 @@
+//! SIP OPTIONS as bytes (RFC 3261): the request, and what an answer says. Pure.
+
+use std::fmt::{self, Write};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// Longest part of a reason phrase that is kept, in characters.
+const REASON_LIMIT: usize = 40;
+
+/// One OPTIONS request outside of a dialog, and thereby one transaction.
+///
+/// `Max-Forwards: 0` keeps it from travelling further (RFC 3261, 11 and 16.3): a proxy answers it
+/// or refuses it with 483, and never relays it to somebody whose health is not ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whom it asks.
+    pub target: SocketAddr,
+    /// Where the answer is expected.
+    pub local: SocketAddr,
+    /// What tells it from every other: letters and digits.
+    pub token: String,
+    /// Number of the attempt; a new one is a new transaction.
+    pub sequence: u32,
+}
+
+impl Options {
+    /// The branch parameter, with the magic cookie of RFC 3261, 8.1.1.7.
+    fn branch(&self) -> String {
+        format!("z9hG4bK{}{}", self.token, self.sequence)
+    }
+
+    fn call_id(&self) -> String {
+        format!("{}@opensips-ocf", self.token)
+    }
+
+    /// The request in the order of fields that RFC 3261, 7.3.1 recommends.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = String::with_capacity(512);
+        // Writing to a String can't fail.
+        let _ = self.write(&mut text);
+        text.into_bytes()
+    }
+
+    fn write(&self, text: &mut String) -> fmt::Result {
+        let Self { target, local, token, sequence } = self;
+        write!(text, "OPTIONS sip:{target} SIP/2.0\r\n")?;
+        write!(text, "Via: SIP/2.0/UDP {local};rport;branch={}\r\n", self.branch())?;
+        write!(text, "Max-Forwards: 0\r\n")?;
+        write!(text, "To: <sip:{target}>\r\n")?;
+        write!(text, "From: <sip:monitor@{local}>;tag={token}\r\n")?;
+        write!(text, "Call-ID: {}\r\n", self.call_id())?;
+        write!(text, "CSeq: {sequence} OPTIONS\r\n")?;
+        write!(text, "Contact: <sip:monitor@{local}>\r\n")?;
+        write!(text, "User-Agent: ocf:smartvox:opensips\r\n")?;
+        write!(text, "Accept: application/sdp\r\n")?;
+        write!(text, "Content-Length: 0\r\n\r\n")
+    }
+
+    /// Whether an answer belongs to this transaction (RFC 3261, 17.1.3: branch and method; and
+    /// Call-ID and sequence number, which a guess would not have).
+    pub fn is_answered_by(&self, response: &Response<'_>) -> bool {
+        response.branch == self.branch()
+            && response.call_id == self.call_id()
+            && response.sequence == self.sequence
+            && response.method == "OPTIONS"
+    }
+}
+
+/// What a response says, as far as it can be told to which request it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response<'a> {
+    /// Status code, 100 to 699.
+    pub code: u16,
+    /// Reason phrase, fit for one line of a message.
+    pub reason: String,
+    /// Branch of the topmost Via.
+    pub branch: &'a str,
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// Number in CSeq.
+    pub sequence: u32,
+    /// Method in CSeq.
+    pub method: &'a str,
+}
+
+impl<'a> Response<'a> {
+    /// Reads a datagram; `None` unless it is a response with all of these fields. A field that is
+    /// folded over several lines (RFC 3261, 7.3.1) is read as far as its first line.
+    pub fn parse(datagram: &'a [u8]) -> Option<Self> {
+        let head = datagram.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(datagram.len());
+        let head = std::str::from_utf8(datagram.get(..head)?).ok()?;
+        let mut lines = head.split("\r\n");
+        let (code, reason) = status_line(lines.next()?)?;
+        let (mut via, mut call_id, mut cseq) = (None, None, None);
+        for line in lines {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            let field = match name.trim().to_ascii_lowercase().as_str() {
+                // The topmost Via is ours; those below belong to others.
+                "via" | "v" => &mut via,
+                "call-id" | "i" => &mut call_id,
+                "cseq" => &mut cseq,
+                _ => continue,
+            };
+            field.get_or_insert(value.trim());
+        }
+        let (sequence, method) = cseq?.split_once([' ', '\t'])?;
+        Some(Self {
+            code,
+            reason,
+            branch: branch_of(via?)?,
+            call_id: call_id?,
+            sequence: sequence.parse().ok()?,
+            method: method.trim(),
+        })
+    }
+}
+
+/// `SIP/2.0 200 OK` (RFC 3261, 7.2).
+fn status_line(line: &str) -> Option<(u16, String)> {
+    let rest = line.strip_prefix("SIP/2.0 ")?;
+    let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    if code.len() != 3 {
+        return None;
+    }
+    let code = code.parse().ok().filter(|code| (100..700).contains(code))?;
+    let reason = reason.chars().filter(|c| !c.is_control()).take(REASON_LIMIT).collect();
+    Some((code, reason))
+}
+
+/// The branch of the first value of a Via field: `SIP/2.0/UDP host:port;param;branch=…, …`.
+fn branch_of(via: &str) -> Option<&str> {
+    let first = via.split(',').next()?;
+    first.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("branch").then(|| value.trim())
+    })
+}
+
+/// Which status codes count as alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectedCodes {
+    /// Any: whoever answers is alive.
+    Any,
+    /// Only these; provisional answers do not count unless they are among them.
+    Listed(Vec<RangeInclusive<u16>>),
+}
+
+impl ExpectedCodes {
+    /// Whether this code counts.
+    pub fn contain(&self, code: u16) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(ranges) => ranges.iter().any(|range| range.contains(&code)),
+        }
+    }
+}
+
+/// Why a text is no list of status codes.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give any, or a list of status codes from 100 to 699 like 200,404,480-489")]
+pub struct ParseCodesError;
+
+impl FromStr for ExpectedCodes {
+    type Err = ParseCodesError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCodesError> {
+        if text == "any" {
+            return Ok(Self::Any);
+        }
+        let code = |text: &str| {
+            let text = text.trim();
+            let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|code| digits && (100..700).contains(code))
+        };
+        let ranges: Option<Vec<_>> = text
+            .split(',')
+            .map(|item| {
+                let (low, high) = item.split_once('-').unwrap_or((item, item));
+                let (low, high) = (code(low)?, code(high)?);
+                (low <= high).then_some(low..=high)
+            })
+            .collect();
+        ranges.map(Self::Listed).ok_or(ParseCodesError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn options() -> Options {
+        Options {
+            target: "192.0.2.10:5060".parse().unwrap(),
+            local: "192.0.2.10:40000".parse().unwrap(),
+            token: "a1b2".into(),
+            sequence: 2,
+        }
+    }
+
+    fn answer(status: &str, via: &str, call_id: &str, cseq: &str) -> Vec<u8> {
+        format!(
+            "SIP/2.0 {status}\r\n{via}\r\nTo: <sip:x>;tag=1\r\n{call_id}\r\n{cseq}\r\n\
+             Server: OpenSIPS\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    }
+
+    const VIA: &str =
+        "Via: SIP/2.0/UDP 192.0.2.10:40000;received=192.0.2.10;rport=40000;branch=z9hG4bKa1b22";
+
+    #[test]
+    fn the_request_is_complete() {
+        let text = String::from_utf8(options().to_bytes()).unwrap();
+        assert!(text.starts_with("OPTIONS sip:192.0.2.10:5060 SIP/2.0\r\nVia: SIP/2.0/UDP "));
+        assert!(text.ends_with("\r\nContent-Length: 0\r\n\r\n"));
+        // RFC 3261, 8.1.1: the six fields of every request.
+        for field in ["To", "From", "CSeq", "Call-ID", "Max-Forwards", "Via"] {
+            assert_eq!(text.matches(&format!("\r\n{field}: ")).count(), 1, "{field}");
+        }
+        assert!(text.contains(";branch=z9hG4bKa1b22\r\n"));
+        let v6 = Options { target: "[2001:db8::1]:5060".parse().unwrap(), ..options() };
+        assert!(v6.to_bytes().starts_with(b"OPTIONS sip:[2001:db8::1]:5060 SIP/2.0\r\n"));
+    }
+
+    #[test]
+    fn our_answer_and_no_other() {
+        let (call_id, cseq) = ("Call-ID: a1b2@opensips-ocf", "CSeq: 2 OPTIONS");
+        let is_ours = |bytes: &[u8]| {
+            Response::parse(bytes).is_some_and(|response| options().is_answered_by(&response))
+        };
+        assert!(is_ours(&answer("200 OK", VIA, call_id, cseq)));
+        let compact =
+            VIA.replace("Via", "v").replace("branch", "Branch ") + ",SIP/2.0/UDP x;branch=y";
+        assert!(is_ours(&answer(
+            "483 Too Many Hops",
+            &compact,
+            "i:a1b2@opensips-ocf",
+            "CSEQ:2  OPTIONS"
+        )));
+        assert!(!is_ours(&answer("200 OK", &VIA.replace("b22", "b23"), call_id, cseq)));
+        assert!(!is_ours(&answer("200 OK", VIA, "Call-ID: other", cseq)));
+        assert!(!is_ours(&answer("200 OK", VIA, call_id, "CSeq: 3 OPTIONS")));
+        assert!(!is_ours(&answer("200 OK", VIA, call_id, "CSeq: 2 INVITE")));
+        // A second Via is somebody else's.
+        let above = format!("Via: SIP/2.0/UDP x;branch=z9hG4bKother\r\n{VIA}");
+        assert!(!is_ours(&answer("200 OK", &above, call_id, cseq)));
+        assert!(!is_ours(&options().to_bytes()));
+        assert!(!is_ours(b""));
+    }
+
+    #[test]
+    fn status_lines() {
+        let parse = |status: &str| {
+            let bytes = answer(status, VIA, "Call-ID: a1b2@opensips-ocf", "CSeq: 2 OPTIONS");
+            Response::parse(&bytes).map(|response| (response.code, response.reason))
+        };
+        assert_eq!(parse("484 Address Incomplete"), Some((484, "Address Incomplete".into())));
+        assert_eq!(parse("200"), Some((200, String::new())));
+        assert_eq!(parse("200 a\u{1b}[2Jb"), Some((200, "a[2Jb".into())));
+        for bad in ["99 x", "700 x", "20 x", "+20 x", "2000 x", "abc", ""] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn codes() {
+        let codes = |text: &str| text.parse::<ExpectedCodes>();
+        assert!(codes("any").unwrap().contain(100));
+        let listed = codes("200,404, 483-489").unwrap();
+        assert!(listed.contain(200) && listed.contain(404) && listed.contain(486));
+        assert!(!listed.contain(100) && !listed.contain(500));
+        for bad in ["", "ok", "20", "700", "489-483", "200,", "2xx", "-", "+20"] {
+            assert_eq!(codes(bad), Err(ParseCodesError), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged(bytes: Vec<u8>) {
+            let _ = Response::parse(&bytes);
+        }
+
+        #[test]
+        fn any_damage_is_judged(at in 0usize..200, byte: u8, cut in 0usize..260) {
+            let mut bytes = answer("200 OK", VIA, "Call-ID: a", "CSeq: 2 OPTIONS");
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            bytes.truncate(cut);
+            let _ = Response::parse(&bytes);
+        }
+    }
+}

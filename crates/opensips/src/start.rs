@@ -1,0 +1,178 @@
+//! start: brings the instance up, and returns 0 only when it serves.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use hostnet::Sysctl;
+use hostproc::Stat;
+use ocf::{Deadline, Request, Verdict};
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::health::{self, Expected};
+use crate::instance::{Pids, resolved};
+use crate::launch::{Output, launch};
+use crate::listener::Listener;
+use crate::params::{Names, Params};
+use crate::plan::{self, StartPlan};
+use crate::sockets::refuse_foreign;
+use crate::startup::Startup;
+use crate::state::State;
+use crate::stop::{claimed_by_another, remove_pidfile};
+use crate::terminate::{kill_all, terminate};
+use crate::{config, host, nonlocal_bind};
+
+/// Kept back for taking everything down again; SIGKILL needs no more.
+const ROLLBACK_RESERVE: Duration = Duration::from_secs(3);
+
+pub(crate) fn start(request: &Request) -> Result<Verdict> {
+    let started = Instant::now();
+    let params = Params::read(&request.values, &request.instance)?;
+    let context = Context::new(request, &Names::from(&params))?;
+    let working = context.deadline().less(ROLLBACK_RESERVE.min(context.deadline().remaining() / 5));
+    let Some(_lock) = context.lock(working)? else {
+        let holder = hostproc::LockFile::holder(&context.paths.lock()).ok().flatten();
+        return Err(Error::Locked { holder: holder.map(|process| process.pid) });
+    };
+    // Another start may have done the work while this one waited for the lock.
+    let context = Context::new(request, &Names::from(&params))?;
+    let start = Start { context: &context, params: &params, working };
+
+    let survey = context.identity.survey(&context.proc)?;
+    if let StartPlan::Verify(main) = plan::start(&survey) {
+        match start.verify_running(&main) {
+            Ok(()) => return Ok(Verdict::success()),
+            Err(error) => log::warn!("action=start found=\"{error}\" next=restart"),
+        }
+    }
+    host::check(&params)?;
+    let declared = if params.start_check { Some(config::check(&params, working)?) } else { None };
+    if let Some(listeners) = &declared {
+        let sysctl = Sysctl::default();
+        nonlocal_bind::prepare(params.nonlocal_bind, listeners, &sysctl, working.instant())?;
+    }
+    if !survey.is_empty() {
+        start.clear(&survey.members)?;
+    }
+    if let Some(listeners) = &declared {
+        refuse_foreign(&context.proc, listeners, working.instant())?;
+    }
+    start.prepare_pidfile()?;
+
+    let output = Output::create(&context.paths.output())?;
+    let child = launch(&params, &output)?;
+    let served = start.serve(child, &output, declared);
+    match served {
+        Ok((main, expected)) => {
+            start.remember(&main, &expected);
+            let sockets: Vec<String> =
+                expected.iter().map(|(listener, _)| listener.to_string()).collect();
+            log::info!(
+                "action=start pid={} config={} listeners=\"{}\" took_ms={}",
+                main.process.pid,
+                params.config.display(),
+                sockets.join(" "),
+                started.elapsed().as_millis()
+            );
+            Ok(Verdict::success())
+        }
+        Err(error) => {
+            start.roll_back();
+            Err(error)
+        }
+    }
+}
+
+struct Start<'a> {
+    context: &'a Context<'a>,
+    params: &'a Params,
+    /// By then it serves, or is taken down again.
+    working: Deadline,
+}
+
+impl Start<'_> {
+    /// A start of what is already started: it must serve as after a start of ours.
+    fn verify_running(&self, main: &Stat) -> Result<()> {
+        let Self { context, params, working } = self;
+        let remembered = context.state.as_ref().filter(|state| state.main == main.process);
+        let expected = match remembered {
+            Some(state) => state.listeners.clone(),
+            None => self.adopt(main)?,
+        };
+        health::judge(&context.proc, params, main, &expected, *working)?;
+        if remembered.is_none() {
+            self.remember(main, &expected);
+            log::info!("action=start pid={} adopted=yes", main.process.pid);
+        }
+        Ok(())
+    }
+
+    /// The sockets of a running instance that nobody remembers: those that its configuration
+    /// declares. The check does not touch what runs.
+    fn adopt(&self, main: &Stat) -> Result<Vec<Expected>> {
+        let listeners = config::check(self.params, self.working)?;
+        let workers = health::workers_of(&self.context.proc, main.process.pid)?;
+        let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
+        health::held(&listeners, pids, self.working.instant())?
+            .map_err(|listener| Error::Closed { main: main.process.pid, listener })
+    }
+
+    /// Ends what is left of an earlier life.
+    fn clear(&self, members: &[Stat]) -> Result<()> {
+        log::warn!("action=start leftovers=\"{}\" next=kill", Pids(members));
+        let Self { context, working, .. } = self;
+        // A main process that does not serve may still know how to end its workers.
+        let grace = working.or_within(working.remaining() / 3).instant();
+        terminate(&context.proc, &context.identity, grace, *working)
+    }
+
+    /// A stale pid file would be taken for a running daemon if its number is used again.
+    fn prepare_pidfile(&self) -> Result<()> {
+        let Self { context, params, .. } = self;
+        let path = &params.pidfile;
+        if let Some(pid) = claimed_by_another(&context.proc, &context.identity, path)? {
+            return Err(Error::ForeignPidFile { path: path.clone(), pid });
+        }
+        host::make_pid_directory(params)?;
+        host::remove(path)
+    }
+
+    /// Waits until it serves, or has ended.
+    fn serve(
+        &self,
+        child: Child,
+        output: &Output,
+        declared: Option<Vec<Listener>>,
+    ) -> Result<(Stat, Vec<Expected>)> {
+        let Self { context, params, working } = self;
+        Startup::new(context, params, output, declared, *working).follow(child)
+    }
+
+    /// A help for monitor and stop; without it they look harder.
+    fn remember(&self, main: &Stat, expected: &[Expected]) {
+        let Self { context, params, .. } = self;
+        let state = State {
+            main: main.process,
+            session: main.session,
+            executable: resolved(&params.binary),
+            config: params.config.clone(),
+            pidfile: params.pidfile.clone(),
+            listeners: expected.to_vec(),
+        };
+        let path = context.paths.state();
+        if let Err(error) = state.store(&path) {
+            log::warn!("can't write {}: {error}", path.display());
+        }
+    }
+
+    /// Takes down what has come up; a fault of its own is told and does not hide the first one.
+    fn roll_back(&self) {
+        let Self { context, params, .. } = self;
+        let cleared = kill_all(&context.proc, &context.identity, context.deadline());
+        let removed = remove_pidfile(&context.proc, &context.identity, &params.pidfile);
+        let forgotten = host::remove(&context.paths.state());
+        for error in [cleared, removed, forgotten].into_iter().filter_map(Result::err) {
+            log::error!("action=start rollback: {error}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Watching a daemon come up: from its execution until it serves, or until it dies.
+//!
+//! The daemon's exit status is no proof. 3.6 and 4.0 bind TCP after they have reported success,
+//! and a FIFO that can't be made kills the instance later still. So start waits for what a client
+//! would see, and looks again a moment later.
+
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use hostproc::{Pid, PidFd, Stat};
+use ocf::Deadline;
+
+use crate::config::wait;
+use crate::context::Context;
+use crate::error::{Ended, Error, Result};
+use crate::health::{self, Expected};
+use crate::instance::PidFile;
+use crate::launch::Output;
+use crate::listener::Listener;
+use crate::params::Params;
+use crate::plan;
+use crate::sip_probe::Patience;
+use crate::sockets::{Owner, SocketTable, inodes_of_all, why_not_opened};
+
+/// How soon a change is noticed. A death is noticed at once, by pidfd.
+const STEP: Duration = Duration::from_millis(25);
+/// One question while the daemon comes up; then its life is looked at again.
+const QUESTION: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
+/// How long a daemon that serves is watched for a late death. What kills it late happens as its
+/// last processes start, milliseconds after the first ones serve; the main process needs as long
+/// to notice. Longer would be paid by every failover, and monitor looks again anyway.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// A daemon that comes up.
+pub(crate) struct Startup<'a> {
+    context: &'a Context<'a>,
+    params: &'a Params,
+    output: &'a Output,
+    /// From the check before start; else from the starting daemon itself.
+    declared: Option<Vec<Listener>>,
+    working: Deadline,
+    started: Instant,
+}
+
+impl<'a> Startup<'a> {
+    pub(crate) fn new(
+        context: &'a Context<'a>,
+        params: &'a Params,
+        output: &'a Output,
+        declared: Option<Vec<Listener>>,
+        working: Deadline,
+    ) -> Self {
+        Self { context, params, output, declared, working, started: Instant::now() }
+    }
+
+    /// From the command that starts it until it serves: the main process, and its sockets.
+    pub(crate) fn follow(&mut self, child: Child) -> Result<(Stat, Vec<Expected>)> {
+        let status = self.command(child)?;
+        if !status.success() {
+            return Err(self.died(Ended::Exited(status)));
+        }
+        let main = self.main_process()?;
+        let Some(handle) = PidFd::open(&self.context.proc, &main.process)? else {
+            return Err(self.died(Ended::Later));
+        };
+        // In the daemon's words now, if not before.
+        let listeners =
+            self.declared.get_or_insert_with(|| self.output.declared_listeners()).clone();
+        let expected = self.sockets(&main, &handle, &listeners)?;
+        self.answer(&main, &handle, &listeners)?;
+        self.settle(&main, &handle, &listeners)?;
+        Ok((main, expected))
+    }
+
+    /// The command ends when every process of the daemon has initialised itself.
+    fn command(&self, child: Child) -> Result<ExitStatus> {
+        let execute = |source| Error::Execute { path: self.params.binary.clone(), source };
+        wait(child, self.working)
+            .map_err(execute)?
+            .ok_or_else(|| self.not_serving("OpenSIPS is still initialising".into()))
+    }
+
+    /// Its pid file was written before the command ended.
+    fn main_process(&self) -> Result<Stat> {
+        let Context { identity, proc, .. } = self.context;
+        if let Some(main) = identity.main_process(proc)? {
+            return Ok(main);
+        }
+        if let Some(main) = identity.survey(proc)?.main {
+            return Ok(main);
+        }
+        if let PidFile::Names(pid) = PidFile::read(&self.params.pidfile)
+            && let Some(executable) = proc.exe(pid)?
+            && !identity.is_the_daemons_program(proc, pid)?
+        {
+            let (found, expected) = (executable.path, self.params.binary.clone());
+            return Err(Error::OtherExecutable { pid, found, expected });
+        }
+        Err(self.died(Ended::Later))
+    }
+
+    /// Until every declared socket is open, in the hands of this instance.
+    fn sockets(
+        &self,
+        main: &Stat,
+        handle: &PidFd,
+        listeners: &[Listener],
+    ) -> Result<Vec<Expected>> {
+        loop {
+            match health::held(listeners, self.pids(main)?, self.working.instant())? {
+                Ok(expected) => return Ok(expected),
+                Err(missing) => {
+                    self.watch(handle, STEP)?;
+                    if self.working.has_passed() {
+                        let pid = main.process.pid;
+                        let waiting = format!("main process {pid} alive, {missing} is not open");
+                        return Err(self.not_serving(waiting));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Until SIP is answered, where it can be asked.
+    fn answer(&self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+        loop {
+            let asked =
+                health::probe(self.params, main.process.pid, listeners, QUESTION, self.working);
+            let error = match asked {
+                Ok(()) => return Ok(()),
+                // It may be busy with its first work.
+                Err(
+                    error @ (Error::Silent { .. }
+                    | Error::UnexpectedAnswer { .. }
+                    | Error::Unasked { .. }),
+                ) => error,
+                Err(error) => return Err(error),
+            };
+            self.watch(handle, STEP)?;
+            if self.working.has_passed() {
+                return Err(match error {
+                    Error::Silent { main, target, .. } => self.not_serving(format!(
+                        "main process {main} alive, no answer to OPTIONS at udp:{target}"
+                    )),
+                    other => other,
+                });
+            }
+        }
+    }
+
+    /// Looks again a moment later: everything that was alive still is.
+    fn settle(&self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+        let Context { identity, proc, .. } = self.context;
+        let pid = main.process.pid;
+        let mut workers = Vec::new();
+        for worker in health::workers_of(proc, pid)? {
+            // A program that the daemon runs for a moment may end; a worker of its own may not.
+            if identity.recognises(proc, &worker)? {
+                workers.push(worker);
+            }
+        }
+        self.watch(handle, SETTLE)?;
+        for worker in &workers {
+            // The main process may take seconds to follow it.
+            if !proc.is_alive(&worker.process)? {
+                return Err(self.died(Ended::Later));
+            }
+        }
+        plan::judge_processes(main, &workers)?;
+        match health::held(listeners, self.pids(main)?, self.working.instant())? {
+            Ok(_) => Ok(()),
+            Err(listener) => Err(Error::Closed { main: pid, listener }),
+        }
+    }
+
+    /// Lets time pass; fails the moment the main process dies.
+    fn watch(&self, handle: &PidFd, time: Duration) -> Result<()> {
+        if handle.wait_gone(self.working.or_within(time).instant())? {
+            return Err(self.died(Ended::Later));
+        }
+        Ok(())
+    }
+
+    fn pids(&self, main: &Stat) -> Result<Vec<Pid>> {
+        let workers = health::workers_of(&self.context.proc, main.process.pid)?;
+        Ok(workers.iter().chain([main]).map(|stat| stat.process.pid).collect())
+    }
+
+    fn not_serving(&self, waiting: String) -> Error {
+        Error::NotServing { waiting, waited: self.started.elapsed() }
+    }
+
+    /// The daemon's own words; where it has none (a configuration that logs to syslog alone), what
+    /// a trial of its sockets says.
+    fn died(&self, ended: Ended) -> Error {
+        let why =
+            self.output.complaint().or_else(|| self.socket_trouble()).unwrap_or_else(|| {
+                "it said nothing on stderr; see the system's log (syslog)".into()
+            });
+        Error::Died { ended, why }
+    }
+
+    fn socket_trouble(&self) -> Option<String> {
+        let from_output;
+        let listeners = match &self.declared {
+            Some(listeners) => listeners,
+            None => {
+                from_output = self.output.declared_listeners();
+                &from_output
+            }
+        };
+        let Context { identity, proc, .. } = self.context;
+        let remains = identity.survey(proc).unwrap_or_default();
+        let own = inodes_of_all(remains.members.iter().map(|stat| stat.process.pid));
+        let foreign = |listener: &Listener, socket: &hostnet::BoundSocket| {
+            listener.overlaps(socket) && !own.contains(&socket.inode)
+        };
+        if let Ok(table) = SocketTable::around(listeners, self.context.deadline().instant())
+            && let Some((listener, socket)) = table.find(listeners, foreign)
+        {
+            let owner = Owner::of(proc, socket);
+            return Some(format!("{listener} can't be opened: {} is held by {owner}", owner.local));
+        }
+        if !remains.is_empty() {
+            return None;
+        }
+        listeners.iter().find_map(|listener| {
+            let error = why_not_opened(listener)?;
+            Some(format!("{listener} can't be opened: {error}"))
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! stop: ends the whole instance. 0 whenever nothing of it is left, whatever else is wrong.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ocf::{Request, Verdict};
+
+use crate::command_line::Arguments;
+use crate::context::Context;
+use crate::error::Result;
+use crate::host;
+use crate::instance::{Identity, PidFile};
+use crate::params::Names;
+use crate::terminate::terminate;
+
+/// Left for SIGKILL and the last look, where stop_grace is not given.
+const KILL_RESERVE: Duration = Duration::from_secs(5);
+
+pub(crate) fn stop(request: &Request) -> Result<Verdict> {
+    // Wrong parameters are no reason to leave something running, nor to fail where nothing is.
+    let names = Names::read(&request.values, &request.instance);
+    let context = Context::new(request, &names)?;
+    let deadline = context.deadline();
+
+    // A start by hand that is at work: it ends, or its processes are ended below.
+    let third = deadline.or_within(deadline.remaining() / 3);
+    let lock = context.lock(third).unwrap_or_else(|error| {
+        log::warn!("{error}");
+        None
+    });
+
+    let survey = context.identity.survey(&context.proc)?;
+    let started = Instant::now();
+    if !survey.is_empty() {
+        let reserve = KILL_RESERVE.min(deadline.remaining() / 2);
+        let longest = deadline.less(reserve);
+        let grace = names.stop_grace.map_or(longest, |grace| longest.or_within(grace));
+        terminate(&context.proc, &context.identity, grace.instant(), deadline)?;
+    }
+    clean_up(&context);
+    if !survey.is_empty() {
+        log::info!(
+            "action=stop processes={} main={} took_ms={}",
+            survey.members.len(),
+            survey.main.map_or_else(|| "none".into(), |main| main.process.pid.to_string()),
+            started.elapsed().as_millis()
+        );
+    }
+    if let Some(lock) = lock {
+        let _ = lock.remove();
+    }
+    Ok(Verdict::success())
+}
+
+/// Removes the files of an instance that is gone. A file that stays is no reason to fence a node.
+fn clean_up(context: &Context<'_>) {
+    let paths = [context.paths.state(), context.paths.output()];
+    let mut results: Vec<Result<()>> = paths.iter().map(|path| host::remove(path)).collect();
+    if let Some(pidfile) = context.identity.pidfile() {
+        results.push(remove_pidfile(&context.proc, &context.identity, pidfile));
+    }
+    for error in results.into_iter().filter_map(Result::err) {
+        log::warn!("{error}");
+    }
+}
+
+/// Removes the pid file, unless another instance of the daemon, alive, says that it is its own.
+/// Nothing of this instance may be alive.
+pub(crate) fn remove_pidfile(
+    proc: &hostproc::ProcFs,
+    identity: &Identity,
+    pidfile: &Path,
+) -> Result<()> {
+    match claimed_by_another(proc, identity, pidfile)? {
+        Some(pid) => {
+            log::warn!("pidfile={} kept=yes owner={pid}", pidfile.display());
+            Ok(())
+        }
+        None => host::remove(pidfile),
+    }
+}
+
+/// The pid of another instance that runs with this very pid file.
+pub(crate) fn claimed_by_another(
+    proc: &hostproc::ProcFs,
+    identity: &Identity,
+    pidfile: &Path,
+) -> Result<Option<hostproc::Pid>> {
+    let PidFile::Names(pid) = PidFile::read(pidfile) else { return Ok(None) };
+    if !identity.is_the_daemons_program(proc, pid)? {
+        return Ok(None);
+    }
+    let words = proc.cmdline(pid)?.unwrap_or_default();
+    let arguments = Arguments::read(words.get(1..).unwrap_or_default());
+    Ok((arguments.pidfile.as_deref() == Some(pidfile)).then_some(pid))
+}

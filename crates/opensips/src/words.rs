@@ -1,0 +1,186 @@
+//! What the daemon says on stderr, brought into one line. Pure.
+//!
+//! `Nov 23 07:28:43 [27531] ERROR:core:load_config: loading config file x: No such file or directory`
+
+/// Longest text that fits an exit reason people still read.
+const LIMIT: usize = 300;
+
+/// What the daemon complains of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// One line.
+    pub text: String,
+    /// The text of the configuration is at fault: file and line number are in it.
+    pub of_the_configuration: bool,
+}
+
+/// The cause in the daemon's output; `None` if it complains of nothing.
+///
+/// A fault in the configuration is its first `parse error in FILE:LINE:COLUMN`, with everything
+/// that is said about the same place. Else it is the first error, which is said where it happened,
+/// and the last one, which says what came of it.
+pub fn complaint(output: &str) -> Option<Complaint> {
+    let errors: Vec<&str> = output.lines().filter_map(error_of).collect();
+    if let Some(text) = parse_error(&errors) {
+        return Some(Complaint { text: shortened(&text), of_the_configuration: true });
+    }
+    let mut telling = errors.iter().filter(|text| !is_frame(text));
+    let first = telling.next().or(errors.first())?;
+    let text = match telling.next_back() {
+        Some(last) if last != first => format!("{first}; {last}"),
+        _ => (*first).to_owned(),
+    };
+    Some(Complaint { text: shortened(&text), of_the_configuration: false })
+}
+
+/// The last line that says anything, for a daemon that ended without an error of its own.
+pub fn last_line(output: &str) -> Option<String> {
+    let last = output.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    Some(shortened(last))
+}
+
+/// The text of an error line, without time, pid, level, module and function.
+fn error_of(line: &str) -> Option<&str> {
+    let marks = ["CRITICAL:", "ERROR:", "ALERT:"];
+    let start = marks.iter().filter_map(|mark| Some(line.find(mark)? + mark.len())).min()?;
+    let rest = line.get(start..)?;
+    // `core:yyerror: text`; the lines of context below a parse error have no such names.
+    let (names, text) = rest.split_once(": ").unwrap_or((rest, ""));
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    match names.split_once(':') {
+        Some((module, function)) if is_name(module) && is_name(function) => Some(text.trim()),
+        _ => None,
+    }
+}
+
+const PARSE_ERROR: &str = "parse error in ";
+
+fn parse_error(errors: &[&str]) -> Option<String> {
+    let mut faults = errors.iter().filter_map(|text| {
+        // `FILE:LINE:COLUMNS: what`, where what may be missing, and FILE may hold anything.
+        let (place, what) = text.strip_prefix(PARSE_ERROR)?.split_once(": ")?;
+        (!what.is_empty()).then_some((place, what))
+    });
+    let (place, what) = faults.next()?;
+    let more: String = faults
+        .filter(|(other, text)| *other == place && *text != what)
+        .map(|(_, text)| format!("; {text}"))
+        .collect();
+    Some(format!("{place}: {what}{more}"))
+}
+
+/// What only says that something else has failed.
+fn is_frame(text: &str) -> bool {
+    text.is_empty()
+        || text.starts_with(PARSE_ERROR)
+        || text.starts_with("bad config file")
+        || text.starts_with("failed to parse config file")
+}
+
+/// One line, printable, of bearable length.
+fn shortened(text: &str) -> String {
+    let mut short: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LIMIT).collect();
+    if text.chars().count() > LIMIT {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(output: &str) -> (String, bool) {
+        let complaint = complaint(output).unwrap();
+        (complaint.text, complaint.of_the_configuration)
+    }
+
+    // 3.6.8 and 4.0.1, as printed.
+    const SYNTAX: &str = "\
+Nov 23 07:28:24 [27443] CRITICAL:Traceback (last included file at the bottom):
+Nov 23 07:28:24 [27443] CRITICAL: 0. /etc/o.cfg
+Nov 23 07:28:24 [27443] CRITICAL:core:yyerror: parse error in /etc/o.cfg:12:50-51: syntax error
+Nov 23 07:28:24 [27443] CRITICAL:socket=udp:0.0.0.0:5961
+Nov 23 07:28:24 [27443] CRITICAL:^~
+Nov 23 07:28:24 [27443] CRITICAL:core:yyerror: parse error in /etc/o.cfg:12:50-51: ip address or hostname expected
+Nov 23 07:28:24 [27443] CRITICAL:core:yyerror: parse error in /etc/o.cfg:13:1-7: 
+Nov 23 07:28:24 [27443] ERROR:core:parse_opensips_cfg: bad config file (3 errors)
+Nov 23 07:28:24 [27443] ERROR:core:main: failed to parse config file /etc/o.cfg
+Nov 23 07:28:24 [27443] NOTICE:core:main: Exiting....
+";
+
+    #[test]
+    fn a_parse_error_has_its_place() {
+        assert_eq!(
+            text(SYNTAX),
+            ("/etc/o.cfg:12:50-51: syntax error; ip address or hostname expected".into(), true)
+        );
+        let module = "\
+Nov 23 07:28:43 [1] ERROR:core:load_module: failed to load module 'proto_nix.so' - not found
+Nov 23 07:28:43 [1] CRITICAL:core:yyerror: parse error in o.cfg:15:13-14: failed to load module proto_nix.so
+
+Nov 23 07:28:43 [1] ERROR:core:main: failed to parse config file o.cfg
+";
+        assert_eq!(
+            text(module),
+            ("o.cfg:15:13-14: failed to load module proto_nix.so".into(), true)
+        );
+    }
+
+    #[test]
+    fn other_errors_are_told_from_first_to_last() {
+        let bind = "\
+Nov 23 07:28:43 [1] WARNING:core:init: something
+Nov 23 07:28:43 [1] ERROR:core:udp_init_listener: bind(6, 1, 16) on 10.77.0.100: Cannot assign requested address
+Nov 23 07:28:43 [1] ERROR:core:trans_init_all_listeners: failed to init listener [10.77.0.100], proto udp
+Nov 23 07:28:43 [1] ERROR:core:main_loop: failed to init all SIP listeners
+Nov 23 07:28:43 [1] NOTICE:core:main: Exiting....
+";
+        assert_eq!(
+            text(bind),
+            (
+                "bind(6, 1, 16) on 10.77.0.100: Cannot assign requested address; \
+                 failed to init all SIP listeners"
+                    .into(),
+                false
+            )
+        );
+        let missing = "\
+Nov 23 07:28:43 [1] ERROR:core:parse_opensips_cfg: loading config file o.cfg: No such file or directory
+Nov 23 07:28:43 [1] ERROR:core:main: failed to parse config file o.cfg
+";
+        assert_eq!(
+            text(missing),
+            ("loading config file o.cfg: No such file or directory".into(), false)
+        );
+        let frame = "x ERROR:core:main: failed to parse config file o.cfg\n";
+        assert_eq!(text(frame), ("failed to parse config file o.cfg".into(), false));
+    }
+
+    #[test]
+    fn no_complaint() {
+        assert_eq!(complaint(""), None);
+        assert_eq!(complaint("Nov 1 [2] NOTICE:core:main: config file ok, exiting...\n"), None);
+        assert_eq!(last_line("Segmentation fault\n\n"), Some("Segmentation fault".into()));
+        assert_eq!(last_line("\n"), None);
+    }
+
+    #[test]
+    fn one_line_of_bearable_length() {
+        let long = format!("x ERROR:core:main: a\u{1b}[31m{}\n", "y".repeat(10_000));
+        let (text, _) = text(&long);
+        assert!(text.chars().count() <= LIMIT + 1 && !text.contains('\u{1b}'), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_output_is_read(output: String) {
+            let _ = complaint(&output);
+            let _ = last_line(&output);
+        }
+    }
+}
