@@ -9,6 +9,7 @@
 mod address;
 pub mod arp;
 mod error;
+mod events;
 mod link;
 mod netlink;
 mod packet_socket;
@@ -19,6 +20,7 @@ mod sysctl;
 
 pub use address::{Address, AddressFlags, Family, Lifetime, Network, NewAddress, Prefix, Scope};
 pub use error::{Capability, Error, Result};
+pub use events::{EventGroup, Events};
 pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
 pub use netlink::Netlink;
 pub use packet_socket::{EtherType, PacketSocket};

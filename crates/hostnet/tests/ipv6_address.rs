@@ -1,0 +1,139 @@
+//! IPv6 addresses and the kernel's own duplicate address detection, in network namespaces.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use hostnet::{
+    Address, Error, EventGroup, Events, Family, Lifetime, Link, Netlink, NewAddress, Prefix,
+    TABLE_MAIN,
+};
+use testnet::{Cable, Host, cable};
+
+const VIP: &str = "2001:db8::10";
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn two_hosts() -> (Host, Host, Cable) {
+    let (a, b) = (Host::new("a"), Host::new("b"));
+    let cable = cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b"));
+    (a, b, cable)
+}
+
+fn eth0(netlink: &Netlink) -> Link {
+    netlink.link_by_name(&"eth0".parse().unwrap(), soon()).unwrap().unwrap()
+}
+
+fn vip(netlink: &Netlink) -> NewAddress {
+    let prefix = Prefix::new(Family::V6, 64).unwrap();
+    NewAddress::new(eth0(netlink).index, VIP.parse().unwrap(), prefix)
+}
+
+fn read(netlink: &Netlink, ip: &str) -> Option<Address> {
+    let ip: IpAddr = ip.parse().unwrap();
+    let found = netlink.addresses(Family::V6, None, soon()).unwrap();
+    found.into_iter().find(|address| address.ip == ip)
+}
+
+/// The address when the kernel has decided about it.
+fn decided(netlink: &Netlink, events: &mut Events) -> Address {
+    let decided = events.wait_until(soon(), || {
+        let found = read(netlink, VIP).unwrap();
+        Ok(Some(found).filter(|vip| !vip.flags.tentative || vip.flags.dadfailed))
+    });
+    decided.unwrap().expect("a decision")
+}
+
+#[test]
+fn a_free_address_is_tentative_until_an_event_says_otherwise() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)]).unwrap();
+        netlink.add_address(&vip(&netlink), soon()).unwrap();
+        let tentative = read(&netlink, VIP).unwrap();
+        assert!(tentative.flags.tentative && !tentative.flags.dadfailed, "{tentative:?}");
+        let usable = decided(&netlink, &mut events);
+        assert!(!usable.flags.tentative && !usable.flags.dadfailed, "{usable:?}");
+        assert!(usable.flags.permanent);
+        let twice = netlink.add_address(&vip(&netlink), soon());
+        assert!(matches!(twice, Err(Error::AddressExists { .. })), "{twice:?}");
+        assert!(netlink.delete_address(&usable, soon()).unwrap());
+        assert!(!netlink.delete_address(&usable, soon()).unwrap());
+        assert_eq!(read(&netlink, VIP), None);
+    });
+}
+
+#[test]
+fn an_address_that_another_host_has_fails() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    b.ip(&format!("addr add {VIP}/64 dev eth0 nodad"));
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)]).unwrap();
+        netlink.add_address(&vip(&netlink), soon()).unwrap();
+        let failed = decided(&netlink, &mut events);
+        assert!(failed.flags.dadfailed, "{failed:?}");
+        // It goes like any other.
+        assert!(netlink.delete_address(&failed, soon()).unwrap());
+        // Without detection nobody notices.
+        let nodad = NewAddress { nodad: true, ..vip(&netlink) };
+        netlink.add_address(&nodad, soon()).unwrap();
+        let there = read(&netlink, VIP).unwrap();
+        assert!(there.flags.nodad && !there.flags.tentative && !there.flags.dadfailed);
+    });
+}
+
+#[test]
+fn an_optimistic_address_is_usable_at_once() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    a.sysctl("net/ipv6/conf/eth0/optimistic_dad", "1");
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        // The kernel does optimistic detection for addresses marked so by who adds them.
+        a.ip(&format!("addr add {VIP}/64 dev eth0 optimistic"));
+        let found = read(&netlink, VIP).unwrap();
+        assert!(found.flags.optimistic, "{found:?}");
+    });
+}
+
+#[test]
+fn flags_and_lifetimes() {
+    testnet::root_or_skip!();
+    let (a, _b, _cable) = two_hosts();
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        let new = NewAddress {
+            nodad: true,
+            noprefixroute: true,
+            preferred_lft: Lifetime::Seconds(0),
+            ..vip(&netlink)
+        };
+        netlink.add_address(&new, soon()).unwrap();
+        let found = read(&netlink, VIP).unwrap();
+        assert!(found.flags.nodad && found.flags.noprefixroute && found.flags.deprecated);
+        assert_eq!(
+            (found.preferred_lft, found.valid_lft),
+            (Lifetime::Seconds(0), Lifetime::Forever)
+        );
+        let connected = |routes: Vec<hostnet::Route>| {
+            routes.iter().any(|route| route.destination.to_string() == "2001:db8::/64")
+        };
+        assert!(!connected(netlink.routes(Family::V6, TABLE_MAIN, soon()).unwrap()));
+        assert!(netlink.delete_address(&found, soon()).unwrap());
+
+        let new =
+            NewAddress { preferred_lft: Lifetime::Seconds(1800), nodad: true, ..vip(&netlink) };
+        netlink.add_address(&new, soon()).unwrap();
+        let found = read(&netlink, VIP).unwrap();
+        assert!(matches!(found.preferred_lft, Lifetime::Seconds(1..=1800)), "{found:?}");
+        assert!(connected(netlink.routes(Family::V6, TABLE_MAIN, soon()).unwrap()));
+    });
+}
