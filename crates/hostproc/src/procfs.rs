@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::num::NonZeroI32;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -165,7 +165,7 @@ impl ProcFs {
     /// [`Error::NotPermitted`], [`Error::Unreadable`], [`Error::Malformed`]
     pub fn stat(&self, pid: Pid) -> Result<Option<Stat>> {
         let path = self.path(pid, "stat");
-        let Some(content) = unless_gone(&path, std::fs::read(&path))? else { return Ok(None) };
+        let Some(content) = unless_gone(&path, read(&path))? else { return Ok(None) };
         parse_stat(pid, &content).map(Some).ok_or_else(|| Error::Malformed {
             path,
             content: String::from_utf8_lossy(&content).into_owned(),
@@ -198,7 +198,7 @@ impl ProcFs {
     /// [`Error::NotPermitted`], [`Error::Unreadable`]
     pub fn cmdline(&self, pid: Pid) -> Result<Option<Vec<OsString>>> {
         let path = self.path(pid, "cmdline");
-        let content = unless_gone(&path, std::fs::read(&path))?;
+        let content = unless_gone(&path, read(&path))?;
         Ok(content.map(|content| {
             let content = content.strip_suffix(b"\0").unwrap_or(&content);
             if content.is_empty() {
@@ -212,6 +212,14 @@ impl ProcFs {
     fn path(&self, pid: Pid, file: &str) -> PathBuf {
         self.root.join(pid.to_string()).join(file)
     }
+}
+
+/// A file of `/proc`, which claims to be empty: `std::fs::read` would ask for its size and then
+/// read it in small pieces. One read for nearly all of them, and one that finds the end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(1024);
+    std::fs::File::open(path)?.take(u64::MAX).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Gone before (`ENOENT`) or during (`ESRCH`) the read is `None`; everything else is an error.
