@@ -187,20 +187,24 @@ impl Identity {
             if stat.state == hostproc::State::Ended || !self.recognises(proc, &stat)? {
                 continue;
             }
-            // A pid file that names a worker (its number came round) names no main process.
-            let parent = match stat.parent {
-                Some(parent) => proc.stat(parent)?,
-                None => None,
-            };
-            let below = match parent {
-                Some(parent) => self.recognises(proc, &parent)?,
-                None => false,
-            };
-            if !below {
+            // A pid file that names a worker (its number came round) names no main process. The
+            // remembered one was seen to be one.
+            let known = self.remembered == Some(stat.process);
+            if known || !self.has_recognised_parent(proc, &stat)? {
                 return Ok(Some(stat));
             }
         }
         Ok(None)
+    }
+}
+
+impl Identity {
+    fn has_recognised_parent(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
+        let Some(parent) = stat.parent else { return Ok(false) };
+        match proc.stat(parent)? {
+            Some(parent) => self.recognises(proc, &parent),
+            None => Ok(false),
+        }
     }
 }
 
