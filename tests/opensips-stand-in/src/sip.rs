@@ -195,7 +195,7 @@ mod tests {
              Via: SIP/2.0/UDP second\r\nTo: <sip:b>;tag="
         ));
         assert!(
-            response.contains("\r\nFrom: <sip:a@b>;tag=1\r\nCall-ID: x\r\nCSeq: 1   OPTIONS\r\n")
+            response.contains("\r\nFrom: <sip:a@b>;tag=1\r\nCall-ID: x\r\nCSeq: 1  OPTIONS\r\n")
         );
         assert!(response.ends_with("\r\nContent-Length: 0\r\n\r\n"));
         assert_eq!(request.response_port(peer), 1234);

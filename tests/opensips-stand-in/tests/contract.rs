@@ -1,0 +1,338 @@
+//! The daemon contract: what the agent relies on in OpenSIPS, asserted in the same words of the
+//! stand-in and of every real OpenSIPS found (`OPENSIPS_BIN`, a list separated by colons, else
+//! `opensips` on the path). The output says which daemons each case ran against.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use nix::sys::signal::Signal;
+use opensips_stand_in::ConfigFile;
+use support::client::request;
+use support::process::{Process, of_binary};
+use support::{
+    ABSENT, CONFIG, DEADLINE, ERRORS, FIFO, HERE, OUTPUT, PID_FILE, Running, against_all,
+};
+use testnet::{root_or_skip, wait_until};
+
+const UDP: &str = "127.0.0.1:5060";
+const TCP: &str = "127.0.0.1:5060";
+
+/// UDP alone, without MI: an instance that shares nothing exclusive with another.
+fn udp_alone(config: ConfigFile) -> ConfigFile {
+    ConfigFile { sockets: vec![format!("udp:{HERE}:5060")], mi_fifo: None, ..config }
+}
+
+/// The workers that read the UDP socket, by what `ps` says.
+fn udp_workers(running: &Running<'_>) -> Vec<Process> {
+    let answer = running.instance.mi("ps", serde_json::Value::Null);
+    let list = answer["result"]["Processes"].as_array().unwrap().clone();
+    let udp = |pid: i32| {
+        let kind = |entry: &serde_json::Value| entry["Type"].as_str().unwrap().to_owned();
+        list.iter().any(|entry| entry["PID"] == pid && kind(entry).starts_with("SIP receiver udp:"))
+    };
+    let mut workers = running.workers();
+    workers.retain(|worker| udp(worker.pid));
+    workers
+}
+
+#[test]
+fn answers_as_soon_as_the_start_command_returns() {
+    root_or_skip!();
+    against_all("start", |instance| {
+        instance.start(&instance.config());
+        assert!(instance.serves_udp(UDP), "OPTIONS over UDP right after exit code 0");
+        // TCP is bound after that.
+        wait_until("OPTIONS is answered over TCP", DEADLINE, || instance.serves_tcp(TCP));
+        assert!(instance.read(OUTPUT).starts_with("Listening on \n"), "stdout");
+    });
+}
+
+#[test]
+fn requests_get_the_scripts_answers() {
+    root_or_skip!();
+    against_all("SIP", |instance| {
+        instance.start(&instance.config());
+        let status = |method, uri, hops| instance.status(UDP, method, uri, hops);
+        assert_eq!(status("OPTIONS", "sip:127.0.0.1:5060", 70), Some(200));
+        assert_eq!(status("OPTIONS", "sip:127.0.0.1:5060", 0), Some(483));
+        assert_eq!(status("INVITE", "sip:u@127.0.0.1:5060", 70), Some(200));
+        assert_eq!(status("BYE", "sip:u@127.0.0.1:5060", 70), Some(200));
+        assert_eq!(status("MESSAGE", "sip:u@127.0.0.1:5060", 70), Some(404));
+        assert_eq!(status("NONSENSE", "sip:127.0.0.1:5060", 70), Some(484));
+
+        // ACK, keep-alives, responses and noise are swallowed: the first answer that comes is the
+        // one to the request after them.
+        let last = request("OPTIONS", "sip:example.org", "UDP @", 70);
+        let ack = request("ACK", "sip:u@127.0.0.1:5060", "UDP @", 70);
+        let response = format!("SIP/2.0 200 OK\r\n{}", ack.split_once("\r\n").unwrap().1);
+        let noise = "ping garbage this is not sip at all\r\n\r\n";
+        let swallowed = [&ack, "ping", "\r\n\r\n", &response, noise, &last];
+        let answer = instance.exchange(UDP, &swallowed, DEADLINE).unwrap();
+        assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\r\nCSeq: 1 OPTIONS\r\n"), "{answer}");
+
+        // What RFC 3261 8.2.6.2 wants copied.
+        for copied in [
+            ";received=127.0.0.1",
+            "\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKearlier\r\n",
+            "\r\nFrom: <sip:contract@example.org>;tag=from\r\n",
+            "\r\nTo: <sip:example.org>;tag=",
+            "\r\nCall-ID: contract@test\r\n",
+        ] {
+            assert!(answer.contains(copied), "{copied:?} in {answer}");
+        }
+        wait_until("TCP is open", DEADLINE, || instance.serves_tcp(TCP));
+        assert_eq!(instance.tcp(TCP, "\r\n\r\n").as_deref(), Some("\r\n"));
+    });
+}
+
+#[test]
+fn the_process_tree_has_the_daemons_shape() {
+    root_or_skip!();
+    against_all("process tree", |instance| {
+        let group_file = "/run/opensips/opensips.pgid";
+        let arguments = ["-G", group_file];
+        assert_eq!(instance.start_with(&instance.config(), &arguments), Some(0));
+        let running = instance.running();
+        let Running { attendant, .. } = &running;
+        assert_eq!(instance.read(PID_FILE), format!("{}\n", attendant.pid));
+        assert_eq!(instance.read(group_file), format!("{}\n", attendant.group));
+        let mode = instance.host.run(|| fs::metadata(PID_FILE).unwrap().permissions().mode());
+        assert_eq!(mode & 0o777, 0o644);
+
+        // Its own session and group, led by a process that has left.
+        assert_eq!(attendant.session, attendant.group);
+        assert_ne!(attendant.group, attendant.pid);
+        let workers = running.workers();
+        // MI FIFO, time_keeper, timer, 2 UDP, 2 TCP, Timer handler, TCP main.
+        assert_eq!(workers.len(), 9, "{workers:#?}");
+        for worker in &workers {
+            assert_eq!(worker.parent, attendant.pid);
+            assert_eq!(worker.session, attendant.session);
+        }
+        let binary = instance.daemon.binary.to_str().unwrap();
+        for process in running.processes() {
+            assert_eq!(process.name, "opensips");
+            let expected = [binary, "-f", CONFIG, "-P", PID_FILE, "-G", group_file];
+            assert_eq!(process.arguments, expected);
+            let directory = fs::read_link(format!("/proc/{}/cwd", process.pid)).unwrap();
+            assert_eq!(directory.to_str(), Some("/"));
+            let executable = fs::read_link(format!("/proc/{}/exe", process.pid)).unwrap();
+            assert_eq!(executable, instance.daemon.binary.canonicalize().unwrap());
+        }
+        // stdin and stdout are given up, stderr is not.
+        assert_eq!(attendant.descriptor(0), "/dev/null");
+        assert_eq!(attendant.descriptor(1), "/dev/null");
+        assert!(attendant.descriptor(2).ends_with(ERRORS), "{}", attendant.descriptor(2));
+    });
+}
+
+#[test]
+fn every_process_holds_the_udp_socket_and_one_the_tcp_socket() {
+    root_or_skip!();
+    against_all("sockets", |instance| {
+        let running = instance.start(&instance.config());
+        wait_until("TCP is open", DEADLINE, || instance.serves_tcp(TCP));
+        // Line: "sl local_address …"; the tenth field is the inode. 127.0.0.1:5060 in hexadecimal.
+        let inode = |table: &str, state: &str| {
+            let text = fs::read_to_string(format!("/proc/{}/net/{table}", running.attendant.pid));
+            let text = text.unwrap();
+            let fields = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let mut bound = fields.filter(|f| f[1] == "0100007F:13C4" && f[3] == state);
+            let inode = bound.next().unwrap_or_else(|| panic!("{table}: {text}"))[9].to_owned();
+            assert_eq!(bound.next(), None, "one socket");
+            inode
+        };
+        let holders = |inode: &str| {
+            let mut processes = running.processes();
+            processes.retain(|process| {
+                let descriptors = fs::read_dir(format!("/proc/{}/fd", process.pid)).unwrap();
+                let mut links =
+                    descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+                links.any(|link| link.to_str() == Some(&format!("socket:[{inode}]")))
+            });
+            processes.len()
+        };
+        assert_eq!(holders(&inode("udp", "07")), 10);
+        assert_eq!(holders(&inode("tcp", "0A")), 1);
+    });
+}
+
+#[test]
+fn sigterm_and_sigint_to_the_attendant_are_a_clean_stop() {
+    root_or_skip!();
+    against_all("stop", |instance| {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let running = instance.start(&instance.config());
+            for ignored in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
+                running.attendant.signal(ignored);
+                running.workers()[3].signal(ignored);
+            }
+            // Workers don't obey anybody but the attendant.
+            for worker in running.workers() {
+                worker.signal(Signal::SIGTERM);
+            }
+            assert!(instance.serves_udp(UDP));
+            assert_eq!(running.processes().len(), 10);
+            // Before its main loop the attendant loses a signal: ask again.
+            wait_until("it stops", DEADLINE, || {
+                if Process::read(running.attendant.pid).is_some() {
+                    running.attendant.signal(signal);
+                }
+                running.processes().is_empty()
+            });
+            running.assert_gone();
+        }
+    });
+}
+
+#[test]
+fn one_dead_worker_ends_the_instance() {
+    root_or_skip!();
+    against_all("dead worker", |instance| {
+        let running = instance.start(&instance.config());
+        udp_workers(&running)[0].signal(Signal::SIGKILL);
+        running.assert_gone();
+    });
+}
+
+#[test]
+fn orphans_of_a_killed_attendant_serve_on_and_ignore_sigterm() {
+    root_or_skip!();
+    against_all("kill -9 of the attendant", |instance| {
+        let running = instance.start(&instance.config());
+        wait_until("TCP is open", DEADLINE, || instance.serves_tcp(TCP));
+        running.attendant.signal(Signal::SIGKILL);
+        wait_until("the attendant is dead", DEADLINE, || {
+            Process::read(running.attendant.pid).is_none()
+        });
+        for orphan in running.processes() {
+            orphan.signal(Signal::SIGTERM);
+        }
+        let serving = || {
+            assert!(instance.serves_udp(UDP));
+            assert!(instance.serves_tcp(TCP));
+            assert!(instance.mi("uptime", serde_json::Value::Null)["result"].is_object());
+        };
+        serving();
+        // Silence of a second socket takes its time: time for a SIGTERM to have an effect.
+        assert!(instance.silent_udp("127.0.0.1:5061"));
+        serving();
+        let orphans = running.processes();
+        assert_eq!(orphans.len(), 9);
+        assert!(orphans.iter().all(|orphan| orphan.parent == 1), "{orphans:#?}");
+        assert!(instance.exists(PID_FILE), "nobody is left who would remove it");
+        for orphan in orphans {
+            orphan.signal(Signal::SIGKILL);
+        }
+        wait_until("all are dead", DEADLINE, || running.processes().is_empty());
+    });
+}
+
+#[test]
+fn stopped_udp_workers_are_silent_while_mi_answers_and_die_in_the_end() {
+    root_or_skip!();
+    against_all("stuck workers", |instance| {
+        let running = instance.start(&instance.config());
+        let workers = udp_workers(&running);
+        assert_eq!(workers.len(), 2);
+        workers[0].signal(Signal::SIGSTOP);
+        for _ in 0..8 {
+            assert!(instance.serves_udp(UDP), "the other one answers");
+        }
+        workers[1].signal(Signal::SIGSTOP);
+        assert!(instance.silent_udp(UDP));
+        assert!(instance.mi("uptime", serde_json::Value::Null)["result"].is_object());
+        running.attendant.signal(Signal::SIGTERM);
+        running.assert_gone();
+    });
+}
+
+#[test]
+fn a_listener_on_an_absent_address_needs_nonlocal_bind() {
+    root_or_skip!();
+    against_all("absent address", |instance| {
+        let socket = format!("{ABSENT}:5060");
+        let sockets = vec![format!("udp:{socket}"), format!("tcp:{socket}")];
+        let config = ConfigFile { sockets, ..instance.config() };
+        assert_eq!(instance.start_with(&config, &[]), Some(255));
+        let reason = format!(") on {ABSENT}: Cannot assign requested address");
+        assert!(instance.errors().contains(&reason), "{}", instance.errors());
+        assert!(!instance.exists(PID_FILE));
+        wait_until("nothing is left", DEADLINE, || of_binary(&instance.daemon.binary).is_empty());
+
+        // Messages to syslog alone: not a word on stderr.
+        let quiet = ConfigFile { stderror: false, ..config.clone() };
+        assert_eq!(instance.start_with(&quiet, &[]), Some(255));
+        assert_eq!(instance.errors(), "");
+
+        instance.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
+        let running = instance.start(&config);
+        instance.host.ip(&format!("addr add {ABSENT}/32 dev lo"));
+        assert!(instance.serves_udp(&socket), "as soon as the address is there");
+        wait_until("TCP is served", DEADLINE, || instance.serves_tcp(&socket));
+        // The address is what matters, not the setting, for sockets that are open.
+        instance.host.sysctl("net/ipv4/ip_nonlocal_bind", "0");
+        assert!(instance.serves_udp(&socket));
+        running.attendant.signal(Signal::SIGTERM);
+        running.assert_gone();
+    });
+}
+
+#[test]
+fn privileges_are_dropped() {
+    root_or_skip!();
+    against_all("-u and -g", |instance| {
+        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+        instance.host.run(|| nix::unistd::chown("/run/opensips", Some(nobody.uid), None).unwrap());
+        let config = instance.config();
+        assert_eq!(instance.start_with(&config, &["-u", "nobody"]), Some(0));
+        let running = instance.running();
+        let uid = nobody.uid.as_raw();
+        assert!(running.processes().iter().all(|process| process.user == uid));
+        for file in [PID_FILE, FIFO] {
+            wait_until("the file is there", DEADLINE, || instance.exists(file));
+            let owner = instance.host.run(|| fs::metadata(file).unwrap().uid());
+            assert_eq!(owner, uid, "{file}");
+        }
+        assert!(instance.serves_udp(UDP));
+        running.attendant.signal(Signal::SIGTERM);
+        running.assert_gone();
+    });
+}
+
+#[test]
+fn in_the_foreground_it_is_the_commands_own_process() {
+    root_or_skip!();
+    against_all("-F", |instance| {
+        instance.write(CONFIG, &instance.config().text());
+        let mut command = instance.spawn(&["-F", "-f", CONFIG, "-P", PID_FILE]);
+        wait_until("OPTIONS is answered", DEADLINE, || !instance.silent_udp(UDP));
+        let attendant = instance.running().attendant;
+        assert_eq!(attendant.pid.unsigned_abs(), command.id());
+        let code = loop {
+            // See the clean stop: the first one may be lost.
+            attendant.signal(Signal::SIGTERM);
+            match command.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(code, Some(0));
+        assert!(!instance.exists(PID_FILE));
+    });
+}
+
+#[test]
+fn two_instances_share_a_udp_port_unnoticed() {
+    root_or_skip!();
+    against_all("busy UDP port", |instance| {
+        let config = udp_alone(instance.config());
+        let first = instance.start(&config);
+        let second = ["-f", CONFIG, "-P", "/run/opensips/second.pid"];
+        assert_eq!(instance.command(&second), Some(0), "{}", instance.errors());
+        assert_eq!(of_binary(&instance.daemon.binary).len(), 2 * first.processes().len());
+    });
+}

@@ -1,0 +1,333 @@
+//! The daemon contract, second half: checks of the configuration, and starts that fail, against
+//! the stand-in and every real OpenSIPS found (see `contract.rs`).
+
+mod support;
+
+use std::net::TcpListener;
+
+use nix::sys::signal::Signal;
+use opensips_stand_in::ConfigFile;
+use serde_json::{Value, json};
+use support::process::of_binary;
+use support::{
+    CONFIG, DEADLINE, FIFO, HERE, Instance, OUTPUT, PID_FILE, Running, against_all, say,
+};
+use testnet::{root_or_skip, wait_until};
+
+const UDP: &str = "127.0.0.1:5060";
+
+#[test]
+fn version_is_the_first_word() {
+    root_or_skip!();
+    against_all("-V", |instance| {
+        assert_eq!(instance.command(&["-V"]), Some(0));
+        let text = instance.read(OUTPUT);
+        let version = text.strip_prefix("version: opensips ").unwrap();
+        assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{text}");
+        assert_eq!(version.contains("stand-in; not OpenSIPS"), instance.daemon.is_stand_in);
+        assert_eq!(instance.command(&["-h"]), Some(0));
+        for refused in ["-E", "-Q", "-f"] {
+            assert_eq!(instance.command(&[refused]), Some(255), "{refused}");
+            assert!(instance.errors().contains("ERROR:core:main: "), "{}", instance.errors());
+        }
+    });
+}
+
+#[test]
+fn a_good_configuration_is_checked_and_its_sockets_are_told() {
+    root_or_skip!();
+    against_all("good check", |instance| {
+        let sockets = ["tcp:127.0.0.1:5060", "udp:[::1]:5070", "udp:192.0.2.77"];
+        let sockets = sockets.map(str::to_owned).to_vec();
+        instance.write(CONFIG, &ConfigFile { sockets, ..instance.config() }.text());
+        for check in ["-c", "-C"] {
+            assert_eq!(instance.command(&[check, "-f", CONFIG]), Some(0), "{}", instance.errors());
+            assert_eq!(
+                instance.read(OUTPUT),
+                "Listening on \n             udp: 0:0:0:0:0:0:0:1 [[0:0:0:0:0:0:0:1]]:5070\n\
+                 \x20            udp: 192.0.2.77 [192.0.2.77]:5060\n\
+                 \x20            tcp: 127.0.0.1 [127.0.0.1]:5060\nAliases: \n\n"
+            );
+            assert!(instance.errors().contains("NOTICE:core:main: config file ok, exiting..."));
+        }
+    });
+}
+
+#[test]
+fn a_check_leaves_a_running_instance_alone() {
+    root_or_skip!();
+    against_all("check beside a running instance", |instance| {
+        let running = instance.start(&instance.config());
+        assert_eq!(instance.command(&["-c", "-f", CONFIG, "-P", PID_FILE]), Some(0));
+        assert!(instance.exists(PID_FILE) && instance.exists(FIFO));
+        // But for this error, which is followed by a clean-up.
+        let without = ConfigFile { sockets: Vec::new(), ..instance.config() };
+        instance.write(CONFIG, &without.text());
+        assert_eq!(instance.command(&["-c", "-f", CONFIG, "-P", PID_FILE]), Some(255));
+        assert!(!instance.exists(PID_FILE));
+        assert_eq!(running.processes().len(), 10);
+    });
+}
+
+/// The number of the first line that contains `text`.
+fn line_of(config: &str, text: &str) -> usize {
+    config.lines().position(|line| line.contains(text)).unwrap() + 1
+}
+
+#[test]
+fn what_is_wrong_in_a_configuration_is_told_with_file_and_line() {
+    root_or_skip!();
+    against_all("bad check", |instance| {
+        let good = ConfigFile { more: "# here\n".into(), ..instance.config() }.text();
+        for (wrong, place) in [
+            (good.replace("udp_workers", "udp_wrkers"), "udp_wrkers"),
+            (good.replace("# here", "garbage here {"), "garbage"),
+            (good.replace("# here", "children=4"), "children"),
+            (good.replace("udp_workers=2", "udp_workers=\"a\""), "udp_workers"),
+            (good.replace("maxfwd.so", "nosuchmodule.so"), "nosuchmodule"),
+            (good.replace("udp:127.0.0.1:5060", "udp:127.0.0.1.1:5060"), "127.0.0.1.1"),
+            (good.replace("# here", "modparam(\"nosuch\", \"p\", 1)"), "\"nosuch\""),
+            (good.replace("# here", "modparam(\"mi_fifo\", \"fifo_name\" 1)"), "fifo_name\" 1"),
+        ] {
+            instance.write(CONFIG, &wrong);
+            for arguments in [&["-c", "-f", CONFIG][..], &["-f", CONFIG, "-P", PID_FILE]] {
+                assert_eq!(instance.command(arguments), Some(255), "{place}");
+                let errors = instance.errors();
+                let reason = format!(
+                    "CRITICAL:core:yyerror: parse error in {CONFIG}:{}:",
+                    line_of(&wrong, place)
+                );
+                assert!(errors.contains(&reason), "{reason} in {errors}");
+                let last = format!("ERROR:core:main: failed to parse config file {CONFIG}\n");
+                assert!(errors.contains(&last), "{errors}");
+                assert!(errors.ends_with("NOTICE:core:main: Exiting....\n"), "{errors}");
+                assert!(!instance.exists(PID_FILE), "{place}");
+            }
+        }
+    });
+}
+
+#[test]
+fn included_files_are_read_and_missed() {
+    root_or_skip!();
+    against_all("include_file", |instance| {
+        let more = "include_file \"/run/opensips/more.cfg\"\n".to_owned();
+        let config = ConfigFile { more, ..instance.config() }.text();
+        instance.write(CONFIG, &config);
+        let check = || instance.command(&["-c", "-f", CONFIG]);
+        assert_eq!(check(), Some(255));
+        let missing = "failed to open /run/opensips/more.cfg: 2 (No such file or directory)";
+        assert!(instance.errors().contains(missing), "{}", instance.errors());
+        instance.write("/run/opensips/more.cfg", "socket=udp:127.0.0.1:5099\n");
+        assert_eq!(check(), Some(0), "{}", instance.errors());
+        assert!(instance.read(OUTPUT).contains("udp: 127.0.0.1 [127.0.0.1]:5099\n"));
+        instance.write("/run/opensips/more.cfg", "\n\nrubbish\n");
+        assert_eq!(check(), Some(255));
+        let place = "parse error in /run/opensips/more.cfg:3:";
+        assert!(instance.errors().contains(place), "{}", instance.errors());
+    });
+}
+
+#[test]
+fn what_else_a_check_refuses() {
+    root_or_skip!();
+    against_all("refused check", |instance| {
+        let good = instance.config().text();
+        let without_module = good.replace("loadmodule \"proto_tcp.so\"\n", "");
+        for (config, reason) in [
+            (without_module, "listeners found for protocol tcp, but no module can handle it"),
+            (good.rsplit_once('}').unwrap().0.to_owned(), "core:yyerror: parse error in"),
+        ] {
+            instance.write(CONFIG, &config);
+            assert_eq!(instance.command(&["-c", "-f", CONFIG]), Some(255), "{reason}");
+            assert!(instance.errors().contains(reason), "{}", instance.errors());
+        }
+        assert_eq!(instance.command(&["-c", "-f", "/run/none.cfg"]), Some(255));
+        let reason = "loading config file /run/none.cfg: No such file or directory";
+        assert!(instance.errors().contains(reason), "{}", instance.errors());
+    });
+}
+
+#[test]
+fn a_second_start_fails_and_deletes_the_running_instances_pid_file() {
+    root_or_skip!();
+    against_all("double start", |instance| {
+        let running = instance.start(&instance.config());
+        assert_eq!(instance.start_with(&instance.config(), &[]), Some(255));
+        let reason = format!("running process found in the pid file {PID_FILE}");
+        assert!(instance.errors().contains(&reason), "{}", instance.errors());
+        assert!(!instance.exists(PID_FILE));
+        assert!(instance.exists(FIFO), "modules were not initialised yet");
+        assert!(instance.serves_udp(UDP));
+        running.attendant.signal(Signal::SIGTERM);
+        running.assert_gone();
+    });
+}
+
+#[test]
+fn what_the_pid_file_held_before() {
+    root_or_skip!();
+    against_all("old pid file", |instance| {
+        let warned = |text: &str| {
+            assert!(instance.errors().contains(text), "{}", instance.errors());
+        };
+        for (content, warning) in [
+            // Beyond what the kernel gives (pid_max is at most 2^22).
+            ("9999999\n", "WARNING:core:daemonize: pid file contains old pid, replacing pid"),
+            ("garbage\n", "exists, but doesn't contain a valid pid number, replacing..."),
+        ] {
+            instance.write(PID_FILE, content);
+            let running = instance.start(&instance.config());
+            warned(warning);
+            running.attendant.signal(Signal::SIGTERM);
+            running.assert_gone();
+        }
+        // Any living process will do: here, this test.
+        instance.write(PID_FILE, &format!("{}\n", std::process::id()));
+        assert_eq!(instance.start_with(&instance.config(), &[]), Some(255));
+        warned("running process found in the pid file");
+        assert!(!instance.exists(PID_FILE));
+    });
+}
+
+#[test]
+fn what_fails_at_once() {
+    root_or_skip!();
+    against_all("failing start", |instance| {
+        instance.write(CONFIG, &instance.config().text());
+        let reply_dir = instance.config().text().replace("\"/run/opensips/\"", "\"/run/none/\"");
+        instance.write("/run/opensips/reply_dir.cfg", &reply_dir);
+        for (arguments, reason) in [
+            (
+                &["-f", CONFIG, "-P", "/run/none/pid"][..],
+                "unable to create pid file /run/none/pid: No such file or directory",
+            ),
+            (&["-f", CONFIG, "-u", "no-such-user"], "bad user name/uid number: -u no-such-user"),
+            (&["-f", CONFIG, "-g", "no-such-group"], "bad group name/gid number: -u no-such-group"),
+            (&["-f", "/run/opensips/reply_dir.cfg"], "directory stat failed: No such file"),
+        ] {
+            assert_eq!(instance.command(arguments), Some(255), "{arguments:?}");
+            assert!(instance.errors().contains(reason), "{}", instance.errors());
+        }
+        wait_until("nothing is left", DEADLINE, || of_binary(&instance.daemon.binary).is_empty());
+    });
+}
+
+/// A start that meets its failure after it has reported success. The real daemon races with
+/// itself: it may also see the failure (255), and then leaves the other workers running.
+fn fails_late(instance: &Instance, config: &ConfigFile, reason: &str) {
+    let code = instance.start_with(config, &[]);
+    if code == Some(255) && !instance.daemon.is_stand_in {
+        let left = of_binary(&instance.daemon.binary).len();
+        say(&format!("{}: saw its failure, left {left} processes", instance.daemon.label));
+    } else {
+        assert_eq!(code, Some(0), "{}", instance.errors());
+        wait_until("nothing is left", DEADLINE, || of_binary(&instance.daemon.binary).is_empty());
+        assert!(!instance.exists(PID_FILE));
+    }
+    assert!(instance.errors().contains(reason), "{}", instance.errors());
+}
+
+#[test]
+fn a_busy_tcp_port_ends_an_instance_that_had_started() {
+    root_or_skip!();
+    against_all("busy TCP port", |instance| {
+        let _busy = instance.host.run(|| TcpListener::bind((HERE, 5060)).unwrap());
+        fails_late(instance, &instance.config(), "Address already in use");
+    });
+}
+
+#[test]
+fn a_fifo_that_cannot_be_made_ends_an_instance_that_had_started() {
+    root_or_skip!();
+    against_all("FIFO in a missing directory", |instance| {
+        // The directory of the replies is looked at before.
+        let text = instance.config().text().replace(FIFO, "/run/none/fifo");
+        let more = text.lines().find(|line| line.contains("/run/none/fifo")).unwrap();
+        let config = ConfigFile { more: format!("{more}\n"), ..instance.config() };
+        fails_late(instance, &config, "can't create FIFO: No such file or directory");
+    });
+}
+
+/// `(kind, …)` of `ps`, the attendant first.
+fn kinds(answer: &Value) -> Vec<String> {
+    let list = answer["result"]["Processes"].as_array().unwrap();
+    list.iter().map(|process| process["Type"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn mi_over_the_fifo() {
+    root_or_skip!();
+    against_all("MI FIFO", |instance| {
+        let running: Running<'_> = instance.start(&instance.config());
+        wait_until("the FIFO is there", DEADLINE, || instance.exists(FIFO));
+        let uptime = instance.mi("uptime", Value::Null);
+        assert_eq!(uptime["id"], 7);
+        assert!(uptime["result"]["Up time"].as_str().unwrap().ends_with(" [sec]"), "{uptime}");
+        let version = instance.mi("version", Value::Null);
+        assert!(version["result"]["Server"].as_str().unwrap().starts_with("OpenSIPS ("));
+        let ps = instance.mi("ps", Value::Null);
+        assert_eq!(ps["result"]["Processes"][0]["PID"], running.attendant.pid);
+        let udp = "SIP receiver udp:127.0.0.1:5060";
+        let expected = [
+            "attendant",
+            "MI FIFO",
+            "time_keeper",
+            "timer",
+            udp,
+            udp,
+            "TCP receiver",
+            "TCP receiver",
+            "Timer handler",
+            "TCP main",
+        ];
+        assert_eq!(kinds(&ps), expected);
+        assert!(instance.serves_udp(UDP));
+        let names = json!([["shmem:", "rcv_requests"]]);
+        let statistics = instance.mi("get_statistics", names);
+        assert_eq!(statistics["result"]["shmem:total_size"], 32 << 20);
+        assert!(statistics["result"]["shmem:real_used_size"].as_u64().unwrap() > 0);
+        assert_eq!(statistics["result"]["core:rcv_requests"], 1);
+        assert!(instance.mi("which", Value::Null)["result"].as_array().unwrap().len() > 5);
+        assert_eq!(instance.mi("no_such", Value::Null)["error"]["code"], -32601);
+        assert_eq!(instance.mi("uptime", json!(["x"]))["error"]["code"], -32602);
+        assert_eq!(instance.mi("get_statistics", Value::Null)["error"]["code"], -32602);
+    });
+}
+
+#[test]
+fn mi_over_datagrams_and_a_sharing_tag() {
+    root_or_skip!();
+    against_all("MI datagram, sharing tag", |instance| {
+        let node = "bin:127.0.0.1:5566";
+        let more = format!(
+            "socket={node}\nloadmodule \"proto_bin.so\"\nloadmodule \"clusterer.so\"\n\
+             modparam(\"clusterer\", \"db_mode\", 0)\nmodparam(\"clusterer\", \"my_node_id\", 1)\n\
+             modparam(\"clusterer\", \"my_node_info\", \"cluster_id=1, url={node}\")\n\
+             modparam(\"clusterer\", \"sharing_tag\", \"vip/1=backup\")\n"
+        );
+        let mi_datagram = Some(format!("udp:{HERE}:8888"));
+        let config = ConfigFile { more, mi_datagram, ..instance.config() };
+        instance.start(&config);
+        let ask = |method: &str, parameters: Value| -> Value {
+            let mut request = json!({"jsonrpc": "2.0", "id": "a", "method": method});
+            if !parameters.is_null() {
+                request["params"] = parameters;
+            }
+            let text = instance.exchange("127.0.0.1:8888", &[&request.to_string()], DEADLINE);
+            serde_json::from_str(&text.expect("an answer")).unwrap()
+        };
+        assert_eq!(kinds(&ask("ps", Value::Null))[1..3], ["MI Datagram", "MI FIFO"]);
+        let state = |state: &str| json!([{"Tag": "vip", "Cluster": 1, "State": state}]);
+        assert_eq!(ask("clusterer_list_shtags", Value::Null)["result"], state("backup"));
+        assert_eq!(ask("clusterer_shtag_set_active", json!(["vip/1"]))["result"], "OK");
+        assert_eq!(ask("clusterer_list_shtags", Value::Null)["result"], state("active"));
+        for (tag, code) in [("vip", 400), ("vip/x", 400), ("vip/9", 404)] {
+            assert_eq!(ask("clusterer_shtag_set_active", json!([tag]))["error"]["code"], code);
+        }
+        // Not JSON at all: an answer that is none either, and the process lives on.
+        let refused = instance.exchange("127.0.0.1:8888", &["garbage"], DEADLINE);
+        assert_eq!(refused.unwrap().trim_end_matches(['\n', '\0']), "400 Parse_error");
+        assert!(ask("uptime", Value::Null)["result"].is_object());
+    });
+}
