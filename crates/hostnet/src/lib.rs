@@ -11,6 +11,7 @@ pub mod arp;
 mod error;
 mod events;
 mod link;
+pub mod ndisc;
 mod netlink;
 mod packet_socket;
 mod readiness;

@@ -1,7 +1,7 @@
 //! IPv6 addresses and the kernel's own duplicate address detection, in network namespaces.
 
 // Functions beside the tests are test code, too.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
