@@ -5,8 +5,13 @@
 //! push the one ARP reply out of the socket's buffer; and between socket() and bind() it
 //! would receive from every link. So the socket is made here for protocol 0, which receives
 //! nothing, and pnet binds it to one protocol on one link.
+//!
+//! For IPv6 the protocol alone would still be all of the RTP stream. A classic BPF filter, in
+//! place before the socket receives anything, lets pass Neighbor Advertisements and
+//! Solicitations only.
 
 use std::io;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -15,9 +20,11 @@ use pnet::datalink::{
     Channel, ChannelType, Config, DataLinkReceiver, DataLinkSender, NetworkInterface, linux,
 };
 use pnet::util::MacAddr;
+use socket2::{SockFilter, SockRef};
 
 use crate::error::{Capability, Error, Result};
-use crate::link::Link;
+use crate::link::{Link, LinkIndex};
+use crate::ndisc::solicited_node;
 use crate::readiness::wait_readable;
 
 /// The protocol a socket is bound to (IEEE 802 numbers).
@@ -25,7 +32,7 @@ use crate::readiness::wait_readable;
 pub enum EtherType {
     /// ARP, 0x0806.
     Arp,
-    /// IPv6, 0x86dd: Neighbor Discovery.
+    /// IPv6, 0x86dd. Only Neighbor Advertisements and Solicitations are received.
     Ipv6,
 }
 
@@ -36,11 +43,38 @@ impl EtherType {
             Self::Ipv6 => 0x86dd,
         }
     }
+
+    /// What is let through, where that is not everything.
+    fn filter(self) -> Option<[SockFilter; 7]> {
+        // linux/bpf_common.h: BPF_LD|BPF_B|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K. Offsets
+        // count from the Ethernet header, jumps from the next instruction.
+        const LOAD_BYTE: u16 = 0x30;
+        const JUMP_IF_EQUAL: u16 = 0x15;
+        const RETURN: u16 = 0x06;
+        let neighbor_discovery = || {
+            [
+                SockFilter::new(LOAD_BYTE, 0, 0, 14 + 6),  // next header
+                SockFilter::new(JUMP_IF_EQUAL, 0, 4, 58),  // ICMPv6, else drop
+                SockFilter::new(LOAD_BYTE, 0, 0, 14 + 40), // type
+                SockFilter::new(JUMP_IF_EQUAL, 1, 0, 135), // Neighbor Solicitation
+                SockFilter::new(JUMP_IF_EQUAL, 0, 1, 136), // Neighbor Advertisement
+                SockFilter::new(RETURN, 0, 0, u32::MAX),
+                SockFilter::new(RETURN, 0, 0, 0),
+            ]
+        };
+        match self {
+            Self::Arp => None,
+            Self::Ipv6 => Some(neighbor_discovery()),
+        }
+    }
 }
 
 /// A socket that sends and receives whole Ethernet frames of one protocol on one link.
 pub struct PacketSocket {
     link: String,
+    index: LinkIndex,
+    // Memberships of multicast groups last as long as this socket, which receives nothing.
+    groups: Option<UdpSocket>,
     // The same open socket as in sender and receiver, to wait on: pnet's receiver takes its
     // timeout when it is made, ours is a deadline that comes with each call.
     readiness: OwnedFd,
@@ -70,6 +104,9 @@ impl PacketSocket {
         // SOCK_RAW: with Ethernet headers. No protocol yet: see above.
         let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
             .map_err(|errno| refused(errno.into()))?;
+        if let Some(filter) = protocol.filter() {
+            SockRef::from(&fd).attach_filter(&filter).map_err(refused)?;
+        }
         let readiness = fd.try_clone().map_err(refused)?;
         let interface = NetworkInterface {
             name: name.clone(),
@@ -89,10 +126,46 @@ impl PacketSocket {
         };
         match linux::channel(&interface, (&config).into()).map_err(refused)? {
             Channel::Ethernet(sender, receiver) => {
-                Ok(Self { link: name, readiness, sender, receiver })
+                let (index, groups) = (link.index, None);
+                Ok(Self { link: name, index, groups, readiness, sender, receiver })
             }
             _ => Err(Error::NotEthernet { link: name }),
         }
+    }
+
+    /// Makes the link receive what is sent to the solicited-node group of `ip`, for as long as
+    /// this socket lives: other hosts' questions for an address that is not on this host (yet).
+    /// A membership of the host, not promiscuous mode; it is announced (MLD), so that switches
+    /// that forward multicast by membership let it pass.
+    ///
+    /// Not needed to be answered to a probe: these answers go to all nodes.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLink`] if it has gone since, [`Error::Refused`], for one if IPv6 is disabled
+    /// on it.
+    pub fn join_solicited_node(&mut self, ip: Ipv6Addr) -> Result<()> {
+        let refused = |source: io::Error| {
+            if source.raw_os_error() == Some(nix::libc::ENODEV) {
+                Error::NoSuchLink { link: format!("interface {}", self.link), source }
+            } else {
+                let operation = format!("receive multicast on interface {}", self.link);
+                Error::refused(operation, Capability::NetRaw, source)
+            }
+        };
+        let groups = match self.groups.take() {
+            Some(groups) => groups,
+            // Not bound: it has no port that anything could be sent to.
+            None => socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+                .map_err(|errno| refused(errno.into()))?
+                .into(),
+        };
+        let joined = match groups.join_multicast_v6(&solicited_node(ip), self.index.get()) {
+            // A member already: another address with the same last 24 bits.
+            Err(error) if error.raw_os_error() == Some(nix::libc::EADDRINUSE) => Ok(()),
+            joined => joined.map_err(refused),
+        };
+        self.groups = Some(groups);
+        joined
     }
 
     /// Sends one frame, Ethernet header included.

@@ -19,6 +19,7 @@ mod agent;
 mod cable;
 mod capture;
 mod host;
+mod ndisc;
 mod neighbour;
 mod privilege;
 
@@ -29,6 +30,7 @@ pub use agent::{Agent, Outcome, agent};
 pub use cable::{Cable, Switch, cable};
 pub use capture::{ArpFrame, Capture, CapturedFrame, Direction};
 pub use host::Host;
+pub use ndisc::NdiscFrame;
 pub use neighbour::{Neighbour, neighbour_cache};
 #[doc(hidden)]
 pub use privilege::{missing_privilege, skipped};
