@@ -16,6 +16,8 @@ pub enum Capability {
     NetAdmin,
     /// `CAP_NET_RAW`: open packet sockets.
     NetRaw,
+    /// `CAP_SYS_ADMIN`: enter another network namespace.
+    SysAdmin,
 }
 
 impl std::fmt::Display for Capability {
@@ -23,6 +25,7 @@ impl std::fmt::Display for Capability {
         f.write_str(match self {
             Self::NetAdmin => "CAP_NET_ADMIN",
             Self::NetRaw => "CAP_NET_RAW",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
         })
     }
 }
@@ -68,6 +71,24 @@ pub enum Error {
     InvalidNetwork {
         /// The text as given, shortened for display.
         text: String,
+    },
+    /// Text that no network namespace can be called by.
+    #[error("{name:?} is no name of a network namespace: {why}")]
+    InvalidNamespaceName {
+        /// The text as given, shortened for display.
+        name: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// There is no network namespace of that name on this host.
+    #[error("there is no network namespace {name} on this host ({})", path.display())]
+    NoSuchNamespace {
+        /// Its name.
+        name: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// `ENOENT`, or `EINVAL` for a file that is no network namespace.
+        source: io::Error,
     },
     /// The link an operation is about is not on this host (any more).
     #[error("there is no {link} on this host")]
@@ -187,6 +208,7 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::NoSuchLink { source, .. }
+            | Self::NoSuchNamespace { source, .. }
             | Self::PermissionDenied { source, .. }
             | Self::Refused { source, .. }
             | Self::SendFailed { source, .. }

@@ -1,0 +1,123 @@
+//! Named network namespaces, as `ip netns` makes them: files under `/run/netns`.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns};
+
+use crate::error::{Capability, Error, Result, shown};
+
+/// Where iproute2 keeps them (`NETNS_RUN_DIR`; `/var/run` is `/run`).
+const DIRECTORY: &str = "/run/netns";
+/// `NAME_MAX` (linux/limits.h).
+const LONGEST_NAME: usize = 255;
+
+/// The name of a network namespace: one component of a path, as iproute2 demands it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamespaceName(String);
+
+impl NamespaceName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for NamespaceName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let why = if text.is_empty() {
+            "it is empty"
+        } else if text.len() > LONGEST_NAME {
+            "it is longer than 255 bytes"
+        } else if text == "." || text == ".." {
+            "\".\" and \"..\" are reserved"
+        } else if text.contains(['/', '\0']) {
+            "'/' is not allowed"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(Error::InvalidNamespaceName { name: shown(text), why })
+    }
+}
+
+impl fmt::Display for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A network namespace, kept open: it stays this one, whatever becomes of the name.
+#[derive(Debug)]
+pub struct NetworkNamespace {
+    name: NamespaceName,
+    path: PathBuf,
+    file: File,
+}
+
+impl NetworkNamespace {
+    /// Opens the namespace of that name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNamespace`] if there is none, [`Error::PermissionDenied`],
+    /// [`Error::Refused`]
+    pub fn open(name: &NamespaceName) -> Result<Self> {
+        let path = Path::new(DIRECTORY).join(name.as_str());
+        match File::open(&path) {
+            Ok(file) => Ok(Self { name: name.clone(), path, file }),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                Err(Error::NoSuchNamespace { name: name.to_string(), path, source })
+            }
+            Err(source) => {
+                let operation = format!("open network namespace {name}");
+                Err(Error::refused(operation, Capability::SysAdmin, source))
+            }
+        }
+    }
+
+    /// Moves the calling thread into it: sockets that it opens, programs that it starts and
+    /// `/proc/sys/net` are the namespace's from then on. Other threads, and sockets that are
+    /// open already, stay where they are; so a program does this first of all.
+    ///
+    /// `/sys` stays that of the namespace it was mounted in, unlike after `ip netns exec`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNamespace`] if the file is none: an empty one stays behind where the
+    /// mount of the namespace has gone. [`Error::PermissionDenied`], [`Error::Refused`]
+    pub fn enter(&self) -> Result<()> {
+        setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| {
+            let source = errno.into();
+            if errno == Errno::EINVAL {
+                let (name, path) = (self.name.to_string(), self.path.clone());
+                Error::NoSuchNamespace { name, path, source }
+            } else {
+                let operation = format!("enter network namespace {}", self.name);
+                Error::refused(operation, Capability::SysAdmin, source)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_component_of_a_path() {
+        let longest = "x".repeat(255);
+        for good in ["sip", "blue-1", "...", "a b", longest.as_str()] {
+            assert_eq!(good.parse::<NamespaceName>().unwrap().as_str(), good);
+        }
+        let too_long = "x".repeat(256);
+        for bad in ["", ".", "..", "a/b", "/run/netns/sip", "../sip", "a\0", too_long.as_str()] {
+            let refused = bad.parse::<NamespaceName>().unwrap_err();
+            assert!(matches!(refused, Error::InvalidNamespaceName { .. }), "{bad:?}");
+        }
+    }
+}
