@@ -184,7 +184,7 @@ impl Lab {
                 let status = ClusterStatus::parse(&self.crm_mon_xml_of(node).ok()?).ok()?;
                 status.are_online(nodes.iter().map(String::as_str)).then_some(status)
             };
-            nodes.iter().map(view).reduce(|all, one| all.and(one))?
+            nodes.iter().map(view).reduce(Option::and)?
         };
         wait::poll("all powered nodes online", deadline, LOOK_INTERVAL, online)
     }
@@ -254,6 +254,6 @@ mod tests {
         let status = ClusterStatus::parse("<pacemaker-result/>").unwrap();
         assert_eq!(status, ClusterStatus::default());
         assert!(!status.are_online([]), "no controller");
-        assert!(matches!(ClusterStatus::parse("crm_mon: error"), Err(crate::Error::Xml(_))));
+        assert!(matches!(ClusterStatus::parse("crm_mon: error"), Err(Error::Xml(_))));
     }
 }

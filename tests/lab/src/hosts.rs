@@ -1,13 +1,14 @@
 //! The hosts of a lab: power and cables.
 
-use std::{collections::BTreeMap, process::Child};
+use std::{collections::BTreeMap, process::Child, thread};
 
 use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result, at},
     network::{self, Cable, HostNumber, Network},
-    state::Process,
+    processes::PidNamespaces,
+    state::{END_DEADLINE, Process},
 };
 
 /// Name of the neighbour and router.
@@ -52,14 +53,20 @@ impl Hosts {
     /// dead. A host that is off stays off.
     pub(crate) fn cut(&mut self, name: &str) -> Result<()> {
         let host = self.get(name)?;
-        let Power::On { child, .. } = &mut host.power else {
+        let Power::On { mut child, process, booted } =
+            std::mem::replace(&mut host.power, Power::Off)
+        else {
             return Ok(());
         };
+        let namespaces = PidNamespaces::of_tree(process.pid);
         let darkened = network::darken(name, &host.cables);
-        // wait() returns when the kernel has ended the whole PID namespace.
-        let gone = child.kill().and_then(|()| child.wait());
-        gone.map_err(at(format!("first process of {name}")))?;
-        host.power = Power::Off;
+        if let Err(error) = child.kill() {
+            host.power = Power::On { child, process, booted };
+            return Err(at(format!("first process of {name}"))(error));
+        }
+        namespaces.wait_until_empty(END_DEADLINE)?;
+        // Reaped when everyone else has reaped theirs: nobody waits for that.
+        thread::spawn(move || child.wait());
         network::detach(name, &host.cables);
         darkened
     }

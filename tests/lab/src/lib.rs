@@ -32,6 +32,7 @@ mod network;
 mod node;
 mod options;
 mod power_switch;
+mod processes;
 mod rack;
 mod requirements;
 mod start;
@@ -44,6 +45,7 @@ use std::{
     ffi::OsStr,
     path::PathBuf,
     process::{Child, Command, Output},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -178,8 +180,9 @@ impl Lab {
         let cleaned = self.directory.clean();
         drop(lock);
         if let Some(mut starter) = starter {
-            let _ = starter.rack.kill();
-            let _ = starter.rack.wait();
+            // All are dead. The rack can be reaped when the caller has reaped what it spawned in the
+            // lab itself, which may be after this call.
+            thread::spawn(move || starter.rack.wait());
         }
         cleaned
     }

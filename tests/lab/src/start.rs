@@ -42,7 +42,7 @@ pub(crate) fn start(options: &Options) -> Result<(Directory, Lock, Starter)> {
         return Err(Error::AlreadyUp { name: options.place.name.to_string(), hosts });
     }
     if let Some(rack) = directory.rack() {
-        rack.kill(Duration::from_secs(30))?;
+        rack.kill_tree()?;
     }
     directory.empty()?;
     let starter = spawn_rack(&directory, &options, &Command::new(program));

@@ -5,7 +5,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -19,11 +19,15 @@ use serde_json::{Value, json};
 use crate::{
     error::{Error, Result, at, call},
     options::{DEFAULT_STATE, Place},
+    processes::PidNamespaces,
 };
 
 /// Longest path of a lab's directory: sun_path of unix(7) has 108 bytes, the longest name in the
 /// directory takes 15.
 pub(crate) const LONGEST_DIRECTORY: usize = 90;
+
+/// How long killed processes may take to end.
+pub(crate) const END_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A process that can't be mistaken for another that got its pid later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,26 +64,16 @@ impl Process {
         })
     }
 
-    /// Kills it and waits for its end.
-    pub(crate) fn kill(self, deadline: Duration) -> Result<()> {
+    /// Kills it and waits for the end of every process in its PID namespace and in those below.
+    pub(crate) fn kill_tree(self) -> Result<()> {
         if !self.is_alive() {
             return Ok(());
         }
+        let namespaces = PidNamespaces::of_tree(self.pid);
         match kill(Pid::from_raw(self.pid), Signal::SIGKILL) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => return Err(call(format!("kill({})", self.pid))(errno)),
+            Ok(()) | Err(Errno::ESRCH) => namespaces.wait_until_empty(END_DEADLINE),
+            Err(errno) => Err(call(format!("kill({})", self.pid))(errno)),
         }
-        let until = Instant::now() + deadline;
-        while self.is_alive() {
-            if Instant::now() >= until {
-                return Err(Error::Deadline {
-                    what: format!("process {} ends after SIGKILL", self.pid),
-                    after: deadline,
-                });
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
     }
 }
 
@@ -202,7 +196,7 @@ impl Directory {
     pub(crate) fn clean(&self) -> Result<bool> {
         let rack = self.rack();
         if let Some(rack) = rack {
-            rack.kill(Duration::from_secs(30))?;
+            rack.kill_tree()?;
         }
         self.remove()?;
         Ok(rack.is_some())

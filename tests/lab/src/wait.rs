@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn plainly(command: &mut Command) -> Result<Child> {
-        Ok(command.spawn().unwrap())
+        command.spawn().map_err(crate::error::at("child"))
     }
 
     #[test]
