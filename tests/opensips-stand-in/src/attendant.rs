@@ -4,19 +4,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, ChildStdin, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, setsockopt, socket,
-    sockopt,
-};
+use nix::sys::socket::SockaddrStorage;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, dup2_stdout, setgid, setuid};
 
@@ -26,7 +21,7 @@ use crate::daemonize::{configure_log, declared_listeners};
 use crate::error::Error;
 use crate::faults::{self, Faults};
 use crate::inheritance::{Inheritance, Role, WorkerRole};
-use crate::listener::{Listener, Protocol, ip_text};
+use crate::listener::{Listener, Protocol, bound_socket, ip_text};
 use crate::log::{self, Level};
 use crate::mi;
 use crate::pid_file::PidFiles;
@@ -167,14 +162,14 @@ impl Attendant {
     /// The checks that `mi_fifo` and `mi_datagram` make, and the old files that they delete.
     fn initialise_modules(&mut self) -> Result<(), Error> {
         if self.config.has_module("mi_fifo") {
-            remove_special(mi::fifo_path(&self.config));
+            mi::remove_special(mi::fifo_path(&self.config));
             let path = mi::reply_directory(&self.config);
             fs::metadata(&path).map_err(|source| Error::ReplyDirectory { path, source })?;
         }
         if self.config.has_module("mi_datagram") {
             let name = mi::datagram_name(&self.config).ok_or(Error::NoDatagramSocketName)?;
             if !name.starts_with("udp:") {
-                remove_special(name.into());
+                mi::remove_special(name.into());
             }
         }
         self.modules_initialised = true;
@@ -371,10 +366,10 @@ impl Attendant {
     fn clean_up(&self) {
         log::line(Level::Info, "core:cleanup", "cleanup");
         if self.modules_initialised && self.config.has_module("mi_fifo") {
-            remove_special(mi::fifo_path(&self.config));
+            mi::remove_special(mi::fifo_path(&self.config));
         }
         if let Some(name) = mi::datagram_name(&self.config).filter(|_| self.modules_initialised) {
-            remove_special(name.into());
+            mi::remove_special(name.into());
         }
         if let Some(pid_files) = &self.pid_files {
             pid_files.remove();
@@ -397,29 +392,4 @@ fn reap() -> Option<(u32, Ended)> {
         _ => return None,
     };
     Some((pid.as_raw().unsigned_abs(), ended))
-}
-
-/// A datagram socket that the workers inherit; the error comes with the descriptor.
-fn bound_socket(
-    address: &dyn SockaddrLike,
-    reuse: bool,
-) -> Result<OwnedFd, (RawFd, nix::errno::Errno)> {
-    let family = address.family().unwrap_or(AddressFamily::Inet);
-    let socket =
-        socket(family, SockType::Datagram, SockFlag::empty(), None).map_err(|errno| (-1, errno))?;
-    let descriptor = socket.as_raw_fd();
-    if reuse {
-        setsockopt(&socket, sockopt::ReuseAddr, &true).map_err(|errno| (descriptor, errno))?;
-    }
-    bind(descriptor, address).map_err(|errno| (descriptor, errno))?;
-    Ok(socket)
-}
-
-/// Deletes a FIFO or socket of an earlier run; anything else of that name is left alone.
-fn remove_special(path: PathBuf) {
-    let special = fs::symlink_metadata(&path)
-        .is_ok_and(|file| file.file_type().is_fifo() || file.file_type().is_socket());
-    if special {
-        let _ = fs::remove_file(path);
-    }
 }

@@ -18,7 +18,7 @@ const TEMPLATE: &str = include_str!("../configs/opensips.cfg");
 pub struct ConfigFile {
     /// `udp:ADDRESS:PORT` or `tcp:…`, IPv6 in brackets.
     pub sockets: Vec<String>,
-    /// Where the daemon's modules are ([`module_path`]); without it the daemon looks in the working
+    /// Where the daemon's modules are ([`module_path()`]); without it the daemon looks in the working
     /// directory, which is right for the stand-in alone.
     pub module_path: Option<PathBuf>,
     /// Workers for each UDP socket, and for TCP.

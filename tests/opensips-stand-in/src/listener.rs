@@ -3,8 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrLike, bind, setsockopt, socket, sockopt,
+};
 
 use crate::error::Error;
 
@@ -166,6 +171,22 @@ pub(crate) fn listening_text(listeners: &[Listener]) -> String {
         text += &format!("             {protocol}: {ip} [{name}]:{}\n", address.port());
     }
     text + "Aliases: \n\n"
+}
+
+/// A datagram socket that the workers inherit; the error comes with the descriptor.
+pub(crate) fn bound_socket(
+    address: &dyn SockaddrLike,
+    reuse: bool,
+) -> Result<OwnedFd, (RawFd, Errno)> {
+    let family = address.family().unwrap_or(AddressFamily::Inet);
+    let socket =
+        socket(family, SockType::Datagram, SockFlag::empty(), None).map_err(|errno| (-1, errno))?;
+    let descriptor = socket.as_raw_fd();
+    if reuse {
+        setsockopt(&socket, sockopt::ReuseAddr, &true).map_err(|errno| (descriptor, errno))?;
+    }
+    bind(descriptor, address).map_err(|errno| (descriptor, errno))?;
+    Ok(socket)
 }
 
 #[cfg(test)]

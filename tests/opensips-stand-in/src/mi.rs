@@ -57,6 +57,15 @@ pub(crate) fn datagram_address(name: &str) -> Result<Box<dyn SockaddrLike>, Erro
     Ok(Box::new(unix))
 }
 
+/// Deletes a FIFO or socket of an earlier run; anything else of that name is left alone.
+pub(crate) fn remove_special(path: PathBuf) {
+    let special = fs::symlink_metadata(&path)
+        .is_ok_and(|file| file.file_type().is_fifo() || file.file_type().is_socket());
+    if special {
+        let _ = fs::remove_file(path);
+    }
+}
+
 /// Creates the FIFO and opens it at both ends, so that it never ends.
 pub(crate) fn open_fifo(config: &Config) -> Result<File, Error> {
     let path = fifo_path(config);
@@ -77,13 +86,14 @@ pub(crate) fn open_fifo(config: &Config) -> Result<File, Error> {
 /// Answers requests `:reply_fifo:{json}` for good.
 pub(crate) fn serve_fifo(mut fifo: File, commands: &Commands<'_>) -> Result<Never, Error> {
     let directory = reply_directory(commands.config);
-    let mut received = Vec::new();
     let mut chunk = vec![0; MAXIMUM_REQUEST];
     loop {
         let length = fifo
             .read(&mut chunk)
             .map_err(|source| Error::FifoOpen { path: fifo_path(commands.config), source })?;
-        received.extend_from_slice(chunk.get(..length).unwrap_or_default());
+        // What one read gives is all there is: the daemon does not wait for the rest of a request
+        // that was written in pieces.
+        let mut received = chunk.get(..length).unwrap_or_default();
         while let Some((reply, request)) = take_request(&mut received) {
             let Some(answer) = commands.answer(&request) else { continue };
             if !commands.faults.mi_silent {
@@ -93,31 +103,30 @@ pub(crate) fn serve_fifo(mut fifo: File, commands: &Commands<'_>) -> Result<Neve
     }
 }
 
-/// Takes one request off the front: the reply FIFO's name and the JSON. What can't become a
-/// request is dropped; None when more has to come.
-fn take_request(received: &mut Vec<u8>) -> Option<(String, Value)> {
-    loop {
-        let start = received.iter().position(|byte| *byte == b':');
-        received.drain(..start.unwrap_or(received.len()));
-        let name_end = received.iter().skip(1).position(|byte| *byte == b':')? + 1;
-        let name = String::from_utf8_lossy(received.get(1..name_end)?).into_owned();
-        let json = received.get(name_end + 1..)?;
-        let mut values = Deserializer::from_slice(json).into_iter::<Value>();
-        let end = match values.next() {
-            Some(Ok(request)) => {
-                let end = name_end + 1 + values.byte_offset();
-                received.drain(..end);
-                return Some((name, request));
-            }
-            None => return None,
-            Some(Err(error)) if error.is_eof() && received.len() <= MAXIMUM_REQUEST => return None,
-            Some(Err(error)) => {
-                let text = format!("cannot parse command: {error}");
-                log::line(Level::Error, "mi_fifo:mi_fifo_callback", text);
-                received.len()
-            }
-        };
-        received.drain(..end);
+/// Takes one request off the front: the reply FIFO's name and the JSON; None when no more is in it.
+fn take_request(received: &mut &[u8]) -> Option<(String, Value)> {
+    let refuse = |reason: &str, text: &[u8]| {
+        let text = format!("{reason}: {}", String::from_utf8_lossy(text));
+        log::line(Level::Error, "mi_fifo:mi_fifo_callback", text);
+        None
+    };
+    let request = received.trim_ascii_start();
+    *received = &[];
+    match request.split_first() {
+        None => return None,
+        Some((b':', _)) => {}
+        Some(_) => return refuse("command must begin with ':'", request),
+    }
+    let separator = request.iter().skip(1).position(|byte| *byte == b':')? + 1;
+    let name = String::from_utf8_lossy(request.get(1..separator)?).into_owned();
+    let json = request.get(separator + 1..)?;
+    let mut values = Deserializer::from_slice(json).into_iter::<Value>();
+    match values.next() {
+        Some(Ok(value)) => {
+            *received = json.get(values.byte_offset()..).unwrap_or_default();
+            Some((name, value))
+        }
+        Some(Err(_)) | None => refuse("cannot parse command", json),
     }
 }
 
@@ -194,14 +203,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_cut_out_of_the_stream() {
-        let mut received = b"noise\n:rp:{\"id\":1}\n:r2:[2".to_vec();
+    fn requests_are_cut_out_of_one_read() {
+        let mut received = &b"\n:rp:{\"id\":1}\n:r2:[2]\n"[..];
         assert_eq!(take_request(&mut received), Some(("rp".into(), serde_json::json!({"id": 1}))));
-        assert_eq!(take_request(&mut received), None);
-        received.extend_from_slice(b"]");
         assert_eq!(take_request(&mut received), Some(("r2".into(), serde_json::json!([2]))));
-        received.extend_from_slice(b":r3:no json");
         assert_eq!(take_request(&mut received), None);
-        assert_eq!(received, b"");
+        for refused in ["noise:rp:{}", ":rp:{\"id\":", ":rp:", ":rp", ":r3:no json"] {
+            assert_eq!(take_request(&mut refused.as_bytes()), None, "{refused}");
+        }
     }
 }

@@ -2,6 +2,9 @@
 //! stand-in and of every real OpenSIPS found (`OPENSIPS_BIN`, a list separated by colons, else
 //! `opensips` on the path). The output says which daemons each case ran against.
 
+// Functions that tests share may fail them.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod support;
 
 use std::fs;
@@ -216,10 +219,10 @@ fn orphans_of_a_killed_attendant_serve_on_and_ignore_sigterm() {
             assert!(instance.serves_tcp(TCP));
             assert!(instance.mi("uptime", serde_json::Value::Null)["result"].is_object());
         };
-        serving();
-        // Silence of a second socket takes its time: time for a SIGTERM to have an effect.
-        assert!(instance.silent_udp("127.0.0.1:5061"));
-        serving();
+        // Who answers now has run since SIGTERM came.
+        for _ in 0..10 {
+            serving();
+        }
         let orphans = running.processes();
         assert_eq!(orphans.len(), 9);
         assert!(orphans.iter().all(|orphan| orphan.parent == 1), "{orphans:#?}");

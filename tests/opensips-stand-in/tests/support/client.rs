@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};
+use testnet::wait_until;
 
 use super::{FIFO, Instance};
 
@@ -94,6 +95,8 @@ impl Instance {
         if !parameters.is_null() {
             request["params"] = parameters;
         }
+        // Made after the start command has returned.
+        wait_until("the FIFO is there", PATIENCE, || self.exists(FIFO));
         let text = self.host.run(|| {
             let path = "/run/opensips/reply";
             let _ = fs::remove_file(path);
@@ -101,7 +104,8 @@ impl Instance {
             // Both ends, so that opening does not wait for the daemon's.
             let mut reply = fs::File::options().read(true).write(true).open(path).unwrap();
             let mut fifo = fs::File::options().write(true).open(FIFO).unwrap();
-            write!(fifo, ":reply:{request}").unwrap();
+            // In one write: the daemon takes what one read gives for the whole request.
+            fifo.write_all(format!(":reply:{request}").as_bytes()).unwrap();
             let (answer, wait) = std::sync::mpsc::channel();
             std::thread::spawn(move || {
                 let mut buffer = vec![0; 65_536];

@@ -2,6 +2,8 @@
 
 // Each test program uses a part of it.
 #![allow(dead_code)]
+// A fixture has one way to report what went wrong: it fails the test.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 pub(crate) mod client;
 pub(crate) mod process;
