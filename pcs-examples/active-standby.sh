@@ -36,6 +36,8 @@ GATEWAY="${GATEWAY:-192.0.2.1}"
 FENCE_AGENT="${FENCE_AGENT:-}"
 FENCE_NODE1="${FENCE_NODE1:-}"
 FENCE_NODE2="${FENCE_NODE2:-}"
+# How long node2 hesitates to shoot node1: longer than a shot takes.
+FENCE_DELAY="${FENCE_DELAY:-5s}"
 
 ### The cluster ####################################################################################
 
@@ -56,7 +58,7 @@ if [ -n "$FENCE_AGENT" ]; then
     # The options are words by design:
     # shellcheck disable=SC2086
     cib stonith create "fence-$NODE1" "$FENCE_AGENT" \
-        pcmk_host_list="$NODE1" pcmk_delay_base=5s $FENCE_NODE1
+        pcmk_host_list="$NODE1" pcmk_delay_base="$FENCE_DELAY" $FENCE_NODE1
     # shellcheck disable=SC2086
     cib stonith create "fence-$NODE2" "$FENCE_AGENT" pcmk_host_list="$NODE2" $FENCE_NODE2
     cib property set stonith-enabled=true

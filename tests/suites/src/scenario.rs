@@ -85,7 +85,8 @@ fn agents_alone(built: &Path) -> Result<PathBuf, String> {
 pub fn configure(lab: &Lab, fencing: Fencing) -> Result<(), String> {
     let script = "/root/pcs-examples/active-standby.sh";
     let command: &[&str] = match fencing {
-        Fencing::On => &["env", "FENCE_AGENT=fence_lab", script],
+        // The lab's power switch needs milliseconds, not the seconds of a service processor.
+        Fencing::On => &["env", "FENCE_AGENT=fence_lab", "FENCE_DELAY=1s", script],
         Fencing::Off => &[script],
     };
     run(lab, "node1", command).map(drop)
