@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::link::LinkIndex;
+use crate::link::{LinkIndex, LinkName};
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -97,6 +97,14 @@ pub enum Error {
         link: String,
         /// `ENODEV`.
         source: io::Error,
+    },
+    /// What names a link fits several.
+    #[error("{what} fits several interfaces: {}", listed(links))]
+    AmbiguousLink {
+        /// The hardware address or network.
+        what: String,
+        /// The links it fits.
+        links: Vec<LinkName>,
     },
     /// The kernel wants a privilege.
     #[error("cannot {operation}: not permitted, {capability} is needed (run as root)")]
@@ -233,6 +241,10 @@ impl Error {
             Self::Refused { operation, source }
         }
     }
+}
+
+fn listed(links: &[LinkName]) -> String {
+    links.iter().map(LinkName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Text of unknown length and content, fit for one line of a message.

@@ -11,6 +11,7 @@ pub mod arp;
 mod error;
 mod events;
 mod link;
+mod lookup;
 pub mod ndisc;
 mod netlink;
 mod netns;
@@ -24,6 +25,7 @@ pub use address::{Address, AddressFlags, Family, Lifetime, Network, NewAddress, 
 pub use error::{Capability, Error, Result};
 pub use events::{EventGroup, Events};
 pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
+pub use lookup::{LinkCondition, condition, link_in_network, link_with_mac};
 pub use netlink::Netlink;
 pub use netns::{NamespaceName, NetworkNamespace};
 pub use packet_socket::{EtherType, PacketSocket};

@@ -96,6 +96,16 @@ impl Sysctl {
         self.write(promote_secondaries(link), if on { "1" } else { "0" })
     }
 
+    /// Whether this host forwards IPv6 between `link` and others: whether it is a router to
+    /// its neighbours there (RFC 4861).
+    ///
+    /// # Errors
+    /// [`Error::SysctlMissing`] also if there is no such link, or no IPv6 on it,
+    /// [`Error::SysctlUnexpected`], [`Error::Sysctl`]
+    pub fn forwards_ipv6(&self, link: &LinkName) -> Result<bool> {
+        self.switch(Path::new("net/ipv6/conf").join(link.as_str()).join("forwarding"))
+    }
+
     fn switch(&self, name: impl AsRef<Path>) -> Result<bool> {
         let value = self.read(&name)?;
         // Any number but 0 is on, as for the kernel.

@@ -37,3 +37,13 @@ fn promote_secondaries_of_a_link_or_of_all() {
         assert!(sysctl.promote_secondaries(&lo).unwrap());
     });
 }
+
+#[test]
+fn forwarding_of_ipv6_is_per_link() {
+    testnet::root_or_skip!();
+    let a = Host::new("a");
+    let (sysctl, lo) = (Sysctl::default(), "lo".parse().unwrap());
+    assert!(!a.run(|| sysctl.forwards_ipv6(&lo)).unwrap());
+    a.sysctl("net/ipv6/conf/lo/forwarding", "1");
+    assert!(a.run(|| sysctl.forwards_ipv6(&lo)).unwrap());
+}
