@@ -103,6 +103,10 @@ impl Start<'_> {
             Step::BringUp(link) => {
                 self.netlink.set_link_up(*link, until)?;
                 self.undo.push(Done::BroughtUp(*link));
+                // Virtual links have their carrier in a moment. Also where it is not required, the
+                // first announcement should find it.
+                let until = self.deadline.or_within(GRACE).instant();
+                self.link = self.netlink.wait_for_link(*link, until, Link::usable)?;
             }
             Step::AwaitCarrier { required } => self.await_carrier(*required)?,
             Step::Add(new) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testnet::{Host, wait_until};
+use testnet::{Capture, Host, wait_until};
 
 use super::{LONG, Site, VIP, ends, fails, instances, is_up, locks, recurring, shell, state, vip};
 
@@ -88,6 +88,15 @@ fn a_link_that_is_down_is_brought_up() {
     ends(&site.vip().action("stop"), 0);
     // stop does not take the link down: others may use it.
     assert!(is_up(&site.a, "eth0"));
+    // Not waited for, and yet the first announcement is out before start returns.
+    let capture = Capture::start(&site.neighbour, "eth0");
+    site.a.ip("link set eth0 down");
+    let agent = site.vip().param("check_link_status", "no").param("announce_schedule", "0");
+    let outcome = agent.env("PCMK_service", "").action("start");
+    ends(&outcome, 0);
+    assert!(outcome.stderr.contains(" announced_us="), "{}", outcome.stderr);
+    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
+    assert!(capture.arp_frames().iter().any(|arp| arp.sender_ip == vip));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! each as it was reproduced there. The numbers are those of the design; what is IPv6 or routing comes
 //! with those.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use testnet::{Capture, wait_until};
@@ -185,4 +187,40 @@ fn stops_at_the_same_time_leave_the_others() {
         let value = site.a.run(|| std::fs::read_to_string(format!("/proc/sys/{setting}")).unwrap());
         assert_eq!(value.trim(), "0");
     }
+}
+
+/// 9, the same as far as it can be held still: while another stop has the setting on for its own
+/// deletion, this one waits.
+#[test]
+fn a_stop_waits_for_another_ones_setting() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().param("announce_schedule", "0").action("start"), 0);
+    shell(&site.a, "mkdir /run/smartvox");
+    let (index, namespace) = site.a.run(|| {
+        use std::os::unix::fs::MetadataExt;
+        let namespace = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+        (std::fs::read_to_string("/sys/class/net/eth0/ifindex").unwrap(), namespace)
+    });
+    let lock = format!("/run/smartvox/promote-secondaries-{}@{namespace}.lock", index.trim());
+    // It says when it has the lock, and ends with its standard input.
+    let mut command = Command::new("flock");
+    command.args([&lock, "-c", "echo locked; read end"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = site.a.spawn(&mut command);
+    let mut line = String::new();
+    BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "locked\n");
+    let outcome = std::thread::scope(|scope| {
+        let stop = scope.spawn(|| site.vip().action("stop"));
+        std::thread::sleep(Duration::from_millis(500));
+        let waits = !instances(&site.a).is_empty();
+        drop(other.stdin.take());
+        other.wait().unwrap();
+        let outcome = stop.join().unwrap();
+        assert!(waits);
+        outcome
+    });
+    ends(&outcome, 0);
+    assert!(instances(&site.a).is_empty());
 }
