@@ -41,7 +41,10 @@ fn answer(rack: &Rack, mut stream: &UnixStream) -> Result<()> {
     let Some(request) = message::receive(&mut BufReader::new(stream))? else {
         return Ok(());
     };
-    eprintln!("control: {request}");
+    // Waiting programs ask for the status many times a second.
+    if text(&request, "do")? != "status" {
+        eprintln!("control: {request}");
+    }
     let result = perform(rack, &request, &|host, what| {
         let _ = message::send(&mut { stream }, &message::event(host, what));
     });
