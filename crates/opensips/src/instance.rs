@@ -38,6 +38,8 @@ pub struct Survey {
     pub main: Option<Stat>,
     /// Every process of the instance that is alive, the main process included.
     pub members: Vec<Stat>,
+    /// The command that starts it still waits for it: it is initialising, and ignores SIGTERM.
+    pub initialising: bool,
 }
 
 /// What a pid file says.
@@ -102,13 +104,17 @@ impl Identity {
         Ok(self.role_of(proc, stat)?.is_some())
     }
 
-    /// Whether a process runs the daemon's program, for this instance or for another.
+    /// Whether a process may run the daemon's program, for this instance or for another; in doubt
+    /// yes.
     ///
     /// # Errors
-    /// We may not look.
-    pub fn is_the_daemons_program(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
-        let executable = proc.exe(pid)?;
-        Ok(executable.is_some_and(|found| self.executables.contains(&found.path)))
+    /// `/proc` can't be read.
+    pub fn may_be_the_daemon(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
+        match proc.exe(pid) {
+            Ok(found) => Ok(found.is_some_and(|found| self.executables.contains(&found.path))),
+            Err(hostproc::Error::NotPermitted { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// `None` for a process of others.
@@ -166,9 +172,11 @@ impl Identity {
             }
         }
         let pidfile = self.pidfile().map_or(PidFile::Missing, PidFile::read);
+        let main = main_process(&daemons, pidfile, self.remembered);
         Ok(Survey {
-            main: main_process(&daemons, pidfile, self.remembered),
+            main,
             members: members(&snapshot, &daemons, self.own),
+            initialising: is_initialising(&snapshot, &daemons, main),
         })
     }
 
@@ -238,21 +246,38 @@ fn main_process(daemons: &[Daemon], pidfile: PidFile, remembered: Option<Process
     named.or(recalled).or(only).copied()
 }
 
+/// Whether a session is that of somebody else: before a starting daemon has made its own, it is in
+/// Pacemaker's, or in somebody's shell. Its leader is alive and no daemon of ours, or can't be seen.
+fn is_led_by_others(snapshot: &Snapshot, daemons: &[Daemon], session: i32) -> bool {
+    Pid::new(session).is_none_or(|leader| {
+        !daemons.iter().any(|daemon| daemon.stat.process.pid == leader)
+            && snapshot.alive().any(|stat| stat.process.pid == leader)
+    })
+}
+
+/// A daemon beside the main process that has not left the session of whoever started it is the
+/// command itself, which ends when the initialisation does.
+fn is_initialising(snapshot: &Snapshot, daemons: &[Daemon], main: Option<Stat>) -> bool {
+    main.is_some_and(|main| {
+        daemons.iter().any(|daemon| {
+            daemon.stat.session != main.session
+                && is_led_by_others(snapshot, daemons, daemon.stat.session)
+        })
+    })
+}
+
 /// The daemons, whatever they started, and who else is in a session that they made: a program
 /// that a worker started and that outlived it may hold the instance's sockets.
 fn members(snapshot: &Snapshot, daemons: &[Daemon], own: Pid) -> Vec<Stat> {
-    let pids: HashSet<Pid> = daemons.iter().map(|daemon| daemon.stat.process.pid).collect();
     let own_session = snapshot.get(own).map(|stat| stat.session);
     let mut members: Vec<Stat> = daemons.iter().map(|daemon| daemon.stat).collect();
     for daemon in daemons {
         members.extend(snapshot.descendants(daemon.stat.process.pid));
         let session = daemon.stat.session;
-        // Before a starting daemon has made its own session it is in Pacemaker's, or in
-        // somebody's shell: a session with a living leader that is not ours is not ours.
-        let led_by_others = Pid::new(session).is_none_or(|leader| {
-            !pids.contains(&leader) && snapshot.alive().any(|stat| stat.process.pid == leader)
-        });
-        if daemon.own_session && Some(session) != own_session && !led_by_others {
+        if daemon.own_session
+            && Some(session) != own_session
+            && !is_led_by_others(snapshot, daemons, session)
+        {
             members.extend(snapshot.session(session));
         }
     }
@@ -435,6 +460,22 @@ mod tests {
         assert_eq!(count(&[daemon(11, 60, 50)], &[stat(60, 1, 50), stat(51, 1, 50)]), 1);
         // Session 0: its leader is outside of our pid namespace.
         assert_eq!(count(&[daemon(11, 1, 0)], &[stat(51, 1, 0)]), 1);
+    }
+
+    #[test]
+    fn a_start_that_is_still_waited_for() {
+        let main = daemon(12, 1, 11);
+        let command = daemon(10, 50, 50);
+        let snapshot = Snapshot::of([main.stat, command.stat, stat(50, 1, 50)]);
+        assert!(is_initialising(&snapshot, &[main, command], Some(main.stat)));
+        assert!(!is_initialising(&snapshot, &[main], Some(main.stat)));
+        // In the foreground, it is the main process itself that has not left the session.
+        let foreground = Daemon { own_session: false, ..daemon(10, 50, 50) };
+        assert!(!is_initialising(&snapshot, &[foreground], Some(foreground.stat)));
+        // Orphans of an earlier life beside it: their session's leader is gone.
+        let orphan = daemon(9, 1, 8);
+        let snapshot = Snapshot::of([main.stat, orphan.stat]);
+        assert!(!is_initialising(&snapshot, &[main, orphan], Some(main.stat)));
     }
 
     #[test]

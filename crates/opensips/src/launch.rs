@@ -12,11 +12,14 @@ use crate::environment::clean;
 use crate::error::{Error, Result};
 use crate::listener::{Listener, declared_listeners};
 use crate::params::Params;
-use crate::words::{complaint, last_line};
+use crate::words::{complaint, last_line, shortened};
 
 /// From here on the file of the daemon's output is emptied: it is in memory, and a configuration
 /// with `stderror_enabled=yes` logs into it for as long as the daemon lives.
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
+
+/// As many lines of a daemon that failed go into the log.
+const LOGGED_LINES: usize = 20;
 
 /// What the daemon says. Files and never a pipe: 3.4 to 4.0 keep stderr open for ever, and a pipe's
 /// reader would wait for as long.
@@ -47,10 +50,22 @@ impl Output {
         declared_listeners(&self.stdout.text())
     }
 
-    /// What it complains of, or its last word; `None` if it said nothing.
+    /// What it complains of.
     pub(crate) fn complaint(&self) -> Option<String> {
+        complaint(&text_of(&self.stderr)).map(|found| found.text)
+    }
+
+    /// The last it said, which may be no more than a farewell.
+    pub(crate) fn last_word(&self) -> Option<String> {
+        last_line(&text_of(&self.stderr))
+    }
+
+    /// The end of what it said, line by line, fit for a log.
+    pub(crate) fn last_lines(&self) -> Vec<String> {
         let text = text_of(&self.stderr);
-        complaint(&text).map(|found| found.text).or_else(|| last_line(&text))
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let skipped = lines.len().saturating_sub(LOGGED_LINES);
+        lines.iter().skip(skipped).map(|line| shortened(line)).collect()
     }
 }
 
@@ -120,6 +135,7 @@ mod tests {
         let mut daemon = output.stderr.try_clone().unwrap();
         writeln!(daemon, "Nov 1 [2] ERROR:core:main: no memory left").unwrap();
         assert_eq!(output.complaint(), Some("no memory left".into()));
+        assert_eq!(output.last_lines(), ["Nov 1 [2] ERROR:core:main: no memory left"]);
 
         trim_output(&path);
         assert!(output.complaint().is_some());

@@ -51,8 +51,9 @@ pub enum StopStep {
 pub fn stop_step(survey: &Survey, in_grace: bool) -> StopStep {
     match survey.main {
         _ if survey.is_empty() => StopStep::Done,
-        Some(main) if in_grace => StopStep::Ask { main },
-        // Without main process nobody listens to SIGTERM: workers obey it only after the main
+        Some(main) if in_grace && !survey.initialising => StopStep::Ask { main },
+        // SIGTERM is ignored until the main loop is reached. Without main process nobody listens
+        // to it: workers obey it only after the main
         // process has marked the shutdown in shared memory (signals.c).
         _ => StopStep::Kill,
     }
@@ -148,11 +149,15 @@ mod tests {
 
     const ALIVE: State = State::Alive;
 
+    fn survey(main: Option<Stat>, members: &[Stat]) -> Survey {
+        Survey { main, members: members.to_vec(), initialising: false }
+    }
+
     #[test]
     fn start_never_executes_beside_a_living_instance() {
         let main = stat(11, ALIVE);
-        let running = Survey { main: Some(main), members: vec![main, stat(12, ALIVE)] };
-        let orphans = Survey { main: None, members: vec![stat(12, ALIVE)] };
+        let running = survey(Some(main), &[main, stat(12, ALIVE)]);
+        let orphans = survey(None, &[stat(12, ALIVE)]);
         assert_eq!(start(&Survey::default()), StartPlan::Launch);
         assert_eq!(start(&running), StartPlan::Verify(main));
         assert_eq!(start(&orphans), StartPlan::Clear);
@@ -161,13 +166,15 @@ mod tests {
     #[test]
     fn stop_asks_who_can_listen_and_kills_the_rest() {
         let main = stat(11, ALIVE);
-        let running = Survey { main: Some(main), members: vec![main, stat(12, ALIVE)] };
-        let orphans = Survey { main: None, members: vec![stat(12, ALIVE)] };
+        let running = survey(Some(main), &[main, stat(12, ALIVE)]);
+        let orphans = survey(None, &[stat(12, ALIVE)]);
         assert_eq!(stop_step(&Survey::default(), true), StopStep::Done);
         assert_eq!(stop_step(&Survey::default(), false), StopStep::Done);
         assert_eq!(stop_step(&running, true), StopStep::Ask { main });
         assert_eq!(stop_step(&running, false), StopStep::Kill);
         assert_eq!(stop_step(&orphans, true), StopStep::Kill);
+        let initialising = Survey { initialising: true, ..running };
+        assert_eq!(stop_step(&initialising, true), StopStep::Kill);
     }
 
     #[test]
@@ -191,7 +198,7 @@ mod tests {
     #[test]
     fn leftovers() {
         assert!(judge_leftovers(&Survey::default()).is_ok());
-        let orphans = Survey { main: None, members: vec![stat(12, ALIVE), stat(13, ALIVE)] };
+        let orphans = survey(None, &[stat(12, ALIVE), stat(13, ALIVE)]);
         assert_eq!(
             judge_leftovers(&orphans).unwrap_err().to_string(),
             "main process is gone, 2 orphaned processes are alive (12, 13)"

@@ -78,6 +78,10 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
         }
         Err(error) => {
             start.roll_back();
+            // The reason has room for one line; whoever looks further finds the others in the log.
+            for line in output.last_lines() {
+                log::error!("action=start daemon=\"{line}\"");
+            }
             Err(error)
         }
     }
@@ -171,7 +175,8 @@ impl Start<'_> {
         let cleared = kill_all(&context.proc, &context.identity, context.deadline());
         let removed = remove_pidfile(&context.proc, &context.identity, &params.pidfile);
         let forgotten = host::remove(&context.paths.state());
-        for error in [cleared, removed, forgotten].into_iter().filter_map(Result::err) {
+        let silenced = host::remove(&context.paths.output());
+        for error in [cleared, removed, forgotten, silenced].into_iter().filter_map(Result::err) {
             log::error!("action=start rollback: {error}");
         }
     }

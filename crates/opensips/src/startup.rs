@@ -90,8 +90,8 @@ impl<'a> Startup<'a> {
             return Ok(main);
         }
         if let PidFile::Names(pid) = PidFile::read(&self.params.pidfile)
-            && let Some(executable) = proc.exe(pid)?
-            && !identity.is_the_daemons_program(proc, pid)?
+            && let Ok(Some(executable)) = proc.exe(pid)
+            && !identity.may_be_the_daemon(proc, pid)?
         {
             let (found, expected) = (executable.path, self.params.binary.clone());
             return Err(Error::OtherExecutable { pid, found, expected });

@@ -87,7 +87,7 @@ pub(crate) fn claimed_by_another(
     pidfile: &Path,
 ) -> Result<Option<hostproc::Pid>> {
     let PidFile::Names(pid) = PidFile::read(pidfile) else { return Ok(None) };
-    if !identity.is_the_daemons_program(proc, pid)? {
+    if !identity.may_be_the_daemon(proc, pid)? {
         return Ok(None);
     }
     let words = proc.cmdline(pid)?.unwrap_or_default();

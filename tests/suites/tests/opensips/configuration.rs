@@ -1,0 +1,92 @@
+//! Configurations that are wrong, and hosts that lack something.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::site::recurring;
+use crate::{ends, every_daemon, fails};
+
+#[test]
+fn a_fault_is_told_with_file_and_line() {
+    testnet::root_or_skip!();
+    every_daemon("a_fault_is_told_with_file_and_line", |site| {
+        let good = site.config_with(&["udp:127.0.0.1:5060"]).text();
+        // The third line.
+        let bad = good.replacen("log_level=3", "\nno_such_setting=3", 1);
+        let line = 1 + bad.lines().position(|line| line == "no_such_setting=3").unwrap();
+        site.write(&bad);
+        let place = format!("{}:{line}:", site.config().display());
+        fails(&site.agent().action("start"), 2, &place);
+        site.nothing_is_left();
+        let validate = site.agent().env("OCF_CHECK_LEVEL", "10");
+        fails(&validate.action("validate-all"), 2, &place);
+        ends(&site.agent().action("validate-all"), 0);
+        // Without the check, the daemon fails and says the same.
+        fails(&site.agent().param("start_check", "no").action("start"), 1, &place);
+        site.nothing_is_left();
+        site.write(&good);
+        site.start();
+        // A fault that comes while it runs concerns the next start.
+        site.write(&bad);
+        ends(&site.monitor(), 0);
+        site.start();
+        site.stop();
+    });
+}
+
+#[test]
+fn what_the_node_lacks() {
+    testnet::root_or_skip!();
+    every_daemon("what_the_node_lacks", |site| {
+        let plain = site.path("plain");
+        std::fs::write(&plain, "").unwrap();
+        let script = site.path("script");
+        std::fs::write(&script, "#!/bin/sh\nexec opensips \"$@\"\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let cases: [(&str, &str, i32, &str); 8] = [
+            ("binary", "/no/such/opensips", 5, "/no/such/opensips is not installed"),
+            ("binary", plain.to_str().unwrap(), 5, "is not an executable file"),
+            ("binary", "/run", 5, "is not an executable file"),
+            ("binary", script.to_str().unwrap(), 2, "is a script"),
+            ("config", "/no/such.cfg", 2, "can't be read"),
+            ("config", "/run", 2, "can't be read"),
+            ("user", "no-such-user", 2, "user no-such-user does not exist"),
+            ("group", "no-such-group", 2, "group no-such-group does not exist"),
+        ];
+        for (name, value, code, words) in cases {
+            println!("{name}={value}");
+            let lacking = site.agent().param(name, value);
+            fails(&lacking.action("start"), code, words);
+            site.nothing_is_left();
+            ends(&lacking.action("monitor"), 7);
+            ends(&recurring(&lacking), 7);
+            ends(&lacking.action("stop"), 0);
+            ends(&lacking.action("validate-all"), 0);
+            let host = lacking.env("OCF_CHECK_LEVEL", "10");
+            fails(&host.action("validate-all"), code, words);
+        }
+        // A node that lacks everything: defaults, none of which is here.
+        let bare = site.plain();
+        ends(&bare.action("monitor"), 7);
+        ends(&bare.action("stop"), 0);
+        ends(&bare.action("validate-all"), 0);
+    });
+}
+
+#[test]
+fn the_pid_directory_belongs_to_the_user() {
+    testnet::root_or_skip!();
+    every_daemon("the_pid_directory_belongs_to_the_user", |site| {
+        use std::os::unix::fs::MetadataExt;
+        site.start();
+        let owner = site.on_host(|| std::fs::metadata("/run/opensips").unwrap().uid());
+        assert_eq!(owner, nix::unistd::User::from_name("nobody").unwrap().unwrap().uid.as_raw());
+        site.stop();
+        // A directory that is there stays as it is.
+        site.on_host(|| {
+            std::os::unix::fs::chown("/run/opensips", Some(0), Some(0)).unwrap();
+        });
+        site.start();
+        assert_eq!(site.on_host(|| std::fs::metadata("/run/opensips").unwrap().uid()), 0);
+        site.stop();
+    });
+}

@@ -1,0 +1,235 @@
+//! Daemons that die, hang, or half die.
+
+use nix::sys::signal::Signal;
+use testnet::wait_until;
+
+use crate::site::{is_alive, signal, stop_signal};
+use crate::{LONG, ends, every_daemon, fails};
+
+#[test]
+fn a_killed_main_process_is_seen_and_recovered_from() {
+    testnet::root_or_skip!();
+    every_daemon("a_killed_main_process_is_seen_and_recovered_from", |site| {
+        site.start();
+        ends(&site.monitor(), 0);
+        let killed = site.kill_main();
+        // The orphans go on answering: that proves nothing.
+        assert!(site.answers("127.0.0.1:5060"));
+        fails(&site.monitor(), 1, "main process is gone");
+        site.start();
+        let main = site.main();
+        assert_ne!(main, killed);
+        let tree: Vec<i32> = site.processes().into_iter().filter(|pid| *pid != main).collect();
+        assert_eq!(tree.len(), site.workers().len(), "orphans survived");
+        ends(&site.monitor(), 0);
+        site.stop();
+    });
+}
+
+#[test]
+fn orphans_are_stopped() {
+    testnet::root_or_skip!();
+    every_daemon("orphans_are_stopped", |site| {
+        site.start();
+        site.kill_main();
+        site.stop();
+        ends(&site.monitor(), 7);
+    });
+}
+
+#[test]
+fn a_killed_worker_takes_the_instance_along() {
+    testnet::root_or_skip!();
+    every_daemon("a_killed_worker_takes_the_instance_along", |site| {
+        site.start();
+        signal(*site.workers().last().unwrap(), Signal::SIGKILL);
+        wait_until("monitor sees it", LONG, || site.monitor().code != 0);
+        site.start();
+        ends(&site.monitor(), 0);
+        site.stop();
+    });
+}
+
+#[test]
+fn stopped_workers_are_seen_by_the_probe_and_ended() {
+    testnet::root_or_skip!();
+    every_daemon("stopped_workers_are_seen_by_the_probe_and_ended", |site| {
+        site.start();
+        let main = site.main();
+        for worker in site.workers() {
+            stop_signal(worker);
+        }
+        let asked =
+            site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2");
+        let reason = format!(
+            "main process {main} alive, no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s"
+        );
+        fails(&crate::site::recurring(&asked), 1, &reason);
+        site.stop();
+    });
+}
+
+#[test]
+fn a_stopped_worker_beside_others_is_a_remark() {
+    testnet::root_or_skip!();
+    every_daemon("a_stopped_worker_beside_others_is_a_remark", |site| {
+        site.start();
+        // The last one is no UDP worker, with any version.
+        let worker = *site.workers().last().unwrap();
+        stop_signal(worker);
+        fails(&site.monitor(), 190, &format!("stopped (SIGSTOP): {worker}"));
+        signal(worker, Signal::SIGCONT);
+        wait_until("all is well again", LONG, || site.monitor().code == 0);
+        site.stop();
+    });
+}
+
+#[test]
+fn a_stopped_main_process_is_a_remark_and_can_be_stopped() {
+    testnet::root_or_skip!();
+    every_daemon("a_stopped_main_process_is_a_remark_and_can_be_stopped", |site| {
+        site.start();
+        stop_signal(site.main());
+        fails(&site.monitor(), 190, "is stopped (SIGSTOP)");
+        site.stop();
+    });
+}
+
+#[test]
+fn everything_stopped_and_no_grace() {
+    testnet::root_or_skip!();
+    every_daemon("everything_stopped_and_no_grace", |site| {
+        site.start();
+        for pid in site.processes() {
+            stop_signal(pid);
+        }
+        ends(&site.agent().param("stop_grace", "0").action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn monitor_keeps_its_deadline() {
+    testnet::root_or_skip!();
+    every_daemon("monitor_keeps_its_deadline", |site| {
+        site.start();
+        for worker in site.workers() {
+            stop_signal(worker);
+        }
+        // 100 x 600 s were wished; the action has 3 s. The runner fails a test after two minutes.
+        let patient = site
+            .agent()
+            .param("sip_probe_timeout", "600s")
+            .param("sip_probe_attempts", "100")
+            .env("OCF_RESKEY_CRM_meta_timeout", "3000");
+        fails(&crate::site::recurring(&patient), 1, "no answer to OPTIONS");
+        site.stop();
+    });
+}
+
+#[test]
+fn a_daemon_that_dies_at_once_fails_the_start_with_its_own_words() {
+    testnet::root_or_skip!();
+    every_daemon("a_daemon_that_dies_at_once_fails_the_start_with_its_own_words", |site| {
+        // The check knows nothing of addresses; the daemon can't bind.
+        site.configure(&["udp:192.0.2.77:5060"]);
+        let outcome = site.agent().param("nonlocal_bind", "ignore").action("start");
+        fails(&outcome, 1, "OpenSIPS ended with status 255: ");
+        fails(&outcome, 1, "192.0.2.77");
+        site.nothing_is_left();
+        // It said nothing: our own trial says why.
+        let mut silent = site.config_with(&["udp:192.0.2.77:5060"]);
+        silent.stderror = false;
+        site.write(&silent.text());
+        let outcome = site.agent().param("nonlocal_bind", "ignore").action("start");
+        fails(&outcome, 1, "udp:192.0.2.77:5060 can't be opened: ");
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_late_death_fails_the_start() {
+    testnet::root_or_skip!();
+    every_daemon("a_late_death_fails_the_start", |site| {
+        // The FIFO's process can't make it, after the daemon has reported success.
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_fifo = Some("/no/such/directory/fifo".into());
+        site.write(&config.text());
+        let outcome = site.agent().action("start");
+        fails(&outcome, 1, "OpenSIPS ");
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn faults_of_a_starting_and_stopping_daemon() {
+    testnet::root_or_skip!();
+    every_daemon("faults_of_a_starting_and_stopping_daemon", |site| {
+        if !site.is_stand_in() {
+            return;
+        }
+        let with = |switch: &str| {
+            let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
+            site.write(&format!("# OPENSIPS_STAND_IN_{switch}\n{text}"));
+        };
+        // A SIGTERM that is lost is sent again.
+        with("LOSE_TERMS=2");
+        site.start();
+        site.stop();
+        // One that is ignored is followed by SIGKILL.
+        with("IGNORE_TERM=yes");
+        site.start();
+        let main = site.main();
+        ends(&site.agent().param("stop_grace", "1s").action("stop"), 0);
+        assert!(!is_alive(main));
+        site.nothing_is_left();
+        // Without stop_grace, in time for Pacemaker: of 4 s, 2 are kept for the kill.
+        site.start();
+        ends(&site.agent().env("OCF_RESKEY_CRM_meta_timeout", "4000").action("stop"), 0);
+        site.nothing_is_left();
+        // It never answers: start fails by itself, in time, and leaves nothing.
+        with("SIP_ANSWER=none");
+        let start = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "8000").action("start");
+        fails(&start, 1, "no answer to OPTIONS at udp:127.0.0.1:5060 after ");
+        site.nothing_is_left();
+        // It takes its time to initialise.
+        with("START_DELAY_MS=600000");
+        let start = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "8000").action("start");
+        fails(&start, 1, "still initialising after ");
+        site.nothing_is_left();
+        // It dies just after it has answered.
+        with("DIE_AFTER_MS=250");
+        fails(&site.agent().action("start"), 1, "OpenSIPS died just after it had started");
+        site.nothing_is_left();
+        // Its check hangs.
+        with("CHECK_DELAY_MS=600000");
+        let start = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "8000").action("start");
+        fails(&start, 1, "did not end within ");
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_start_that_was_killed_is_cleaned_up() {
+    testnet::root_or_skip!();
+    every_daemon("a_start_that_was_killed_is_cleaned_up", |site| {
+        if !site.is_stand_in() {
+            return;
+        }
+        let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
+        site.write(&format!("# OPENSIPS_STAND_IN_START_DELAY_MS=600000\n{text}"));
+        let mut start = std::process::Command::new(testnet::binary("opensips"));
+        start.arg("start").env("OCF_RESOURCE_INSTANCE", "sip").env("PCMK_service", "x");
+        start.env("OCF_RESKEY_binary", &site.binary).env("OCF_RESKEY_config", site.config());
+        start.env("OCF_RESKEY_user", "nobody").env("OCF_RESKEY_group", "nogroup");
+        let mut start = site.host.spawn(&mut start);
+        wait_until("the daemon has begun", LONG, || {
+            site.files("/run/opensips").contains(&"sip.pid".to_owned())
+        });
+        // As Pacemaker does at the timeout.
+        start.kill().unwrap();
+        start.wait().unwrap();
+        assert_ne!(site.monitor().code, 0);
+        site.stop();
+    });
+}

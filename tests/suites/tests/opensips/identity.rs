@@ -1,0 +1,192 @@
+//! Whose process is whose: pid files that lie, second instances, things that vanished.
+
+use nix::sys::signal::Signal;
+
+use crate::site::{PIDFILE, Stranger, children, is_alive, recurring, signal, write};
+use crate::{LONG, Site, ends, every_daemon, fails};
+use testnet::{Agent, wait_until};
+
+#[test]
+fn a_missing_pid_file() {
+    testnet::root_or_skip!();
+    every_daemon("a_missing_pid_file", |site| {
+        site.start();
+        let main = site.main();
+        site.on_host(|| std::fs::remove_file(PIDFILE).unwrap());
+        ends(&site.monitor(), 0);
+        site.start();
+        assert!(is_alive(main), "executed twice");
+        // Without pid file and without memory.
+        site.on_host(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
+        ends(&site.monitor(), 0);
+        site.stop();
+    });
+}
+
+#[test]
+fn a_pid_file_that_names_a_stranger() {
+    testnet::root_or_skip!();
+    every_daemon("a_pid_file_that_names_a_stranger", |site| {
+        let stranger = Stranger::new(site);
+        let lie = format!("{}\n", stranger.pid());
+        write(site, PIDFILE, &lie);
+        ends(&site.monitor(), 7);
+        ends(&site.agent().action("stop"), 0);
+        write(site, PIDFILE, &lie);
+        site.start();
+        assert_ne!(site.main(), stranger.pid());
+        write(site, PIDFILE, &lie);
+        ends(&site.monitor(), 0);
+        site.stop();
+        assert!(stranger.is_alive());
+    });
+}
+
+#[test]
+fn a_pid_file_that_names_a_worker() {
+    testnet::root_or_skip!();
+    every_daemon("a_pid_file_that_names_a_worker", |site| {
+        site.start();
+        let worker = site.workers()[0];
+        write(site, PIDFILE, &format!("{worker}\n"));
+        site.on_host(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
+        ends(&site.monitor(), 0);
+        site.stop();
+    });
+}
+
+/// Another resource with the same program and user.
+fn second(site: &Site) -> Agent {
+    let config = site.path("second.cfg");
+    std::fs::write(&config, site.config_with(&["udp:127.0.0.1:5070", "tcp:127.0.0.1:5070"]).text())
+        .unwrap();
+    site.agent().env("OCF_RESOURCE_INSTANCE", "second").param("config", config)
+}
+
+#[test]
+fn a_second_instance_is_left_alone() {
+    testnet::root_or_skip!();
+    every_daemon("a_second_instance_is_left_alone", |site| {
+        let second = second(site);
+        ends(&second.action("start"), 0);
+        let main = site.main_of("/run/opensips/second.pid");
+        let mut theirs = children(main);
+        theirs.push(main);
+        theirs.sort_unstable();
+
+        ends(&site.monitor(), 7);
+        ends(&site.agent().action("stop"), 0);
+        site.start();
+        ends(&recurring(&second), 0);
+        site.kill_main();
+        fails(&site.monitor(), 1, "orphaned");
+        ends(&site.agent().action("stop"), 0);
+        assert_eq!(site.processes(), theirs);
+        ends(&recurring(&second), 0);
+
+        // Nor is its pid file taken away, when it is given as ours by mistake.
+        let mistaken = site.agent().param("pidfile", "/run/opensips/second.pid");
+        fails(&mistaken.action("start"), 1, "belongs to another instance");
+        ends(&mistaken.action("stop"), 0);
+        assert_eq!(site.main_of("/run/opensips/second.pid"), main);
+        ends(&recurring(&second), 0);
+        ends(&second.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn the_agent_and_a_check_are_no_instance() {
+    testnet::root_or_skip!();
+    every_daemon("the_agent_and_a_check_are_no_instance", |site| {
+        // The agent's file is called opensips too; given as the daemon, its processes would be
+        // seen as the instance if names or executables alone counted.
+        let mistaken = site.agent().param("binary", testnet::binary("opensips"));
+        ends(&recurring(&mistaken), 7);
+        ends(&mistaken.action("stop"), 0);
+        if !site.is_stand_in() {
+            return;
+        }
+        let slow = site.config_with(&["udp:127.0.0.1:5060"]);
+        site.write(&format!("# OPENSIPS_STAND_IN_CHECK_DELAY_MS=600000\n{}", slow.text()));
+        let mut check = std::process::Command::new(&site.binary);
+        let mut check = site.host.spawn(check.arg("-C").arg("-f").arg(site.config()));
+        let pid = i32::try_from(check.id()).unwrap();
+        wait_until("the check runs", LONG, || site.processes() == [pid]);
+        ends(&site.monitor(), 7);
+        ends(&site.agent().action("stop"), 0);
+        assert!(is_alive(pid));
+        check.kill().unwrap();
+        check.wait().unwrap();
+    });
+}
+
+#[test]
+fn stop_without_what_start_needed() {
+    testnet::root_or_skip!();
+    every_daemon("stop_without_what_start_needed", |site| {
+        let spoil: [(&str, &str); 7] = [
+            ("binary", "/no/such/opensips"),
+            ("binary", "not absolute"),
+            ("config", "not absolute"),
+            ("pidfile", "not absolute"),
+            ("user", "no-such-user"),
+            ("vip", "nonsense"),
+            ("stop_grace", "nonsense"),
+        ];
+        for (name, value) in spoil {
+            println!("{name}={value}");
+            let spoilt = site.agent().param(name, value);
+            ends(&spoilt.action("stop"), 0);
+            site.start();
+            ends(&spoilt.action("stop"), 0);
+            assert_eq!(site.processes(), [0; 0]);
+        }
+        site.start();
+        std::fs::remove_file(site.config()).unwrap();
+        site.stop();
+    });
+}
+
+#[test]
+fn an_upgraded_executable_is_still_the_instance() {
+    testnet::root_or_skip!();
+    every_daemon("an_upgraded_executable_is_still_the_instance", |site| {
+        // Only a copy can be replaced; a real daemon finds its modules by the configuration.
+        let copy = site.path("upgraded/opensips");
+        std::fs::create_dir(copy.parent().unwrap()).unwrap();
+        std::fs::copy(&site.binary, &copy).unwrap();
+        let agent = site.agent().param("binary", &copy);
+        ends(&agent.action("start"), 0);
+        let main = site.main();
+        let new = site.path("upgraded/opensips.new");
+        std::fs::copy(&site.binary, &new).unwrap();
+        std::fs::rename(&new, &copy).unwrap();
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("start"), 0);
+        assert_eq!(site.main(), main, "executed twice");
+        std::fs::remove_file(&copy).unwrap();
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        assert!(!is_alive(main));
+    });
+}
+
+#[test]
+fn what_a_worker_left_behind_goes_with_the_instance() {
+    testnet::root_or_skip!();
+    every_daemon("what_a_worker_left_behind_goes_with_the_instance", |site| {
+        site.start();
+        let main = site.main();
+        site.kill_main();
+        let orphans = site.processes();
+        // All but one, so that a stop must find the last one by itself.
+        for pid in &orphans[1..] {
+            signal(*pid, Signal::SIGKILL);
+        }
+        wait_until("one orphan is left", LONG, || site.processes().len() == 1);
+        fails(&site.monitor(), 1, "1 orphaned");
+        assert!(!is_alive(main));
+        site.stop();
+    });
+}

@@ -1,0 +1,23 @@
+//! Black-box suite of ocf:smartvox:opensips: the built agent with a daemon, on a host of its own
+//! (network and mount namespaces), called as Pacemaker calls it. Every test runs against every
+//! daemon that is found: the stand-in, and the real ones of `OPENSIPS_BIN` or PATH.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod absent_address;
+mod busy_port;
+mod configuration;
+mod faults;
+mod identity;
+mod input;
+mod lifecycle;
+mod probe;
+mod site;
+
+use std::time::Duration;
+
+use site::{Site, ends, every_daemon, fails};
+
+/// Long enough for a machine that is stalled; nothing waits that long when all is well.
+const LONG: Duration = Duration::from_secs(120);

@@ -1,0 +1,287 @@
+//! A host with a daemon and its agent.
+
+use std::io::Write;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use opensips_stand_in::{ConfigFile, module_path};
+use suites::daemon::Daemon;
+use suites::sip;
+use testnet::{Agent, Host, Outcome, agent, binary, wait_until};
+
+use crate::LONG;
+
+/// The resource's name.
+pub(crate) const NAME: &str = "sip";
+pub(crate) const PIDFILE: &str = "/run/opensips/sip.pid";
+
+/// Runs a test against every daemon, and says so.
+pub(crate) fn every_daemon(test: &str, body: impl Fn(&Site)) {
+    let agent = binary("opensips");
+    let stand_in = Daemon::stand_in(agent.parent().unwrap())
+        .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`");
+    for daemon in std::iter::once(stand_in).chain(Daemon::real()) {
+        // Past libtest's capture: what was tested belongs into every log.
+        let _ = writeln!(std::io::stderr(), "{test}: {daemon}");
+        // And into the report of a failure.
+        println!("against {daemon}");
+        body(&Site::new(&daemon));
+    }
+}
+
+pub(crate) struct Site {
+    pub(crate) host: Host,
+    /// Its executable, under the file name `opensips`, which is the agent's too.
+    pub(crate) binary: PathBuf,
+    modules: Option<PathBuf>,
+    directory: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(daemon: &Daemon) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let modules = module_path(&daemon.binary);
+        let binary = if modules.is_some() {
+            daemon.binary.clone()
+        } else {
+            let copy = directory.path().join("opensips");
+            std::fs::copy(&daemon.binary, &copy).unwrap();
+            copy
+        };
+        let site = Self { host: Host::new("node"), binary, modules, directory };
+        site.configure(&["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]);
+        site
+    }
+
+    pub(crate) fn is_stand_in(&self) -> bool {
+        self.modules.is_none()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path("opensips.cfg")
+    }
+
+    /// A configuration with these sockets.
+    pub(crate) fn config_with(&self, sockets: &[&str]) -> ConfigFile {
+        ConfigFile {
+            sockets: sockets.iter().map(ToString::to_string).collect(),
+            module_path: self.modules.clone(),
+            ..ConfigFile::default()
+        }
+    }
+
+    /// Writes the configuration of the resource.
+    pub(crate) fn configure(&self, sockets: &[&str]) {
+        self.write(&self.config_with(sockets).text());
+    }
+
+    pub(crate) fn write(&self, text: &str) {
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    /// The agent as Pacemaker calls it, without any parameter.
+    pub(crate) fn plain(&self) -> Agent {
+        // PCMK_service marks a call of Pacemaker's, which wants quiet.
+        agent(&self.host, binary("opensips"))
+            .under_pacemaker(NAME)
+            .env("PCMK_service", "pacemaker-execd")
+            .timeout(LONG)
+    }
+
+    /// With the parameters that belong to this site.
+    pub(crate) fn agent(&self) -> Agent {
+        self.plain()
+            .param("binary", &self.binary)
+            .param("config", self.config())
+            .param("user", "nobody")
+            .param("group", "nogroup")
+    }
+
+    #[track_caller]
+    pub(crate) fn start(&self) -> Outcome {
+        let outcome = self.agent().action("start");
+        ends(&outcome, 0);
+        outcome
+    }
+
+    #[track_caller]
+    pub(crate) fn stop(&self) {
+        ends(&self.agent().action("stop"), 0);
+        self.nothing_is_left();
+    }
+
+    /// A recurring monitor.
+    pub(crate) fn monitor(&self) -> Outcome {
+        recurring(&self.agent())
+    }
+
+    /// No process of the daemon on the host, no file of the instance.
+    #[track_caller]
+    pub(crate) fn nothing_is_left(&self) {
+        assert_eq!(self.processes(), [0; 0], "processes");
+        assert_eq!(self.files("/run/opensips"), [""; 0]);
+        let files = self.files("/run/smartvox");
+        // The lock stays after a failed start: somebody may be waiting for it.
+        let others: Vec<_> = files.iter().filter(|file| !file.ends_with(".lock")).collect();
+        assert!(others.is_empty(), "{others:?}");
+    }
+
+    pub(crate) fn files(&self, directory: &str) -> Vec<String> {
+        self.host.run(|| {
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        })
+    }
+
+    /// Every process on the host that runs the daemon's executable and has not ended.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        let inode = |pid: &str| {
+            std::fs::metadata(format!("/proc/{pid}/ns/net")).map(|metadata| metadata.ino()).ok()
+        };
+        let here = self.host.run(|| inode("thread-self"));
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut pids: Vec<i32> = entries
+            .filter_map(|entry| {
+                let pid = entry.file_name().into_string().ok()?;
+                let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+                let ours = executable == self.binary.canonicalize().ok()? && inode(&pid) == here;
+                ours.then(|| pid.parse().ok()).flatten()
+            })
+            .collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    /// The main process, from its pid file.
+    #[track_caller]
+    pub(crate) fn main(&self) -> i32 {
+        self.main_of(PIDFILE)
+    }
+
+    #[track_caller]
+    pub(crate) fn main_of(&self, pidfile: &str) -> i32 {
+        let content = self.host.run(|| std::fs::read_to_string(pidfile)).expect("a pid file");
+        content.trim().parse().expect("a pid")
+    }
+
+    pub(crate) fn workers(&self) -> Vec<i32> {
+        children(self.main())
+    }
+
+    /// Whether somebody answers OPTIONS there.
+    pub(crate) fn answers(&self, target: &str) -> bool {
+        let target: SocketAddr = target.parse().unwrap();
+        self.host.run(|| {
+            let socket = UdpSocket::bind(SocketAddr::new(target.ip(), 0)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            let request = sip::options(target, socket.local_addr().unwrap(), 1);
+            let mut datagram = [0; 4096];
+            (0..20).any(|_| {
+                socket.send_to(&request, target).unwrap();
+                let length = socket.recv(&mut datagram).unwrap_or(0);
+                sip::response(&datagram[..length]).is_some()
+            })
+        })
+    }
+
+    /// Runs a closure on the host, for sockets of a stranger.
+    pub(crate) fn on_host<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+        self.host.run(action)
+    }
+
+    /// Kills the main process and waits until it is gone; its workers stay.
+    pub(crate) fn kill_main(&self) -> i32 {
+        let main = self.main();
+        signal(main, Signal::SIGKILL);
+        wait_until("the main process is gone", LONG, || !is_alive(main));
+        assert!(!self.processes().is_empty(), "orphans are what this test is about");
+        main
+    }
+}
+
+pub(crate) fn recurring(agent: &Agent) -> Outcome {
+    agent.clone().env("OCF_RESKEY_CRM_meta_interval", "10000").action("monitor")
+}
+
+pub(crate) fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// Neither gone nor a zombie.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    children.unwrap_or_default().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// Waits until the signal has stopped the process.
+pub(crate) fn stop_signal(pid: i32) {
+    signal(pid, Signal::SIGSTOP);
+    wait_until("the process is stopped", LONG, || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    });
+}
+
+/// A stranger's process, ended with the value.
+pub(crate) struct Stranger(pub(crate) std::process::Child);
+
+impl Stranger {
+    pub(crate) fn new(site: &Site) -> Self {
+        Self(site.host.spawn(std::process::Command::new("sleep").arg("600")))
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.0.id()).unwrap()
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        is_alive(self.pid())
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Writes a file on the host.
+pub(crate) fn write(site: &Site, path: &str, content: &str) {
+    site.on_host(|| {
+        std::fs::create_dir_all(Path::new(path).parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    });
+}
+
+/// Ends as expected, or tells what the agent said.
+#[track_caller]
+pub(crate) fn ends(outcome: &Outcome, code: i32) {
+    assert_eq!(outcome.code, code, "{}{}", outcome.stdout, outcome.stderr);
+}
+
+/// Ends with this code and a single reason that contains these words.
+#[track_caller]
+pub(crate) fn fails(outcome: &Outcome, code: i32, words: &str) {
+    ends(outcome, code);
+    let reason = outcome.exit_reason.as_deref().unwrap_or_default();
+    assert!(reason.contains(words), "{words:?} is not in {:?}", outcome.stderr);
+    let reasons = outcome.stderr.lines().filter(|line| line.starts_with("ocf-exit-reason:"));
+    assert_eq!(reasons.count(), 1, "{}", outcome.stderr);
+}
