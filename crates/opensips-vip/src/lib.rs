@@ -2,8 +2,7 @@
 //!
 //! An action reads the parameters ([`params`]), looks at the host's tables ([`target::Snapshot`]),
 //! decides as a value what to do ([`plan`]), does it, looks again and judges what it sees as monitor
-//! would ([`judge`]). These four are pure but for the looking and the doing, which have the
-//! actions' names.
+//! would ([`judge`]). Those modules are pure; the effects are in the files named after the actions.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

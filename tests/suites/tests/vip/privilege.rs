@@ -1,6 +1,6 @@
 //! Fewer privileges than root has.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use testnet::{Agent, Capture, Host, agent};
@@ -8,7 +8,7 @@ use testnet::{Agent, Capture, Host, agent};
 use super::{Site, VIP, announcer, ends, instances, program};
 
 /// The agent through setpriv(1).
-fn with_setpriv(host: &Host, options: &[&str], program: &PathBuf, words: &[&str]) -> Agent {
+fn with_setpriv(host: &Host, options: &[&str], program: &Path, words: &[&str]) -> Agent {
     let program = program.to_str().unwrap();
     let arguments = options.iter().chain([&program]).chain(words);
     agent(host, "/usr/bin/setpriv").args(arguments)
