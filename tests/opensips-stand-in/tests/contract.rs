@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use nix::sys::signal::Signal;
 use opensips_stand_in::ConfigFile;
 use support::client::request;
-use support::process::{Process, of_binary};
+use support::process::Process;
 use support::{
     ABSENT, CONFIG, DEADLINE, ERRORS, FIFO, HERE, OUTPUT, PID_FILE, Running, against_all,
 };
@@ -179,14 +179,7 @@ fn sigterm_and_sigint_to_the_attendant_are_a_clean_stop() {
             }
             assert!(instance.serves_udp(UDP));
             assert_eq!(running.processes().len(), 10);
-            // Before its main loop the attendant loses a signal: ask again.
-            wait_until("it stops", DEADLINE, || {
-                if Process::read(running.attendant.pid).is_some() {
-                    running.attendant.signal(signal);
-                }
-                running.processes().is_empty()
-            });
-            running.assert_gone();
+            running.stop(signal);
         }
     });
 }
@@ -248,8 +241,7 @@ fn stopped_udp_workers_are_silent_while_mi_answers_and_die_in_the_end() {
         workers[1].signal(Signal::SIGSTOP);
         assert!(instance.silent_udp(UDP));
         assert!(instance.mi("uptime", serde_json::Value::Null)["result"].is_object());
-        running.attendant.signal(Signal::SIGTERM);
-        running.assert_gone();
+        running.stop(Signal::SIGTERM);
     });
 }
 
@@ -264,7 +256,7 @@ fn a_listener_on_an_absent_address_needs_nonlocal_bind() {
         let reason = format!(") on {ABSENT}: Cannot assign requested address");
         assert!(instance.errors().contains(&reason), "{}", instance.errors());
         assert!(!instance.exists(PID_FILE));
-        wait_until("nothing is left", DEADLINE, || of_binary(&instance.daemon.binary).is_empty());
+        instance.assert_nothing_left();
 
         // Messages to syslog alone: not a word on stderr.
         let quiet = ConfigFile { stderror: false, ..config.clone() };
@@ -279,8 +271,7 @@ fn a_listener_on_an_absent_address_needs_nonlocal_bind() {
         // The address is what matters, not the setting, for sockets that are open.
         instance.host.sysctl("net/ipv4/ip_nonlocal_bind", "0");
         assert!(instance.serves_udp(&socket));
-        running.attendant.signal(Signal::SIGTERM);
-        running.assert_gone();
+        running.stop(Signal::SIGTERM);
     });
 }
 
@@ -301,8 +292,7 @@ fn privileges_are_dropped() {
             assert_eq!(owner, uid, "{file}");
         }
         assert!(instance.serves_udp(UDP));
-        running.attendant.signal(Signal::SIGTERM);
-        running.assert_gone();
+        running.stop(Signal::SIGTERM);
     });
 }
 
@@ -336,6 +326,6 @@ fn two_instances_share_a_udp_port_unnoticed() {
         let first = instance.start(&config);
         let second = ["-f", CONFIG, "-P", "/run/opensips/second.pid"];
         assert_eq!(instance.command(&second), Some(0), "{}", instance.errors());
-        assert_eq!(of_binary(&instance.daemon.binary).len(), 2 * first.processes().len());
+        assert_eq!(instance.processes().len(), 2 * first.processes().len());
     });
 }

@@ -11,11 +11,10 @@ use std::net::TcpListener;
 use nix::sys::signal::Signal;
 use opensips_stand_in::ConfigFile;
 use serde_json::{Value, json};
-use support::process::of_binary;
 use support::{
     CONFIG, DEADLINE, FIFO, HERE, Instance, OUTPUT, PID_FILE, Running, against_all, say,
 };
-use testnet::{root_or_skip, wait_until};
+use testnet::root_or_skip;
 
 const UDP: &str = "127.0.0.1:5060";
 
@@ -162,8 +161,7 @@ fn a_second_start_fails_and_deletes_the_running_instances_pid_file() {
         assert!(!instance.exists(PID_FILE));
         assert!(instance.exists(FIFO), "modules were not initialised yet");
         assert!(instance.serves_udp(UDP));
-        running.attendant.signal(Signal::SIGTERM);
-        running.assert_gone();
+        running.stop(Signal::SIGTERM);
     });
 }
 
@@ -182,8 +180,7 @@ fn what_the_pid_file_held_before() {
             instance.write(PID_FILE, content);
             let running = instance.start(&instance.config());
             warned(warning);
-            running.attendant.signal(Signal::SIGTERM);
-            running.assert_gone();
+            running.stop(Signal::SIGTERM);
         }
         // Any living process will do: here, this test.
         instance.write(PID_FILE, &format!("{}\n", std::process::id()));
@@ -212,7 +209,7 @@ fn what_fails_at_once() {
             assert_eq!(instance.command(arguments), Some(255), "{arguments:?}");
             assert!(instance.errors().contains(reason), "{}", instance.errors());
         }
-        wait_until("nothing is left", DEADLINE, || of_binary(&instance.daemon.binary).is_empty());
+        instance.assert_nothing_left();
     });
 }
 
@@ -221,11 +218,11 @@ fn what_fails_at_once() {
 fn fails_late(instance: &Instance, config: &ConfigFile, reason: &str) {
     let code = instance.start_with(config, &[]);
     if code == Some(255) && !instance.daemon.is_stand_in {
-        let left = of_binary(&instance.daemon.binary).len();
+        let left = instance.processes().len();
         say(&format!("{}: saw its failure, left {left} processes", instance.daemon.label));
     } else {
         assert_eq!(code, Some(0), "{}", instance.errors());
-        wait_until("nothing is left", DEADLINE, || of_binary(&instance.daemon.binary).is_empty());
+        instance.assert_nothing_left();
         assert!(!instance.exists(PID_FILE));
     }
     assert!(instance.errors().contains(reason), "{}", instance.errors());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use opensips_stand_in::ConfigFile;
 use serde_json::{Value, json};
-use support::process::{Process, of_binary};
+use support::process::Process;
 use support::{CONFIG, DEADLINE, Daemon, FIFO, HERE, Instance, PID_FILE};
 use testnet::{root_or_skip, wait_until};
 
@@ -41,8 +41,7 @@ fn requests_are_swallowed_or_refused() {
     let running = instance.start(&with(&instance, &["SIP_ANSWER=none"]));
     assert!(instance.silent_udp(UDP));
     assert!(instance.mi("uptime", Value::Null)["result"].is_object());
-    running.attendant.signal(Signal::SIGTERM);
-    wait_until("it stops", DEADLINE, || running.processes().is_empty());
+    running.stop(Signal::SIGTERM);
     instance.start(&with(&instance, &["SIP_ANSWER=503"]));
     assert_eq!(instance.status(UDP, "OPTIONS", "sip:example.org", 70), Some(503));
 }
@@ -58,8 +57,7 @@ fn mi_is_silent_and_shared_memory_full() {
     let to = "127.0.0.1:8888";
     assert_eq!(instance.exchange(to, &[&uptime], Duration::from_secs(1)), None);
     assert!(instance.serves_udp(UDP));
-    running.attendant.signal(Signal::SIGTERM);
-    wait_until("it stops", DEADLINE, || running.processes().is_empty());
+    running.stop(Signal::SIGTERM);
     let config = with(&instance, &["SHMEM_USED_PERCENT=95"]);
     instance.start(&ConfigFile { mi_datagram, ..config });
     let statistics = instance.mi("get_statistics", json!([["shmem:"]]));
@@ -122,8 +120,7 @@ fn stopping_takes_its_time() {
     let instance = stand_in();
     let running = instance.start(&with(&instance, &["STOP_DELAY_MS=600000", "KILL_GRACE_MS=50"]));
     running.workers()[4].signal(Signal::SIGSTOP);
-    running.attendant.signal(Signal::SIGTERM);
-    wait_until("the workers are gone", DEADLINE, || running.workers().is_empty());
+    running.ask_until(Signal::SIGTERM, "the workers are gone", || running.workers().is_empty());
     assert_eq!(running.processes().len(), 1);
     assert!(instance.exists(PID_FILE) && instance.exists(FIFO), "files go last");
 }
@@ -134,8 +131,7 @@ fn it_dies_by_itself() {
     let instance = stand_in();
     let config = with(&instance, &["DIE_AFTER_MS=100"]);
     assert_eq!(instance.start_with(&config, &[]), Some(0));
-    let stand_in = &instance.daemon.binary;
-    wait_until("nothing is left", DEADLINE, || of_binary(stand_in).is_empty());
+    instance.assert_nothing_left();
     assert!(!instance.exists(PID_FILE));
 }
 
@@ -148,7 +144,7 @@ fn a_late_failure_that_is_seen_leaves_the_other_workers() {
     assert!(!instance.exists(PID_FILE));
     assert!(instance.serves_udp(UDP));
     wait_until("the orphans are adopted", DEADLINE, || {
-        let orphans: Vec<Process> = of_binary(&instance.daemon.binary);
+        let orphans: Vec<Process> = instance.processes();
         orphans.len() == 8 && orphans.iter().all(|orphan| orphan.parent == 1)
     });
 }

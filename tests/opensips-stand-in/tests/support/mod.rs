@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use opensips_stand_in::{ConfigFile, module_path};
 use testnet::{Host, wait_until};
 
@@ -172,6 +173,19 @@ impl Instance {
         self.running()
     }
 
+    /// All living processes of the daemon on this host.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        let network = self.host.run(|| fs::read_link("/proc/thread-self/ns/net").unwrap());
+        let mut processes = process::of_binary(&self.daemon.binary);
+        processes.retain(|process| process.network().as_ref() == Some(&network));
+        processes
+    }
+
+    /// Waits until none lives.
+    pub(crate) fn assert_nothing_left(&self) {
+        wait_until("nothing is left", DEADLINE, || self.processes().is_empty());
+    }
+
     /// What the pid file names.
     pub(crate) fn running(&self) -> Running<'_> {
         let text = self.read(PID_FILE);
@@ -199,6 +213,22 @@ impl Running<'_> {
         workers.retain(|process| process.pid != self.attendant.pid);
         workers.sort_by_key(|process| process.pid);
         workers
+    }
+
+    /// Asks the attendant to stop, again and again: before its main loop it loses signals.
+    pub(crate) fn ask_until(&self, signal: Signal, what: &str, condition: impl Fn() -> bool) {
+        wait_until(what, DEADLINE, || {
+            if Process::read(self.attendant.pid).is_some() {
+                self.attendant.signal(signal);
+            }
+            condition()
+        });
+    }
+
+    /// Stops it.
+    pub(crate) fn stop(&self, signal: Signal) {
+        self.ask_until(signal, "it has stopped", || self.processes().is_empty());
+        self.assert_gone();
     }
 
     /// Waits until nothing of it lives, and its files are gone.

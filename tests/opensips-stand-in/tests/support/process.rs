@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -41,7 +43,13 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid), signal).unwrap();
+        // It may have ended a moment ago.
+        assert!(matches!(kill(Pid::from_raw(self.pid), signal), Ok(()) | Err(Errno::ESRCH)));
+    }
+
+    /// Its network namespace; None once it is dead.
+    pub(crate) fn network(&self) -> Option<PathBuf> {
+        fs::read_link(format!("/proc/{}/ns/net", self.pid)).ok()
     }
 
     /// What the kernel calls the file behind a descriptor.
@@ -57,7 +65,7 @@ pub(crate) fn of_group(group: i32) -> Vec<Process> {
 }
 
 /// All living processes that run a program.
-pub(crate) fn of_binary(binary: &std::path::Path) -> Vec<Process> {
+pub(crate) fn of_binary(binary: &Path) -> Vec<Process> {
     let binary = binary.to_string_lossy().into_owned();
     all().filter(|process| process.arguments.first() == Some(&binary)).collect()
 }
