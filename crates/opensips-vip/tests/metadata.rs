@@ -1,5 +1,8 @@
 //! The meta-data as installed, and the schema that cluster tools hold it to.
 
+// Functions beside the tests are test code, too.
+#![allow(clippy::expect_used)]
+
 use std::path::Path;
 use std::process::Command;
 
