@@ -153,6 +153,26 @@ pub enum Error {
         /// Where it was to be added.
         link: LinkIndex,
     },
+    /// There is a route like the one to add.
+    #[error("cannot add the route {route}: there is one to this destination with this metric")]
+    RouteExists {
+        /// The route.
+        route: String,
+    },
+    /// There is a rule like the one to add.
+    #[error("the routing rule {rule} is there already")]
+    RuleExists {
+        /// The rule.
+        rule: String,
+    },
+    /// Text that is no route kept for later.
+    #[error("{text:?} is no record of a route: {why}")]
+    InvalidRouteRecord {
+        /// The text as given, shortened for display.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Any other refusal of the kernel; [`Error::errno`] has the number.
     #[error("cannot {operation}: {source}")]
     Refused {

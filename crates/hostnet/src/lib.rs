@@ -1,4 +1,5 @@
-//! Linux host networking, typed and small: links, addresses, routes, ARP, sockets, sysctls.
+//! Linux host networking, typed and small: links, addresses, routes, rules, ARP and Neighbor
+//! Discovery, sockets, sysctls, namespaces.
 //!
 //! Kernel interfaces only: rtnetlink, sock_diag, `AF_PACKET`, `/proc/sys`. Nothing here starts
 //! a process or a thread, and every call that could wait takes an [`std::time::Instant`] until
@@ -18,6 +19,7 @@ mod netns;
 mod packet_socket;
 mod readiness;
 mod route;
+mod rule;
 mod sockets;
 mod sysctl;
 
@@ -26,9 +28,10 @@ pub use error::{Capability, Error, Result};
 pub use events::{EventGroup, Events};
 pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
 pub use lookup::{LinkCondition, condition, link_in_network, link_with_mac};
-pub use netlink::Netlink;
+pub use netlink::{Netlink, RouteRecord};
 pub use netns::{NamespaceName, NetworkNamespace};
 pub use packet_socket::{EtherType, PacketSocket};
 pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};
+pub use rule::{OtherSelectors, PacketMark, Rule, RuleAction};
 pub use sockets::{BoundSocket, Protocol, bound_sockets, bound_sockets_on_port};
 pub use sysctl::Sysctl;

@@ -1,5 +1,6 @@
 //! Routes as values; no effect in here.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::address::{Network, Scope};
@@ -23,6 +24,43 @@ pub enum RouteKind {
     Other(u8),
 }
 
+impl From<u8> for RouteKind {
+    fn from(value: u8) -> Self {
+        match value {
+            1 => Self::Unicast,
+            2 => Self::Local,
+            3 => Self::Broadcast,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<RouteKind> for u8 {
+    fn from(kind: RouteKind) -> Self {
+        match kind {
+            RouteKind::Unicast => 1,
+            RouteKind::Local => 2,
+            RouteKind::Broadcast => 3,
+            RouteKind::Other(other) => other,
+        }
+    }
+}
+
+impl fmt::Display for RouteKind {
+    /// As `ip route` writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unicast => f.write_str("unicast"),
+            Self::Local => f.write_str("local"),
+            Self::Broadcast => f.write_str("broadcast"),
+            Self::Other(6) => f.write_str("blackhole"),
+            Self::Other(7) => f.write_str("unreachable"),
+            Self::Other(8) => f.write_str("prohibit"),
+            Self::Other(other) => other.fmt(f),
+        }
+    }
+}
+
 /// Who made a route (`RTPROT_*`, linux/rtnetlink.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteProtocol {
@@ -38,6 +76,26 @@ pub enum RouteProtocol {
     RouterAdvertisement,
     /// Anything else, such as a routing daemon.
     Other(u8),
+}
+
+impl RouteProtocol {
+    /// The mark of routes and rules that this crate's programs make: 176. The kernel gives no
+    /// meaning to numbers above 4, and neither iproute2 (`rt_protos`: up to 18, 42, 84, 99,
+    /// 186 to 192) nor FRR (up to 198) uses this one.
+    pub const OWN: Self = Self::Other(176);
+}
+
+impl From<RouteProtocol> for u8 {
+    fn from(protocol: RouteProtocol) -> Self {
+        match protocol {
+            RouteProtocol::Kernel => 2,
+            RouteProtocol::Boot => 3,
+            RouteProtocol::Static => 4,
+            RouteProtocol::RouterAdvertisement => 9,
+            RouteProtocol::Dhcp => 16,
+            RouteProtocol::Other(other) => other,
+        }
+    }
 }
 
 impl From<u8> for RouteProtocol {
@@ -84,6 +142,30 @@ impl Route {
     }
 }
 
+impl fmt::Display for Route {
+    /// Much as `ip route` writes it, but for numbers instead of names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind != RouteKind::Unicast {
+            write!(f, "{} ", self.kind)?;
+        }
+        write!(f, "{}", self.destination)?;
+        if let Some(gateway) = self.gateway {
+            write!(f, " via {gateway}")?;
+        }
+        if let Some(link) = self.link {
+            write!(f, " dev {link}")?;
+        }
+        write!(f, " table {}", self.table)?;
+        if let Some(source) = self.preferred_source {
+            write!(f, " src {source}")?;
+        }
+        if self.metric != 0 {
+            write!(f, " metric {}", self.metric)?;
+        }
+        Ok(())
+    }
+}
+
 /// The connected network that `ip` belongs to: among `routes` of the main table that need no
 /// gateway, the longest prefix, then the lowest metric, as the kernel itself would choose.
 /// A default route without a gateway (point-to-point) does not count: it says nothing of
@@ -126,6 +208,28 @@ mod tests {
         ];
         assert_eq!(connected_network_of(ip, &routes).unwrap().link, LinkIndex::new(4));
         assert!(connected_network_of("203.0.113.1".parse().unwrap(), &routes).is_none());
+    }
+
+    #[test]
+    fn as_people_read_it() {
+        let route = Route {
+            gateway: Some("192.0.2.1".parse().unwrap()),
+            preferred_source: Some("192.0.2.10".parse().unwrap()),
+            ..connected("0.0.0.0/0", 3, 100)
+        };
+        let text = "0.0.0.0/0 via 192.0.2.1 dev 3 table 254 src 192.0.2.10 metric 100";
+        assert_eq!(route.to_string(), text);
+        let blackhole =
+            Route { kind: RouteKind::Other(6), link: None, ..connected("192.0.2.0/25", 3, 0) };
+        assert_eq!(blackhole.to_string(), "blackhole 192.0.2.0/25 table 254");
+    }
+
+    #[test]
+    fn numbers_of_kinds_and_protocols() {
+        for number in 0..=u8::MAX {
+            assert_eq!(u8::from(RouteKind::from(number)), number);
+            assert_eq!(u8::from(RouteProtocol::from(number)), number);
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Netlink {
         // is there may be missing from the answer, unnoticed, when another one on the same
         // link is deleted during the dump (seen on Linux 6.18).
         let request = RouteNetlinkMessage::GetAddress(message);
-        self.dump("list the addresses", &request, until, |message| match message {
+        self.dump("list the addresses", request, until, |message| match message {
             Message::Address(address) => Some(address).filter(|address| {
                 Family::of(address.ip) == family && link.is_none_or(|link| link == address.link)
             }),

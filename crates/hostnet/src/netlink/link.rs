@@ -27,7 +27,7 @@ impl Netlink {
     /// [`Error::Refused`]
     pub fn links(&self, until: Instant) -> Result<Vec<Link>> {
         let request = RouteNetlinkMessage::GetLink(request());
-        self.dump("list the interfaces", &request, until, link_of)
+        self.dump("list the interfaces", request, until, link_of)
     }
 
     /// The link called `name`, be it its name or an alternative name; `None` if there is none.

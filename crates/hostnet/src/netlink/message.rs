@@ -16,14 +16,33 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use crate::address::Address;
 use crate::link::Link;
-use crate::route::Route;
+use crate::rule::Rule;
+
+use super::route_record::RouteRecord;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(super) enum Request {
+    /// As the packet crate writes it.
+    Typed(RouteNetlinkMessage),
+    /// As written here, byte for byte: what the kernel has said goes back unchanged, also where
+    /// the packet crate would not know it.
+    Raw { kind: u16, payload: Vec<u8> },
+}
+
+impl From<RouteNetlinkMessage> for Request {
+    fn from(message: RouteNetlinkMessage) -> Self {
+        Self::Typed(message)
+    }
+}
 
 #[derive(Debug)]
 pub(super) enum Message {
-    Request(RouteNetlinkMessage),
+    Request(Request),
     Link(Box<Link>),
     Address(Address),
-    Route(Route),
+    Route(Box<RouteRecord>),
+    Rule(Box<Rule>),
     /// Of a kind nobody here asks for.
     Other,
     /// Of a kind we ask for, but not understood.
@@ -38,9 +57,10 @@ impl NetlinkDeserializable for Message {
             libc::RTM_NEWLINK => super::link::read(payload).map(|link| Self::Link(Box::new(link))),
             libc::RTM_NEWADDR => super::address::read(payload)
                 .map(|address| address.map_or(Self::Other, Self::Address)),
-            libc::RTM_NEWROUTE => {
-                super::route::read(payload).map(|route| route.map_or(Self::Other, Self::Route))
-            }
+            libc::RTM_NEWROUTE => RouteRecord::read(payload)
+                .map(|route| route.map_or(Self::Other, |route| Self::Route(Box::new(route)))),
+            libc::RTM_NEWRULE => super::rule::read(payload)
+                .map(|rule| rule.map_or(Self::Other, |rule| Self::Rule(Box::new(rule)))),
             _ => Ok(Self::Other),
         };
         Ok(read.unwrap_or_else(Self::Unreadable))
@@ -50,7 +70,8 @@ impl NetlinkDeserializable for Message {
 impl NetlinkSerializable for Message {
     fn message_type(&self) -> u16 {
         match self {
-            Self::Request(request) => request.message_type(),
+            Self::Request(Request::Typed(request)) => request.message_type(),
+            Self::Request(Request::Raw { kind, .. }) => *kind,
             // Answers are never sent; NOOP is what the kernel ignores.
             _ => 1,
         }
@@ -58,14 +79,20 @@ impl NetlinkSerializable for Message {
 
     fn buffer_len(&self) -> usize {
         match self {
-            Self::Request(request) => request.buffer_len(),
+            Self::Request(Request::Typed(request)) => request.buffer_len(),
+            Self::Request(Request::Raw { payload, .. }) => payload.len(),
             _ => 0,
         }
     }
 
     fn serialize(&self, buffer: &mut [u8]) {
-        if let Self::Request(request) = self {
-            request.serialize(buffer);
+        match self {
+            Self::Request(Request::Typed(request)) => request.serialize(buffer),
+            Self::Request(Request::Raw { payload, .. }) => {
+                // The caller has made it as long as buffer_len() said.
+                buffer.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
+            }
+            _ => {}
         }
     }
 }
@@ -132,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_judged(
-            kind in prop::sample::select(vec![libc::RTM_NEWLINK, libc::RTM_NEWADDR, libc::RTM_NEWROUTE, 1234]),
+            kind in prop::sample::select(vec![libc::RTM_NEWLINK, libc::RTM_NEWADDR, libc::RTM_NEWROUTE, libc::RTM_NEWRULE, 1234]),
             family in prop::sample::select(vec![0_u8, 2, 10, 7]),
             mut bytes: Vec<u8>,
         ) {

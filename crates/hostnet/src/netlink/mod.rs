@@ -8,10 +8,13 @@
 //! acknowledgement. So the exchange is ours, on the connection of the same family of crates.
 
 mod address;
+mod attribute;
 mod exchange;
 mod link;
 mod message;
 mod route;
+mod route_record;
+mod rule;
 
 use std::time::Instant;
 
@@ -19,7 +22,6 @@ use futures_core::Stream;
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::proto::{self, ConnectionHandle};
 use rtnetlink::sys::{AsyncSocket, SocketAddr, protocols::NETLINK_ROUTE};
 use tokio::runtime::Runtime;
@@ -27,7 +29,9 @@ use tokio::time::timeout_at;
 
 use crate::error::{Capability, Error, Result};
 use exchange::Dump;
-use message::Message;
+use message::{Message, Request};
+
+pub use route_record::RouteRecord;
 
 /// How often a dump is made at most before a table that keeps changing is an error.
 const DUMP_ATTEMPTS: u32 = 3;
@@ -74,10 +78,11 @@ impl Netlink {
     fn dump<T>(
         &self,
         operation: &str,
-        request: &RouteNetlinkMessage,
+        request: impl Into<Request>,
         until: Instant,
         keep: impl Fn(Message) -> Option<T>,
     ) -> Result<Vec<T>> {
+        let request = request.into();
         for _ in 0..DUMP_ATTEMPTS {
             let ended = self.wait(operation, until, async {
                 let answers = self.send(request.clone(), NLM_F_REQUEST | NLM_F_DUMP);
@@ -93,14 +98,9 @@ impl Netlink {
     }
 
     /// The single object that `request` asks for.
-    fn get(
-        &self,
-        operation: &str,
-        request: RouteNetlinkMessage,
-        until: Instant,
-    ) -> Result<Message> {
+    fn get(&self, operation: &str, request: impl Into<Request>, until: Instant) -> Result<Message> {
         self.wait(operation, until, async {
-            let answers = self.send(request, NLM_F_REQUEST);
+            let answers = self.send(request.into(), NLM_F_REQUEST);
             let closed = |_| exchange::incomplete(operation, "the connection is closed");
             exchange::read_object(operation, answers.map_err(closed)?).await
         })
@@ -110,12 +110,12 @@ impl Netlink {
     fn change(
         &self,
         operation: &str,
-        request: RouteNetlinkMessage,
+        request: impl Into<Request>,
         flags: u16,
         until: Instant,
     ) -> Result<()> {
         self.wait(operation, until, async {
-            let answers = self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags);
+            let answers = self.send(request.into(), NLM_F_REQUEST | NLM_F_ACK | flags);
             let closed = |_| Error::NotAcknowledged { operation: operation.to_owned() };
             exchange::read_acknowledgement(operation, answers.map_err(closed)?).await
         })
@@ -123,7 +123,7 @@ impl Netlink {
 
     fn send(
         &self,
-        request: RouteNetlinkMessage,
+        request: Request,
         flags: u16,
     ) -> std::result::Result<
         impl Stream<Item = NetlinkMessage<Message>> + use<>,

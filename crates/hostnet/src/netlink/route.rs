@@ -3,19 +3,18 @@
 use std::time::Instant;
 
 use nix::libc;
-use rtnetlink::packet_core::{DecodeError, NLA_TYPE_MASK, NlasIterator, parse_u32};
-use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
 
-use super::address::{ip, wire_family};
+use super::address::wire_family;
+use super::link::no_such_link;
+use super::message::Request;
+use super::route_record::RouteRecord;
 use super::{Message, Netlink};
-use crate::address::{Family, Network, Prefix};
-use crate::error::Result;
-use crate::link::LinkIndex;
-use crate::route::{Route, RouteKind};
-
-/// `sizeof(struct rtmsg)`: eight bytes and one 32-bit word.
-const HEADER_LENGTH: usize = 12;
+use crate::address::Family;
+use crate::error::{Error, Result};
+use crate::route::{Route, RouteProtocol};
 
 impl Netlink {
     /// The routes of a family in one table, such as [`crate::TABLE_MAIN`]; none if there is
@@ -25,15 +24,127 @@ impl Netlink {
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
     pub fn routes(&self, family: Family, table: u32, until: Instant) -> Result<Vec<Route>> {
-        let mut message = RouteMessage::default();
-        message.header.address_family = wire_family(family);
-        // Numbers above 255 fit the attribute only, which the kernel prefers anyway.
-        message.attributes.push(RouteAttribute::Table(table));
-        let request = RouteNetlinkMessage::GetRoute(message);
-        let found = self.dump("list the routes", &request, until, |message| match message {
-            Message::Route(route) => Some(route).filter(|route| {
-                route.table == table && Family::of(route.destination.base()) == family
-            }),
+        let wanted = Wanted { family, table: Some(table), protocol: None };
+        self.dump_routes(&wanted, until, |record| record.route().clone())
+    }
+
+    /// The same, each route whole, of one table or of all, such as to put them back later.
+    ///
+    /// The kernel does not mark dumps of routes that a change has interrupted: a route that
+    /// stays may be told twice (IPv6) or be passed over, if one with the same destination
+    /// goes at the same moment.
+    ///
+    /// # Errors
+    /// Those of [`Netlink::routes`]
+    pub fn route_records(
+        &self,
+        family: Family,
+        table: Option<u32>,
+        until: Instant,
+    ) -> Result<Vec<RouteRecord>> {
+        let wanted = Wanted { family, table, protocol: None };
+        self.dump_routes(&wanted, until, RouteRecord::clone)
+    }
+
+    /// The routes that `protocol` made, in all tables, such as ours ([`RouteProtocol::OWN`]).
+    ///
+    /// # Errors
+    /// Those of [`Netlink::routes`]
+    pub fn route_records_of(
+        &self,
+        family: Family,
+        protocol: RouteProtocol,
+        until: Instant,
+    ) -> Result<Vec<RouteRecord>> {
+        let wanted = Wanted { family, table: None, protocol: Some(protocol) };
+        self.dump_routes(&wanted, until, RouteRecord::clone)
+    }
+
+    /// Adds a route, acknowledged by the kernel.
+    ///
+    /// # Errors
+    /// [`Error::RouteExists`] if the table has a route to this destination with the same
+    /// metric (and type of service), whatever its gateway; [`Error::NoSuchLink`],
+    /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
+    /// [`Error::Refused`], for one if the gateway can't be reached (`ENETUNREACH`) or the
+    /// source address is not on this host (`EINVAL`).
+    pub fn add_route(&self, record: &RouteRecord, until: Instant) -> Result<()> {
+        self.new_route("add", record, NLM_F_CREATE | NLM_F_EXCL, until)
+    }
+
+    /// Adds an IPv4 route before those to the same destination with the same metric, which stay:
+    /// this one is used as long as it is there. (For IPv6 the kernel would make next hops of
+    /// one route of them; use a lower metric there.)
+    ///
+    /// # Errors
+    /// Those of [`Netlink::add_route`]; [`Error::RouteExists`] only for one that is the same in
+    /// everything.
+    pub fn prepend_route(&self, record: &RouteRecord, until: Instant) -> Result<()> {
+        self.new_route("prepend", record, NLM_F_CREATE, until)
+    }
+
+    /// Puts a route in the place of the first one in its table to the same destination with
+    /// the same metric, or adds it if there is none.
+    ///
+    /// # Errors
+    /// Those of [`Netlink::add_route`], but for [`Error::RouteExists`]
+    pub fn replace_route(&self, record: &RouteRecord, until: Instant) -> Result<()> {
+        self.new_route("replace", record, NLM_F_CREATE | NLM_F_REPLACE, until)
+    }
+
+    /// Deletes exactly this route; `Ok(false)` if there is none like it.
+    ///
+    /// Looked for first, because for the kernel a metric of 0 or a missing source fits any: it
+    /// would delete another route to the destination instead.
+    ///
+    /// # Errors
+    /// Those of [`Netlink::routes`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
+    pub fn delete_route(&self, record: &RouteRecord, until: Instant) -> Result<bool> {
+        let route = record.route();
+        let family = Family::of(route.destination.base());
+        let (table, protocol) = (Some(route.table), Some(route.protocol));
+        let like_it = self.dump_routes(&Wanted { family, table, protocol }, until, |found| {
+            // The next hops of multipath routes the kernel compares itself.
+            found.route() == route
+        })?;
+        if !like_it.contains(&true) {
+            return Ok(false);
+        }
+        let request = Request::Raw { kind: libc::RTM_DELROUTE, payload: record.request() };
+        match self.change(&format!("delete the route {route}"), request, 0, until) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.errno(), Some(libc::ESRCH | libc::ENODEV)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn new_route(
+        &self,
+        verb: &str,
+        record: &RouteRecord,
+        flags: u16,
+        until: Instant,
+    ) -> Result<()> {
+        let route = record.route();
+        let request = Request::Raw { kind: libc::RTM_NEWROUTE, payload: record.request() };
+        self.change(&format!("{verb} the route {route}"), request, flags, until).map_err(|error| {
+            match (error.errno(), route.link) {
+                (Some(libc::EEXIST), _) => Error::RouteExists { route: route.to_string() },
+                (_, Some(link)) => no_such_link(error, link),
+                _ => error,
+            }
+        })
+    }
+
+    fn dump_routes<T>(
+        &self,
+        wanted: &Wanted,
+        until: Instant,
+        make: impl Fn(&RouteRecord) -> T,
+    ) -> Result<Vec<T>> {
+        let request = RouteNetlinkMessage::GetRoute(wanted.message());
+        let found = self.dump("list the routes", request, until, |message| match message {
+            Message::Route(record) if wanted.fits(record.route()) => Some(make(&record)),
             _ => None,
         });
         match found {
@@ -43,55 +154,28 @@ impl Netlink {
     }
 }
 
-/// `struct rtmsg`, then attributes `RTA_*`. `None` for families that are not IP.
-pub(super) fn read(payload: &[u8]) -> std::result::Result<Option<Route>, DecodeError> {
-    let header = RouteHeader::parse(payload)?;
-    let family = match header.address_family {
-        AddressFamily::Inet => Family::V4,
-        AddressFamily::Inet6 => Family::V6,
-        _ => return Ok(None),
-    };
-    let unspecified = match family {
-        Family::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        Family::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let prefix =
-        Prefix::new(family, header.destination_prefix_length).map_err(|error| error.to_string())?;
-    let mut route = Route {
-        destination: Network::of(unspecified, prefix),
-        link: None,
-        gateway: None,
-        preferred_source: None,
-        scope: u8::from(header.scope).into(),
-        table: header.table.into(),
-        protocol: u8::from(header.protocol).into(),
-        kind: match u8::from(header.kind) {
-            libc::RTN_UNICAST => RouteKind::Unicast,
-            libc::RTN_LOCAL => RouteKind::Local,
-            libc::RTN_BROADCAST => RouteKind::Broadcast,
-            other => RouteKind::Other(other),
-        },
-        metric: 0,
-    };
-    let attributes = payload.get(HEADER_LENGTH..).unwrap_or_default();
-    for attribute in NlasIterator::new(attributes) {
-        let attribute = attribute?;
-        let value = attribute.value();
-        match attribute.kind() & NLA_TYPE_MASK {
-            libc::RTA_DST => route.destination = Network::of(ip(family, value)?, prefix),
-            libc::RTA_OIF => route.link = LinkIndex::new(parse_u32(value)?),
-            libc::RTA_GATEWAY => route.gateway = Some(ip(family, value)?),
-            // A gateway of the other family (RFC 5549): family, then the address.
-            libc::RTA_VIA => {
-                let via = value.get(2..).unwrap_or_default();
-                let other = if via.len() == 4 { Family::V4 } else { Family::V6 };
-                route.gateway = Some(ip(other, via)?);
-            }
-            libc::RTA_PREFSRC => route.preferred_source = Some(ip(family, value)?),
-            libc::RTA_TABLE => route.table = parse_u32(value)?,
-            libc::RTA_PRIORITY => route.metric = parse_u32(value)?,
-            _ => {}
+/// What a dump is to be of; filtered by the kernel, and here for kernels that don't.
+struct Wanted {
+    family: Family,
+    table: Option<u32>,
+    protocol: Option<RouteProtocol>,
+}
+
+impl Wanted {
+    fn message(&self) -> RouteMessage {
+        let mut message = RouteMessage::default();
+        message.header.address_family = wire_family(self.family);
+        // Numbers above 255 fit the attribute only, which the kernel prefers anyway.
+        message.attributes.extend(self.table.map(RouteAttribute::Table));
+        if let Some(protocol) = self.protocol {
+            message.header.protocol = u8::from(protocol).into();
         }
+        message
     }
-    Ok(Some(route))
+
+    fn fits(&self, route: &Route) -> bool {
+        Family::of(route.destination.base()) == self.family
+            && self.table.is_none_or(|table| table == route.table)
+            && self.protocol.is_none_or(|protocol| protocol == route.protocol)
+    }
 }

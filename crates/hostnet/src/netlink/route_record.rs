@@ -1,0 +1,339 @@
+//! Routes as the kernel writes them: read into values, kept whole, written back. Pure.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use nix::libc;
+use rtnetlink::packet_core::{DecodeError, parse_u32};
+
+use super::address::ip;
+use super::attribute::{Attribute, attributes, octets};
+use super::rule::{table_byte, wire_family};
+use crate::address::{Family, Network, Prefix, Scope};
+use crate::error::{Error, shown};
+use crate::link::LinkIndex;
+use crate::route::{Route, RouteKind, RouteProtocol};
+
+/// `sizeof(struct rtmsg)`: family, prefix lengths of destination and source, type of service,
+/// table, protocol, scope, type, and one 32-bit word of flags.
+const HEADER_LENGTH: usize = 12;
+const TABLE: usize = 4;
+const PROTOCOL: usize = 5;
+const FLAGS: usize = 8;
+
+/// linux/rtnetlink.h; the only flag of a next hop that is set by who makes it, and not a state.
+const RTNH_F_ONLINK: u8 = 4;
+/// linux/rtnetlink.h: the route's next hop is a nexthop object.
+const RTA_NH_ID: u16 = 30;
+/// The metric of an IPv6 route where none is given (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
+const IPV6_DEFAULT_METRIC: u32 = 1024;
+
+/// A route with everything the kernel said about it (next hops, metrics, MTU, encapsulation,
+/// nexthop object, ...), so that it can be put back as it was, by a later process, too: as
+/// text it is one word.
+///
+/// Two records of the same route are equal, whenever they were taken: counters and states
+/// are not in them. Not kept is the end of a route that has one (IPv6, from router
+/// advertisements): put back, it would stay.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RouteRecord {
+    route: Route,
+    /// `struct rtmsg` and attributes, as [`stateless`] leaves them.
+    message: Vec<u8>,
+}
+
+impl RouteRecord {
+    /// What is known of it in fields.
+    #[must_use]
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// A route of these fields and nothing else, to be added. `link` must be there, unless the
+    /// kind needs none.
+    ///
+    /// For IPv6 the kernel knows no scope, and takes metric 0 for 1024; so does this.
+    #[must_use]
+    pub fn new(route: &Route) -> Self {
+        let family = Family::of(route.destination.base());
+        let mut route = route.clone();
+        if family == Family::V6 {
+            route.scope = Scope::Universe;
+            if route.metric == 0 {
+                route.metric = IPV6_DEFAULT_METRIC;
+            }
+        }
+        let message = message(family, &route);
+        let message = stateless(&message).unwrap_or(message);
+        Self { route, message }
+    }
+
+    /// The gateway is taken as reachable on the link, even if no connected network contains it
+    /// (`RTNH_F_ONLINK`). For routes with one next hop.
+    #[must_use]
+    pub fn onlink(mut self) -> Self {
+        if let Some(flags) = self.message.get_mut(FLAGS..HEADER_LENGTH) {
+            flags.copy_from_slice(&u32::from(RTNH_F_ONLINK).to_ne_bytes());
+        }
+        self
+    }
+
+    /// The same route with another source address.
+    #[must_use]
+    pub fn with_preferred_source(mut self, ip: IpAddr) -> Self {
+        self.set(libc::RTA_PREFSRC, Some(&octets(ip)));
+        self.route.preferred_source = Some(ip);
+        self
+    }
+
+    /// The same route with another metric.
+    #[must_use]
+    pub fn with_metric(mut self, metric: u32) -> Self {
+        // The kernel does not tell the metric 0.
+        let value = metric.to_ne_bytes();
+        self.set(libc::RTA_PRIORITY, (metric != 0).then_some(&value[..]));
+        self.route.metric = metric;
+        self
+    }
+
+    /// The same route in another table.
+    #[must_use]
+    pub fn with_table(mut self, table: u32) -> Self {
+        self.set(libc::RTA_TABLE, Some(&table.to_ne_bytes()));
+        if let Some(byte) = self.message.get_mut(TABLE) {
+            *byte = table_byte(table);
+        }
+        self.route.table = table;
+        self
+    }
+
+    /// The same route, made by somebody else, such as [`RouteProtocol::OWN`].
+    #[must_use]
+    pub fn with_protocol(mut self, protocol: RouteProtocol) -> Self {
+        if let Some(byte) = self.message.get_mut(PROTOCOL) {
+            *byte = protocol.into();
+        }
+        self.route.protocol = protocol;
+        self
+    }
+
+    /// Sets an attribute, or takes it out.
+    fn set(&mut self, kind: u16, value: Option<&[u8]>) {
+        let mut message = self.keeping(|found| found != kind);
+        if let Some(value) = value {
+            Attribute::new(kind, value).push_to(&mut message);
+        }
+        // It has been read before: there is nothing in it that can't be.
+        self.message = stateless(&message).unwrap_or(message);
+    }
+
+    /// The message with only the attributes of these types.
+    fn keeping(&self, keep: impl Fn(u16) -> bool) -> Vec<u8> {
+        let (header, rest) = self.message.split_at(HEADER_LENGTH.min(self.message.len()));
+        let mut message = header.to_vec();
+        for attribute in attributes(rest).flatten().filter(|attribute| keep(attribute.kind)) {
+            attribute.push_to(&mut message);
+        }
+        message
+    }
+
+    /// The payload of a request for it. Of a route by a nexthop object only the object's number
+    /// goes into it, though the kernel tells next hops as well.
+    pub(super) fn request(&self) -> Vec<u8> {
+        let rest = self.message.get(HEADER_LENGTH..).unwrap_or_default();
+        if !attributes(rest).flatten().any(|attribute| attribute.kind == RTA_NH_ID) {
+            return self.message.clone();
+        }
+        let mut request = self.keeping(|kind| {
+            !matches!(
+                kind,
+                libc::RTA_OIF
+                    | libc::RTA_GATEWAY
+                    | libc::RTA_VIA
+                    | libc::RTA_MULTIPATH
+                    | libc::RTA_ENCAP
+                    | libc::RTA_ENCAP_TYPE
+            )
+        });
+        if let Some(flags) = request.get_mut(FLAGS..HEADER_LENGTH) {
+            flags.fill(0);
+        }
+        request
+    }
+
+    /// From the answer of the kernel. `None` for families that are not IP.
+    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError> {
+        let Some(route) = read(payload)? else { return Ok(None) };
+        Ok(Some(Self { route, message: stateless(payload)? }))
+    }
+}
+
+impl fmt::Debug for RouteRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RouteRecord").field(&self.route).finish()
+    }
+}
+
+impl fmt::Display for RouteRecord {
+    /// In hexadecimal digits, for a file of this host; [`Route`] is for people. The first four
+    /// are the number of bytes that follow: a text that was cut off is noticed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04x}", self.message.len())?;
+        self.message.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for RouteRecord {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid =
+            |why: &str| Error::InvalidRouteRecord { text: shown(text), why: why.to_owned() };
+        let digit = |byte: &u8| char::from(*byte).to_digit(16);
+        let byte = |pair: &[u8]| match pair {
+            [high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+        let bytes = bytes.ok_or_else(|| invalid("pairs of hexadecimal digits are expected"))?;
+        let message = match bytes.split_first_chunk() {
+            Some((length, rest)) if usize::from(u16::from_be_bytes(*length)) == rest.len() => rest,
+            _ => return Err(invalid("it is not as long as it says")),
+        };
+        match Self::read(message) {
+            Ok(Some(record)) => Ok(record),
+            Ok(None) => Err(invalid("it is neither IPv4 nor IPv6")),
+            Err(error) => Err(invalid(&error.to_string())),
+        }
+    }
+}
+
+fn message(family: Family, route: &Route) -> Vec<u8> {
+    let mut bytes = vec![
+        wire_family(family),
+        route.destination.prefix().length(),
+        0,
+        0,
+        table_byte(route.table),
+        route.protocol.into(),
+        route.scope.into(),
+        route.kind.into(),
+    ];
+    bytes.extend(0_u32.to_ne_bytes());
+    let mut push = |kind, value: &[u8]| Attribute::new(kind, value).push_to(&mut bytes);
+    push(libc::RTA_TABLE, &route.table.to_ne_bytes());
+    if route.destination.prefix().length() > 0 {
+        push(libc::RTA_DST, &octets(route.destination.base()));
+    }
+    if let Some(link) = route.link {
+        push(libc::RTA_OIF, &link.get().to_ne_bytes());
+    }
+    match route.gateway {
+        Some(gateway) if Family::of(gateway) == family => {
+            push(libc::RTA_GATEWAY, &octets(gateway));
+        }
+        // struct rtvia: family, then the address (RFC 5549).
+        Some(gateway) => {
+            let family = u16::from(wire_family(Family::of(gateway)));
+            push(libc::RTA_VIA, &[&family.to_ne_bytes()[..], &octets(gateway)].concat());
+        }
+        None => {}
+    }
+    if let Some(source) = route.preferred_source {
+        push(libc::RTA_PREFSRC, &octets(source));
+    }
+    if route.metric != 0 {
+        push(libc::RTA_PRIORITY, &route.metric.to_ne_bytes());
+    }
+    bytes
+}
+
+/// What the kernel said of a route, without counters (`RTA_CACHEINFO`) and states (dead,
+/// linkdown, offloaded), which it would refuse in a request; attributes in the order of their
+/// types, so that equal routes are equal bytes.
+fn stateless(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let too_short = || DecodeError::from("a route without its header");
+    let (header, rest) = payload.split_first_chunk::<HEADER_LENGTH>().ok_or_else(too_short)?;
+    let [header @ .., a, b, c, d] = *header;
+    let flags = u32::from_ne_bytes([a, b, c, d]) & u32::from(RTNH_F_ONLINK);
+    let mut kept = attributes(rest).collect::<Result<Vec<_>, _>>()?;
+    kept.retain(|attribute| attribute.kind != libc::RTA_CACHEINFO);
+    kept.sort_by_key(|attribute| attribute.kind);
+    let mut message = [&header[..], &flags.to_ne_bytes()].concat();
+    for attribute in kept {
+        if attribute.kind == libc::RTA_MULTIPATH {
+            attribute.of(&next_hops(attribute.value)?).push_to(&mut message);
+        } else {
+            attribute.push_to(&mut message);
+        }
+    }
+    Ok(message)
+}
+
+/// The next hops of a multipath route without their states: each `struct rtnexthop` (length
+/// (2), flags, weight, link (4)), then attributes.
+fn next_hops(mut bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut hops = Vec::with_capacity(bytes.len());
+    while let [low, high, ..] = *bytes {
+        let length = usize::from(u16::from_ne_bytes([low, high]));
+        let hop = bytes.get(..length).filter(|hop| hop.len() >= 8);
+        let mut hop = hop.ok_or("a next hop of a wrong length")?.to_vec();
+        if let Some(flags) = hop.get_mut(2) {
+            *flags &= RTNH_F_ONLINK;
+        }
+        hop.resize(length.next_multiple_of(4), 0);
+        hops.extend(hop);
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(hops)
+}
+
+/// `struct rtmsg`, then attributes `RTA_*`. `None` for families that are not IP.
+fn read(payload: &[u8]) -> Result<Option<Route>, DecodeError> {
+    let Some((&[family, length, _, _, table, protocol, scope, kind, ..], rest)) =
+        payload.split_first_chunk::<HEADER_LENGTH>()
+    else {
+        return Err("a route without its header".into());
+    };
+    let (family, unspecified): (_, IpAddr) = match i32::from(family) {
+        libc::AF_INET => (Family::V4, std::net::Ipv4Addr::UNSPECIFIED.into()),
+        libc::AF_INET6 => (Family::V6, std::net::Ipv6Addr::UNSPECIFIED.into()),
+        _ => return Ok(None),
+    };
+    let prefix = Prefix::new(family, length).map_err(|error| error.to_string())?;
+    let mut route = Route {
+        destination: Network::of(unspecified, prefix),
+        link: None,
+        gateway: None,
+        preferred_source: None,
+        scope: scope.into(),
+        table: table.into(),
+        protocol: protocol.into(),
+        kind: RouteKind::from(kind),
+        metric: 0,
+    };
+    for attribute in attributes(rest) {
+        let attribute = attribute?;
+        let value = attribute.value;
+        match attribute.kind {
+            libc::RTA_DST => route.destination = Network::of(ip(family, value)?, prefix),
+            libc::RTA_OIF => route.link = LinkIndex::new(parse_u32(value)?),
+            libc::RTA_GATEWAY => route.gateway = Some(ip(family, value)?),
+            // A gateway of the other family (RFC 5549): family, then the address.
+            libc::RTA_VIA => {
+                let via = value.get(2..).unwrap_or_default();
+                let other = if via.len() == 4 { Family::V4 } else { Family::V6 };
+                route.gateway = Some(ip(other, via)?);
+            }
+            libc::RTA_PREFSRC => route.preferred_source = Some(ip(family, value)?),
+            libc::RTA_TABLE => route.table = parse_u32(value)?,
+            libc::RTA_PRIORITY => route.metric = parse_u32(value)?,
+            _ => {}
+        }
+    }
+    Ok(Some(route))
+}
+
+#[cfg(test)]
+mod tests;

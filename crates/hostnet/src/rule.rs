@@ -1,0 +1,160 @@
+//! Policy routing rules as values; no effect in here.
+
+use std::fmt;
+
+use crate::address::{Family, Network};
+use crate::route::RouteProtocol;
+
+/// What the kernel does with a packet that matches a rule (`FR_ACT_*`, linux/fib_rules.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleAction {
+    /// Looks its destination up in this table; if there is no route, the next rule is asked.
+    Lookup(u32),
+    /// Drops it.
+    Blackhole,
+    /// Drops it, and tells the sender that the destination is unreachable.
+    Unreachable,
+    /// Drops it, and tells the sender that it is prohibited.
+    Prohibit,
+    /// Anything else, such as goto (2) and nop (3).
+    Other(u8),
+}
+
+/// The mark of a packet that a rule wants (`FRA_FWMARK`, `FRA_FWMASK`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacketMark {
+    /// The value of the masked bits.
+    pub value: u32,
+    /// Which bits count; all ones where nothing else was said.
+    pub mask: u32,
+}
+
+/// Selectors of a rule that have no field of their own (ports, users, tunnels, ...), kept as
+/// the kernel's attributes so that such a rule is never taken for one without them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OtherSelectors(pub(crate) Vec<u8>);
+
+impl OtherSelectors {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One rule: which packets, and where their route is looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// Its place: rules are asked from the lowest number to the highest. The kernel's own are
+    /// 0 (table local), 32766 (main) and 32767 (default).
+    pub priority: u32,
+    /// The packet's source; `None` for any.
+    pub from: Option<Network>,
+    /// The packet's destination; `None` for any.
+    pub to: Option<Network>,
+    /// The link it came in by; `lo` for packets of this host. By name, so that a rule outlives
+    /// its link.
+    pub iif: Option<String>,
+    /// The link that the sending socket is bound to.
+    pub oif: Option<String>,
+    /// Its mark; `None` for any.
+    pub mark: Option<PacketMark>,
+    /// Its type of service; 0 for any.
+    pub tos: u8,
+    /// The rule matches what the selectors do *not* match (`FIB_RULE_INVERT`).
+    pub inverted: bool,
+    /// What is done.
+    pub action: RuleAction,
+    /// Who made it. Kernels before 4.17 don't keep it, and say [`RouteProtocol::Other`]`(0)`.
+    pub protocol: RouteProtocol,
+    /// Whatever else it demands or says.
+    pub others: OtherSelectors,
+}
+
+impl Rule {
+    /// `from` `source` lookup `table`, at `priority`, made by us ([`RouteProtocol::OWN`]).
+    #[must_use]
+    pub fn from_source(source: Network, table: u32, priority: u32) -> Self {
+        Self {
+            family: Family::of(source.base()),
+            priority,
+            from: Some(source),
+            to: None,
+            iif: None,
+            oif: None,
+            mark: None,
+            tos: 0,
+            inverted: false,
+            action: RuleAction::Lookup(table),
+            protocol: RouteProtocol::OWN,
+            others: OtherSelectors::default(),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    /// Much as `ip rule` writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.priority)?;
+        if self.inverted {
+            f.write_str(" not")?;
+        }
+        match &self.from {
+            Some(from) => write!(f, " from {from}")?,
+            None => f.write_str(" from all")?,
+        }
+        if let Some(to) = &self.to {
+            write!(f, " to {to}")?;
+        }
+        if self.tos != 0 {
+            write!(f, " tos {:#x}", self.tos)?;
+        }
+        if let Some(mark) = self.mark {
+            write!(f, " fwmark {:#x}/{:#x}", mark.value, mark.mask)?;
+        }
+        if let Some(iif) = &self.iif {
+            write!(f, " iif {iif}")?;
+        }
+        if let Some(oif) = &self.oif {
+            write!(f, " oif {oif}")?;
+        }
+        if !self.others.is_empty() {
+            f.write_str(" ...")?;
+        }
+        match self.action {
+            RuleAction::Lookup(table) => write!(f, " lookup {table}"),
+            RuleAction::Blackhole => f.write_str(" blackhole"),
+            RuleAction::Unreachable => f.write_str(" unreachable"),
+            RuleAction::Prohibit => f.write_str(" prohibit"),
+            RuleAction::Other(action) => write!(f, " action {action}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_people_read_it() {
+        let rule = Rule::from_source("192.0.2.10/32".parse().unwrap(), 100, 1000);
+        assert_eq!(rule.to_string(), "1000: from 192.0.2.10/32 lookup 100");
+        let rule = Rule {
+            from: None,
+            to: Some("2001:db8::/64".parse().unwrap()),
+            iif: Some("eth0".to_owned()),
+            oif: Some("eth1".to_owned()),
+            mark: Some(PacketMark { value: 5, mask: 0xff }),
+            tos: 0x10,
+            inverted: true,
+            action: RuleAction::Prohibit,
+            others: OtherSelectors(vec![0]),
+            ..rule
+        };
+        let text = "1000: not from all to 2001:db8::/64 tos 0x10 fwmark 0x5/0xff iif eth0 \
+                    oif eth1 ... prohibit";
+        assert_eq!(rule.to_string(), text);
+    }
+}
