@@ -5,7 +5,7 @@ OCF := $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/smartvox
 AGENTS := opensips-vip opensips
 CARGO ?= cargo
 
-.PHONY: all build setup demo test check bench install uninstall meta-data clean
+.PHONY: all build setup demo test check compare bench install uninstall meta-data clean
 
 all: build
 
@@ -32,6 +32,11 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO) deny --locked check bans licenses sources
+
+# The faults of ocf:heartbeat:IPaddr2, put to it and to our agent, as a table; docs/peers.md.
+compare: setup build
+	$(CARGO) build --locked -p suites --bins
+	target/debug/compare --agents target/release
 
 # Our agents and ocf:heartbeat:IPaddr2 side by side, as ratios.
 bench: setup build

@@ -94,7 +94,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
             clean &= !ours || record.is_right();
             records.push(record);
         }
-        columns.push(Column { name: name.clone(), records });
+        columns.push(Column { name: name.clone(), peer: !ours, records });
     }
     match arguments.format {
         Format::Json => {
