@@ -12,7 +12,7 @@ use crate::environment::clean;
 use crate::error::{Error, Result};
 use crate::listener::{Listener, declared_listeners};
 use crate::params::Params;
-use crate::words::{complaint, last_line, shortened};
+use crate::words::{complaint, is_routine, last_line, shortened};
 
 /// From here on the file of the daemon's output is emptied: it is in memory, and a configuration
 /// with `stderror_enabled=yes` logs into it for as long as the daemon lives.
@@ -60,10 +60,11 @@ impl Output {
         last_line(&text_of(&self.stderr))
     }
 
-    /// The end of what it said, line by line, fit for a log.
+    /// The end of what it said out of the ordinary, line by line, fit for a log.
     pub(crate) fn last_lines(&self) -> Vec<String> {
         let text = text_of(&self.stderr);
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let telling = |line: &&str| !line.trim().is_empty() && !is_routine(line);
+        let lines: Vec<&str> = text.lines().filter(telling).collect();
         let skipped = lines.len().saturating_sub(LOGGED_LINES);
         lines.iter().skip(skipped).map(|line| shortened(line)).collect()
     }
@@ -134,6 +135,8 @@ mod tests {
         assert_eq!(output.declared_listeners(), []);
         let mut daemon = output.stderr.try_clone().unwrap();
         writeln!(daemon, "Nov 1 [2] ERROR:core:main: no memory left").unwrap();
+        writeln!(daemon, "Nov 1 [2] INFO:core:cleanup: cleanup").unwrap();
+        writeln!(daemon, "Thank you for running opensips").unwrap();
         assert_eq!(output.complaint(), Some("no memory left".into()));
         assert_eq!(output.last_lines(), ["Nov 1 [2] ERROR:core:main: no memory left"]);
 

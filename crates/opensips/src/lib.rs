@@ -28,6 +28,7 @@ mod start;
 mod startup;
 pub mod state;
 mod stop;
+pub mod survey;
 mod terminate;
 mod validate;
 pub mod words;

@@ -6,9 +6,9 @@ use hostproc::{Stat, State};
 
 use crate::addresses::{LocalAddresses, Presence};
 use crate::error::{Error, Result};
-use crate::instance::{Pids, Survey};
 use crate::listener::Listener;
 use crate::params::{Params, ProbeTarget};
+use crate::survey::{Pids, Survey};
 
 /// What start has to do first, by what is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use ocf::{Deadline, Request, Verdict};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
-use crate::instance::{Pids, resolved};
+use crate::instance::resolved;
 use crate::launch::{Output, launch};
 use crate::listener::Listener;
 use crate::params::{Names, Params};
@@ -19,6 +19,7 @@ use crate::sockets::refuse_foreign;
 use crate::startup::Startup;
 use crate::state::State;
 use crate::stop::{claimed_by_another, remove_pidfile};
+use crate::survey::Pids;
 use crate::terminate::{kill_all, terminate};
 use crate::{config, host, nonlocal_bind};
 

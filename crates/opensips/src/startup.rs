@@ -7,20 +7,20 @@
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-use hostproc::{Pid, PidFd, Stat};
+use hostproc::{Pid, PidFd, Process, Stat};
 use ocf::Deadline;
 
 use crate::config::wait;
 use crate::context::Context;
 use crate::error::{Ended, Error, Result};
 use crate::health::{self, Expected};
-use crate::instance::PidFile;
 use crate::launch::Output;
 use crate::listener::Listener;
 use crate::params::Params;
 use crate::plan;
 use crate::sip_probe::Patience;
 use crate::sockets::{Owner, SocketTable, inodes_of_all, why_not_opened};
+use crate::survey::PidFile;
 
 /// How soon a change is noticed. A death is noticed at once, by pidfd.
 const STEP: Duration = Duration::from_millis(25);
@@ -31,6 +31,9 @@ const QUESTION: Patience = Patience { attempts: 1, timeout: Duration::from_milli
 /// to notice. Longer would be paid by every failover, and monitor looks again anyway.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// What strerror(3) says of EADDRINUSE.
+const IN_USE: &str = "Address already in use";
+
 /// A daemon that comes up.
 pub(crate) struct Startup<'a> {
     context: &'a Context<'a>,
@@ -40,6 +43,8 @@ pub(crate) struct Startup<'a> {
     declared: Option<Vec<Listener>>,
     working: Deadline,
     started: Instant,
+    /// Every worker that was seen. The daemon replaces none, and may take seconds to follow one.
+    workers: Vec<Process>,
 }
 
 impl<'a> Startup<'a> {
@@ -50,7 +55,15 @@ impl<'a> Startup<'a> {
         declared: Option<Vec<Listener>>,
         working: Deadline,
     ) -> Self {
-        Self { context, params, output, declared, working, started: Instant::now() }
+        Self {
+            context,
+            params,
+            output,
+            declared,
+            working,
+            started: Instant::now(),
+            workers: Vec::new(),
+        }
     }
 
     /// From the command that starts it until it serves: the main process, and its sockets.
@@ -101,13 +114,13 @@ impl<'a> Startup<'a> {
 
     /// Until every declared socket is open, in the hands of this instance.
     fn sockets(
-        &self,
+        &mut self,
         main: &Stat,
         handle: &PidFd,
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
         loop {
-            match health::held(listeners, self.pids(main)?, self.working.instant())? {
+            match health::held(listeners, self.look(main)?, self.working.instant())? {
                 Ok(expected) => return Ok(expected),
                 Err(missing) => {
                     self.watch(handle, STEP)?;
@@ -122,7 +135,7 @@ impl<'a> Startup<'a> {
     }
 
     /// Until SIP is answered, where it can be asked.
-    fn answer(&self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+    fn answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
         loop {
             let asked =
                 health::probe(self.params, main.process.pid, listeners, QUESTION, self.working);
@@ -137,6 +150,7 @@ impl<'a> Startup<'a> {
                 Err(error) => return Err(error),
             };
             self.watch(handle, STEP)?;
+            self.look(main)?;
             if self.working.has_passed() {
                 return Err(match error {
                     Error::Silent { main, target, .. } => self.not_serving(format!(
@@ -149,25 +163,13 @@ impl<'a> Startup<'a> {
     }
 
     /// Looks again a moment later: everything that was alive still is.
-    fn settle(&self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
-        let Context { identity, proc, .. } = self.context;
-        let pid = main.process.pid;
-        let mut workers = Vec::new();
-        for worker in health::workers_of(proc, pid)? {
-            // A program that the daemon runs for a moment may end; a worker of its own may not.
-            if identity.recognises(proc, &worker)? {
-                workers.push(worker);
-            }
-        }
+    fn settle(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+        self.look(main)?;
         self.watch(handle, SETTLE)?;
-        for worker in &workers {
-            // The main process may take seconds to follow it.
-            if !proc.is_alive(&worker.process)? {
-                return Err(self.died(Ended::Later));
-            }
-        }
-        plan::judge_processes(main, &workers)?;
-        match health::held(listeners, self.pids(main)?, self.working.instant())? {
+        let pids = self.look(main)?;
+        let pid = main.process.pid;
+        plan::judge_processes(main, &health::workers_of(&self.context.proc, pid)?)?;
+        match health::held(listeners, pids, self.working.instant())? {
             Ok(_) => Ok(()),
             Err(listener) => Err(Error::Closed { main: pid, listener }),
         }
@@ -181,9 +183,22 @@ impl<'a> Startup<'a> {
         Ok(())
     }
 
-    fn pids(&self, main: &Stat) -> Result<Vec<Pid>> {
-        let workers = health::workers_of(&self.context.proc, main.process.pid)?;
-        Ok(workers.iter().chain([main]).map(|stat| stat.process.pid).collect())
+    /// The pids of the instance; fails when a worker has died.
+    fn look(&mut self, main: &Stat) -> Result<Vec<Pid>> {
+        let Context { identity, proc, .. } = self.context;
+        for worker in &self.workers {
+            if !proc.is_alive(worker)? {
+                return Err(self.died(Ended::Later));
+            }
+        }
+        let children = health::workers_of(proc, main.process.pid)?;
+        for child in &children {
+            // A program that the daemon runs for a moment may end; a worker of its own may not.
+            if !self.workers.contains(&child.process) && identity.recognises(proc, child)? {
+                self.workers.push(child.process);
+            }
+        }
+        Ok(children.iter().chain([main]).map(|stat| stat.process.pid).collect())
     }
 
     fn not_serving(&self, waiting: String) -> Error {
@@ -193,40 +208,50 @@ impl<'a> Startup<'a> {
     /// The daemon's own words; where it has none (a configuration that logs to syslog alone), what
     /// a trial of its sockets says.
     fn died(&self, ended: Ended) -> Error {
-        let why =
-            self.output.complaint().or_else(|| self.socket_trouble()).unwrap_or_else(|| {
-                "it said nothing on stderr; see the system's log (syslog)".into()
-            });
+        let why = match self.output.complaint() {
+            // It does not know who.
+            Some(complaint) if complaint.contains(IN_USE) => match self.holder() {
+                Some((_, owner)) => format!("{complaint}; {} is held by {owner}", owner.local),
+                None => complaint,
+            },
+            Some(complaint) => complaint,
+            None => self
+                .socket_trouble()
+                .or_else(|| self.output.last_word())
+                .unwrap_or_else(|| "it said nothing on stderr; see the system's log".into()),
+        };
         Error::Died { ended, why }
     }
 
     fn socket_trouble(&self) -> Option<String> {
-        let from_output;
-        let listeners = match &self.declared {
-            Some(listeners) => listeners,
-            None => {
-                from_output = self.output.declared_listeners();
-                &from_output
-            }
-        };
-        let Context { identity, proc, .. } = self.context;
-        let remains = identity.survey(proc).unwrap_or_default();
-        let own = inodes_of_all(remains.members.iter().map(|stat| stat.process.pid));
-        let foreign = |listener: &Listener, socket: &hostnet::BoundSocket| {
-            listener.overlaps(socket) && !own.contains(&socket.inode)
-        };
-        if let Ok(table) = SocketTable::around(listeners, self.context.deadline().instant())
-            && let Some((listener, socket)) = table.find(listeners, foreign)
-        {
-            let owner = Owner::of(proc, socket);
+        if let Some((listener, owner)) = self.holder() {
             return Some(format!("{listener} can't be opened: {} is held by {owner}", owner.local));
         }
-        if !remains.is_empty() {
+        let Context { identity, proc, .. } = self.context;
+        // While its own processes die, a trial would find their sockets.
+        if !identity.survey(proc).ok()?.is_empty() {
             return None;
         }
-        listeners.iter().find_map(|listener| {
+        self.listeners().iter().find_map(|listener| {
             let error = why_not_opened(listener)?;
             Some(format!("{listener} can't be opened: {error}"))
         })
+    }
+
+    /// Who stands in the way of which listener.
+    fn holder(&self) -> Option<(Listener, Owner)> {
+        let Context { identity, proc, .. } = self.context;
+        let remains = identity.survey(proc).ok()?;
+        let own = inodes_of_all(remains.members.iter().map(|stat| stat.process.pid));
+        let listeners = self.listeners();
+        let table = SocketTable::around(&listeners, self.context.deadline().instant()).ok()?;
+        let (listener, socket) = table.find(&listeners, |listener, socket| {
+            listener.overlaps(socket) && !own.contains(&socket.inode)
+        })?;
+        Some((listener.clone(), Owner::of(proc, socket)))
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        self.declared.clone().unwrap_or_else(|| self.output.declared_listeners())
     }
 }

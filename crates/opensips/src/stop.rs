@@ -9,8 +9,9 @@ use crate::command_line::Arguments;
 use crate::context::Context;
 use crate::error::Result;
 use crate::host;
-use crate::instance::{Identity, PidFile};
+use crate::instance::Identity;
 use crate::params::Names;
+use crate::survey::PidFile;
 use crate::terminate::terminate;
 
 /// Left for SIGKILL and the last look, where stop_grace is not given.

@@ -39,6 +39,13 @@ pub fn last_line(output: &str) -> Option<String> {
     Some(shortened(last))
 }
 
+/// Whether a line tells no more than that all goes its way.
+pub fn is_routine(line: &str) -> bool {
+    let levels = [" INFO:", " NOTICE:", " DBG:", "Thank you for running"];
+    levels.iter().any(|mark| line.contains(mark) || line.starts_with(mark))
+        && error_of(line).is_none()
+}
+
 /// The text of an error line, without time, pid, level, module and function.
 fn error_of(line: &str) -> Option<&str> {
     let marks = ["CRITICAL:", "ERROR:", "ALERT:"];
@@ -76,6 +83,7 @@ fn is_frame(text: &str) -> bool {
     text.is_empty()
         || text.starts_with(PARSE_ERROR)
         || text.starts_with("bad config file")
+        || text.starts_with("exiting")
         || text.starts_with("failed to parse config file")
 }
 
@@ -156,6 +164,21 @@ Nov 23 07:28:43 [1] ERROR:core:main: failed to parse config file o.cfg
         assert_eq!(
             text(missing),
             ("loading config file o.cfg: No such file or directory".into(), false)
+        );
+        // As 3.6.8 runs its lines together.
+        let glued = "\
+Nov 23 08:17:01 [9] ERROR:core:tcp_bind_listener: bind(3c, 16) on 127.0.0.1:5060 : Address already in use
+Nov 23 08:17:01 [9] ERROR:core:tcp_main_server: failed to bind listener [127.0.0.1], proto tcp
+Nov 23 08:17:01 [9] CRITICAL:core:tcp_main_server: exiting...Nov 23 08:17:01 [8] INFO:core:handle_sigs: child
+";
+        assert_eq!(
+            text(glued),
+            (
+                "bind(3c, 16) on 127.0.0.1:5060 : Address already in use; \
+                 failed to bind listener [127.0.0.1], proto tcp"
+                    .into(),
+                false
+            )
         );
         let frame = "x ERROR:core:main: failed to parse config file o.cfg\n";
         assert_eq!(text(frame), ("failed to parse config file o.cfg".into(), false));

@@ -44,6 +44,21 @@ fn a_busy_tcp_port_names_its_owner() {
 }
 
 #[test]
+fn a_wildcard_that_the_kernel_refuses_to_share_names_its_owner() {
+    testnet::root_or_skip!();
+    every_daemon("a_wildcard_that_the_kernel_refuses_to_share_names_its_owner", |site| {
+        // Without SO_REUSEADDR on both, the daemon can't bind beside it; the check can't know.
+        let held = site.on_host(|| UdpSocket::bind("0.0.0.0:5060").unwrap());
+        let outcome = site.agent().action("start");
+        fails(&outcome, 1, "OpenSIPS ended with status 255: ");
+        fails(&outcome, 1, "0.0.0.0:5060 is held by ");
+        fails(&outcome, 1, &stranger());
+        site.nothing_is_left();
+        drop(held);
+    });
+}
+
+#[test]
 fn a_late_death_of_a_busy_tcp_port_fails_the_start() {
     testnet::root_or_skip!();
     every_daemon("a_late_death_of_a_busy_tcp_port_fails_the_start", |site| {

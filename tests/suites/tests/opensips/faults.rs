@@ -70,6 +70,25 @@ fn stopped_workers_are_seen_by_the_probe_and_ended() {
 }
 
 #[test]
+fn an_instance_that_does_not_serve_is_started_anew() {
+    testnet::root_or_skip!();
+    every_daemon("an_instance_that_does_not_serve_is_started_anew", |site| {
+        site.start();
+        let main = site.main();
+        for worker in site.workers() {
+            stop_signal(worker);
+        }
+        let asked = site.agent().param("sip_probe_timeout", "300ms");
+        ends(&asked.action("start"), 0);
+        assert_ne!(site.main(), main);
+        assert!(!is_alive(main));
+        assert_eq!(site.processes().len(), 1 + site.workers().len());
+        ends(&site.monitor(), 0);
+        site.stop();
+    });
+}
+
+#[test]
 fn a_stopped_worker_beside_others_is_a_remark() {
     testnet::root_or_skip!();
     every_daemon("a_stopped_worker_beside_others_is_a_remark", |site| {

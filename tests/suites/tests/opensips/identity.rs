@@ -96,6 +96,22 @@ fn a_second_instance_is_left_alone() {
 }
 
 #[test]
+fn the_same_daemon_in_another_namespace_is_another_instance() {
+    testnet::root_or_skip!();
+    every_daemon("the_same_daemon_in_another_namespace_is_another_instance", |site| {
+        site.start();
+        // A container with the same paths, seen from here with the same arguments.
+        let container = testnet::Host::new("container");
+        let inside = site.agent_on(&container);
+        ends(&inside.action("monitor"), 7);
+        ends(&inside.action("start"), 0);
+        ends(&inside.action("stop"), 0);
+        ends(&site.monitor(), 0);
+        site.stop();
+    });
+}
+
+#[test]
 fn the_agent_and_a_check_are_no_instance() {
     testnet::root_or_skip!();
     every_daemon("the_agent_and_a_check_are_no_instance", |site| {

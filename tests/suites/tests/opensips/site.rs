@@ -89,8 +89,12 @@ impl Site {
 
     /// The agent as Pacemaker calls it, without any parameter.
     pub(crate) fn plain(&self) -> Agent {
+        self.plain_on(&self.host)
+    }
+
+    fn plain_on(&self, host: &Host) -> Agent {
         // PCMK_service marks a call of Pacemaker's, which wants quiet.
-        agent(&self.host, binary("opensips"))
+        agent(host, binary("opensips"))
             .under_pacemaker(NAME)
             .env("PCMK_service", "pacemaker-execd")
             .timeout(LONG)
@@ -98,7 +102,12 @@ impl Site {
 
     /// With the parameters that belong to this site.
     pub(crate) fn agent(&self) -> Agent {
-        self.plain()
+        self.agent_on(&self.host)
+    }
+
+    /// The same resource on another host.
+    pub(crate) fn agent_on(&self, host: &Host) -> Agent {
+        self.plain_on(host)
             .param("binary", &self.binary)
             .param("config", self.config())
             .param("user", "nobody")

@@ -1,0 +1,280 @@
+//! What of the instance is alive, and which of it is the main process. Decided on values.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use hostproc::{Pid, Process, Snapshot, Stat};
+
+/// What is left of, or alive as, the instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The main process ("attendant"), if it is alive.
+    pub main: Option<Stat>,
+    /// Every process of the instance that is alive, the main process included.
+    pub members: Vec<Stat>,
+    /// The command that starts it still waits for it: it is initialising, and ignores SIGTERM.
+    pub initialising: bool,
+}
+
+/// What a pid file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PidFile {
+    /// There is none.
+    Missing,
+    /// It holds no pid.
+    Unreadable,
+    /// It names a process, which may be anybody by now.
+    Names(Pid),
+}
+
+impl PidFile {
+    /// Reads it as OpenSIPS writes it: a decimal number and a newline.
+    pub fn read(path: &Path) -> Self {
+        match std::fs::read(path) {
+            Ok(content) => {
+                let text = std::str::from_utf8(&content).unwrap_or_default();
+                text.trim().parse().map_or(Self::Unreadable, Self::Names)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            Err(_) => Self::Unreadable,
+        }
+    }
+}
+
+/// A process that is the instance's daemon by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Daemon {
+    pub(crate) stat: Stat,
+    /// It has left the session of whoever started it (`setsid()` in daemonize.c).
+    pub(crate) own_session: bool,
+}
+
+/// The one that the others belong to: it has no parent among them, and is named by the pid file,
+/// or remembered, or the only one with children. What a killed main process leaves behind are
+/// processes without parent, memory or children.
+fn main_process(daemons: &[Daemon], pidfile: PidFile, remembered: Option<Process>) -> Option<Stat> {
+    let pids: HashSet<Pid> = daemons.iter().map(|daemon| daemon.stat.process.pid).collect();
+    let parents: HashSet<Pid> = daemons.iter().filter_map(|daemon| daemon.stat.parent).collect();
+    let roots: Vec<Stat> = daemons
+        .iter()
+        .map(|daemon| daemon.stat)
+        .filter(|stat| stat.parent.is_none_or(|parent| !pids.contains(&parent)))
+        .collect();
+    let with_children: Vec<Stat> =
+        roots.iter().copied().filter(|stat| parents.contains(&stat.process.pid)).collect();
+    let named = roots.iter().find(|stat| pidfile == PidFile::Names(stat.process.pid));
+    let recalled = roots.iter().find(|stat| remembered == Some(stat.process));
+    let only = match with_children.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    named.or(recalled).or(only).copied()
+}
+
+/// Whether a session is that of somebody else: before a starting daemon has made its own, it is in
+/// Pacemaker's, or in somebody's shell. Its leader is alive and no daemon of ours, or can't be seen.
+fn is_led_by_others(snapshot: &Snapshot, daemons: &[Daemon], session: i32) -> bool {
+    Pid::new(session).is_none_or(|leader| {
+        !daemons.iter().any(|daemon| daemon.stat.process.pid == leader)
+            && snapshot.alive().any(|stat| stat.process.pid == leader)
+    })
+}
+
+/// A daemon beside the main process that has not left the session of whoever started it is the
+/// command itself, which ends when the initialisation does.
+fn is_initialising(snapshot: &Snapshot, daemons: &[Daemon], main: Option<Stat>) -> bool {
+    main.is_some_and(|main| {
+        daemons.iter().any(|daemon| {
+            daemon.stat.session != main.session
+                && is_led_by_others(snapshot, daemons, daemon.stat.session)
+        })
+    })
+}
+
+/// The daemons, whatever they started, and who else is in a session that they made: a program
+/// that a worker started and that outlived it may hold the instance's sockets.
+fn members(snapshot: &Snapshot, daemons: &[Daemon], own: Pid) -> Vec<Stat> {
+    let own_session = snapshot.get(own).map(|stat| stat.session);
+    let mut members: Vec<Stat> = daemons.iter().map(|daemon| daemon.stat).collect();
+    for daemon in daemons {
+        members.extend(snapshot.descendants(daemon.stat.process.pid));
+        let session = daemon.stat.session;
+        if daemon.own_session
+            && Some(session) != own_session
+            && !is_led_by_others(snapshot, daemons, session)
+        {
+            members.extend(snapshot.session(session));
+        }
+    }
+    members.retain(|stat| stat.process.pid != own);
+    members.sort_unstable_by_key(|stat| stat.process.pid);
+    members.dedup_by_key(|stat| stat.process.pid);
+    members
+}
+
+impl Survey {
+    /// Judges the daemons of the instance among all processes.
+    pub(crate) fn of(
+        snapshot: &Snapshot,
+        daemons: &[Daemon],
+        pidfile: PidFile,
+        remembered: Option<Process>,
+        own: Pid,
+    ) -> Self {
+        let main = main_process(daemons, pidfile, remembered);
+        Self {
+            main,
+            members: members(snapshot, daemons, own),
+            initialising: is_initialising(snapshot, daemons, main),
+        }
+    }
+
+    /// Whether nothing of the instance is alive.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The members beside the main process.
+    pub fn others(&self) -> impl Iterator<Item = &Stat> {
+        let main = self.main.map(|stat| stat.process);
+        self.members.iter().filter(move |stat| Some(stat.process) != main)
+    }
+}
+
+/// Pids for a message: `4711, 4712, 4713 and 8 more`.
+pub struct Pids<'a>(pub &'a [Stat]);
+
+impl fmt::Display for Pids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 3;
+        for (at, stat) in self.0.iter().take(SHOWN).enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", stat.process.pid)?;
+        }
+        match self.0.len().checked_sub(SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(f, " and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostproc::State as Alive;
+
+    fn stat(pid: i32, parent: i32, session: i32) -> Stat {
+        let process = Process { pid: Pid::new(pid).unwrap(), start_time: 1 };
+        Stat { process, state: Alive::Alive, parent: Pid::new(parent), group: session, session }
+    }
+
+    fn daemon(pid: i32, parent: i32, session: i32) -> Daemon {
+        Daemon { stat: stat(pid, parent, session), own_session: true }
+    }
+
+    fn pid(stat: Option<Stat>) -> Option<i32> {
+        stat.map(|stat| stat.process.pid.get())
+    }
+
+    #[test]
+    fn the_main_process_is_the_one_with_the_others_below() {
+        let tree = [daemon(11, 1, 10), daemon(12, 11, 10), daemon(13, 11, 10)];
+        let named = |number| PidFile::Names(Pid::new(number).unwrap());
+        assert_eq!(pid(main_process(&tree, named(11), None)), Some(11));
+        assert_eq!(pid(main_process(&tree, PidFile::Missing, None)), Some(11));
+        // A foreign pid, a worker's pid, nonsense.
+        for pidfile in [named(99), named(12), PidFile::Unreadable] {
+            assert_eq!(pid(main_process(&tree, pidfile, None)), Some(11));
+        }
+    }
+
+    #[test]
+    fn orphans_have_no_main_process() {
+        let orphans = [daemon(12, 1, 10), daemon(13, 1, 10), daemon(14, 1, 10)];
+        let gone = Process { pid: Pid::new(11).unwrap(), start_time: 1 };
+        assert_eq!(main_process(&orphans, PidFile::Missing, Some(gone)), None);
+        assert_eq!(main_process(&orphans[..1], PidFile::Names(gone.pid), Some(gone)), None);
+        // Two trees: which is meant is not guessed.
+        let two = [daemon(11, 1, 10), daemon(12, 11, 10), daemon(21, 1, 20), daemon(22, 21, 20)];
+        assert_eq!(main_process(&two, PidFile::Missing, None), None);
+    }
+
+    #[test]
+    fn what_the_daemon_started_belongs_to_it() {
+        let daemons = [daemon(11, 1, 10), daemon(12, 11, 10)];
+        let snapshot = Snapshot::of([
+            stat(1, 0, 1),
+            daemons[0].stat,
+            daemons[1].stat,
+            stat(15, 12, 15),
+            stat(16, 1, 10),
+            stat(50, 1, 50),
+        ]);
+        let own = Pid::new(60).unwrap();
+        let pids: Vec<i32> =
+            members(&snapshot, &daemons, own).iter().map(|stat| stat.process.pid.get()).collect();
+        assert_eq!(pids, [11, 12, 15, 16]);
+    }
+
+    #[test]
+    fn a_session_of_others_is_never_taken() {
+        let own = Pid::new(60).unwrap();
+        let count = |daemons: &[Daemon], others: &[Stat]| {
+            let all = daemons.iter().map(|daemon| daemon.stat).chain(others.iter().copied());
+            members(&Snapshot::of(all), daemons, own).len()
+        };
+        // Just forked, still in Pacemaker's session.
+        assert_eq!(count(&[daemon(11, 60, 50)], &[stat(50, 1, 50), stat(51, 50, 50)]), 1);
+        // In the foreground of a shell that has ended.
+        let foreground = Daemon { own_session: false, ..daemon(11, 1, 50) };
+        assert_eq!(count(&[foreground], &[stat(51, 1, 50)]), 1);
+        // In our own session.
+        assert_eq!(count(&[daemon(11, 60, 50)], &[stat(60, 1, 50), stat(51, 1, 50)]), 1);
+        // Session 0: its leader is outside of our pid namespace.
+        assert_eq!(count(&[daemon(11, 1, 0)], &[stat(51, 1, 0)]), 1);
+    }
+
+    #[test]
+    fn a_start_that_is_still_waited_for() {
+        let main = daemon(12, 1, 11);
+        let command = daemon(10, 50, 50);
+        let snapshot = Snapshot::of([main.stat, command.stat, stat(50, 1, 50)]);
+        assert!(is_initialising(&snapshot, &[main, command], Some(main.stat)));
+        assert!(!is_initialising(&snapshot, &[main], Some(main.stat)));
+        // In the foreground, it is the main process itself that has not left the session.
+        let foreground = Daemon { own_session: false, ..daemon(10, 50, 50) };
+        assert!(!is_initialising(&snapshot, &[foreground], Some(foreground.stat)));
+        // Orphans of an earlier life beside it: their session's leader is gone.
+        let orphan = daemon(9, 1, 8);
+        let snapshot = Snapshot::of([main.stat, orphan.stat]);
+        assert!(!is_initialising(&snapshot, &[main, orphan], Some(main.stat)));
+    }
+
+    #[test]
+    fn pid_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.pid");
+        assert_eq!(PidFile::read(&path), PidFile::Missing);
+        for (content, read) in [
+            ("4711\n", PidFile::Names(Pid::new(4711).unwrap())),
+            ("", PidFile::Unreadable),
+            ("-1\n", PidFile::Unreadable),
+            ("x", PidFile::Unreadable),
+            ("4711 4712", PidFile::Unreadable),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(PidFile::read(&path), read, "{content:?}");
+        }
+        assert_eq!(PidFile::read(directory.path()), PidFile::Unreadable);
+    }
+
+    #[test]
+    fn pids_for_people() {
+        let stats: Vec<Stat> = (1..=5).map(|pid| stat(pid, 0, 0)).collect();
+        assert_eq!(Pids(&stats).to_string(), "1, 2, 3 and 2 more");
+        assert_eq!(Pids(&stats[..3]).to_string(), "1, 2, 3");
+        assert_eq!(Pids(&[]).to_string(), "");
+    }
+}
