@@ -132,6 +132,14 @@ pub enum Error {
         /// What is missing or unreadable.
         why: String,
     },
+    /// This kernel was built without it.
+    #[error("cannot {operation}: this kernel does not support it")]
+    NotSupported {
+        /// What was attempted.
+        operation: String,
+        /// `EOPNOTSUPP` or `ENOENT`.
+        source: io::Error,
+    },
     /// The connection ended before the kernel acknowledged a change: it may or may not have
     /// been made.
     #[error("cannot {operation}: the kernel did not acknowledge it")]
@@ -237,6 +245,7 @@ impl Error {
         match self {
             Self::NoSuchLink { source, .. }
             | Self::NoSuchNamespace { source, .. }
+            | Self::NotSupported { source, .. }
             | Self::PermissionDenied { source, .. }
             | Self::Refused { source, .. }
             | Self::SendFailed { source, .. }

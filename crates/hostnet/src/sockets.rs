@@ -3,28 +3,17 @@
 //! Not /proc/net/udp, which costs the kernel a line of text for every socket of the host,
 //! and not a trial bind(), which says nothing under nonlocal bind or `SO_REUSEADDR`.
 
-use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
-use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::inet::{
     ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags,
 };
-use netlink_sys::{Socket, SocketAddr as KernelAddress, protocols::NETLINK_SOCK_DIAG};
 use nix::libc;
 
 use crate::address::Family;
-use crate::error::{Capability, Error, Result};
-use crate::readiness::wait_readable;
-
-/// The kernel's datagrams of a dump are 32 KiB at most (`NLMSG_GOODSIZE`, since Linux 4.9).
-const BUFFER: usize = 64 * 1024;
-const ATTEMPTS: u32 = 3;
-const OPERATION: &str = "list the sockets";
+use crate::error::{Error, Result};
+use crate::sock_diag;
 
 /// The protocol of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,140 +73,118 @@ pub fn bound_sockets_on_port(
     Ok(found)
 }
 
+/// Ends every TCP connection of this host from or to its address `ip`, also while it is being
+/// made: both sides see a reset. Returns how many there were. Listening sockets stay.
+///
+/// For an IPv4 address, those of IPv6 sockets that carry IPv4, too. To be called while `ip` is on
+/// the host, else the resets can't leave it.
+///
+/// # Errors
+/// [`Error::NotSupported`] by a kernel without `CONFIG_INET_DIAG_DESTROY` (Linux 4.5);
+/// [`Error::PermissionDenied`], and those of [`bound_sockets`]
+pub fn destroy_tcp_connections(ip: IpAddr, until: Instant) -> Result<usize> {
+    let operation = format!("close the TCP connections of {ip}");
+    let mut states = StateFlags::all();
+    // What waits after its end has nobody to tell about it.
+    states.remove(StateFlags::LISTEN | StateFlags::TIME_WAIT | StateFlags::CLOSE);
+    let families: &[Family] = match Family::of(ip) {
+        Family::V4 => &[Family::V4, Family::V6],
+        Family::V6 => &[Family::V6],
+    };
+    let mut connections = Vec::new();
+    for family in families {
+        let request = request(Protocol::Tcp, *family, 0, states.clone());
+        let found = sock_diag::dump(&operation, &request, until);
+        match found {
+            Ok(found) => connections.extend(found.into_iter().map(|header| header.socket_id)),
+            Err(error) => return Err(not_supported(error)),
+        }
+    }
+    connections.retain(|connection| connection.source_address.to_canonical() == ip);
+    let mut count = 0;
+    for connection in connections {
+        let family = Family::of(connection.source_address);
+        // By its cookie: another one with the same ports would not be meant.
+        let any = request(Protocol::Tcp, family, 0, states.clone());
+        let request = InetRequest { socket_id: connection, ..any };
+        match sock_diag::destroy(&operation, &request, until) {
+            Ok(()) => count += 1,
+            // Gone since.
+            Err(error) if error.errno() == Some(libc::ENOENT) => {}
+            Err(error) => return Err(not_supported(error)),
+        }
+    }
+    Ok(count)
+}
+
+fn not_supported(error: Error) -> Error {
+    match error {
+        Error::Refused { operation, source }
+            if matches!(source.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOENT)) =>
+        {
+            Error::NotSupported { operation, source }
+        }
+        other => other,
+    }
+}
+
 /// Port 0: any.
 fn dump(protocol: Protocol, family: Family, port: u16, until: Instant) -> Result<Vec<BoundSocket>> {
-    for _ in 0..ATTEMPTS {
-        // A new socket for each attempt: nothing of the last one can be left in it.
-        match dump_once(protocol, family, port, until) {
-            Err(Error::DumpInterrupted { .. }) => log::debug!("{OPERATION}: interrupted, again"),
-            found => return found,
-        }
-    }
-    Err(Error::DumpInterrupted { operation: OPERATION.to_owned() })
+    let states = match protocol {
+        // UDP has two states: TCP_CLOSE for bound, TCP_ESTABLISHED for connected.
+        Protocol::Udp => StateFlags::all(),
+        Protocol::Tcp => StateFlags::LISTEN,
+    };
+    let request = request(protocol, family, port, states);
+    let found = sock_diag::dump("list the sockets", &request, until)?;
+    Ok(found.iter().filter_map(|header| bound(protocol, family, header)).collect())
 }
 
-fn dump_once(
-    protocol: Protocol,
-    family: Family,
-    port: u16,
-    until: Instant,
-) -> Result<Vec<BoundSocket>> {
-    let refused = |source| Error::refused(OPERATION, Capability::NetAdmin, source);
-    let mut socket = Socket::new(NETLINK_SOCK_DIAG).map_err(refused)?;
-    socket.bind_auto().map_err(refused)?;
-    socket.connect(&KernelAddress::new(0, 0)).map_err(refused)?;
-    let request = request(protocol, family, port);
-    let sent = socket.send(&request, 0).map_err(refused)?;
-    if sent != request.len() {
-        return Err(incomplete("the request was cut off"));
-    }
-    let mut found = Found { protocol, family, sockets: Vec::new(), interrupted: false };
-    loop {
-        if !wait_readable(&socket, until).map_err(refused)? {
-            return Err(Error::DeadlinePassed { operation: OPERATION.to_owned() });
-        }
-        let mut datagram = Vec::with_capacity(BUFFER);
-        // MSG_TRUNC makes the kernel return the true length, so a datagram that did not fit
-        // shows.
-        match socket.recv(&mut datagram, libc::MSG_TRUNC) {
-            Ok(length) if length > datagram.len() => {
-                return Err(incomplete("a message was cut off"));
-            }
-            Ok(_) => {
-                if found.take(&datagram)? {
-                    break;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(refused(error)),
-        }
-    }
-    if found.interrupted {
-        return Err(Error::DumpInterrupted { operation: OPERATION.to_owned() });
-    }
-    Ok(found.sockets)
+fn bound(protocol: Protocol, family: Family, header: &InetResponseHeader) -> Option<BoundSocket> {
+    let id = &header.socket_id;
+    let local = SocketAddr::new(id.source_address, id.source_port);
+    let (inode, uid) = (header.inode, header.uid);
+    // A TCP socket without a port is none that listens; an unbound UDP one receives nothing.
+    let receives = Family::of(local.ip()) == family && local.port() != 0;
+    receives.then_some(BoundSocket { protocol, local, inode, uid })
 }
 
-struct Found {
-    protocol: Protocol,
-    family: Family,
-    sockets: Vec<BoundSocket>,
-    interrupted: bool,
-}
-
-impl Found {
-    /// Takes the messages of one datagram; `true` when the dump is complete.
-    fn take(&mut self, mut rest: &[u8]) -> Result<bool> {
-        while !rest.is_empty() {
-            let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)
-                .map_err(|error| incomplete(&error.to_string()))?;
-            self.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
-            match message.payload {
-                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                    self.keep(&response.header);
-                }
-                NetlinkPayload::Done(done) if done.code == 0 => return Ok(true),
-                NetlinkPayload::Done(done) => return Err(kernel_refused(done.code)),
-                NetlinkPayload::Error(error) => {
-                    return Err(match error.code {
-                        Some(code) => kernel_refused(code.get()),
-                        None => incomplete("acknowledged instead of answered"),
-                    });
-                }
-                NetlinkPayload::Overrun(_) => return Err(incomplete("messages were lost")),
-                _ => {}
-            }
-            // Messages start at multiples of four bytes (NLMSG_ALIGN).
-            let length = usize::try_from(message.header.length).unwrap_or(usize::MAX);
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        }
-        Ok(false)
-    }
-
-    fn keep(&mut self, header: &InetResponseHeader) {
-        let id = &header.socket_id;
-        let local = SocketAddr::new(id.source_address, id.source_port);
-        // A TCP socket without a port is none that listens; an unbound UDP one receives nothing.
-        if Family::of(local.ip()) == self.family && local.port() != 0 {
-            let (protocol, inode, uid) = (self.protocol, header.inode, header.uid);
-            self.sockets.push(BoundSocket { protocol, local, inode, uid });
-        }
-    }
-}
-
-fn request(protocol: Protocol, family: Family, port: u16) -> Vec<u8> {
+fn request(protocol: Protocol, family: Family, port: u16, states: StateFlags) -> InetRequest {
     let (family, mut socket_id) = match family {
         Family::V4 => (libc::AF_INET, SocketId::new_v4()),
         Family::V6 => (libc::AF_INET6, SocketId::new_v6()),
     };
     socket_id.source_port = port;
-    let (protocol, states) = match protocol {
-        // UDP has two states: TCP_CLOSE for bound, TCP_ESTABLISHED for connected.
-        Protocol::Udp => (libc::IPPROTO_UDP, StateFlags::all()),
-        Protocol::Tcp => (libc::IPPROTO_TCP, StateFlags::LISTEN),
+    let protocol = match protocol {
+        Protocol::Udp => libc::IPPROTO_UDP,
+        Protocol::Tcp => libc::IPPROTO_TCP,
     };
-    let request = InetRequest {
+    InetRequest {
         // These numbers are single bytes on the wire and small.
         family: u8::try_from(family).unwrap_or_default(),
         protocol: u8::try_from(protocol).unwrap_or_default(),
         extensions: ExtensionFlags::empty(),
         states,
         socket_id,
-    };
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    bytes
+    }
 }
 
-fn incomplete(why: &str) -> Error {
-    Error::DumpIncomplete { operation: OPERATION.to_owned(), why: why.to_owned() }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Capability;
 
-fn kernel_refused(code: i32) -> Error {
-    let source = io::Error::from_raw_os_error(code.saturating_neg());
-    Error::refused(OPERATION, Capability::NetAdmin, source)
+    #[test]
+    fn a_kernel_without_it_is_told_apart() {
+        let refused = |errno| {
+            let source = std::io::Error::from_raw_os_error(errno);
+            not_supported(Error::refused("close", Capability::NetAdmin, source))
+        };
+        for errno in [libc::EOPNOTSUPP, libc::ENOENT] {
+            assert!(matches!(refused(errno), Error::NotSupported { .. }));
+            assert_eq!(refused(errno).errno(), Some(errno));
+        }
+        assert!(matches!(refused(libc::EPERM), Error::PermissionDenied { .. }));
+        assert!(matches!(refused(libc::EINVAL), Error::Refused { .. }));
+    }
 }

@@ -1,0 +1,110 @@
+//! TCP connections of an address that are closed with it, between hosts.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use hostnet::{Capability, Error, destroy_tcp_connections};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use testnet::{Cable, Host, cable};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn soon() -> Instant {
+    Instant::now() + LONG
+}
+
+fn two_hosts() -> (Host, Host, Cable) {
+    let (a, b) = (Host::new("a"), Host::new("b"));
+    let cable = cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b"));
+    for ip in ["192.0.2.1/24", "192.0.2.10/24", "2001:db8::1/64 nodad", "2001:db8::10/64 nodad"] {
+        a.ip(&format!("addr add {ip} dev eth0"));
+    }
+    b.ip("addr add 192.0.2.2/24 dev eth0");
+    b.ip("addr add 2001:db8::2/64 dev eth0 nodad");
+    (a, b, cable)
+}
+
+/// A connection from `b` to `ip` on `a`: the client's and the server's end.
+fn connect(b: &Host, ip: &str, listener: &TcpListener) -> (TcpStream, TcpStream) {
+    let to = (ip.parse::<IpAddr>().unwrap(), listener.local_addr().unwrap().port());
+    let client = b.run(|| TcpStream::connect_timeout(&to.into(), LONG)).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
+fn is_reset(stream: &mut TcpStream) -> bool {
+    match stream.read(&mut [0]) {
+        Err(error) => {
+            matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
+        }
+        Ok(_) => false,
+    }
+}
+
+fn lives((client, server): &mut (TcpStream, TcpStream)) -> bool {
+    client.write_all(b"x").unwrap();
+    server.read(&mut [0]).unwrap() == 1
+}
+
+#[test]
+fn connections_of_one_address_are_reset_and_no_others() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    // Takes IPv4 as well, as addresses within IPv6.
+    let all = a.run(|| TcpListener::bind("[::]:0")).unwrap();
+    let vip4 = a.run(|| TcpListener::bind("192.0.2.10:0")).unwrap();
+    for (vip, other, listener) in [
+        ("192.0.2.10", "192.0.2.1", &all),
+        ("192.0.2.10", "192.0.2.1", &vip4),
+        ("2001:db8::10", "2001:db8::1", &all),
+    ] {
+        let ip = vip.parse().unwrap();
+        let mut doomed = [connect(&b, vip, listener), connect(&b, vip, listener)];
+        let mut spared = connect(&b, other, &all);
+        assert_eq!(a.run(|| destroy_tcp_connections(ip, soon())).unwrap(), doomed.len());
+        for (client, server) in &mut doomed {
+            assert!(is_reset(server) && is_reset(client), "{vip}");
+        }
+        assert!(lives(&mut spared));
+        // The listener is as it was.
+        let mut again = connect(&b, vip, listener);
+        assert!(lives(&mut again));
+        assert_eq!(a.run(|| destroy_tcp_connections(ip, soon())).unwrap(), 1);
+        assert_eq!(a.run(|| destroy_tcp_connections(ip, soon())).unwrap(), 0);
+    }
+}
+
+#[test]
+fn connections_that_this_host_made() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    let listener = b.run(|| TcpListener::bind("192.0.2.2:0")).unwrap();
+    let to = listener.local_addr().unwrap();
+    let mut client = a.run(|| TcpStream::connect_timeout(&to, LONG)).unwrap();
+    let ip = client.local_addr().unwrap().ip();
+    let (mut server, _) = listener.accept().unwrap();
+    assert_eq!(a.run(|| destroy_tcp_connections(ip, soon())).unwrap(), 1);
+    assert!(is_reset(&mut client) && is_reset(&mut server));
+}
+
+#[test]
+fn without_the_privilege() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    let listener = a.run(|| TcpListener::bind("192.0.2.10:0")).unwrap();
+    let mut connection = connect(&b, "192.0.2.10", &listener);
+    a.run(|| {
+        // Of this thread only; it ends with the closure.
+        let none = CapabilitySet::empty();
+        let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
+        set_capabilities(None, nothing).unwrap();
+        let refused = destroy_tcp_connections("192.0.2.10".parse().unwrap(), soon()).unwrap_err();
+        let Error::PermissionDenied { capability, .. } = &refused else { panic!("{refused:?}") };
+        assert_eq!(*capability, Capability::NetAdmin);
+    });
+    assert!(lives(&mut connection));
+}
