@@ -37,17 +37,13 @@ fn connect(b: &Host, ip: &str, listener: &TcpListener) -> (TcpStream, TcpStream)
 }
 
 fn is_reset(stream: &mut TcpStream) -> bool {
-    match stream.read(&mut [0]) {
-        Err(error) => {
-            matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
-        }
-        Ok(_) => false,
-    }
+    let ended = |kind| matches!(kind, ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted);
+    stream.read_exact(&mut [0]).is_err_and(|error| ended(error.kind()))
 }
 
 fn lives((client, server): &mut (TcpStream, TcpStream)) -> bool {
     client.write_all(b"x").unwrap();
-    server.read(&mut [0]).unwrap() == 1
+    server.read_exact(&mut [0]).is_ok()
 }
 
 #[test]

@@ -16,6 +16,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use crate::address::Address;
 use crate::link::Link;
+use crate::neighbour::Neighbour;
 use crate::rule::Rule;
 
 use super::route_record::RouteRecord;
@@ -43,6 +44,7 @@ pub(super) enum Message {
     Address(Address),
     Route(Box<RouteRecord>),
     Rule(Box<Rule>),
+    Neighbour(Neighbour),
     /// Of a kind nobody here asks for.
     Other,
     /// Of a kind we ask for, but not understood.
@@ -61,6 +63,8 @@ impl NetlinkDeserializable for Message {
                 .map(|route| route.map_or(Self::Other, |route| Self::Route(Box::new(route)))),
             libc::RTM_NEWRULE => super::rule::read(payload)
                 .map(|rule| rule.map_or(Self::Other, |rule| Self::Rule(Box::new(rule)))),
+            libc::RTM_NEWNEIGH => super::neighbour::read(payload)
+                .map(|found| found.map_or(Self::Other, Self::Neighbour)),
             _ => Ok(Self::Other),
         };
         Ok(read.unwrap_or_else(Self::Unreadable))
@@ -159,7 +163,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_judged(
-            kind in prop::sample::select(vec![libc::RTM_NEWLINK, libc::RTM_NEWADDR, libc::RTM_NEWROUTE, libc::RTM_NEWRULE, 1234]),
+            kind in prop::sample::select(vec![libc::RTM_NEWLINK, libc::RTM_NEWADDR, libc::RTM_NEWROUTE, libc::RTM_NEWRULE, libc::RTM_NEWNEIGH, 1234]),
             family in prop::sample::select(vec![0_u8, 2, 10, 7]),
             mut bytes: Vec<u8>,
         ) {

@@ -12,6 +12,7 @@ mod attribute;
 mod exchange;
 mod link;
 mod message;
+mod neighbour;
 mod route;
 mod route_record;
 mod rule;
