@@ -99,6 +99,10 @@ pub fn run_with(
     };
     let to_people = logging::install(description.name, &request.instance, &environment);
 
+    if matches!(action, Action::Start | Action::ValidateAll) {
+        warn_of_unknown(description, &request);
+    }
+
     // A panic is a fault of ours; as a signal death it would look like one of the host's, and in
     // stop it would fence a node without a reason.
     std::panic::set_hook(Box::new(|panic| log::error!("internal error: {panic}")));
@@ -126,6 +130,17 @@ pub fn run_with(
         log::debug!("action={action} rc={} took_ms={took_ms}", verdict.exit.code());
     }
     conclude(err, &environment, verdict)
+}
+
+/// pcs refuses a parameter that isn't in the meta-data, but can be forced, and other tools don't
+/// look: a misspelt one would do nothing, in silence.
+fn warn_of_unknown(description: &Description, request: &Request) {
+    for (name, _) in request.values.iter() {
+        if description.parameter(name).is_none() {
+            let (name, agent) = (crate::shown(name.as_bytes()), description.name);
+            log::warn!("{name} is no parameter of {agent}: it has no effect");
+        }
+    }
 }
 
 /// One line per finding where there are several: the exit reason is a single line.
