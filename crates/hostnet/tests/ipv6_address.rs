@@ -10,9 +10,10 @@ use hostnet::{
     Address, Error, EventGroup, Events, Family, Lifetime, Link, Netlink, NewAddress, Prefix,
     TABLE_MAIN,
 };
-use testnet::{Cable, Host, cable};
+use testnet::{Cable, Host, cable, wait_until};
 
 const VIP: &str = "2001:db8::10";
+const PROBES: &str = "net/ipv6/conf/eth0/dad_transmits";
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
@@ -55,9 +56,14 @@ fn a_free_address_is_tentative_until_an_event_says_otherwise() {
     a.run(|| {
         let netlink = Netlink::open().unwrap();
         let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)]).unwrap();
+        // So many probes, one a second, that it is still tentative when it is looked at.
+        a.sysctl(PROBES, "1000");
         netlink.add_address(&vip(&netlink), soon()).unwrap();
         let tentative = read(&netlink, VIP).unwrap();
         assert!(tentative.flags.tentative && !tentative.flags.dadfailed, "{tentative:?}");
+        assert!(netlink.delete_address(&tentative, soon()).unwrap());
+        a.sysctl(PROBES, "1");
+        netlink.add_address(&vip(&netlink), soon()).unwrap();
         let usable = decided(&netlink, &mut events);
         assert!(!usable.flags.tentative && !usable.flags.dadfailed, "{usable:?}");
         assert!(usable.flags.permanent);
@@ -74,6 +80,9 @@ fn an_address_that_another_host_has_fails() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     b.ip(&format!("addr add {VIP}/64 dev eth0 nodad"));
+    wait_until("b listens to questions for it", Duration::from_secs(60), || {
+        b.ip("maddr show dev eth0").contains("ff02::1:ff00:10")
+    });
     a.run(|| {
         let netlink = Netlink::open().unwrap();
         let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)]).unwrap();
@@ -95,6 +104,7 @@ fn an_optimistic_address_is_usable_at_once() {
     testnet::root_or_skip!();
     let (a, _b, _cable) = two_hosts();
     a.sysctl("net/ipv6/conf/eth0/optimistic_dad", "1");
+    a.sysctl(PROBES, "1000");
     a.run(|| {
         let netlink = Netlink::open().unwrap();
         // The kernel does optimistic detection for addresses marked so by who adds them.

@@ -25,6 +25,12 @@ fn two_hosts() -> (Host, Host, Cable) {
     let cable = cable((&a, "eth0", MAC_A), (&b, "eth0", MAC_B));
     a.ip("addr add 2001:db8::1/64 dev eth0 nodad");
     b.ip(&format!("addr add {ROUTER}/64 dev eth0 nodad"));
+    for (host, ip) in [(&a, "2001:db8::1"), (&b, "2001:db8::2")] {
+        // A moment after the address the kernel takes packets to it.
+        wait_until("IPv6 is ready", LONG, || {
+            host.ip("-6 route show table local").contains(&format!("local {ip} "))
+        });
+    }
     (a, b, cable)
 }
 
@@ -92,6 +98,10 @@ fn questions_are_answered_and_other_traffic_is_not_seen() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     b.ip(&format!("addr add {VIP}/64 dev eth0 nodad"));
+    wait_until("b listens to questions for both addresses", LONG, || {
+        let groups = b.ip("maddr show dev eth0");
+        groups.contains("ff02::1:ff00:10") && groups.contains("ff02::1:ff00:2")
+    });
     a.run(|| {
         let (eth0, mac_b) = (eth0(), MAC_B.parse::<MacAddress>().unwrap());
         let mac = eth0.mac.unwrap();

@@ -12,7 +12,7 @@ use hostnet::{
     RouteRecord, Rule, RuleAction, Scope, TABLE_MAIN,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
-use testnet::{Cable, Host, cable};
+use testnet::{Cable, Host, cable, wait_until};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
@@ -20,6 +20,8 @@ fn soon() -> Instant {
 
 fn two_hosts() -> (Host, Host, [Cable; 2]) {
     let (a, b) = (Host::new("a"), Host::new("b"));
+    // No link-local addresses: their routes would come when duplicate address detection ends.
+    a.sysctl("net/ipv6/conf/default/addr_gen_mode", "1");
     let cables = [
         cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b")),
         cable((&a, "eth1", "02:00:00:00:01:0a"), (&b, "eth1", "02:00:00:00:01:0b")),
@@ -31,6 +33,18 @@ fn two_hosts() -> (Host, Host, [Cable; 2]) {
     a.ip("addr add 2001:db8::1/64 dev eth0 nodad");
     a.ip("addr add 2001:db8::10/64 dev eth0 nodad");
     a.ip("addr add 2001:db8:1::1/64 dev eth1 nodad");
+    // The kernel makes routes of its own a moment later; they are no part of what is compared.
+    let own = [
+        "local 2001:db8::1 dev eth0",
+        "local 2001:db8::10 dev eth0",
+        "local 2001:db8:1::1 dev eth1",
+        "multicast ff00::/8 dev eth0",
+        "multicast ff00::/8 dev eth1",
+    ];
+    wait_until("IPv6 is ready", Duration::from_secs(60), || {
+        let routes = a.ip("route show table all") + &a.ip("-6 route show table all");
+        own.iter().all(|route| routes.contains(route)) && !routes.contains("linkdown")
+    });
     (a, b, cables)
 }
 
