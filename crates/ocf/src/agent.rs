@@ -95,6 +95,7 @@ pub fn run_with(
         deadline: Deadline::of_action(started, timeout),
         timeout,
         probe: action == Action::Monitor && environment.interval.unwrap_or_default().is_zero(),
+        promotable: environment.promotable,
         check_level: check_level.or(environment.check_level).unwrap_or(0),
     };
     let to_people = logging::install(description.name, &request.instance, &environment);

@@ -20,6 +20,9 @@ pub struct Environment {
     pub timeout: Option<Duration>,
     /// `OCF_RESKEY_CRM_meta_interval`, given in milliseconds; absent or zero marks a probe.
     pub interval: Option<Duration>,
+    /// Whether the resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or
+    /// `promoted_max`, `master_max` in its place.
+    pub promotable: bool,
     /// `OCF_CHECK_LEVEL`; what is not a number counts as unset.
     pub check_level: Option<u32>,
     /// `OCF_EXIT_REASON_PREFIX`.
@@ -41,6 +44,7 @@ impl Default for Environment {
             instance: None,
             timeout: None,
             interval: None,
+            promotable: false,
             check_level: None,
             exit_reason_prefix: OsString::from("ocf-exit-reason:"),
             log_facility: None,
@@ -66,6 +70,10 @@ impl Environment {
             match parameter.strip_prefix(META) {
                 Some(b"timeout") => self.timeout = milliseconds(&value),
                 Some(b"interval") => self.interval = milliseconds(&value),
+                Some(b"promotable") => self.promotable |= value == "true",
+                Some(b"promoted_max" | b"master_max") => {
+                    self.promotable |= number::<i32>(&value).is_some_and(|most| most > 0);
+                }
                 Some(_) => {}
                 None if parameter == b"crm_feature_set" => {}
                 None => {
@@ -134,6 +142,18 @@ mod tests {
         assert_eq!(environment.check_level, Some(10));
         assert_eq!(environment.instance, Some("vip".into()));
         assert!(environment.debug);
+    }
+
+    #[test]
+    fn promotable_clones_are_known_by_any_of_their_marks() {
+        for (name, value) in [("promotable", "true"), ("promoted_max", "1"), ("master_max", "1")] {
+            let name = format!("OCF_RESKEY_CRM_meta_{name}");
+            assert!(read(&[(&name, value)]).promotable, "{name}");
+        }
+        for (name, value) in [("promotable", "false"), ("promoted_max", "0"), ("clone", "0")] {
+            let name = format!("OCF_RESKEY_CRM_meta_{name}");
+            assert!(!read(&[(&name, value)]).promotable, "{name}");
+        }
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub struct Request {
     pub timeout: Duration,
     /// monitor only: asked once whether the resource is here, not as a recurring check.
     pub probe: bool,
+    /// Whether the resource is a promotable clone, so that roles and promotion scores mean
+    /// something.
+    pub promotable: bool,
     /// `OCF_CHECK_LEVEL`: how deep monitor and validate-all look.
     pub check_level: u32,
 }

@@ -28,8 +28,35 @@ impl Verdict {
         Self { exit: Exit::Degraded, reason: Some(reason.into()) }
     }
 
+    /// monitor only: the same judgement of an instance that is promoted. What has a code of its own
+    /// for that role gets it; the others mean the same in both.
+    pub fn of_promoted(mut self) -> Self {
+        self.exit = match self.exit {
+            Exit::Success => Exit::RunningPromoted,
+            Exit::Degraded => Exit::DegradedPromoted,
+            Exit::Generic => Exit::FailedPromoted,
+            other => other,
+        };
+        self
+    }
+
     /// Any fault, with its reason.
     pub fn failed(exit: Exit, reason: impl Into<String>) -> Self {
         Self { exit, reason: Some(reason.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_the_promoted_role() {
+        let promoted = |exit| Verdict::failed(exit, "x").of_promoted().exit;
+        assert_eq!(Verdict::success().of_promoted().exit, Exit::RunningPromoted);
+        assert_eq!(Verdict::not_running().of_promoted(), Verdict::not_running());
+        assert_eq!(promoted(Exit::Degraded), Exit::DegradedPromoted);
+        assert_eq!(promoted(Exit::Generic), Exit::FailedPromoted);
+        assert_eq!(promoted(Exit::Permission), Exit::Permission);
     }
 }

@@ -1,6 +1,6 @@
 //! What every action needs at hand.
 
-use hostproc::{LockFile, ProcFs};
+use hostproc::{LockFile, ProcFs, Process};
 use ocf::{Deadline, Request};
 
 use crate::error::{Error, Result};
@@ -8,6 +8,7 @@ use crate::host;
 use crate::instance::Identity;
 use crate::params::Names;
 use crate::paths::Paths;
+use crate::role::Record;
 use crate::state::State;
 
 /// One call, with what is remembered of the instance.
@@ -32,6 +33,43 @@ impl<'a> Context<'a> {
         let state = State::load(&paths.state());
         let identity = Identity::new(names, state.as_ref());
         Ok(Self { request, paths, proc: ProcFs::default(), state, identity })
+    }
+
+    /// [`Context::lock`], where there is nothing to do without it.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], and those of [`Context::lock`]
+    pub(crate) fn lock_or_fail(&self, until: Deadline) -> Result<LockFile> {
+        self.lock(until)?.ok_or_else(|| {
+            let holder = LockFile::holder(&self.paths.lock()).ok().flatten();
+            Error::Locked { holder: holder.map(|process| process.pid) }
+        })
+    }
+
+    /// What promote and demote have left, of whatever main process.
+    pub(crate) fn record(&self) -> Option<Record> {
+        Record::load(&self.paths.role())
+    }
+
+    /// The role of this main process: another one has been promoted by nobody, and Pacemaker
+    /// still has the score that it was told.
+    pub(crate) fn record_of(&self, main: Process) -> Record {
+        match self.record() {
+            Some(record) if record.main == main => record,
+            other => {
+                Record { score: other.and_then(|record| record.score), ..Record::unpromoted(main) }
+            }
+        }
+    }
+
+    /// Keeps the role.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn remember_role(&self, record: &Record) -> Result<()> {
+        let path = self.paths.role();
+        host::make_own_directory(self.paths.directory())?;
+        record.store(&path).map_err(|source| Error::File { operation: "write", path, source })
     }
 
     pub(crate) fn deadline(&self) -> Deadline {

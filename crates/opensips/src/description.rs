@@ -16,6 +16,15 @@ dies it fails at once with the daemon's own error. monitor looks at the main pro
 and its sockets, and asks OPTIONS at a socket of this host. stop ends the whole instance, stuck \
 workers and orphans of a killed main process included.
 
+As a promotable clone it keeps a hot standby: OpenSIPS runs on every node, with sockets on the \
+virtual address (net.ipv4.ip_nonlocal_bind), and promote activates the sharing tags of module \
+clusterer through the Management Interface, so that the dialogs and registrations that were \
+replicated to this node become its own. Every node begins unpromoted; its configuration must say \
+=backup for each tag. A promoted instance that finds a tag lost takes it back once and reports it.
+
+With mi, a monitor of level 10 (OCF_CHECK_LEVEL) also asks the Management Interface: a daemon that \
+does not answer there in 5 seconds is a failure, shared memory over shm_limit a degradation.
+
 An instance is known by its executable and its -f and -P arguments, never by its name. The \
 daemon's own service (opensips.service) must be disabled.",
     parameters: &[
@@ -34,6 +43,11 @@ daemon's own service (opensips.service) must be disabled.",
         &SIP_PROBE_CODES,
         &SIP_PROBE_TIMEOUT,
         &SIP_PROBE_ATTEMPTS,
+        &MI,
+        &MI_REPLY_DIR,
+        &SHARING_TAG,
+        &DEMOTE,
+        &SHM_LIMIT,
         &START_CHECK,
         &STOP_GRACE,
     ],
@@ -46,6 +60,17 @@ daemon's own service (opensips.service) must be disabled.",
             depth: Some(0),
             ..ActionDescription::new(Action::Monitor, 20)
         },
+        // Two recurring monitors need different intervals. The one above has no role, because it
+        // also serves a resource that is no promotable clone, and the unpromoted ones of one.
+        ActionDescription {
+            interval_s: Some(9),
+            depth: Some(0),
+            role: Some("Promoted"),
+            ..ActionDescription::new(Action::Monitor, 20)
+        },
+        ActionDescription::new(Action::Promote, 20),
+        // With demote=restart, a stop and a start.
+        ActionDescription::new(Action::Demote, 150),
         ActionDescription::new(Action::ReloadAgent, 20),
         ActionDescription::new(Action::ValidateAll, 20),
         ActionDescription::new(Action::MetaData, 5),
@@ -209,6 +234,66 @@ pub static SIP_PROBE_ATTEMPTS: Parameter = Parameter {
     reloadable: true,
     shortdesc: "Attempts of the probe",
     longdesc: "How many attempts without an answer that counts make a failure.",
+    ..Parameter::TEMPLATE
+};
+
+/// The Management Interface.
+pub static MI: Parameter = Parameter {
+    name: "mi",
+    reloadable: true,
+    shortdesc: "Management Interface of the daemon",
+    longdesc: "fifo:/PATH (fifo_name of module mi_fifo), datagram:/PATH or datagram:ADDRESS:PORT \
+(socket_name of module mi_datagram), http://ADDRESS:PORT/ROOT (modules httpd and mi_http); an \
+address must be a loopback one. OpenSIPS 3.0 or newer. A FIFO or socket that belongs neither to \
+the daemon's user nor to root, or that is something else, is not written to.",
+    ..Parameter::TEMPLATE
+};
+
+/// Where replies of the FIFO go.
+pub static MI_REPLY_DIR: Parameter = Parameter {
+    name: "mi_reply_dir",
+    default: Some("/tmp"),
+    reloadable: true,
+    shortdesc: "Directory of the replies of mi=fifo:",
+    longdesc: "The reply_dir of module mi_fifo, where the agent makes a FIFO for each reply. The \
+default is the daemon's; a directory of its own, like /run/smartvox/mi, is better: start makes it \
+where it is missing, for root and the daemon's group alone.",
+    ..Parameter::TEMPLATE
+};
+
+/// What promote activates.
+pub static SHARING_TAG: Parameter = Parameter {
+    name: "sharing_tag",
+    reloadable: true,
+    shortdesc: "Sharing tags of the promoted instance",
+    longdesc: "TAG/CLUSTER of module clusterer, like vip/1, or a list of them: made active by \
+promote, watched by monitor. The configuration must declare each as =backup, on every node: one \
+that starts with =active takes the tag from the node that serves, so start refuses it. Needs mi.",
+    ..Parameter::TEMPLATE
+};
+
+/// What demote does about the tags.
+pub static DEMOTE: Parameter = Parameter {
+    name: "demote",
+    kind: Kind::Select(&["keep", "restart"]),
+    default: Some("keep"),
+    reloadable: true,
+    shortdesc: "What demote does about an active sharing tag",
+    longdesc: "keep: the process goes on as it is, and the tag goes when another node is promoted \
+(OpenSIPS has no command to give it up); restart: the daemon is restarted and comes back as \
+backup, for where no other node can be counted on.",
+    ..Parameter::TEMPLATE
+};
+
+/// When shared memory is worth a look.
+pub static SHM_LIMIT: Parameter = Parameter {
+    name: "shm_limit",
+    kind: Kind::Integer,
+    default: Some("90"),
+    reloadable: true,
+    shortdesc: "Limit of shared memory in percent",
+    longdesc: "With more than this in use, a monitor of level 10 reports the instance as \
+degraded, with the figure. Needs mi.",
     ..Parameter::TEMPLATE
 };
 

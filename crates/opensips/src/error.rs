@@ -13,7 +13,9 @@ use hostproc::Pid;
 use ocf::{Exit, Findings, Verdict};
 
 use crate::listener::Listener;
+use crate::mi::MiError;
 use crate::nonlocal_bind::setting;
+use crate::sharing_tag::SharingTag;
 use crate::sip_probe::Patience;
 use crate::sockets::Owner;
 
@@ -293,6 +295,42 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// The Management Interface.
+    #[error("{source}")]
+    Mi {
+        /// The reason.
+        source: MiError,
+    },
+    /// A sharing tag that this node should hold and does not.
+    #[error("sharing tag {tag} does not stay active on this node: another one takes it")]
+    TagLost {
+        /// The tag.
+        tag: SharingTag,
+    },
+    /// A sharing tag that this node holds from the start.
+    #[error(
+        "sharing tag {tag} is active as soon as OpenSIPS starts, which takes it from the node that \
+         serves: its configuration must say {tag}=backup"
+    )]
+    TagActive {
+        /// The tag.
+        tag: SharingTag,
+    },
+    /// The same, before the daemon was started.
+    #[error(
+        "by its text, {} declares sharing tag {tag}=active: OpenSIPS would take it from the node \
+         that serves; say {tag}=backup",
+        path.display()
+    )]
+    TagDeclaredActive {
+        /// The tag.
+        tag: SharingTag,
+        /// The configuration, or a file that it includes.
+        path: PathBuf,
+    },
+    /// promote without an instance.
+    #[error("OpenSIPS does not run here: nothing to promote")]
+    NothingToPromote,
     /// Processes can't be looked at or signalled.
     #[error("{source}")]
     Processes {
@@ -324,6 +362,8 @@ impl Error {
             | Self::OtherExecutable { .. }
             | Self::ConfigUnreadable { .. }
             | Self::ConfigFault { .. }
+            | Self::TagActive { .. }
+            | Self::TagDeclaredActive { .. }
             | Self::NoSuchAccount { .. } => Exit::Args,
             // An absent address among them: it may arrive at any moment, and a hard error would
             // bar the node until somebody cleans up.
@@ -343,6 +383,12 @@ impl Error {
 impl From<Error> for Verdict {
     fn from(error: Error) -> Self {
         Self::failed(error.exit(), error.to_string())
+    }
+}
+
+impl From<MiError> for Error {
+    fn from(source: MiError) -> Self {
+        Self::Mi { source }
     }
 }
 
@@ -395,46 +441,4 @@ impl fmt::Display for Holder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_are_for_people() {
-        let main = Pid::new(4711).unwrap();
-        let silent = Error::Silent {
-            main,
-            target: "192.0.2.12:5060".parse().unwrap(),
-            patience: Patience { attempts: 3, timeout: Duration::from_secs(2) },
-        };
-        assert_eq!(
-            silent.to_string(),
-            "main process 4711 alive, no answer to OPTIONS at udp:192.0.2.12:5060 within 3 x 2s"
-        );
-        let absent = Error::AbsentAddress { listener: "udp:[2001:db8::10]:5060".parse().unwrap() };
-        assert_eq!(
-            absent.to_string(),
-            "udp:[2001:db8::10]:5060: 2001:db8::10 is not on this host: start OpenSIPS after its \
-             address, or set net.ipv6.ip_nonlocal_bind=1 (nonlocal_bind=ensure does)"
-        );
-        assert_eq!(Seconds(Duration::from_millis(1_250)).to_string(), "1.3s");
-        assert_eq!(Seconds(Duration::from_millis(500)).to_string(), "0.5s");
-        assert_eq!(
-            Error::Locked { holder: None }.to_string(),
-            "another start or stop of this instance is at work"
-        );
-    }
-
-    #[test]
-    fn exit_codes() {
-        let exit = |error: Error| Verdict::from(error).exit;
-        let path = PathBuf::from("/x");
-        let source = || io::Error::from(io::ErrorKind::NotFound);
-        assert_eq!(
-            exit(Error::BinaryMissing { path: path.clone(), source: source() }),
-            Exit::Installed
-        );
-        assert_eq!(exit(Error::ConfigUnreadable { path, source: source() }), Exit::Args);
-        assert_eq!(exit(Error::NotRoot { action: ocf::Action::Start }), Exit::Permission);
-        assert_eq!(exit(Error::NoWorkers { main: Pid::new(1).unwrap() }), Exit::Generic);
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, chown};
 
 use crate::error::{Error, Result};
+use crate::mi::Endpoint;
 use crate::params::{Account, Params};
 
 /// Every reason why the daemon can't run here, in the order of the parameters.
@@ -55,7 +56,9 @@ fn config(path: &Path) -> Result<()> {
     File::open(path).map(|_| ()).map_err(unreadable)
 }
 
-fn user_of(account: &Account) -> Result<(Uid, Gid)> {
+/// # Errors
+/// [`Error::NoSuchAccount`], [`Error::AccountLookup`]
+pub(crate) fn user_of(account: &Account) -> Result<(Uid, Gid)> {
     let found = match account.number() {
         Some(number) => User::from_uid(Uid::from_raw(number)),
         None => User::from_name(account.as_str()),
@@ -118,6 +121,26 @@ pub(crate) fn make_pid_directory(params: &Params) -> Result<()> {
     let gid = group_of(&params.group)?;
     chown(directory, Some(uid), Some(gid))
         .map_err(|errno| failed("set the owner of")(io::Error::from(errno)))
+}
+
+/// Makes the directory of the MI's replies, where it is missing: nobody but root makes files in
+/// it, and nobody but root and the daemon comes in.
+///
+/// # Errors
+/// [`Error::File`], and those of [`check`] about the group
+pub(crate) fn make_reply_directory(params: &Params) -> Result<()> {
+    let directory = &params.mi_reply_dir;
+    if !matches!(params.mi, Some(Endpoint::Fifo(_))) || directory.exists() {
+        return Ok(());
+    }
+    let failed =
+        |operation| move |source| Error::File { operation, path: directory.clone(), source };
+    if let Some(parent) = directory.parent() {
+        make_own_directory(parent)?;
+    }
+    DirBuilder::new().mode(0o710).create(directory).map_err(failed("make directory"))?;
+    chown(directory, None, Some(group_of(&params.group)?))
+        .map_err(|errno| failed("set the group of")(errno.into()))
 }
 
 /// Makes the agent's own directory.

@@ -7,6 +7,8 @@ pub mod addresses;
 pub mod command_line;
 mod config;
 mod context;
+mod declared_tags;
+mod demote;
 pub mod description;
 mod environment;
 pub mod error;
@@ -15,15 +17,22 @@ mod host;
 pub mod instance;
 mod launch;
 pub mod listener;
+pub mod mi;
+mod mi_health;
 mod monitor;
 pub mod nonlocal_bind;
 pub mod params;
 mod paths;
 pub mod plan;
+mod promote;
+mod promotion_score;
 mod reload;
+pub mod role;
+pub mod sharing_tag;
 pub mod sip;
 pub mod sip_probe;
 pub mod sockets;
+mod standby;
 mod start;
 mod startup;
 pub mod state;
@@ -58,6 +67,8 @@ impl Agent for OpenSips {
             Action::Start => start::start(request),
             Action::Stop => stop::stop(request),
             Action::Monitor => monitor::monitor(request),
+            Action::Promote => promote::promote(request),
+            Action::Demote => demote::demote(request),
             Action::ReloadAgent => reload::reload(request),
             action => Err(Error::NotOffered { action }),
         }

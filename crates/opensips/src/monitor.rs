@@ -1,4 +1,4 @@
-//! monitor: judges the instance as it is. Starts no process.
+//! monitor: judges the instance as it is. Starts no process, but where a promotion score changes.
 
 use ocf::{Request, Verdict};
 
@@ -8,15 +8,21 @@ use crate::health;
 use crate::launch::trim_output;
 use crate::params::{Names, Params};
 use crate::plan;
+use crate::role::Role;
 use crate::sockets::{Owner, SocketTable};
+use crate::standby;
 
 pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let context = Context::new(request, &Names::from(&params))?;
-    let Some(main) = context.identity.main_process(&context.proc)? else {
-        return without_pidfile(&context, &params);
-    };
-    judge(&context, &params, &main)
+    if let Some(main) = context.identity.main_process(&context.proc)? {
+        return Ok(judge(&context, &params, &main));
+    }
+    without_pidfile(&context, &params).or_else(|error| {
+        let promoted = context.record().is_some_and(|record| record.role == Role::Promoted);
+        let verdict = Verdict::from(error);
+        Ok(if promoted { verdict.of_promoted() } else { verdict })
+    })
 }
 
 /// The quick way, by pid file and memory, has found no main process.
@@ -24,20 +30,45 @@ fn without_pidfile(context: &Context<'_>, params: &Params) -> Result<Verdict> {
     let survey = context.identity.survey(&context.proc)?;
     if let Some(main) = survey.main {
         log::debug!("pid={} note=\"not named by {}\"", main.process.pid, params.pidfile.display());
-        return judge(context, params, &main);
+        return Ok(judge(context, params, &main));
     }
     plan::judge_leftovers(&survey)?;
     refuse_leftover_sockets(context)?;
     Ok(Verdict::not_running())
 }
 
-fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Result<Verdict> {
+/// Judges a living instance by its role; a fault of a promoted one has codes of its own.
+fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdict {
+    let known = context.record();
+    let mut record = standby::recall(context, params, main.process);
+    let judged = serves(context, params, main).and_then(|mut remarks| {
+        remarks.extend(standby::judge(context, params, &mut record)?);
+        Ok(remarks)
+    });
+    if known != Some(record)
+        && let Err(error) = context.remember_role(&record)
+    {
+        log::warn!("{error}");
+    }
+    let verdict = match judged {
+        Ok(remarks) if remarks.is_empty() => Verdict::success(),
+        Ok(remarks) => Verdict::degraded(remarks.join("; ")),
+        Err(error) => Verdict::from(error),
+    };
+    match record.role {
+        Role::Promoted => verdict.of_promoted(),
+        Role::Unpromoted => verdict,
+    }
+}
+
+/// Processes, sockets and SIP. Gives what an operator should look at.
+fn serves(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Result<Vec<String>> {
     // What was remembered of another main process says nothing about this one.
     let remembered = context.state.as_ref().filter(|state| state.main == main.process);
     let expected = remembered.map_or(&[][..], |state| &state.listeners);
     let remark = health::judge(&context.proc, params, main, expected, context.deadline())?;
     trim_output(&context.paths.output());
-    Ok(remark.map_or_else(Verdict::success, Verdict::degraded))
+    Ok(remark.into_iter().collect())
 }
 
 /// A socket of the instance that outlived it is held by somebody: "not running" would be wrong.

@@ -11,6 +11,8 @@ use ocf::{Findings, InstanceName, Parameter, Reader, Values};
 use crate::command_line::{Invocation, parse_extra_options};
 use crate::description as table;
 use crate::listener::Listener;
+use crate::mi::Endpoint;
+use crate::sharing_tag::{SharingTag, parse_list};
 use crate::sip::ExpectedCodes;
 use crate::sip_probe::Patience;
 
@@ -41,6 +43,16 @@ pub struct Params {
     pub nonlocal_bind: NonlocalBind,
     /// How SIP is asked.
     pub probe: Probe,
+    /// The Management Interface.
+    pub mi: Option<Endpoint>,
+    /// Where the daemon looks for the FIFOs of its replies.
+    pub mi_reply_dir: PathBuf,
+    /// The tags that the promoted instance holds. None without `mi`.
+    pub sharing_tags: Vec<SharingTag>,
+    /// What demote does about an active tag.
+    pub demote: Demote,
+    /// Percent of shared memory.
+    pub shm_limit: u32,
     /// Whether start checks the configuration first.
     pub start_check: bool,
     /// Time between SIGTERM and SIGKILL.
@@ -56,6 +68,15 @@ pub enum NonlocalBind {
     Ensure,
     /// Let the daemon try.
     Ignore,
+}
+
+/// What demote does about a sharing tag that is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demote {
+    /// It stays until another node takes it.
+    Keep,
+    /// The daemon is restarted, and comes back without it.
+    Restart,
 }
 
 /// How SIP is asked.
@@ -145,6 +166,11 @@ impl Params {
         let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(600));
         let timeout = reader.duration(&table::SIP_PROBE_TIMEOUT, shortest..=longest);
         let attempts = reader.integer(&table::SIP_PROBE_ATTEMPTS, 1..=100);
+        let mi = reader.parsed(&table::MI, str::parse);
+        let mi_reply_dir = reader.parsed(&table::MI_REPLY_DIR, directory);
+        let sharing_tags = sharing_tags(reader, values);
+        let demote = demote(reader, values);
+        let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
         let start_check = reader.boolean(&table::START_CHECK);
         let hour = Duration::from_secs(3600);
         let stop_grace = reader.duration(&table::STOP_GRACE, Duration::ZERO..=hour);
@@ -169,6 +195,11 @@ impl Params {
                 codes: codes?,
                 patience: Patience { attempts: u32::try_from(attempts?).ok()?, timeout: timeout? },
             },
+            mi,
+            mi_reply_dir: mi_reply_dir?,
+            sharing_tags: sharing_tags.unwrap_or_default(),
+            demote: demote?,
+            shm_limit: u32::try_from(shm_limit?).ok()?,
             start_check,
             stop_grace,
         })
@@ -232,7 +263,29 @@ fn pidfile(reader: &mut Reader<'_>, values: &Values, instance: &InstanceName) ->
     Some(Path::new("/run/opensips").join(format!("{}.pid", instance.as_file_name())))
 }
 
-fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
+/// Tags need the interface through which they are activated.
+fn sharing_tags(reader: &mut Reader<'_>, values: &Values) -> Option<Vec<SharingTag>> {
+    let tags = reader.parsed(&table::SHARING_TAG, parse_list)?;
+    if values.get(table::MI.name).is_none() {
+        reader.reject(&table::SHARING_TAG, "needs mi, through which it is activated");
+    }
+    Some(tags)
+}
+
+fn demote(reader: &mut Reader<'_>, values: &Values) -> Option<Demote> {
+    let restart = reader.select(&table::DEMOTE)? == "restart";
+    if restart && values.get(table::SHARING_TAG.name).is_none() {
+        reader.reject(&table::DEMOTE, "without sharing_tag there is nothing to give up");
+    }
+    Some(if restart { Demote::Restart } else { Demote::Keep })
+}
+
+/// With or without a slash at its end, which the daemon's own parameter needs.
+fn directory(text: &str) -> Result<PathBuf, &'static str> {
+    absolute_path(text.strip_suffix('/').filter(|text| !text.is_empty()).unwrap_or(text))
+}
+
+pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
     // PATH_MAX, with its terminating zero.
     if text.len() >= 4096 {
         return Err("too long for a path");
@@ -283,104 +336,4 @@ impl FromStr for ProbeTarget {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::OsStr;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Params, String> {
-        let values = pairs.iter().copied().collect();
-        Params::read(&values, &InstanceName::new(OsStr::new("sip:0")))
-            .map_err(|findings| findings.to_string())
-    }
-
-    #[test]
-    fn defaults() {
-        let params = read(&[]).unwrap();
-        assert_eq!(params.binary, Path::new("/usr/sbin/opensips"));
-        assert_eq!(params.pidfile, Path::new("/run/opensips/sip%3A0.pid"));
-        assert_eq!(params.open_files, 262_144);
-        assert_eq!(params.nonlocal_bind, NonlocalBind::Check);
-        assert_eq!(params.probe.target, ProbeTarget::Auto);
-        assert_eq!(params.probe.codes, ExpectedCodes::Any);
-        let patience = Patience { attempts: 3, timeout: Duration::from_secs(2) };
-        assert_eq!(params.probe.patience, patience);
-        assert!(params.start_check && params.vips.is_empty() && params.stop_grace.is_none());
-    }
-
-    #[test]
-    fn values() {
-        let params = read(&[
-            ("pidfile", "/run/x.pid"),
-            ("user", "1000"),
-            ("vip", "192.0.2.10, 2001:DB8:0::10"),
-            ("sip_probe", "udp:[::1]:5070"),
-            ("sip_probe_codes", "200"),
-            ("extra_options", "-n 4"),
-            ("stop_grace", "30s"),
-            ("start_check", "no"),
-        ])
-        .unwrap();
-        assert_eq!(params.pidfile, Path::new("/run/x.pid"));
-        assert_eq!(params.user.number(), Some(1000));
-        let vips: Vec<IpAddr> =
-            vec!["192.0.2.10".parse().unwrap(), "2001:db8::10".parse().unwrap()];
-        assert_eq!(params.vips, vips);
-        assert_eq!(params.probe.target, ProbeTarget::At("[::1]:5070".parse().unwrap()));
-        assert_eq!(params.extra_options, ["-n", "4"]);
-        assert_eq!(params.stop_grace, Some(Duration::from_secs(30)));
-        assert!(!params.start_check);
-        let wildcard = read(&[("sip_probe", "udp:0.0.0.0:5060")]).unwrap();
-        assert_eq!(wildcard.probe.target, ProbeTarget::At("127.0.0.1:5060".parse().unwrap()));
-    }
-
-    #[test]
-    fn each_wrong_value_has_its_sentence() {
-        for (name, value) in [
-            ("binary", "opensips"),
-            ("config", "/etc/opensips/"),
-            ("config", "/etc/a\nocf-exit-reason:b"),
-            ("pidfile", "x.pid"),
-            ("user", "a b"),
-            ("user", "-x"),
-            ("group", "$(reboot)"),
-            ("shm_memory", "0"),
-            ("shm_memory", "64MB"),
-            ("pkg_memory", "-1"),
-            ("open_files", "none"),
-            ("extra_options", "-f /etc/other.cfg"),
-            ("extra_options", "'"),
-            ("vip", "192.0.2.256"),
-            ("vip", "0.0.0.0"),
-            ("vip", "192.0.2.10/24"),
-            ("nonlocal_bind", "yes"),
-            ("sip_probe", "tcp:127.0.0.1:5060"),
-            ("sip_probe", "127.0.0.1"),
-            ("sip_probe_codes", "2xx"),
-            ("sip_probe_timeout", "0"),
-            ("sip_probe_timeout", "soon"),
-            ("sip_probe_attempts", "0"),
-            ("start_check", "maybe"),
-            ("stop_grace", "2h"),
-        ] {
-            let error = read(&[(name, value)]).unwrap_err();
-            assert!(error.starts_with(&format!("{name}=")), "{name}={value}: {error}");
-            assert!(!error.contains('\n') && !error.contains("; "), "{error}");
-        }
-        let long = "/".repeat(1 << 20);
-        assert!(read(&[("config", &long)]).unwrap_err().len() < 200);
-        let two = read(&[("vip", "x"), ("user", " ")]).unwrap_err();
-        assert_eq!(two.split("; ").count(), 2, "{two}");
-    }
-
-    #[test]
-    fn a_wrong_name_is_none_and_the_others_stay() {
-        let values = [("config", "relative"), ("pidfile", "/run/x.pid"), ("vip", "x")];
-        let values: Values = values.into_iter().collect();
-        let names = Names::read(&values, &InstanceName::new(OsStr::new("sip")));
-        assert_eq!(names.config, None);
-        assert_eq!(names.pidfile.as_deref(), Some(Path::new("/run/x.pid")));
-        assert_eq!(names.binary.as_deref(), Some(Path::new("/usr/sbin/opensips")));
-        let values: Values = [("pidfile", "relative")].into_iter().collect();
-        assert_eq!(Names::read(&values, &InstanceName::new(OsStr::new("sip"))).pidfile, None);
-    }
-}
+mod tests;

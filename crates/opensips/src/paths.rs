@@ -35,6 +35,11 @@ impl Paths {
         self.file("state")
     }
 
+    /// The role that promote and demote gave it.
+    pub(crate) fn role(&self) -> PathBuf {
+        self.file("role")
+    }
+
     /// What the daemon says on stdout and stderr.
     pub(crate) fn output(&self) -> PathBuf {
         self.file("out")

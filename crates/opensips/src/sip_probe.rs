@@ -167,7 +167,7 @@ fn is_no_answer(error: &io::Error) -> bool {
 }
 
 /// 64 bits that nobody can guess from outside, from the keys that std draws with getrandom(2).
-fn token() -> String {
+pub(crate) fn token() -> String {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
     format!("{:016x}", hasher.finish())

@@ -8,13 +8,19 @@ use hostproc::Stat;
 use ocf::{Deadline, Request, Verdict};
 
 use crate::context::Context;
+use crate::declared_tags::declared_active;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
 use crate::instance::resolved;
 use crate::launch::{Output, launch};
 use crate::listener::Listener;
+use crate::mi::{Client, MiError};
+use crate::mi_health::client;
 use crate::params::{Names, Params};
 use crate::plan::{self, StartPlan};
+use crate::promotion_score;
+use crate::role::Role;
+use crate::sharing_tag::{SharingTag, TagState, in_state};
 use crate::sockets::refuse_foreign;
 use crate::startup::Startup;
 use crate::state::State;
@@ -22,6 +28,10 @@ use crate::stop::{claimed_by_another, remove_pidfile};
 use crate::survey::Pids;
 use crate::terminate::{kill_all, terminate};
 use crate::{config, host, nonlocal_bind};
+
+/// The MI comes up with the daemon's last processes; one that is elsewhere never does.
+const MI_PATIENCE: Duration = Duration::from_secs(10);
+const MI_RETRY: Duration = Duration::from_millis(25);
 
 /// Kept back for taking everything down again; SIGKILL needs no more.
 const ROLLBACK_RESERVE: Duration = Duration::from_secs(3);
@@ -31,10 +41,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let context = Context::new(request, &Names::from(&params))?;
     let working = context.deadline().less(ROLLBACK_RESERVE.min(context.deadline().remaining() / 5));
-    let Some(_lock) = context.lock(working)? else {
-        let holder = hostproc::LockFile::holder(&context.paths.lock()).ok().flatten();
-        return Err(Error::Locked { holder: holder.map(|process| process.pid) });
-    };
+    let _lock = context.lock_or_fail(working)?;
     // Another start may have done the work while this one waited for the lock.
     let context = Context::new(request, &Names::from(&params))?;
     let start = Start { context: &context, params: &params, working };
@@ -47,6 +54,9 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
         }
     }
     host::check(&params)?;
+    if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
+        return Err(Error::TagDeclaredActive { tag: tag.clone(), path });
+    }
     let declared = if params.start_check { Some(config::check(&params, working)?) } else { None };
     if let Some(listeners) = &declared {
         let sysctl = Sysctl::default();
@@ -59,10 +69,14 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
         refuse_foreign(&context.proc, listeners, working.instant())?;
     }
     start.prepare_pidfile()?;
+    host::make_reply_directory(&params)?;
 
     let output = Output::create(&context.paths.output())?;
     let child = launch(&params, &output)?;
-    let served = start.serve(child, &output, declared);
+    let served = start.serve(child, &output, declared).and_then(|(main, expected)| {
+        start.stand_by(&main)?;
+        Ok((main, expected))
+    });
     match served {
         Ok((main, expected)) => {
             start.remember(&main, &expected);
@@ -170,15 +184,53 @@ impl Start<'_> {
         }
     }
 
+    /// Begins unpromoted, whatever was before; with no tag that should be another node's.
+    fn stand_by(&self, main: &Stat) -> Result<()> {
+        let Self { context, params, working } = self;
+        let tags = &params.sharing_tags;
+        if let Some(client) = client(params)?.filter(|_| !tags.is_empty()) {
+            let active = first_answer(client, tags, working.or_within(MI_PATIENCE))?;
+            if let Some(tag) = active.first() {
+                return Err(Error::TagActive { tag: (*tag).clone() });
+            }
+        }
+        let mut record = context.record_of(main.process);
+        promotion_score::publish(
+            context.request,
+            &mut record,
+            promotion_score::of(Role::Unpromoted, tags.is_empty()),
+        );
+        context.remember_role(&record)
+    }
+
     /// Takes down what has come up; a fault of its own is told and does not hide the first one.
     fn roll_back(&self) {
         let Self { context, params, .. } = self;
         let cleared = kill_all(&context.proc, &context.identity, context.deadline());
         let removed = remove_pidfile(&context.proc, &context.identity, &params.pidfile);
         let forgotten = host::remove(&context.paths.state());
+        let unpromoted = host::remove(&context.paths.role());
         let silenced = host::remove(&context.paths.output());
-        for error in [cleared, removed, forgotten, silenced].into_iter().filter_map(Result::err) {
+        for error in
+            [cleared, removed, forgotten, unpromoted, silenced].into_iter().filter_map(Result::err)
+        {
             log::error!("action=start rollback: {error}");
+        }
+    }
+}
+
+/// The active ones of the tags, as soon as the MI answers.
+fn first_answer<'t>(
+    client: Client<'_>,
+    tags: &'t [SharingTag],
+    until: Deadline,
+) -> Result<Vec<&'t SharingTag>> {
+    loop {
+        match in_state(client, tags, TagState::Active, until) {
+            Err(MiError::Unreachable { .. }) if until.remaining() > MI_RETRY => {
+                std::thread::sleep(MI_RETRY);
+            }
+            answer => return Ok(answer?),
         }
     }
 }

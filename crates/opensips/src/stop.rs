@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::host;
 use crate::instance::Identity;
 use crate::params::Names;
+use crate::promotion_score::withdraw;
 use crate::survey::PidFile;
 use crate::terminate::terminate;
 
@@ -38,6 +39,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         let grace = names.stop_grace.map_or(longest, |grace| longest.or_within(grace));
         terminate(&context.proc, &context.identity, grace.instant(), deadline)?;
     }
+    withdraw(request, context.record().as_ref(), deadline);
     clean_up(&context);
     if !survey.is_empty() {
         log::info!(
@@ -55,7 +57,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
 
 /// Removes the files of an instance that is gone. A file that stays is no reason to fence a node.
 fn clean_up(context: &Context<'_>) {
-    let paths = [context.paths.state(), context.paths.output()];
+    let paths = [context.paths.state(), context.paths.role(), context.paths.output()];
     let mut results: Vec<Result<()>> = paths.iter().map(|path| host::remove(path)).collect();
     if let Some(pidfile) = context.identity.pidfile() {
         results.push(remove_pidfile(&context.proc, &context.identity, pidfile));

@@ -4,8 +4,10 @@ use hostproc::ProcFs;
 use ocf::{Exit, Finding, Request};
 
 use crate::context::Context;
+use crate::declared_tags::declared_active;
 use crate::error::{Error, Result};
 use crate::listener::Listener;
+use crate::mi::{Endpoint, MiError, misplaced, unsafe_directory};
 use crate::nonlocal_bind::on_absent_addresses;
 use crate::params::{Names, NonlocalBind, Params};
 use crate::sockets::{Owner, SocketTable, inodes_of_all};
@@ -44,6 +46,10 @@ fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
             Err(error) => errors.push(error),
         }
     }
+    if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
+        errors.push(Error::TagDeclaredActive { tag: tag.clone(), path });
+    }
+    errors.extend(mi_trouble(params).map(Error::from));
     let mut findings: Vec<Finding> = errors.into_iter().flat_map(Error::into_findings).collect();
     findings.extend(pid_directory_finding(params));
     findings.extend(memory_finding(params));
@@ -105,6 +111,19 @@ fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> R
         let owner = Owner::of(&ProcFs::default(), socket);
         Err(Error::ForeignSocket { listener: listener.clone(), owner })
     })
+}
+
+/// Whether something else is where the daemon's FIFO or socket should be, or others could meddle
+/// with its replies.
+fn mi_trouble(params: &Params) -> Option<MiError> {
+    match params.mi.as_ref()? {
+        Endpoint::Fifo(path) => misplaced(path, "FIFO").or_else(|| {
+            let daemon = host::user_of(&params.user).ok()?.0;
+            unsafe_directory(&params.mi_reply_dir, daemon)
+        }),
+        Endpoint::UnixDatagram(path) => misplaced(path, "socket"),
+        Endpoint::Datagram(_) | Endpoint::Http { .. } => None,
+    }
 }
 
 fn pid_directory_finding(params: &Params) -> Option<Finding> {

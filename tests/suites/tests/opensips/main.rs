@@ -12,7 +12,9 @@ mod faults;
 mod identity;
 mod input;
 mod lifecycle;
+mod mi;
 mod probe;
+mod roles;
 mod site;
 
 use std::time::Duration;

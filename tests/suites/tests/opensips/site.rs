@@ -61,6 +61,19 @@ impl Site {
         self.modules.is_none()
     }
 
+    /// With the stand-in, for what does not depend on the daemon.
+    pub(crate) fn stand_in() -> Self {
+        let agent = binary("opensips");
+        let daemon = Daemon::stand_in(agent.parent().unwrap())
+            .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`");
+        Self::new(&daemon)
+    }
+
+    /// Whether the daemon has a module in a file of its own; the stand-in has none.
+    pub(crate) fn has_module(&self, name: &str) -> bool {
+        self.modules.as_ref().is_some_and(|path| path.join(format!("{name}.so")).is_file())
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

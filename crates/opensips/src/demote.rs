@@ -1,0 +1,67 @@
+//! demote: back to standby. The process is not touched; the sharing tag goes when another node
+//! activates it, for there is no command to give it up. `demote=restart` restarts the daemon
+//! instead, whose configuration says `=backup`.
+
+use ocf::{Request, Verdict};
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::mi_health::client;
+use crate::params::{Demote, Names, Params};
+use crate::promotion_score;
+use crate::role::{Record, Role};
+use crate::sharing_tag::{TagState, in_state};
+use crate::{start, stop};
+
+pub(crate) fn demote(request: &Request) -> Result<Verdict> {
+    let params = Params::read(&request.values, &request.instance)?;
+    let context = Context::new(request, &Names::from(&params))?;
+    let lock = context.lock_or_fail(context.deadline())?;
+    let Some(main) = context.identity.main_process(&context.proc)? else {
+        // What does not run is not promoted; monitor and stop see to the rest.
+        if let Some(record) = context.record() {
+            context.remember_role(&Record { role: Role::Unpromoted, ..record })?;
+        }
+        return Ok(Verdict::success());
+    };
+    let mut record = context.record_of(main.process);
+    record.role = Role::Unpromoted;
+    record.reasserted = false;
+    context.remember_role(&record)?;
+    if params.demote == Demote::Restart && holds_a_tag(&context, &params) {
+        drop(lock);
+        return restart(request);
+    }
+    if promotion_score::publish(request, &mut record, promotion_score::of(Role::Unpromoted, true)) {
+        context.remember_role(&record)?;
+    }
+    log::info!("action=demote pid={}", record.main.pid);
+    Ok(Verdict::success())
+}
+
+/// In doubt yes: whoever asks for a restart wants to be sure.
+fn holds_a_tag(context: &Context<'_>, params: &Params) -> bool {
+    let third = context.deadline().or_within(context.deadline().remaining() / 3);
+    match client(params) {
+        Ok(Some(client)) => in_state(client, &params.sharing_tags, TagState::Active, third)
+            .map_or(true, |active| !active.is_empty()),
+        Ok(None) | Err(_) => true,
+    }
+}
+
+fn restart(request: &Request) -> Result<Verdict> {
+    let half = request.deadline.remaining() / 2;
+    let stopping = Request {
+        action: request.action,
+        instance: request.instance.clone(),
+        values: request.values.clone(),
+        deadline: request.deadline.or_within(half),
+        timeout: request.timeout,
+        probe: request.probe,
+        promotable: request.promotable,
+        check_level: request.check_level,
+    };
+    log::info!("action=demote next=restart");
+    let _: Verdict = stop::stop(&stopping)?;
+    start::start(request)
+}

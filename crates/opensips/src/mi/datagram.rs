@@ -1,0 +1,90 @@
+//! MI over datagrams: a bare JSON request in one, the reply in another.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Exchange;
+use super::error::{MiError, Result};
+use super::fifo::{kind_of, look_at};
+
+/// More than the daemon ever sends (`DATAGRAM_SOCK_BUF_SIZE`, 65457).
+const LONGEST: usize = 65_536;
+
+impl Exchange<'_> {
+    pub(super) fn over_datagram(&self, address: SocketAddr) -> Result<Value> {
+        let own = match address {
+            SocketAddr::V4(_) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            SocketAddr::V6(_) => SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0),
+        };
+        let failed = |source| self.unreachable(source);
+        let socket = UdpSocket::bind(own).map_err(failed)?;
+        // From nobody else, and with the word of the kernel that nobody listens.
+        socket.connect(address).map_err(failed)?;
+        socket.send(self.request).map_err(failed)?;
+        self.receive(|buffer| {
+            socket.set_read_timeout(Some(self.left().max(SHORTEST)))?;
+            socket.recv(buffer)
+        })
+    }
+
+    pub(super) fn over_unix_datagram(&self, path: &Path) -> Result<Value> {
+        let failed = |source: io::Error| self.unreachable(source);
+        let (file, metadata) = look_at(path).map_err(failed)?;
+        if !metadata.file_type().is_socket() {
+            let found = kind_of(metadata.file_type());
+            return Err(MiError::WrongKind { path: path.to_owned(), found, expected: "socket" });
+        }
+        self.trust(path, metadata.uid())?;
+        // An address in the abstract name space leaves no file behind.
+        let name = format!("smartvox-mi-{}", self.id);
+        let own = UnixAddress::from_abstract_name(name).map_err(failed)?;
+        let socket = UnixDatagram::bind_addr(&own).map_err(failed)?;
+        // Not connected: the daemon answers from a second socket, which has no name.
+        socket.set_write_timeout(Some(self.left().max(SHORTEST))).map_err(failed)?;
+        // What was looked at, whatever has its name by now.
+        let looked_at = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match socket.send_to(self.request, looked_at) {
+            Ok(_) => {}
+            Err(error) if is_timeout(&error) => return Err(self.timed_out(0)),
+            Err(error) => return Err(failed(error)),
+        }
+        self.receive(|buffer| {
+            socket.set_read_timeout(Some(self.left().max(SHORTEST)))?;
+            socket.recv(buffer)
+        })
+    }
+
+    /// The datagram that answers. Others are passed over, for anybody may send one; what was
+    /// wrong with them is told if no better one comes.
+    fn receive(&self, mut next: impl FnMut(&mut [u8]) -> io::Result<usize>) -> Result<Value> {
+        let mut buffer = vec![0; LONGEST];
+        let mut fault = None;
+        while !self.left().is_zero() {
+            let length = match next(&mut buffer) {
+                Ok(length) => length,
+                Err(error) if is_timeout(&error) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.unreachable(error)),
+            };
+            match self.judge(buffer.get(..length).unwrap_or_default()) {
+                Err(error @ MiError::Garbled { .. }) => fault = Some(error),
+                judged => return judged,
+            }
+        }
+        Err(fault.unwrap_or_else(|| self.timed_out(0)))
+    }
+}
+
+/// Zero would mean for ever.
+const SHORTEST: std::time::Duration = std::time::Duration::from_millis(1);
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}

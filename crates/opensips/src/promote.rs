@@ -1,0 +1,37 @@
+//! promote: makes the standby the one that works. No process is started and no address is needed:
+//! the data of dialogs and registrations is here, and becomes this node's own.
+
+use std::time::Instant;
+
+use ocf::{Request, Verdict};
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::mi_health::{client, hold};
+use crate::params::{Names, Params};
+use crate::promotion_score;
+use crate::role::Role;
+
+pub(crate) fn promote(request: &Request) -> Result<Verdict> {
+    let started = Instant::now();
+    let params = Params::read(&request.values, &request.instance)?;
+    let context = Context::new(request, &Names::from(&params))?;
+    let _lock = context.lock_or_fail(context.deadline())?;
+    let Some(main) = context.identity.main_process(&context.proc)? else {
+        return Err(Error::NothingToPromote);
+    };
+    let mut record = context.record_of(main.process);
+    if let Some(client) = client(&params)? {
+        hold(client, &params.sharing_tags, context.deadline())?;
+    }
+    // Only now: a promote that failed half way has promoted nothing, and is asked for again.
+    record.role = Role::Promoted;
+    record.reasserted = false;
+    // What can't be remembered would be reported as unpromoted by the next monitor.
+    context.remember_role(&record)?;
+    if promotion_score::publish(request, &mut record, promotion_score::of(Role::Promoted, true)) {
+        context.remember_role(&record)?;
+    }
+    log::info!("action=promote pid={} took_ms={}", record.main.pid, started.elapsed().as_millis());
+    Ok(Verdict::success())
+}

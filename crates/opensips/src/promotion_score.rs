@@ -1,0 +1,97 @@
+//! The promotion score: how much Pacemaker should like this instance as the promoted one.
+//!
+//! A transient node attribute, written by Pacemaker's own `crm_attribute --promotion` (Pacemaker
+//! Administration, "Promotable clone resource agents"). That is a process, so it is run only where
+//! the score changes, and by a probe: after Pacemaker was restarted beneath a running instance, the
+//! attribute is gone and our memory of it is not.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use ocf::{Deadline, Request};
+
+use crate::config::{Memory, wait};
+use crate::role::{Record, Role};
+
+/// What is promoted should stay so: a repaired node is no reason for another interruption.
+const PROMOTED: i32 = 100;
+/// It has everything that the promoted one has.
+const STANDBY: i32 = 10;
+/// It would do, and lacks data of the others, or it is not known whether it does.
+const NOT_SYNCED: i32 = 5;
+
+/// How long Pacemaker's attribute daemon may take. A score that comes late is no reason to fail.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where Pacemaker's tools are.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The score of an instance that is well.
+pub(crate) fn of(role: Role, synced: bool) -> i32 {
+    match (role, synced) {
+        (Role::Promoted, _) => PROMOTED,
+        (Role::Unpromoted, true) => STANDBY,
+        (Role::Unpromoted, false) => NOT_SYNCED,
+    }
+}
+
+/// Tells Pacemaker, where the record says otherwise, and notes in the record what was told.
+/// Whether the record has changed.
+pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> bool {
+    if !request.promotable || record.score == Some(score) && !request.probe {
+        return false;
+    }
+    let told = run(request, &format!("--update={score}"), request.deadline);
+    let now = told.then_some(score);
+    let changed = record.score != now;
+    record.score = now;
+    changed
+}
+
+/// Takes the score back, where one was told.
+pub(crate) fn withdraw(request: &Request, record: Option<&Record>, deadline: Deadline) {
+    if request.promotable && record.is_some_and(|record| record.score.is_some()) {
+        run(request, "--delete", deadline);
+    }
+}
+
+/// Whether Pacemaker has taken it.
+fn run(request: &Request, what: &str, deadline: Deadline) -> bool {
+    let instance = request.instance.as_str();
+    let outcome = (|| {
+        let output = Memory::new()?;
+        let child = Command::new("crm_attribute")
+            .arg(format!("--promotion={instance}"))
+            .args(["--lifetime=reboot", what])
+            .env("PATH", PATH)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output.for_child()?)
+            .spawn()?;
+        Ok::<_, std::io::Error>((wait(child, deadline.or_within(PATIENCE))?, output.text()))
+    })();
+    let trouble = match outcome {
+        Ok((Some(status), _)) if status.success() => {
+            log::info!("promotion_score {what}");
+            return true;
+        }
+        Ok((Some(status), said)) => format!("{status}: {}", ocf::shown(said.trim().as_bytes())),
+        Ok((None, _)) => "no end".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    log::warn!("crm_attribute --promotion={instance} {what}: {trouble}");
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_promoted_stays_and_who_lacks_data_waits() {
+        assert!(of(Role::Promoted, false) > of(Role::Unpromoted, true));
+        assert!(of(Role::Unpromoted, true) > of(Role::Unpromoted, false));
+        // Nothing or less would mean: never.
+        assert!(of(Role::Unpromoted, false) > 0);
+    }
+}

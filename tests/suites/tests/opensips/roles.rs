@@ -1,0 +1,429 @@
+//! The agent as a promotable clone: roles, sharing tags, promotion scores.
+
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use testnet::{Agent, wait_until};
+
+use crate::mi::deep;
+use crate::site::{recurring, signal};
+use crate::{LONG, Site, ends, every_daemon, fails};
+
+const ROLE: &str = "/run/smartvox/opensips-sip.role";
+
+/// A node of a cluster on one host: number and MI port.
+#[derive(Clone, Copy)]
+struct Node {
+    number: u32,
+    port: u16,
+}
+
+const FIRST: Node = Node { number: 1, port: 8081 };
+const SECOND: Node = Node { number: 2, port: 8082 };
+
+impl Node {
+    fn sip(self) -> String {
+        format!("udp:127.0.0.{}:5060", self.number)
+    }
+
+    fn bin(self) -> String {
+        format!("bin:127.0.0.{}:5566", self.number)
+    }
+
+    /// The text of its configuration.
+    fn text(self, site: &Site, state: &str) -> String {
+        let mut config = site.config_with(&[&self.sip(), &self.bin()]);
+        config.mi_datagram = Some(format!("udp:127.0.0.1:{}", self.port));
+        let peer = if self.number == 1 { SECOND } else { FIRST };
+        let flags = if self.number == 1 { ", flags=seed" } else { "" };
+        config.more = format!(
+            "loadmodule \"proto_bin.so\"\n\
+             loadmodule \"clusterer.so\"\n\
+             modparam(\"clusterer\", \"db_mode\", 0)\n\
+             modparam(\"clusterer\", \"my_node_id\", {})\n\
+             modparam(\"clusterer\", \"my_node_info\", \"cluster_id=1, url={}{flags}\")\n\
+             modparam(\"clusterer\", \"neighbor_node_info\", \"cluster_id=1,node_id={},url={}\")\n\
+             modparam(\"clusterer\", \"ping_interval\", 1)\n\
+             modparam(\"clusterer\", \"node_timeout\", 2)\n\
+             modparam(\"clusterer\", \"sharing_tag\", \"vip/1={state}\")\n",
+            self.number,
+            self.bin(),
+            peer.number,
+            peer.bin(),
+        );
+        config.text()
+    }
+
+    fn mi(self) -> String {
+        format!("datagram:127.0.0.1:{}", self.port)
+    }
+
+    /// Asks the daemon, by code of our own.
+    fn ask(self, site: &Site, method: &str, parameters: &Value) -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters});
+        let reply = site.on_host(|| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(LONG)).unwrap();
+            socket.send_to(request.to_string().as_bytes(), ("127.0.0.1", self.port)).unwrap();
+            let mut buffer = vec![0; 65_536];
+            let length = socket.recv(&mut buffer).unwrap();
+            buffer[..length].to_vec()
+        });
+        serde_json::from_slice(&reply).unwrap()
+    }
+
+    fn is_active(self, site: &Site) -> bool {
+        let tags = self.ask(site, "clusterer_list_shtags", &json!([]));
+        match tags["result"][0]["State"].as_str() {
+            Some("active") => true,
+            Some("backup") => false,
+            _ => panic!("{tags}"),
+        }
+    }
+
+    fn activate(self, site: &Site) {
+        let reply = self.ask(site, "clusterer_shtag_set_active", &json!(["vip/1"]));
+        assert_eq!(reply["result"], "OK", "{reply}");
+    }
+}
+
+/// The agent in a promotable clone with a sharing tag.
+fn standby(site: &Site, node: Node) -> Agent {
+    clone_of(site.agent().param("mi", node.mi()).param("sharing_tag", "vip/1"))
+}
+
+fn clone_of(agent: Agent) -> Agent {
+    agent.env("OCF_RESKEY_CRM_meta_promoted_max", "1")
+}
+
+#[test]
+fn the_tag_follows_the_role() {
+    testnet::root_or_skip!();
+    every_daemon("the_tag_follows_the_role", |site| {
+        site.write(&FIRST.text(site, "backup"));
+        let agent = standby(site, FIRST);
+        fails(&agent.action("promote"), 1, "does not run here");
+        ends(&agent.action("demote"), 0);
+
+        ends(&agent.action("start"), 0);
+        assert!(!FIRST.is_active(site));
+        ends(&recurring(&agent), 0);
+        ends(&deep(&agent), 0);
+
+        for _ in 0..2 {
+            ends(&agent.action("promote"), 0);
+            assert!(FIRST.is_active(site));
+            ends(&recurring(&agent), 8);
+            ends(&deep(&agent), 8);
+        }
+        // A start of what runs takes nothing away.
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 8);
+
+        let main = site.main();
+        for _ in 0..2 {
+            ends(&agent.action("demote"), 0);
+            ends(&recurring(&agent), 0);
+            // No other node has taken it, and there is no command to give it up.
+            assert!(FIRST.is_active(site));
+            fails(&deep(&agent), 190, "sharing tag vip/1 is active on an unpromoted instance");
+        }
+        assert_eq!(site.main(), main, "demote touched the process");
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn demote_with_restart_gives_the_tag_up() {
+    testnet::root_or_skip!();
+    every_daemon("demote_with_restart_gives_the_tag_up", |site| {
+        site.write(&FIRST.text(site, "backup"));
+        let agent = standby(site, FIRST).param("demote", "restart");
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        let main = site.main();
+        ends(&agent.action("demote"), 0);
+        assert_ne!(site.main(), main);
+        assert!(!FIRST.is_active(site));
+        ends(&deep(&agent), 0);
+        // Nothing to give up: nothing to restart.
+        let main = site.main();
+        ends(&agent.action("demote"), 0);
+        assert_eq!(site.main(), main);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn roles_without_tags() {
+    testnet::root_or_skip!();
+    every_daemon("roles_without_tags", |site| {
+        let agent = clone_of(site.agent());
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("promote"), 0);
+        ends(&recurring(&agent), 8);
+        // A degraded or failed one says that it is the promoted one.
+        let worker = site.workers()[0];
+        crate::site::stop_signal(worker);
+        fails(&recurring(&agent), 191, "are stopped (SIGSTOP)");
+        signal(worker, Signal::SIGCONT);
+        fails(&recurring(&agent.clone().param("sip_probe_codes", "299")), 9, "sip_probe_codes");
+        ends(&agent.action("demote"), 0);
+        fails(&recurring(&agent.clone().param("sip_probe_codes", "299")), 1, "sip_probe_codes");
+        ends(&agent.action("promote"), 0);
+
+        site.kill_main();
+        fails(&recurring(&agent), 9, "orphaned processes are alive");
+        ends(&agent.action("demote"), 0);
+        fails(&recurring(&agent), 1, "orphaned processes are alive");
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        ends(&recurring(&agent), 7);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_new_main_process_is_unpromoted() {
+    testnet::root_or_skip!();
+    every_daemon("a_new_main_process_is_unpromoted", |site| {
+        let agent = clone_of(site.agent());
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        let record = site.on_host(|| std::fs::read_to_string(ROLE).unwrap());
+        ends(&agent.action("stop"), 0);
+        ends(&agent.action("start"), 0);
+        // As after a crash of the agent: the memory of another life.
+        site.on_host(|| std::fs::write(ROLE, &record).unwrap());
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+    });
+}
+
+#[test]
+fn a_lost_record_is_made_up_for_by_the_tag() {
+    testnet::root_or_skip!();
+    every_daemon("a_lost_record_is_made_up_for_by_the_tag", |site| {
+        site.write(&FIRST.text(site, "backup"));
+        let agent = standby(site, FIRST);
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        site.on_host(|| std::fs::remove_file(ROLE).unwrap());
+        ends(&recurring(&agent), 8);
+        site.on_host(|| std::fs::write(ROLE, "main 1").unwrap());
+        ends(&recurring(&agent), 8);
+        // Demoted in so many words: the tag that is still active says nothing.
+        ends(&agent.action("demote"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+    });
+}
+
+#[test]
+fn a_configuration_that_robs_the_active_node_is_refused() {
+    testnet::root_or_skip!();
+    every_daemon("a_configuration_that_robs_the_active_node_is_refused", |site| {
+        site.write(&FIRST.text(site, "active"));
+        let agent = standby(site, FIRST);
+        fails(&agent.action("start"), 2, "declares sharing tag vip/1=active");
+        let validate = agent.clone().env("OCF_CHECK_LEVEL", "10");
+        let validated = validate.action("validate-all");
+        ends(&validated, 2);
+        assert!(validated.stderr.contains("say vip/1=backup"), "{}", validated.stderr);
+        site.nothing_is_left();
+
+        // What the text does not show, the running daemon does; it is taken down again.
+        if !site.is_stand_in() {
+            site.write(&FIRST.text(site, "STATE"));
+            let hidden = agent.param("extra_options", "-p 'sed s/=STATE/=active/'");
+            fails(&hidden.action("start"), 2, "is active as soon as OpenSIPS starts");
+            site.nothing_is_left();
+        }
+    });
+}
+
+#[test]
+fn mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls() {
+    testnet::root_or_skip!();
+    every_daemon("mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls", |site| {
+        site.write(&FIRST.text(site, "backup"));
+        let agent = standby(site, FIRST);
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        let elsewhere = agent.clone().param("mi", "datagram:127.0.0.1:9");
+        fails(&recurring(&elsewhere), 191, "Connection refused");
+        fails(&deep(&elsewhere), 9, "Connection refused");
+        ends(&agent.action("demote"), 0);
+        fails(&elsewhere.action("promote"), 1, "Connection refused");
+        ends(&recurring(&agent), 0);
+        let unknown = agent.clone().param("sharing_tag", "vip/7");
+        fails(&unknown.action("promote"), 1, "Cluster ID not found");
+        ends(&agent.action("stop"), 0);
+        // A start that can't know what the tag is has not succeeded.
+        fails(&elsewhere.action("start"), 1, "Connection refused");
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn two_nodes_one_active_tag() {
+    testnet::root_or_skip!();
+    let asked = AtomicBool::new(false);
+    every_daemon("two_nodes_one_active_tag", |site| {
+        // The stand-in talks to no other node.
+        if site.is_stand_in() {
+            return;
+        }
+        asked.store(true, Ordering::Relaxed);
+        let other = site.path("second.cfg");
+        site.write(&FIRST.text(site, "backup"));
+        std::fs::write(&other, SECOND.text(site, "backup")).unwrap();
+        let first = standby(site, FIRST);
+        let second =
+            standby(site, SECOND).env("OCF_RESOURCE_INSTANCE", "second").param("config", &other);
+        ends(&first.action("start"), 0);
+        ends(&second.action("start"), 0);
+        let connected = || {
+            let nodes = FIRST.ask(site, "clusterer_list", &json!([]));
+            nodes.to_string().contains("\"Up\"")
+        };
+        wait_until("the nodes see each other", LONG, connected);
+
+        ends(&first.action("promote"), 0);
+        ends(&second.action("demote"), 0);
+        ends(&recurring(&first), 8);
+        ends(&recurring(&second), 0);
+        // Move: the old one's tag goes with the promotion of the new one.
+        ends(&first.action("demote"), 0);
+        ends(&second.action("promote"), 0);
+        wait_until("the first one has given way", LONG, || !FIRST.is_active(site));
+        ends(&deep(&first), 0);
+        ends(&deep(&second), 8);
+
+        // Robbed once: taken back, and told. Robbed again at once: the promoted one has failed.
+        FIRST.activate(site);
+        wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
+        fails(&recurring(&second), 191, "made active again");
+        wait_until("the first one has given way", LONG, || !FIRST.is_active(site));
+        FIRST.activate(site);
+        wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
+        fails(&recurring(&second), 9, "does not stay active");
+        // Promoted anew, and left in peace: well, and with its chance again.
+        ends(&second.action("promote"), 0);
+        ends(&recurring(&second), 8);
+        FIRST.activate(site);
+        wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
+        fails(&recurring(&second), 191, "made active again");
+        ends(&recurring(&second), 8);
+
+        // A node that comes back takes nothing.
+        ends(&first.action("stop"), 0);
+        ends(&first.action("start"), 0);
+        wait_until("the nodes see each other", LONG, connected);
+        assert!(!FIRST.is_active(site) && SECOND.is_active(site));
+        ends(&recurring(&second), 8);
+        ends(&first.action("stop"), 0);
+        ends(&second.action("stop"), 0);
+    });
+    if !asked.into_inner() {
+        testnet::skipped("roles::two_nodes_one_active_tag", "needs an OpenSIPS with clusterer");
+    }
+}
+
+/// Puts a program in the place of Pacemaker's, which notes what it was asked.
+fn fake_crm_attribute(site: &Site, exit: i32) -> std::path::PathBuf {
+    let (program, notes) = (site.path("crm_attribute"), site.path("notes"));
+    let script = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexit {exit}\n", notes.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&notes, "").unwrap();
+    let place = Path::new("/usr/sbin/crm_attribute");
+    let none = None::<&str>;
+    // On this host alone.
+    site.on_host(|| mount(Some(&program), place, none, MsFlags::MS_BIND, none).unwrap());
+    notes
+}
+
+#[test]
+fn promotion_scores_are_told_where_they_change() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("roles::promotion_scores", "needs pacemaker-cli-utils");
+    }
+    let site = &Site::stand_in();
+    let notes = fake_crm_attribute(site, 0);
+    let told = || {
+        let text = std::fs::read_to_string(&notes).unwrap();
+        std::fs::write(&notes, "").unwrap();
+        let prefix = "--promotion=sip --lifetime=reboot ";
+        text.lines().map(|line| line.strip_prefix(prefix).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let nothing = [""; 0];
+
+    // Nobody asks for the score of what is no promotable clone.
+    site.start();
+    ends(&site.monitor(), 0);
+    site.stop();
+    assert_eq!(told(), nothing);
+
+    let agent = clone_of(site.agent());
+    ends(&agent.action("start"), 0);
+    assert_eq!(told(), ["--update=10"]);
+    ends(&recurring(&agent), 0);
+    ends(&deep(&agent), 0);
+    assert_eq!(told(), nothing);
+    ends(&agent.action("promote"), 0);
+    assert_eq!(told(), ["--update=100"]);
+    ends(&recurring(&agent), 8);
+    assert_eq!(told(), nothing);
+    // A probe: Pacemaker may have been restarted and know nothing.
+    ends(&agent.action("monitor"), 8);
+    assert_eq!(told(), ["--update=100"]);
+    ends(&agent.action("demote"), 0);
+    assert_eq!(told(), ["--update=10"]);
+    ends(&agent.action("stop"), 0);
+    assert_eq!(told(), ["--delete"]);
+    ends(&agent.action("stop"), 0);
+    assert_eq!(told(), nothing);
+
+    // With a tag, the standby is the better one once it has the others' data.
+    site.write(&FIRST.text(site, "backup"));
+    let agent = standby(site, FIRST);
+    ends(&agent.action("start"), 0);
+    assert_eq!(told(), ["--update=5"]);
+    ends(&recurring(&agent), 0);
+    assert_eq!(told(), nothing);
+    ends(&deep(&agent), 0);
+    assert_eq!(told(), ["--update=10"]);
+    ends(&deep(&agent), 0);
+    assert_eq!(told(), nothing);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn a_score_that_nobody_takes_is_no_failure() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("roles::a_score_that_nobody_takes", "needs pacemaker-cli-utils");
+    }
+    let site = &Site::stand_in();
+    let notes = fake_crm_attribute(site, 1);
+    let agent = clone_of(site.agent());
+    ends(&agent.action("start"), 0);
+    ends(&agent.action("promote"), 0);
+    ends(&recurring(&agent), 8);
+    // Asked for again, until it is taken.
+    let asked = std::fs::read_to_string(&notes).unwrap().lines().count();
+    assert_eq!(asked, 3);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
