@@ -1,9 +1,10 @@
-//! Processes, typed and small: identity, trees, pidfds, locks.
+//! Processes, typed and small: identity, trees, pidfds, locks; the accounts they run as.
 //!
 //! A pid alone names nobody: it may be used again at any time. What identifies a process here
 //! is the pid together with the time it started ([`Process`]), and what acts on one is a
 //! [`PidFd`], which can't hit its successor.
 
+mod accounts;
 mod detach;
 mod error;
 mod lock;
@@ -11,6 +12,7 @@ mod pidfd;
 mod procfs;
 mod snapshot;
 
+pub use accounts::{Accounts, UserAccount};
 pub use detach::detach;
 pub use error::{Error, Result};
 pub use lock::LockFile;
