@@ -4,14 +4,23 @@ DESTDIR ?=
 OCF := $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/smartvox
 AGENTS := opensips-vip opensips
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where the agents are when they are built.
+BUILT := $(TARGET)/agents
+# This very machine, named so that the flags of `build` are the agents' alone and not those of build
+# scripts and macros.
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
 .PHONY: all build setup demo test check compare bench install uninstall meta-data clean
 
 all: build
 
-# Both agents as they are shipped. By package: a workspace build would unify features with the tests'.
+# Both agents as they are shipped: by package, because a workspace build would unify features with the
+# tests'; linked statically, because half of a monitor's cost would be the dynamic loader.
 build:
-	$(CARGO) build --release --locked -p opensips-vip-ra -p opensips-ra
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(HOST) \
+		-p opensips-vip-ra -p opensips-ra
+	install -D -t $(BUILT) $(addprefix $(TARGET)/$(HOST)/release/,$(AGENTS))
 
 # Debian packages by name; nothing else of the machine is changed, no service is started.
 setup:
@@ -20,7 +29,7 @@ setup:
 # A real two-node cluster on this machine: start, SIP at the virtual IP, power cut, SIP again.
 demo: setup build
 	$(CARGO) build --locked -p lab -p suites -p opensips-stand-in --bins
-	target/debug/demo --agents target/release
+	$(TARGET)/debug/demo --agents $(BUILT)
 
 # Unit tests, suites in network namespaces, suites on a real cluster.
 test: setup
@@ -36,16 +45,16 @@ check:
 # The faults of ocf:heartbeat:IPaddr2, put to it and to our agent, as a table; docs/peers.md.
 compare: setup build
 	$(CARGO) build --locked -p suites --bins
-	target/debug/compare --agents target/release
+	$(TARGET)/debug/compare --agents $(BUILT)
 
 # Our agents and ocf:heartbeat:IPaddr2 side by side, as ratios.
 bench: setup build
 	$(CARGO) build --locked -p lab -p suites -p opensips-stand-in --bins
-	target/debug/bench --agents target/release
+	$(TARGET)/debug/bench --agents $(BUILT)
 
 install:
 	install -d $(OCF) $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox/examples
-	for agent in $(AGENTS); do install -m 755 target/release/$$agent $(OCF)/$$agent || exit 1; done
+	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
 	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox/
 	install -m 644 pcs-examples/* packaging/sysctl.d/* $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox/examples/
 
@@ -57,7 +66,7 @@ uninstall:
 # The meta-data as installed; the tests hold it equal to what the agents print.
 meta-data:
 	$(CARGO) build --locked
-	for agent in $(AGENTS); do target/debug/$$agent meta-data > ocf/$$agent.xml || exit 1; done
+	for agent in $(AGENTS); do $(TARGET)/debug/$$agent meta-data > ocf/$$agent.xml || exit 1; done
 
 clean:
 	$(CARGO) clean

@@ -11,7 +11,7 @@ use suites::compare::{Contender, PEER, SCENARIOS, Scenario, awk, ocft, ocft_tool
 #[derive(Parser)]
 struct Arguments {
     /// Directory with the built agents
-    #[arg(long, default_value = "target/release", value_name = "DIR")]
+    #[arg(long, default_value = "target/agents", value_name = "DIR")]
     agents: PathBuf,
     /// Which agents
     #[arg(long, value_enum, default_value = "both")]

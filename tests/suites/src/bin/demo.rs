@@ -17,7 +17,7 @@ use suites::timeline::{Timeline, announcements, pacemaker_events};
 #[derive(Parser)]
 struct Arguments {
     /// Directory with the built agents
-    #[arg(long, default_value = "target/release", value_name = "DIR")]
+    #[arg(long, default_value = "target/agents", value_name = "DIR")]
     agents: PathBuf,
     /// Corosync's token timeout in milliseconds, its own default: how long a node may be silent
     /// until the others begin to agree that it is lost, which takes 1.2 times as long again

@@ -17,7 +17,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Parser)]
 struct Arguments {
     /// Directory with the built agents (release)
-    #[arg(long, default_value = "target/release", value_name = "DIR")]
+    #[arg(long, default_value = "target/agents", value_name = "DIR")]
     agents: PathBuf,
     /// Rounds of each action
     #[arg(long, default_value_t = 40, value_name = "N")]
