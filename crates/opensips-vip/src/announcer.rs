@@ -171,19 +171,21 @@ pub(crate) enum NotSilent {
 
 impl Job {
     fn to_arguments(&self) -> Vec<OsString> {
-        let Subject { ip, prefix, link, form } = &self.subject;
+        let Subject { ip, prefix, link, form, targets } = &self.subject;
+        let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
         vec![
             format!("{ip}/{prefix}").into(),
             link.to_string().into(),
             form.name().into(),
             self.schedule.to_string().into(),
             self.next.to_string().into(),
+            targets.join(",").into(),
             self.lock.clone().into(),
         ]
     }
 
     fn from_arguments(arguments: &[OsString]) -> Option<Self> {
-        let [address, link, form, schedule, next, lock] = arguments else { return None };
+        let [address, link, form, schedule, next, targets, lock] = arguments else { return None };
         let address = address.to_str()?;
         let (ip, _) = address.split_once('/')?;
         Some(Self {
@@ -192,8 +194,14 @@ impl Job {
                 prefix: address.parse::<Network>().ok()?.prefix(),
                 link: LinkIndex::new(link.to_str()?.parse().ok()?)?,
                 form: Form::from_name(form.to_str()?)?,
+                targets: targets
+                    .to_str()?
+                    .split(',')
+                    .filter(|text| !text.is_empty())
+                    .map(|text| text.parse().ok())
+                    .collect::<Option<_>>()?,
             },
-            schedule: schedule.to_str()?.parse().ok()?,
+            schedule: Schedule::reread(schedule.to_str()?).ok()?,
             next: next.to_str()?.parse().ok()?,
             lock: lock.into(),
         })
@@ -201,7 +209,7 @@ impl Job {
 
     /// The address it is about.
     pub(crate) fn ip(&self) -> IpAddr {
-        self.subject.ip.into()
+        self.subject.ip
     }
 }
 
@@ -266,14 +274,14 @@ fn close_inherited() {
 mod tests {
     use super::*;
     use hostnet::{Family, Prefix};
-    use std::net::Ipv4Addr;
 
     #[test]
     fn a_job_survives_the_command_line() {
         let job = Job {
             subject: Subject {
-                ip: Ipv4Addr::new(192, 0, 2, 10),
+                ip: "192.0.2.10".parse().unwrap(),
                 prefix: Prefix::new(Family::V4, 24).unwrap(),
+                targets: vec!["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()],
                 link: LinkIndex::new(7).unwrap(),
                 form: Form::Both,
             },
@@ -282,7 +290,17 @@ mod tests {
             lock: "/run/smartvox/announcer-192.0.2.10@4026531840.lock".into(),
         };
         let arguments = job.to_arguments();
-        assert_eq!(Job::from_arguments(&arguments), Some(job));
+        assert_eq!(Job::from_arguments(&arguments), Some(job.clone()));
+        let ipv6 = Job {
+            subject: Subject {
+                ip: "2001:db8::10".parse().unwrap(),
+                prefix: Prefix::new(Family::V6, 64).unwrap(),
+                targets: Vec::new(),
+                ..job.subject.clone()
+            },
+            ..job
+        };
+        assert_eq!(Job::from_arguments(&ipv6.to_arguments()), Some(ipv6));
         for missing in 0..arguments.len() {
             assert_eq!(Job::from_arguments(&arguments[..missing]), None);
         }

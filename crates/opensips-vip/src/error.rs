@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hostnet::Address;
+use hostnet::{Address, LinkName, MacAddress};
 use ocf::{Exit, Findings, Verdict};
 
 use crate::judge::List;
@@ -28,6 +28,30 @@ pub enum Error {
         link: String,
         /// How long start waited.
         waited: Duration,
+    },
+    /// start: another host has the VIP, and does not give it up.
+    #[error("{ip} is in use by {} on {link}: not starting a second owner", rival.map_or_else(|| "another host".to_owned(), |mac| mac.to_string()))]
+    InUse {
+        /// The VIP.
+        ip: IpAddr,
+        /// Its hardware address, as far as it is known.
+        rival: Option<MacAddress>,
+        /// Where.
+        link: LinkName,
+    },
+    /// start: the kernel did not come to the end of its duplicate address detection.
+    #[error("{ip} on {link} is not usable yet: duplicate address detection goes on (tentative)")]
+    Tentative {
+        /// The VIP.
+        ip: IpAddr,
+        /// Where.
+        link: LinkName,
+    },
+    /// start: the link has no IPv6.
+    #[error("{link} has no IPv6: net.ipv6.conf.{link}.disable_ipv6 is set, or the kernel has none")]
+    NoIpv6 {
+        /// The link.
+        link: LinkName,
     },
     /// start: all was done, but monitor would not be content.
     #[error("not usable right after start: {reason}")]
@@ -72,9 +96,14 @@ impl Error {
             Self::Network(
                 hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
             ) => Exit::Permission,
+            Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6 { .. } => {
+                Exit::Installed
+            }
             Self::LeftBehind { source, .. } => source.exit(),
             Self::Network(_)
             | Self::NoCarrier { .. }
+            | Self::InUse { .. }
+            | Self::Tentative { .. }
             | Self::NotConfirmed { .. }
             | Self::Vanished { .. }
             | Self::StillThere { .. } => Exit::Generic,
@@ -90,6 +119,7 @@ impl Refusal {
             Self::NoNetwork { .. }
             | Self::NoNetworkOnLink { .. }
             | Self::Ambiguous { .. }
+            | Self::AmbiguousNic { .. }
             | Self::LabelTooLong { .. }
             | Self::BroadcastAddress { .. } => Exit::Args,
         }

@@ -1,12 +1,14 @@
 //! Reading the host's tables, and deleting addresses without harm to others.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use hostnet::{Address, Error, Family, Link, LinkName, Netlink, NewAddress, Result, Sysctl};
-use hostnet::{LinkIndex, TABLE_MAIN};
+use hostnet::{LinkIndex, NamespaceName, NetworkNamespace, TABLE_MAIN, condition};
 use hostproc::LockFile;
 
-use crate::params::Params;
+use crate::judge::{self, Sight};
+use crate::params::{Nic, Params};
 use crate::plan::Deletion;
 use crate::run_directory::RunDirectory;
 use crate::target::{Snapshot, needs_routes};
@@ -16,39 +18,97 @@ const REREAD: Duration = Duration::from_millis(5);
 /// Longest wait for another stop that has `promote_secondaries` set for its own deletion.
 const PROMOTION_WAIT: Duration = Duration::from_secs(2);
 
-/// Every IPv4 address of the host. A table that keeps changing while it is read is read again until
-/// the deadline: an incomplete one proves nothing.
-pub(crate) fn addresses(netlink: &Netlink, until: Instant) -> Result<Vec<Address>> {
-    settled(until, || netlink.addresses(Family::V4, None, until))
+/// Moves this process into the network namespace of the resource, before it opens anything.
+///
+/// # Errors
+/// [`Error::NoSuchNamespace`] if there is none of that name, and those of entering it.
+pub(crate) fn enter(namespace: Option<&NamespaceName>) -> Result<()> {
+    namespace.map_or(Ok(()), |name| NetworkNamespace::open(name)?.enter())
+}
+
+/// Every address of a family. A table that keeps changing while it is read is read again until the
+/// deadline: an incomplete one proves nothing.
+pub(crate) fn addresses(netlink: &Netlink, family: Family, until: Instant) -> Result<Vec<Address>> {
+    settled(until, || netlink.addresses(family, None, until))
 }
 
 /// What start decides by.
 pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Instant) -> Result<Snapshot> {
     Ok(Snapshot {
         links: settled(until, || netlink.links(until))?,
-        addresses: addresses(netlink, until)?,
+        addresses: addresses_that_count(netlink, params, until)?,
         routes: if needs_routes(params) {
-            settled(until, || netlink.routes(Family::V4, TABLE_MAIN, until))?
+            settled(until, || netlink.routes(params.family(), TABLE_MAIN, until))?
         } else {
             Vec::new()
         },
     })
 }
 
-/// What monitor judges: the instances of the VIP, and the link on which it is expected. One
-/// address dump; one link, and only if there is an instance.
-pub(crate) fn sight(
+/// Those of the VIP's family, and of that of `nic`, where this is a network.
+fn addresses_that_count(
     netlink: &Netlink,
     params: &Params,
     until: Instant,
-) -> Result<(Vec<Address>, Option<Link>)> {
-    let instances = crate::judge::instances(params, &addresses(netlink, until)?);
-    let link = match (&params.nic, crate::judge::most_likely(params, &instances)) {
-        (_, None) => None,
-        (Some(nic), _) => settled(until, || netlink.link_by_name(nic, until))?,
-        (None, Some(address)) => netlink.link_by_index(address.link, until)?,
+) -> Result<Vec<Address>> {
+    let mut found = addresses(netlink, params.family(), until)?;
+    if let Some(Nic::Network(network)) = &params.nic
+        && Family::of(network.base()) != params.family()
+    {
+        found.extend(addresses(netlink, Family::of(network.base()), until)?);
+    }
+    Ok(found)
+}
+
+/// What monitor judges: the instances of the VIP, and the link on which it is expected. One
+/// address dump; of links one, and only if there is an instance; all where `nic` is no name, or
+/// the link stands on others.
+pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Instant) -> Result<Sight> {
+    let addresses = addresses_that_count(netlink, params, until)?;
+    let instances = judge::instances(params, &addresses);
+    let Some(likely) = judge::most_likely(params, &instances).map(|address| address.link) else {
+        return Ok(Sight::default());
     };
-    Ok((instances, link))
+    let links = || settled(until, || netlink.links(until));
+    let (link, links) = match &params.nic {
+        Some(Nic::Name(name)) => {
+            let link = settled(until, || netlink.link_by_name(name, until))?;
+            let all = link.as_ref().filter(|link| is_stacked(link)).map(|_| links()).transpose()?;
+            (link, all)
+        }
+        Some(nic) => {
+            let snapshot = Snapshot { links: links()?, addresses, ..Snapshot::default() };
+            // That it fits several is for start to say; here there is none it surely names.
+            let link = snapshot.link_of(nic, params.ip).ok().flatten().cloned();
+            (link, Some(snapshot.links))
+        }
+        None => {
+            let link = netlink.link_by_index(likely, until)?;
+            let all = link.as_ref().filter(|link| is_stacked(link)).map(|_| links()).transpose()?;
+            (link, all)
+        }
+    };
+    let stack = link.as_ref().zip(links).map(|(link, links)| condition(link, &links));
+    Ok(Sight { instances, link, stack })
+}
+
+/// Whether a link may stand on others, so that it can work although one of them does not.
+fn is_stacked(link: &Link) -> bool {
+    matches!(link.kind.as_deref(), Some("bond" | "team" | "bridge" | "vlan" | "macvlan" | "ipvlan"))
+}
+
+/// The gateway of the network that the VIP is in: that of the default route on its link.
+pub(crate) fn gateway(
+    netlink: &Netlink,
+    params: &Params,
+    link: LinkIndex,
+    until: Instant,
+) -> Result<Option<IpAddr>> {
+    let routes = settled(until, || netlink.routes(params.family(), TABLE_MAIN, until))?;
+    let defaults = routes
+        .iter()
+        .filter(|route| route.destination.prefix().length() == 0 && route.link == Some(link));
+    Ok(defaults.min_by_key(|route| route.metric).and_then(|route| route.gateway))
 }
 
 fn settled<T>(until: Instant, read: impl Fn() -> Result<T>) -> Result<T> {

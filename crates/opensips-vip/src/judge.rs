@@ -2,20 +2,68 @@
 //! look that start takes at its own work. Pure.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use hostnet::{Address, Link, LinkName};
+use hostnet::{Address, Link, LinkCondition, LinkName};
 use ocf::{Exit, Verdict};
 
-use crate::params::{LinkCheck, Params};
+use crate::params::{LinkCheck, Nic, Params};
+
+/// What monitor looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// Every instance of the VIP on this host.
+    pub instances: Vec<Address>,
+    /// The link on which it is expected; see [`judge`].
+    pub link: Option<Link>,
+    /// The condition of what that link stands on; `None` if it is not stacked.
+    pub stack: Option<LinkCondition>,
+}
+
+impl Sight {
+    /// Whether the kernel does not use the address yet: it looks for duplicates first (RFC 4862), unless
+    /// it is optimistic meanwhile (RFC 4429), or it has found one.
+    pub fn not_ready(address: &Address) -> bool {
+        address.flags.dadfailed || address.flags.tentative && !address.flags.optimistic
+    }
+
+    /// The instance that is exactly as the parameters want it.
+    pub fn exact(&self, params: &Params) -> Option<&Address> {
+        exact(params, &self.instances, self.link.as_ref()?)
+    }
+
+    /// Whether the kernel is still looking for duplicates of the VIP, on a link where it can.
+    pub fn is_tentative(&self, params: &Params) -> bool {
+        let usable = self.link.as_ref().is_some_and(Link::usable);
+        usable
+            && self
+                .exact(params)
+                .is_some_and(|address| not_ready(address) && !address.flags.dadfailed)
+    }
+
+    /// The verdict of monitor.
+    pub fn judge(&self, params: &Params) -> Verdict {
+        let verdict = judge(params, &self.instances, self.link.as_ref());
+        match (&self.link, &self.stack) {
+            (Some(link), Some(LinkCondition::Degraded(down)))
+                if verdict.exit == Exit::Success && params.link_check != LinkCheck::Ignore =>
+            {
+                let down: Vec<_> = down.iter().map(LinkName::as_str).collect();
+                let down = down.join(", ");
+                let reason =
+                    format!("{} is on {}, but below it {down} is down", params.ip, link.name);
+                Verdict::degraded(reason)
+            }
+            _ => verdict,
+        }
+    }
+}
 
 /// The kernel's number of `lo`, the same in every namespace (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
 
 /// Every instance of the VIP among the host's addresses, whatever prefix, link or label.
 pub fn instances(params: &Params, addresses: &[Address]) -> Vec<Address> {
-    let ip = IpAddr::from(params.ip);
-    addresses.iter().filter(|address| address.ip == ip).cloned().collect()
+    addresses.iter().filter(|address| address.ip == params.ip).cloned().collect()
 }
 
 /// The instance on whose link the VIP is expected, where `nic` does not say it: one with the right
@@ -25,6 +73,12 @@ pub fn most_likely<'a>(params: &Params, instances: &'a [Address]) -> Option<&'a 
         let link = address.link.get();
         (!has_right_prefix(params, address), link == LOOPBACK, link)
     })
+}
+
+/// Whether the kernel does not use the address yet: it looks for duplicates first (RFC 4862), unless
+/// it is optimistic meanwhile (RFC 4429), or it has found one.
+pub fn not_ready(address: &Address) -> bool {
+    address.flags.dadfailed || address.flags.tentative && !address.flags.optimistic
 }
 
 /// The instance that is exactly as the parameters want it on that link. Without `cidr_netmask` any
@@ -50,6 +104,13 @@ pub fn judge(params: &Params, instances: &[Address], link: Option<&Link>) -> Ver
     else {
         return Verdict::failed(Exit::Generic, misplaced(params, instances, link));
     };
+    if exact.flags.dadfailed {
+        let reason = format!(
+            "{} is in use by another host on {}: duplicate address detection failed",
+            params.ip, link.name
+        );
+        return Verdict::failed(Exit::Generic, reason);
+    }
     let carrier = match params.link_check {
         LinkCheck::Ignore => None,
         LinkCheck::Fail | LinkCheck::Degrade => without_carrier(link),
@@ -60,6 +121,14 @@ pub fn judge(params: &Params, instances: &[Address], link: Option<&Link>) -> Ver
             LinkCheck::Degrade => Verdict::degraded(reason),
             _ => Verdict::failed(Exit::Generic, reason),
         };
+    }
+    // Without carrier it can't end, and that has been judged.
+    if not_ready(exact) && link.usable() {
+        let reason = format!(
+            "{} on {} is not usable yet: duplicate address detection goes on (tentative)",
+            params.ip, link.name
+        );
+        return Verdict::failed(Exit::Generic, reason);
     }
     let others: Vec<_> = instances.iter().filter(|address| *address != exact).collect();
     if others.is_empty() {
@@ -75,7 +144,13 @@ pub fn judge(params: &Params, instances: &[Address], link: Option<&Link>) -> Ver
 
 fn misplaced(params: &Params, instances: &[Address], link: Option<&Link>) -> String {
     let wanted = match (&params.nic, link, params.prefix) {
-        (Some(nic), None, _) => format!("interface {nic}, which does not exist"),
+        (Some(Nic::Name(nic)), None, _) => format!("interface {nic}, which does not exist"),
+        (Some(Nic::Mac(mac)), None, _) => {
+            format!("an interface with MAC {mac}, which does not exist")
+        }
+        (Some(Nic::Network(network)), None, _) => {
+            format!("an interface in {network}, and there is none")
+        }
         (Some(nic), Some(_), Some(prefix)) => format!("{nic} with /{prefix}"),
         (Some(nic), Some(_), None) => nic.to_string(),
         (None, _, Some(prefix)) => format!("an interface with /{prefix}"),
@@ -230,6 +305,55 @@ mod tests {
         }
         let lo = Link { loopback: true, carrier: false, ..link(1, "lo") };
         assert_eq!(judged(&[], &[address(1, "192.0.2.10/32")], Some(&lo)).0, Exit::Success);
+    }
+
+    #[test]
+    fn ipv6_is_usable_when_its_duplicate_address_detection_is_done() {
+        let given = [("ip", "2001:db8::10"), ("nic", "eth0")];
+        let with = |change: fn(&mut Address)| {
+            let mut address = address(2, "2001:db8::10/64");
+            change(&mut address);
+            // Of others nothing is believed about this one.
+            let mut sibling = super::super::sample::address(2, "2001:db8::11/64");
+            sibling.flags.dadfailed = true;
+            instances(&params(&given), &[sibling, address])
+        };
+        let eth0 = link(2, "eth0");
+        let judged = |there: &[Address]| judged(&given, there, Some(&eth0));
+        assert_eq!(judged(&with(|_| ())), (Exit::Success, None));
+        let (exit, reason) =
+            judged(&with(|it| (it.flags.tentative, it.flags.dadfailed) = (true, true)));
+        assert_eq!(exit, Exit::Generic);
+        assert!(reason.unwrap().contains("in use by another host on eth0"));
+        let tentative = with(|it| it.flags.tentative = true);
+        let (exit, reason) = judged(&tentative);
+        assert_eq!(exit, Exit::Generic);
+        assert!(reason.unwrap().contains("(tentative)"));
+        let optimistic = with(|it| (it.flags.tentative, it.flags.optimistic) = (true, true));
+        assert_eq!(judged(&optimistic), (Exit::Success, None));
+        // Without carrier it can't end.
+        let unplugged = Link { carrier: false, ..link(2, "eth0") };
+        let ignoring = params(&[given[0], given[1], ("check_link_status", "no")]);
+        assert_eq!(judge(&ignoring, &tentative, Some(&unplugged)).exit, Exit::Success);
+    }
+
+    #[test]
+    fn a_port_of_a_bond_that_is_down_is_degraded() {
+        let given = |check| params(&[("nic", "bond0"), ("check_link_status", check)]);
+        let sight = Sight {
+            instances: vec![address(2, "192.0.2.10/24")],
+            link: Some(link(2, "bond0")),
+            stack: Some(LinkCondition::Degraded(vec!["eth1".parse().unwrap()])),
+        };
+        for check in ["yes", "degraded"] {
+            let verdict = sight.judge(&given(check));
+            assert_eq!(verdict.exit, Exit::Degraded);
+            assert_eq!(
+                verdict.reason.unwrap(),
+                "192.0.2.10 is on bond0, but below it eth1 is down"
+            );
+        }
+        assert_eq!(sight.judge(&given("no")).exit, Exit::Success);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hostnet::{Address, Link, LinkIndex, MacAddress, Network, NewAddress};
 
 use crate::judge::{self, Shown};
-use crate::params::{LinkCheck, Params};
+use crate::params::{LinkCheck, Nodad, Params};
 use crate::target::{self, Refusal, Snapshot, Target};
 
 /// What start is going to do, in this order.
@@ -53,8 +53,12 @@ pub enum Step {
         /// Whether start fails without one.
         required: bool,
     },
+    /// Ask whether another host has the VIP.
+    CheckDuplicates,
     /// Add the VIP.
     Add(NewAddress),
+    /// IPv6: wait for the end of the kernel's duplicate address detection, if it does any.
+    AwaitDuplicateDetection,
     /// Tell the neighbours.
     Announce,
     /// Delete a wrong instance of the VIP.
@@ -80,7 +84,9 @@ pub fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusal> {
     let instances = judge::instances(params, &snapshot.addresses);
     let exact = snapshot
         .expected_link(params, &instances)
-        .and_then(|link| Some((link, judge::exact(params, &instances, link)?)));
+        .and_then(|link| Some((link, judge::exact(params, &instances, link)?)))
+        // The kernel does not use it, and will not: it has to be added anew.
+        .filter(|(_, exact)| !exact.flags.dadfailed);
     let (target, found) = match exact {
         Some((link, exact)) => {
             let address = NewAddress::new(link.index, exact.ip, exact.prefix);
@@ -104,9 +110,19 @@ pub fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusal> {
     if params.link_check != LinkCheck::Ignore && judge::without_carrier(link).is_some() {
         steps.push(Step::AwaitCarrier { required: params.link_check == LinkCheck::Fail });
     }
+    if found != Found::Exact && params.duplicates.is_some() && has_neighbours(link) {
+        steps.push(Step::CheckDuplicates);
+    }
     steps.extend(in_the_way.into_iter().map(Step::Delete));
+    let mut target = target.clone();
     if found != Found::Exact {
+        target.address.nodad |= params.ip.is_ipv6()
+            && params.nodad == Nodad::Auto
+            && steps.contains(&Step::CheckDuplicates);
         steps.push(Step::Add(target.address.clone()));
+    }
+    if params.ip.is_ipv6() {
+        steps.push(Step::AwaitDuplicateDetection);
     }
     if params.announce.is_some() && has_neighbours(link) {
         steps.push(Step::Announce);
@@ -127,18 +143,23 @@ pub fn stop(ip: IpAddr, addresses: &[Address]) -> Vec<Deletion> {
 
 fn deletion(address: &Address, addresses: &[Address]) -> Deletion {
     // Not by the flag `secondary`: deleting one instance may make another one the primary.
-    let keep_siblings = addresses.iter().any(|other| {
-        other.link == address.link && other.ip != address.ip && other.network() == address.network()
-    });
+    // IPv6 knows no secondary addresses in this sense.
+    let keep_siblings = address.ip.is_ipv4()
+        && addresses.iter().any(|other| {
+            other.link == address.link
+                && other.ip != address.ip
+                && other.network() == address.network()
+        });
     Deletion { address: address.clone(), keep_siblings }
 }
 
 /// Whether the kernel refuses to add `new` while `present` is there: the same address with the same
-/// mask, the far ends in the same subnet (`__inet_insert_ifa`).
+/// mask, the far ends in the same subnet (`__inet_insert_ifa`); for IPv6 the same address whatever
+/// its prefix (`ipv6_add_addr`).
 fn excludes(present: &Address, new: &NewAddress) -> bool {
     present.link == new.link
         && present.ip == new.ip
-        && present.network() == Network::of(new.ip, new.prefix)
+        && (new.ip.is_ipv6() || present.network() == Network::of(new.ip, new.prefix))
 }
 
 /// Whether the link has neighbours that keep an ARP cache.
@@ -156,6 +177,8 @@ impl fmt::Display for Step {
             Self::AwaitCarrier { required: true } => f.write_str("wait for carrier"),
             Self::AwaitCarrier { required: false } => f.write_str("wait for carrier, if it comes"),
             Self::Add(new) => write!(f, "add {}/{} to interface {}", new.ip, new.prefix, new.link),
+            Self::CheckDuplicates => f.write_str("ask for duplicates"),
+            Self::AwaitDuplicateDetection => f.write_str("wait for duplicate address detection"),
             Self::Announce => f.write_str("announce"),
             Self::Delete(deletion) => deletion.fmt(f),
         }
@@ -187,12 +210,14 @@ mod tests {
         start(&params(given), host).unwrap().steps.iter().map(ToString::to_string).collect()
     }
 
+    const ASK: &str = "ask for duplicates";
     const ADD: &str = "add 192.0.2.10/24 to interface 2";
 
     #[test]
     fn nothing_there() {
-        assert_eq!(steps(&[], &host(&[])), [ADD, "announce"]);
-        assert_eq!(steps(&[("announce", "none")], &host(&[])), [ADD]);
+        assert_eq!(steps(&[], &host(&[])), [ASK, ADD, "announce"]);
+        assert_eq!(steps(&[("announce", "none")], &host(&[])), [ASK, ADD]);
+        assert_eq!(steps(&[("duplicate_check", "no")], &host(&[])), [ADD, "announce"]);
         assert_eq!(start(&params(&[]), &host(&[])).unwrap().found, Found::Absent);
     }
 
@@ -214,6 +239,7 @@ mod tests {
         assert_eq!(
             steps(&given, &host(&wrong)),
             [
+                ASK,
                 ADD,
                 "announce",
                 "delete 192.0.2.10/32 on interface 2",
@@ -232,7 +258,7 @@ mod tests {
     fn what_excludes_the_right_one_goes_first() {
         let peer = Address { peer: "192.0.2.99".parse().ok(), ..address(2, "192.0.2.10/24") };
         let delete = "delete 192.0.2.10/24 on interface 2, keeping the others of its subnet";
-        assert_eq!(steps(&[("nic", "eth0")], &host(&[peer])), [delete, ADD, "announce"]);
+        assert_eq!(steps(&[("nic", "eth0")], &host(&[peer])), [ASK, delete, ADD, "announce"]);
     }
 
     #[test]
@@ -244,13 +270,13 @@ mod tests {
         };
         let wait = "wait for carrier";
         let down = with(|link| (link.admin_up, link.carrier) = (false, false));
-        assert_eq!(steps(&[], &down), ["bring interface 2 up", wait, ADD, "announce"]);
+        assert_eq!(steps(&[], &down), ["bring interface 2 up", wait, ASK, ADD, "announce"]);
         let no_carrier = with(|link| link.carrier = false);
-        assert_eq!(steps(&[], &no_carrier), [wait, ADD, "announce"]);
+        assert_eq!(steps(&[], &no_carrier), [wait, ASK, ADD, "announce"]);
         let check = |word| [("check_link_status", word)];
-        assert_eq!(steps(&check("no"), &no_carrier), [ADD, "announce"]);
+        assert_eq!(steps(&check("no"), &no_carrier), [ASK, ADD, "announce"]);
         let degraded = "wait for carrier, if it comes";
-        assert_eq!(steps(&check("degraded"), &no_carrier), [degraded, ADD, "announce"]);
+        assert_eq!(steps(&check("degraded"), &no_carrier), [degraded, ASK, ADD, "announce"]);
         for quiet in [
             with(|link| link.noarp = true),
             with(|link| link.ethernet = false),
@@ -259,6 +285,40 @@ mod tests {
         ] {
             assert_eq!(steps(&[], &quiet), [ADD]);
         }
+    }
+
+    #[test]
+    fn ipv6() {
+        let add = "add 2001:db8::10/64 to interface 2";
+        let dad = "wait for duplicate address detection";
+        let mut host = host(&[address(2, "2001:db8::1/64")]);
+        let given = [("ip", "2001:db8::10"), ("nic", "eth0"), ("cidr_netmask", "64")];
+        let with = |name, value| [&given[..], &[(name, value)]].concat();
+        let nodad = |given: &[(&str, &str)], host: &Snapshot| {
+            let plan = start(&params(given), host).unwrap();
+            let found = plan.steps.iter().find_map(|step| match step {
+                Step::Add(new) => Some(new.nodad),
+                _ => None,
+            });
+            assert_eq!(found, Some(plan.target.address.nodad));
+            plan.target.address.nodad
+        };
+        assert_eq!(steps(&given, &host), [ASK, add, dad, "announce"]);
+        assert!(nodad(&given, &host));
+        assert!(!nodad(&with("nodad", "no"), &host));
+        let unasked = with("duplicate_check", "no");
+        assert!(!nodad(&unasked, &host));
+        assert!(nodad(&[&unasked[..], &[("nodad", "true")]].concat(), &host));
+        // Another prefix on the same link excludes ours; what the kernel has given up is done anew.
+        host.addresses.push(address(2, "2001:db8::10/128"));
+        let delete = "delete 2001:db8::10/128 on interface 2";
+        assert_eq!(steps(&given, &host), [ASK, delete, add, dad, "announce"]);
+        host.addresses.pop();
+        host.addresses.push(address(2, "2001:db8::10/64"));
+        assert_eq!(steps(&given, &host), [dad, "announce"]);
+        host.addresses.last_mut().unwrap().flags.dadfailed = true;
+        let delete = "delete 2001:db8::10/64 on interface 2";
+        assert_eq!(steps(&given, &host), [ASK, delete, add, dad, "announce"]);
     }
 
     #[test]

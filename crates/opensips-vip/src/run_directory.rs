@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use hostnet::LinkIndex;
+use hostnet::{LinkIndex, MacAddress};
 
 /// Where the agents of this project keep their locks.
 const DIRECTORY: &str = "/run/smartvox";
@@ -47,6 +47,33 @@ impl RunDirectory {
     /// that a stop by hand finds it too.
     pub(crate) fn announcer_lock(&self, ip: IpAddr) -> PathBuf {
         self.path.join(format!("announcer-{ip}@{}.lock", self.namespace))
+    }
+
+    /// Remembers that another host claims the address; whether one did before.
+    pub(crate) fn remember_rival(&self, ip: IpAddr, rival: MacAddress) -> bool {
+        let path = self.rival(ip);
+        let before = path.exists();
+        // Without the file the next look is a first one again.
+        let written = self.create().and_then(|()| std::fs::write(&path, format!("{rival}\n")));
+        if let Err(error) = written {
+            log::warn!("{}: {error}", path.display());
+        }
+        before
+    }
+
+    /// Nobody claims the address any more, or it is no concern of this host.
+    pub(crate) fn forget_rival(&self, ip: IpAddr) {
+        let path = self.rival(ip);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("{}: {error}", path.display());
+            }
+            _ => {}
+        }
+    }
+
+    fn rival(&self, ip: IpAddr) -> PathBuf {
+        self.path.join(format!("rival-{ip}@{}", self.namespace))
     }
 
     /// The lock for a change of a link's `promote_secondaries` that is put back: two stops at the

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Most announcements of one schedule.
 const MOST: usize = 32;
+/// Most announcements of a regular one.
+const MOST_REGULAR: u32 = 1000;
 /// Latest announcement.
 const LATEST: Duration = Duration::from_secs(600);
 
@@ -17,6 +19,23 @@ impl Schedule {
     /// The times, the first of which is zero.
     pub fn times(&self) -> &[Duration] {
         &self.0
+    }
+
+    /// So many, that far apart.
+    ///
+    /// # Errors
+    /// [`InvalidSchedule::TooLate`], and [`InvalidSchedule::Order`] for no time between them.
+    pub fn regular(count: u32, interval: Duration) -> Result<Self, InvalidSchedule> {
+        if interval.is_zero() {
+            return Err(InvalidSchedule::Order);
+        }
+        let times: Vec<_> = (0..count.clamp(1, MOST_REGULAR))
+            .map(|number| interval.saturating_mul(number))
+            .collect();
+        match times.last() {
+            Some(last) if *last > LATEST => Err(InvalidSchedule::TooLate),
+            _ => Ok(Self(times)),
+        }
     }
 
     /// When the last one is due.
@@ -50,6 +69,20 @@ impl FromStr for Schedule {
 
     /// Milliseconds, separated by commas; blanks around them don't matter.
     fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
+        match Self::reread(text) {
+            Ok(schedule) if schedule.0.len() > MOST => Err(InvalidSchedule::TooMany),
+            read => read,
+        }
+    }
+}
+
+impl Schedule {
+    /// As [`FromStr`], of a text that was made of a schedule, be it a regular one.
+    ///
+    /// # Errors
+    /// Those of [`InvalidSchedule`]
+    pub(crate) fn reread(text: &str) -> Result<Self, InvalidSchedule> {
+        let most = usize::try_from(MOST_REGULAR).unwrap_or(usize::MAX);
         let mut times: Vec<Duration> = Vec::new();
         for word in text.split(',') {
             let word = word.trim_matches(' ');
@@ -59,7 +92,7 @@ impl FromStr for Schedule {
             // Digits that don't fit are a number all the same.
             let milliseconds = word.parse().map_err(|_| InvalidSchedule::TooLate)?;
             let time = Duration::from_millis(milliseconds);
-            if times.len() == MOST {
+            if times.len() == most {
                 return Err(InvalidSchedule::TooMany);
             }
             match times.last() {
@@ -114,6 +147,18 @@ mod tests {
         let list = |n: u32| (0..n).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
         assert!(list(32).parse::<Schedule>().is_ok());
         assert_eq!(list(33).parse::<Schedule>(), Err(InvalidSchedule::TooMany));
+        assert_eq!(list(1001).parse::<Schedule>(), Err(InvalidSchedule::TooMany));
+    }
+
+    #[test]
+    fn regular_ones() {
+        let regular = |count, ms| Schedule::regular(count, Duration::from_millis(ms));
+        assert_eq!(regular(3, 200).unwrap().to_string(), "0,200,400");
+        assert_eq!(regular(1, 200).unwrap().to_string(), "0");
+        assert_eq!(regular(2, 0), Err(InvalidSchedule::Order));
+        assert_eq!(regular(1000, 60_000), Err(InvalidSchedule::TooLate));
+        let longest = regular(1000, 600).unwrap();
+        assert_eq!(Schedule::reread(&longest.to_string()), Ok(longest));
     }
 
     proptest! {

@@ -20,7 +20,13 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let own = [(2, "192.0.2.1/24"), (3, "198.51.100.1/24"), (3, "192.0.2.129/25")];
+        let own = [
+            (2, "192.0.2.1/24"),
+            (3, "198.51.100.1/24"),
+            (3, "192.0.2.129/25"),
+            (2, "2001:db8::1/64"),
+            (3, "2001:db8:0:1::1/64"),
+        ];
         let mut host = Self {
             snapshot: Snapshot {
                 links: vec![lo(), link(2, "eth0"), link(3, "eth1")],
@@ -39,10 +45,14 @@ impl Host {
             other.link == new.link && other.prefix == new.prefix && other.network() == new.network()
         };
         let addresses = &self.snapshot.addresses;
-        if addresses.iter().any(|other| same_subnet(other) && other.ip == new.ip) {
+        // IPv6 wants an address once on a link, whatever its prefix.
+        let excludes = |other: &Address| {
+            other.ip == new.ip && other.link == new.link && (new.ip.is_ipv6() || same_subnet(other))
+        };
+        if addresses.iter().any(excludes) {
             return Err("EEXIST");
         }
-        new.flags.secondary = addresses.iter().any(same_subnet);
+        new.flags.secondary = new.ip.is_ipv4() && addresses.iter().any(same_subnet);
         self.snapshot.addresses.push(new);
         Ok(())
     }
@@ -107,7 +117,8 @@ impl Host {
                 .filter(|address| snapshot.link(address.link).is_some_and(|link| link.admin_up))
                 .map(|address| {
                     let source = address.ip.to_string();
-                    connected(address.link.get(), &address.network().to_string(), Some(&source))
+                    let source = address.ip.is_ipv4().then_some(source.as_str());
+                    connected(address.link.get(), &address.network().to_string(), source)
                 })
                 .collect();
         }
@@ -119,7 +130,10 @@ impl Host {
         for step in &plan.steps {
             match step {
                 Step::BringUp(link) => self.set_link(*link, true),
-                Step::AwaitCarrier { .. } | Step::Announce => {}
+                Step::AwaitCarrier { .. }
+                | Step::CheckDuplicates
+                | Step::AwaitDuplicateDetection
+                | Step::Announce => {}
                 Step::Add(new) => self.add(new),
                 Step::Delete(deletion) => self.delete(deletion),
             }
@@ -128,7 +142,7 @@ impl Host {
     }
 
     fn stop(&mut self, params: &Params) {
-        for deletion in plan::stop(params.ip.into(), &self.snapshot.addresses) {
+        for deletion in plan::stop(params.ip, &self.snapshot.addresses) {
             self.delete(&deletion);
         }
     }
@@ -140,8 +154,7 @@ impl Host {
 
     /// What belongs to others, as a sorted list.
     fn foreign(&self, params: &Params) -> Vec<String> {
-        let vip = std::net::IpAddr::from(params.ip);
-        let addresses = self.snapshot.addresses.iter().filter(|address| address.ip != vip);
+        let addresses = self.snapshot.addresses.iter().filter(|address| address.ip != params.ip);
         let mut shown: Vec<_> = addresses
             .map(|address| format!("{} {}/{}", address.link, address.ip, address.prefix))
             .collect();
@@ -160,16 +173,66 @@ enum Event {
     PromoteSecondaries(bool),
 }
 
-fn any_params() -> impl Strategy<Value = Params> {
-    let nic = prop_oneof![Just(""), Just("eth0"), Just("eth1"), Just("lo"), Just("eth9")];
-    let mask = prop_oneof![Just(""), Just("24"), Just("25"), Just("32")];
+/// Which VIP the events are about.
+#[derive(Clone, Copy, Debug)]
+enum Vip {
+    V4,
+    V6,
+}
+
+impl Vip {
+    fn text(self) -> &'static str {
+        match self {
+            Self::V4 => "192.0.2.10",
+            // Not as the kernel writes it.
+            Self::V6 => "2001:DB8:0::0010",
+        }
+    }
+
+    fn params(self, given: &[(&str, &str)]) -> Params {
+        params(&[given, &[("ip", self.text())]].concat())
+    }
+}
+
+fn any_params(vip: Vip) -> impl Strategy<Value = Params> {
+    let nic = prop_oneof![
+        Just(""),
+        Just("eth0"),
+        Just("eth1"),
+        Just("lo"),
+        Just("eth9"),
+        Just("02:00:00:00:00:03"),
+        Just("198.51.100.0/24")
+    ];
+    let mask = match vip {
+        Vip::V4 => prop_oneof![Just(""), Just("24"), Just("25"), Just("32")],
+        Vip::V6 => prop_oneof![Just(""), Just("64"), Just("120"), Just("128")],
+    };
     let check = prop_oneof![Just("yes"), Just("degraded"), Just("no")];
-    (nic, mask, check).prop_map(|(nic, mask, check)| {
-        params(&[("nic", nic), ("cidr_netmask", mask), ("check_link_status", check)])
+    (nic, mask, check).prop_map(move |(nic, mask, check)| {
+        vip.params(&[("nic", nic), ("cidr_netmask", mask), ("check_link_status", check)])
     })
 }
 
-fn any_address() -> impl Strategy<Value = Address> {
+fn any_address(vip: Vip) -> BoxedStrategy<Address> {
+    match vip {
+        Vip::V4 => any_ipv4_address().boxed(),
+        Vip::V6 => any_ipv6_address().boxed(),
+    }
+}
+
+fn any_ipv6_address() -> impl Strategy<Value = Address> {
+    let ip = prop_oneof![3 => Just("2001:db8::10"), 1 => Just("2001:db8::11")];
+    (ip, 1u32..=3, prop_oneof![Just(64), Just(120), Just(128)], prop::bool::weighted(0.2)).prop_map(
+        |(ip, link, prefix, dadfailed)| {
+            let mut address = address(link, &format!("{ip}/{prefix}"));
+            (address.flags.dadfailed, address.flags.tentative) = (dadfailed, dadfailed);
+            address
+        },
+    )
+}
+
+fn any_ipv4_address() -> impl Strategy<Value = Address> {
     let ip =
         prop_oneof![3 => Just("192.0.2.10"), 1 => Just("192.0.2.11"), 1 => Just("192.0.2.200")];
     let peer =
@@ -182,23 +245,28 @@ fn any_address() -> impl Strategy<Value = Address> {
     )
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+fn any_event(vip: Vip) -> impl Strategy<Value = Event> {
     prop_oneof![
-        4 => any_params().prop_map(Event::Start),
+        4 => any_params(vip).prop_map(Event::Start),
         2 => Just(Event::Stop),
-        4 => any_address().prop_map(Event::Added),
+        4 => any_address(vip).prop_map(Event::Added),
         2 => (0usize..8).prop_map(Event::Removed),
         1 => (2u32..=3, any::<bool>()).prop_map(|(link, up)| Event::Link(link, up)),
         1 => any::<bool>().prop_map(Event::PromoteSecondaries),
     ]
 }
 
+fn any_events() -> impl Strategy<Value = (Vip, Vec<Event>)> {
+    prop_oneof![Just(Vip::V4), Just(Vip::V6)]
+        .prop_flat_map(|vip| (Just(vip), prop::collection::vec(any_event(vip), 1..20)))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
     #[test]
-    fn the_last_action_keeps_its_promise(events in prop::collection::vec(any_event(), 1..20)) {
+    fn the_last_action_keeps_its_promise((vip, events) in any_events()) {
         let mut host = Host::new();
-        let any = params(&[]);
+        let any = vip.params(&[]);
         for event in events {
             let before = host.clone();
             match event {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-use hostnet::Netlink;
+use hostnet::{Family, NamespaceName, Netlink};
 use ocf::{Request, Verdict};
 
 use crate::error::Error;
@@ -25,7 +25,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
     let given = request.values.get(description::IP.name);
     let ip = match given.map(|value| value.to_str().map(parse_vip)) {
-        Some(Some(Ok(ip))) => IpAddr::from(ip),
+        Some(Some(Ok(ip))) => ip,
         other => {
             let value = ocf::shown(given.map(OsStr::as_bytes).unwrap_or_default());
             let why = match other {
@@ -37,6 +37,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
             return Ok(Verdict::success());
         }
     };
+    if !enter(request)? {
+        return Ok(Verdict::success());
+    }
     let run = RunDirectory::new();
     let until = request.deadline.instant();
     let third = request.deadline.or_within(ANNOUNCER_WAIT.min(request.deadline.remaining() / 3));
@@ -48,6 +51,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
         silence.end();
     }
     let removed = removed?;
+    run.forget_rival(ip);
     if !removed.is_empty() {
         log::info!(
             "vip={ip} state=removed from=\"{}\" took_ms={}",
@@ -58,6 +62,27 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     Ok(Verdict::success())
 }
 
+/// Enters the network namespace of the resource; `false` if there is none that start could have put
+/// the VIP into.
+fn enter(request: &Request) -> Result<bool, Error> {
+    let parameter = description::NETWORK_NAMESPACE.name;
+    let Some(given) = request.values.get(parameter) else { return Ok(true) };
+    let name = given.to_str().map(str::parse::<NamespaceName>);
+    let Some(Ok(name)) = name else {
+        let value = ocf::shown(given.as_bytes());
+        log::warn!("{parameter}={value}: no namespace is called so; start never entered one");
+        return Ok(false);
+    };
+    match host::enter(Some(&name)) {
+        Ok(()) => Ok(true),
+        Err(hostnet::Error::NoSuchNamespace { .. }) => {
+            log::debug!("there is no network namespace {name}: nothing is in it");
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Deletes every instance until a complete look shows none; what was deleted.
 fn remove_everywhere(ip: IpAddr, run: &RunDirectory, until: Instant) -> Result<Vec<String>, Error> {
     let netlink = Netlink::open()?;
@@ -65,7 +90,7 @@ fn remove_everywhere(ip: IpAddr, run: &RunDirectory, until: Instant) -> Result<V
     let mut refused = None;
     let mut round = 0;
     loop {
-        let plan = plan::stop(ip, &host::addresses(&netlink, until)?);
+        let plan = plan::stop(ip, &host::addresses(&netlink, Family::of(ip), until)?);
         if plan.is_empty() {
             return Ok(removed);
         }

@@ -2,26 +2,42 @@
 
 use std::net::IpAddr;
 
-use hostnet::{Address, Link, LinkIndex, LinkName, Network, NewAddress, Prefix, Route, TABLE_MAIN};
+use hostnet::{
+    Address, Family, Link, LinkIndex, LinkName, Network, NewAddress, Prefix, Route, RouteProtocol,
+    TABLE_MAIN, link_in_network, link_with_mac,
+};
 
 use crate::judge;
-use crate::params::{LONGEST_LABEL, Params};
+use crate::params::{LONGEST_LABEL, Nic, Nodad, Params};
 
 /// The host's tables at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Every link.
     pub links: Vec<Link>,
-    /// Every IPv4 address.
+    /// Every address of the VIP's family, and of that of `nic`, where this is a network.
     pub addresses: Vec<Address>,
-    /// The IPv4 routes of the main table; read only where [`needs_routes`] says so.
+    /// The routes of the VIP's family in the main table; read only where [`needs_routes`] says so.
     pub routes: Vec<Route>,
 }
 
 impl Snapshot {
-    /// The link of that name or altname.
-    pub fn link_called(&self, name: &LinkName) -> Option<&Link> {
-        self.links.iter().find(|link| link.is_called(name))
+    /// The link that `nic` names; `None`: there is no such link.
+    ///
+    /// # Errors
+    /// [`Refusal::AmbiguousNic`]
+    pub fn link_of(&self, nic: &Nic, ip: IpAddr) -> Result<Option<&Link>, Refusal> {
+        let found = match nic {
+            Nic::Name(name) => Ok(self.links.iter().find(|link| link.is_called(name))),
+            Nic::Mac(mac) => link_with_mac(*mac, &self.links),
+            // Where the VIP itself is says nothing about where it belongs.
+            Nic::Network(network) => {
+                let others = self.addresses.iter().filter(|address| address.ip != ip);
+                let others: Vec<_> = others.cloned().collect();
+                link_in_network(*network, &self.links, &others)
+            }
+        };
+        found.map_err(|error| Refusal::AmbiguousNic { nic: nic.clone(), why: error.to_string() })
     }
 
     /// The link with that index.
@@ -33,7 +49,7 @@ impl Snapshot {
     /// instance that is there.
     pub fn expected_link(&self, params: &Params, instances: &[Address]) -> Option<&Link> {
         match &params.nic {
-            Some(nic) => self.link_called(nic),
+            Some(nic) => self.link_of(nic, params.ip).ok().flatten(),
             None => self.link(judge::most_likely(params, instances)?.link),
         }
     }
@@ -54,8 +70,16 @@ pub enum Refusal {
     /// `nic` names no link.
     #[error("nic={nic}: there is no such interface on this node")]
     NoSuchLink {
-        /// The name as given.
-        nic: LinkName,
+        /// As given.
+        nic: Nic,
+    },
+    /// `nic` names several links.
+    #[error("nic={nic}: {why}")]
+    AmbiguousNic {
+        /// As given.
+        nic: Nic,
+        /// Which.
+        why: String,
     },
     /// No connected network contains the VIP.
     #[error("no connected network of this node contains {ip}: give nic and cidr_netmask")]
@@ -110,10 +134,10 @@ pub fn needs_routes(params: &Params) -> bool {
 /// It can't be on this host; nothing was judged that changes while the host runs, such as
 /// carrier.
 pub fn target(params: &Params, snapshot: &Snapshot) -> Result<Target, Refusal> {
-    let ip = IpAddr::from(params.ip);
+    let ip = params.ip;
     let named = match &params.nic {
         Some(nic) => Some(
-            snapshot.link_called(nic).ok_or_else(|| Refusal::NoSuchLink { nic: nic.clone() })?,
+            snapshot.link_of(nic, ip)?.ok_or_else(|| Refusal::NoSuchLink { nic: nic.clone() })?,
         ),
         None => None,
     };
@@ -129,7 +153,7 @@ pub fn target(params: &Params, snapshot: &Snapshot) -> Result<Target, Refusal> {
 
 /// The address on that link with that prefix.
 pub(crate) fn complete(params: &Params, link: &Link, prefix: Prefix) -> Result<Target, Refusal> {
-    let ip = IpAddr::from(params.ip);
+    let ip = params.ip;
     let network = Network::of(ip, prefix);
     if network.broadcast().map(IpAddr::from) == Some(ip) {
         return Err(Refusal::BroadcastAddress { ip, network });
@@ -146,11 +170,32 @@ pub(crate) fn complete(params: &Params, link: &Link, prefix: Prefix) -> Result<T
         ),
     };
     let address = NewAddress {
-        broadcast: params.broadcast.of(params.ip, prefix),
+        broadcast: match ip {
+            IpAddr::V4(ip) => params.broadcast.of(ip, prefix),
+            IpAddr::V6(_) => None,
+        },
         label,
+        noprefixroute: params.noprefixroute,
+        nodad: ip.is_ipv6() && params.nodad == Nodad::Yes,
+        preferred_lft: params.preferred_lft,
         ..NewAddress::new(link.index, ip, prefix)
     };
     Ok(Target { link: link.clone(), address })
+}
+
+/// Whether the kernel has made the route for an instance of `ip`. IPv4 routes have their address as
+/// the source; with IPv6 several addresses may be behind one route, and only the VIP's own counts.
+fn is_of(ip: IpAddr, route: &Route, snapshot: &Snapshot) -> bool {
+    if route.preferred_source == Some(ip) {
+        return true;
+    }
+    let behind = |address: &&Address| {
+        Some(address.link) == route.link && address.network() == route.destination
+    };
+    route.protocol == RouteProtocol::Kernel
+        && Family::of(ip) == Family::V6
+        && snapshot.addresses.iter().filter(behind).any(|address| address.ip == ip)
+        && !snapshot.addresses.iter().filter(behind).any(|address| address.ip != ip)
 }
 
 /// The connected network that contains `ip`, on `named` or on any link.
@@ -174,7 +219,7 @@ fn connected<'a>(
         .routes
         .iter()
         .filter(|route| route.table == TABLE_MAIN && route.is_connected())
-        .filter(|route| route.preferred_source != Some(ip))
+        .filter(|route| !is_of(ip, route, snapshot))
         .filter_map(|route| Some((route.link?, route.destination, route.metric)));
     // The routes of a link that is down have gone; the addresses stay.
     let addresses = snapshot
@@ -212,6 +257,7 @@ fn connected<'a>(
 mod tests {
     use super::*;
     use crate::sample::{address, connected, link, lo, params};
+    use hostnet::Scope;
     use std::net::Ipv4Addr;
 
     fn host() -> Snapshot {
@@ -291,6 +337,54 @@ mod tests {
     }
 
     #[test]
+    fn nic_by_mac_and_by_network() {
+        let named = |nic| found(&[("nic", nic)], &host());
+        assert_eq!(named("02:00:00:00:00:02"), Ok(("eth0".to_owned(), 24)));
+        assert_eq!(named("192.0.2.0/24"), Ok(("eth0".to_owned(), 24)));
+        assert_eq!(
+            found(&[("nic", "198.51.100.0/24"), ("cidr_netmask", "32")], &host()),
+            Ok(("eth1".to_owned(), 32))
+        );
+        let missing = named("02:00:00:00:00:09").unwrap_err();
+        assert_eq!(missing, "nic=02:00:00:00:00:09: there is no such interface on this node");
+        let several = named("192.0.0.0/3").unwrap_err();
+        assert!(several.contains("fits several interfaces: eth0, eth1"), "{several}");
+        // Where the VIP is now says nothing about where it belongs.
+        let mut host = host();
+        host.addresses.push(address(3, "192.0.2.10/24"));
+        assert_eq!(found(&[("nic", "192.0.2.0/24")], &host), Ok(("eth0".to_owned(), 24)));
+    }
+
+    #[test]
+    fn ipv6_takes_the_prefix_of_its_network() {
+        let route =
+            |link, network| Route { scope: Scope::Universe, ..connected(link, network, None) };
+        let host = Snapshot {
+            links: vec![lo(), link(2, "eth0"), link(3, "eth1")],
+            addresses: vec![address(2, "2001:db8::1/64"), address(2, "fe80::2/64")],
+            routes: vec![
+                route(2, "2001:db8::/64"),
+                route(2, "fe80::/64"),
+                route(3, "fe80::/64"),
+                route(2, "2001:db8::1/128"),
+            ],
+        };
+        let found = |given: &[(&str, &str)]| found(given, &host);
+        assert_eq!(found(&[("ip", "2001:DB8:0::10")]), Ok(("eth0".to_owned(), 64)));
+        assert_eq!(found(&[("ip", "fe80::10"), ("nic", "eth1")]), Ok(("eth1".to_owned(), 64)));
+        assert!(found(&[("ip", "2001:db8:1::10")]).is_err());
+        let target = target(&params(&[("ip", "2001:db8::10")]), &host).unwrap();
+        assert_eq!((target.address.broadcast, target.address.nodad), (None, false));
+
+        // A route that is there for the VIP alone.
+        let alone = Snapshot {
+            addresses: vec![address(2, "2001:db8::10/64"), address(2, "fe80::2/64")],
+            ..host.clone()
+        };
+        assert!(super::target(&params(&[("ip", "2001:db8::10")]), &alone).is_err());
+    }
+
+    #[test]
     fn refusals() {
         let elsewhere = Snapshot {
             routes: vec![
@@ -315,7 +409,7 @@ mod tests {
         );
         let mut host = host();
         host.routes.push(connected(2, "192.0.2.8/30", None));
-        let broadcast = Params { ip: Ipv4Addr::new(192, 0, 2, 11), ..params(&[]) };
+        let broadcast = params(&[("ip", "192.0.2.11")]);
         assert!(matches!(target(&broadcast, &host), Err(Refusal::BroadcastAddress { .. })));
     }
 

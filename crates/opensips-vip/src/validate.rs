@@ -25,6 +25,7 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 /// Whether start could decide what to do. Nothing that changes by itself, such as carrier, is a
 /// finding.
 fn on_host(params: &Params, request: &Request) -> Result<(), Error> {
+    host::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
     let snapshot = host::snapshot(&netlink, params, request.deadline.instant())?;
     let _plan = plan::start(params, &snapshot)?;

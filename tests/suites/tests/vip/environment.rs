@@ -30,7 +30,7 @@ fn by_hand_with_an_empty_environment() {
     ends(&by_hand(&[]).action("stop"), 0);
     let stopped = by_hand(&["--ip", "nonsense\nx"]).action("stop");
     ends(&stopped, 0);
-    assert!(stopped.stderr.starts_with("warning: ip=nonsense\\nx: not an IPv4 address"));
+    assert!(stopped.stderr.starts_with("warning: ip=nonsense\\nx: not an IP address"));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn help_names_every_parameter() {
         .filter(|node| node.has_tag_name("parameter"))
         .filter_map(|node| node.attribute("name"))
         .collect();
-    assert_eq!(names.len(), 9);
+    assert!(names.len() > 30, "{names:?}");
     for name in names {
         assert!(help.stdout.contains(&format!("--{name} ")), "{name}");
     }

@@ -4,11 +4,15 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod compatibility;
 mod cost;
+mod duplicates;
 mod environment;
 mod input;
+mod ipv6;
 mod lifecycle;
 mod link;
+mod namespace;
 mod peers;
 mod privilege;
 mod stop;
@@ -34,7 +38,7 @@ struct Site {
     neighbour: Host,
     cable_a: Cable,
     _others: [Cable; 2],
-    _switch: Switch,
+    switch: Switch,
 }
 
 impl Site {
@@ -52,7 +56,7 @@ impl Site {
         for host in [&a, &b, &neighbour] {
             wait_until("eth0 is up", LONG, || is_up(host, "eth0"));
         }
-        Self { a, b, neighbour, cable_a, _others: [cable_b, cable_n], _switch: switch }
+        Self { a, b, neighbour, cable_a, _others: [cable_b, cable_n], switch }
     }
 
     /// The agent on node A.

@@ -1,0 +1,89 @@
+//! What the agent says about itself: parameters and actions, once for parsing, `--help`,
+//! meta-data and manual page.
+
+mod address;
+mod announcements;
+mod checks;
+mod legacy;
+
+use ocf::{Action, ActionDescription, Description};
+
+pub use address::*;
+pub use announcements::*;
+pub use checks::*;
+pub use legacy::*;
+
+/// The agent.
+pub static DESCRIPTION: Description = Description {
+    name: "opensips-vip",
+    version: env!("CARGO_PKG_VERSION"),
+    shortdesc: "Virtual IP address of a SIP cluster",
+    longdesc: "\
+The virtual IP address (VIP) of a cluster of SIP servers such as OpenSIPS: puts it on this node, tells
+the neighbours by gratuitous ARP or Neighbor Advertisements, proves that it is usable, and takes it
+away completely. IPv4 and IPv6.
+
+start sends the first announcement before it returns. stop removes every instance of the address
+from the node, whatever its prefix, interface or label, and other addresses of the same subnet stay;
+it succeeds only when the kernel shows no instance any more. monitor checks address, prefix,
+interface and carrier, and starts no other process.
+
+The parameters of ocf:heartbeat:IPaddr2 have the same names and meanings here: a resource moves over
+by changing the agent's name.",
+    parameters: &[
+        &IP,
+        &NIC,
+        &CIDR_NETMASK,
+        &BROADCAST,
+        &IFLABEL,
+        &NOPREFIXROUTE,
+        &PREFERRED_LFT,
+        &NODAD,
+        &NETWORK_NAMESPACE,
+        &CHECK_LINK_STATUS,
+        &LINK_WAIT,
+        &DUPLICATE_CHECK,
+        &DUPLICATE_TIMEOUT,
+        &DUPLICATE_WAIT,
+        &ANNOUNCE,
+        &ANNOUNCE_SCHEDULE,
+        &ANNOUNCE_TARGETS,
+        &ARP_COUNT,
+        &ARP_INTERVAL,
+        &ARP_BG,
+        &ARP_COUNT_REFRESH,
+        &RUN_ARPING,
+        &ARP_SENDER,
+        &SEND_ARP_OPTS,
+        &FLUSH_ROUTES,
+        &PROTO,
+        &LVS_IPV6_ADDRLABEL,
+        &LVS_IPV6_ADDRLABEL_VALUE,
+        &LVS_SUPPORT,
+        &MAC,
+        &UNIQUE_CLONE_ADDRESS,
+        &CLUSTERIP_HASH,
+        &CLUSTERIP_HASH_SEED,
+        &CLUSTERIP_FIREWALL,
+        &CLUSTERIP_TABLE,
+        &CLUSTERIP_CHAIN,
+        &CLUSTERIP_MAC_MANGLE,
+    ],
+    actions: &[
+        ActionDescription::new(Action::Start, 20),
+        ActionDescription::new(Action::Stop, 20),
+        ActionDescription {
+            interval_s: Some(10),
+            depth: Some(0),
+            ..ActionDescription::new(Action::Monitor, 20)
+        },
+        ActionDescription {
+            interval_s: Some(60),
+            depth: Some(10),
+            ..ActionDescription::new(Action::Monitor, 20)
+        },
+        ActionDescription::new(Action::ReloadAgent, 20),
+        ActionDescription::new(Action::ValidateAll, 20),
+        ActionDescription::new(Action::MetaData, 5),
+    ],
+};

@@ -1,0 +1,69 @@
+//! Which addresses can be a VIP.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Why a text is no address for a VIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidVip {
+    /// No address at all.
+    #[error("not an IP address: give one like 192.0.2.10 or 2001:db8::10")]
+    Syntax,
+    /// An address with a mask.
+    #[error("not an IP address: give the mask as cidr_netmask")]
+    WithMask,
+    /// An address with a zone.
+    #[error("not an IP address: give the interface as nic")]
+    WithZone,
+    /// `::ffff:192.0.2.10`
+    #[error("an IPv4 address written as IPv6: give it as an IPv4 address")]
+    Mapped,
+    /// `0.0.0.0`, `::`
+    #[error("the unspecified address can't be a VIP")]
+    Unspecified,
+    /// 127.0.0.0/8, `::1`: deleting it on stop would break the host.
+    #[error("a loopback address never leaves its host: it can't be a VIP")]
+    Loopback,
+    /// 224.0.0.0/4, `ff00::/8`
+    #[error("a multicast address belongs to no host: it can't be a VIP")]
+    Multicast,
+    /// 255.255.255.255
+    #[error("the broadcast address belongs to no host: it can't be a VIP")]
+    Broadcast,
+}
+
+/// The address of a VIP.
+///
+/// # Errors
+/// Anything that no neighbour could reach, or that belongs to every host.
+pub fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        let is_address = |part: Option<(&str, &str)>| {
+            part.is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok())
+        };
+        return Err(if is_address(text.split_once('/')) {
+            InvalidVip::WithMask
+        } else if is_address(text.split_once('%')) {
+            InvalidVip::WithZone
+        } else {
+            InvalidVip::Syntax
+        });
+    };
+    if ip.is_unspecified() {
+        Err(InvalidVip::Unspecified)
+    } else if ip.is_loopback() {
+        Err(InvalidVip::Loopback)
+    } else if ip.is_multicast() {
+        Err(InvalidVip::Multicast)
+    } else if ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        Err(InvalidVip::Broadcast)
+    } else if matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some()) {
+        Err(InvalidVip::Mapped)
+    } else {
+        Ok(ip)
+    }
+}
+
+/// `fe80::/10`: on every link, and meaning another one on each.
+pub fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if Ipv6Addr::is_unicast_link_local(&ip))
+}

@@ -1,0 +1,179 @@
+//! Questions on the link: who has this address? By ARP or Neighbor Discovery.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use hostnet::arp::{self, Arp};
+use hostnet::ndisc::{self, NeighborMessage};
+use hostnet::{EtherType, Link, MacAddress, PacketSocket, Result};
+
+use crate::params::DuplicateCheck;
+
+/// A socket for announcements of and questions about `ip`.
+pub(crate) fn socket(link: &Link, ip: IpAddr) -> Result<PacketSocket> {
+    let protocol = if ip.is_ipv4() { EtherType::Arp } else { EtherType::Ipv6 };
+    PacketSocket::open(link, protocol)
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    /// The VIP.
+    pub(crate) ip: IpAddr,
+    /// The hardware address of the link.
+    pub(crate) mac: MacAddress,
+    /// Those of all links of this host. Another one of them on the same LAN answers, too (Linux
+    /// answers on every link for every address of the host), and is no rival.
+    pub(crate) own: Vec<MacAddress>,
+}
+
+impl Asker {
+    /// Asks whether another host has the VIP, until nobody has answered for the check's timeout, or
+    /// somebody still does at the end of its wait: who that is.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn wait_until_free(
+        &self,
+        socket: &mut PacketSocket,
+        check: DuplicateCheck,
+        until: Instant,
+    ) -> Result<Option<MacAddress>> {
+        let give_up = (Instant::now() + check.wait).min(until);
+        loop {
+            let round = Instant::now() + check.timeout;
+            let rival = self.rival(socket, check.timeout)?;
+            if rival.is_none() || Instant::now() >= give_up {
+                return Ok(rival);
+            }
+            // One question in a round: the wait may be long.
+            std::thread::sleep(round.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    /// Asks once; who answers for the VIP, as soon as somebody does, `None` after the silence. The
+    /// question is sent twice, for a frame can be lost.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn rival(
+        &self,
+        socket: &mut PacketSocket,
+        silence: Duration,
+    ) -> Result<Option<MacAddress>> {
+        if let IpAddr::V6(ip) = self.ip {
+            // To hear of others who are about to take it. Without that, who has it is still heard.
+            let _ = socket.join_solicited_node(ip);
+        }
+        let begin = Instant::now();
+        for until in [begin + silence / 2, begin + silence] {
+            match self.ip {
+                IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
+                IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
+            }
+            while let Some(frame) = socket.receive(until)? {
+                if let Some(rival) = self.rival_in(&frame) {
+                    return Ok(Some(rival));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Who has the VIP by this frame, or is about to take it with a better right: of two who ask at
+    /// the same time, the one with the lower hardware address goes on.
+    fn rival_in(&self, frame: &[u8]) -> Option<MacAddress> {
+        let is_other = |mac: &MacAddress| !self.own.contains(mac) && *mac != self.mac;
+        claimed_by(frame, self.ip)
+            .filter(is_other)
+            .or_else(|| probed_by(frame, self.ip).filter(|mac| is_other(mac) && *mac < self.mac))
+    }
+
+    /// The hardware addresses of these neighbours, asked from the VIP; those that have answered in
+    /// that time. A question from the VIP also tells the one who is asked where it is.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn resolve(
+        &self,
+        socket: &mut PacketSocket,
+        neighbours: &[IpAddr],
+        within: Duration,
+    ) -> Result<Vec<(IpAddr, MacAddress)>> {
+        let until = Instant::now() + within;
+        for neighbour in neighbours {
+            match (self.ip, neighbour) {
+                (IpAddr::V4(ip), IpAddr::V4(to)) => {
+                    socket.send(&arp::request(self.mac, ip, *to))?;
+                }
+                (IpAddr::V6(ip), IpAddr::V6(to)) => {
+                    socket.send(&ndisc::request(self.mac, ip, *to))?;
+                }
+                _ => {}
+            }
+        }
+        let mut found: Vec<(IpAddr, MacAddress)> = Vec::new();
+        while found.len() < neighbours.len()
+            && let Some(frame) = socket.receive(until)?
+        {
+            for neighbour in neighbours {
+                if let Some(mac) = claimed_by(&frame, *neighbour)
+                    && !found.iter().any(|(known, _)| known == neighbour)
+                {
+                    found.push((*neighbour, mac));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Who has `ip` by this frame.
+fn claimed_by(frame: &[u8], ip: IpAddr) -> Option<MacAddress> {
+    match ip {
+        IpAddr::V4(ip) => Arp::parse(frame)?.claims(ip),
+        IpAddr::V6(ip) => NeighborMessage::parse(frame)?.claims(ip),
+    }
+}
+
+/// Who is about to take `ip` by this frame.
+fn probed_by(frame: &[u8], ip: IpAddr) -> Option<MacAddress> {
+    match ip {
+        IpAddr::V4(ip) => Arp::parse(frame)?.probes(ip),
+        IpAddr::V6(ip) => NeighborMessage::parse(frame)?.probes(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    const V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+    const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
+
+    fn mac(last: u8) -> MacAddress {
+        MacAddress([2, 0, 0, 0, 0, last])
+    }
+
+    #[test]
+    fn rivals() {
+        let asker = |ip| Asker { ip, mac: mac(5), own: vec![mac(5), mac(6)] };
+        let (v4, v6) = (asker(V4.into()), asker(V6.into()));
+        for (other, rival) in [(9, Some(mac(9))), (4, Some(mac(4))), (5, None), (6, None)] {
+            let other = mac(other);
+            assert_eq!(v4.rival_in(&arp::announcement_request(other, V4)), rival);
+            assert_eq!(v4.rival_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1))), rival);
+            assert_eq!(v6.rival_in(&ndisc::announcement(other, V6, false)), rival);
+            assert_eq!(v4.rival_in(&ndisc::announcement(other, V6, false)), None);
+        }
+        // Who asks at the same time: one of both goes on.
+        for (other, rival) in [(9, None), (4, Some(mac(4))), (5, None), (6, None)] {
+            assert_eq!(v4.rival_in(&arp::probe(mac(other), V4)), rival);
+            assert_eq!(v6.rival_in(&ndisc::probe(mac(other), V6)), rival);
+        }
+        let another = Ipv4Addr::new(192, 0, 2, 11);
+        assert_eq!(v4.rival_in(&arp::announcement_request(mac(9), another)), None);
+        assert_eq!(v4.rival_in(&[0; 60]), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! start: the VIP is on this host, usable, and the neighbours know it.
+
+mod announcing;
+mod duplicates;
+mod taking_back;
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use hostnet::{Link, LinkIndex, MacAddress, Netlink, NewAddress, PacketSocket};
+use ocf::{Deadline, Exit, Request, Verdict};
+
+use crate::announce::Subject;
+use crate::error::Error;
+use crate::params::{Nodad, Params};
+use crate::plan::{self, Plan, Step};
+use crate::run_directory::RunDirectory;
+use crate::{host, judge};
+
+/// What waits keep free of the action's time for the steps behind them and for taking back.
+const RESERVE: Duration = Duration::from_secs(1);
+/// How long taking back may take beyond the deadline, which is at least that long before Pacemaker
+/// kills ([`Deadline::of_action`]).
+const GRACE: Duration = Duration::from_millis(100);
+/// How long the last announcer may take to end, and the new one to report.
+const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
+
+/// Does the action.
+pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
+    let began = Instant::now();
+    let params = Params::read(&request.values)?;
+    params.remarks.iter().for_each(|remark| log::warn!("{remark}"));
+    host::enter(params.namespace.as_ref())?;
+    let netlink = Netlink::open()?;
+    let snapshot = host::snapshot(&netlink, &params, request.deadline.instant())?;
+    let plan = plan::start(&params, &snapshot)?;
+    let NewAddress { ip, prefix, link, .. } = plan.target.address;
+    let announces = plan.steps.contains(&Step::Announce);
+    let form = params.announce.filter(|_| announces);
+    let targets = form.map(|_| announcing::targets(&params, &netlink, link, request.deadline));
+    let subject = form.map(|form| {
+        let targets = targets.unwrap_or_default();
+        Subject { ip, prefix, link, form, targets }
+    });
+    let mut start = Start {
+        subject,
+        own: snapshot.links.iter().filter_map(|link| link.mac).collect(),
+        params: &params,
+        netlink: &netlink,
+        run: RunDirectory::new(),
+        deadline: request.deadline,
+        link: plan.target.link.clone(),
+        socket: None,
+        found_free: false,
+        up: None,
+        announced: None,
+        undo: Vec::new(),
+    };
+    if let Err(error) = start.carry_out(&plan) {
+        return Err(start.take_back(error));
+    }
+    start.run.forget_rival(params.ip);
+    let after = start.announced.zip(start.up).map_or_else(String::new, |(announced, up)| {
+        format!(" announced_us={}", announced.saturating_duration_since(up).as_micros())
+    });
+    log::info!(
+        "vip={ip}/{prefix} nic={} state={}{after} took_ms={}",
+        start.link.name,
+        plan.found.done(),
+        began.elapsed().as_millis()
+    );
+    Ok(Verdict::success())
+}
+
+/// A start under way.
+struct Start<'a> {
+    params: &'a Params,
+    netlink: &'a Netlink,
+    run: RunDirectory,
+    deadline: Deadline,
+    /// The link as last seen.
+    link: Link,
+    /// What the neighbours are told, if they are.
+    subject: Option<Subject>,
+    /// The hardware addresses of all links of this host.
+    own: Vec<MacAddress>,
+    /// For questions and the first announcement; `None` also where it can't be opened.
+    socket: Option<PacketSocket>,
+    /// Nobody else has the VIP: it was asked for.
+    found_free: bool,
+    /// When the address was known to be there.
+    up: Option<Instant>,
+    /// When the first announcement had been handed to the link.
+    announced: Option<Instant>,
+    /// What has been done, to be taken back last first.
+    undo: Vec<Done>,
+}
+
+/// Something that start has done.
+enum Done {
+    BroughtUp(LinkIndex),
+    Added(NewAddress),
+    StartedAnnouncer(Child),
+}
+
+impl Start<'_> {
+    fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
+        for step in &plan.steps {
+            log::debug!("step: {step}");
+            self.step(step)?;
+        }
+        self.hand_over();
+        self.confirm()
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Error> {
+        let until = self.deadline.instant();
+        match step {
+            Step::BringUp(link) => {
+                self.netlink.set_link_up(*link, until)?;
+                self.undo.push(Done::BroughtUp(*link));
+                // Virtual links have their carrier in a moment. Also where it is not required, the
+                // first announcement should find it.
+                let until = self.deadline.or_within(GRACE).instant();
+                self.link = self.netlink.wait_for_link(*link, until, Link::usable)?;
+            }
+            Step::AwaitCarrier { required } => self.await_carrier(*required)?,
+            Step::CheckDuplicates => self.check_duplicates()?,
+            Step::Add(new) => self.add(new)?,
+            Step::AwaitDuplicateDetection => self.await_duplicate_detection()?,
+            Step::Announce => {
+                self.open_socket();
+                self.announce_first();
+            }
+            Step::Delete(deletion) => {
+                log::warn!("{deletion}: the VIP does not belong there");
+                host::delete(self.netlink, &self.run, deletion, until)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, new: &NewAddress) -> Result<(), Error> {
+        let mut new = new.clone();
+        if self.params.ip.is_ipv6() {
+            self.require_ipv6()?;
+            // Without carrier, or without the privilege, nobody was asked: the kernel has to.
+            new.nodad &= self.found_free || self.params.nodad == Nodad::Yes;
+        }
+        if self.subject.is_some() {
+            // Before, so that the first frame follows the address at once.
+            self.open_socket();
+        }
+        match self.netlink.add_address(&new, self.deadline.instant()) {
+            Ok(()) => self.undo.push(Done::Added(new)),
+            // Somebody was quicker; confirm() says whether it is as it should be.
+            Err(hostnet::Error::AddressExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.up = Some(Instant::now());
+        Ok(())
+    }
+
+    fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
+        let began = Instant::now();
+        let until = self.deadline.less(RESERVE).or_within(self.params.link_wait).instant();
+        // Time for one look, also with link_wait=0.
+        let until = until.max(began + GRACE.min(self.deadline.remaining()));
+        self.link = self.netlink.wait_for_link(self.link.index, until, Link::usable)?;
+        match judge::without_carrier(&self.link) {
+            None => Ok(()),
+            Some(state) if !required => {
+                log::warn!("{state}: going on without");
+                Ok(())
+            }
+            Some(_) => {
+                Err(Error::NoCarrier { link: self.link.name.to_string(), waited: began.elapsed() })
+            }
+        }
+    }
+
+    /// Looks at the host as monitor will.
+    fn confirm(&self) -> Result<(), Error> {
+        let sight = host::sight(self.netlink, self.params, self.deadline.instant())?;
+        let verdict = sight.judge(self.params);
+        match (verdict.exit, verdict.reason) {
+            (Exit::Success, _) => Ok(()),
+            (Exit::Degraded, reason) => {
+                log::warn!("{}", reason.unwrap_or_default());
+                Ok(())
+            }
+            (_, Some(reason)) => Err(Error::NotConfirmed { reason }),
+            (_, None) => Err(Error::Vanished { ip: self.params.ip }),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A start that fails takes back what it has done, last first.
+
+use std::time::Instant;
+
+use hostnet::{Address, Error as NetError, Family, NewAddress};
+
+use super::{Done, GRACE, Start};
+use crate::error::Error;
+use crate::{announcer, host, plan};
+
+impl Start<'_> {
+    pub(super) fn take_back(mut self, error: Error) -> Error {
+        let until = self.deadline.instant().max(Instant::now() + GRACE);
+        let mut left = Vec::new();
+        while let Some(done) = self.undo.pop() {
+            match done {
+                Done::StartedAnnouncer(mut child) => announcer::end_child(&mut child),
+                Done::Added(new) => {
+                    if let Err(source) = self.delete_added(&new, until) {
+                        left.push(format!("{}/{} ({source})", new.ip, new.prefix));
+                    }
+                }
+                // It went with its link, or somebody took it down: both fine.
+                Done::BroughtUp(link) => match self.netlink.set_link_down(link, until) {
+                    Ok(()) | Err(NetError::NoSuchLink { .. }) => {}
+                    Err(source) => left.push(format!("{} up ({source})", self.link.name)),
+                },
+            }
+        }
+        if left.is_empty() {
+            error
+        } else {
+            Error::LeftBehind { source: Box::new(error), left: left.join(", ") }
+        }
+    }
+
+    /// By a fresh dump: others may have come into its subnet since, and must stay.
+    fn delete_added(&self, new: &NewAddress, until: Instant) -> Result<(), NetError> {
+        let addresses = host::addresses(self.netlink, Family::of(new.ip), until)?;
+        let added = |address: &Address| {
+            (address.link, address.prefix, address.peer) == (new.link, new.prefix, None)
+        };
+        plan::stop(new.ip, &addresses)
+            .iter()
+            .filter(|deletion| added(&deletion.address))
+            .try_for_each(|deletion| {
+                host::delete(self.netlink, &self.run, deletion, until).map(|_| ())
+            })
+    }
+}

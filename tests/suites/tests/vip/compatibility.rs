@@ -1,0 +1,124 @@
+//! Parameters as ocf:heartbeat:IPaddr2 has them.
+
+use std::time::Duration;
+
+use testnet::{ArpFrame, Capture, wait_until};
+
+use super::{LONG, Site, VIP, announcer, ends, fails, locks, recurring};
+
+fn announcements(capture: &Capture) -> Vec<ArpFrame> {
+    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
+    capture.arp_frames().into_iter().filter(|arp| arp.sender_ip == vip).collect()
+}
+
+#[test]
+fn count_and_interval_are_a_schedule() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let capture = Capture::start(&site.neighbour, "eth0");
+    // More than an announce_schedule may have.
+    let agent = site.vip().param("arp_count", "40").param("arp_interval", "10");
+    ends(&agent.action("start"), 0);
+    wait_until("the announcer has ended", LONG, || locks(&site.a).is_empty());
+    let frames = announcements(&capture);
+    assert_eq!(frames.len(), 40);
+    let took = frames[39].at.duration_since(frames[0].at);
+    assert!(took + Duration::from_millis(5) >= Duration::from_millis(390), "{took:?}");
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn in_the_foreground() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let agent = site.vip().param("announce_schedule", "0,40,80").param("arp_bg", "no");
+    ends(&agent.action("start"), 0);
+    assert_eq!(announcements(&capture).len(), 3);
+    assert!(announcer(&site.a).is_none() && locks(&site.a).is_empty());
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn every_monitor_announces() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("arp_count", "1").param("arp_count_refresh", "3");
+    ends(&agent.action("start"), 0);
+    let capture = Capture::start(&site.neighbour, "eth0");
+    ends(&agent.action("monitor"), 0);
+    assert!(announcements(&capture).is_empty(), "a probe announces nothing");
+    ends(&recurring(&agent), 0);
+    assert_eq!(announcements(&capture).len(), 3);
+    ends(&recurring(&agent.clone().param("announce", "none")), 0);
+    assert_eq!(announcements(&capture).len(), 3);
+    ends(&agent.action("stop"), 0);
+    ends(&recurring(&agent), 7);
+    assert_eq!(announcements(&capture).len(), 3);
+}
+
+#[test]
+fn no_route_and_no_source() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("nic", "eth0").param("cidr_netmask", "25");
+    let route = || site.a.ip("route show 192.0.2.0/25");
+    ends(&agent.action("start"), 0);
+    assert!(route().contains("192.0.2.0/25"));
+    ends(&agent.action("stop"), 0);
+    let agent = agent.param("noprefixroute", "true").param("preferred_lft", "0");
+    ends(&agent.action("start"), 0);
+    assert_eq!(route(), "");
+    assert!(site.a.ip("addr show dev eth0").contains("deprecated"));
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn what_has_no_effect_is_told_once_by_start() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site
+        .vip()
+        .env("PCMK_service", "")
+        .param("flush_routes", "true")
+        .param("arp_sender", "send_arp")
+        .param("lvs_support", "false")
+        .param("clusterip_hash", "sourceip-sourceport");
+    let started = agent.clone().env("PCMK_service", "").action("start");
+    ends(&started, 0);
+    for words in ["flush_routes=true has no effect", "arp_sender=send_arp has no effect"] {
+        assert!(started.stderr.contains(words), "{}", started.stderr);
+    }
+    assert!(!started.stderr.contains("lvs_support"), "{}", started.stderr);
+    let monitored = recurring(&agent);
+    ends(&monitored, 0);
+    assert_eq!(monitored.stderr, "");
+    ends(&agent.action("stop"), 0);
+    let shared = site.vip().param("unique_clone_address", "true").action("start");
+    fails(&shared, 6, "use ocf:heartbeat:IPaddr2");
+}
+
+#[test]
+fn hosts_that_are_told_alone() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("route add default via 192.0.2.2");
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let gateway = Capture::start(&site.b, "eth0");
+    let agent = site
+        .vip()
+        .param("announce_schedule", "0,20")
+        .param("announce_targets", "192.0.2.99, gateway,192.0.2.77");
+    ends(&agent.action("start"), 0);
+    wait_until("the announcer has ended", LONG, || locks(&site.a).is_empty());
+    for capture in [capture, gateway] {
+        let alone = announcements(&capture).into_iter().filter(|arp| arp.destination != [0xff; 6]);
+        let alone: Vec<_> = alone.collect();
+        assert_eq!(alone.len(), 2, "{alone:?}");
+        for frame in alone {
+            assert!(frame.is_reply && frame.target_ip == frame.sender_ip);
+        }
+    }
+    ends(&agent.action("stop"), 0);
+}

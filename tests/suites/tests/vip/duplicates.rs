@@ -1,0 +1,177 @@
+//! Another host that has the VIP.
+
+use std::time::{Duration, Instant};
+
+use testnet::{Agent, Capture, Host, wait_until};
+
+use super::{
+    LONG, MAC_B, MAC_N, Site, VIP, ends, fails, instances, locks, recurring, shell, state, vip,
+};
+
+/// A monitor that asks the neighbours.
+fn deep(agent: &Agent) -> testnet::Outcome {
+    recurring(&agent.clone().env("OCF_CHECK_LEVEL", "10"))
+}
+
+/// Another owner on B.
+fn take(host: &Host) {
+    host.ip(&format!("addr add {VIP}/24 dev eth0"));
+}
+
+fn let_go(host: &Host) {
+    host.ip(&format!("addr del {VIP}/24 dev eth0"));
+}
+
+#[test]
+fn a_second_owner_is_not_started() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    let before = state(&site.a);
+    let agent = site.vip().param("duplicate_wait", "300ms");
+    let reason = format!("192.0.2.10 is in use by {MAC_B} on eth0: not starting a second owner");
+    fails(&agent.action("start"), 1, &reason);
+    assert_eq!(state(&site.a), before);
+    assert!(locks(&site.a).is_empty());
+    ends(&agent.action("monitor"), 7);
+    ends(&agent.clone().param("duplicate_check", "no").action("start"), 0);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn a_dying_peer_is_waited_for() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    let capture = Capture::start(&site.b, "eth0");
+    let agent = site.vip().param("duplicate_wait", "60s");
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        // It has asked at least twice, and been answered.
+        wait_until("A asks again", LONG, || {
+            capture.arp_frames().iter().filter(|arp| arp.sender_ip.is_unspecified()).count() >= 4
+        });
+        let_go(&site.b);
+        ends(&start.join().unwrap(), 0);
+    });
+    assert_eq!(instances(&site.a), ["eth0 192.0.2.10/24"]);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn its_question_is_a_probe_that_no_cache_learns_from() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let capture = Capture::start(&site.neighbour, "eth0");
+    ends(&site.vip().param("announce", "none").action("start"), 0);
+    let frames = capture.arp_frames();
+    assert_eq!(frames.len(), 2, "{frames:?}");
+    for frame in frames {
+        assert!(!frame.is_reply && frame.sender_ip.is_unspecified());
+        assert_eq!(frame.target_ip, VIP.parse::<std::net::Ipv4Addr>().unwrap());
+    }
+    ends(&site.vip().action("stop"), 0);
+}
+
+#[test]
+fn other_interfaces_of_this_host_are_no_rivals() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    // Two interfaces in one LAN, and Linux answers on each for every address.
+    let _cable = site.switch.connect(&site.a, "eth1", "02:00:00:00:00:1a");
+    wait_until("eth1 is up", LONG, || super::is_up(&site.a, "eth1"));
+    site.a.ip(&format!("addr add {VIP}/32 dev eth1"));
+    let agent = site.vip().param("nic", "eth0").param("duplicate_wait", "0");
+    ends(&agent.action("start"), 0);
+    ends(&deep(&agent), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+}
+
+#[test]
+fn of_two_that_start_at_the_same_time_one_goes_on() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for _ in 0..5 {
+        let outcomes = std::thread::scope(|scope| {
+            let starts = [&site.a, &site.b].map(|host| {
+                let agent = vip(host).param("duplicate_wait", "500ms");
+                scope.spawn(move || agent.param("duplicate_timeout", "1s").action("start").code)
+            });
+            starts.map(|start| start.join().unwrap())
+        });
+        assert!(outcomes.contains(&0) && outcomes.contains(&1), "{outcomes:?}");
+        for host in [&site.a, &site.b] {
+            ends(&vip(host).action("stop"), 0);
+        }
+    }
+}
+
+#[test]
+fn a_rival_found_by_monitor() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip();
+    ends(&agent.action("start"), 0);
+    ends(&deep(&agent), 0);
+    take(&site.neighbour);
+    // Not by a shallow look.
+    ends(&recurring(&agent), 0);
+    let capture = Capture::start(&site.b, "eth0");
+    fails(&deep(&agent), 190, &format!("192.0.2.10 is claimed by {MAC_N}, too: announced again"));
+    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
+    wait_until("it is announced again", LONG, || {
+        capture.arp_frames().iter().any(|arp| arp.sender_ip == vip && arp.target_ip == vip)
+    });
+    fails(&deep(&agent), 1, "still after it was announced again");
+    fails(&deep(&agent), 1, "still after it was announced again");
+    let_go(&site.neighbour);
+    ends(&deep(&agent), 0);
+    // Forgotten: the next one is the first again.
+    take(&site.neighbour);
+    fails(&deep(&agent), 190, "announced again");
+    ends(&deep(&agent.clone().param("duplicate_check", "no")), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty());
+}
+
+#[test]
+fn a_gateway_that_does_not_answer() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("route add default via 192.0.2.99");
+    let agent = site.vip();
+    ends(&agent.action("start"), 0);
+    ends(&deep(&agent), 0);
+    site.neighbour.ip("addr del 192.0.2.99/24 dev eth0");
+    fails(&deep(&agent), 190, "gateway 192.0.2.99 does not answer 192.0.2.10 on eth0");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn without_the_privilege_to_ask() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    // The address serves, which is worth more than the question; it is told.
+    shell(&site.a, "command -v setpriv >/dev/null");
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--bounding-set=-net_raw", "--inh-caps=-net_raw"]);
+    command.arg(super::program()).args(["start", "--ip", VIP]).env_clear();
+    let output = site.a.output(&mut command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("not checked for duplicates"), "{said}");
+    ends(&site.vip().action("stop"), 0);
+}
+
+#[test]
+fn the_check_takes_its_silence_and_no_more() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("duplicate_timeout", "400ms");
+    let begin = Instant::now();
+    ends(&agent.action("start"), 0);
+    assert!(begin.elapsed() >= Duration::from_millis(400));
+    ends(&agent.action("stop"), 0);
+}

@@ -1,0 +1,155 @@
+//! `network_namespace`, and the other ways to say where.
+
+use testnet::{Agent, Host, wait_until};
+
+use super::{LONG, Site, VIP, ends, fails, instances, plain, recurring, second_interface, vip};
+
+/// Ends what runs in the namespaces of the host, which would outlive it.
+struct Namespace<'a>(&'a Host);
+
+impl Drop for Namespace<'_> {
+    fn drop(&mut self) {
+        let pids = self.0.ip("netns pids sip");
+        for pid in pids.lines().filter_map(|pid| pid.parse().ok()) {
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+fn in_namespace(host: &Host) -> Agent {
+    vip(host).param("network_namespace", "sip")
+}
+
+#[test]
+fn everything_happens_inside() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("netns add sip");
+    let _namespace = Namespace(&site.a);
+    site.a.ip("link add inner type veth peer name outer");
+    site.a.ip("link set outer up");
+    site.a.ip("link set inner netns sip");
+    site.a.ip("-n sip link set inner up");
+    site.a.ip("-n sip addr add 192.0.2.3/24 dev inner");
+    let agent = in_namespace(&site.a);
+    let inside = || site.a.ip("-n sip -o addr show").contains(" 192.0.2.10/24 ");
+    ends(&agent.action("monitor"), 7);
+    ends(&agent.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all"), 0);
+    ends(&agent.clone().param("announce_schedule", "0,60000").action("start"), 0);
+    assert!(inside() && instances(&site.a).is_empty());
+    ends(&recurring(&agent), 0);
+    // The same address outside is another one, with an announcer of its own.
+    let outside = site.vip().param("announce_schedule", "0,60000");
+    ends(&recurring(&outside), 7);
+    ends(&outside.action("start"), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(!inside());
+    ends(&recurring(&outside), 0);
+    assert!(super::announcer(&site.a).is_some());
+    ends(&outside.action("stop"), 0);
+    assert!(super::locks(&site.a).is_empty());
+}
+
+#[test]
+fn one_that_is_not_there() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = in_namespace(&site.a);
+    let all = || {
+        ends(&agent.action("monitor"), 7);
+        ends(&recurring(&agent), 7);
+        fails(&agent.action("start"), 5, "there is no network namespace sip on this host");
+        ends(&agent.action("validate-all"), 0);
+        let on_host = agent.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all");
+        fails(&on_host, 5, "network namespace sip");
+        ends(&agent.action("stop"), 0);
+        assert!(instances(&site.a).is_empty());
+    };
+    all();
+    // A name whose namespace has gone.
+    site.a.run(|| {
+        std::fs::create_dir_all("/run/netns").unwrap();
+        std::fs::write("/run/netns/sip", "").unwrap();
+    });
+    all();
+    // It was never possible to start in that one.
+    ends(&vip(&site.a).param("network_namespace", "a/b").action("stop"), 0);
+}
+
+#[test]
+fn nic_by_mac_and_by_network() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    second_interface(&site.a);
+    site.a.ip("addr add 198.51.100.1/24 dev eth1");
+    let mac = site.a.run(|| std::fs::read_to_string("/sys/class/net/eth1/address").unwrap());
+    for nic in [mac.trim(), &mac.trim().to_uppercase(), "198.51.100.0/24"] {
+        let agent = site.vip().param("nic", nic).param("cidr_netmask", "32");
+        ends(&agent.action("start"), 0);
+        assert_eq!(instances(&site.a), ["eth1 192.0.2.10/32"], "{nic}");
+        ends(&recurring(&agent), 0);
+        site.a.ip(&format!("addr del {VIP}/32 dev eth1"));
+        site.a.ip(&format!("addr add {VIP}/32 dev eth0"));
+        fails(&recurring(&agent), 1, "192.0.2.10 belongs on");
+        ends(&agent.action("stop"), 0);
+    }
+    // A network of the other family.
+    site.a.ip("addr add 2001:db8::1/64 dev eth1 nodad");
+    let agent = site.vip().param("nic", "2001:db8::/64").param("cidr_netmask", "24");
+    ends(&agent.action("start"), 0);
+    assert_eq!(instances(&site.a), ["eth1 192.0.2.10/24"]);
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+    for (nic, code, words) in [
+        ("02:00:00:00:00:77", 5, "there is no such interface"),
+        ("203.0.113.0/24", 5, "there is no such interface"),
+        ("128.0.0.0/1", 2, "fits several interfaces: eth0, eth1"),
+    ] {
+        let agent = site.vip().param("nic", nic);
+        fails(&agent.action("start"), code, words);
+        ends(&agent.action("monitor"), 7);
+        ends(&agent.action("stop"), 0);
+    }
+}
+
+#[test]
+fn nic_with_a_label() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("nic", "eth0:sip");
+    ends(&agent.action("start"), 0);
+    assert!(site.a.ip("-o addr show label eth0:sip").contains(VIP));
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn a_bridge_whose_way_out_is_down() {
+    testnet::root_or_skip!();
+    let host = Host::new("host");
+    host.ip("link add br0 type bridge");
+    for (name, far) in [("wire", "far"), ("guest", "vm")] {
+        host.ip(&format!("link add {name} type veth peer name {far}"));
+        host.ip(&format!("link set {name} up"));
+        host.ip(&format!("link set {far} up"));
+    }
+    // As if wire were hardware: what leads out is no veth.
+    host.ip("link add out link wire type macvlan mode passthru");
+    host.ip("link set out up");
+    for port in ["out", "guest"] {
+        host.ip(&format!("link set {port} master br0"));
+    }
+    host.ip("link set br0 up");
+    host.ip("addr add 192.0.2.1/24 dev br0");
+    let agent = plain(&host).param("ip", VIP).param("nic", "br0");
+    wait_until("the bridge is up", LONG, || super::is_up(&host, "br0"));
+    ends(&agent.action("start"), 0);
+    wait_until("all of it is up", LONG, || recurring(&agent).code == 0);
+    host.ip("link set far down");
+    wait_until("the way out is down", LONG, || !super::is_up(&host, "wire"));
+    wait_until("it is degraded", LONG, || recurring(&agent).code == 190);
+    fails(&recurring(&agent), 190, "192.0.2.10 is on br0, but below it wire is down");
+    ends(&recurring(&agent.clone().param("check_link_status", "no")), 0);
+    ends(&agent.action("stop"), 0);
+}
