@@ -1,6 +1,6 @@
 //! The one way through an agent: dispatch, and the one place where an error becomes an exit code.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -79,7 +79,7 @@ pub fn run_with(
             Exit::Unimplemented,
             format!("action {} is not implemented", crate::request::shown_value(&action)),
         );
-        return conclude(err, &environment, verdict);
+        return conclude(err, &environment.exit_reason_prefix, verdict);
     };
     let (values, instance, check_level, timeout, verbose) = command_line;
     for (name, value) in values.iter() {
@@ -104,9 +104,15 @@ pub fn run_with(
         warn_of_unknown(description, &request);
     }
 
-    // A panic is a fault of ours; as a signal death it would look like one of the host's, and in
-    // stop it would fence a node without a reason.
-    std::panic::set_hook(Box::new(|panic| log::error!("internal error: {panic}")));
+    let prefix = environment.exit_reason_prefix.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        log::error!("internal error: {panic}");
+        // As it is shipped there is no unwinding, and nothing comes after this.
+        if cfg!(panic = "abort") {
+            let exit = conclude(&mut std::io::stderr(), &prefix, internal_error());
+            std::process::exit(exit.code().into());
+        }
+    }));
     let verdict = catch_unwind(AssertUnwindSafe(|| {
         if action == Action::ValidateAll {
             let findings = agent.validate(&request);
@@ -116,9 +122,7 @@ pub fn run_with(
             agent.perform(&request).unwrap_or_else(Into::into)
         }
     }))
-    .unwrap_or_else(|_| {
-        Verdict::failed(Exit::Generic, "internal error of the agent, see the system's log")
-    });
+    .unwrap_or_else(|_| internal_error());
     let took_ms = started.elapsed().as_millis();
     if verdict.exit.is_failure() && !to_people {
         log::error!(
@@ -130,7 +134,13 @@ pub fn run_with(
     } else {
         log::debug!("action={action} rc={} took_ms={took_ms}", verdict.exit.code());
     }
-    conclude(err, &environment, verdict)
+    conclude(err, &environment.exit_reason_prefix, verdict)
+}
+
+/// A panic is a fault of ours; as a signal death it would look like one of the host's, and in stop it
+/// would fence a node without a reason.
+fn internal_error() -> Verdict {
+    Verdict::failed(Exit::Generic, "internal error of the agent, see the system's log")
 }
 
 /// pcs refuses a parameter that isn't in the meta-data, but can be forced, and other tools don't
@@ -154,10 +164,10 @@ fn tell(err: &mut impl Write, findings: &[Finding]) {
 }
 
 /// The exit reason goes out last: Pacemaker shows the last one of an action's output.
-fn conclude(err: &mut impl Write, environment: &Environment, verdict: Verdict) -> Exit {
+fn conclude(err: &mut impl Write, prefix: &OsStr, verdict: Verdict) -> Exit {
     if let Some(reason) = verdict.reason.filter(|_| verdict.exit.is_failure()) {
         let line = reason.replace(['\n', '\r'], " ");
-        let mut bytes = environment.exit_reason_prefix.as_encoded_bytes().to_vec();
+        let mut bytes = prefix.as_encoded_bytes().to_vec();
         bytes.extend_from_slice(line.trim_end().as_bytes());
         bytes.push(b'\n');
         let _ = err.write_all(&bytes);
