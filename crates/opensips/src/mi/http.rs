@@ -1,6 +1,12 @@
 //! MI over HTTP: one POST to module mi_http, on loopback.
 
+use std::net::SocketAddr;
+
 use serde_json::Value;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
 
 use super::error::{MiError, Result};
@@ -12,14 +18,14 @@ impl Exchange<'_> {
         if left.is_zero() {
             return Err(self.timed_out(0));
         }
-        let agent: Agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .timeout_global(Some(left))
             // The MI is where it was said to be, and nowhere else.
             .max_redirects(0)
             .proxy(None)
             .http_status_as_error(false)
-            .build()
-            .into();
+            .build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), AsNumber);
         // Module httpd takes a body for JSON by its type (`answer_to_connection()`, httpd_proc.c).
         let answer = agent.post(url).content_type("application/json").send(self.request);
         let mut answer = answer.map_err(|error| self.http_failed(error))?;
@@ -42,5 +48,25 @@ impl Exchange<'_> {
 
     fn garbled(&self, what: String) -> MiError {
         MiError::Garbled { endpoint: self.client.endpoint.clone(), what }
+    }
+}
+
+/// The address stands in the URL as a number ([`super::Endpoint::Http`]). Without ureq's own resolver
+/// there is no thread for a look-up, and none of the C library's name service in the program.
+#[derive(Debug)]
+struct AsNumber;
+
+impl Resolver for AsNumber {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> std::result::Result<ResolvedSocketAddrs, Error> {
+        let address: Option<SocketAddr> =
+            uri.authority().and_then(|authority| authority.as_str().parse().ok());
+        let mut addresses = self.empty();
+        addresses.push(address.ok_or(Error::HostNotFound)?);
+        Ok(addresses)
     }
 }
