@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 
 /// How often a link without carrier is looked at, and a table that kept changing.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// A switch forwards a moment after there is a carrier.
+const FORWARDS: Duration = Duration::from_millis(50);
 /// How long after the end of the schedule a burst that waits for a carrier is given up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the hosts that are told one by one may take to answer where they are.
@@ -123,7 +125,7 @@ impl Subject {
     ) {
         // Without events it still looks before each announcement.
         let mut events = Events::subscribe(&[EventGroup::Link]).ok();
-        let mut burst = Burst { begin: Instant::now(), next, waits: false, mac: None };
+        let mut burst = Burst { next, ..Burst::anew(Instant::now()) };
         while let Some(time) = schedule.times().get(burst.next) {
             let due = if burst.waits { Instant::now() + LOOK_AGAIN } else { burst.begin + *time };
             if due > until {
@@ -134,8 +136,10 @@ impl Subject {
             match self.look(netlink, Instant::now() + LOOK_AGAIN) {
                 Look::Gone => return,
                 Look::Ready(link) => {
-                    if burst.waits || burst.mac.is_some() && burst.mac != link.mac {
-                        burst = Burst { begin: Instant::now(), next: 0, waits: false, mac: None };
+                    if burst.waits {
+                        burst = Burst::anew(Instant::now() + FORWARDS);
+                    } else if burst.mac.is_some() && burst.mac != link.mac {
+                        burst = Burst::anew(Instant::now());
                     }
                     burst.mac = link.mac;
                     let is_due = schedule
@@ -191,6 +195,12 @@ struct Burst {
     waits: bool,
     /// The link's hardware address at the last look.
     mac: Option<MacAddress>,
+}
+
+impl Burst {
+    fn anew(begin: Instant) -> Self {
+        Self { begin, next: 0, waits: false, mac: None }
+    }
 }
 
 /// What a look at the host says about the next announcement.

@@ -18,6 +18,9 @@ pub enum Error {
     /// The VIP can't be on this node.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The routes that are asked for can't be made.
+    #[error(transparent)]
+    NoRoute(#[from] crate::routing::NoRoute),
     /// The kernel refused, or did not answer.
     #[error(transparent)]
     Network(#[from] hostnet::Error),
@@ -73,6 +76,14 @@ pub enum Error {
         /// What the kernel said to the last attempt, if it refused.
         source: Option<hostnet::Error>,
     },
+    /// stop: the address has gone, but not the rule and routes made for it.
+    #[error("{ip} is gone, but a rule or route made for it is still there: {source}")]
+    RoutingLeft {
+        /// The VIP.
+        ip: IpAddr,
+        /// What the kernel said.
+        source: hostnet::Error,
+    },
     /// A start failed, and taking back what it had done failed too.
     #[error("{source}; left behind, because taking it back failed too: {left}")]
     LeftBehind {
@@ -101,9 +112,11 @@ impl Error {
             }
             Self::LeftBehind { source, .. } => source.exit(),
             Self::Network(_)
+            | Self::NoRoute(_)
             | Self::NoCarrier { .. }
             | Self::InUse { .. }
             | Self::Tentative { .. }
+            | Self::RoutingLeft { .. }
             | Self::NotConfirmed { .. }
             | Self::Vanished { .. }
             | Self::StillThere { .. } => Exit::Generic,

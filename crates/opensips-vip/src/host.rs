@@ -97,13 +97,17 @@ fn is_stacked(link: &Link) -> bool {
     matches!(link.kind.as_deref(), Some("bond" | "team" | "bridge" | "vlan" | "macvlan" | "ipvlan"))
 }
 
-/// The gateway of the network that the VIP is in: that of the default route on its link.
+/// The gateway of the network that the VIP is in: `gateway`, or that of the default route on its
+/// link.
 pub(crate) fn gateway(
     netlink: &Netlink,
     params: &Params,
     link: LinkIndex,
     until: Instant,
 ) -> Result<Option<IpAddr>> {
+    if params.gateway.is_some() {
+        return Ok(params.gateway);
+    }
     let routes = settled(until, || netlink.routes(params.family(), TABLE_MAIN, until))?;
     let defaults = routes
         .iter()
@@ -111,7 +115,7 @@ pub(crate) fn gateway(
     Ok(defaults.min_by_key(|route| route.metric).and_then(|route| route.gateway))
 }
 
-fn settled<T>(until: Instant, read: impl Fn() -> Result<T>) -> Result<T> {
+pub(crate) fn settled<T>(until: Instant, read: impl Fn() -> Result<T>) -> Result<T> {
     loop {
         match read() {
             Err(Error::DumpInterrupted { .. }) if Instant::now() + REREAD < until => {

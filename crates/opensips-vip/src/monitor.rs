@@ -8,7 +8,7 @@ use ocf::{Exit, Request, Verdict};
 use crate::error::Error;
 use crate::judge::Sight;
 use crate::params::Params;
-use crate::{host, neighbours};
+use crate::{host, neighbours, source_routing};
 
 /// How long a table that keeps changing is read again before that is an error.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -29,7 +29,12 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let netlink = Netlink::open()?;
     let until = request.deadline.or_within(SETTLING).instant();
     let sight = settled_sight(&netlink, &params, until)?;
-    let verdict = sight.judge(&params);
+    let mut verdict = sight.judge(&params);
+    if matches!(verdict.exit, Exit::Success | Exit::Degraded)
+        && let Some(missing) = source_routing::missing(&netlink, &params, &sight, until)?
+    {
+        verdict = Verdict::failed(Exit::Generic, format!("{}: {missing}", params.ip));
+    }
     if verdict.exit.is_failure() && verdict.exit != Exit::Degraded || sight.link.is_none() {
         return Ok(verdict);
     }

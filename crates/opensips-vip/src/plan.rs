@@ -7,6 +7,7 @@ use hostnet::{Address, Link, LinkIndex, MacAddress, Network, NewAddress};
 
 use crate::judge::{self, Shown};
 use crate::params::{LinkCheck, Nodad, Params};
+use crate::routing;
 use crate::target::{self, Refusal, Snapshot, Target};
 
 /// What start is going to do, in this order.
@@ -59,6 +60,8 @@ pub enum Step {
     Add(NewAddress),
     /// IPv6: wait for the end of the kernel's duplicate address detection, if it does any.
     AwaitDuplicateDetection,
+    /// Make rule and routes for packets from the VIP.
+    RouteFromVip,
     /// Tell the neighbours.
     Announce,
     /// Delete a wrong instance of the VIP.
@@ -124,6 +127,9 @@ pub fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusal> {
     if params.ip.is_ipv6() {
         steps.push(Step::AwaitDuplicateDetection);
     }
+    if routing::is_asked_for(params) {
+        steps.push(Step::RouteFromVip);
+    }
     if params.announce.is_some() && has_neighbours(link) {
         steps.push(Step::Announce);
     }
@@ -179,6 +185,7 @@ impl fmt::Display for Step {
             Self::Add(new) => write!(f, "add {}/{} to interface {}", new.ip, new.prefix, new.link),
             Self::CheckDuplicates => f.write_str("ask for duplicates"),
             Self::AwaitDuplicateDetection => f.write_str("wait for duplicate address detection"),
+            Self::RouteFromVip => f.write_str("make rule and routes from the VIP"),
             Self::Announce => f.write_str("announce"),
             Self::Delete(deletion) => deletion.fmt(f),
         }

@@ -133,6 +133,7 @@ impl Host {
                 Step::AwaitCarrier { .. }
                 | Step::CheckDuplicates
                 | Step::AwaitDuplicateDetection
+                | Step::RouteFromVip
                 | Step::Announce => {}
                 Step::Add(new) => self.add(new),
                 Step::Delete(deletion) => self.delete(deletion),

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use hostnet::{Family, NamespaceName, Netlink};
-use ocf::{Request, Verdict};
+use ocf::{Parameter, Reader, Request, Verdict};
 
 use crate::error::Error;
 use crate::judge::Shown;
 use crate::params::parse_vip;
 use crate::run_directory::RunDirectory;
-use crate::{announcer, description, host, plan};
+use crate::{announcer, description, host, plan, source_routing};
 
 /// How often instances are deleted that were not there, or could not be deleted, before.
 const ROUNDS: u32 = 5;
@@ -46,11 +46,22 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     let silence = announcer::silence(&run.announcer_lock(ip), third.instant())
         .inspect_err(|error| log::warn!("vip={ip} {error}: removing the address all the same"));
 
-    let removed = remove_everywhere(ip, &run, until);
+    let netlink = Netlink::open()?;
+    let closes = given_yes(request, &description::CLOSE_CONNECTIONS);
+    if closes {
+        close_connections(ip, third.instant());
+    }
+    // Before the address goes: with it the kernel would take the routes of some tables, not of all.
+    let mut routing = source_routing::remove(&netlink, ip, until);
+    let removed = remove_everywhere(&netlink, ip, &run, until);
+    if routing.is_err() {
+        routing = source_routing::remove(&netlink, ip, until);
+    }
     if let Ok(silence) = silence {
         silence.end();
     }
     let removed = removed?;
+    routing.map_err(|source| Error::RoutingLeft { ip, source })?;
     run.forget_rival(ip);
     if !removed.is_empty() {
         log::info!(
@@ -60,6 +71,20 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
         );
     }
     Ok(Verdict::success())
+}
+
+/// Whether a boolean parameter says yes; whatever else is in it is no reason not to stop.
+fn given_yes(request: &Request, parameter: &Parameter) -> bool {
+    Reader::new(&request.values).boolean(parameter)
+}
+
+/// Resets the TCP connections of the VIP, while the resets can still leave.
+fn close_connections(ip: IpAddr, until: Instant) {
+    match hostnet::destroy_tcp_connections(ip, until) {
+        Ok(0) => {}
+        Ok(count) => log::info!("vip={ip} connections_closed={count}"),
+        Err(error) => log::warn!("vip={ip} {error}: they will end by their own timeouts"),
+    }
 }
 
 /// Enters the network namespace of the resource; `false` if there is none that start could have put
@@ -84,13 +109,17 @@ fn enter(request: &Request) -> Result<bool, Error> {
 }
 
 /// Deletes every instance until a complete look shows none; what was deleted.
-fn remove_everywhere(ip: IpAddr, run: &RunDirectory, until: Instant) -> Result<Vec<String>, Error> {
-    let netlink = Netlink::open()?;
+fn remove_everywhere(
+    netlink: &Netlink,
+    ip: IpAddr,
+    run: &RunDirectory,
+    until: Instant,
+) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
     let mut refused = None;
     let mut round = 0;
     loop {
-        let plan = plan::stop(ip, &host::addresses(&netlink, Family::of(ip), until)?);
+        let plan = plan::stop(ip, &host::addresses(netlink, Family::of(ip), until)?);
         if plan.is_empty() {
             return Ok(removed);
         }
@@ -101,7 +130,7 @@ fn remove_everywhere(ip: IpAddr, run: &RunDirectory, until: Instant) -> Result<V
         round += 1;
         for deletion in &plan {
             log::debug!("step: {deletion}");
-            match host::delete(&netlink, run, deletion, until) {
+            match host::delete(netlink, run, deletion, until) {
                 Ok(true) => removed.push(Shown(&deletion.address).to_string()),
                 Ok(false) => {}
                 Err(error) => refused = Some(error),

@@ -5,6 +5,7 @@ mod address;
 mod announcements;
 mod checks;
 mod legacy;
+mod routing;
 
 use ocf::{Action, ActionDescription, Description};
 
@@ -12,6 +13,7 @@ pub use address::*;
 pub use announcements::*;
 pub use checks::*;
 pub use legacy::*;
+pub use routing::*;
 
 /// The agent.
 pub static DESCRIPTION: Description = Description {
@@ -52,6 +54,10 @@ by changing the agent's name.",
         &ARP_INTERVAL,
         &ARP_BG,
         &ARP_COUNT_REFRESH,
+        &GATEWAY,
+        &ROUTE_TABLE,
+        &SOURCE_FOR,
+        &CLOSE_CONNECTIONS,
         &RUN_ARPING,
         &ARP_SENDER,
         &SEND_ARP_OPTS,

@@ -58,6 +58,12 @@ pub struct Params {
     pub refresh: u32,
     /// `announce_targets`: who is also told alone.
     pub targets: Vec<AnnounceTarget>,
+    /// `gateway`
+    pub gateway: Option<IpAddr>,
+    /// `route_table`; `None`: one is chosen.
+    pub route_table: Option<u32>,
+    /// `source_for`
+    pub source_for: Vec<Network>,
     /// What is told about parameters that do nothing.
     pub remarks: Vec<String>,
 }
@@ -206,6 +212,11 @@ impl Params {
             reader.parsed(&table::ANNOUNCE_TARGETS, |text| parse::parse_targets(text, family));
         let in_background = reader.boolean(&table::ARP_BG);
         let refresh = reader.integer(&table::ARP_COUNT_REFRESH, 0..=100);
+        let gateway = reader.parsed(&table::GATEWAY, |text| parse::parse_gateway(text, family));
+        let route_table = reader.parsed(&table::ROUTE_TABLE, parse::parse_table);
+        let source_for =
+            reader.parsed(&table::SOURCE_FOR, |text| parse::parse_destinations(text, family));
+        reader.boolean(&table::CLOSE_CONNECTIONS);
         let remarks = compatibility::read(&mut reader, values, duplicate_check);
 
         let (nic, nic_label) = nic.map_or((None, None), |(nic, label)| (Some(nic), label));
@@ -236,6 +247,9 @@ impl Params {
         if nic.is_none() && ip.is_some_and(is_link_local) {
             reader.reject(&table::IP, "a link-local address is on every interface: give nic, too");
         }
+        if route_table.is_some() && values.get(table::GATEWAY.name).is_none() {
+            reader.reject(&table::ROUTE_TABLE, "it is the table of gateway: give gateway, too");
+        }
         let complete = || {
             Some(Self {
                 ip: ip?,
@@ -258,6 +272,9 @@ impl Params {
                 in_background,
                 targets: targets.unwrap_or_default(),
                 refresh: u32::try_from(refresh?).ok()?,
+                gateway,
+                route_table,
+                source_for: source_for.unwrap_or_default(),
                 remarks,
             })
         };

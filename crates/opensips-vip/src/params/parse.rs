@@ -120,6 +120,41 @@ pub(super) fn parse_targets(text: &str, family: Family) -> Result<Vec<AnnounceTa
     if targets.len() > MOST { Err(format!("too many: {MOST} at most")) } else { Ok(targets) }
 }
 
+pub(super) fn parse_gateway(text: &str, family: Family) -> Result<IpAddr, String> {
+    match text.parse::<IpAddr>() {
+        Ok(ip) if Family::of(ip) != family => Err(format!("it is not {family} like ip")),
+        Ok(ip) if !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback() => Ok(ip),
+        _ => Err("not the address of a gateway".to_owned()),
+    }
+}
+
+/// Not the kernel's own: default, main, local (linux/rtnetlink.h).
+pub(super) fn parse_table(text: &str) -> Result<u32, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|table| *table > 0 && !(253..=255).contains(table))
+        .ok_or("not a table of its own: give a number from 1 to 4294967295, not 253 to 255")
+}
+
+/// Networks of the VIP's family, separated by commas or blanks.
+pub(super) fn parse_destinations(text: &str, family: Family) -> Result<Vec<Network>, String> {
+    const MOST: usize = 64;
+    let mut networks = Vec::new();
+    for word in words(text) {
+        let shown = || ocf::shown(word.as_bytes());
+        let network = word.parse::<Network>().map_err(|_| {
+            format!("{} is no network: give networks like 203.0.113.0/24, or 0.0.0.0/0", shown())
+        })?;
+        if Family::of(network.base()) != family {
+            return Err(format!("{} is not {family} like ip", shown()));
+        }
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
+    if networks.len() > MOST { Err(format!("too many: {MOST} at most")) } else { Ok(networks) }
+}
+
 /// The entries of a list.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ' ']).filter(|word| !word.is_empty())

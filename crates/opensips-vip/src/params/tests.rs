@@ -121,6 +121,13 @@ fn each_finding_names_its_parameter() {
         ("duplicate_wait", "61s"),
         ("announce_targets", "192.0.2.1,sbc"),
         ("announce_targets", "2001:db8::1"),
+        ("gateway", "2001:db8::1"),
+        ("gateway", "0.0.0.0"),
+        ("route_table", "254"),
+        ("route_table", "100"),
+        ("source_for", "203.0.113.5"),
+        ("source_for", "::/0"),
+        ("close_connections", "perhaps"),
         ("arp_count", "0"),
         ("arp_interval", "0"),
         ("arp_count_refresh", "101"),
@@ -289,4 +296,19 @@ fn a_resource_of_ipaddr2_moves_over() {
     assert!(contradiction.unwrap_err().starts_with("run_arping=yes: "));
     let shared = finding("unique_clone_address", "true");
     assert!(shared.contains("use ocf:heartbeat:IPaddr2"), "{shared}");
+}
+
+#[test]
+fn routing() {
+    let given = [
+        ("ip", "192.0.2.10"),
+        ("gateway", "192.0.2.254"),
+        ("route_table", "100"),
+        ("source_for", "0.0.0.0/0, 203.0.113.7/24 0.0.0.0/0"),
+    ];
+    let params = read(&given).unwrap();
+    assert_eq!(params.gateway, "192.0.2.254".parse().ok());
+    assert_eq!(params.route_table, Some(100));
+    let networks: Vec<_> = params.source_for.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["0.0.0.0/0", "203.0.113.0/24"]);
 }

@@ -7,7 +7,7 @@ mod taking_back;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use hostnet::{Link, LinkIndex, MacAddress, Netlink, NewAddress, PacketSocket};
+use hostnet::{Link, LinkIndex, MacAddress, Netlink, NewAddress, PacketSocket, Prefix};
 use ocf::{Deadline, Exit, Request, Verdict};
 
 use crate::announce::Subject;
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::params::{Nodad, Params};
 use crate::plan::{self, Plan, Step};
 use crate::run_directory::RunDirectory;
+use crate::source_routing::{self, Made};
 use crate::{host, judge};
 
 /// What waits keep free of the action's time for the steps behind them and for taking back.
@@ -101,19 +102,20 @@ enum Done {
     BroughtUp(LinkIndex),
     Added(NewAddress),
     StartedAnnouncer(Child),
+    Routing(Made),
 }
 
 impl Start<'_> {
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
         for step in &plan.steps {
             log::debug!("step: {step}");
-            self.step(step)?;
+            self.step(step, plan.target.address.prefix)?;
         }
         self.hand_over();
         self.confirm()
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), Error> {
+    fn step(&mut self, step: &Step, prefix: Prefix) -> Result<(), Error> {
         let until = self.deadline.instant();
         match step {
             Step::BringUp(link) => {
@@ -128,6 +130,7 @@ impl Start<'_> {
             Step::CheckDuplicates => self.check_duplicates()?,
             Step::Add(new) => self.add(new)?,
             Step::AwaitDuplicateDetection => self.await_duplicate_detection()?,
+            Step::RouteFromVip => self.route_from_vip(prefix)?,
             Step::Announce => {
                 self.open_socket();
                 self.announce_first();
@@ -161,6 +164,15 @@ impl Start<'_> {
         Ok(())
     }
 
+    fn route_from_vip(&mut self, prefix: Prefix) -> Result<(), Error> {
+        let mut made = Vec::new();
+        let place = (self.link.index, prefix);
+        let until = self.deadline.instant();
+        let applied = source_routing::apply(self.netlink, self.params, place, &mut made, until);
+        self.undo.extend(made.into_iter().map(Done::Routing));
+        applied
+    }
+
     fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
         let began = Instant::now();
         let until = self.deadline.less(RESERVE).or_within(self.params.link_wait).instant();
@@ -182,6 +194,10 @@ impl Start<'_> {
     /// Looks at the host as monitor will.
     fn confirm(&self) -> Result<(), Error> {
         let sight = host::sight(self.netlink, self.params, self.deadline.instant())?;
+        let until = self.deadline.instant();
+        if let Some(reason) = source_routing::missing(self.netlink, self.params, &sight, until)? {
+            return Err(Error::NotConfirmed { reason });
+        }
         let verdict = sight.judge(self.params);
         match (verdict.exit, verdict.reason) {
             (Exit::Success, _) => Ok(()),

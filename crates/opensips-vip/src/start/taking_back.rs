@@ -20,6 +20,11 @@ impl Start<'_> {
                         left.push(format!("{}/{} ({source})", new.ip, new.prefix));
                     }
                 }
+                Done::Routing(made) => {
+                    if let Err(source) = made.take_back(self.netlink, until) {
+                        left.push(source.to_string());
+                    }
+                }
                 // It went with its link, or somebody took it down: both fine.
                 Done::BroughtUp(link) => match self.netlink.set_link_down(link, until) {
                     Ok(()) | Err(NetError::NoSuchLink { .. }) => {}

@@ -15,6 +15,7 @@ mod link;
 mod namespace;
 mod peers;
 mod privilege;
+mod routing;
 mod stop;
 mod wire;
 

@@ -1,0 +1,220 @@
+//! Source routing: packets from the VIP take the right way, and nothing is left of it.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use testnet::{Agent, Host, wait_until};
+
+use super::{LONG, Site, VIP, ends, fails, instances, plain, recurring, second_interface};
+
+/// Everything `ip` shows of routes and rules, once the kernel's own changes are over.
+fn tables(host: &Host) -> String {
+    ["-d route show table all", "-d rule", "-d -6 route show table all", "-d -6 rule"]
+        .map(|what| host.ip(what))
+        .concat()
+}
+
+/// A server in two networks: the signalling on eth0, the default route on eth1.
+fn site() -> Site {
+    let site = Site::new();
+    second_interface(&site.a);
+    site.a.ip("addr add 198.51.100.1/24 dev eth1");
+    site.a.ip("route add default via 198.51.100.254 dev eth1 metric 100 mtu 1400");
+    site.a.ip("route add 203.0.113.0/24 via 192.0.2.99 dev eth0 metric 50 mtu 1300");
+    site.a.ip("rule add from 198.51.100.1 lookup 77 priority 500");
+    site.a.ip("route add 10.1.0.0/16 via 198.51.100.253 dev eth1 table 77");
+    for (host, address) in [(&site.a, "2001:db8::1"), (&site.neighbour, "2001:db8::99")] {
+        host.ip(&format!("addr add {address}/64 dev eth0 nodad"));
+    }
+    site.a.ip("-6 route add default via 2001:db8::99 dev eth0 metric 300");
+    // The link-local addresses' routes come when the kernel is done with these.
+    wait_until("the kernel is done", LONG, || {
+        !site.a.ip("-6 addr show").contains("tentative") && !tables(&site.a).contains("linkdown")
+    });
+    site
+}
+
+/// What the kernel would do with a packet: `via ... dev ... src ...`.
+fn way(host: &Host, arguments: &str) -> String {
+    let line = host.ip(&format!("-o route get {arguments}"));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let after = |key: &str| {
+        let at = words.iter().position(|word| *word == key)?;
+        Some(format!("{key} {}", words.get(at + 1)?))
+    };
+    [after("via"), after("dev"), after("src")].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+fn routed(site: &Site) -> Agent {
+    site.vip().param("nic", "eth0").param("gateway", "192.0.2.99")
+}
+
+#[test]
+fn packets_from_the_vip_leave_through_its_gateway() {
+    testnet::root_or_skip!();
+    let site = site();
+    let before = tables(&site.a);
+    let default = way(&site.a, "198.18.0.1");
+    for table in [None, Some("4711")] {
+        let agent = match table {
+            Some(table) => routed(&site).param("route_table", table),
+            None => routed(&site),
+        };
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        assert_eq!(way(&site.a, "198.18.0.1 from 192.0.2.10"), "via 192.0.2.99 dev eth0");
+        assert_eq!(way(&site.a, "192.0.2.2 from 192.0.2.10"), "dev eth0");
+        // The others' way is as it was.
+        assert_eq!(way(&site.a, "198.18.0.1"), default);
+        let during = tables(&site.a);
+        ends(&agent.action("start"), 0);
+        assert_eq!(tables(&site.a), during, "a second start changes nothing");
+        ends(&agent.action("stop"), 0);
+        assert_eq!(tables(&site.a), before);
+    }
+}
+
+#[test]
+fn the_vip_as_source() {
+    testnet::root_or_skip!();
+    let site = site();
+    let before = tables(&site.a);
+    let agent =
+        site.vip().param("nic", "eth0").param("source_for", "0.0.0.0/0,203.0.113.0/24 10.9.0.0/16");
+    ends(&agent.action("start"), 0);
+    ends(&recurring(&agent), 0);
+    assert_eq!(way(&site.a, "198.18.0.1"), "via 198.51.100.254 dev eth1 src 192.0.2.10");
+    assert_eq!(way(&site.a, "203.0.113.5"), "via 192.0.2.99 dev eth0 src 192.0.2.10");
+    assert_eq!(way(&site.a, "10.9.1.1"), "via 198.51.100.254 dev eth1 src 192.0.2.10");
+    // What else the routes say goes with them.
+    assert!(site.a.ip("-d route show 203.0.113.0/24 proto 176").contains("mtu 1300"));
+    ends(&agent.action("stop"), 0);
+    assert_eq!(tables(&site.a), before);
+    // Any stop finds them, whatever its parameters.
+    ends(&agent.action("start"), 0);
+    ends(&plain(&site.a).param("ip", VIP).action("stop"), 0);
+    assert_eq!(tables(&site.a), before);
+}
+
+#[test]
+fn ipv6() {
+    testnet::root_or_skip!();
+    let site = site();
+    let before = tables(&site.a);
+    let agent = plain(&site.a)
+        .param("ip", "2001:db8::10")
+        .param("gateway", "2001:db8::98")
+        .param("source_for", "::/0,2001:db8:77::/48");
+    ends(&agent.action("start"), 0);
+    ends(&recurring(&agent), 0);
+    let from = way(&site.a, "2001:db8:5::1 from 2001:db8::10");
+    assert!(from.starts_with("via 2001:db8::98 dev eth0"), "{from}");
+    for destination in ["2001:db8:5::1", "2001:db8:77::1"] {
+        assert_eq!(
+            way(&site.a, destination),
+            // By the rule: a socket that is bound to the VIP would go through the gateway.
+            "via 2001:db8::99 dev eth0 src 2001:db8::10"
+        );
+    }
+    ends(&agent.action("stop"), 0);
+    assert_eq!(tables(&site.a), before);
+    // Somebody has deleted the address: its routes have lost their source, and are found.
+    ends(&agent.action("start"), 0);
+    site.a.ip("addr del 2001:db8::10/64 dev eth0");
+    ends(&recurring(&agent), 7);
+    ends(&agent.action("stop"), 0);
+    assert_eq!(tables(&site.a), before);
+}
+
+#[test]
+fn what_is_missing_is_a_failure() {
+    testnet::root_or_skip!();
+    let site = site();
+    let before = tables(&site.a);
+    let agent = routed(&site).param("source_for", "0.0.0.0/0").param("route_table", "100");
+    for (damage, words) in [
+        ("rule del from 192.0.2.10", "the rule 17600: from 192.0.2.10/32 lookup 100 is missing"),
+        ("route del default table 100", "the route 0.0.0.0/0 via 192.0.2.99"),
+        ("route del default proto 176", "the route 0.0.0.0/0 via 198.51.100.254"),
+    ] {
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        site.a.ip(damage);
+        fails(&recurring(&agent), 1, words);
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        assert_eq!(tables(&site.a), before, "{damage}");
+    }
+    // The original is another one now: ours leads astray.
+    ends(&agent.action("start"), 0);
+    site.a.ip("route del default proto boot");
+    site.a.ip("route add default via 198.51.100.253 dev eth1 metric 90");
+    fails(&recurring(&agent), 1, "via 198.51.100.253");
+    ends(&agent.action("start"), 0);
+    assert_eq!(way(&site.a, "198.18.0.1"), "via 198.51.100.253 dev eth1 src 192.0.2.10");
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn a_start_that_fails_takes_its_routes_back() {
+    testnet::root_or_skip!();
+    let site = site();
+    // The table has such a route already, and it is somebody else's.
+    site.a.ip("route add default via 192.0.2.2 dev eth0 table 100");
+    let before = tables(&site.a);
+    let agent = routed(&site).param("route_table", "100");
+    fails(&agent.action("start"), 1, "there is one to this destination");
+    assert_eq!(tables(&site.a), before);
+    assert!(instances(&site.a).is_empty());
+    ends(&agent.action("stop"), 0);
+    assert_eq!(tables(&site.a), before);
+    site.a.ip("route del default dev eth1");
+    let nowhere = site.vip().param("nic", "eth0").param("source_for", "0.0.0.0/0");
+    fails(&nowhere.action("start"), 1, "no route of the main table leads there");
+    assert!(instances(&site.a).is_empty());
+}
+
+#[test]
+fn two_vips_beside_each_other() {
+    testnet::root_or_skip!();
+    let site = site();
+    let before = tables(&site.a);
+    let one = routed(&site).param("source_for", "203.0.113.0/24");
+    let other = one.clone().param("ip", "192.0.2.11").param("source_for", "0.0.0.0/0");
+    ends(&one.action("start"), 0);
+    let with_one = tables(&site.a);
+    ends(&other.action("start"), 0);
+    for agent in [&one, &other] {
+        ends(&recurring(agent), 0);
+    }
+    ends(&other.action("stop"), 0);
+    assert_eq!(tables(&site.a), with_one);
+    ends(&recurring(&one), 0);
+    ends(&one.action("stop"), 0);
+    assert_eq!(tables(&site.a), before);
+}
+
+#[test]
+fn connections_are_closed() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for (closes, reset) in [("yes", true), ("no", false)] {
+        let agent = site.vip().param("close_connections", closes);
+        ends(&agent.action("start"), 0);
+        let listener = site.a.run(|| TcpListener::bind((VIP, 5060)).unwrap());
+        let mut phone = site.neighbour.run(|| TcpStream::connect((VIP, 5060)).unwrap());
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"OPTIONS").unwrap();
+        phone.read_exact(&mut [0; 7]).unwrap();
+        ends(&agent.action("stop"), 0);
+        let timeout = if reset { LONG } else { Duration::from_millis(500) };
+        phone.set_read_timeout(Some(timeout)).unwrap();
+        let error = phone.read(&mut [0; 7]).unwrap_err();
+        assert_eq!(error.kind() == std::io::ErrorKind::ConnectionReset, reset, "{error}");
+    }
+    let output = site.a.output(Command::new("ss").args(["-Htn", "src", VIP]));
+    assert!(output.status.success());
+}
