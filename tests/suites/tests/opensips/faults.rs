@@ -32,7 +32,7 @@ fn orphans_are_stopped() {
     every_daemon("orphans_are_stopped", |site| {
         site.start();
         site.kill_main();
-        site.stop();
+        site.stop_without_need_of_a_deadline();
         ends(&site.monitor(), 7);
     });
 }
@@ -110,7 +110,7 @@ fn a_stopped_main_process_is_a_remark_and_can_be_stopped() {
         site.start();
         stop_signal(site.main());
         fails(&site.monitor(), 190, "is stopped (SIGSTOP)");
-        site.stop();
+        site.stop_without_need_of_a_deadline();
     });
 }
 
@@ -194,7 +194,7 @@ fn faults_of_a_starting_and_stopping_daemon() {
         // A SIGTERM that is lost is sent again.
         with("LOSE_TERMS=2");
         site.start();
-        site.stop();
+        site.stop_without_need_of_a_deadline();
         // One that is ignored is followed by SIGKILL.
         with("IGNORE_TERM=yes");
         site.start();
@@ -249,6 +249,6 @@ fn a_start_that_was_killed_is_cleaned_up() {
         start.kill().unwrap();
         start.wait().unwrap();
         assert_ne!(site.monitor().code, 0);
-        site.stop();
+        site.stop_without_need_of_a_deadline();
     });
 }

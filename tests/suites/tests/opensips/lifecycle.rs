@@ -16,6 +16,9 @@ fn each_action_twice() {
         // Quiet on success, for Pacemaker.
         assert_eq!((started.stdout.as_str(), started.stderr.as_str()), ("", ""));
         assert!(site.answers("127.0.0.1:5060"));
+        for listener in ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"] {
+            assert!(site.state().contains(&format!("listener {listener} ")), "{}", site.state());
+        }
         let main = site.main();
         let processes = site.processes();
         ends(&site.monitor(), 0);

@@ -17,6 +17,7 @@ use crate::LONG;
 
 /// The resource's name.
 pub(crate) const NAME: &str = "sip";
+pub(crate) const STATE: &str = "/run/smartvox/opensips-sip.state";
 pub(crate) const PIDFILE: &str = "/run/opensips/sip.pid";
 
 /// Runs a test against every daemon, and says so.
@@ -138,6 +139,19 @@ impl Site {
     pub(crate) fn stop(&self) {
         ends(&self.agent().action("stop"), 0);
         self.nothing_is_left();
+    }
+
+    /// A stop that has ten minutes, of which the daemon gets nearly all before it is killed: one
+    /// that needs the kill does not end before the runner's patience does.
+    #[track_caller]
+    pub(crate) fn stop_without_need_of_a_deadline(&self) {
+        ends(&self.agent().env("OCF_RESKEY_CRM_meta_timeout", "600000").action("stop"), 0);
+        self.nothing_is_left();
+    }
+
+    /// What start remembers.
+    pub(crate) fn state(&self) -> String {
+        self.host.run(|| std::fs::read_to_string(STATE).unwrap_or_default())
     }
 
     /// A recurring monitor.
