@@ -23,10 +23,13 @@ pub enum Action {
     ValidateAll,
     /// Print the OCF 1.1 meta-data.
     MetaData,
+    /// For people, not for Pacemaker, and not in the meta-data: everything that is known of the
+    /// resource on this host.
+    Diagnose,
 }
 
 impl Action {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Start,
         Self::Stop,
         Self::Monitor,
@@ -36,7 +39,13 @@ impl Action {
         Self::ReloadAgent,
         Self::ValidateAll,
         Self::MetaData,
+        Self::Diagnose,
     ];
+
+    /// Whether the action is no business of Pacemaker's.
+    pub const fn is_for_people(self) -> bool {
+        matches!(self, Self::Diagnose)
+    }
 
     /// The word on the command line.
     pub const fn name(self) -> &'static str {
@@ -50,6 +59,7 @@ impl Action {
             Self::ReloadAgent => "reload-agent",
             Self::ValidateAll => "validate-all",
             Self::MetaData => "meta-data",
+            Self::Diagnose => "diagnose",
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::command_line::{self, CommandLine};
 use crate::{
-    Action, Deadline, Description, Environment, Exit, Finding, Findings, InstanceName, Request,
-    Verdict, logging, meta_data,
+    Action, Deadline, Description, Diagnosis, Environment, Exit, Finding, Findings, InstanceName,
+    Request, Verdict, logging, meta_data,
 };
 
 /// An OCF resource agent.
@@ -23,7 +23,13 @@ pub trait Agent {
     /// Judges the parameters alone (level 0) or also the host (from 10): every finding.
     fn validate(&self, request: &Request) -> Vec<Finding>;
 
-    /// Does an action other than validate-all and meta-data.
+    /// What is known of the resource on this host, if the agent offers [`Action::Diagnose`]. What
+    /// can't be known says why, in its place.
+    fn diagnose(&self, _request: &Request) -> Diagnosis {
+        Diagnosis::default()
+    }
+
+    /// Does an action other than validate-all, diagnose and meta-data.
     ///
     /// # Errors
     /// Whatever kept the action from doing what it says.
@@ -63,8 +69,8 @@ pub fn run_with(
             let _ = write!(err, "{text}");
             return Exit::Unimplemented;
         }
-        CommandLine::Act { action, values, instance, check_level, timeout, verbose } => {
-            (action, (values, instance, check_level, timeout, verbose))
+        CommandLine::Act { action, values, instance, check_level, timeout, verbose, format } => {
+            (action, (values, instance, check_level, timeout, verbose, format))
         }
     };
     let known = action.to_str().and_then(Action::from_name);
@@ -81,7 +87,7 @@ pub fn run_with(
         );
         return conclude(err, &environment.exit_reason_prefix, verdict);
     };
-    let (values, instance, check_level, timeout, verbose) = command_line;
+    let (values, instance, check_level, timeout, verbose, format) = command_line;
     for (name, value) in values.iter() {
         environment.values.set(name, value);
     }
@@ -114,7 +120,11 @@ pub fn run_with(
         }
     }));
     let verdict = catch_unwind(AssertUnwindSafe(|| {
-        if action == Action::ValidateAll {
+        if action == Action::Diagnose {
+            // Whoever reads it has gone: no fault of the resource.
+            let _ = out.write_all(agent.diagnose(&request).written(format).as_bytes());
+            Verdict::success()
+        } else if action == Action::ValidateAll {
             let findings = agent.validate(&request);
             tell(err, &findings);
             Findings::from_vec(findings).map_or_else(Verdict::success, Verdict::from)
@@ -198,6 +208,7 @@ mod tests {
             ActionDescription::new(Action::Monitor, 30),
             ActionDescription::new(Action::ValidateAll, 5),
             ActionDescription::new(Action::MetaData, 5),
+            ActionDescription::new(Action::Diagnose, 5),
         ],
     };
 
@@ -219,6 +230,10 @@ mod tests {
                 Finding::new(Exit::Configured, "ip is missing"),
                 Finding::new(Exit::Installed, "no\nbinary"),
             ]
+        }
+
+        fn diagnose(&self, request: &Request) -> Diagnosis {
+            Diagnosis::default().with("ip", request.values.text("ip"))
         }
 
         #[allow(clippy::panic)]
@@ -245,6 +260,17 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exit = run_with(&Echo, &words, environment, Instant::now(), &mut out, &mut err);
         (exit, String::from_utf8_lossy(&out).into(), String::from_utf8_lossy(&err).into())
+    }
+
+    #[test]
+    fn diagnose_is_for_people() {
+        let (exit, out, err) = call(&["diagnose", "--ip", "192.0.2.10"], &[]);
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Success, "ip  192.0.2.10\n", ""));
+        let (exit, out, _) = call(&["diagnose", "--format=json"], &[]);
+        assert_eq!((exit, out.as_str()), (Exit::Success, "{\"ip\":null}\n"));
+        assert_eq!(call(&["diagnose", "--format", "xml"], &[]).0, Exit::Args);
+        assert!(!meta_data(&DESCRIPTION).contains("diagnose"));
+        assert!(call(&["--help"], &[]).1.contains("--format"));
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command};
 
-use crate::{Description, Kind, Parameter, Values};
+use crate::{Action, Description, Format, Kind, Parameter, Values};
+
+/// The option of [`Action::Diagnose`].
+const FORMAT: &str = "format";
 
 /// What the command line says.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +22,7 @@ pub(crate) enum CommandLine {
         check_level: Option<u32>,
         timeout: Option<std::time::Duration>,
         verbose: bool,
+        format: Format,
     },
     /// Print this on stdout and end with success.
     Print(String),
@@ -41,6 +45,7 @@ pub(crate) fn read(description: &'static Description, arguments: &[OsString]) ->
                 check_level: None,
                 timeout: None,
                 verbose: false,
+                format: Format::Text,
             }
         }
         [word] if is_help(word) => CommandLine::Print(usage(description)),
@@ -108,6 +113,14 @@ fn command(description: &'static Description) -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Tell each step"),
         )
+        .arg(
+            Arg::new(FORMAT)
+                .long(FORMAT)
+                .value_parser(["text", "json"])
+                .default_value("text")
+                .hide(!description.offers(Action::Diagnose))
+                .help("diagnose: a table for people, or JSON for machines"),
+        )
         .next_help_heading("Parameters");
     description.parameters.iter().fold(command, |command, parameter| command.arg(option(parameter)))
 }
@@ -151,6 +164,10 @@ fn parse(description: &'static Description, arguments: &[OsString]) -> CommandLi
         check_level: matches.get_one::<u32>("check-level").copied(),
         timeout: matches.get_one::<std::time::Duration>("timeout").copied(),
         verbose: matches.get_flag("verbose"),
+        format: match matches.get_one::<String>(FORMAT).map(String::as_str) {
+            Some("json") => Format::Json,
+            _ => Format::Text,
+        },
     }
 }
 

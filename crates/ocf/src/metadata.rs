@@ -31,7 +31,7 @@ fn write_document(xml: &mut String, description: &Description) -> fmt::Result {
     }
     writeln!(xml, "  </parameters>")?;
     writeln!(xml, "  <actions>")?;
-    for offered in description.actions {
+    for offered in description.actions.iter().filter(|it| !it.action.is_for_people()) {
         write!(xml, "    <action name=\"{}\"", offered.action)?;
         if let Some(role) = offered.role {
             write!(xml, " role=\"{}\"", Escaped(role))?;

@@ -1,0 +1,246 @@
+//! What people are told of a resource: one value, as a table or as JSON.
+
+use std::fmt::{self, Write};
+
+/// How a diagnosis is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A table for people.
+    #[default]
+    Text,
+    /// JSON for machines.
+    Json,
+}
+
+/// Named values, in the order in which people should read them. Names are words with `_`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnosis(Vec<(&'static str, Value)>);
+
+/// Something that is known, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Not there. JSON: null.
+    None,
+    /// Any text.
+    Text(String),
+    /// Any whole number.
+    Number(i64),
+    /// Yes or no.
+    Flag(bool),
+    /// Several of a kind.
+    List(Vec<Value>),
+    /// Named values of their own.
+    Fields(Diagnosis),
+    /// It can't be known, and why. JSON: an object with the single member `unknown`.
+    Unknown(String),
+}
+
+impl Diagnosis {
+    /// Adds a value.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
+
+    /// All of it, ending with a newline.
+    #[must_use]
+    pub fn written(&self, format: Format) -> String {
+        let mut text = String::new();
+        // Writing to a String can't fail.
+        let _ = match format {
+            Format::Text => self.write_text(&mut text, 0),
+            Format::Json => self.write_json(&mut text).and_then(|()| text.write_char('\n')),
+        };
+        text
+    }
+
+    fn write_text(&self, out: &mut String, indent: usize) -> fmt::Result {
+        let widest = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in &self.0 {
+            let name = name.replace('_', " ");
+            if value.has_lines() {
+                write!(out, "{:indent$}{name}", "")?;
+            } else {
+                write!(out, "{:indent$}{name:widest$} ", "")?;
+            }
+            value.write_text(out, indent + 2)?;
+        }
+        Ok(())
+    }
+
+    fn write_json(&self, out: &mut String) -> fmt::Result {
+        out.write_char('{')?;
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            write!(out, "{}\"{name}\":", if at == 0 { "" } else { "," })?;
+            value.write_json(out)?;
+        }
+        out.write_char('}')
+    }
+}
+
+impl Value {
+    /// Whether it begins on a line of its own.
+    fn has_lines(&self) -> bool {
+        match self {
+            Self::List(values) => !values.is_empty(),
+            Self::Fields(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Behind its name; to the end of its last line.
+    fn write_text(&self, out: &mut String, indent: usize) -> fmt::Result {
+        match self {
+            Self::None => writeln!(out, " -"),
+            Self::Text(text) => writeln!(out, " {}", one_line(text)),
+            Self::Number(number) => writeln!(out, " {number}"),
+            Self::Flag(true) => writeln!(out, " yes"),
+            Self::Flag(false) => writeln!(out, " no"),
+            Self::Unknown(why) => writeln!(out, " unknown: {}", one_line(why)),
+            Self::List(values) if values.is_empty() => writeln!(out, " none"),
+            Self::List(values) => {
+                writeln!(out)?;
+                values.iter().try_for_each(|value| {
+                    write!(out, "{:indent$}-", "")?;
+                    value.write_text(out, indent + 2)
+                })
+            }
+            Self::Fields(fields) => {
+                writeln!(out)?;
+                fields.write_text(out, indent)
+            }
+        }
+    }
+
+    fn write_json(&self, out: &mut String) -> fmt::Result {
+        match self {
+            Self::None => out.write_str("null"),
+            Self::Text(text) => write_string(out, text),
+            Self::Number(number) => write!(out, "{number}"),
+            Self::Flag(flag) => write!(out, "{flag}"),
+            Self::List(values) => {
+                out.write_char('[')?;
+                for (at, value) in values.iter().enumerate() {
+                    out.write_str(if at == 0 { "" } else { "," })?;
+                    value.write_json(out)?;
+                }
+                out.write_char(']')
+            }
+            Self::Fields(fields) => fields.write_json(out),
+            Self::Unknown(why) => {
+                out.write_str("{\"unknown\":")?;
+                write_string(out, why)?;
+                out.write_char('}')
+            }
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A string of JSON (RFC 8259 section 7).
+fn write_string(out: &mut String, text: &str) -> fmt::Result {
+    out.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => write!(out, "\\{c}")?,
+            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c))?,
+            c => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<Diagnosis> for Value {
+    fn from(fields: Diagnosis) -> Self {
+        Self::Fields(fields)
+    }
+}
+
+impl<T: Into<Value>> From<Vec<T>> for Value {
+    fn from(values: Vec<T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::None, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Diagnosis {
+        Diagnosis::default()
+            .with("vip", "192.0.2.10")
+            .with("link", Diagnosis::default().with("name", "eth0").with("carrier", true))
+            .with("last_seen", None::<i64>)
+            .with("count", 3)
+            .with("rival", Value::Unknown("no CAP_NET_RAW".to_owned()))
+            .with("flags", Vec::<String>::new())
+            .with("labels", vec!["a\"\\\n\u{1}", "é"])
+    }
+
+    #[test]
+    fn as_a_table() {
+        assert_eq!(
+            sample().written(Format::Text),
+            "\
+vip        192.0.2.10
+link
+  name     eth0
+  carrier  yes
+last seen  -
+count      3
+rival      unknown: no CAP_NET_RAW
+flags      none
+labels
+  - a\"\\  
+  - é
+"
+        );
+    }
+
+    #[test]
+    fn as_json() {
+        assert_eq!(
+            sample().written(Format::Json),
+            concat!(
+                r#"{"vip":"192.0.2.10","link":{"name":"eth0","carrier":true},"last_seen":null,"#,
+                r#""count":3,"rival":{"unknown":"no CAP_NET_RAW"},"flags":[],"#,
+                r#""labels":["a\"\\\u000a\u0001","é"]}"#,
+                "\n"
+            )
+        );
+    }
+}
