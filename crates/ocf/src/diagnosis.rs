@@ -101,9 +101,17 @@ impl Value {
             Self::List(values) if values.is_empty() => writeln!(out, " none"),
             Self::List(values) => {
                 writeln!(out)?;
-                values.iter().try_for_each(|value| {
-                    write!(out, "{:indent$}-", "")?;
-                    value.write_text(out, indent + 2)
+                values.iter().try_for_each(|value| match value {
+                    // The first field stands beside the hyphen.
+                    Self::Fields(fields) => {
+                        let mut lines = String::new();
+                        fields.write_text(&mut lines, indent + 2)?;
+                        write!(out, "{:indent$}- {}", "", lines.trim_start())
+                    }
+                    value => {
+                        write!(out, "{:indent$}-", "")?;
+                        value.write_text(out, indent + 2)
+                    }
                 })
             }
             Self::Fields(fields) => {
@@ -204,6 +212,7 @@ mod tests {
         Diagnosis::default()
             .with("vip", "192.0.2.10")
             .with("link", Diagnosis::default().with("name", "eth0").with("carrier", true))
+            .with("all", vec![Diagnosis::default().with("a", 1).with("bc", 2)])
             .with("last_seen", None::<i64>)
             .with("count", 3)
             .with("rival", Value::Unknown("no CAP_NET_RAW".to_owned()))
@@ -220,6 +229,9 @@ vip        192.0.2.10
 link
   name     eth0
   carrier  yes
+all
+  - a   1
+    bc  2
 last seen  -
 count      3
 rival      unknown: no CAP_NET_RAW
@@ -236,7 +248,7 @@ labels
         assert_eq!(
             sample().written(Format::Json),
             concat!(
-                r#"{"vip":"192.0.2.10","link":{"name":"eth0","carrier":true},"last_seen":null,"#,
+                r#"{"vip":"192.0.2.10","link":{"name":"eth0","carrier":true},"all":[{"a":1,"bc":2}],"last_seen":null,"#,
                 r#""count":3,"rival":{"unknown":"no CAP_NET_RAW"},"flags":[],"#,
                 r#""labels":["a\"\\\u000a\u0001","é"]}"#,
                 "\n"

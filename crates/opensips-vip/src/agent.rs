@@ -1,10 +1,10 @@
 //! The agent: each action to its file.
 
-use ocf::{Action, Agent, Description, Exit, Finding, Request, Verdict};
+use ocf::{Action, Agent, Description, Diagnosis, Exit, Finding, Request, Verdict};
 
 use crate::error::Error;
 use crate::params::Params;
-use crate::{description, monitor, start, stop, validate};
+use crate::{description, diagnose, monitor, start, stop, validate};
 
 /// ocf:smartvox:opensips-vip
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,10 @@ impl Agent for VirtualIp {
 
     fn validate(&self, request: &Request) -> Vec<Finding> {
         validate::validate(request)
+    }
+
+    fn diagnose(&self, request: &Request) -> Diagnosis {
+        diagnose::diagnose(request)
     }
 
     fn perform(&self, request: &Request) -> Result<Verdict, Error> {
@@ -37,7 +41,8 @@ impl Agent for VirtualIp {
             | Action::Demote
             | Action::Notify
             | Action::ValidateAll
-            | Action::MetaData => Ok(Verdict::failed(
+            | Action::MetaData
+            | Action::Diagnose => Ok(Verdict::failed(
                 Exit::Unimplemented,
                 format!("action {} is not implemented", request.action),
             )),

@@ -10,6 +10,7 @@ use hostnet::{
 
 use crate::params::Form;
 use crate::question::{self, Asker};
+use crate::run_directory::RunDirectory;
 use crate::schedule::Schedule;
 
 /// How often a link without carrier is looked at, and a table that kept changing.
@@ -169,7 +170,10 @@ impl Subject {
     fn send_on(&self, link: &Link) -> bool {
         // A socket per announcement: the link may have been replaced under the same name, and
         // none is left open for frames that nobody reads.
-        question::socket(link, self.ip).and_then(|mut socket| self.send(&mut socket, link)).is_ok()
+        question::socket(link, self.ip)
+            .and_then(|mut socket| self.send(&mut socket, link))
+            .map(|()| RunDirectory::new().note_announcement(self.ip))
+            .is_ok()
     }
 }
 

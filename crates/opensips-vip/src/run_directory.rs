@@ -5,11 +5,14 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hostnet::{LinkIndex, MacAddress};
 
 /// Where the agents of this project keep their locks.
 const DIRECTORY: &str = "/run/smartvox";
+/// How the marks of [`RunDirectory::promotion_mark`] begin.
+const PROMOTED: &str = "promoted-";
 
 /// The run directory, and what is in it for the network namespace of this process: one host may
 /// have the same address in several namespaces.
@@ -61,24 +64,69 @@ impl RunDirectory {
         before
     }
 
-    /// Nobody claims the address any more, or it is no concern of this host.
+    /// Nobody claims the address any more.
     pub(crate) fn forget_rival(&self, ip: IpAddr) {
-        let path = self.rival(ip);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("{}: {error}", path.display());
-            }
-            _ => {}
+        forget(&self.rival(ip));
+    }
+
+    /// The address is not on this host any more.
+    pub(crate) fn forget(&self, ip: IpAddr) {
+        self.forget_rival(ip);
+        forget(&self.announced(ip));
+    }
+
+    /// Notes that the address has just been announced, for people. Not being able to is no fault.
+    pub(crate) fn note_announcement(&self, ip: IpAddr) {
+        let written = self.create().and_then(|()| std::fs::write(self.announced(ip), ""));
+        if let Err(error) = written {
+            log::debug!("{}: {error}", self.announced(ip).display());
         }
+    }
+
+    /// How long ago the address was announced; `None` if that is not known.
+    pub(crate) fn last_announcement(&self, ip: IpAddr) -> Option<Duration> {
+        let written = std::fs::metadata(self.announced(ip)).and_then(|it| it.modified()).ok()?;
+        // The clock may have been set back.
+        Some(written.elapsed().unwrap_or_default())
+    }
+
+    fn announced(&self, ip: IpAddr) -> PathBuf {
+        self.path.join(format!("announced-{ip}@{}", self.namespace))
     }
 
     fn rival(&self, ip: IpAddr) -> PathBuf {
         self.path.join(format!("rival-{ip}@{}", self.namespace))
     }
 
+    /// There while a link's `promote_secondaries` is on that was off before, so that a later stop puts
+    /// it back if the one that has set it was killed.
+    pub(crate) fn promotion_mark(&self, link: LinkIndex) -> PathBuf {
+        self.path.join(format!("{PROMOTED}{link}@{}", self.namespace))
+    }
+
+    /// The links with such a mark.
+    pub(crate) fn promotion_marks(&self) -> Vec<LinkIndex> {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return Vec::new() };
+        let link = |name: &str| {
+            let (link, namespace) = name.strip_prefix(PROMOTED)?.split_once('@')?;
+            let ours = namespace.parse() == Ok(self.namespace);
+            LinkIndex::new(link.parse().ok()?).filter(|_| ours)
+        };
+        entries.filter_map(|entry| link(entry.ok()?.file_name().to_str()?)).collect()
+    }
+
     /// The lock for a change of a link's `promote_secondaries` that is put back: two stops at the
     /// same time must not put back each other's.
     pub(crate) fn promotion_lock(&self, link: LinkIndex) -> PathBuf {
         self.path.join(format!("promote-secondaries-{link}@{}.lock", self.namespace))
+    }
+}
+
+fn forget(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!("{}: {error}", path.display());
+        }
+        _ => {}
     }
 }

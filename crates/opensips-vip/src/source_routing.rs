@@ -32,7 +32,12 @@ impl Made {
 
 /// The rules of a family and the routes of this project in all tables, with those of the main table
 /// where they count.
-fn tables(netlink: &Netlink, family: Family, with_main: bool, until: Instant) -> Result<Tables> {
+pub(crate) fn tables(
+    netlink: &Netlink,
+    family: Family,
+    with_main: bool,
+    until: Instant,
+) -> Result<Tables> {
     let rules = match settled(until, || netlink.rules(family, until)) {
         // A kernel without policy routing has none.
         Err(Error::Refused { .. } | Error::NotSupported { .. }) => Vec::new(),

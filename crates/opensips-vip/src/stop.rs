@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::judge::Shown;
 use crate::params::parse_vip;
 use crate::run_directory::RunDirectory;
-use crate::{announcer, description, host, plan, source_routing};
+use crate::{announcer, deleting, description, host, plan, source_routing};
 
 /// How often instances are deleted that were not there, or could not be deleted, before.
 const ROUNDS: u32 = 5;
@@ -57,12 +57,13 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     if routing.is_err() {
         routing = source_routing::remove(&netlink, ip, until);
     }
+    deleting::end_interrupted(&netlink, &run, until);
     if let Ok(silence) = silence {
         silence.end();
     }
     let removed = removed?;
     routing.map_err(|source| Error::RoutingLeft { ip, source })?;
-    run.forget_rival(ip);
+    run.forget(ip);
     if !removed.is_empty() {
         log::info!(
             "vip={ip} state=removed from=\"{}\" took_ms={}",
@@ -130,7 +131,7 @@ fn remove_everywhere(
         round += 1;
         for deletion in &plan {
             log::debug!("step: {deletion}");
-            match host::delete(netlink, run, deletion, until) {
+            match deleting::delete(netlink, run, deletion, until) {
                 Ok(true) => removed.push(Shown(&deletion.address).to_string()),
                 Ok(false) => {}
                 Err(error) => refused = Some(error),

@@ -91,5 +91,6 @@ by changing the agent's name.",
         ActionDescription::new(Action::ReloadAgent, 20),
         ActionDescription::new(Action::ValidateAll, 20),
         ActionDescription::new(Action::MetaData, 5),
+        ActionDescription::new(Action::Diagnose, 20),
     ],
 };

@@ -55,7 +55,10 @@ impl Start<'_> {
             return;
         };
         match subject.send(socket, &self.link) {
-            Ok(()) => self.announced = Some(Instant::now()),
+            Ok(()) => {
+                self.announced = Some(Instant::now());
+                self.run.note_announcement(self.params.ip);
+            }
             Err(error) => log::error!("vip={} first announcement: {error}", self.params.ip),
         }
     }

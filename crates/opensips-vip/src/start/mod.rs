@@ -16,7 +16,7 @@ use crate::params::{Nodad, Params};
 use crate::plan::{self, Plan, Step};
 use crate::run_directory::RunDirectory;
 use crate::source_routing::{self, Made};
-use crate::{host, judge};
+use crate::{deleting, host, judge};
 
 /// What waits keep free of the action's time for the steps behind them and for taking back.
 const RESERVE: Duration = Duration::from_secs(1);
@@ -137,7 +137,7 @@ impl Start<'_> {
             }
             Step::Delete(deletion) => {
                 log::warn!("{deletion}: the VIP does not belong there");
-                host::delete(self.netlink, &self.run, deletion, until)?;
+                deleting::delete(self.netlink, &self.run, deletion, until)?;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use hostnet::{Address, Error as NetError, Family, NewAddress};
 
 use super::{Done, GRACE, Start};
 use crate::error::Error;
-use crate::{announcer, host, plan};
+use crate::{announcer, deleting, host, plan};
 
 impl Start<'_> {
     pub(super) fn take_back(mut self, error: Error) -> Error {
@@ -16,6 +16,7 @@ impl Start<'_> {
             match done {
                 Done::StartedAnnouncer(mut child) => announcer::end_child(&mut child),
                 Done::Added(new) => {
+                    self.run.forget(new.ip);
                     if let Err(source) = self.delete_added(&new, until) {
                         left.push(format!("{}/{} ({source})", new.ip, new.prefix));
                     }
@@ -49,7 +50,7 @@ impl Start<'_> {
             .iter()
             .filter(|deletion| added(&deletion.address))
             .try_for_each(|deletion| {
-                host::delete(self.netlink, &self.run, deletion, until).map(|_| ())
+                deleting::delete(self.netlink, &self.run, deletion, until).map(|_| ())
             })
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use testnet::{Agent, Capture, Host, NdiscFrame, agent, wait_until};
 
 use super::{
-    LONG, MAC_A, Site, announcer, ends, fails, is_up, locks, plain, recurring, second_interface,
+    LONG, MAC_A, Site, announcer, ends, fails, files, is_up, plain, recurring, second_interface,
 };
 
 const VIP6: &str = "2001:db8::10";
@@ -69,7 +69,7 @@ fn there_and_back() {
         ends(&recurring(&vip.clone().param("ip", spelling)), 0);
     }
     ends(&vip.clone().param("ip", "2001:DB8::0:10").action("stop"), 0);
-    assert!(instances(&site.a).is_empty() && locks(&site.a).is_empty());
+    assert!(instances(&site.a).is_empty() && files(&site.a).is_empty());
     assert_eq!(site.a.ip("-6 addr show") + &site.a.ip("-6 route show table all"), before);
     ends(&vip.action("monitor"), 7);
     ends(&vip.action("stop"), 0);

@@ -6,6 +6,8 @@
 
 mod compatibility;
 mod cost;
+mod crash;
+mod diagnose;
 mod duplicates;
 mod environment;
 mod input;
@@ -145,11 +147,17 @@ fn all(host: &Host) -> Vec<String> {
 }
 
 /// The files in the agent's run directory.
-fn locks(host: &Host) -> Vec<PathBuf> {
+fn files(host: &Host) -> Vec<PathBuf> {
     host.run(|| {
         let Ok(entries) = std::fs::read_dir("/run/smartvox") else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).collect()
     })
+}
+
+/// Those that are more than a note of when the VIP was last announced, which stays until stop.
+fn locks(host: &Host) -> Vec<PathBuf> {
+    let is_note = |path: &PathBuf| path.to_string_lossy().contains("/announced-");
+    files(host).into_iter().filter(|path| !is_note(path)).collect()
 }
 
 /// The announcer's process number, from the lock it holds.

@@ -196,7 +196,7 @@ fn a_stop_waits_for_another_ones_setting() {
     testnet::root_or_skip!();
     let site = Site::new();
     ends(&site.vip().param("announce_schedule", "0").action("start"), 0);
-    shell(&site.a, "mkdir /run/smartvox");
+    shell(&site.a, "mkdir -p /run/smartvox");
     let (index, namespace) = site.a.run(|| {
         use std::os::unix::fs::MetadataExt;
         let namespace = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();

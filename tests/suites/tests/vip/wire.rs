@@ -260,3 +260,20 @@ fn interfaces_without_neighbours_are_not_announced_on() {
         ends(&agent.action("stop"), 0);
     }
 }
+
+#[test]
+fn another_hardware_address_in_a_pause_begins_the_burst_anew() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let agent = site.vip().param("announce_schedule", "0,50,600000");
+    ends(&agent.action("start"), 0);
+    wait_for_announcements(&capture, 2);
+    // As a bond does that fails over; the next one would be due in ten minutes.
+    site.a.ip("link set eth0 address 02:00:00:00:00:5a");
+    let frames = wait_for_announcements(&capture, 4);
+    for frame in &frames[2..] {
+        assert_eq!((frame.source, frame.sender_mac), (mac("02:00:00:00:00:5a"), frame.source));
+    }
+    ends(&agent.action("stop"), 0);
+}
