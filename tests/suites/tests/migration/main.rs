@@ -1,0 +1,101 @@
+//! From ocf:heartbeat:IPaddr2 to our agent on a live cluster, by `pcs-examples/migrate-from-IPaddr2.sh`
+//! as it stands, while a client asks the address all the time.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use lab::Lab;
+use suites::daemon::Daemon;
+use suites::probe::{Prober, Question};
+use suites::scenario;
+
+const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+/// Generous: nothing here is a measurement.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn settled(lab: &Lab, fits: impl Fn(&str) -> bool) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(node) = lab.resource_location("vip").filter(|node| fits(node)) {
+            return node;
+        }
+        assert!(Instant::now() < end, "the address does not settle\n{}", scenario::status(lab));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn answers(client: &Prober) {
+    let since = Instant::now();
+    while !client.answered_since(since) {
+        assert!(since.elapsed() < PATIENCE, "the address does not answer");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn without_an_outage() {
+    if !nix::unistd::geteuid().is_root() {
+        testnet::skipped("without_an_outage", "needs root");
+        return;
+    }
+    if !std::path::Path::new("/usr/lib/ocf/resource.d/heartbeat/IPaddr2").exists() {
+        testnet::skipped("without_an_outage", "needs resource-agents");
+        return;
+    }
+    let agent = testnet::binary("opensips-vip");
+    let built = agent.parent().expect("a binary is in a directory");
+    let daemon = Daemon::stand_in(built).expect("the stand-in is built with the workspace");
+    let lab = scenario::up("migration", built, &daemon, 10_000).unwrap_or_else(|e| panic!("{e}"));
+    let run = |node: &str, command: &[&str]| {
+        scenario::run(&lab, node, command).unwrap_or_else(|error| panic!("{error}"))
+    };
+    run("node1", &["pcs", "property", "set", "stonith-enabled=false"]);
+    run(
+        "node1",
+        &[
+            "pcs",
+            "resource",
+            "create",
+            "vip",
+            "ocf:heartbeat:IPaddr2",
+            "ip=192.0.2.10",
+            "cidr_netmask=24",
+            "nic=eth0",
+            "arp_count=3",
+            "arp_interval=300",
+            "lvs_support=false",
+            "op",
+            "monitor",
+            "interval=5s",
+        ],
+    );
+    let node = settled(&lab, |_| true);
+    let netns = lab.netns_path("client").unwrap();
+    let client = Prober::start(&netns, Question::Echo(VIP), Duration::from_millis(10)).unwrap();
+    answers(&client);
+
+    let script = "/root/pcs-examples/migrate-from-IPaddr2.sh";
+    println!("{}", run(&node, &[script, "vip"]));
+    answers(&client);
+    let xml = run(&node, &["crm_resource", "-r", "vip", "--query-xml"]);
+    assert!(xml.contains("type=\"opensips-vip\""), "{xml}");
+    assert_eq!(settled(&lab, |_| true), node);
+    // The new agent's recurring monitor.
+    let history = run(&node, &["crm_mon", "-1", "--output-as=xml", "--include=operations"]);
+    assert!(!history.contains("IPaddr2"), "{history}");
+    answers(&client);
+    let record = client.finish();
+    assert!(record.longest_outage().is_none(), "{:?}", record.longest_outage());
+
+    // Again is told, and does nothing; and the new agent takes the address elsewhere.
+    assert!(scenario::run(&lab, &node, &[script, "vip"]).is_err());
+    let peer = scenario::peer(&node);
+    run(&node, &["crm_resource", "--move", "-r", "vip", "-N", peer]);
+    settled(&lab, |now| now == peer);
+    let owners = scenario::owners(&lab).unwrap();
+    assert_eq!(owners.len(), 1, "{owners:?}");
+    lab.down().unwrap();
+}
