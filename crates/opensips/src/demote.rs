@@ -26,7 +26,7 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
     };
     let mut record = context.record_of(main.process);
     record.role = Role::Unpromoted;
-    record.reasserted = false;
+    record.tag_astray = false;
     context.remember_role(&record)?;
     if params.demote == Demote::Restart && holds_a_tag(&context, &params) {
         drop(lock);

@@ -1,6 +1,8 @@
 //! What monitor asks through the Management Interface: whether it answers, shared memory, the
 //! sharing tags and the data that nodes exchange.
 
+use std::time::Duration;
+
 use ocf::Deadline;
 use serde_json::Value;
 
@@ -22,19 +24,30 @@ pub(crate) fn client(params: &Params) -> Result<Option<Client<'_>>> {
     Ok(Some(Client { endpoint, reply_directory: &params.mi_reply_dir, daemon }))
 }
 
-/// The MI answers, and shared memory is within its limit. Gives what an operator should look at.
+/// What the MI says about the instance as such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// What an operator should look at.
+    pub(crate) remark: Option<String>,
+    /// How long it has been up, where it says so.
+    pub(crate) up: Option<Duration>,
+}
+
+/// The MI answers, and shared memory is within its limit.
 ///
 /// # Errors
 /// [`Error::Mi`]
-pub(crate) fn judge(
-    client: Client<'_>,
-    params: &Params,
-    deadline: Deadline,
-) -> Result<Option<String>> {
-    client.call(UPTIME, &[], deadline)?;
+pub(crate) fn judge(client: Client<'_>, params: &Params, deadline: Deadline) -> Result<Health> {
+    let uptime = client.call(UPTIME, &[], deadline)?;
     let group = Value::from(vec!["shmem:"]);
     let statistics = client.call(GET_STATISTICS, &[group], deadline)?;
-    Ok(memory_remark(&statistics, params.shm_limit))
+    Ok(Health { remark: memory_remark(&statistics, params.shm_limit), up: up_time(&uptime) })
+}
+
+/// `21 [sec]`
+fn up_time(uptime: &Value) -> Option<Duration> {
+    let text = uptime.get("Up time")?.as_str()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_secs)
 }
 
 /// `shared memory: 61 of 64 MB used, over shm_limit=90%`
@@ -64,20 +77,22 @@ pub(crate) fn judge_tags(
 ) -> Result<Option<String>> {
     if record.role == Role::Unpromoted {
         let active = in_state(client, tags, TagState::Active, deadline)?;
-        return Ok(active.first().map(|tag| {
+        // In a move, the other node takes it a moment after demote.
+        let lasting = std::mem::replace(&mut record.tag_astray, !active.is_empty());
+        return Ok(active.first().filter(|_| lasting).map(|tag| {
             format!("sharing tag {tag} is active on an unpromoted instance until another takes it")
         }));
     }
     let lost = in_state(client, tags, TagState::Backup, deadline)?;
     let Some(first) = lost.first().copied() else {
-        record.reasserted = false;
+        record.tag_astray = false;
         return Ok(None);
     };
-    if record.reasserted {
+    if record.tag_astray {
         return Err(Error::TagLost { tag: first.clone() });
     }
     hold(client, tags, deadline)?;
-    record.reasserted = true;
+    record.tag_astray = true;
     Ok(Some(format!("sharing tag {first} was on backup: made active again")))
 }
 
@@ -140,6 +155,14 @@ mod tests {
         assert_eq!(remark(1, 0), None);
         assert!(remark(u64::MAX, u64::MAX).is_some());
         assert_eq!(memory_remark(&json!({}), 90), None);
+    }
+
+    #[test]
+    fn up_times() {
+        let up = |text: &str| up_time(&json!({"Up time": text}));
+        assert_eq!(up("21 [sec]"), Some(Duration::from_secs(21)));
+        assert_eq!(up("soon"), None);
+        assert_eq!(up_time(&json!("OK")), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     }
     // Only now: a promote that failed half way has promoted nothing, and is asked for again.
     record.role = Role::Promoted;
-    record.reasserted = false;
+    record.tag_astray = false;
     // What can't be remembered would be reported as unpromoted by the next monitor.
     context.remember_role(&record)?;
     if promotion_score::publish(request, &mut record, promotion_score::of(Role::Promoted, true)) {

@@ -24,8 +24,8 @@ pub struct Record {
     pub main: Process,
     /// The role.
     pub role: Role,
-    /// The last monitor had to make a sharing tag active again.
-    pub reasserted: bool,
+    /// The last monitor that looked found a sharing tag otherwise than the role demands.
+    pub tag_astray: bool,
     /// The promotion score that Pacemaker was told last.
     pub score: Option<i32>,
 }
@@ -33,7 +33,7 @@ pub struct Record {
 impl Record {
     /// Of an instance that has just come up, or that nobody remembers.
     pub fn unpromoted(main: Process) -> Self {
-        Self { main, role: Role::Unpromoted, reasserted: false, score: None }
+        Self { main, role: Role::Unpromoted, tag_astray: false, score: None }
     }
 
     /// Reads it; `None` where there is none, or none that can be understood.
@@ -57,8 +57,8 @@ impl Record {
             Role::Unpromoted => "unpromoted",
         };
         let mut text = format!("main {} {}\nrole {role}\n", self.main.pid, self.main.start_time);
-        if self.reasserted {
-            text.push_str("reasserted yes\n");
+        if self.tag_astray {
+            text.push_str("tag_astray yes\n");
         }
         if let Some(score) = self.score {
             // Writing to a String can't fail.
@@ -69,7 +69,7 @@ impl Record {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (mut main, mut role, mut reasserted, mut score) = (None, None, false, None);
+        let (mut main, mut role, mut tag_astray, mut score) = (None, None, false, None);
         // Without its last line it was not written to the end.
         for line in text.strip_suffix("end\n")?.lines() {
             match line.split_once(' ')? {
@@ -80,13 +80,13 @@ impl Record {
                 }
                 ("role", "promoted") => role = Some(Role::Promoted),
                 ("role", "unpromoted") => role = Some(Role::Unpromoted),
-                ("reasserted", "yes") => reasserted = true,
+                ("tag_astray", "yes") => tag_astray = true,
                 ("score", number) => score = Some(number.parse().ok()?),
                 // Of a later version.
                 _ => {}
             }
         }
-        Some(Self { main: main?, role: role?, reasserted, score })
+        Some(Self { main: main?, role: role?, tag_astray, score })
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     fn record() -> Record {
         let main = Process { pid: Pid::new(4711).unwrap(), start_time: 123 };
-        Record { main, role: Role::Promoted, reasserted: true, score: Some(-5) }
+        Record { main, role: Role::Promoted, tag_astray: true, score: Some(-5) }
     }
 
     #[test]

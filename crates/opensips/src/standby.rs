@@ -1,6 +1,8 @@
 //! What monitor does about roles: whose role is remembered, tags as the role demands, and the
 //! promotion score that follows from what was found.
 
+use std::time::Duration;
+
 use hostproc::Process;
 
 use crate::context::Context;
@@ -14,6 +16,10 @@ use crate::sharing_tag::{TagState, in_state};
 
 /// From this level on the MI is asked whatever the role is.
 const MI_LEVEL: u32 = 10;
+
+/// A node that has just started gets its data from the others; one that finds nobody gives up after
+/// some seconds (`seed_fallback_interval` of module clusterer).
+const SYNC_TIME: Duration = Duration::from_secs(60);
 
 /// The role of the main process. Where its record is lost, and demote has therefore left no word
 /// either, the sharing tags tell.
@@ -54,8 +60,11 @@ pub(crate) fn judge(
     // Without tags there is nothing to exchange.
     let mut synced = tags.is_empty();
     if let Some(client) = client(params)? {
+        let mut settled = true;
         if deep {
-            remarks.extend(mi_health::judge(client, params, deadline)?);
+            let health = mi_health::judge(client, params, deadline)?;
+            remarks.extend(health.remark);
+            settled = health.up.is_none_or(|up| up > SYNC_TIME);
         }
         if !tags.is_empty() && (deep || record.role == Role::Promoted) {
             match judge_tags(client, tags, record, deadline) {
@@ -67,7 +76,8 @@ pub(crate) fn judge(
         }
         if !tags.is_empty() && deep && record.role == Role::Unpromoted {
             match not_synced(client, tags, deadline) {
-                Ok(Some(name)) => remarks.push(format!("{name} is not synchronised")),
+                Ok(Some(name)) if settled => remarks.push(format!("{name} is not synchronised")),
+                Ok(Some(name)) => log::info!("synchronised=no capability={name}"),
                 // Refused: a version without that command.
                 Ok(None) | Err(MiError::Refused { .. }) => synced = true,
                 Err(error) => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! The pair of SIP servers of `pcs-examples/active-standby.sh`, on the lab.
+//! The pairs of SIP servers of `pcs-examples/`, on the lab.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,6 +27,24 @@ pub enum Fencing {
     Off,
 }
 
+/// Which of the examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Example {
+    /// `active-standby.sh`: OpenSIPS runs on one node.
+    ActiveStandby,
+    /// `hot-standby.sh`: it runs on both.
+    HotStandby,
+}
+
+impl Example {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ActiveStandby => "active-standby",
+            Self::HotStandby => "hot-standby",
+        }
+    }
+}
+
 /// The top of the repository, where the examples are.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -37,6 +55,20 @@ pub fn repository() -> PathBuf {
 /// # Errors
 /// Whatever kept the lab from coming up, as one sentence.
 pub fn up(name: &str, agents: &Path, daemon: &Daemon, token_ms: u32) -> Result<Lab, String> {
+    up_for(Example::ActiveStandby, name, agents, daemon, token_ms)
+}
+
+/// The same with the configuration of an example; of one that has a file per node, with that too.
+///
+/// # Errors
+/// As [`up`].
+pub fn up_for(
+    example: Example,
+    name: &str,
+    agents: &Path,
+    daemon: &Daemon,
+    token_ms: u32,
+) -> Result<Lab, String> {
     let examples = repository().join("pcs-examples");
     let bind = |source: &Path, destination: &str| Bind {
         source: source.to_owned(),
@@ -45,7 +77,10 @@ pub fn up(name: &str, agents: &Path, daemon: &Daemon, token_ms: u32) -> Result<L
     let directory = agents_alone(agents)?;
     let mut binds = vec![
         bind(&daemon.binary, "/usr/sbin/opensips"),
-        bind(&examples.join("opensips-active-standby.cfg"), "/etc/opensips/opensips.cfg"),
+        bind(
+            &examples.join(format!("opensips-{}.cfg", example.name())),
+            "/etc/opensips/opensips.cfg",
+        ),
         bind(&examples, "/root/pcs-examples"),
     ];
     if let Some(modules) = &daemon.modules {
@@ -59,7 +94,28 @@ pub fn up(name: &str, agents: &Path, daemon: &Daemon, token_ms: u32) -> Result<L
         token: token_ms,
         ..Options::default()
     };
-    Lab::up(&options).map_err(|error| error.to_string())
+    let lab = Lab::up(&options).map_err(|error| error.to_string())?;
+    if example == Example::HotStandby {
+        write_node_files(&lab)?;
+    }
+    Ok(lab)
+}
+
+/// As the file's own comment says: on node 2, numbers and addresses exchanged.
+fn write_node_files(lab: &Lab) -> Result<(), String> {
+    let path = repository().join("pcs-examples/opensips-hot-standby-node.cfg");
+    let first = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let exchange = |text: &str, one: &str, two: &str| {
+        text.replace(one, "\0").replace(two, one).replace('\0', two)
+    };
+    let second = exchange(&first, "198.51.100.11", "198.51.100.12");
+    let second = second.replace("\"my_node_id\", 1", "\"my_node_id\", 2");
+    let second = second.replace("node_id=2", "node_id=1");
+    for (node, text) in [("node1", &first), ("node2", &second)] {
+        let write = "printf %s \"$1\" > /etc/opensips/node.cfg";
+        run(lab, node, &["sh", "-c", write, "sh", text])?;
+    }
+    Ok(())
 }
 
 /// The agents in a directory of their own beside the binaries: Pacemaker takes every executable in
@@ -83,7 +139,16 @@ fn agents_alone(built: &Path) -> Result<PathBuf, String> {
 /// # Errors
 /// What the example printed, where it failed.
 pub fn configure(lab: &Lab, fencing: Fencing) -> Result<(), String> {
-    let script = "/root/pcs-examples/active-standby.sh";
+    configure_as(Example::ActiveStandby, lab, fencing)
+}
+
+/// The same for any of the examples.
+///
+/// # Errors
+/// As [`configure`].
+pub fn configure_as(example: Example, lab: &Lab, fencing: Fencing) -> Result<(), String> {
+    let script = format!("/root/pcs-examples/{}.sh", example.name());
+    let script = script.as_str();
     let command: &[&str] = match fencing {
         // The lab's power switch needs milliseconds, not the seconds of a service processor.
         Fencing::On => &["env", "FENCE_AGENT=fence_lab", "FENCE_DELAY=1s", script],

@@ -80,7 +80,7 @@ fn empty_values_count_as_not_set() {
 fn unknown_actions() {
     testnet::root_or_skip!();
     every_daemon("unknown_actions", |site| {
-        for action in ["status", "promote", "demote", "notify", "reload", "START", ""] {
+        for action in ["status", "notify", "reload", "START", ""] {
             fails(&site.agent().action(action), 3, "is not implemented");
         }
     });
@@ -99,7 +99,7 @@ fn meta_data_and_parameters_need_nobody() {
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
         assert!(output.stdout.ends_with(b"</resource-agent>\n"));
         assert!(run("validate-all").status.success());
-        for action in ["start", "stop", "monitor"] {
+        for action in ["start", "stop", "monitor", "promote", "demote"] {
             let output = run(action);
             assert_eq!(output.status.code(), Some(4), "{action}: {output:?}");
             assert!(String::from_utf8_lossy(&output.stderr).contains("needs root"), "{output:?}");

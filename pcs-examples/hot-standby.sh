@@ -1,0 +1,116 @@
+#!/bin/sh
+# A pair of SIP servers, hot standby: OpenSIPS runs on both nodes and each knows the dialogs and
+# registrations of the other; the virtual IP address is where OpenSIPS is promoted. A failover costs
+# an address and one command to a running daemon. Run it once, as root, on one node of a running
+# cluster (see `pcs cluster setup`); both nodes need the agents, OpenSIPS 3.x or 4.0 with the module
+# clusterer, the same /etc/opensips/opensips.cfg (opensips-hot-standby.cfg beside this file) and a
+# /etc/opensips/node.cfg each (opensips-hot-standby-node.cfg).
+#
+# Prepares the whole configuration in a file and gives it to the cluster in one step: either all
+# of it is there, or nothing.
+set -eu
+
+### What you must change ###########################################################################
+
+# The virtual IP address that phones and carriers know, its prefix length, and the interface to the
+# Internet. Interface names that differ between the nodes: leave NIC empty, the agent then takes the
+# interface that is connected to the address's network.
+VIP="${VIP:-192.0.2.10}"
+PREFIX="${PREFIX:-24}"
+NIC="${NIC:-eth0}"
+
+# The two nodes, by their names in the cluster.
+NODE1="${NODE1:-node1}"
+NODE2="${NODE2:-node2}"
+
+# The gateway to the Internet. A node that can't reach it hands over to one that can. Empty: not
+# watched.
+GATEWAY="${GATEWAY:-192.0.2.1}"
+
+# Fencing: how one node switches the other one off. Name the fence agent of your hardware
+# (`pcs stonith list`) and its options for each node, for example
+#   FENCE_AGENT=fence_ipmilan
+#   FENCE_NODE1="ip=198.51.100.111 username=fence password=secret lanplus=1"
+#   FENCE_NODE2="ip=198.51.100.112 username=fence password=secret lanplus=1"
+# Without it, a cut between the nodes that leaves both alive leaves BOTH with the virtual IP until
+# it is mended, and calls and registrations part: what one half learns, the other never hears of.
+# Empty is for trying things out only.
+FENCE_AGENT="${FENCE_AGENT:-}"
+FENCE_NODE1="${FENCE_NODE1:-}"
+FENCE_NODE2="${FENCE_NODE2:-}"
+# How long node2 hesitates to shoot node1: longer than a shot takes.
+FENCE_DELAY="${FENCE_DELAY:-5s}"
+
+### The cluster ####################################################################################
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+pcs cluster cib "$work/before.xml"
+cp "$work/before.xml" "$work/cib.xml"
+cib() { pcs -f "$work/cib.xml" "$@"; }
+
+# A resource stays where it is when a repaired node comes back. One failure moves the service at once,
+# for the other node is ready; ten minutes later the failed one may stand by again.
+cib resource defaults update resource-stickiness=100 migration-threshold=1 failure-timeout=10min
+
+if [ -n "$FENCE_AGENT" ]; then
+    # One device per node. The delay on the first decides who survives when a cut makes both nodes
+    # shoot at the same moment: without it, both die.
+    # The options are words by design:
+    # shellcheck disable=SC2086
+    cib stonith create "fence-$NODE1" "$FENCE_AGENT" \
+        pcmk_host_list="$NODE1" pcmk_delay_base="$FENCE_DELAY" $FENCE_NODE1
+    # shellcheck disable=SC2086
+    cib stonith create "fence-$NODE2" "$FENCE_AGENT" pcmk_host_list="$NODE2" $FENCE_NODE2
+    cib property set stonith-enabled=true
+else
+    echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2
+    cib property set stonith-enabled=false
+fi
+
+### The virtual IP address #########################################################################
+
+# monitor is cheap (one process, no fork): every 5 seconds does no harm. A failed stop gets the node
+# fenced, so its timeout leaves room for a host in trouble; on a healthy one it takes milliseconds.
+cib resource create vip ocf:smartvox:opensips-vip \
+    ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} \
+    op start timeout=20s op stop timeout=20s op monitor interval=5s timeout=20s
+
+### OpenSIPS #######################################################################################
+
+# On every node, one of them promoted. nonlocal_bind=ensure lets the standby open its sockets on the
+# virtual IP, which it does not have (packaging/sysctl.d makes that setting last). sharing_tag is
+# what promote activates, through mi: both must be as in opensips.cfg.
+#
+# demote needs no time of its own unless with demote=restart. The two monitors need different
+# intervals; level 10 also asks the Management Interface, and the standby whether it has the other
+# node's data. The promoted one takes its sharing tag back if it was lost, as after a cut between
+# the nodes that no fencing has ended.
+cib resource create opensips ocf:smartvox:opensips \
+    config=/etc/opensips/opensips.cfg vip="$VIP" nonlocal_bind=ensure \
+    mi=fifo:/run/opensips/opensips_fifo mi_reply_dir=/run/smartvox/mi sharing_tag=vip/1 \
+    op start timeout=60s op stop timeout=90s op promote timeout=20s op demote timeout=20s \
+    op monitor interval=10s timeout=20s OCF_CHECK_LEVEL=10 \
+    op monitor interval=9s timeout=20s role=Promoted OCF_CHECK_LEVEL=10 \
+    promotable promoted-max=1
+
+# The address where OpenSIPS is promoted, and after it: what arrives at the address finds dialogs and
+# registrations that are this node's own. In a move the other way round: the address goes first.
+cib constraint colocation add vip with Promoted opensips-clone INFINITY
+cib constraint order promote opensips-clone then start vip
+
+### The way to the Internet ########################################################################
+
+if [ -n "$GATEWAY" ]; then
+    # Each node asks the gateway every 5 seconds; `dampen` waits out a single lost answer.
+    cib resource create gateway ocf:pacemaker:ping \
+        host_list="$GATEWAY" dampen=5s attempts=3 timeout=2 \
+        op start timeout=60s op stop timeout=20s op monitor interval=5s timeout=20s clone
+    # OpenSIPS is promoted on a node that reaches the gateway: this is more than the stickiness and
+    # the promotion score of the one that serves (100). Less than infinity: where neither does, it
+    # stays up for whoever still reaches it.
+    cib constraint location opensips-clone rule role=Promoted score=-1000 \
+        pingd lt 1 or not_defined pingd
+fi
+
+pcs cluster cib-push "$work/cib.xml" diff-against="$work/before.xml"

@@ -1,0 +1,183 @@
+//! The hot standby as a whole: a real two-node cluster with real OpenSIPS, configured by
+//! `pcs-examples/hot-standby.sh` as it stands. After each fault, seen from the neighbour and by the
+//! daemons' own word: one promoted instance, one owner of the address on the wire, one active
+//! sharing tag, all on the same node, and SIP answered.
+//!
+//! One cluster for all steps: bringing one up costs more than most of them. A step begins with the
+//! cluster whole, and leaves it so.
+
+mod call;
+mod faults;
+mod replication;
+
+use std::time::{Duration, Instant};
+
+use lab::Lab;
+use suites::daemon::Daemon;
+use suites::probe::{Prober, Question};
+use suites::scenario::{self, Example, Fencing};
+
+/// Generous: a shared two-core machine can stall for seconds, and nothing here is a measurement.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What a step works with.
+struct Cluster {
+    lab: Lab,
+    client: Prober,
+}
+
+impl Cluster {
+    fn run(&self, node: &str, command: &[&str]) -> Result<String, String> {
+        scenario::run(&self.lab, node, command)
+    }
+
+    /// What the daemon of a node says about the sharing tag.
+    fn tag_is_active(&self, node: &str) -> Result<bool, String> {
+        let ask = "cd /run/smartvox/mi && mkfifo -m 666 suite && \
+                   printf ':suite:{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"clusterer_list_shtags\"}' \
+                   > /run/opensips/opensips_fifo; timeout 10 cat suite; rm -f suite";
+        let reply = self.run(node, &["timeout", "20", "sh", "-c", ask])?;
+        match (reply.contains("\"active\""), reply.contains("\"backup\"")) {
+            (true, false) => Ok(true),
+            (false, true) => Ok(false),
+            _ => Err(format!("{node}: sharing tags: {reply:?}")),
+        }
+    }
+
+    /// One promoted instance with the address on a node that fits; the other one, if there is
+    /// power, stands by.
+    fn placed(&self, fits: &dyn Fn(&str) -> bool) -> Result<String, String> {
+        let text = |error: lab::Error| error.to_string();
+        let nodes = self.lab.powered_nodes().map_err(text)?;
+        let status = self.lab.cluster_status().map_err(text)?;
+        let of = |id: &str, role: &str| -> Vec<String> {
+            let found = status.resources.iter().filter(|r| r.id == id && r.role == role);
+            found.filter(|r| r.pending.is_none()).flat_map(|r| r.nodes.clone()).collect()
+        };
+        let (promoted, vip) = (of("opensips", "Promoted"), of("vip", "Started"));
+        let [node] = promoted.as_slice() else { return Err(format!("promoted: {promoted:?}")) };
+        if vip != promoted || !fits(node) {
+            return Err(format!("promoted: {promoted:?}, vip: {vip:?}"));
+        }
+        let standby = of("opensips", "Unpromoted");
+        if standby.len() + 1 != nodes.len() {
+            return Err(format!("promoted: {promoted:?}, unpromoted: {standby:?}, up: {nodes:?}"));
+        }
+        for other in &nodes {
+            if self.tag_is_active(other)? != (other == node) {
+                return Err(format!("the sharing tag on {other}, with {node} promoted"));
+            }
+        }
+        Ok(node.clone())
+    }
+
+    /// Waits for that, and proves it from the neighbour's side: SIP answered to a question asked
+    /// from now on, one owner in ARP.
+    fn serves(&self, fits: impl Fn(&str) -> bool) -> Result<String, String> {
+        let begun = Instant::now();
+        let node = loop {
+            match self.placed(&fits) {
+                Ok(node) => break node,
+                Err(error) if begun.elapsed() > PATIENCE => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(500)),
+            }
+        };
+        let since = Instant::now();
+        while !self.client.answered_since(since) {
+            if since.elapsed() > PATIENCE {
+                return Err("no SIP answer".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let owners = scenario::owners(&self.lab)?;
+        let mac = self.run(&node, &["cat", "/sys/class/net/eth0/address"])?;
+        if owners.iter().eq([mac.trim()]) {
+            Ok(node)
+        } else {
+            Err(format!("owners on the wire: {owners:?}, expected {mac} alone ({node})"))
+        }
+    }
+
+    /// Where the service is now.
+    fn active(&self) -> Result<String, String> {
+        self.serves(|_| true)
+    }
+
+    /// Waits until both nodes have power and are members again.
+    fn whole(&self) -> Result<(), String> {
+        let begun = Instant::now();
+        while self.lab.powered_nodes().map_err(|error| error.to_string())?.len() < 2 {
+            if begun.elapsed() > PATIENCE {
+                return Err("a node is still without power".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        self.lab.wait_online(PATIENCE).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// What Pacemaker's and Corosync's logs say that is worth a look, the last of each node.
+fn complaints(lab: &Lab) -> String {
+    let mut text = String::new();
+    for node in ["node1", "node2"] {
+        for path in lab.log_paths(node).unwrap_or_default() {
+            let log = std::fs::read(&path).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let words = ["warning:", "error:", "crit:", "Result of "];
+            let found: Vec<&str> =
+                log.lines().filter(|line| words.iter().any(|word| line.contains(word))).collect();
+            text += &format!("== {node} {}\n", path.display());
+            for line in found.iter().skip(found.len().saturating_sub(40)) {
+                text += &format!("{}\n", line.chars().take(240).collect::<String>());
+            }
+        }
+    }
+    text
+}
+
+type Step = (&'static str, fn(&Cluster) -> Result<(), String>);
+
+const STEPS: &[Step] = &[
+    ("planned move; registration and call survive", replication::planned_move),
+    ("kill -9 of the promoted OpenSIPS", faults::main_process_killed),
+    ("kill -9 of the standby's OpenSIPS", faults::standby_killed),
+    ("power cut, with fencing; registration survives", replication::power_cut),
+    ("LAN cut without fencing, and mended", faults::split),
+];
+
+#[test]
+fn hot_standby() {
+    if !nix::unistd::geteuid().is_root() {
+        testnet::skipped("hot_standby", "needs root");
+        return;
+    }
+    let agent = testnet::binary("opensips-vip");
+    let built = agent.parent().expect("a binary is in a directory");
+    let daemons = Daemon::real();
+    if daemons.is_empty() {
+        testnet::skipped("hot_standby", "needs a real OpenSIPS with module clusterer");
+    }
+    for (number, daemon) in daemons.iter().enumerate() {
+        println!("hot standby: runs against {daemon}");
+        let name = format!("hot-standby-{number}");
+        let lab = scenario::up_for(Example::HotStandby, &name, built, daemon, 10_000)
+            .unwrap_or_else(|e| panic!("{e}"));
+        scenario::configure_as(Example::HotStandby, &lab, Fencing::On)
+            .unwrap_or_else(|e| panic!("{e}"));
+        let client = Prober::start(
+            &lab.netns_path("client").expect("the client's namespace"),
+            Question::Sip(scenario::sip()),
+            Duration::from_millis(100),
+        )
+        .expect("a client");
+        let cluster = Cluster { lab, client };
+        for (name, step) in STEPS {
+            let begun = Instant::now();
+            cluster.active().and_then(|_| step(&cluster)).unwrap_or_else(|error| {
+                let (status, logs) = (scenario::status(&cluster.lab), complaints(&cluster.lab));
+                panic!("{daemon}: {name}: {error}\n{status}\n{logs}")
+            });
+            println!("ok: {name} ({} s)", begun.elapsed().as_secs());
+        }
+    }
+}
