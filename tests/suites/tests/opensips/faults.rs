@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use testnet::wait_until;
 
-use crate::site::{is_alive, signal, stop_signal};
+use crate::site::{is_alive, signal, stand_in_alone, stop_signal};
 use crate::{LONG, ends, every_daemon, fails};
 
 #[test]
@@ -183,10 +183,7 @@ fn a_late_death_fails_the_start() {
 #[test]
 fn faults_of_a_starting_and_stopping_daemon() {
     testnet::root_or_skip!();
-    every_daemon("faults_of_a_starting_and_stopping_daemon", |site| {
-        if !site.is_stand_in() {
-            return;
-        }
+    stand_in_alone("faults_of_a_starting_and_stopping_daemon", |site| {
         let with = |switch: &str| {
             let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
             site.write(&format!("# OPENSIPS_STAND_IN_{switch}\n{text}"));
@@ -231,10 +228,7 @@ fn faults_of_a_starting_and_stopping_daemon() {
 #[test]
 fn a_start_that_was_killed_is_cleaned_up() {
     testnet::root_or_skip!();
-    every_daemon("a_start_that_was_killed_is_cleaned_up", |site| {
-        if !site.is_stand_in() {
-            return;
-        }
+    stand_in_alone("a_start_that_was_killed_is_cleaned_up", |site| {
         let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
         site.write(&format!("# OPENSIPS_STAND_IN_START_DELAY_MS=600000\n{text}"));
         let mut start = std::process::Command::new(testnet::binary("opensips"));

@@ -2,7 +2,9 @@
 
 use nix::sys::signal::Signal;
 
-use crate::site::{PIDFILE, Stranger, children, is_alive, recurring, signal, write};
+use crate::site::{
+    PIDFILE, Stranger, children, is_alive, recurring, signal, stand_in_alone, write,
+};
 use crate::{LONG, Site, ends, every_daemon, fails};
 use testnet::{Agent, wait_until};
 
@@ -112,17 +114,21 @@ fn the_same_daemon_in_another_namespace_is_another_instance() {
 }
 
 #[test]
-fn the_agent_and_a_check_are_no_instance() {
+fn the_agent_is_no_instance() {
     testnet::root_or_skip!();
-    every_daemon("the_agent_and_a_check_are_no_instance", |site| {
+    every_daemon("the_agent_is_no_instance", |site| {
         // The agent's file is called opensips too; given as the daemon, its processes would be
         // seen as the instance if names or executables alone counted.
         let mistaken = site.agent().param("binary", testnet::binary("opensips"));
         ends(&recurring(&mistaken), 7);
         ends(&mistaken.action("stop"), 0);
-        if !site.is_stand_in() {
-            return;
-        }
+    });
+}
+
+#[test]
+fn a_check_is_no_instance() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_check_is_no_instance", |site| {
         let slow = site.config_with(&["udp:127.0.0.1:5060"]);
         site.write(&format!("# OPENSIPS_STAND_IN_CHECK_DELAY_MS=600000\n{}", slow.text()));
         let mut check = std::process::Command::new(&site.binary);

@@ -22,16 +22,27 @@ pub(crate) const PIDFILE: &str = "/run/opensips/sip.pid";
 
 /// Runs a test against every daemon, and says so.
 pub(crate) fn every_daemon(test: &str, body: impl Fn(&Site)) {
-    let agent = binary("opensips");
-    let stand_in = Daemon::stand_in(agent.parent().unwrap())
-        .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`");
-    for daemon in std::iter::once(stand_in).chain(Daemon::real()) {
-        // Past libtest's capture: what was tested belongs into every log.
-        let _ = writeln!(std::io::stderr(), "{test}: {daemon}");
-        // And into the report of a failure.
-        println!("against {daemon}");
-        body(&Site::new(&daemon));
+    for daemon in std::iter::once(stand_in()).chain(Daemon::real()) {
+        against(test, &daemon, &body);
     }
+}
+
+/// Runs a test that needs a fault switch, which no real daemon has.
+pub(crate) fn stand_in_alone(test: &str, body: impl Fn(&Site)) {
+    against(test, &stand_in(), &body);
+}
+
+fn stand_in() -> Daemon {
+    Daemon::stand_in(binary("opensips").parent().unwrap())
+        .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`")
+}
+
+fn against(test: &str, daemon: &Daemon, body: &impl Fn(&Site)) {
+    // Past libtest's capture: what was tested belongs into every log.
+    let _ = writeln!(std::io::stderr(), "{test}: {daemon}");
+    // And into the report of a failure.
+    println!("against {daemon}");
+    body(&Site::new(daemon));
 }
 
 pub(crate) struct Site {
