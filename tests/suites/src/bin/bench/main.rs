@@ -4,6 +4,7 @@
 //! what the program costs, the median what it costs here; a round across a stall is repeated.
 
 mod figures;
+mod fleet;
 mod moves;
 mod process;
 mod wire;
@@ -36,6 +37,8 @@ enum Part {
     Process,
     /// From the address to the first ARP frame
     Wire,
+    /// Fifty addresses; start with the duplicate check
+    Fleet,
     /// Planned move on the lab, as a client sees it
     Move,
 }
@@ -61,6 +64,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if wanted(Part::Wire) {
         wire::measure(&agents, arguments.rounds)?;
+    }
+    if wanted(Part::Fleet) {
+        fleet::measure(&agents, arguments.rounds)?;
     }
     if wanted(Part::Move) {
         moves::measure(&agents, arguments.moves)?;

@@ -11,7 +11,7 @@ use crate::figures::{Samples, ms, ratio};
 
 /// The address of every measurement, and the interface it belongs on.
 const VIP: &str = "192.0.2.10";
-const PEER: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
+pub(crate) const PEER: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
 
 /// A command to measure, and what has to be done before each round.
 struct Variant {
@@ -79,7 +79,8 @@ impl Variant {
     }
 }
 
-fn children_cpu() -> Duration {
+/// CPU of every child that this process has waited for.
+pub(crate) fn children_cpu() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Duration::ZERO };
     [usage.user_time(), usage.system_time()]
         .iter()

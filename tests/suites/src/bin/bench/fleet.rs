@@ -1,0 +1,113 @@
+//! Fifty addresses on one node, and a start with the duplicate check.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use testnet::{Agent, Host, agent};
+
+use crate::figures::{Samples, ms, ratio};
+use crate::process::{PEER, children_cpu};
+
+/// Addresses of the fleet.
+const FLEET: u8 = 50;
+/// How often each of them is monitored, as the meta-data suggest.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// The default of `duplicate_timeout`.
+const SILENCE: Duration = Duration::from_millis(50);
+
+/// Prints the tables.
+pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
+    let node = Host::new("node");
+    let neighbour = Host::new("neighbour");
+    let _cable = testnet::cable(
+        (&node, "eth0", "02:00:00:00:01:0b"),
+        (&neighbour, "eth0", "02:00:00:00:01:01"),
+    );
+    node.ip("addr add 192.0.2.1/24 dev eth0");
+    node.run(|| std::fs::create_dir_all("/run/resource-agents")).map_err(|e| e.to_string())?;
+    let ours = agents.join("opensips-vip");
+    starts(&node, &ours, rounds)?;
+    println!("\n## {FLEET} addresses, each monitored every {} s\n", INTERVAL.as_secs());
+    println!(
+        "| agent | CPU ms of all monitors once, min of some rounds | of one core |\n|---|---|---|"
+    );
+    let mut totals = Vec::new();
+    for (name, program) in [("opensips-vip", ours.as_path()), ("IPaddr2", Path::new(PEER))] {
+        let total = fleet(&node, program, rounds)?;
+        let share = total.as_secs_f64() / INTERVAL.as_secs_f64() * 100.0;
+        println!("| {name} | {} | {share:.2} % |", ms(total));
+        totals.push(total);
+    }
+    if let [ours, theirs] = totals.as_slice() {
+        println!("\nCPU of ours to IPaddr2's: {}", ratio(*ours, *theirs));
+    }
+    Ok(())
+}
+
+fn resource(node: &Host, program: &Path, last: u8) -> Agent {
+    agent(node, program)
+        .under_pacemaker("vip")
+        .env("PCMK_service", "pacemaker-execd")
+        .env("HA_LOGFACILITY", "none")
+        .param("ip", format!("192.0.2.{last}"))
+        .param("nic", "eth0")
+        .param("cidr_netmask", "24")
+        .param("CRM_meta_interval", "10000")
+        .param("CRM_meta_timeout", "60000")
+}
+
+fn succeeds(agent: &Agent, action: &str) -> Result<Duration, String> {
+    let outcome = agent.action(action);
+    if outcome.code == 0 { Ok(outcome.took) } else { Err(outcome.stderr) }
+}
+
+/// A start with the duplicate check, less its silence, beside one without.
+fn starts(node: &Host, program: &Path, rounds: usize) -> Result<(), String> {
+    let vip = resource(node, program, 10);
+    let unchecked = vip.clone().param("duplicate_check", "no");
+    let (mut with, mut without) = (Samples::default(), Samples::default());
+    for _ in 0..rounds {
+        for (agent, samples) in [(&vip, &mut with), (&unchecked, &mut without)] {
+            samples.add(succeeds(agent, "start")?);
+            succeeds(agent, "stop")?;
+        }
+    }
+    println!("\n## start of opensips-vip, wall ms min / median ({rounds} rounds)\n");
+    println!("| | min | median |\n|---|---|---|");
+    let beyond = |wall: Duration| ms(wall.saturating_sub(SILENCE));
+    println!(
+        "| with duplicate check, beyond its silence of {} ms | {} | {} |",
+        SILENCE.as_millis(),
+        beyond(with.min()),
+        beyond(with.median())
+    );
+    println!("| without | {} | {} |", ms(without.min()), ms(without.median()));
+    Ok(())
+}
+
+/// What one monitor of each address costs in all; the cheapest round.
+fn fleet(node: &Host, program: &Path, rounds: usize) -> Result<Duration, String> {
+    let resources: Vec<Agent> =
+        (100..100 + FLEET).map(|last| resource(node, program, last)).collect();
+    for resource in &resources {
+        // No announcers that would run beside the measurement.
+        succeeds(&resource.clone().param("arp_count", "1"), "start")?;
+    }
+    let mut samples = Samples::default();
+    // A round is fifty processes: a tenth of the rounds is as many calls.
+    let begun = Instant::now();
+    for round in 0..rounds.div_ceil(10).max(3) {
+        let before = children_cpu();
+        for resource in &resources {
+            succeeds(resource, "monitor")?;
+        }
+        samples.add(children_cpu() - before);
+        if begun.elapsed() > Duration::from_secs(120) && round > 0 {
+            break;
+        }
+    }
+    for resource in &resources {
+        succeeds(resource, "stop")?;
+    }
+    Ok(samples.min())
+}
