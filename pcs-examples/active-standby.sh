@@ -15,7 +15,7 @@ set -eu
 # interface that is connected to the address's network.
 VIP="${VIP:-192.0.2.10}"
 PREFIX="${PREFIX:-24}"
-NIC="${NIC:-eth0}"
+NIC="${NIC-eth0}"
 
 # The two nodes, by their names in the cluster.
 NODE1="${NODE1:-node1}"
@@ -23,7 +23,7 @@ NODE2="${NODE2:-node2}"
 
 # The gateway to the Internet. A node that can't reach it hands over to one that can. Empty: not
 # watched.
-GATEWAY="${GATEWAY:-192.0.2.1}"
+GATEWAY="${GATEWAY-192.0.2.1}"
 
 # Fencing: how one node switches the other one off. Name the fence agent of your hardware
 # (`pcs stonith list`) and its options for each node, for example
@@ -87,6 +87,7 @@ cib resource create opensips ocf:smartvox:opensips \
 # OpenSIPS where the address is, and after it: it can't open its sockets on an address that is not
 # there.
 cib constraint colocation add opensips with vip INFINITY
+# shellcheck disable=SC1010
 cib constraint order start vip then start opensips
 
 ### The way to the Internet ########################################################################

@@ -97,6 +97,7 @@ cib resource create opensips ocf:smartvox:opensips \
 # The address where OpenSIPS is promoted, and after it: what arrives at the address finds dialogs and
 # registrations that are this node's own. In a move the other way round: the address goes first.
 cib constraint colocation add vip with Promoted opensips-clone INFINITY
+# shellcheck disable=SC1010
 cib constraint order promote opensips-clone then start vip
 
 ### The way to the Internet ########################################################################

@@ -13,10 +13,11 @@ pub struct Deadline(Instant);
 
 impl Deadline {
     /// The deadline of an action that began at `started` and is killed `timeout` later: a tenth
-    /// of the timeout earlier, at least 100 ms, at most 2 s.
+    /// of the timeout earlier, at least 100 ms, at most 2 s and half of a very short timeout.
     pub fn of_action(started: Instant, timeout: Duration) -> Self {
-        let margin =
-            (timeout / 10).clamp(Duration::from_millis(100), Duration::from_secs(2)).min(timeout);
+        let margin = (timeout / 10)
+            .clamp(Duration::from_millis(100), Duration::from_secs(2))
+            .min(timeout / 2);
         // An absurd timeout (years) must not overflow the clock: a day is as good as for ever.
         let usable = (timeout - margin).min(Duration::from_secs(86_400));
         Self(started + usable)
@@ -66,7 +67,7 @@ mod tests {
         assert_eq!(left(Duration::from_secs(20)), Duration::from_secs(18));
         assert_eq!(left(Duration::from_secs(60)), Duration::from_secs(58));
         assert_eq!(left(Duration::from_millis(500)), Duration::from_millis(400));
-        assert_eq!(left(Duration::from_millis(50)), Duration::ZERO);
+        assert_eq!(left(Duration::from_millis(50)), Duration::from_millis(25));
         assert_eq!(left(Duration::ZERO), Duration::ZERO);
         assert_eq!(left(Duration::MAX), Duration::from_secs(86_400));
     }

@@ -16,7 +16,7 @@ pub struct Environment {
     pub values: Values,
     /// `OCF_RESOURCE_INSTANCE`.
     pub instance: Option<OsString>,
-    /// `OCF_RESKEY_CRM_meta_timeout`, given in milliseconds.
+    /// `OCF_RESKEY_CRM_meta_timeout`, given in milliseconds; zero means none to Pacemaker, too.
     pub timeout: Option<Duration>,
     /// `OCF_RESKEY_CRM_meta_interval`, given in milliseconds; absent or zero marks a probe.
     pub interval: Option<Duration>,
@@ -68,7 +68,9 @@ impl Environment {
     fn take(&mut self, name: &OsStr, value: OsString) {
         if let Some(parameter) = name.as_bytes().strip_prefix(PARAMETER) {
             match parameter.strip_prefix(META) {
-                Some(b"timeout") => self.timeout = milliseconds(&value),
+                Some(b"timeout") => {
+                    self.timeout = milliseconds(&value).filter(|timeout| !timeout.is_zero());
+                }
                 Some(b"interval") => self.interval = milliseconds(&value),
                 Some(b"promotable") => self.promotable |= value == "true",
                 Some(b"promoted_max" | b"master_max") => {
@@ -158,6 +160,7 @@ mod tests {
 
     #[test]
     fn nonsense_counts_as_unset() {
+        assert_eq!(read(&[("OCF_RESKEY_CRM_meta_timeout", "0")]).timeout, None);
         let environment = read(&[
             ("OCF_RESKEY_CRM_meta_timeout", "soon"),
             ("OCF_CHECK_LEVEL", "deep"),
