@@ -11,7 +11,7 @@ BUILT := $(TARGET)/agents
 # scripts and macros.
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: all build setup demo test check compare bench install uninstall meta-data clean
+.PHONY: all build setup demo test test-shipped check compare bench install uninstall meta-data clean
 
 all: build
 
@@ -34,6 +34,11 @@ demo: setup build
 # Unit tests, suites in network namespaces, suites on a real cluster.
 test: setup
 	tests/run
+
+# The agents as they are shipped (static, optimised, without unwinding) before the same suites.
+test-shipped: setup build
+	$(CARGO) build --workspace --locked --bins
+	SMARTVOX_AGENTS=$(abspath $(BUILT)) $(CARGO) test --locked -p suites --test vip --test opensips
 
 # What CI asks beside the tests: format, lints, documentation, licences and duplicates.
 check:

@@ -23,7 +23,7 @@ mod ndisc;
 mod neighbour;
 mod privilege;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use agent::{Agent, Outcome, agent};
@@ -47,13 +47,19 @@ pub fn wait_until(what: &str, within: Duration, mut condition: impl FnMut() -> b
     }
 }
 
-/// The path of a binary of this workspace, built with the profile of the running test.
+/// The path of a binary of this workspace, built with the profile of the running test; of an agent in
+/// the directory that `SMARTVOX_AGENTS` names, if it does, so that the suites can judge the agents as
+/// they are shipped.
 ///
 /// # Panics
 /// If it has not been built: cargo builds the binaries of a package for that package's own
 /// tests only.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
+    let shipped = std::env::var_os("SMARTVOX_AGENTS").map(|agents| Path::new(&agents).join(name));
+    if let Some(agent) = shipped.filter(|agent| agent.is_file()) {
+        return agent;
+    }
     let test = std::env::current_exe().expect("path of the running test");
     // target/PROFILE/deps/TEST-HASH; examples and binaries lie one level higher.
     let directory = test

@@ -33,7 +33,7 @@ pub(crate) fn stand_in_alone(test: &str, body: impl Fn(&Site)) {
 }
 
 fn stand_in() -> Daemon {
-    Daemon::stand_in(binary("opensips").parent().unwrap())
+    Daemon::stand_in(binary("opensips-stand-in").parent().unwrap())
         .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`")
 }
 
