@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
+use hostproc::Accounts;
 use nix::errno::Errno;
-use nix::unistd::{Gid, Group, Uid, User, chown};
+use nix::unistd::{Gid, Uid, chown};
 
 use crate::error::{Error, Result};
 use crate::mi::Endpoint;
@@ -59,14 +60,10 @@ fn config(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::NoSuchAccount`], [`Error::AccountLookup`]
 pub(crate) fn user_of(account: &Account) -> Result<(Uid, Gid)> {
-    let found = match account.number() {
-        Some(number) => User::from_uid(Uid::from_raw(number)),
-        None => User::from_name(account.as_str()),
-    };
-    let user = found_account("user", account, found)?;
+    let user = found_account("user", account, Accounts::default().user(account.as_str()))?;
     // A number needs no entry: setuid(2) does not ask.
     match (user, account.number()) {
-        (Some(user), _) => Ok((user.uid, user.gid)),
+        (Some(user), _) => Ok((Uid::from_raw(user.uid), Gid::from_raw(user.gid))),
         (None, Some(number)) => Ok((Uid::from_raw(number), Gid::from_raw(number))),
         (None, None) => {
             Err(Error::NoSuchAccount { kind: "user", name: account.as_str().to_owned() })
@@ -78,27 +75,18 @@ fn group_of(account: &Account) -> Result<Gid> {
     if let Some(number) = account.number() {
         return Ok(Gid::from_raw(number));
     }
-    let group = found_account("group", account, Group::from_name(account.as_str()))?;
+    let group = found_account("group", account, Accounts::default().group(account.as_str()))?;
     group
-        .map(|group| group.gid)
+        .map(Gid::from_raw)
         .ok_or_else(|| Error::NoSuchAccount { kind: "group", name: account.as_str().to_owned() })
 }
 
 fn found_account<T>(
     kind: &'static str,
     account: &Account,
-    found: nix::Result<Option<T>>,
+    found: io::Result<Option<T>>,
 ) -> Result<Option<T>> {
-    match found {
-        Ok(found) => Ok(found),
-        // What getpwnam_r(3) lists for "not found" beside a plain zero.
-        Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
-        Err(errno) => Err(Error::AccountLookup {
-            kind,
-            name: account.as_str().to_owned(),
-            source: errno.into(),
-        }),
-    }
+    found.map_err(|source| Error::AccountLookup { kind, name: account.as_str().to_owned(), source })
 }
 
 /// Makes the directory of the pid file, which is the daemon's: it makes its FIFO there, and
