@@ -7,10 +7,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files::{Links, read_regular};
 use crate::sharing_tag::SharingTag;
 
 /// The daemon gives up on includes nested deeper.
 const MAXIMUM_DEPTH: usize = 10;
+
+/// Longer than any configuration that people write.
+const CONFIG_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// The first of the tags that the configuration, with the files that it includes by name, declares
 /// as active, and the file that says so. A file that can't be read says nothing.
@@ -26,7 +30,7 @@ fn search<'t>(
     tags: &'t [SharingTag],
     depth: usize,
 ) -> Option<(&'t SharingTag, PathBuf)> {
-    let text = std::fs::read(path).ok()?;
+    let text = read_regular(path, Links::Followed, CONFIG_LIMIT).ok()?;
     let mut included = false;
     for token in Tokens(&text) {
         match token {

@@ -6,10 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use hostproc::Accounts;
-use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, chown};
 
 use crate::error::{Error, Result};
+use crate::files::{Links, open_regular};
 use crate::mi::Endpoint;
 use crate::params::{Account, Params};
 
@@ -50,11 +50,7 @@ fn binary(path: &Path) -> Result<()> {
 
 fn config(path: &Path) -> Result<()> {
     let unreadable = |source| Error::ConfigUnreadable { path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(unreadable(Errno::EISDIR.into()));
-    }
-    File::open(path).map(|_| ()).map_err(unreadable)
+    open_regular(path, Links::Followed).map(|_| ()).map_err(unreadable)
 }
 
 /// # Errors

@@ -12,6 +12,7 @@ mod demote;
 pub mod description;
 mod environment;
 pub mod error;
+mod files;
 mod health;
 mod host;
 pub mod instance;

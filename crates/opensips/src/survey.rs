@@ -7,6 +7,11 @@ use std::path::Path;
 
 use hostproc::{Pid, Process, Snapshot, Stat};
 
+use crate::files::{Links, read_regular};
+
+/// Longer than any pid with its newline.
+const PID_FILE_LIMIT: u64 = 32;
+
 /// What is left of, or alive as, the instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
@@ -32,7 +37,9 @@ pub enum PidFile {
 impl PidFile {
     /// Reads it as OpenSIPS writes it: a decimal number and a newline.
     pub fn read(path: &Path) -> Self {
-        match std::fs::read(path) {
+        // The directory is the daemon's user's: what is there may be anything, a link to anywhere
+        // among it.
+        match read_regular(path, Links::Refused, PID_FILE_LIMIT) {
             Ok(content) => {
                 let text = std::str::from_utf8(&content).unwrap_or_default();
                 text.trim().parse().map_or(Self::Unreadable, Self::Names)
@@ -268,6 +275,13 @@ mod tests {
             assert_eq!(PidFile::read(&path), read, "{content:?}");
         }
         assert_eq!(PidFile::read(directory.path()), PidFile::Unreadable);
+        let link = directory.path().join("link");
+        std::fs::write(&path, "4711\n").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(PidFile::read(&link), PidFile::Unreadable);
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(PidFile::read(&fifo), PidFile::Unreadable);
     }
 
     #[test]

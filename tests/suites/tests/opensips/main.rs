@@ -13,6 +13,7 @@ mod identity;
 mod input;
 mod lifecycle;
 mod mi;
+mod pid_file;
 mod probe;
 mod roles;
 mod site;

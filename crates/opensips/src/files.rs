@@ -1,0 +1,76 @@
+//! Reading files that others can write, put something else in the place of, or both.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::libc;
+
+/// Whether a link in the place of the file is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// To wherever it leads.
+    Followed,
+    /// It is an error (ELOOP).
+    Refused,
+}
+
+/// Opens a regular file. A FIFO would keep an ordinary open(2) waiting for ever, and a device may
+/// have no end.
+///
+/// # Errors
+/// It is missing, or something else.
+pub(crate) fn open_regular(path: &Path, links: Links) -> io::Result<File> {
+    // O_NONBLOCK means nothing to a regular file. std sets O_CLOEXEC.
+    let flags = match links {
+        Links::Followed => libc::O_NONBLOCK,
+        Links::Refused => libc::O_NONBLOCK | libc::O_NOFOLLOW,
+    };
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
+/// What a regular file holds, up to `limit` bytes.
+///
+/// # Errors
+/// As [`open_regular`], and reading.
+pub(crate) fn read_regular(path: &Path, links: Links, limit: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open_regular(path, links)?.take(limit).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, fifo) = (directory.path().join("file"), directory.path().join("fifo"));
+        let (link, zero) = (directory.path().join("link"), directory.path().join("zero"));
+        std::fs::write(&file, "0123456789").unwrap();
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        symlink(&file, &link).unwrap();
+        symlink("/dev/zero", &zero).unwrap();
+        let read = |path: &Path, links| read_regular(path, links, 4).ok();
+        for links in [Links::Followed, Links::Refused] {
+            assert_eq!(read(&file, links).unwrap(), b"0123");
+            // None of them is waited for.
+            assert_eq!(read(&fifo, links), None);
+            assert_eq!(read(&zero, links), None);
+            assert_eq!(read(directory.path(), links), None);
+        }
+        assert_eq!(read(&link, Links::Followed).unwrap(), b"0123");
+        assert_eq!(read(&link, Links::Refused), None);
+    }
+}
