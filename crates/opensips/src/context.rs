@@ -1,12 +1,13 @@
 //! What every action needs at hand.
 
-use hostproc::{LockFile, ProcFs, Process};
+use hostproc::{LockFile, ProcFs, Process, Stat};
 use ocf::{Deadline, Request};
 
 use crate::error::{Error, Result};
+use crate::health::Expected;
 use crate::host;
-use crate::instance::Identity;
-use crate::params::Names;
+use crate::instance::{Identity, resolved};
+use crate::params::{Names, Params};
 use crate::paths::Paths;
 use crate::role::Record;
 use crate::state::State;
@@ -44,6 +45,23 @@ impl<'a> Context<'a> {
             let holder = LockFile::holder(&self.paths.lock()).ok().flatten();
             Error::Locked { holder: holder.map(|process| process.pid) }
         })
+    }
+
+    /// Keeps what is known of a running instance: a help for monitor and stop; without it they
+    /// look harder.
+    pub(crate) fn remember(&self, params: &Params, main: &Stat, expected: &[Expected]) {
+        let state = State {
+            main: main.process,
+            session: main.session,
+            executable: resolved(&params.binary),
+            config: params.config.clone(),
+            pidfile: params.pidfile.clone(),
+            listeners: expected.to_vec(),
+        };
+        let path = self.paths.state();
+        if let Err(error) = state.store(&path) {
+            log::warn!("can't write {}: {error}", path.display());
+        }
     }
 
     /// What promote and demote have left, of whatever main process.

@@ -238,6 +238,12 @@ pub enum Error {
         /// The worker.
         worker: Pid,
     },
+    /// A main process without any socket.
+    #[error("main process {main} alive, it holds no UDP or TCP socket")]
+    NoSockets {
+        /// The main process.
+        main: Pid,
+    },
     /// A socket that was open is not.
     #[error("main process {main} alive, {listener} is not open")]
     Closed {

@@ -1,5 +1,6 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use hostproc::{Pid, ProcFs, Stat};
@@ -7,8 +8,9 @@ use ocf::Deadline;
 
 use crate::addresses::LocalAddresses;
 use crate::error::{Error, Result};
-use crate::listener::Listener;
-use crate::params::{Params, Probe};
+use crate::listener::{Listener, Transport};
+use crate::mi::Endpoint;
+use crate::params::{Params, Probe, ProbeTarget};
 use crate::plan;
 use crate::sip_probe::{Outcome, Patience, ask};
 use crate::sockets::{Owner, SocketTable, inodes_of_all};
@@ -35,6 +37,67 @@ pub(crate) fn judge(
     let listeners: Vec<Listener> = expected.iter().map(|(listener, _)| listener.clone()).collect();
     probe(params, main.process.pid, &listeners, params.probe.patience, deadline)?;
     Ok(remark)
+}
+
+/// The sockets of an instance that nobody remembers, as its processes hold them; one on which SIP
+/// is answered comes first of the UDP ones. What each is for, the kernel does not know: a UDP socket
+/// is taken for one of SIP, unless it is the MI's.
+///
+/// # Errors
+/// [`Error::NoSockets`], and those of [`judge`] about its processes.
+pub(crate) fn opened(
+    proc: &ProcFs,
+    params: &Params,
+    main: &Stat,
+    deadline: Deadline,
+) -> Result<Vec<Expected>> {
+    let pid = main.process.pid;
+    let workers = workers_of(proc, pid)?;
+    plan::judge_processes(main, &workers)?;
+    // UDP sockets are opened before the first worker is forked; what a worker has for itself is a
+    // client's, which comes and goes. TCP sockets listen, or are not in the table.
+    let of_main = inodes_of_all([pid]);
+    let of_any = inodes_of_all(workers.iter().chain([main]).map(|stat| stat.process.pid));
+    let table = SocketTable::complete(deadline.instant())?;
+    let mut opened: Vec<Expected> = table
+        .listeners()
+        .filter(|(listener, inode)| match listener.transport {
+            Transport::Udp => of_main.contains(inode),
+            Transport::Tcp => of_any.contains(inode),
+        })
+        .filter(|(listener, _)| params.mi != Some(Endpoint::Datagram(listener.local)))
+        .collect();
+    if opened.is_empty() && [Transport::Udp, Transport::Tcp].into_iter().all(|one| table.knows(one))
+    {
+        return Err(Error::NoSockets { main: pid });
+    }
+    opened
+        .sort_by_key(|(listener, _)| (!params.vips.contains(&listener.local.ip()), listener.local));
+    put_answering_first(params, pid, &mut opened, deadline);
+    Ok(opened)
+}
+
+/// Where several UDP sockets could be asked, some may not be SIP's (HEP): the first that answers
+/// is asked from now on.
+fn put_answering_first(params: &Params, main: Pid, opened: &mut [Expected], deadline: Deadline) {
+    let could_be_asked = |(listener, _): &&Expected| {
+        !plan::probe_candidates(params, std::slice::from_ref(listener)).is_empty()
+    };
+    if params.probe.target != ProbeTarget::Auto || opened.iter().filter(could_be_asked).count() < 2
+    {
+        return;
+    }
+    // As much again must be left for the verdict.
+    let half = deadline.or_within(deadline.remaining() / 2);
+    let once = Patience { attempts: 1, ..params.probe.patience };
+    let answering = opened.iter().position(|one| {
+        could_be_asked(&one)
+            && !half.has_passed()
+            && matches!(asked(params, main, std::slice::from_ref(&one.0), once, half), Ok(Some(_)))
+    });
+    if let Some(found) = answering.and_then(|at| opened.get_mut(..=at)) {
+        found.rotate_right(1);
+    }
 }
 
 /// The children of a main process, dead ones included.
@@ -104,25 +167,36 @@ pub(crate) fn probe(
     patience: Patience,
     deadline: Deadline,
 ) -> Result<()> {
+    asked(params, main, listeners, patience, deadline).map(|_| ())
+}
+
+/// The same; gives who has answered, if there was anybody to ask.
+fn asked(
+    params: &Params,
+    main: Pid,
+    listeners: &[Listener],
+    patience: Patience,
+    deadline: Deadline,
+) -> Result<Option<SocketAddr>> {
     let until = deadline.instant();
     let candidates = plan::probe_candidates(params, listeners);
-    let local = LocalAddresses::read(candidates.iter().map(std::net::SocketAddr::ip), until)?;
+    let local = LocalAddresses::read(candidates.iter().map(SocketAddr::ip), until)?;
     let Some(target) = plan::probe_target(&candidates, &local) else {
         log::debug!("probe=none reason=\"no UDP socket on an address of this host\"");
-        return Ok(());
+        return Ok(None);
     };
     let Probe { codes, .. } = &params.probe;
     match ask(target, codes, patience, until) {
         Ok(Outcome::Alive { code, took }) => {
             log::debug!("probe=udp:{target} code={code} took_ms={}", took.as_millis());
-            Ok(())
+            Ok(Some(target))
         }
         Ok(Outcome::Unexpected { code, reason }) => {
             Err(Error::UnexpectedAnswer { main, target, code, reason })
         }
         Ok(Outcome::Silent { patience }) => Err(Error::Silent { main, target, patience }),
         // It was there a moment ago, and has left: a failover, not a fault.
-        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Ok(None),
         Err(source) => Err(Error::Unasked { main, target, source }),
     }
 }

@@ -1,10 +1,12 @@
 //! monitor: judges the instance as it is. Starts no process, but where a promotion score changes.
 
+use std::time::Duration;
+
 use ocf::{Request, Verdict};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::health;
+use crate::health::{self, Expected};
 use crate::launch::trim_output;
 use crate::params::{Names, Params};
 use crate::plan;
@@ -63,12 +65,29 @@ fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdi
 
 /// Processes, sockets and SIP. Gives what an operator should look at.
 fn serves(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Result<Vec<String>> {
+    let (proc, deadline) = (&context.proc, context.deadline());
     // What was remembered of another main process says nothing about this one.
-    let remembered = context.state.as_ref().filter(|state| state.main == main.process);
-    let expected = remembered.map_or(&[][..], |state| &state.listeners);
-    let remark = health::judge(&context.proc, params, main, expected, context.deadline())?;
+    let remark = match context.state.as_ref().filter(|state| state.main == main.process) {
+        Some(state) => health::judge(proc, params, main, &state.listeners, deadline)?,
+        None => {
+            let opened = health::opened(proc, params, main, deadline)?;
+            let remark = health::judge(proc, params, main, &opened, deadline)?;
+            adopt(context, params, main, &opened);
+            remark
+        }
+    };
     trim_output(&context.paths.output());
     Ok(remark.into_iter().collect())
+}
+
+/// Remembers an instance that this agent has not started, or whose memory was lost, now that it is
+/// known to serve: the next monitor is cheap again, and sees when one of its sockets closes.
+fn adopt(context: &Context<'_>, params: &Params, main: &hostproc::Stat, opened: &[Expected]) {
+    // A start at work knows better than its processes what it will open.
+    if let Ok(Some(_lock)) = context.lock(context.deadline().or_within(Duration::ZERO)) {
+        context.remember(params, main, opened);
+        log::info!("action=monitor pid={} adopted=yes sockets={}", main.process.pid, opened.len());
+    }
 }
 
 /// A socket of the instance that outlived it is held by somebody: "not running" would be wrong.

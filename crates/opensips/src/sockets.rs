@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::Instant;
 
-use hostnet::{BoundSocket, Family, bound_sockets};
+use hostnet::{BoundSocket, Family, Protocol, bound_sockets};
 use hostproc::{Pid, ProcFs};
 
 use crate::error::{Error, Result};
@@ -45,6 +45,29 @@ impl SocketTable {
             [family_of(listener.local), Family::V6].map(|family| (listener.transport, family))
         });
         Self::read(wanted, until)
+    }
+
+    /// Every bound UDP socket and listening TCP socket.
+    ///
+    /// # Errors
+    /// As [`SocketTable::of`].
+    pub fn complete(until: Instant) -> Result<Self> {
+        let families = [Family::V4, Family::V6];
+        let transports = [Transport::Udp, Transport::Tcp];
+        let wanted = transports.map(|transport| families.map(|family| (transport, family)));
+        Self::read(wanted.into_iter().flatten(), until)
+    }
+
+    /// The sockets as listeners that nobody has declared, each with its inode: UDP as SIP's, for
+    /// the kernel knows no more.
+    pub fn listeners(&self) -> impl Iterator<Item = (Listener, u32)> {
+        self.sockets.iter().map(|socket| {
+            let (protocol, transport) = match socket.protocol {
+                Protocol::Udp => ("udp", Transport::Udp),
+                Protocol::Tcp => ("tcp", Transport::Tcp),
+            };
+            (Listener { protocol, transport, local: socket.local }, socket.inode)
+        })
     }
 
     fn read(wanted: impl Iterator<Item = (Transport, Family)>, until: Instant) -> Result<Self> {

@@ -11,7 +11,6 @@ use crate::context::Context;
 use crate::declared_tags::declared_active;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
-use crate::instance::resolved;
 use crate::launch::{Output, launch};
 use crate::listener::Listener;
 use crate::mi::{Client, MiError};
@@ -23,7 +22,6 @@ use crate::role::Role;
 use crate::sharing_tag::{SharingTag, TagState, in_state};
 use crate::sockets::refuse_foreign;
 use crate::startup::Startup;
-use crate::state::State;
 use crate::stop::{claimed_by_another, remove_pidfile};
 use crate::survey::Pids;
 use crate::terminate::{kill_all, terminate};
@@ -79,7 +77,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     });
     match served {
         Ok((main, expected)) => {
-            start.remember(&main, &expected);
+            context.remember(&params, &main, &expected);
             let sockets: Vec<String> =
                 expected.iter().map(|(listener, _)| listener.to_string()).collect();
             log::info!(
@@ -120,7 +118,7 @@ impl Start<'_> {
         };
         health::judge(&context.proc, params, main, &expected, *working)?;
         if remembered.is_none() {
-            self.remember(main, &expected);
+            context.remember(params, main, &expected);
             log::info!("action=start pid={} adopted=yes", main.process.pid);
         }
         Ok(())
@@ -165,23 +163,6 @@ impl Start<'_> {
     ) -> Result<(Stat, Vec<Expected>)> {
         let Self { context, params, working } = self;
         Startup::new(context, params, output, declared, *working).follow(child)
-    }
-
-    /// A help for monitor and stop; without it they look harder.
-    fn remember(&self, main: &Stat, expected: &[Expected]) {
-        let Self { context, params, .. } = self;
-        let state = State {
-            main: main.process,
-            session: main.session,
-            executable: resolved(&params.binary),
-            config: params.config.clone(),
-            pidfile: params.pidfile.clone(),
-            listeners: expected.to_vec(),
-        };
-        let path = context.paths.state();
-        if let Err(error) = state.store(&path) {
-            log::warn!("can't write {}: {error}", path.display());
-        }
     }
 
     /// Begins unpromoted, whatever was before; with no tag that should be another node's.

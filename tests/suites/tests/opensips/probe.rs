@@ -90,3 +90,40 @@ fn a_dead_worker_is_seen_though_the_others_answer() {
         site.stop();
     });
 }
+
+#[test]
+fn an_instance_that_nobody_remembers_is_asked_too() {
+    testnet::root_or_skip!();
+    every_daemon("an_instance_that_nobody_remembers_is_asked_too", |site| {
+        site.configure(&["udp:127.0.0.1:5060", "udp:127.0.0.1:5064", "tcp:127.0.0.1:5060"]);
+        site.start();
+        let started = site.state();
+        let forget = || site.on_host(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
+        forget();
+        let workers = site.workers();
+        for worker in &workers {
+            stop_signal(*worker);
+        }
+        let asked =
+            site.agent().param("sip_probe_timeout", "200ms").param("sip_probe_attempts", "1");
+        fails(&recurring(&asked), 1, "no answer to OPTIONS at udp:127.0.0.1:5060");
+        // What does not serve is not remembered.
+        assert_eq!(site.state(), "");
+        for worker in &workers {
+            signal(*worker, Signal::SIGCONT);
+        }
+        ends(&site.monitor(), 0);
+        let listeners = |state: &str| {
+            let lines = state.lines().filter(|line| line.starts_with("listener "));
+            let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let adopted = site.state();
+        assert_eq!(listeners(&adopted), listeners(&started));
+        // The next one takes what was remembered.
+        ends(&site.monitor(), 0);
+        assert_eq!(site.state(), adopted);
+        site.stop();
+    });
+}
