@@ -41,6 +41,18 @@ impl Arguments {
         }
         read
     }
+
+    /// Whether a path in them begins where the process was.
+    pub fn has_relative_paths(&self) -> bool {
+        [&self.config, &self.pidfile].into_iter().flatten().any(|path| path.is_relative())
+    }
+
+    /// The same for a process in this directory.
+    #[must_use]
+    pub fn relative_to(&self, directory: &Path) -> Self {
+        let joined = |path: &Option<PathBuf>| path.as_ref().map(|path| directory.join(path));
+        Self { config: joined(&self.config), pidfile: joined(&self.pidfile), ..*self }
+    }
 }
 
 /// One option, as getopt(3) would deliver it.

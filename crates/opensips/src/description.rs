@@ -25,8 +25,10 @@ replicated to this node become its own. Every node begins unpromoted; its config
 With mi, a monitor of level 10 (OCF_CHECK_LEVEL) also asks the Management Interface: a daemon that \
 does not answer there in 5 seconds is a failure, shared memory over shm_limit a degradation.
 
-An instance is known by its executable and its -f and -P arguments, never by its name. The \
-daemon's own service (opensips.service) must be disabled.",
+An instance is known by its executable and its -f and -P arguments, never by its name. One that \
+runs with the same configuration and another pid file was started by something else: monitor \
+reports it as a failure, start refuses to run beside it, and stop ends it. The daemon's own service \
+(opensips.service) must be disabled.",
     parameters: &[
         &BINARY,
         &CONFIG,

@@ -148,6 +148,17 @@ pub enum Error {
         /// The other instance.
         pid: Pid,
     },
+    /// The instance runs, and it was not this resource that has started it.
+    #[error(
+        "OpenSIPS (pid {pid}) was started by something else, systemd? Its pid file is {}",
+        shown_path(pidfile)
+    )]
+    StartedElsewhere {
+        /// Its main process, or one that is left.
+        pid: Pid,
+        /// Its `-P`.
+        pidfile: PathBuf,
+    },
     /// A file or directory of the agent or the daemon.
     #[error("can't {operation} {}: {source}", path.display())]
     File {
@@ -423,6 +434,11 @@ impl fmt::Display for Ended {
             Self::Later => f.write_str("died just after it had started"),
         }
     }
+}
+
+/// The path of a foreign process, which may hold anything.
+fn shown_path(path: &std::path::Path) -> String {
+    ocf::shown(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
 }
 
 /// Seconds as people write them: `2s`, `0.5s`.

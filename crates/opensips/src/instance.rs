@@ -13,6 +13,15 @@ use crate::params::Names;
 use crate::state::State;
 use crate::survey::{Daemon, PidFile, Survey};
 
+/// How a process that serves as this instance has come to be; the surer one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// With the pid file of this resource, or with none.
+    Own,
+    /// With the same configuration and another pid file: by a systemd unit, or by hand.
+    StartedElsewhere,
+}
+
 /// What makes a process a part of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -20,7 +29,8 @@ pub struct Identity {
     /// started, where they differ.
     executables: Vec<PathBuf>,
     config: Option<PathBuf>,
-    pidfile: Option<PathBuf>,
+    /// The one of the parameters, then the one that was started with, where they differ.
+    pidfiles: Vec<PathBuf>,
     /// The main process as start remembers it.
     remembered: Option<Process>,
     /// Network and pid namespace of this host: the same daemon in a container of this host, or
@@ -36,17 +46,17 @@ impl Identity {
             names.binary.iter().map(|path| resolved(path)).collect();
         executables.extend(state.map(|state| state.executable.clone()));
         let mut config = names.config.clone();
-        let mut pidfile = names.pidfile.clone();
+        let mut pidfiles: Vec<PathBuf> = names.pidfile.iter().cloned().collect();
         if let Some(state) = state {
             // Parameters that were spoilt while the instance ran.
             config.get_or_insert_with(|| state.config.clone());
-            pidfile.get_or_insert_with(|| state.pidfile.clone());
+            pidfiles.push(state.pidfile.clone());
         }
         let own = Pid::own();
         Self {
             executables,
             config,
-            pidfile,
+            pidfiles,
             remembered: state.map(|state| state.main),
             namespaces: namespaces_of(own),
             own,
@@ -55,7 +65,7 @@ impl Identity {
 
     /// The pid file, if it is known.
     pub fn pidfile(&self) -> Option<&Path> {
-        self.pidfile.as_deref()
+        self.pidfiles.first().map(PathBuf::as_path)
     }
 
     /// Whether a process is the daemon of this instance, by itself: executable and arguments.
@@ -63,7 +73,7 @@ impl Identity {
     /// # Errors
     /// It may be ours, and we may not look.
     pub fn recognises(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
-        Ok(self.role_of(proc, stat)?.is_some())
+        Ok(self.claim_on(proc, stat)?.is_some_and(|(claim, _)| claim == Claim::Own))
     }
 
     /// Whether a process may run the daemon's program, for this instance or for another; in doubt
@@ -80,7 +90,7 @@ impl Identity {
     }
 
     /// `None` for a process of others.
-    fn role_of(&self, proc: &ProcFs, stat: &Stat) -> Result<Option<Arguments>> {
+    fn claim_on(&self, proc: &ProcFs, stat: &Stat) -> Result<Option<(Claim, Arguments)>> {
         let pid = stat.process.pid;
         if pid == self.own {
             return Ok(None);
@@ -92,7 +102,10 @@ impl Identity {
             // concern us only if their command line, which is public, looks like ours.
             Err(hidden @ hostproc::Error::NotPermitted { .. }) => {
                 let arguments = arguments_of(proc, pid)?;
-                return if self.are_ours(&arguments) { Err(hidden.into()) } else { Ok(None) };
+                return match self.claim(&arguments) {
+                    Some(_) => Err(hidden.into()),
+                    None => Ok(None),
+                };
             }
             Err(error) => return Err(error.into()),
         };
@@ -100,24 +113,41 @@ impl Identity {
             return Ok(None);
         }
         let arguments = arguments_of(proc, pid)?;
-        let ours = self.remembered == Some(stat.process) || self.are_ours(&arguments);
-        Ok((ours && namespaces_of(pid) == self.namespaces).then_some(arguments))
+        let claim = if self.remembered == Some(stat.process) {
+            Some(Claim::Own)
+        } else {
+            let relative = arguments.has_relative_paths();
+            let bases = if relative { working_directories(pid) } else { Vec::new() };
+            // As they are, too: what is relative and can't be resolved is the same as nothing.
+            std::iter::once(self.claim(&arguments))
+                .chain(bases.iter().map(|base| self.claim(&arguments.relative_to(base))))
+                .flatten()
+                .min()
+        };
+        let here = || namespaces_of(pid) == self.namespaces;
+        Ok(claim.filter(|_| here()).map(|claim| (claim, arguments)))
     }
 
-    fn are_ours(&self, arguments: &Arguments) -> bool {
+    fn claim(&self, arguments: &Arguments) -> Option<Claim> {
         if arguments.check_only {
-            return false;
+            return None;
         }
-        let pidfile = match (&arguments.pidfile, &self.pidfile) {
-            (Some(theirs), Some(ours)) => Some(same_file(theirs, ours)),
+        let pidfile = match &arguments.pidfile {
+            Some(theirs) if !self.pidfiles.is_empty() => {
+                Some(self.pidfiles.iter().any(|ours| same_file(theirs, ours)))
+            }
             _ => None,
         };
         match (&arguments.config, &self.config) {
-            (Some(theirs), Some(ours)) => same_file(theirs, ours) && pidfile != Some(false),
-            // Without a configuration of ours to compare, the pid file must say it.
-            (_, None) => pidfile == Some(true),
-            // It reads the configuration of its build, which nobody told us.
-            (None, Some(_)) => false,
+            (Some(theirs), Some(ours)) => same_file(theirs, ours).then_some(match pidfile {
+                // Two instances can't have the same configuration: they would have the same
+                // sockets. So it is this one, in the hands of somebody else.
+                Some(false) => Claim::StartedElsewhere,
+                Some(true) | None => Claim::Own,
+            }),
+            // It reads the configuration of its build, or we don't know ours: the pid file must
+            // say it.
+            (None, _) | (_, None) => (pidfile == Some(true)).then_some(Claim::Own),
         }
     }
 
@@ -127,14 +157,24 @@ impl Identity {
     /// `/proc` can't be read, so that nothing can be said.
     pub fn survey(&self, proc: &ProcFs) -> Result<Survey> {
         let snapshot = proc.snapshot()?;
-        let mut daemons = Vec::new();
+        let (mut daemons, mut elsewhere) = (Vec::new(), Vec::new());
         for stat in snapshot.alive() {
-            if let Some(arguments) = self.role_of(proc, stat)? {
+            if let Some((claim, arguments)) = self.claim_on(proc, stat)? {
                 daemons.push(Daemon { stat: *stat, own_session: !arguments.foreground });
+                if claim == Claim::StartedElsewhere {
+                    elsewhere.extend(arguments.pidfile.map(|path| (stat.process.pid, path)));
+                }
             }
         }
         let pidfile = self.pidfile().map_or(PidFile::Missing, PidFile::read);
-        Ok(Survey::of(&snapshot, &daemons, pidfile, self.remembered, self.own))
+        let mut survey = Survey::of(&snapshot, &daemons, pidfile, self.remembered, self.own);
+        // One of our own counts, whoever else is there.
+        if elsewhere.len() == daemons.len() {
+            let main = survey.main.map(|main| main.process.pid);
+            elsewhere.sort_by_key(|(pid, _)| (Some(*pid) != main, *pid));
+            survey.elsewhere = elsewhere.into_iter().next();
+        }
+        Ok(survey)
     }
 
     /// The main process, by pid file or memory alone: cheap, for monitor. `None` also where only
@@ -176,6 +216,16 @@ impl Identity {
 fn arguments_of(proc: &ProcFs, pid: Pid) -> Result<Arguments> {
     let words = proc.cmdline(pid)?.unwrap_or_default();
     Ok(Arguments::read(words.get(1..).unwrap_or_default()))
+}
+
+/// Where the relative paths of a process's arguments may begin: where it is, and where it was
+/// started, for the daemon goes to `/` when it goes into the background.
+fn working_directories(pid: Pid) -> Vec<PathBuf> {
+    let now = std::fs::read_link(format!("/proc/{pid}/cwd")).ok();
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let shell = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"PWD="));
+    let then = shell.map(|path| PathBuf::from(OsStr::from_bytes(path)));
+    now.into_iter().chain(then).filter(|path| path.is_absolute()).collect()
 }
 
 fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
@@ -220,7 +270,7 @@ mod tests {
         Identity {
             executables: vec!["/usr/sbin/opensips".into()],
             config: config.map(PathBuf::from),
-            pidfile: pidfile.map(PathBuf::from),
+            pidfiles: pidfile.map(PathBuf::from).into_iter().collect(),
             remembered: None,
             namespaces: Vec::new(),
             own: Pid::new(1).unwrap(),
@@ -230,20 +280,33 @@ mod tests {
     #[test]
     fn arguments_tell_instances_apart() {
         let ours = identity(Some("/etc/a.cfg"), Some("/run/a.pid"));
-        let is_ours =
-            |identity: &Identity, words: &[&str]| identity.are_ours(&Arguments::read(words));
-        assert!(is_ours(&ours, &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]));
-        assert!(is_ours(&ours, &["-f", "/etc/a.cfg"]));
-        assert!(!is_ours(&ours, &["-P", "/run/b.pid", "-f", "/etc/a.cfg"]));
-        assert!(!is_ours(&ours, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]));
-        assert!(!is_ours(&ours, &["-P", "/run/a.pid"]));
-        assert!(!is_ours(&ours, &["-C", "-f", "/etc/a.cfg"]));
-        assert!(!is_ours(&ours, &["monitor"]));
-        assert!(!is_ours(&ours, &[]));
+        let claim = |identity: &Identity, words: &[&str]| identity.claim(&Arguments::read(words));
+        let own = Some(Claim::Own);
+        assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]), own);
+        assert_eq!(claim(&ours, &["-f", "/etc/a.cfg"]), own);
+        assert_eq!(claim(&ours, &["-P", "/run/a.pid"]), own);
+        let elsewhere = claim(&ours, &["-P", "/run/b.pid", "-f", "/etc/a.cfg"]);
+        assert_eq!(elsewhere, Some(Claim::StartedElsewhere));
+        assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]), None);
+        assert_eq!(claim(&ours, &["-P", "/run/b.pid"]), None);
+        assert_eq!(claim(&ours, &["-C", "-f", "/etc/a.cfg"]), None);
+        assert_eq!(claim(&ours, &["monitor"]), None);
+        assert_eq!(claim(&ours, &[]), None);
         let spoilt = identity(None, Some("/run/a.pid"));
-        assert!(is_ours(&spoilt, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]));
-        assert!(!is_ours(&spoilt, &["-f", "/etc/b.cfg"]));
-        assert!(!is_ours(&identity(None, None), &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]));
+        assert_eq!(claim(&spoilt, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]), own);
+        assert_eq!(claim(&spoilt, &["-f", "/etc/b.cfg"]), None);
+        let nobody = identity(None, None);
+        assert_eq!(claim(&nobody, &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]), None);
+        assert_eq!(claim(&nobody, &["-f", "/etc/a.cfg"]), None);
+    }
+
+    #[test]
+    fn a_changed_pid_file_is_not_somebody_elses() {
+        let mut ours = identity(Some("/etc/a.cfg"), Some("/run/new.pid"));
+        ours.pidfiles.push("/run/old.pid".into());
+        let old = Arguments::read(&["-P", "/run/old.pid", "-f", "/etc/a.cfg"]);
+        assert_eq!(ours.claim(&old), Some(Claim::Own));
+        assert_eq!(ours.pidfile(), Some(Path::new("/run/new.pid")));
     }
 
     #[test]

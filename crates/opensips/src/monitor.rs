@@ -30,6 +30,7 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
 /// The quick way, by pid file and memory, has found no main process.
 fn without_pidfile(context: &Context<'_>, params: &Params) -> Result<Verdict> {
     let survey = context.identity.survey(&context.proc)?;
+    plan::refuse_elsewhere(&survey)?;
     if let Some(main) = survey.main {
         log::debug!("pid={} note=\"not named by {}\"", main.process.pid, params.pidfile.display());
         return Ok(judge(context, params, &main));

@@ -32,6 +32,19 @@ pub fn start(survey: &Survey) -> StartPlan {
     }
 }
 
+/// What somebody else has started, start must not run beside nor take away, and monitor must not
+/// call "not running": it serves with this instance's configuration. Only stop, which promises that
+/// nothing of the instance lives, ends it.
+///
+/// # Errors
+/// [`Error::StartedElsewhere`]
+pub fn refuse_elsewhere(survey: &Survey) -> Result<()> {
+    survey
+        .elsewhere
+        .clone()
+        .map_or(Ok(()), |(pid, pidfile)| Err(Error::StartedElsewhere { pid, pidfile }))
+}
+
 /// The next step of a stop, by what is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -150,7 +163,7 @@ mod tests {
     const ALIVE: State = State::Alive;
 
     fn survey(main: Option<Stat>, members: &[Stat]) -> Survey {
-        Survey { main, members: members.to_vec(), initialising: false }
+        Survey { main, members: members.to_vec(), ..Survey::default() }
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let start = Start { context: &context, params: &params, working };
 
     let survey = context.identity.survey(&context.proc)?;
+    plan::refuse_elsewhere(&survey)?;
     if let StartPlan::Verify(main) = plan::start(&survey) {
         match start.verify_running(&main) {
             Ok(()) => return Ok(Verdict::success()),

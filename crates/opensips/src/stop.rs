@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::host;
 use crate::instance::Identity;
 use crate::params::Names;
+use crate::plan;
 use crate::promotion_score::withdraw;
 use crate::survey::PidFile;
 use crate::terminate::terminate;
@@ -33,6 +34,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
 
     let survey = context.identity.survey(&context.proc)?;
     let started = Instant::now();
+    if let Err(error) = plan::refuse_elsewhere(&survey) {
+        log::warn!("action=stop found=\"{error}\" next=end");
+    }
     if !survey.is_empty() {
         let reserve = KILL_RESERVE.min(deadline.remaining() / 2);
         let longest = deadline.less(reserve);

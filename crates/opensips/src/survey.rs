@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hostproc::{Pid, Process, Snapshot, Stat};
 
@@ -21,6 +21,9 @@ pub struct Survey {
     pub members: Vec<Stat>,
     /// The command that starts it still waits for it: it is initialising, and ignores SIGTERM.
     pub initialising: bool,
+    /// The main process was started by somebody else: with this instance's configuration, and
+    /// this pid file. So are all the others, then.
+    pub elsewhere: Option<(Pid, PathBuf)>,
 }
 
 /// What a pid file says.
@@ -133,6 +136,7 @@ impl Survey {
         let main = main_process(daemons, pidfile, remembered);
         Self {
             main,
+            elsewhere: None,
             members: members(snapshot, daemons, own),
             initialising: is_initialising(snapshot, daemons, main),
         }

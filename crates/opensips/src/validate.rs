@@ -11,7 +11,7 @@ use crate::mi::{Endpoint, MiError, misplaced, unsafe_directory};
 use crate::nonlocal_bind::on_absent_addresses;
 use crate::params::{Names, NonlocalBind, Params};
 use crate::sockets::{Owner, SocketTable, inodes_of_all};
-use crate::{config, host, nonlocal_bind};
+use crate::{config, host, nonlocal_bind, plan};
 
 /// From this level on the host is looked at.
 const HOST_LEVEL: u32 = 10;
@@ -102,6 +102,7 @@ fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> R
         Err(error) => return Err(error),
     };
     let survey = context.identity.survey(&context.proc)?;
+    plan::refuse_elsewhere(&survey)?;
     let own = inodes_of_all(survey.members.iter().map(|stat| stat.process.pid));
     let table = SocketTable::around(listeners, request.deadline.instant())?;
     let foreign = table.find(listeners, |listener, socket| {

@@ -212,3 +212,54 @@ fn what_a_worker_left_behind_goes_with_the_instance() {
         site.stop();
     });
 }
+
+/// A daemon that was started past the agent, with these arguments behind `-f`, ended with the value.
+fn started_past_the_agent(site: &Site, words: &[&str]) -> i32 {
+    site.on_host(|| std::fs::create_dir_all("/run/opensips").unwrap());
+    // As a shell does it: the daemon itself goes to `/`.
+    let mut command = std::process::Command::new(&site.binary);
+    let directory = site.config().parent().unwrap().to_owned();
+    command.args(words).current_dir(&directory).env("PWD", &directory);
+    let null = std::process::Stdio::null;
+    let mut child = site.host.spawn(command.stdin(null()).stdout(null()).stderr(null()));
+    assert!(child.wait().unwrap().success());
+    wait_until("it serves", LONG, || site.answers("127.0.0.1:5060"));
+    let pids = site.processes();
+    *pids.iter().find(|pid| !children(**pid).is_empty()).unwrap()
+}
+
+#[test]
+fn a_daemon_with_another_pid_file_is_neither_absent_nor_ours_to_start() {
+    testnet::root_or_skip!();
+    every_daemon("a_daemon_with_another_pid_file_is_neither_absent_nor_ours_to_start", |site| {
+        let config = site.config();
+        let unit = "/run/opensips/opensips.pid";
+        let main = started_past_the_agent(site, &["-P", unit, "-f", config.to_str().unwrap()]);
+        let reason =
+            format!("(pid {main}) was started by something else, systemd? Its pid file is");
+        fails(&site.monitor(), 1, &reason);
+        fails(&site.agent().action("monitor"), 1, unit);
+        fails(&site.agent().action("start"), 1, &reason);
+        fails(&site.agent().env("OCF_CHECK_LEVEL", "10").action("validate-all"), 1, &reason);
+        assert!(is_alive(main));
+        assert!(site.answers("127.0.0.1:5060"));
+        // Stop promises that nothing of the instance lives.
+        site.stop();
+    });
+}
+
+#[test]
+fn a_configuration_that_is_named_relatively() {
+    testnet::root_or_skip!();
+    every_daemon("a_configuration_that_is_named_relatively", |site| {
+        let config = site.config();
+        let name = config.file_name().unwrap().to_str().unwrap();
+        started_past_the_agent(site, &["-P", PIDFILE, "-f", name]);
+        ends(&site.monitor(), 0);
+        site.stop();
+        let unit = "/run/opensips/opensips.pid";
+        started_past_the_agent(site, &["-P", unit, "-f", name]);
+        fails(&site.monitor(), 1, unit);
+        site.stop();
+    });
+}
