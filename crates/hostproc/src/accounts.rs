@@ -5,9 +5,28 @@
 //! the accounts of daemons are; whatever else the host's name service knows is asked of
 //! getent(1), a program of its own.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// A group of a hundred thousand members is shorter.
+const ENTRY_LIMIT: u64 = 4 * 1024 * 1024;
+/// How often getent is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How far a look-up may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The local files alone: no process is started, nobody is waited for.
+    Files,
+    /// Also the host's name service, which may be at the other end of a network that is down, until
+    /// then.
+    NameService(Instant),
+}
 
 /// The databases of accounts on this host.
 #[derive(Clone, Debug)]
@@ -40,9 +59,10 @@ impl Accounts {
     /// A user by name or number; `None` if the host knows none.
     ///
     /// # Errors
-    /// The databases can't be read or asked.
-    pub fn user(&self, key: &str) -> io::Result<Option<UserAccount>> {
-        self.find("passwd", key, |fields| match fields {
+    /// The databases can't be read or asked, or do not answer in time
+    /// ([`io::ErrorKind::TimedOut`]).
+    pub fn user(&self, key: &str, reach: Reach) -> io::Result<Option<UserAccount>> {
+        self.find("passwd", key, reach, |fields| match fields {
             // name:password:uid:gid:comment:home:shell (passwd(5))
             [name, _, uid, gid, ..] if *name == key || *uid == key => {
                 Some(UserAccount { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
@@ -55,8 +75,8 @@ impl Accounts {
     ///
     /// # Errors
     /// As [`Accounts::user`].
-    pub fn group(&self, key: &str) -> io::Result<Option<u32>> {
-        self.find("group", key, |fields| match fields {
+    pub fn group(&self, key: &str, reach: Reach) -> io::Result<Option<u32>> {
+        self.find("group", key, reach, |fields| match fields {
             // name:password:gid:members (group(5))
             [name, _, gid, ..] if *name == key || *gid == key => gid.parse().ok(),
             _ => None,
@@ -67,6 +87,7 @@ impl Accounts {
         &self,
         database: &str,
         key: &str,
+        reach: Reach,
         entry: impl Fn(&[&str]) -> Option<T>,
     ) -> io::Result<Option<T>> {
         let search =
@@ -84,28 +105,59 @@ impl Accounts {
         if key.is_empty() || key.starts_with('-') || key.contains([':', '\n', '\0']) {
             return Ok(None);
         }
-        Ok(self.ask(database, key)?.as_deref().and_then(search))
+        let Reach::NameService(until) = reach else { return Ok(None) };
+        Ok(self.ask(database, key, until)?.as_deref().and_then(search))
     }
 
-    fn ask(&self, database: &str, key: &str) -> io::Result<Option<String>> {
-        let output = Command::new(&self.getent)
+    fn ask(&self, database: &str, key: &str, until: Instant) -> io::Result<Option<String>> {
+        // A file in memory: the pipe of a hanging name service could not be read to its end, and one
+        // that nobody reads fills up.
+        let mut output: File = memfd_create("getent", MFdFlags::MFD_CLOEXEC)?.into();
+        let spawned = Command::new(&self.getent)
             .args([database, key])
             .env_clear()
             .current_dir(Path::new("/"))
             .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
             .stderr(Stdio::null())
-            .output();
-        match output {
-            Ok(output) if output.status.success() => {
-                Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
-            }
-            // 2: the key is in no database (getent(1)).
-            Ok(output) if output.status.code() == Some(2) => Ok(None),
-            Ok(output) => Err(io::Error::other(format!("getent {database}: {}", output.status))),
+            .spawn();
+        let mut child = match spawned {
+            Ok(child) => child,
             // A host without getent has its files and nothing else.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let status = wait(&mut child, until)?.ok_or_else(|| {
+            let what = format!("getent {database} does not answer");
+            io::Error::new(io::ErrorKind::TimedOut, what)
+        })?;
+        match status.code() {
+            Some(0) => {
+                let mut entry = Vec::new();
+                output.rewind()?;
+                output.take(ENTRY_LIMIT).read_to_end(&mut entry)?;
+                Ok(Some(String::from_utf8_lossy(&entry).into_owned()))
+            }
+            // The key is in no database (getent(1)).
+            Some(2) => Ok(None),
+            _ => Err(io::Error::other(format!("getent {database}: {status}"))),
         }
+    }
+}
+
+/// Waits for the end of a child; kills it when its time is over and gives `None`.
+fn wait(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(left.min(LOOK_AGAIN));
     }
 }
 
@@ -127,41 +179,77 @@ mod tests {
         (directory, accounts)
     }
 
+    fn in_time() -> Reach {
+        Reach::NameService(Instant::now() + Duration::from_secs(600))
+    }
+
+    #[test]
+    fn a_name_service_that_hangs_is_given_up() {
+        let (_directory, accounts) = accounts("exec sleep 600");
+        let soon = Reach::NameService(Instant::now() + Duration::from_millis(50));
+        let error = accounts.user("far", soon).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        // Where it is not to be asked, it is not.
+        assert_eq!(accounts.user("far", Reach::Files).unwrap(), None);
+        assert!(accounts.user("sip", Reach::Files).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_group_with_many_members() {
+        let (_directory, accounts) =
+            accounts("printf 'far:*:7002:'; head -c 300000 /dev/zero | tr '\\0' x; echo");
+        assert_eq!(accounts.group("far", in_time()).unwrap(), Some(7002));
+    }
+
+    #[test]
+    fn what_getent_leaves_behind_is_not_waited_for() {
+        // A process of its own with the pipe open, ended by itself.
+        let (_directory, accounts) = accounts("sleep 5 & echo 'far:*:7001:7002::/:'");
+        let found = accounts.user("far", in_time()).unwrap();
+        assert_eq!(found, Some(UserAccount { uid: 7001, gid: 7002 }));
+    }
+
     #[test]
     fn local_files_first() {
         let (_directory, accounts) = accounts("exit 1");
         let sip = UserAccount { uid: 105, gid: 110 };
-        assert_eq!(accounts.user("sip").unwrap(), Some(sip));
-        assert_eq!(accounts.user("105").unwrap(), Some(sip));
-        assert_eq!(accounts.group("voice").unwrap(), Some(110));
-        assert_eq!(accounts.group("110").unwrap(), Some(110));
+        assert_eq!(accounts.user("sip", in_time()).unwrap(), Some(sip));
+        assert_eq!(accounts.user("105", in_time()).unwrap(), Some(sip));
+        assert_eq!(accounts.group("voice", in_time()).unwrap(), Some(110));
+        assert_eq!(accounts.group("110", in_time()).unwrap(), Some(110));
     }
 
     #[test]
     fn then_the_name_service() {
         let (_directory, accounts) =
             accounts("[ \"$1 $2\" = 'passwd far' ] && echo 'far:*:7001:7002::/:' || exit 2");
-        assert_eq!(accounts.user("far").unwrap(), Some(UserAccount { uid: 7001, gid: 7002 }));
-        assert_eq!(accounts.user("nobody-knows").unwrap(), None);
-        assert_eq!(accounts.group("far").unwrap(), None);
-        assert_eq!(accounts.group("broken").unwrap(), None);
+        assert_eq!(
+            accounts.user("far", in_time()).unwrap(),
+            Some(UserAccount { uid: 7001, gid: 7002 })
+        );
+        assert_eq!(accounts.user("nobody-knows", in_time()).unwrap(), None);
+        assert_eq!(accounts.group("far", in_time()).unwrap(), None);
+        assert_eq!(accounts.group("broken", in_time()).unwrap(), None);
     }
 
     #[test]
     fn a_name_service_that_fails_is_an_error_and_a_missing_one_is_not() {
         let (directory, failing) = accounts("exit 1");
-        assert!(failing.user("far").is_err());
+        assert!(failing.user("far", in_time()).is_err());
         let without = Accounts::at(directory.path(), "/no/such/getent");
-        assert_eq!(without.user("far").unwrap(), None);
+        assert_eq!(without.user("far", in_time()).unwrap(), None);
         // Nothing that is no name reaches it.
         for key in ["", "-s", "a:b", "a\nb"] {
-            assert_eq!(failing.user(key).unwrap(), None, "{key:?}");
+            assert_eq!(failing.user(key, in_time()).unwrap(), None, "{key:?}");
         }
     }
 
     #[test]
     fn this_host() {
-        assert_eq!(Accounts::default().user("root").unwrap(), Some(UserAccount { uid: 0, gid: 0 }));
-        assert_eq!(Accounts::default().group("no-such-group").unwrap(), None);
+        assert_eq!(
+            Accounts::default().user("root", in_time()).unwrap(),
+            Some(UserAccount { uid: 0, gid: 0 })
+        );
+        assert_eq!(Accounts::default().group("no-such-group", in_time()).unwrap(), None);
     }
 }

@@ -12,7 +12,7 @@ mod pidfd;
 mod procfs;
 mod snapshot;
 
-pub use accounts::{Accounts, UserAccount};
+pub use accounts::{Accounts, Reach, UserAccount};
 pub use detach::detach;
 pub use error::{Error, Result};
 pub use lock::LockFile;

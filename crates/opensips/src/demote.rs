@@ -2,6 +2,7 @@
 //! activates it, for there is no command to give it up. `demote=restart` restarts the daemon
 //! instead, whose configuration says `=backup`.
 
+use hostproc::Process;
 use ocf::{Request, Verdict};
 
 use crate::context::Context;
@@ -28,7 +29,7 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
     record.role = Role::Unpromoted;
     record.tag_astray = false;
     context.remember_role(&record)?;
-    if params.demote == Demote::Restart && holds_a_tag(&context, &params) {
+    if params.demote == Demote::Restart && holds_a_tag(&context, &params, main.process) {
         drop(lock);
         return restart(request);
     }
@@ -40,9 +41,9 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
 }
 
 /// In doubt yes: whoever asks for a restart wants to be sure.
-fn holds_a_tag(context: &Context<'_>, params: &Params) -> bool {
+fn holds_a_tag(context: &Context<'_>, params: &Params, main: Process) -> bool {
     let third = context.deadline().or_within(context.deadline().remaining() / 3);
-    match client(params) {
+    match client(params, main) {
         Ok(Some(client)) => in_state(client, &params.sharing_tags, TagState::Active, third)
             .map_or(true, |active| !active.is_empty()),
         Ok(None) | Err(_) => true,

@@ -4,9 +4,13 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::time::Instant;
 
-use hostproc::Accounts;
-use nix::unistd::{Gid, Uid, chown};
+use hostproc::{Accounts, Pid, Reach};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{Gid, Uid, fchown};
 
 use crate::error::{Error, Result};
 use crate::files::{Links, open_regular};
@@ -14,12 +18,12 @@ use crate::mi::Endpoint;
 use crate::params::{Account, Params};
 
 /// Every reason why the daemon can't run here, in the order of the parameters.
-pub(crate) fn findings(params: &Params) -> Vec<Error> {
+pub(crate) fn findings(params: &Params, until: Instant) -> Vec<Error> {
     let checks = [
         binary(&params.binary),
         config(&params.config),
-        user_of(&params.user).map(|_| ()),
-        group_of(&params.group).map(|_| ()),
+        user_of(&params.user, until).map(|_| ()),
+        group_of(&params.group, until).map(|_| ()),
     ];
     checks.into_iter().filter_map(Result::err).collect()
 }
@@ -29,8 +33,8 @@ pub(crate) fn findings(params: &Params) -> Vec<Error> {
 /// # Errors
 /// [`Error::BinaryMissing`], [`Error::BinaryNotExecutable`], [`Error::BinaryIsScript`],
 /// [`Error::ConfigUnreadable`], [`Error::NoSuchAccount`], [`Error::AccountLookup`]
-pub(crate) fn check(params: &Params) -> Result<()> {
-    findings(params).into_iter().next().map_or(Ok(()), Err)
+pub(crate) fn check(params: &Params, until: Instant) -> Result<()> {
+    findings(params, until).into_iter().next().map_or(Ok(()), Err)
 }
 
 fn binary(path: &Path) -> Result<()> {
@@ -55,8 +59,9 @@ fn config(path: &Path) -> Result<()> {
 
 /// # Errors
 /// [`Error::NoSuchAccount`], [`Error::AccountLookup`]
-pub(crate) fn user_of(account: &Account) -> Result<(Uid, Gid)> {
-    let user = found_account("user", account, Accounts::default().user(account.as_str()))?;
+pub(crate) fn user_of(account: &Account, until: Instant) -> Result<(Uid, Gid)> {
+    let reach = Reach::NameService(until);
+    let user = found_account("user", account, Accounts::default().user(account.as_str(), reach))?;
     // A number needs no entry: setuid(2) does not ask.
     match (user, account.number()) {
         (Some(user), _) => Ok((Uid::from_raw(user.uid), Gid::from_raw(user.gid))),
@@ -67,11 +72,36 @@ pub(crate) fn user_of(account: &Account) -> Result<(Uid, Gid)> {
     }
 }
 
-fn group_of(account: &Account) -> Result<Gid> {
+/// The daemon's user, for actions that come often and must start no process: from its number, the
+/// local files, or else by what its main process runs as.
+///
+/// # Errors
+/// [`Error::NoSuchAccount`], [`Error::AccountLookup`]
+pub(crate) fn daemon_user(account: &Account, main: Pid) -> Result<Uid> {
+    if let Some(number) = account.number() {
+        return Ok(Uid::from_raw(number));
+    }
+    let local = Accounts::default().user(account.as_str(), Reach::Files);
+    let local = found_account("user", account, local)?.map(|user| Uid::from_raw(user.uid));
+    local
+        .or_else(|| effective_user(&std::fs::read_to_string(format!("/proc/{main}/status")).ok()?))
+        .ok_or_else(|| Error::NoSuchAccount { kind: "user", name: account.as_str().to_owned() })
+}
+
+/// `Uid:  REAL EFFECTIVE SAVED FILESYSTEM` (proc(5)). The owner of its files in `/proc` would be
+/// root: a process that has changed its user can't be dumped.
+fn effective_user(status: &str) -> Option<Uid> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok().map(Uid::from_raw)
+}
+
+fn group_of(account: &Account, until: Instant) -> Result<Gid> {
     if let Some(number) = account.number() {
         return Ok(Gid::from_raw(number));
     }
-    let group = found_account("group", account, Accounts::default().group(account.as_str()))?;
+    let reach = Reach::NameService(until);
+    let group =
+        found_account("group", account, Accounts::default().group(account.as_str(), reach))?;
     group
         .map(Gid::from_raw)
         .ok_or_else(|| Error::NoSuchAccount { kind: "group", name: account.as_str().to_owned() })
@@ -90,21 +120,13 @@ fn found_account<T>(
 ///
 /// # Errors
 /// [`Error::File`], and those of [`check`] about user and group
-pub(crate) fn make_pid_directory(params: &Params) -> Result<()> {
+pub(crate) fn make_pid_directory(params: &Params, until: Instant) -> Result<()> {
     let Some(directory) = params.pidfile.parent().filter(|directory| !directory.exists()) else {
         return Ok(());
     };
-    let failed =
-        |operation| move |source| Error::File { operation, path: directory.to_owned(), source };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(directory)
-        .map_err(failed("make directory"))?;
-    let (uid, _) = user_of(&params.user)?;
-    let gid = group_of(&params.group)?;
-    chown(directory, Some(uid), Some(gid))
-        .map_err(|errno| failed("set the owner of")(io::Error::from(errno)))
+    let (uid, _) = user_of(&params.user, until)?;
+    let gid = group_of(&params.group, until)?;
+    make_given_away(directory, 0o755, Some(uid), gid)
 }
 
 /// Makes the directory of the MI's replies, where it is missing: nobody but root makes files in
@@ -112,19 +134,37 @@ pub(crate) fn make_pid_directory(params: &Params) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::File`], and those of [`check`] about the group
-pub(crate) fn make_reply_directory(params: &Params) -> Result<()> {
+pub(crate) fn make_reply_directory(params: &Params, until: Instant) -> Result<()> {
     let directory = &params.mi_reply_dir;
     if !matches!(params.mi, Some(Endpoint::Fifo(_))) || directory.exists() {
         return Ok(());
     }
+    make_given_away(directory, 0o710, None, group_of(&params.group, until)?)
+}
+
+/// Makes a directory, with those above it, and gives it to somebody. One that is already there
+/// stays whose it is.
+///
+/// The one above may belong to the daemon's user, who could put a link in the place of the new one
+/// before it is given away: that is done through handles.
+fn make_given_away(directory: &Path, mode: u32, uid: Option<Uid>, gid: Gid) -> Result<()> {
     let failed =
-        |operation| move |source| Error::File { operation, path: directory.clone(), source };
-    if let Some(parent) = directory.parent() {
-        make_own_directory(parent)?;
+        |operation| move |source| Error::File { operation, path: directory.to_owned(), source };
+    let (Some(above), Some(name)) = (directory.parent(), directory.file_name()) else {
+        return Ok(());
+    };
+    make_own_directory(above)?;
+    let handle = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let above = nix::fcntl::open(above, handle, Mode::empty())
+        .map_err(|errno| failed("open the directory above")(errno.into()))?;
+    match mkdirat(&above, name, Mode::from_bits_truncate(mode)) {
+        Ok(()) => {}
+        Err(Errno::EEXIST) if directory.is_dir() => return Ok(()),
+        Err(errno) => return Err(failed("make directory")(errno.into())),
     }
-    DirBuilder::new().mode(0o710).create(directory).map_err(failed("make directory"))?;
-    chown(directory, None, Some(group_of(&params.group)?))
-        .map_err(|errno| failed("set the group of")(errno.into()))
+    let made = openat(&above, name, handle | OFlag::O_NOFOLLOW, Mode::empty())
+        .map_err(|errno| failed("open")(errno.into()))?;
+    fchown(&made, uid, Some(gid)).map_err(|errno| failed("set the owner of")(errno.into()))
 }
 
 /// Makes the agent's own directory.
@@ -157,6 +197,7 @@ mod tests {
     use super::*;
     use ocf::InstanceName;
     use std::ffi::OsStr;
+    use std::os::unix::fs::MetadataExt;
 
     fn params(pairs: &[(&str, &str)]) -> Params {
         let defaults = [("binary", "/bin/true"), ("config", "/etc/passwd")];
@@ -165,8 +206,51 @@ mod tests {
         Params::read(&all.collect(), &InstanceName::new(OsStr::new("x"))).unwrap()
     }
 
+    fn later() -> Instant {
+        Instant::now() + std::time::Duration::from_secs(600)
+    }
+
+    #[test]
+    fn only_what_was_made_is_given_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let (victim, link) = (directory.path().join("victim"), directory.path().join("link"));
+        let dangling = directory.path().join("dangling");
+        std::fs::create_dir(&victim).unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+        // Nobody but root may give to others; whoever else may give to himself.
+        let root = Uid::effective().is_root();
+        let (uid, gid) = if root {
+            (Uid::from_raw(4711), Gid::from_raw(4711))
+        } else {
+            (Uid::effective(), Gid::effective())
+        };
+        let owner = |path: &Path| std::fs::metadata(path).unwrap().uid();
+        let before = owner(&victim);
+        make_given_away(&link, 0o755, Some(uid), gid).unwrap();
+        assert_eq!(owner(&victim), before);
+        assert!(make_given_away(&dangling, 0o755, Some(uid), gid).is_err());
+        let new = directory.path().join("a/new");
+        make_given_away(&new, 0o710, Some(uid), gid).unwrap();
+        assert_eq!(owner(&new), uid.as_raw());
+        assert_eq!(new.metadata().unwrap().permissions().mode() & 0o777, 0o710);
+        assert_eq!(owner(new.parent().unwrap()), before);
+    }
+
+    #[test]
+    fn the_daemons_user_without_asking_anybody() {
+        let own = Pid::own();
+        let user = |text: &str| daemon_user(&text.parse().unwrap(), own).unwrap();
+        assert_eq!(user("root"), Uid::from_raw(0));
+        assert_eq!(user("4711"), Uid::from_raw(4711));
+        assert_eq!(user("no-such-user"), Uid::effective());
+        let status = "Name:\topensips\nUid:\t0\t105\t105\t105\nGid:\t0\t0\t0\t0\n";
+        assert_eq!(effective_user(status), Some(Uid::from_raw(105)));
+        assert_eq!(effective_user("Name:\tx\n"), None);
+    }
+
     fn told(pairs: &[(&str, &str)]) -> Vec<String> {
-        findings(&params(pairs)).iter().map(ToString::to_string).collect()
+        findings(&params(pairs), later()).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -204,9 +288,9 @@ mod tests {
         let own = (Uid::current().to_string(), Gid::current().to_string());
         params.user = own.0.parse().unwrap();
         params.group = own.1.parse().unwrap();
-        make_pid_directory(&params).unwrap();
+        make_pid_directory(&params, later()).unwrap();
         assert!(pidfile.parent().unwrap().is_dir());
-        make_pid_directory(&params).unwrap();
+        make_pid_directory(&params, later()).unwrap();
         remove(&pidfile).unwrap();
     }
 }

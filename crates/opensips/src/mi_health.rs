@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hostproc::Process;
 use ocf::Deadline;
 use serde_json::Value;
 
@@ -14,13 +15,13 @@ use crate::params::Params;
 use crate::role::{Record, Role};
 use crate::sharing_tag::{SharingTag, TagState, activate, in_state};
 
-/// Whom to ask, if anybody.
+/// Whom to ask, if anybody; of the instance with this main process.
 ///
 /// # Errors
 /// [`Error::NoSuchAccount`], [`Error::AccountLookup`]: whose FIFO may be trusted is not known.
-pub(crate) fn client(params: &Params) -> Result<Option<Client<'_>>> {
+pub(crate) fn client(params: &Params, main: Process) -> Result<Option<Client<'_>>> {
     let Some(endpoint) = &params.mi else { return Ok(None) };
-    let daemon = host::user_of(&params.user)?.0;
+    let daemon = host::daemon_user(&params.user, main.pid)?;
     Ok(Some(Client { endpoint, reply_directory: &params.mi_reply_dir, daemon }))
 }
 

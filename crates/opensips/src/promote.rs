@@ -21,7 +21,7 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
         return Err(Error::NothingToPromote);
     };
     let mut record = context.record_of(main.process);
-    if let Some(client) = client(&params)? {
+    if let Some(client) = client(&params, main.process)? {
         hold(client, &params.sharing_tags, context.deadline())?;
     }
     // Only now: a promote that failed half way has promoted nothing, and is asked for again.

@@ -28,7 +28,7 @@ pub(crate) fn recall(context: &Context<'_>, params: &Params, main: Process) -> R
     if context.record().is_some() || params.sharing_tags.is_empty() || !context.request.promotable {
         return record;
     }
-    let Ok(Some(client)) = client(params) else { return record };
+    let Ok(Some(client)) = client(params, main) else { return record };
     match in_state(client, &params.sharing_tags, TagState::Active, context.deadline()) {
         Ok(active) if active.len() == params.sharing_tags.len() => {
             log::warn!(
@@ -59,7 +59,7 @@ pub(crate) fn judge(
     let mut remarks = Vec::new();
     // Without tags there is nothing to exchange.
     let mut synced = tags.is_empty();
-    if let Some(client) = client(params)? {
+    if let Some(client) = client(params, record.main)? {
         let mut settled = true;
         if deep {
             let health = mi_health::judge(client, params, deadline)?;

@@ -52,7 +52,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
             Err(error) => log::warn!("action=start found=\"{error}\" next=restart"),
         }
     }
-    host::check(&params)?;
+    host::check(&params, working.instant())?;
     if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
         return Err(Error::TagDeclaredActive { tag: tag.clone(), path });
     }
@@ -68,7 +68,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
         refuse_foreign(&context.proc, listeners, working.instant())?;
     }
     start.prepare_pidfile()?;
-    host::make_reply_directory(&params)?;
+    host::make_reply_directory(&params, working.instant())?;
 
     let output = Output::create(&context.paths.output())?;
     let child = launch(&params, &output)?;
@@ -151,7 +151,7 @@ impl Start<'_> {
         if let Some(pid) = claimed_by_another(&context.proc, &context.identity, path)? {
             return Err(Error::ForeignPidFile { path: path.clone(), pid });
         }
-        host::make_pid_directory(params)?;
+        host::make_pid_directory(params, self.working.instant())?;
         host::remove(path)
     }
 
@@ -170,7 +170,7 @@ impl Start<'_> {
     fn stand_by(&self, main: &Stat) -> Result<()> {
         let Self { context, params, working } = self;
         let tags = &params.sharing_tags;
-        if let Some(client) = client(params)?.filter(|_| !tags.is_empty()) {
+        if let Some(client) = client(params, main.process)?.filter(|_| !tags.is_empty()) {
             let active = first_answer(client, tags, working.or_within(MI_PATIENCE))?;
             if let Some(tag) = active.first() {
                 return Err(Error::TagActive { tag: (*tag).clone() });

@@ -1,5 +1,7 @@
 //! validate-all: the parameters alone, and from level 10 the host.
 
+use std::time::Instant;
+
 use hostproc::ProcFs;
 use ocf::{Exit, Finding, Request};
 
@@ -25,7 +27,7 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 }
 
 fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
-    let mut errors = host::findings(params);
+    let mut errors = host::findings(params, request.deadline.instant());
     let runnable = !errors.iter().any(|error| {
         matches!(
             error,
@@ -49,7 +51,7 @@ fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
     if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
         errors.push(Error::TagDeclaredActive { tag: tag.clone(), path });
     }
-    errors.extend(mi_trouble(params).map(Error::from));
+    errors.extend(mi_trouble(params, request.deadline.instant()).map(Error::from));
     let mut findings: Vec<Finding> = errors.into_iter().flat_map(Error::into_findings).collect();
     findings.extend(pid_directory_finding(params));
     findings.extend(memory_finding(params));
@@ -116,10 +118,10 @@ fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> R
 
 /// Whether something else is where the daemon's FIFO or socket should be, or others could meddle
 /// with its replies.
-fn mi_trouble(params: &Params) -> Option<MiError> {
+fn mi_trouble(params: &Params, until: Instant) -> Option<MiError> {
     match params.mi.as_ref()? {
         Endpoint::Fifo(path) => misplaced(path, "FIFO").or_else(|| {
-            let daemon = host::user_of(&params.user).ok()?.0;
+            let daemon = host::user_of(&params.user, until).ok()?.0;
             unsafe_directory(&params.mi_reply_dir, daemon)
         }),
         Endpoint::UnixDatagram(path) => misplaced(path, "socket"),
