@@ -136,10 +136,10 @@ fn interface(link: &Link, snapshot: &Snapshot) -> Diagnosis {
 }
 
 fn routes(params: &Params, netlink: &Netlink, until: Instant) -> Value {
-    match source_routing::tables(netlink, params.family(), false, until) {
+    match source_routing::tables(netlink, params.family(), true, until) {
         Ok(tables) => {
             let rules = routing::own_rules(params.ip, &tables).map(ToString::to_string);
-            let routes = routing::own_routes(params.ip, &tables);
+            let routes = routing::own_routes(params.ip, &params.source_for, &tables);
             let routes = routes.map(|record| record.route().to_string());
             Value::from(rules.chain(routes).collect::<Vec<_>>())
         }

@@ -7,6 +7,7 @@ use hostnet::{Address, LinkName, MacAddress};
 use ocf::{Exit, Findings, Verdict};
 
 use crate::judge::List;
+use crate::routing::NoRoute;
 use crate::target::Refusal;
 
 /// Every way an action of this agent fails; the message is the exit reason.
@@ -20,7 +21,7 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// The routes that are asked for can't be made.
     #[error(transparent)]
-    NoRoute(#[from] crate::routing::NoRoute),
+    NoRoute(#[from] NoRoute),
     /// The kernel refused, or did not answer.
     #[error(transparent)]
     Network(#[from] hostnet::Error),
@@ -84,6 +85,14 @@ pub enum Error {
         /// What the kernel said.
         source: hostnet::Error,
     },
+    /// stop: the address has gone, rules and routes were asked for, and the tables can't be read.
+    #[error("{ip} is gone, but whether its rules and routes are gone can't be known: {source}")]
+    RoutingUnknown {
+        /// The VIP.
+        ip: IpAddr,
+        /// What the kernel said.
+        source: hostnet::Error,
+    },
     /// A start failed, and taking back what it had done failed too.
     #[error("{source}; left behind, because taking it back failed too: {left}")]
     LeftBehind {
@@ -110,6 +119,7 @@ impl Error {
             Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6 { .. } => {
                 Exit::Installed
             }
+            Self::NoRoute(NoRoute::TableInUse { .. }) => Exit::Args,
             Self::LeftBehind { source, .. } => source.exit(),
             Self::Network(_)
             | Self::NoRoute(_)
@@ -117,6 +127,7 @@ impl Error {
             | Self::InUse { .. }
             | Self::Tentative { .. }
             | Self::RoutingLeft { .. }
+            | Self::RoutingUnknown { .. }
             | Self::NotConfirmed { .. }
             | Self::Vanished { .. }
             | Self::StillThere { .. } => Exit::Generic,

@@ -19,13 +19,19 @@ use crate::params::Params;
 const PRIORITY: u32 = 17_600;
 /// Where the tables begin that are chosen here; far beyond the numbers that people give.
 const TABLES: u32 = 1_000_000_000;
+/// How many VIPs find a place at once where their numbers or metrics are the same.
+const PLACES: u32 = 32;
+/// IPv6: a route to a part of a route's destination has the kernel's usual metric (1024) or a lower
+/// one.
+const PART_BELOW: u32 = 1025;
 
 /// What source routing needs of the host's tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
     /// The rules of the VIP's family.
     pub rules: Vec<Rule>,
-    /// The routes of the VIP's family in the main table, and those of this project in all.
+    /// The routes of the VIP's family in the main table and in `route_table`, and those of this
+    /// project in all.
     pub routes: Vec<RouteRecord>,
 }
 
@@ -58,6 +64,14 @@ pub enum NoRoute {
         /// Of the route.
         metric: u32,
     },
+    /// The table is not the VIP's alone.
+    #[error("route_table={table}: {user}: give a number that nobody else uses")]
+    TableInUse {
+        /// Its number.
+        table: u32,
+        /// Who has it, in words.
+        user: String,
+    },
     /// The route leads over several next hops, and only a part of it is wanted.
     #[error("source_for={destination}: {route} has several next hops: give its destination")]
     Multipath {
@@ -73,14 +87,75 @@ pub fn is_asked_for(params: &Params) -> bool {
     params.gateway.is_some() || !params.source_for.is_empty()
 }
 
-/// The table of the VIP's own routes: `route_table`, or a number made of the VIP's last 24 bits, which
-/// differ within a network.
-pub fn table(params: &Params) -> u32 {
-    let [.., a, b, c] = match params.ip {
+/// The first choice of a table for a VIP, made of its last 24 bits, which differ within a network.
+fn first_table(ip: IpAddr) -> u32 {
+    let [.., a, b, c] = match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
         IpAddr::V6(ip) => ip.octets(),
     };
-    params.route_table.unwrap_or(TABLES + u32::from_be_bytes([0, a, b, c]))
+    TABLES + u32::from_be_bytes([0, a, b, c])
+}
+
+/// The table of the VIP's own routes: `route_table`, or that which its rule leads to, or the first
+/// number that nobody uses, as far as `tables` tell.
+///
+/// # Errors
+/// [`NoRoute::TableInUse`]
+pub fn table(params: &Params, tables: &Tables) -> Result<u32, NoRoute> {
+    let ip = params.ip;
+    if let Some(table) = params.route_table {
+        return match user_of(ip, table, tables) {
+            Some(user) => Err(NoRoute::TableInUse { table, user }),
+            None => Ok(table),
+        };
+    }
+    let first = first_table(ip);
+    let numbers = || first..first.saturating_add(PLACES);
+    let current = own_rules(ip, tables).find_map(|rule| match rule.action {
+        RuleAction::Lookup(table) => Some(table).filter(|table| numbers().contains(table)),
+        _ => None,
+    });
+    let is_free = |table: &u32| {
+        let foreign_rule =
+            |rule: &Rule| rule.action == RuleAction::Lookup(*table) && rule.from != Some(host(ip));
+        user_of(ip, *table, tables).is_none() && !tables.rules.iter().any(foreign_rule)
+    };
+    current.or_else(|| numbers().find(is_free)).ok_or_else(|| NoRoute::TableInUse {
+        table: first,
+        user: "others have it and all that follow".to_owned(),
+    })
+}
+
+/// Whose the table is, if not the VIP's.
+fn user_of(ip: IpAddr, table: u32, tables: &Tables) -> Option<String> {
+    let route = tables.routes.iter().map(RouteRecord::route).find(|route| {
+        let ours = route.protocol == RouteProtocol::OWN
+            && route.preferred_source.is_none_or(|source| source == ip);
+        route.table == table && !ours
+    });
+    let rule = || {
+        tables.rules.iter().find(|rule| {
+            rule.protocol == RouteProtocol::OWN
+                && rule.action == RuleAction::Lookup(table)
+                && rule.from != Some(host(ip))
+        })
+    };
+    match route {
+        Some(Route { protocol: RouteProtocol::OWN, preferred_source: Some(other), .. }) => {
+            Some(format!("it is the table of the VIP {other}"))
+        }
+        Some(route) => {
+            let maker = match route.protocol {
+                RouteProtocol::Kernel => "the kernel's".to_owned(),
+                RouteProtocol::Boot | RouteProtocol::Static => "an administrator's".to_owned(),
+                RouteProtocol::Dhcp => "a DHCP client's".to_owned(),
+                RouteProtocol::RouterAdvertisement => "a router advertisement's".to_owned(),
+                RouteProtocol::Other(number) => format!("of protocol {number}"),
+            };
+            Some(format!("the route {route} is in it and not ours ({maker})"))
+        }
+        None => rule().map(|rule| format!("another VIP's rule leads there ({rule})")),
+    }
 }
 
 /// What there has to be while the VIP is on that link with that prefix.
@@ -95,7 +170,7 @@ pub fn wanted(
 ) -> Result<Wanted, NoRoute> {
     let mut wanted = Wanted::default();
     if let Some(gateway) = params.gateway {
-        let table = table(params);
+        let table = table(params, tables)?;
         let network = Network::of(params.ip, prefix);
         let family = params.family();
         let own = |destination, gateway, scope| Route {
@@ -129,25 +204,17 @@ fn with_source(
     destination: Network,
     tables: &Tables,
 ) -> Result<Option<RouteRecord>, NoRoute> {
-    let foreign = || {
-        tables.routes.iter().filter(|record| {
-            let route = record.route();
-            route.table == TABLE_MAIN
-                && route.protocol != RouteProtocol::OWN
-                && route.kind == RouteKind::Unicast
-        })
-    };
     let metric = |record: &&RouteRecord| record.route().metric;
-    let exact = foreign().filter(|record| record.route().destination == destination);
+    let exact = foreign(tables).filter(|record| record.route().destination == destination);
     if let Some(original) = exact.min_by_key(metric) {
         return if original.route().preferred_source == Some(ip) {
             Ok(None)
         } else {
-            copy(original, ip, destination).map(Some)
+            copy(original, ip, tables).map(Some)
         };
     }
     // A part of another one.
-    let wider = foreign().filter(|record| {
+    let wider = foreign(tables).filter(|record| {
         let other = record.route().destination;
         other.prefix() < destination.prefix() && other.contains(destination.base())
     });
@@ -160,35 +227,109 @@ fn with_source(
     if wider.link.is_none() {
         return Err(NoRoute::Multipath { destination, route: wider.to_string() });
     }
+    let metric = if ip.is_ipv4() { 0 } else { free_metric(ip, destination, PART_BELOW, tables)? };
     Ok(Some(RouteRecord::new(&Route {
         destination,
         preferred_source: Some(ip),
         protocol: RouteProtocol::OWN,
-        metric: 0,
+        metric,
         ..wider.clone()
     })))
 }
 
-fn copy(original: &RouteRecord, ip: IpAddr, destination: Network) -> Result<RouteRecord, NoRoute> {
+/// The routes of the main table that are not of this project.
+fn foreign(tables: &Tables) -> impl Iterator<Item = &RouteRecord> {
+    tables.routes.iter().filter(|record| {
+        let route = record.route();
+        route.table == TABLE_MAIN
+            && route.protocol != RouteProtocol::OWN
+            && route.kind == RouteKind::Unicast
+    })
+}
+
+fn copy(original: &RouteRecord, ip: IpAddr, tables: &Tables) -> Result<RouteRecord, NoRoute> {
     let copy = original.clone().with_protocol(RouteProtocol::OWN).with_preferred_source(ip);
     if ip.is_ipv4() {
         return Ok(copy);
     }
-    // For IPv6 two routes with the same metric would be two next hops of one.
-    match original.route().metric {
-        metric @ 0..=1 => Err(NoRoute::Metric { destination, metric }),
-        metric => Ok(copy.with_metric(metric - 1)),
-    }
+    let Route { destination, metric, .. } = *original.route();
+    Ok(copy.with_metric(free_metric(ip, destination, metric, tables)?))
 }
 
-/// The routes of this project that are there for the VIP. Without a source they are orphans of an
-/// IPv6 address that has been deleted: the kernel takes the source from the route then, and leaves it.
-pub fn own_routes(ip: IpAddr, tables: &Tables) -> impl Iterator<Item = &RouteRecord> {
+/// Metrics below that one, the highest first.
+fn lower(below: u32) -> impl Iterator<Item = u32> {
+    (below.saturating_sub(PLACES).max(1)..below).rev()
+}
+
+/// IPv6: the metric of the VIP's route to a destination, below that of the original. Two routes with
+/// the same metric would be two next hops of one, so other VIPs' are left out. The one that is there
+/// stays, whatever has become free since.
+fn free_metric(
+    ip: IpAddr,
+    destination: Network,
+    below: u32,
+    tables: &Tables,
+) -> Result<u32, NoRoute> {
+    let there = || {
+        let routes = tables.routes.iter().map(RouteRecord::route);
+        routes.filter(|route| route.table == TABLE_MAIN && route.destination == destination)
+    };
+    let ours =
+        |route: &&Route| route.protocol == RouteProtocol::OWN && route.preferred_source == Some(ip);
+    let current = there().filter(ours).map(|route| route.metric);
+    let free = |metric: &u32| !there().any(|route| route.metric == *metric);
+    let mut current = current.filter(|metric| lower(below).any(|lower| lower == *metric));
+    current
+        .next()
+        .or_else(|| lower(below).find(free))
+        .ok_or(NoRoute::Metric { destination, metric: below })
+}
+
+/// The routes of this project that are there for the VIP: by their source. Without one they may be
+/// orphans of an IPv6 address that has been deleted (the kernel takes the source from the route then,
+/// and leaves it) or anybody's: they count only in a table of the VIP's own, and where they are what
+/// `source_for` would make. IPv4 routes go with their source.
+pub fn own_routes<'a>(
+    ip: IpAddr,
+    source_for: &'a [Network],
+    tables: &'a Tables,
+) -> impl Iterator<Item = &'a RouteRecord> {
     tables.routes.iter().filter(move |record| {
         let route = record.route();
         route.protocol == RouteProtocol::OWN
-            && route.preferred_source.is_none_or(|source| source == ip)
+            && match route.preferred_source {
+                Some(source) => source == ip,
+                None if ip.is_ipv4() => false,
+                None => {
+                    is_own_table(ip, route.table, tables) || is_orphan(route, source_for, tables)
+                }
+            }
     })
+}
+
+/// Whether a rule for the VIP leads to the table, or its number is the VIP's and nobody uses it.
+fn is_own_table(ip: IpAddr, table: u32, tables: &Tables) -> bool {
+    let leads_there = |rule: &&Rule| rule.action == RuleAction::Lookup(table);
+    own_rules(ip, tables).any(|rule| leads_there(&rule))
+        || table == first_table(ip) && !tables.rules.iter().any(|rule| leads_there(&rule))
+}
+
+/// Whether a route without a source is what [`with_source`] makes, but for that.
+fn is_orphan(route: &Route, source_for: &[Network], tables: &Tables) -> bool {
+    let is_like = |original: &Route| {
+        let next_hop = |route: &Route| (route.link, route.gateway);
+        let below =
+            if original.destination == route.destination { original.metric } else { PART_BELOW };
+        original.destination.prefix() <= route.destination.prefix()
+            && original.destination.contains(route.destination.base())
+            && next_hop(original) == next_hop(route)
+            && lower(below).any(|metric| metric == route.metric)
+    };
+    route.table == TABLE_MAIN
+        && route.kind == RouteKind::Unicast
+        && route.link.is_some()
+        && source_for.contains(&route.destination)
+        && foreign(tables).any(|record| is_like(record.route()))
 }
 
 /// The rules of this project that are there for the VIP.
@@ -277,9 +418,43 @@ mod tests {
         let network = "192.0.2.0/24 dev 2 table 100 src 192.0.2.10";
         assert_eq!(shown(&given, &[], 24).unwrap(), [network, default, rule]);
         assert_eq!(shown(&given, &[], 32).unwrap(), [default, rule]);
-        let chosen = |ip| table(&params(&[("ip", ip), ("nic", "eth0")]));
+        let chosen = |ip: &str| first_table(ip.parse().unwrap());
         assert_eq!(chosen("192.0.2.10"), TABLES + 0x02_0a);
         assert_eq!(chosen("2001:db8::ab:cdef"), TABLES + 0x00ab_cdef);
+    }
+
+    #[test]
+    fn a_table_that_others_have() {
+        let of = |ip: &str| {
+            params(&[("ip", ip), ("nic", "eth0"), ("cidr_netmask", "24"), ("gateway", "10.1.2.1")])
+        };
+        let (one, other) = (of("10.1.2.3"), of("192.1.2.3"));
+        let number = table(&one, &Tables::default()).unwrap();
+        assert_eq!(table(&other, &Tables::default()).unwrap(), number, "they do collide");
+        let route = |table, source: &str, protocol| {
+            let source = source.parse().ok();
+            let route = via("0.0.0.0/0", "10.1.2.1", 0);
+            RouteRecord::new(&Route { table, preferred_source: source, protocol, ..route })
+        };
+        let rule = |ip: &str, table| Rule::from_source(host(ip.parse().unwrap()), table, PRIORITY);
+        let with_one = Tables {
+            rules: vec![rule("10.1.2.3", number)],
+            routes: vec![route(number, "10.1.2.3", RouteProtocol::OWN)],
+        };
+        assert_eq!(table(&one, &with_one).unwrap(), number);
+        assert_eq!(table(&other, &with_one).unwrap(), number + 1);
+        // It stays when the other one goes.
+        let with_other = Tables { rules: vec![rule("192.1.2.3", number + 1)], routes: vec![] };
+        assert_eq!(table(&other, &with_other).unwrap(), number + 1);
+        // One that is given is not changed.
+        let given = |table: u32| Params { route_table: Some(table), ..of("192.1.2.3") };
+        let shared = table(&given(number), &with_one).unwrap_err().to_string();
+        assert!(shared.contains("it is the table of the VIP 10.1.2.3"), "{shared}");
+        let foreign =
+            Tables { routes: vec![route(100, "", RouteProtocol::Dhcp)], ..Tables::default() };
+        let foreign = table(&given(100), &foreign).unwrap_err().to_string();
+        assert!(foreign.contains("not ours (a DHCP client's)"), "{foreign}");
+        assert_eq!(table(&given(100), &with_one), Ok(100));
     }
 
     #[test]
@@ -311,6 +486,21 @@ mod tests {
             ["::/0 via fe80::1 dev 2 table 254 src 2001:db8::10 metric 1023"]
         );
         assert!(shown(&given, &routes(1), 64).unwrap_err().contains("no lower one is left"));
+        // Below that of another VIP; it stays when the other one goes.
+        let copy = |ip: &str, metric| Route {
+            preferred_source: ip.parse().ok(),
+            protocol: RouteProtocol::OWN,
+            ..via("::/0", "fe80::1", metric)
+        };
+        let wanted = |there: &[Route]| {
+            let routes = [&routes(1024), there].concat().iter().map(RouteRecord::new).collect();
+            let tables = Tables { routes, rules: Vec::new() };
+            let ip = "2001:db8::10".parse().unwrap();
+            free_metric(ip, "::/0".parse().unwrap(), 1024, &tables).unwrap()
+        };
+        assert_eq!(wanted(&[copy("2001:db8::11", 1023)]), 1022);
+        assert_eq!(wanted(&[copy("2001:db8::10", 1022)]), 1022);
+        assert_eq!(wanted(&[copy("2001:db8::10", 1023), copy("2001:db8::11", 1022)]), 1023);
     }
 
     #[test]
@@ -337,7 +527,40 @@ mod tests {
                 },
             ],
         };
-        assert_eq!(own_routes(ip, &tables).count(), 2);
+        let everything = [everywhere(Family::V4)];
+        assert_eq!(own_routes(ip, &everything, &tables).count(), 1);
         assert_eq!(own_rules(ip, &tables).count(), 1);
+    }
+
+    #[test]
+    fn routes_that_have_lost_their_source() {
+        let ip: IpAddr = "2001:db8::10".parse().unwrap();
+        let orphan = |table, metric| {
+            let protocol = RouteProtocol::OWN;
+            RouteRecord::new(&Route { protocol, table, ..via("::/0", "fe80::1", metric) })
+        };
+        let original = RouteRecord::new(&via("::/0", "fe80::1", 300));
+        let elsewhere = Rule::from_source(host("2001:db8::11".parse().unwrap()), 100, PRIORITY);
+        let own = Rule::from_source(host(ip), 200, PRIORITY);
+        let tables = Tables {
+            routes: vec![
+                original,
+                orphan(TABLE_MAIN, 299),
+                orphan(TABLE_MAIN, 301),
+                orphan(100, 1024),
+                orphan(200, 1024),
+                orphan(first_table(ip), 1024),
+            ],
+            rules: vec![elsewhere, own],
+        };
+        let found = |source_for: &[Network]| {
+            own_routes(ip, source_for, &tables)
+                .map(|record| (record.route().table, record.route().metric))
+                .collect::<Vec<_>>()
+        };
+        let in_tables = [(200, 1024), (first_table(ip), 1024)];
+        assert_eq!(found(&[]), in_tables);
+        let with_copy = [&[(TABLE_MAIN, 299)][..], &in_tables].concat();
+        assert_eq!(found(&[everywhere(Family::V6)]), with_copy);
     }
 }

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use hostnet::TABLE_MAIN;
 use hostnet::{
-    Error, Family, LinkIndex, Netlink, Prefix, Result, RouteProtocol, RouteRecord, Rule,
+    Error, Family, LinkIndex, Netlink, Network, Prefix, Result, RouteProtocol, RouteRecord, Rule,
 };
+use nix::libc;
 
 use crate::host::settled;
 use crate::judge::Sight;
@@ -38,18 +39,71 @@ pub(crate) fn tables(
     with_main: bool,
     until: Instant,
 ) -> Result<Tables> {
-    let rules = match settled(until, || netlink.rules(family, until)) {
-        // A kernel without policy routing has none.
-        Err(Error::Refused { .. } | Error::NotSupported { .. }) => Vec::new(),
-        rules => rules?,
-    };
+    Ok(Tables {
+        rules: rules(netlink, family, until)?,
+        routes: routes(netlink, family, with_main, until)?,
+    })
+}
+
+fn rules(netlink: &Netlink, family: Family, until: Instant) -> Result<Vec<Rule>> {
+    match settled(until, || netlink.rules(family, until)) {
+        Err(error) if has_none(&error) => Ok(Vec::new()),
+        rules => rules,
+    }
+}
+
+/// Whether a kernel says by this that it has no policy routing, or not this family.
+fn has_none(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP))
+}
+
+fn routes(
+    netlink: &Netlink,
+    family: Family,
+    with_main: bool,
+    until: Instant,
+) -> Result<Vec<RouteRecord>> {
     let own = RouteProtocol::OWN;
     let mut routes = settled(until, || netlink.route_records_of(family, own, until))?;
     if with_main {
-        let main = settled(until, || netlink.route_records(family, Some(TABLE_MAIN), until))?;
-        routes.extend(main.into_iter().filter(|record| record.route().protocol != own));
+        routes.extend(others_in(netlink, family, TABLE_MAIN, until)?);
     }
-    Ok(Tables { rules, routes })
+    Ok(routes)
+}
+
+/// The routes of a table that are not of this project.
+fn others_in(
+    netlink: &Netlink,
+    family: Family,
+    table: u32,
+    until: Instant,
+) -> Result<Vec<RouteRecord>> {
+    let mut found = settled(until, || netlink.route_records(family, Some(table), until))?;
+    found.retain(|record| record.route().protocol != RouteProtocol::OWN);
+    Ok(found)
+}
+
+/// What start decides by: as [`tables`], and what others have in the table that is to be the VIP's.
+///
+/// # Errors
+/// Those of reading, and [`routing::NoRoute::TableInUse`].
+pub(crate) fn tables_of(
+    netlink: &Netlink,
+    params: &Params,
+    until: Instant,
+) -> std::result::Result<Tables, crate::error::Error> {
+    let family = params.family();
+    let mut found = tables(netlink, family, true, until)?;
+    let mut last = None;
+    while params.gateway.is_some() {
+        let table = routing::table(params, &found)?;
+        if last == Some(table) {
+            break;
+        }
+        last = Some(table);
+        found.routes.extend(others_in(netlink, family, table, until)?);
+    }
+    Ok(found)
 }
 
 /// Makes what the parameters ask for; what was there of an earlier start and is asked for no more
@@ -65,9 +119,9 @@ pub(crate) fn apply(
     until: Instant,
 ) -> std::result::Result<(), crate::error::Error> {
     let family = params.family();
-    let found = tables(netlink, family, true, until)?;
+    let found = tables_of(netlink, params, until)?;
     let wanted = routing::wanted(params, link, prefix, &found)?;
-    remove_but(netlink, params.ip, &found, &wanted, until)?;
+    remove_but(netlink, (params.ip, &params.source_for), &found, &wanted, until)?;
     for record in wanted.missing_routes(&found) {
         log::debug!("step: add the route {}", record.route());
         // IPv6 goes before others by its metric; in a table of its own there are none.
@@ -86,18 +140,48 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Removes every rule and route of ours for the VIP; how many there were.
+/// Why rules or routes of ours may still be there.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// They are: seen, and not removed.
+    Seen(Error),
+    /// The tables could not be read to the end; what was seen has been removed.
+    Unknown(Error),
+}
+
+/// Removes every rule and route of ours for the VIP. Without `source_for` IPv6 routes whose address
+/// has been deleted are not known for ours in the main table.
+///
+/// By a connection of its own: one that fails here must not fail where the address is removed.
 ///
 /// # Errors
-/// The kernel did not; what could be removed has been.
-pub(crate) fn remove(netlink: &Netlink, ip: IpAddr, until: Instant) -> Result<usize> {
-    let found = tables(netlink, Family::of(ip), false, until)?;
-    remove_but(netlink, ip, &found, &Wanted::default(), until)
+/// What could be removed has been.
+pub(crate) fn remove(
+    ip: IpAddr,
+    source_for: &[Network],
+    until: Instant,
+) -> std::result::Result<usize, Left> {
+    let netlink = &Netlink::open().map_err(Left::Unknown)?;
+    let family = Family::of(ip);
+    let with_main = family == Family::V6 && !source_for.is_empty();
+    let mut unread = None;
+    let mut found = Tables::default();
+    match rules(netlink, family, until) {
+        Ok(rules) => found.rules = rules,
+        Err(error) => unread = Some(error),
+    }
+    match routes(netlink, family, with_main, until) {
+        Ok(routes) => found.routes = routes,
+        Err(error) => unread = Some(error),
+    }
+    let removed = remove_but(netlink, (ip, source_for), &found, &Wanted::default(), until)
+        .map_err(Left::Seen)?;
+    unread.map_or(Ok(removed), |error| Err(Left::Unknown(error)))
 }
 
 fn remove_but(
     netlink: &Netlink,
-    ip: IpAddr,
+    (ip, source_for): (IpAddr, &[Network]),
     found: &Tables,
     wanted: &Wanted,
     until: Instant,
@@ -114,7 +198,8 @@ fn remove_but(
         log::debug!("step: delete the rule {rule}");
         note(netlink.delete_rule(rule, until));
     }
-    for record in routing::own_routes(ip, found).filter(|record| !wanted.has_route(record)) {
+    let routes = routing::own_routes(ip, source_for, found);
+    for record in routes.filter(|record| !wanted.has_route(record)) {
         log::debug!("step: delete the route {}", record.route());
         note(netlink.delete_route(record, until));
     }
@@ -139,4 +224,26 @@ pub(crate) fn missing(
         Ok(wanted) => wanted.missing(&found).map(|what| format!("{what} is missing")),
         Err(error) => Some(error.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_kernel_that_says_so_has_no_rules() {
+        let refused = |errno| Error::Refused {
+            operation: "list the routing rules".to_owned(),
+            source: std::io::Error::from_raw_os_error(errno),
+        };
+        for (errno, none) in [
+            (libc::EAFNOSUPPORT, true),
+            (libc::EOPNOTSUPP, true),
+            (libc::ENOBUFS, false),
+            (libc::ENOMEM, false),
+            (libc::EBUSY, false),
+        ] {
+            assert_eq!(has_none(&refused(errno)), none, "{errno}");
+        }
+    }
 }

@@ -10,14 +10,17 @@ use ocf::{Parameter, Reader, Request, Verdict};
 
 use crate::error::Error;
 use crate::judge::Shown;
-use crate::params::parse_vip;
+use crate::params::{Params, parse_vip};
 use crate::run_directory::RunDirectory;
-use crate::{announcer, deleting, description, host, plan, source_routing};
+use crate::source_routing::Left;
+use crate::{announcer, deleting, description, host, plan, routing, source_routing};
 
 /// How often instances are deleted that were not there, or could not be deleted, before.
 const ROUNDS: u32 = 5;
 /// How long the announcer may take to end; it checks the address itself before each frame.
 const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
+/// Pause before rules and routes that could not be removed are looked at again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Does the action. The only parameter that counts is `ip`: whatever else is wrong, the address is
 /// either here or not.
@@ -51,18 +54,31 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     if closes {
         close_connections(ip, third.instant());
     }
+    let params = Params::read(&request.values).ok();
+    let source_for = params.as_ref().map(|params| params.source_for.clone()).unwrap_or_default();
     // Before the address goes: with it the kernel would take the routes of some tables, not of all.
-    let mut routing = source_routing::remove(&netlink, ip, until);
+    let mut routing = source_routing::remove(ip, &source_for, third.instant());
     let removed = remove_everywhere(&netlink, ip, &run, until);
-    if routing.is_err() {
-        routing = source_routing::remove(&netlink, ip, until);
+    let asked = params.as_ref().is_none_or(routing::is_asked_for);
+    while removed.is_ok() && is_worth_another_try(&routing, asked) && Instant::now() + AGAIN < until
+    {
+        std::thread::sleep(AGAIN);
+        routing = source_routing::remove(ip, &source_for, until);
     }
     deleting::end_interrupted(&netlink, &run, until);
     if let Ok(silence) = silence {
         silence.end();
     }
     let removed = removed?;
-    routing.map_err(|source| Error::RoutingLeft { ip, source })?;
+    match routing {
+        Ok(_) => {}
+        Err(Left::Seen(source)) => return Err(Error::RoutingLeft { ip, source }),
+        Err(Left::Unknown(source)) if asked => return Err(Error::RoutingUnknown { ip, source }),
+        // The address is gone, and nothing says that there ever was more.
+        Err(Left::Unknown(error)) => {
+            log::warn!("vip={ip} {error}: whether it had rules or routes is not known");
+        }
+    }
     run.forget(ip);
     if !removed.is_empty() {
         log::info!(
@@ -72,6 +88,15 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
         );
     }
     Ok(Verdict::success())
+}
+
+/// Whether what is left of source routing may be gone at the next try, and counts.
+fn is_worth_another_try(routing: &Result<usize, Left>, asked: bool) -> bool {
+    match routing {
+        Ok(_) | Err(Left::Seen(hostnet::Error::PermissionDenied { .. })) => false,
+        Err(Left::Seen(_)) => true,
+        Err(Left::Unknown(_)) => asked,
+    }
 }
 
 /// Whether a boolean parameter says yes; whatever else is in it is no reason not to stop.

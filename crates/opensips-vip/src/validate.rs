@@ -5,7 +5,7 @@ use ocf::{Finding, Request};
 
 use crate::error::Error;
 use crate::params::Params;
-use crate::{host, plan};
+use crate::{host, plan, source_routing};
 
 /// The level from which the host is looked at.
 const HOST: u32 = 10;
@@ -29,5 +29,8 @@ fn on_host(params: &Params, request: &Request) -> Result<(), Error> {
     let netlink = Netlink::open()?;
     let snapshot = host::snapshot(&netlink, params, request.deadline.instant())?;
     let _plan = plan::start(params, &snapshot)?;
+    if params.route_table.is_some() {
+        source_routing::tables_of(&netlink, params, request.deadline.instant())?;
+    }
     Ok(())
 }

@@ -21,7 +21,8 @@ pub static ROUTE_TABLE: Parameter = Parameter {
     shortdesc: "Routing table of the VIP",
     longdesc: "\
 Number of the table for gateway, 1 to 4294967295 without 253 to 255. Without it the agent uses one of
-its own, 1000000000 and more, made of the last bits of the VIP. Each VIP needs its own.",
+its own, 1000000000 and more, made of the last bits of the VIP, or the next one that is free. Each VIP
+needs its own: start fails if somebody else has routes in this table.",
     ..Parameter::TEMPLATE
 };
 
@@ -33,7 +34,12 @@ pub static SOURCE_FOR: Parameter = Parameter {
 Networks, separated by commas, to which this host's own packets have the VIP as their source while it
 is here: \"0.0.0.0/0\" is the default route. The route of the main table gets a copy with that source,
 which the kernel prefers; the route itself is not touched, and with the copy everything is as it was.
-monitor fails if it is missing, or the route has changed since. Replaces ocf:heartbeat:IPsrcaddr.",
+monitor fails if it is missing, or the route has changed since. Replaces ocf:heartbeat:IPsrcaddr.
+The limit of this, for IPv4: the copy stands before the route with the same metric. A program that then
+says \"ip route replace default ...\" or \"ip route del default\" (a DHCP client, a script of the
+administrator's) changes the copy and not its own route, and packets go the old way. monitor notices,
+and the restart makes the copy anew, of the route as it is then. Where routes change while the host
+runs, use gateway.",
     ..Parameter::TEMPLATE
 };
 

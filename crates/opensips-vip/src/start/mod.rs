@@ -35,6 +35,10 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let netlink = Netlink::open()?;
     let snapshot = host::snapshot(&netlink, &params, request.deadline.instant())?;
     let plan = plan::start(&params, &snapshot)?;
+    if params.route_table.is_some() {
+        // Before the address is there: no other try will find the table free.
+        source_routing::tables_of(&netlink, &params, request.deadline.instant())?;
+    }
     let NewAddress { ip, prefix, link, .. } = plan.target.address;
     let announces = plan.steps.contains(&Step::Announce);
     let form = params.announce.filter(|_| announces);

@@ -166,7 +166,8 @@ fn a_start_that_fails_takes_its_routes_back() {
     site.a.ip("route add default via 192.0.2.2 dev eth0 table 100");
     let before = tables(&site.a);
     let agent = routed(&site).param("route_table", "100");
-    fails(&agent.action("start"), 1, "there is one to this destination");
+    let whose = "route_table=100: the route 0.0.0.0/0 via 192.0.2.2 dev";
+    fails(&agent.action("start"), 2, whose);
     assert_eq!(tables(&site.a), before);
     assert!(instances(&site.a).is_empty());
     ends(&agent.action("stop"), 0);
@@ -217,4 +218,80 @@ fn connections_are_closed() {
     }
     let output = site.a.output(Command::new("ss").args(["-Htn", "src", VIP]));
     assert!(output.status.success());
+}
+
+#[test]
+fn routes_of_others_stay() {
+    testnet::root_or_skip!();
+    let site = site();
+    // Of the same protocol number, and without a source.
+    site.a.ip("route add 198.18.0.0/15 via 192.0.2.99 dev eth0 proto 176");
+    site.a.ip("-6 route add 2001:db8:9::/48 via 2001:db8::99 dev eth0 proto 176");
+    site.a.ip("-6 route add default via 2001:db8::98 dev eth0 proto 176 metric 200");
+    let before = tables(&site.a);
+    let six = plain(&site.a).param("ip", "2001:db8::10").param("gateway", "2001:db8::98");
+    for agent in [site.vip(), routed(&site), six.clone(), six.param("source_for", "::/0")] {
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        assert_eq!(tables(&site.a), before);
+    }
+}
+
+#[test]
+fn two_vips_with_one_table_or_one_source_for() {
+    testnet::root_or_skip!();
+    let site = site();
+    site.a.ip("addr add 10.1.2.1/24 dev eth0");
+    let before = tables(&site.a);
+    let pairs = [
+        // The last three bytes are the same.
+        ["192.0.2.10", "10.0.2.10"].map(|ip| (ip, "gateway", "192.0.2.99")),
+        ["2001:db8::10", "2001:db8::11"].map(|ip| (ip, "source_for", "::/0,2001:db8:77::/48")),
+    ];
+    for pair in pairs {
+        let [one, other] = pair.map(|(ip, name, value)| {
+            plain(&site.a).param("ip", ip).param("nic", "eth0").param(name, value)
+        });
+        let prefix = if pair[0].0.contains(':') { "64" } else { "24" };
+        let (one, other) = (one.param("cidr_netmask", prefix), other.param("cidr_netmask", prefix));
+        for agent in [&one, &other, &one, &other] {
+            ends(&agent.action("start"), 0);
+        }
+        for agent in [&one, &other] {
+            ends(&recurring(agent), 0);
+        }
+        ends(&one.action("stop"), 0);
+        ends(&recurring(&other), 0);
+        ends(&other.action("start"), 0);
+        ends(&one.action("start"), 0);
+        ends(&other.action("stop"), 0);
+        ends(&recurring(&one), 0);
+        ends(&one.action("stop"), 0);
+        assert_eq!(tables(&site.a), before);
+    }
+    let one = routed(&site).param("route_table", "100");
+    ends(&one.action("start"), 0);
+    let with_one = tables(&site.a);
+    let other = one.clone().param("ip", "192.0.2.11");
+    fails(&other.action("start"), 2, "route_table=100: it is the table of the VIP 192.0.2.10");
+    assert_eq!(tables(&site.a), with_one);
+    ends(&one.action("stop"), 0);
+}
+
+#[test]
+fn a_program_that_replaces_the_default_route_hits_the_copy() {
+    testnet::root_or_skip!();
+    let site = site();
+    let agent = site.vip().param("nic", "eth0").param("source_for", "0.0.0.0/0");
+    let replace = "route replace default via 198.51.100.253 dev eth1 metric 100";
+    for damage in [replace, "route del default", "route del default proto boot"] {
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        site.a.ip(damage);
+        fails(&recurring(&agent), 1, "0.0.0.0/0");
+        ends(&agent.action("stop"), 0);
+        site.a.ip("route flush exact default table main");
+        site.a.ip("route add default via 198.51.100.254 dev eth1 metric 100");
+    }
 }

@@ -72,6 +72,15 @@ fn no_time_at_all() {
         assert!(outcome.code == 1 || instances(&site.a).is_empty(), "{}", outcome.stderr);
         ends(&site.vip().action("stop"), 0);
     }
+    // 0 is no timeout at all.
+    for timeout in ["0", "1000", "18446744073709551615"] {
+        let agent = site.vip().env("OCF_RESKEY_CRM_meta_timeout", timeout);
+        let agent = agent.timeout(Duration::from_secs(30));
+        ends(&agent.action("stop"), 0);
+        ends(&site.vip().action("start"), 0);
+        ends(&agent.action("stop"), 0);
+        assert!(instances(&site.a).is_empty(), "{timeout}");
+    }
 }
 
 #[test]
@@ -95,4 +104,37 @@ fn somebody_who_puts_it_back_again_and_again() {
         ends(&site.vip().action("stop"), 0);
         instances(&site.a).is_empty()
     });
+}
+
+/// stop, with its message number `when` to the kernel refused.
+fn refused(site: &Site, when: &str, parameters: &[&str]) -> (Option<i32>, String) {
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", "trace=sendto"]);
+    strace.arg(format!("--inject=sendto:error=ENOBUFS:when={when}"));
+    strace.arg(super::program()).args(["stop", "--ip", VIP]).args(parameters).env_clear();
+    let output = site.a.output(strace.env("OCF_RESKEY_CRM_meta_timeout", "3000"));
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn tables_that_cannot_be_read_are_no_reason_to_be_fenced() {
+    testnet::root_or_skip!();
+    if Command::new("strace").arg("-V").output().is_err() {
+        testnet::skipped("stop::tables_that_cannot_be_read", "needs strace");
+        return;
+    }
+    let site = Site::new();
+    for when in ["1", "2"] {
+        ends(&site.vip().action("start"), 0);
+        let (code, said) = refused(&site, when, &[]);
+        assert_eq!(code, Some(0), "{when}: {said}");
+        assert!(instances(&site.a).is_empty());
+        // Where routing was asked for it is tried again, and all is gone.
+        let routed = site.vip().param("gateway", "192.0.2.99");
+        ends(&routed.action("start"), 0);
+        let (code, said) = refused(&site, when, &["--gateway=192.0.2.99"]);
+        assert_eq!(code, Some(0), "{when}: {said}");
+        assert!(instances(&site.a).is_empty());
+        assert!(!site.a.ip("rule").contains(VIP));
+    }
 }
