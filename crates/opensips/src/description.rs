@@ -52,6 +52,7 @@ reports it as a failure, start refuses to run beside it, and stop ends it. The d
         &SHM_LIMIT,
         &START_CHECK,
         &STOP_GRACE,
+        &SYSTEMD_UNIT,
     ],
     actions: &[
         ActionDescription::new(Action::Start, 60),
@@ -319,5 +320,16 @@ pub static STOP_GRACE: Parameter = Parameter {
     shortdesc: "Time between SIGTERM and SIGKILL",
     longdesc: "How long stop lets the daemon shut down by itself before every process of the \
 instance is killed, like 30s. Default: the timeout of the stop action less 5 seconds.",
+    ..Parameter::TEMPLATE
+};
+
+/// Who else would start the daemon.
+pub static SYSTEMD_UNIT: Parameter = Parameter {
+    name: "systemd_unit",
+    default: Some("opensips.service"),
+    reloadable: true,
+    shortdesc: "Unit that must not be enabled",
+    longdesc: "The systemd unit that would start the same daemon past Pacemaker. Where it is \
+enabled, validation of level 10 fails, and start says so in the log. none: do not look.",
     ..Parameter::TEMPLATE
 };

@@ -159,6 +159,14 @@ pub enum Error {
         /// Its `-P`.
         pidfile: PathBuf,
     },
+    /// systemd would start the daemon too.
+    #[error("systemctl disable {unit}: it is enabled beside Pacemaker, by {}", link.display())]
+    UnitEnabled {
+        /// Parameter `systemd_unit`.
+        unit: String,
+        /// What enables it.
+        link: PathBuf,
+    },
     /// A file or directory of the agent or the daemon.
     #[error("can't {operation} {}: {source}", path.display())]
     File {
@@ -379,6 +387,7 @@ impl Error {
             | Self::OtherExecutable { .. }
             | Self::ConfigUnreadable { .. }
             | Self::ConfigFault { .. }
+            | Self::UnitEnabled { .. }
             | Self::TagActive { .. }
             | Self::TagDeclaredActive { .. }
             | Self::NoSuchAccount { .. } => Exit::Args,

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::files::{Links, open_regular};
 use crate::mi::Endpoint;
 use crate::params::{Account, Params};
+use crate::systemd_unit::enabled_by;
 
 /// Every reason why the daemon can't run here, in the order of the parameters.
 pub(crate) fn findings(params: &Params, until: Instant) -> Vec<Error> {
@@ -113,6 +114,15 @@ fn found_account<T>(
     found: io::Result<Option<T>>,
 ) -> Result<Option<T>> {
     found.map_err(|source| Error::AccountLookup { kind, name: account.as_str().to_owned(), source })
+}
+
+/// Whether systemd would start the daemon at boot, or whenever it thinks it should.
+///
+/// # Errors
+/// [`Error::UnitEnabled`]
+pub(crate) fn refuse_enabled_unit(params: &Params) -> Result<()> {
+    let Some(unit) = &params.systemd_unit else { return Ok(()) };
+    enabled_by(unit).map_or(Ok(()), |link| Err(Error::UnitEnabled { unit: unit.clone(), link }))
 }
 
 /// Makes the directory of the pid file, which is the daemon's: it makes its FIFO there, and

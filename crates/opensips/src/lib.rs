@@ -39,6 +39,7 @@ mod startup;
 pub mod state;
 mod stop;
 pub mod survey;
+mod systemd_unit;
 mod terminate;
 mod validate;
 pub mod words;

@@ -15,6 +15,7 @@ use crate::mi::Endpoint;
 use crate::sharing_tag::{SharingTag, parse_list};
 use crate::sip::ExpectedCodes;
 use crate::sip_probe::Patience;
+use crate::systemd_unit;
 
 /// What the administrator wants, complete and right in form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct Params {
     pub start_check: bool,
     /// Time between SIGTERM and SIGKILL.
     pub stop_grace: Option<Duration>,
+    /// The unit that must not be enabled beside Pacemaker.
+    pub systemd_unit: Option<String>,
 }
 
 /// What start does about sockets on addresses that this host does not have.
@@ -174,6 +177,7 @@ impl Params {
         let start_check = reader.boolean(&table::START_CHECK);
         let hour = Duration::from_secs(3600);
         let stop_grace = reader.duration(&table::STOP_GRACE, Duration::ZERO..=hour);
+        let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, systemd_unit::parse);
         Some(Self {
             binary: binary?,
             config: config?,
@@ -202,6 +206,7 @@ impl Params {
             shm_limit: u32::try_from(shm_limit?).ok()?,
             start_check,
             stop_grace,
+            systemd_unit: systemd_unit?,
         })
     }
 

@@ -53,6 +53,10 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
         }
     }
     host::check(&params, working.instant())?;
+    // It has not happened yet, and a node that must take over now is no place to insist.
+    if let Err(error) = host::refuse_enabled_unit(&params) {
+        log::warn!("action=start {error}");
+    }
     if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
         return Err(Error::TagDeclaredActive { tag: tag.clone(), path });
     }

@@ -51,6 +51,7 @@ fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
     if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
         errors.push(Error::TagDeclaredActive { tag: tag.clone(), path });
     }
+    errors.extend(host::refuse_enabled_unit(params).err());
     errors.extend(mi_trouble(params, request.deadline.instant()).map(Error::from));
     let mut findings: Vec<Finding> = errors.into_iter().flat_map(Error::into_findings).collect();
     findings.extend(pid_directory_finding(params));

@@ -13,7 +13,7 @@ fn each_wrong_parameter_on_every_action() {
     testnet::root_or_skip!();
     every_daemon("each_wrong_parameter_on_every_action", |site| {
         let long = format!("/{}", "x".repeat(100_000));
-        let cases: [(&str, &OsStr); 17] = [
+        let cases: [(&str, &OsStr); 18] = [
             ("binary", OsStr::new("opensips")),
             ("config", OsStr::new("/etc/opensips/\nocf-exit-reason:forged")),
             ("config", OsStr::from_bytes(b"/etc/\xff\xfe.cfg")),
@@ -31,6 +31,7 @@ fn each_wrong_parameter_on_every_action() {
             ("sip_probe_codes", OsStr::new("2xx")),
             ("sip_probe_attempts", OsStr::new("0")),
             ("stop_grace", OsStr::new("-1s")),
+            ("systemd_unit", OsStr::new("../opensips.service")),
         ];
         for (name, value) in cases {
             println!("{name}={}", value.to_string_lossy().chars().take(60).collect::<String>());
@@ -104,5 +105,30 @@ fn meta_data_and_parameters_need_nobody() {
             assert_eq!(output.status.code(), Some(4), "{action}: {output:?}");
             assert!(String::from_utf8_lossy(&output.stderr).contains("needs root"), "{output:?}");
         }
+    });
+}
+
+#[test]
+fn a_unit_that_is_enabled_beside_pacemaker() {
+    testnet::root_or_skip!();
+    every_daemon("a_unit_that_is_enabled_beside_pacemaker", |site| {
+        let validate =
+            |agent: testnet::Agent| agent.env("OCF_CHECK_LEVEL", "10").action("validate-all");
+        ends(&validate(site.agent()), 0);
+        // As `systemctl enable --runtime` makes it.
+        let link = "/run/systemd/system/multi-user.target.wants/opensips.service";
+        site.on_host(|| {
+            std::fs::create_dir_all(std::path::Path::new(link).parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink("/lib/systemd/system/opensips.service", link).unwrap();
+        });
+        let reason = format!("enabled beside Pacemaker, by {link}");
+        fails(&validate(site.agent()), 2, &reason);
+        ends(&validate(site.agent().param("systemd_unit", "none")), 0);
+        ends(&validate(site.agent().param("systemd_unit", "other.service")), 0);
+        let log = site.path("agent.log");
+        ends(&site.agent().env("HA_LOGFILE", &log).action("start"), 0);
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains(&reason), "{log}");
+        site.stop();
     });
 }
