@@ -115,9 +115,7 @@ pub enum Error {
     },
     /// A socket on an address that is not here, and the kernel forbids it.
     #[error(
-        "{listener}: {} is not on this host: start OpenSIPS after its address, or set {}=1 \
-         (nonlocal_bind=ensure does)",
-        listener.local.ip(),
+        "{listener} is not on this host: order OpenSIPS after it, or nonlocal_bind=ensure ({}=1)",
         setting(Family::of(listener.local.ip()))
     )]
     AbsentAddress {
@@ -141,7 +139,7 @@ pub enum Error {
         owner: Owner,
     },
     /// Another instance, alive, has the same pid file.
-    #[error("pid file {} belongs to another instance of OpenSIPS (pid {pid})", path.display())]
+    #[error("pid file belongs to another instance of OpenSIPS (pid {pid}): {}", path.display())]
     ForeignPidFile {
         /// Parameter `pidfile`.
         path: PathBuf,
@@ -195,7 +193,7 @@ pub enum Error {
     },
     /// The daemon runs as a program that is not the one of the parameters.
     #[error(
-        "process {pid} of the pid file runs {}, not {}: give the OpenSIPS executable itself",
+        "binary: give the OpenSIPS executable itself: pid {pid} of the pid file runs {}, not {}",
         found.display(),
         expected.display()
     )]
@@ -236,7 +234,7 @@ pub enum Error {
         pids: String,
     },
     /// A socket of the instance is open though none of its processes is alive.
-    #[error("no process of the instance is alive, but {listener} is held by {owner}")]
+    #[error("{listener} is held by {owner}, though no process of the instance is alive")]
     SocketLeft {
         /// The listener.
         listener: Listener,
@@ -272,7 +270,7 @@ pub enum Error {
         listener: Listener,
     },
     /// The socket is somebody else's.
-    #[error("main process {main} alive, {listener} is not its own: held by {owner}")]
+    #[error("main process {main}: {listener} is not its own: held by {owner}")]
     NotOwn {
         /// The main process.
         main: Pid,
@@ -297,8 +295,8 @@ pub enum Error {
     },
     /// An answer that does not count.
     #[error(
-        "main process {main} alive, OPTIONS at udp:{target} answered {code} {reason}: not among \
-         sip_probe_codes"
+        "main process {main}: OPTIONS at udp:{target} answered {code}, not among sip_probe_codes: \
+         {reason}"
     )]
     UnexpectedAnswer {
         /// The main process.
@@ -334,8 +332,8 @@ pub enum Error {
     },
     /// A sharing tag that this node holds from the start.
     #[error(
-        "sharing tag {tag} is active as soon as OpenSIPS starts, which takes it from the node that \
-         serves: its configuration must say {tag}=backup"
+        "configure {tag}=backup: the sharing tag is active as soon as OpenSIPS starts, which takes \
+         it from the node that serves"
     )]
     TagActive {
         /// The tag.
@@ -343,8 +341,8 @@ pub enum Error {
     },
     /// The same, before the daemon was started.
     #[error(
-        "by its text, {} declares sharing tag {tag}=active: OpenSIPS would take it from the node \
-         that serves; say {tag}=backup",
+        "say {tag}=backup: {} declares sharing tag {tag}=active, which takes it from the node that \
+         serves",
         path.display()
     )]
     TagDeclaredActive {

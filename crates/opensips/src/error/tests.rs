@@ -15,8 +15,8 @@ fn reasons_are_for_people() {
     let absent = Error::AbsentAddress { listener: "udp:[2001:db8::10]:5060".parse().unwrap() };
     assert_eq!(
         absent.to_string(),
-        "udp:[2001:db8::10]:5060: 2001:db8::10 is not on this host: start OpenSIPS after its \
-         address, or set net.ipv6.ip_nonlocal_bind=1 (nonlocal_bind=ensure does)"
+        "udp:[2001:db8::10]:5060 is not on this host: order OpenSIPS after it, or \
+         nonlocal_bind=ensure (net.ipv6.ip_nonlocal_bind=1)"
     );
     assert_eq!(Seconds(Duration::from_millis(1_250)).to_string(), "1.3s");
     assert_eq!(Seconds(Duration::from_millis(500)).to_string(), "0.5s");
@@ -38,4 +38,65 @@ fn exit_codes() {
     assert_eq!(exit(Error::ConfigUnreadable { path, source: source() }), Exit::Args);
     assert_eq!(exit(Error::NotRoot { action: ocf::Action::Start }), Exit::Permission);
     assert_eq!(exit(Error::NoWorkers { main: Pid::new(1).unwrap() }), Exit::Generic);
+}
+
+/// Pacemaker keeps and crm_mon shows as many bytes of an exit reason.
+const SHOWN: usize = 128;
+
+#[test]
+fn what_matters_is_within_what_crm_mon_shows() {
+    // As long as they come: a full IPv6 address, the largest pid, a path as people make them.
+    let main = Pid::new(4_194_304).unwrap();
+    let text = "udp:[2001:0db8:1234:5678:9abc:def0:1234:5678]:50600";
+    let listener: Listener = text.replace(":0db8", ":1db8").parse().unwrap();
+    let (target, local) = (listener.local, listener.local);
+    let owner = || Owner { local, process: Some((main, "opensips".to_owned())) };
+    let path = || PathBuf::from(format!("/etc/opensips/{}/opensips.cfg", "x".repeat(40)));
+    let tag = || "virtual-address-of-the-cluster/1".parse::<SharingTag>().unwrap();
+    let patience = Patience { attempts: 3, timeout: Duration::from_secs(2) };
+    let source = || io::Error::from_raw_os_error(2);
+    let pid = main;
+    let cases = [
+        (Error::NotRoot { action: ocf::Action::ValidateAll }, "needs root"),
+        (Error::BinaryMissing { path: path(), source: source() }, "is not installed"),
+        (Error::BinaryNotExecutable { path: path() }, "is not an executable file"),
+        (Error::BinaryIsScript { path: path() }, "give the OpenSIPS executable itself"),
+        (Error::ConfigUnreadable { path: path(), source: source() }, "No such file"),
+        (
+            Error::CheckTimedOut { path: path(), waited: Duration::from_secs(100) },
+            "did not end within 100s",
+        ),
+        (Error::AbsentAddress { listener: listener.clone() }, "nonlocal_bind=ensure"),
+        (Error::ForeignSocket { listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
+        (Error::ForeignPidFile { path: path(), pid }, "another instance of OpenSIPS (pid 4194304)"),
+        (Error::StartedElsewhere { pid, pidfile: path() }, "started by something else, systemd?"),
+        (
+            Error::UnitEnabled { unit: "opensips.service".into(), link: path() },
+            "systemctl disable opensips.service",
+        ),
+        (Error::File { operation: "remove", path: path(), source: source() }, "No such file"),
+        (Error::Execute { path: path(), source: source() }, "No such file"),
+        (
+            Error::OtherExecutable { pid, found: path(), expected: path() },
+            "give the OpenSIPS executable itself",
+        ),
+        (Error::SocketLeft { listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
+        (Error::NoSockets { main }, "no UDP or TCP socket"),
+        (Error::Closed { main, listener: listener.clone() }, "is not open"),
+        (Error::NotOwn { main, listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
+        (Error::Silent { main, target, patience }, "within 3 x 2s"),
+        (
+            Error::UnexpectedAnswer { main, target, code: 503, reason: "x".repeat(100) },
+            "answered 503, not among sip_probe_codes",
+        ),
+        (Error::Unasked { main, target, source: source() }, "can't be sent"),
+        (Error::TagLost { tag: tag() }, "does not stay active on this node"),
+        (Error::TagActive { tag: tag() }, "cluster/1=backup"),
+        (Error::TagDeclaredActive { tag: tag(), path: path() }, "cluster/1=backup"),
+    ];
+    for (error, essential) in cases {
+        let reason = error.to_string();
+        let end = reason.find(essential).map(|at| at + essential.len());
+        assert!(end.is_some_and(|end| end <= SHOWN), "{essential:?} ends at {end:?} in {reason:?}");
+    }
 }
