@@ -126,6 +126,7 @@ fn a_unit_that_is_enabled_beside_pacemaker() {
         ends(&validate(site.agent().param("systemd_unit", "none")), 0);
         ends(&validate(site.agent().param("systemd_unit", "other.service")), 0);
         let log = site.path("agent.log");
+        std::fs::write(&log, "").unwrap();
         ends(&site.agent().env("HA_LOGFILE", &log).action("start"), 0);
         let log = std::fs::read_to_string(log).unwrap();
         assert!(log.contains(&reason), "{log}");
