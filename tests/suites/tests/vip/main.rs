@@ -14,6 +14,7 @@ mod input;
 mod ipv6;
 mod lifecycle;
 mod link;
+mod migration_script;
 mod namespace;
 mod peers;
 mod privilege;
