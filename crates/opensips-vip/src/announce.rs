@@ -8,7 +8,7 @@ use hostnet::{
     Result, Sysctl, arp, ndisc,
 };
 
-use crate::params::Form;
+use crate::params::{Form, is_link_local};
 use crate::question::{self, Asker};
 use crate::run_directory::RunDirectory;
 use crate::schedule::Schedule;
@@ -172,7 +172,10 @@ impl Subject {
         // none is left open for frames that nobody reads.
         question::socket(link, self.ip)
             .and_then(|mut socket| self.send(&mut socket, link))
-            .map(|()| RunDirectory::new().note_announcement(self.ip))
+            .map(|()| {
+                let zone = is_link_local(self.ip).then_some(&link.name);
+                RunDirectory::new().on(zone).note_announcement(self.ip);
+            })
             .is_ok()
     }
 }

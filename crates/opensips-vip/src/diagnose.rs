@@ -8,7 +8,7 @@ use ocf::{Diagnosis, Request, Value};
 
 use crate::judge::{self, Shown};
 use crate::params::Params;
-use crate::question::{self, Asker};
+use crate::question::{self, Asker, Heard};
 use crate::run_directory::RunDirectory;
 use crate::target::Snapshot;
 use crate::{host, managers, plan, routing, source_routing, target};
@@ -56,7 +56,7 @@ fn on_host(
         Some(link) => Ok(link.clone()),
         None => target::target(params, snapshot).map(|target| target.link),
     };
-    let run = RunDirectory::new();
+    let run = host::run_directory(netlink, params, until).unwrap_or_else(|_| RunDirectory::new());
     let announced = run
         .last_announcement(params.ip)
         .map(|age| Value::Number(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
@@ -169,11 +169,13 @@ fn other_owner(params: &Params, link: &Link, snapshot: &Snapshot) -> Value {
         return Value::Unknown(format!("nobody can be asked on {}", link.name));
     };
     let own = snapshot.links.iter().filter_map(|link| link.mac).collect();
+    let until = Instant::now() + ANSWER + ANSWER;
     let asker = Asker { ip: params.ip, mac, own };
-    let asked =
-        question::socket(link, params.ip).and_then(|mut socket| asker.rival(&mut socket, ANSWER));
+    let asked = question::socket(link, params.ip)
+        .and_then(|mut socket| asker.rival(&mut socket, ANSWER, until));
     match asked {
-        Ok(rival) => rival.map(|mac| mac.to_string()).into(),
+        Ok(Heard::Rival(mac)) => Value::Text(mac.to_string()),
+        Ok(Heard::Nobody | Heard::Unknown) => Value::None,
         Err(error) => Value::Unknown(error.to_string()),
     }
 }

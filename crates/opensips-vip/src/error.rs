@@ -43,6 +43,32 @@ pub enum Error {
         /// Where.
         link: LinkName,
     },
+    /// start: the silence that counts as free does not fit into the action's time.
+    #[error(
+        "no time to ask for duplicates of {ip} on {link} for {} ms: raise the timeout of start, or \
+         lower duplicate_timeout",
+        silence.as_millis()
+    )]
+    NoTimeToAsk {
+        /// The VIP.
+        ip: IpAddr,
+        /// Where.
+        link: LinkName,
+        /// `duplicate_timeout`
+        silence: Duration,
+    },
+    /// start: a stop came while it waited.
+    #[error("{ip} was stopped while start waited: not starting it any more")]
+    Stopped {
+        /// The VIP.
+        ip: IpAddr,
+    },
+    /// start: another start or stop of the VIP does not come to its end.
+    #[error("another start or stop of {ip} is under way on this node, and does not end")]
+    Busy {
+        /// The VIP.
+        ip: IpAddr,
+    },
     /// start: the kernel did not come to the end of its duplicate address detection.
     #[error("{ip} on {link} is not usable yet: duplicate address detection goes on (tentative)")]
     Tentative {
@@ -126,6 +152,9 @@ impl Error {
             | Self::NoCarrier { .. }
             | Self::InUse { .. }
             | Self::Tentative { .. }
+            | Self::NoTimeToAsk { .. }
+            | Self::Stopped { .. }
+            | Self::Busy { .. }
             | Self::RoutingLeft { .. }
             | Self::RoutingUnknown { .. }
             | Self::NotConfirmed { .. }

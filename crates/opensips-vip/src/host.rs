@@ -7,7 +7,8 @@ use hostnet::{Address, Error, Family, Link, Netlink, Result};
 use hostnet::{LinkIndex, NamespaceName, NetworkNamespace, TABLE_MAIN, condition};
 
 use crate::judge::{self, Sight};
-use crate::params::{Nic, Params};
+use crate::params::{Nic, Params, is_link_local};
+use crate::run_directory::RunDirectory;
 use crate::target::{Snapshot, needs_routes};
 
 /// Pause before a table that kept changing is read again.
@@ -52,7 +53,37 @@ fn addresses_that_count(
     {
         found.extend(addresses(netlink, Family::of(network.base()), until)?);
     }
+    if let Some(link) = own_link(netlink, params.ip, params.nic.as_ref(), until)? {
+        let link = link.map(|link| link.index);
+        found.retain(|address| address.ip != params.ip || Some(address.link) == link);
+    }
     Ok(found)
+}
+
+/// The link of a link-local VIP: on any other one the same address is another one. `None`: the VIP is
+/// not link-local. `Some(None)`: the link is not there.
+pub(crate) fn own_link(
+    netlink: &Netlink,
+    ip: IpAddr,
+    nic: Option<&Nic>,
+    until: Instant,
+) -> Result<Option<Option<Link>>> {
+    if !is_link_local(ip) {
+        return Ok(None);
+    }
+    // By anything else it would not be known where it is when that has changed.
+    let Some(Nic::Name(name)) = nic else { return Ok(Some(None)) };
+    settled(until, || netlink.link_by_name(name, until)).map(Some)
+}
+
+/// The run directory for a VIP.
+pub(crate) fn run_directory(
+    netlink: &Netlink,
+    params: &Params,
+    until: Instant,
+) -> Result<RunDirectory> {
+    let link = own_link(netlink, params.ip, params.nic.as_ref(), until)?.flatten();
+    Ok(RunDirectory::new().on(link.as_ref().map(|link| &link.name)))
 }
 
 /// What monitor judges: the instances of the VIP, and the link on which it is expected. One

@@ -29,6 +29,7 @@ mod source_routing;
 mod start;
 mod stop;
 pub mod target;
+mod turn;
 mod validate;
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use ocf::{Exit, Verdict};
 use crate::announce::Subject;
 use crate::error::Error;
 use crate::judge::Sight;
-use crate::params::Params;
-use crate::question::{self, Asker};
+use crate::params::{Params, is_link_local};
+use crate::question::{self, Asker, Heard};
 use crate::run_directory::RunDirectory;
 use crate::{host, plan};
 
@@ -49,14 +49,18 @@ pub(crate) fn ask(
     let Some(mac) = link.mac else { return Ok(Verdict::success()) };
     let asker = Asker { ip: params.ip, mac, own };
     let asked = question::socket(link, params.ip).and_then(|mut socket| {
-        let rival = rival(params, sight, &asker, &mut socket)?;
+        let rival = rival(params, sight, &asker, &mut socket, until)?;
         if rival.exit != Exit::Success {
             return Ok(rival);
         }
         let gateway = host::gateway(netlink, params, link.index, until)?;
         gateway.map_or(Ok(Verdict::success()), |gateway| {
             for _ in 0..2 {
-                if !asker.resolve(&mut socket, &[gateway], ANSWER)?.is_empty() {
+                let left = until.saturating_duration_since(Instant::now());
+                let answered =
+                    !asker.resolve(&mut socket, &[gateway], ANSWER.min(left))?.is_empty();
+                // Who had no time to answer is not silent.
+                if answered || left < ANSWER {
                     return Ok(Verdict::success());
                 }
             }
@@ -80,12 +84,22 @@ fn rival(
     sight: &Sight,
     asker: &Asker,
     socket: &mut PacketSocket,
+    until: Instant,
 ) -> Result<Verdict, hostnet::Error> {
     let Some(check) = params.duplicates else { return Ok(Verdict::success()) };
-    let run = RunDirectory::new();
-    let Some(mac) = asker.rival(socket, check.timeout)? else {
-        run.forget_rival(params.ip);
-        return Ok(Verdict::success());
+    let zone = sight.link.as_ref().filter(|_| is_link_local(params.ip)).map(|link| &link.name);
+    let run = RunDirectory::new().on(zone);
+    let mac = match asker.rival(socket, check.timeout, until)? {
+        Heard::Rival(mac) => mac,
+        Heard::Nobody => {
+            run.forget_rival(params.ip);
+            return Ok(Verdict::success());
+        }
+        Heard::Unknown => {
+            let ip = params.ip;
+            log::warn!("vip={ip} no time for duplicate_timeout: raise the timeout of monitor");
+            return Ok(Verdict::success());
+        }
     };
     if let Some((link, subject)) = subject(params, sight) {
         subject.send(socket, link)?;

@@ -15,6 +15,17 @@ pub(crate) fn socket(link: &Link, ip: IpAddr) -> Result<PacketSocket> {
     PacketSocket::open(link, protocol)
 }
 
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing in all the time that was to be listened.
+    Nobody,
+    /// Another host has the VIP, or is about to take it with a better right.
+    Rival(MacAddress),
+    /// Nothing, but there was no time to listen for long enough.
+    Unknown,
+}
+
 /// Who asks.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
@@ -29,7 +40,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     /// Asks whether another host has the VIP, until nobody has answered for the check's timeout, or
-    /// somebody still does at the end of its wait: who that is.
+    /// somebody still does at the end of its wait, or of the action's time, or `ended` says so.
     ///
     /// # Errors
     /// Those of the socket.
@@ -38,21 +49,28 @@ impl Asker {
         socket: &mut PacketSocket,
         check: DuplicateCheck,
         until: Instant,
-    ) -> Result<Option<MacAddress>> {
+        ended: impl Fn() -> bool,
+    ) -> Result<Heard> {
         let give_up = (Instant::now() + check.wait).min(until);
+        let mut last = Heard::Unknown;
         loop {
-            let round = Instant::now() + check.timeout;
-            let rival = self.rival(socket, check.timeout)?;
-            if rival.is_none() || Instant::now() >= give_up {
-                return Ok(rival);
+            let round = (Instant::now() + check.timeout).min(until);
+            match self.rival(socket, check.timeout, until)? {
+                // Who was there a moment ago is more than a silence that was cut short.
+                Heard::Unknown => return Ok(last),
+                Heard::Nobody => return Ok(Heard::Nobody),
+                rival @ Heard::Rival(_) => last = rival,
+            }
+            if Instant::now() >= give_up || ended() {
+                return Ok(last);
             }
             // One question in a round: the wait may be long.
             std::thread::sleep(round.saturating_duration_since(Instant::now()));
         }
     }
 
-    /// Asks once; who answers for the VIP, as soon as somebody does, `None` after the silence. The
-    /// question is sent twice, for a frame can be lost.
+    /// Asks once; who answers for the VIP, as soon as somebody does, or that nobody did in that
+    /// silence, if it ends before `until`. The question is sent twice, for a frame can be lost.
     ///
     /// # Errors
     /// Those of the socket.
@@ -60,24 +78,28 @@ impl Asker {
         &self,
         socket: &mut PacketSocket,
         silence: Duration,
-    ) -> Result<Option<MacAddress>> {
+        until: Instant,
+    ) -> Result<Heard> {
         if let IpAddr::V6(ip) = self.ip {
             // To hear of others who are about to take it. Without that, who has it is still heard.
             let _ = socket.join_solicited_node(ip);
         }
         let begin = Instant::now();
-        for until in [begin + silence / 2, begin + silence] {
+        for end in [begin + silence / 2, begin + silence] {
             match self.ip {
                 IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
                 IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
             }
-            while let Some(frame) = socket.receive(until)? {
+            while let Some(frame) = socket.receive(end.min(until))? {
                 if let Some(rival) = self.rival_in(&frame) {
-                    return Ok(Some(rival));
+                    return Ok(Heard::Rival(rival));
                 }
             }
+            if end > until {
+                return Ok(Heard::Unknown);
+            }
         }
-        Ok(None)
+        Ok(Heard::Nobody)
     }
 
     /// Who has the VIP by this frame, or is about to take it with a better right: of two who ask at

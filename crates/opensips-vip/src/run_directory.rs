@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hostnet::{LinkIndex, MacAddress};
+use hostnet::{LinkIndex, LinkName, MacAddress};
 
 /// Where the agents of this project keep their locks.
 const DIRECTORY: &str = "/run/smartvox";
@@ -21,13 +21,22 @@ pub(crate) struct RunDirectory {
     path: PathBuf,
     /// Number of the network namespace (namespaces(7)); 0 without /proc.
     namespace: u64,
+    /// What is behind the address in names: nothing, or `%eth0` for one that is another one there.
+    zone: String,
 }
 
 impl RunDirectory {
     /// `/run/smartvox`, whether it exists or not.
     pub(crate) fn new() -> Self {
         let namespace = std::fs::metadata("/proc/self/ns/net").map_or(0, |metadata| metadata.ino());
-        Self { path: DIRECTORY.into(), namespace }
+        Self { path: DIRECTORY.into(), namespace, zone: String::new() }
+    }
+
+    /// For a VIP that is link-local, with the link that it is on.
+    #[must_use]
+    pub(crate) fn on(mut self, link: Option<&LinkName>) -> Self {
+        self.zone = link.map(|link| format!("%{link}")).unwrap_or_default();
+        self
     }
 
     /// Makes it, 0755, unless it is there.
@@ -49,7 +58,22 @@ impl RunDirectory {
     /// The lock of the announcer for an address. Named after the address and not the resource, so
     /// that a stop by hand finds it too.
     pub(crate) fn announcer_lock(&self, ip: IpAddr) -> PathBuf {
-        self.path.join(format!("announcer-{ip}@{}.lock", self.namespace))
+        self.path.join(format!("announcer-{ip}{}@{}.lock", self.zone, self.namespace))
+    }
+
+    /// The lock of a start or stop of the address.
+    pub(crate) fn action_lock(&self, ip: IpAddr) -> PathBuf {
+        self.path.join(format!("vip-{ip}{}@{}.lock", self.zone, self.namespace))
+    }
+
+    /// The lock for the moment in which the address is added, or [`RunDirectory::stop_mark`] made.
+    pub(crate) fn adding_lock(&self, ip: IpAddr) -> PathBuf {
+        self.path.join(format!("adding-{ip}{}@{}.lock", self.zone, self.namespace))
+    }
+
+    /// There while a start is under way that a stop has overtaken.
+    pub(crate) fn stop_mark(&self, ip: IpAddr) -> PathBuf {
+        self.path.join(format!("stopped-{ip}{}@{}", self.zone, self.namespace))
     }
 
     /// Remembers that another host claims the address; whether one did before.
@@ -91,11 +115,11 @@ impl RunDirectory {
     }
 
     fn announced(&self, ip: IpAddr) -> PathBuf {
-        self.path.join(format!("announced-{ip}@{}", self.namespace))
+        self.path.join(format!("announced-{ip}{}@{}", self.zone, self.namespace))
     }
 
     fn rival(&self, ip: IpAddr) -> PathBuf {
-        self.path.join(format!("rival-{ip}@{}", self.namespace))
+        self.path.join(format!("rival-{ip}{}@{}", self.zone, self.namespace))
     }
 
     /// There while a link's `promote_secondaries` is on that was off before, so that a later stop puts

@@ -152,16 +152,14 @@ pub(crate) enum Left {
 /// Removes every rule and route of ours for the VIP. Without `source_for` IPv6 routes whose address
 /// has been deleted are not known for ours in the main table.
 ///
-/// By a connection of its own: one that fails here must not fail where the address is removed.
-///
 /// # Errors
-/// What could be removed has been.
+/// What could be removed has been. The connection may have failed with it.
 pub(crate) fn remove(
+    netlink: &Netlink,
     ip: IpAddr,
     source_for: &[Network],
     until: Instant,
 ) -> std::result::Result<usize, Left> {
-    let netlink = &Netlink::open().map_err(Left::Unknown)?;
     let family = Family::of(ip);
     let with_main = family == Family::V6 && !source_for.is_empty();
     let mut unread = None;

@@ -5,15 +5,16 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-use hostnet::{Family, NamespaceName, Netlink};
+use hostnet::{Family, Link, NamespaceName, Netlink};
 use ocf::{Parameter, Reader, Request, Verdict};
 
 use crate::error::Error;
 use crate::judge::Shown;
-use crate::params::{Params, parse_vip};
+use crate::params::{Params, parse_nic, parse_vip};
 use crate::run_directory::RunDirectory;
 use crate::source_routing::Left;
-use crate::{announcer, deleting, description, host, plan, routing, source_routing};
+use crate::turn::Stopping;
+use crate::{announcer, deleting, description, host, plan, source_routing};
 
 /// How often instances are deleted that were not there, or could not be deleted, before.
 const ROUNDS: u32 = 5;
@@ -43,27 +44,51 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     if !enter(request)? {
         return Ok(Verdict::success());
     }
-    let run = RunDirectory::new();
+    let mut netlink = Netlink::open()?;
     let until = request.deadline.instant();
+    let nic = request.values.get(description::NIC.name).and_then(|nic| nic.to_str());
+    let nic = nic.and_then(|nic| parse_nic(nic).ok()).map(|(nic, _)| nic);
+    let link = match host::own_link(&netlink, ip, nic.as_ref(), until)? {
+        Some(None) => {
+            log::info!("vip={ip} there is no interface that nic names: nothing is on it");
+            return Ok(Verdict::success());
+        }
+        Some(link) => link,
+        None => None,
+    };
+    let run = RunDirectory::new().on(link.as_ref().map(|link| &link.name));
+    let third = request.deadline.or_within(request.deadline.remaining() / 3);
+    let _turn = Stopping::begin(&run, ip, third.instant());
     let third = request.deadline.or_within(ANNOUNCER_WAIT.min(request.deadline.remaining() / 3));
     let silence = announcer::silence(&run.announcer_lock(ip), third.instant())
         .inspect_err(|error| log::warn!("vip={ip} {error}: removing the address all the same"));
 
-    let netlink = Netlink::open()?;
-    let closes = given_yes(request, &description::CLOSE_CONNECTIONS);
-    if closes {
+    // Those of a link-local address may be on other links.
+    if link.is_none() && given_yes(request, &description::CLOSE_CONNECTIONS) {
         close_connections(ip, third.instant());
     }
-    let params = Params::read(&request.values).ok();
-    let source_for = params.as_ref().map(|params| params.source_for.clone()).unwrap_or_default();
+    let source_for = Params::read(&request.values).map_or_else(|_| Vec::new(), |it| it.source_for);
     // Before the address goes: with it the kernel would take the routes of some tables, not of all.
-    let mut routing = source_routing::remove(ip, &source_for, third.instant());
-    let removed = remove_everywhere(&netlink, ip, &run, until);
-    let asked = params.as_ref().is_none_or(routing::is_asked_for);
+    let mut routing = match link {
+        None => source_routing::remove(&netlink, ip, &source_for, third.instant()),
+        // It never has any.
+        Some(_) => Ok(0),
+    };
+    if routing.is_err() {
+        // A connection that failed there must not fail where the address is removed.
+        netlink = Netlink::open()?;
+    }
+    let removed = remove_everywhere(&netlink, (ip, link.as_ref()), &run, until);
+    // Whatever is wrong with it.
+    let asked = [&description::GATEWAY, &description::SOURCE_FOR]
+        .iter()
+        .any(|parameter| request.values.get(parameter.name).is_some());
     while removed.is_ok() && is_worth_another_try(&routing, asked) && Instant::now() + AGAIN < until
     {
         std::thread::sleep(AGAIN);
-        routing = source_routing::remove(ip, &source_for, until);
+        routing = Netlink::open()
+            .map_err(Left::Unknown)
+            .and_then(|netlink| source_routing::remove(&netlink, ip, &source_for, until));
     }
     deleting::end_interrupted(&netlink, &run, until);
     if let Ok(silence) = silence {
@@ -134,10 +159,11 @@ fn enter(request: &Request) -> Result<bool, Error> {
     }
 }
 
-/// Deletes every instance until a complete look shows none; what was deleted.
+/// Deletes every instance, of a link-local VIP those on its link, until a complete look shows none;
+/// what was deleted.
 fn remove_everywhere(
     netlink: &Netlink,
-    ip: IpAddr,
+    (ip, link): (IpAddr, Option<&Link>),
     run: &RunDirectory,
     until: Instant,
 ) -> Result<Vec<String>, Error> {
@@ -145,7 +171,8 @@ fn remove_everywhere(
     let mut refused = None;
     let mut round = 0;
     loop {
-        let plan = plan::stop(ip, &host::addresses(netlink, Family::of(ip), until)?);
+        let mut plan = plan::stop(ip, &host::addresses(netlink, Family::of(ip), until)?);
+        plan.retain(|deletion| link.is_none_or(|link| link.index == deletion.address.link));
         if plan.is_empty() {
             return Ok(removed);
         }

@@ -11,7 +11,8 @@ pub static IP: Parameter = Parameter {
     longdesc: "\
 The virtual IP address (VIP) that phones, trunks and session border controllers know, for example
 \"192.0.2.10\" or \"2001:db8::10\", in any valid spelling: it is compared as an address, never as
-text. It is on one cluster node at a time. A link-local IPv6 address needs nic.",
+text. It is on one cluster node at a time. A link-local IPv6 address needs nic, as a name: on
+another interface the same address is another one, and left alone.",
     ..Parameter::TEMPLATE
 };
 

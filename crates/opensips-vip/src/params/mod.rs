@@ -15,6 +15,7 @@ use ocf::{Findings, Reader, Values};
 
 use crate::description as table;
 use crate::schedule::Schedule;
+pub(crate) use parse::parse_nic;
 pub use vip::{InvalidVip, is_link_local, parse_vip};
 
 /// Longest address label: `IFNAMSIZ` less the terminating zero (linux/if.h). It consists of the
@@ -189,7 +190,7 @@ impl Params {
         let mut reader = Reader::new(values);
         let ip = reader.parsed(&table::IP, parse_vip);
         let family = ip.map_or(Family::V4, Family::of);
-        let nic = reader.parsed(&table::NIC, parse::parse_nic);
+        let nic = reader.parsed(&table::NIC, parse_nic);
         let prefix = reader.parsed(&table::CIDR_NETMASK, |text| parse::parse_prefix(text, family));
         let broadcast = reader.parsed(&table::BROADCAST, parse::parse_broadcast);
         let label = reader.parsed(&table::IFLABEL, parse::parse_label);
@@ -244,8 +245,22 @@ impl Params {
             }
             None => {}
         }
-        if nic.is_none() && ip.is_some_and(is_link_local) {
-            reader.reject(&table::IP, "a link-local address is on every interface: give nic, too");
+        if ip.is_some_and(is_link_local) {
+            if !matches!(nic, Some(Nic::Name(_))) {
+                let why = "a link-local address is another one on every interface: give nic, too, as \
+                           the interface's name";
+                reader.reject(&table::IP, why);
+            }
+            for (parameter, given) in
+                [(&table::GATEWAY, gateway.is_some()), (&table::SOURCE_FOR, source_for.is_some())]
+            {
+                if given {
+                    reader.reject(
+                        parameter,
+                        "nothing beyond its link knows a link-local VIP: leave it out",
+                    );
+                }
+            }
         }
         if route_table.is_some() && values.get(table::GATEWAY.name).is_none() {
             reader.reject(&table::ROUTE_TABLE, "it is the table of gateway: give gateway, too");

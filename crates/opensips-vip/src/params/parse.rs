@@ -9,7 +9,7 @@ use ocf::parse_duration;
 use super::{AnnounceTarget, Broadcast, LONGEST_LABEL, LinkCheck, Nic, Nodad};
 
 /// What `nic` names, and the label of `eth0:label`.
-pub(super) fn parse_nic(text: &str) -> Result<(Nic, Option<String>), String> {
+pub(crate) fn parse_nic(text: &str) -> Result<(Nic, Option<String>), String> {
     if text.contains('/') {
         let network: Network = text.parse().map_err(|error: hostnet::Error| error.to_string())?;
         if network.prefix().length() == 0 {

@@ -210,6 +210,13 @@ fn addresses_are_addresses() {
     }
     assert!(ip("fe80::10").unwrap_err().contains("give nic"));
     assert!(read(&[("ip", "fe80::10"), ("nic", "eth0")]).is_ok());
+    for (name, value) in [("nic", "fe80::/64"), ("nic", "02:00:00:00:00:01")] {
+        let refused = read(&[("ip", "fe80::10"), (name, value)]).unwrap_err();
+        assert!(refused.contains("as the interface's name"), "{refused}");
+    }
+    for (name, value) in [("gateway", "fe80::1"), ("source_for", "::/0")] {
+        assert!(read(&[("ip", "fe80::10"), ("nic", "eth0"), (name, value)]).is_err(), "{name}");
+    }
     let v6 = |name, value| read(&[("ip", "2001:db8::10"), (name, value)]);
     assert_eq!(v6("cidr_netmask", "64").unwrap().prefix.unwrap().length(), 64);
     for (name, value) in [

@@ -1,12 +1,12 @@
 //! Nobody else has the VIP: by our own question before it is added, and by the kernel's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostnet::{Error as NetError, EventGroup, Events, Family, Sysctl};
 
 use super::{RESERVE, Start};
 use crate::error::Error;
-use crate::question::{self, Asker};
+use crate::question::{self, Asker, Heard};
 use crate::{host, judge};
 
 /// How long the kernel may take: a random second at most before the first question, one second per
@@ -17,32 +17,37 @@ const WHO: Duration = Duration::from_millis(200);
 
 impl Start<'_> {
     /// # Errors
-    /// [`Error::InUse`]. That nobody can be asked is none: the address serves all the same.
+    /// [`Error::InUse`], [`Error::NoTimeToAsk`], [`Error::Stopped`]. That nobody can be asked is none:
+    /// the address serves all the same.
     pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
         let (Some(check), Some(asker), true) =
             (self.params.duplicates, self.asker(), self.link.usable())
         else {
             return Ok(());
         };
-        let until = self.deadline.less(RESERVE).instant();
+        // Of a short time not all can be kept free.
+        let reserve = RESERVE.min(self.deadline.remaining() / 4);
+        let until = self.deadline.less(reserve).instant();
+        let stopped = || self.starting.was_stopped();
         let asked = match &mut self.socket {
-            Some(socket) => asker.wait_until_free(socket, check, until),
+            Some(socket) => asker.wait_until_free(socket, check, until, stopped),
             None => question::socket(&self.link, self.params.ip).and_then(|mut socket| {
-                let asked = asker.wait_until_free(&mut socket, check, until);
+                let asked = asker.wait_until_free(&mut socket, check, until, stopped);
                 self.socket = Some(socket);
                 asked
             }),
         };
+        let (ip, link) = (self.params.ip, self.link.name.clone());
         match asked {
-            Ok(None) => {
+            Ok(_) if self.starting.was_stopped() => Err(Error::Stopped { ip }),
+            Ok(Heard::Nobody) => {
                 self.found_free = true;
                 Ok(())
             }
-            Ok(rival @ Some(_)) => {
-                Err(Error::InUse { ip: self.params.ip, rival, link: self.link.name.clone() })
-            }
+            Ok(Heard::Rival(rival)) => Err(Error::InUse { ip, rival: Some(rival), link }),
+            Ok(Heard::Unknown) => Err(Error::NoTimeToAsk { ip, link, silence: check.timeout }),
             Err(error) => {
-                log::error!("vip={} is not checked for duplicates: {error}", self.params.ip);
+                log::error!("vip={ip} is not checked for duplicates: {error}");
                 Ok(())
             }
         }
@@ -101,6 +106,9 @@ impl Start<'_> {
     /// Who has the VIP, if that can be known.
     fn who(&self) -> Option<hostnet::MacAddress> {
         let mut socket = question::socket(&self.link, self.params.ip).ok()?;
-        self.asker()?.rival(&mut socket, WHO).ok()?
+        match self.asker()?.rival(&mut socket, WHO, Instant::now() + WHO).ok()? {
+            Heard::Rival(mac) => Some(mac),
+            Heard::Nobody | Heard::Unknown => None,
+        }
     }
 }

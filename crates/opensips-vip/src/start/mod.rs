@@ -16,6 +16,7 @@ use crate::params::{Nodad, Params};
 use crate::plan::{self, Plan, Step};
 use crate::run_directory::RunDirectory;
 use crate::source_routing::{self, Made};
+use crate::turn::Starting;
 use crate::{deleting, host, judge};
 
 /// What waits keep free of the action's time for the steps behind them and for taking back.
@@ -33,6 +34,8 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     params.remarks.iter().for_each(|remark| log::warn!("{remark}"));
     host::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
+    let run = host::run_directory(&netlink, &params, request.deadline.instant())?;
+    let starting = Starting::begin(&run, params.ip, request.deadline.less(RESERVE).instant())?;
     let snapshot = host::snapshot(&netlink, &params, request.deadline.instant())?;
     let plan = plan::start(&params, &snapshot)?;
     if params.route_table.is_some() {
@@ -52,7 +55,8 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         own: snapshot.links.iter().filter_map(|link| link.mac).collect(),
         params: &params,
         netlink: &netlink,
-        run: RunDirectory::new(),
+        run,
+        starting,
         deadline: request.deadline,
         link: plan.target.link.clone(),
         socket: None,
@@ -82,6 +86,8 @@ struct Start<'a> {
     params: &'a Params,
     netlink: &'a Netlink,
     run: RunDirectory,
+    /// Its turn: no other start or stop of the VIP works meanwhile.
+    starting: Starting,
     deadline: Deadline,
     /// The link as last seen.
     link: Link,
@@ -103,6 +109,8 @@ struct Start<'a> {
 
 /// Something that start has done.
 enum Done {
+    /// After a start that was killed the link stays up: others may use it since, and a link that is
+    /// up without its address harms nobody.
     BroughtUp(LinkIndex),
     Added(NewAddress),
     StartedAnnouncer(Child),
@@ -158,7 +166,9 @@ impl Start<'_> {
             // Before, so that the first frame follows the address at once.
             self.open_socket();
         }
-        match self.netlink.add_address(&new, self.deadline.instant()) {
+        let until = self.deadline.instant();
+        let add = || self.netlink.add_address(&new, until);
+        match self.starting.unless_stopped(until, add)? {
             Ok(()) => self.undo.push(Done::Added(new)),
             // Somebody was quicker; confirm() says whether it is as it should be.
             Err(hostnet::Error::AddressExists { .. }) => {}

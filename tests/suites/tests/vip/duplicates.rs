@@ -166,6 +166,79 @@ fn without_the_privilege_to_ask() {
 }
 
 #[test]
+fn a_silence_that_was_cut_short_proves_nothing() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let before = state(&site.a);
+    let agent = site.vip().param("duplicate_timeout", "10s");
+    let short = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "2000");
+    let short = short.timeout(LONG);
+    fails(&short.action("start"), 1, "no time to ask for duplicates of 192.0.2.10 on eth0");
+    assert_eq!(state(&site.a), before);
+    // Monitor comes to its end before it is killed, and keeps what it knows of a rival.
+    ends(&site.vip().action("start"), 0);
+    take(&site.b);
+    fails(&deep(&site.vip()), 190, "announced again");
+    let_go(&site.b);
+    let monitor = short.env("OCF_RESKEY_CRM_meta_interval", "10000").env("OCF_CHECK_LEVEL", "10");
+    let begin = Instant::now();
+    ends(&monitor.action("monitor"), 0);
+    assert!(begin.elapsed() < Duration::from_secs(9), "the silence alone takes 10 s");
+    assert!(locks(&site.a).iter().any(|path| path.to_string_lossy().contains("rival-")));
+    ends(&site.vip().action("stop"), 0);
+}
+
+#[test]
+fn a_stop_overtakes_a_start_that_waits() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    let capture = Capture::start(&site.b, "eth0");
+    let agent = site.vip().param("duplicate_wait", "60s");
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("A asks", LONG, || {
+            capture.arp_frames().iter().any(|arp| arp.sender_ip.is_unspecified())
+        });
+        ends(&agent.action("stop"), 0);
+        assert!(instances(&site.a).is_empty());
+        let_go(&site.b);
+        fails(&start.join().unwrap(), 1, "192.0.2.10 was stopped while start waited");
+    });
+    assert!(instances(&site.a).is_empty());
+    // The next one is a new one, also after a stop that has not seen the end of the last.
+    ends(&agent.action("start"), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    let capture = Capture::start(&site.b, "eth0");
+    let mut start = std::process::Command::new(super::program());
+    start.args(["start", "--ip", VIP, "--duplicate_wait=60s"]).env_clear();
+    let mut start = site.a.spawn(&mut start);
+    wait_until("A asks", LONG, || {
+        capture.arp_frames().iter().any(|arp| arp.sender_ip.is_unspecified())
+    });
+    // It hangs, and goes on after the stop.
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(start.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let agent = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "3000").timeout(LONG);
+    ends(&agent.action("stop"), 0);
+    let_go(&site.b);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
+    assert_eq!(start.wait().unwrap().code(), Some(1));
+    assert!(instances(&site.a).is_empty());
+    ends(&site.vip().action("start"), 0);
+    ends(&site.vip().action("stop"), 0);
+    assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
+}
+
+#[test]
 fn the_check_takes_its_silence_and_no_more() {
     testnet::root_or_skip!();
     let site = Site::new();

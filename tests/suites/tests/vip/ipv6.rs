@@ -230,6 +230,42 @@ fn link_local_and_no_source() {
 }
 
 #[test]
+fn a_link_local_address_elsewhere_is_another_one() {
+    testnet::root_or_skip!();
+    let site = site();
+    second_interface(&site.a);
+    site.a.ip("addr add fe80::10/64 dev eth1 nodad");
+    let local = |nic| {
+        let agent = agent(&site.a, super::program()).under_pacemaker("vip");
+        agent.param("ip", "fe80::10").param("nic", nic).param("announce_schedule", "0,60000")
+    };
+    let eth0 = local("eth0");
+    let on = |nic: &str| site.a.ip(&format!("-6 addr show dev {nic}")).contains("fe80::10/64");
+    ends(&recurring(&eth0), 7);
+    ends(&eth0.action("start"), 0);
+    ends(&recurring(&eth0), 0);
+    assert!(on("eth0") && on("eth1"));
+    // Another VIP: each has its own announcer.
+    let eth1 = local("eth1");
+    ends(&eth1.action("start"), 0);
+    ends(&eth1.action("stop"), 0);
+    assert!(on("eth0") && !on("eth1"));
+    assert!(announcer(&site.a).is_some());
+    site.a.ip("addr add fe80::10/64 dev eth1 nodad");
+    ends(&eth0.action("stop"), 0);
+    assert!(!on("eth0") && on("eth1"));
+    assert!(announcer(&site.a).is_none());
+    for action in [("stop", 0), ("monitor", 7)] {
+        ends(&local("eth9").action(action.0), action.1);
+        assert!(on("eth1"));
+    }
+    let bare = agent(&site.a, super::program()).under_pacemaker("vip").param("ip", "fe80::10");
+    fails(&bare.action("start"), 6, "give nic, too");
+    ends(&bare.action("stop"), 0);
+    assert!(on("eth1"));
+}
+
+#[test]
 fn carrier_lost_and_back() {
     testnet::root_or_skip!();
     let site = site();
