@@ -75,6 +75,31 @@ fn altnames() {
     }
 }
 
+/// udev, or an administrator, renames the interface under the address.
+#[test]
+fn a_link_that_is_renamed() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let named = site.vip().param("nic", "eth0").param("cidr_netmask", "24");
+    let unnamed = vip(&site.a);
+    ends(&named.action("start"), 0);
+    // Older kernels rename links only while they are down, which takes no address away.
+    site.a.ip("link set eth0 down");
+    site.a.ip("link set eth0 name sip0");
+    site.a.ip("link set sip0 up");
+    wait_until("sip0 is up", LONG, || is_up(&site.a, "sip0"));
+    // The address is there, and not where it was said to be: never "not running".
+    fails(&recurring(&named), 1, "192.0.2.10");
+    ends(&recurring(&unnamed), 0);
+    ends(&named.action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+    ends(&recurring(&unnamed), 7);
+    // Under its new name it is an interface like any other.
+    let renamed = site.vip().param("nic", "sip0").param("cidr_netmask", "24");
+    ends(&renamed.action("start"), 0);
+    ends(&renamed.action("stop"), 0);
+}
+
 #[test]
 fn a_link_that_is_down_is_brought_up() {
     testnet::root_or_skip!();
