@@ -2,6 +2,7 @@
 PREFIX ?= /usr
 DESTDIR ?=
 OCF := $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/smartvox
+DOC := $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox
 AGENTS := opensips-vip opensips
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -58,15 +59,16 @@ bench: setup build
 	$(TARGET)/debug/bench --agents $(BUILT)
 
 install:
-	install -d $(OCF) $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox/examples
+	install -d $(OCF) $(DOC)/examples
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
-	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox/
-	install -m 644 pcs-examples/* packaging/sysctl.d/* $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox/examples/
+	install -m 644 README.md CHANGELOG.md docs/*.md $(DOC)/
+	install -m 755 pcs-examples/*.sh $(DOC)/examples/
+	install -m 644 pcs-examples/*.cfg packaging/sysctl.d/* $(DOC)/examples/
 
 uninstall:
 	for agent in $(AGENTS); do rm -f $(OCF)/$$agent; done
 	if [ -d $(OCF) ]; then rmdir --ignore-fail-on-non-empty $(OCF); fi
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox
+	rm -rf $(DOC)
 
 # The meta-data as installed; the tests hold it equal to what the agents print.
 meta-data:
