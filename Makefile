@@ -12,7 +12,7 @@ BUILT := $(TARGET)/agents
 # scripts and macros.
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: all build setup demo test test-shipped check compare bench install uninstall meta-data clean
+.PHONY: all build setup demo test test-shipped check compare bench install uninstall meta-data man clean
 
 all: build
 
@@ -62,18 +62,25 @@ install:
 	install -d $(OCF) $(DOC)/examples
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
 	install -m 644 README.md CHANGELOG.md docs/*.md $(DOC)/
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 packaging/man/*.7
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg packaging/sysctl.d/* $(DOC)/examples/
 
 uninstall:
 	for agent in $(AGENTS); do rm -f $(OCF)/$$agent; done
 	if [ -d $(OCF) ]; then rmdir --ignore-fail-on-non-empty $(OCF); fi
-	rm -rf $(DOC)
+	rm -rf $(DOC) $(addprefix $(DESTDIR)$(PREFIX)/share/man/man7/ocf_smartvox_,$(addsuffix .7,$(AGENTS)))
 
 # The meta-data as installed; the tests hold it equal to what the agents print.
 meta-data:
 	$(CARGO) build --locked
 	for agent in $(AGENTS); do $(TARGET)/debug/$$agent meta-data > ocf/$$agent.xml || exit 1; done
+
+# The manual pages as installed, from the same tables.
+man:
+	install -d packaging/man
+	for agent in $(AGENTS); do \
+		$(CARGO) run -q --locked --example $$agent-manual > packaging/man/ocf_smartvox_$$agent.7 || exit 1; done
 
 clean:
 	$(CARGO) clean
