@@ -42,8 +42,11 @@ fn script(cluster: &Path, fails: &str, hangs: &str) -> Command {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let mut command = Command::new("sh");
-    command.args([SCRIPT, "vip"]).env("CLUSTER", cluster).env("FAILS", fails).env("HANGS", hangs);
+    // A test that is run in the background of a script has SIGINT ignored, and so would have the shell,
+    // which can't trap what was ignored when it began.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,TERM,HUP").args(["sh", SCRIPT, "vip"]);
+    command.env("CLUSTER", cluster).env("FAILS", fails).env("HANGS", hangs);
     command.env("PATH", format!("{}:/usr/bin:/bin", cluster.display()));
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
