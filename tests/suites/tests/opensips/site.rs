@@ -75,8 +75,7 @@ impl Site {
 
     /// With the stand-in, for what does not depend on the daemon.
     pub(crate) fn stand_in() -> Self {
-        let agent = binary("opensips");
-        let daemon = Daemon::stand_in(agent.parent().unwrap())
+        let daemon = Daemon::stand_in(binary("opensips-stand-in").parent().unwrap())
             .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`");
         Self::new(&daemon)
     }
