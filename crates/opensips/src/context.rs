@@ -6,11 +6,11 @@ use ocf::{Deadline, Request};
 use crate::error::{Error, Result};
 use crate::health::Expected;
 use crate::host;
-use crate::instance::{Identity, resolved};
+use crate::host::paths::Paths;
 use crate::params::{Names, Params};
-use crate::paths::Paths;
-use crate::role::Record;
-use crate::state::State;
+use crate::process::instance::{Identity, resolved};
+use crate::process::state::State;
+use crate::promotion::role::Record;
 
 /// One call, with what is remembered of the instance.
 pub(crate) struct Context<'a> {

@@ -7,11 +7,11 @@ use ocf::{Request, Verdict};
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::mi_health::client;
+use crate::mi::health::client;
 use crate::params::{Demote, Names, Params};
-use crate::promotion_score;
-use crate::role::{Record, Role};
-use crate::sharing_tag::{TagState, in_state};
+use crate::promotion::role::{Record, Role};
+use crate::promotion::score;
+use crate::promotion::sharing_tag::{TagState, in_state};
 use crate::{start, stop};
 
 pub(crate) fn demote(request: &Request) -> Result<Verdict> {
@@ -33,7 +33,7 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
         drop(lock);
         return restart(request);
     }
-    if promotion_score::publish(request, &mut record, promotion_score::of(Role::Unpromoted, true)) {
+    if score::publish(request, &mut record, score::of(Role::Unpromoted, true)) {
         context.remember_role(&record)?;
     }
     log::info!("action=demote pid={}", record.main.pid);

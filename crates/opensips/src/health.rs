@@ -6,14 +6,14 @@ use std::time::Instant;
 use hostproc::{Pid, ProcFs, Stat};
 use ocf::Deadline;
 
-use crate::addresses::LocalAddresses;
 use crate::error::{Error, Result};
-use crate::listener::{Listener, Transport};
 use crate::mi::Endpoint;
 use crate::params::{Params, Probe, ProbeTarget};
 use crate::plan;
-use crate::sip_probe::{Outcome, Patience, ask};
-use crate::sockets::{Owner, SocketTable, inodes_of_all};
+use crate::sip::probe::{Outcome, Patience, ask};
+use crate::sockets::addresses::LocalAddresses;
+use crate::sockets::listener::{Listener, Transport};
+use crate::sockets::table::{Owner, SocketTable, inodes_of_all};
 
 /// A listener, and the inode of its socket where it is known.
 pub(crate) type Expected = (Listener, u32);

@@ -1,48 +1,29 @@
 //! `ocf:smartvox:opensips`: OpenSIPS under Pacemaker.
 //!
-//! Parameters and decisions are values ([`params`], [`plan`], [`listener`], [`sip`],
-//! [`command_line`]); the other modules look at the host and act on it.
+//! Each action has a file of its own name. What they share: decisions as values ([`params`],
+//! [`plan`]); the daemon's [`process`]es and [`sockets`], what is asked of it ([`sip`], [`mi`]), and
+//! the roles of a clone ([`promotion`]).
 
-pub mod addresses;
-pub mod command_line;
-mod config;
 mod context;
-mod declared_tags;
+mod daemon;
 mod demote;
 pub mod description;
-mod environment;
 pub mod error;
-mod files;
 mod health;
 mod host;
-pub mod instance;
-mod launch;
-pub mod listener;
 pub mod mi;
-mod mi_health;
 mod monitor;
-pub mod nonlocal_bind;
 pub mod params;
-mod paths;
 pub mod plan;
+pub mod process;
 mod promote;
-mod promotion_score;
+pub mod promotion;
 mod reload;
-pub mod role;
-pub mod sharing_tag;
 pub mod sip;
-pub mod sip_probe;
 pub mod sockets;
-mod standby;
 mod start;
-mod startup;
-pub mod state;
 mod stop;
-pub mod survey;
-mod systemd_unit;
-mod terminate;
 mod validate;
-pub mod words;
 
 use ocf::{Action, Agent, Description, Finding, Request, Verdict};
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use ocf::{Request, Verdict};
 
 use crate::context::Context;
+use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
-use crate::launch::trim_output;
 use crate::params::{Names, Params};
 use crate::plan;
-use crate::role::Role;
-use crate::sockets::{Owner, SocketTable};
-use crate::standby;
+use crate::promotion::role::Role;
+use crate::promotion::standby;
+use crate::sockets::table::{Owner, SocketTable};
 
 pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;

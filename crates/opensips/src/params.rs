@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use ocf::{Findings, InstanceName, Parameter, Reader, Values};
 
-use crate::command_line::{Invocation, parse_extra_options};
 use crate::description as table;
-use crate::listener::Listener;
+use crate::host::systemd_unit;
 use crate::mi::Endpoint;
-use crate::sharing_tag::{SharingTag, parse_list};
-use crate::sip::ExpectedCodes;
-use crate::sip_probe::Patience;
-use crate::systemd_unit;
+use crate::process::command_line::{Invocation, parse_extra_options};
+use crate::promotion::sharing_tag::{SharingTag, parse_list};
+use crate::sip::message::ExpectedCodes;
+use crate::sip::probe::Patience;
+use crate::sockets::listener::Listener;
 
 /// What the administrator wants, complete and right in form.
 #[derive(Clone, Debug, PartialEq, Eq)]

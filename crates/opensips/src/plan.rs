@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use hostproc::{Stat, State};
 
-use crate::addresses::{LocalAddresses, Presence};
 use crate::error::{Error, Result};
-use crate::listener::Listener;
 use crate::params::{Params, ProbeTarget};
-use crate::survey::{Pids, Survey};
+use crate::process::survey::{Pids, Survey};
+use crate::sockets::addresses::{LocalAddresses, Presence};
+use crate::sockets::listener::Listener;
 
 /// What start has to do first, by what is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use ocf::{Request, Verdict};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::mi_health::{client, hold};
+use crate::mi::health::{client, hold};
 use crate::params::{Names, Params};
-use crate::promotion_score;
-use crate::role::Role;
+use crate::promotion::role::Role;
+use crate::promotion::score;
 
 pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     let started = Instant::now();
@@ -29,7 +29,7 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     record.tag_astray = false;
     // What can't be remembered would be reported as unpromoted by the next monitor.
     context.remember_role(&record)?;
-    if promotion_score::publish(request, &mut record, promotion_score::of(Role::Promoted, true)) {
+    if score::publish(request, &mut record, score::of(Role::Promoted, true)) {
         context.remember_role(&record)?;
     }
     log::info!("action=promote pid={} took_ms={}", record.main.pid, started.elapsed().as_millis());

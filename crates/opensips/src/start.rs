@@ -8,24 +8,26 @@ use hostproc::Stat;
 use ocf::{Deadline, Request, Verdict};
 
 use crate::context::Context;
-use crate::declared_tags::declared_active;
+use crate::daemon::config;
+use crate::daemon::launch::{Output, launch};
+use crate::daemon::startup::Startup;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
-use crate::launch::{Output, launch};
-use crate::listener::Listener;
+use crate::host;
+use crate::mi::health::client;
 use crate::mi::{Client, MiError};
-use crate::mi_health::client;
 use crate::params::{Names, Params};
 use crate::plan::{self, StartPlan};
-use crate::promotion_score;
-use crate::role::Role;
-use crate::sharing_tag::{SharingTag, TagState, in_state};
-use crate::sockets::refuse_foreign;
-use crate::startup::Startup;
+use crate::process::survey::Pids;
+use crate::process::terminate::{kill_all, terminate};
+use crate::promotion::declared_tags::declared_active;
+use crate::promotion::role::Role;
+use crate::promotion::score;
+use crate::promotion::sharing_tag::{SharingTag, TagState, in_state};
+use crate::sockets::listener::Listener;
+use crate::sockets::nonlocal_bind;
+use crate::sockets::table::refuse_foreign;
 use crate::stop::{claimed_by_another, remove_pidfile};
-use crate::survey::Pids;
-use crate::terminate::{kill_all, terminate};
-use crate::{config, host, nonlocal_bind};
 
 /// The MI comes up with the daemon's last processes; one that is elsewhere never does.
 const MI_PATIENCE: Duration = Duration::from_secs(10);
@@ -181,11 +183,7 @@ impl Start<'_> {
             }
         }
         let mut record = context.record_of(main.process);
-        promotion_score::publish(
-            context.request,
-            &mut record,
-            promotion_score::of(Role::Unpromoted, tags.is_empty()),
-        );
+        score::publish(context.request, &mut record, score::of(Role::Unpromoted, tags.is_empty()));
         context.remember_role(&record)
     }
 

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use ocf::{Request, Verdict};
 
-use crate::command_line::Arguments;
 use crate::context::Context;
 use crate::error::Result;
 use crate::host;
-use crate::instance::Identity;
 use crate::params::Names;
 use crate::plan;
-use crate::promotion_score::withdraw;
-use crate::survey::PidFile;
-use crate::terminate::terminate;
+use crate::process::command_line::Arguments;
+use crate::process::instance::Identity;
+use crate::process::survey::PidFile;
+use crate::process::terminate::terminate;
+use crate::promotion::score::withdraw;
 
 /// Left for SIGKILL and the last look, where stop_grace is not given.
 const KILL_RESERVE: Duration = Duration::from_secs(5);

@@ -6,14 +6,16 @@ use hostproc::ProcFs;
 use ocf::{Exit, Finding, Request};
 
 use crate::context::Context;
-use crate::declared_tags::declared_active;
+use crate::daemon::config;
 use crate::error::{Error, Result};
-use crate::listener::Listener;
 use crate::mi::{Endpoint, MiError, misplaced, unsafe_directory};
-use crate::nonlocal_bind::on_absent_addresses;
 use crate::params::{Names, NonlocalBind, Params};
-use crate::sockets::{Owner, SocketTable, inodes_of_all};
-use crate::{config, host, nonlocal_bind, plan};
+use crate::promotion::declared_tags::declared_active;
+use crate::sockets::listener::Listener;
+use crate::sockets::nonlocal_bind;
+use crate::sockets::nonlocal_bind::on_absent_addresses;
+use crate::sockets::table::{Owner, SocketTable, inodes_of_all};
+use crate::{host, plan};
 
 /// From this level on the host is looked at.
 const HOST_LEVEL: u32 = 10;

@@ -1,4 +1,5 @@
 use super::*;
+use ocf::{Exit, Verdict};
 
 #[test]
 fn reasons_are_for_people() {

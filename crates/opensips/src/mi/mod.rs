@@ -6,6 +6,7 @@ mod datagram;
 pub mod endpoint;
 pub mod error;
 mod fifo;
+pub(crate) mod health;
 mod http;
 pub mod message;
 
@@ -74,7 +75,7 @@ impl Client<'_> {
     }
 
     fn ask(&self, method: &str, parameters: &[Value], deadline: Deadline) -> Result<Value> {
-        let id = crate::sip_probe::token();
+        let id = crate::sip::probe::token();
         let request = Request { id: &id, method, parameters }.to_bytes();
         if request.len() > REQUEST_LIMIT {
             return Err(MiError::RequestTooLong { length: request.len() });

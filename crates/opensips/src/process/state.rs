@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use hostproc::{Pid, Process};
 
-use crate::listener::Listener;
+use crate::sockets::listener::Listener;
 
 /// An instance as it was when it was started.
 #[derive(Clone, Debug, PartialEq, Eq)]

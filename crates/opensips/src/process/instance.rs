@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use hostproc::{Pid, ProcFs, Process, Stat};
 
-use crate::command_line::Arguments;
 use crate::error::{Error, Result};
 use crate::params::Names;
-use crate::state::State;
-use crate::survey::{Daemon, PidFile, Survey};
+use crate::process::command_line::Arguments;
+use crate::process::state::State;
+use crate::process::survey::{Daemon, PidFile, Survey};
 
 /// How a process that serves as this instance has come to be; the surer one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use hostnet::{Family, Sysctl};
 
-use crate::addresses::{LocalAddresses, Presence};
 use crate::error::{Error, Result};
-use crate::listener::Listener;
 use crate::params::NonlocalBind;
+use crate::sockets::addresses::{LocalAddresses, Presence};
+use crate::sockets::listener::Listener;
 
 /// Duplicate address detection takes about a second (RFC 4862: one probe, one second).
 const TENTATIVE_WAIT: Duration = Duration::from_secs(5);

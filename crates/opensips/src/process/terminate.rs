@@ -6,9 +6,9 @@ use hostproc::{PidFd, ProcFs, Signal, Stat, State};
 use ocf::Deadline;
 
 use crate::error::{Error, Result};
-use crate::instance::Identity;
 use crate::plan::{self, StopStep};
-use crate::survey::Pids;
+use crate::process::instance::Identity;
+use crate::process::survey::Pids;
 
 /// A SIGTERM between two instructions of the daemon's main loop is lost (`handle_sigs(); pause();`
 /// in main.c), and one before it is ignored.

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::sip::{ExpectedCodes, Options, Response};
+use crate::sip::message::{ExpectedCodes, Options, Response};
 
 /// T1 and T2 of RFC 3261, 17.1.2.2: a request over UDP is sent again after T1, then after twice
 /// the time each, T2 at most.

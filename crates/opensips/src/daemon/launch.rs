@@ -7,12 +7,12 @@ use std::process::Child;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
-use crate::config::{Memory, text_of};
-use crate::environment::clean;
+use crate::daemon::config::{Memory, text_of};
+use crate::daemon::environment::clean;
+use crate::daemon::words::{complaint, is_routine, last_line, shortened};
 use crate::error::{Error, Result};
-use crate::listener::{Listener, declared_listeners};
 use crate::params::Params;
-use crate::words::{complaint, is_routine, last_line, shortened};
+use crate::sockets::listener::{Listener, declared_listeners};
 
 /// From here on the file of the daemon's output is emptied: it is in memory, and a configuration
 /// with `stderror_enabled=yes` logs into it for as long as the daemon lives.

@@ -12,11 +12,11 @@ use hostproc::{Pid, PidFd, ProcFs};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ocf::Deadline;
 
-use crate::environment::clean;
+use crate::daemon::environment::clean;
+use crate::daemon::words::{complaint, last_line};
 use crate::error::{Error, Result};
-use crate::listener::{Listener, declared_listeners};
 use crate::params::Params;
-use crate::words::{complaint, last_line};
+use crate::sockets::listener::{Listener, declared_listeners};
 
 /// Longest output that is read; what matters comes first.
 const LIMIT: usize = 256 * 1024;

@@ -7,11 +7,11 @@ const LIMIT: usize = 300;
 
 /// What the daemon complains of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
+pub(crate) struct Complaint {
     /// One line.
-    pub text: String,
+    pub(crate) text: String,
     /// The text of the configuration is at fault: file and line number are in it.
-    pub of_the_configuration: bool,
+    pub(crate) of_the_configuration: bool,
 }
 
 /// The cause in the daemon's output; `None` if it complains of nothing.
@@ -19,7 +19,7 @@ pub struct Complaint {
 /// A fault in the configuration is its first `parse error in FILE:LINE:COLUMN`, with everything
 /// that is said about the same place. Else it is the first error, which is said where it happened,
 /// and the last one, which says what came of it.
-pub fn complaint(output: &str) -> Option<Complaint> {
+pub(crate) fn complaint(output: &str) -> Option<Complaint> {
     let errors: Vec<&str> = output.lines().filter_map(error_of).collect();
     if let Some(text) = parse_error(&errors) {
         return Some(Complaint { text: shortened(&text), of_the_configuration: true });
@@ -34,13 +34,13 @@ pub fn complaint(output: &str) -> Option<Complaint> {
 }
 
 /// The last line that says anything, for a daemon that ended without an error of its own.
-pub fn last_line(output: &str) -> Option<String> {
+pub(crate) fn last_line(output: &str) -> Option<String> {
     let last = output.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     Some(shortened(last))
 }
 
 /// Whether a line tells no more than that all goes its way.
-pub fn is_routine(line: &str) -> bool {
+pub(crate) fn is_routine(line: &str) -> bool {
     let levels = [" INFO:", " NOTICE:", " DBG:", "Thank you for running"];
     levels.iter().any(|mark| line.contains(mark) || line.starts_with(mark))
         && error_of(line).is_none()

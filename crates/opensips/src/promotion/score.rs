@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use ocf::{Deadline, Request};
 
-use crate::config::{Memory, wait};
-use crate::role::{Record, Role};
+use crate::daemon::config::{Memory, wait};
+use crate::promotion::role::{Record, Role};
 
 /// What is promoted should stay so: a repaired node is no reason for another interruption.
 const PROMOTED: i32 = 100;

@@ -1,5 +1,9 @@
 //! What the host must have before the daemon can run: program, configuration, user and group.
 
+pub(crate) mod files;
+pub(crate) mod paths;
+pub(crate) mod systemd_unit;
+
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -13,10 +17,10 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchown};
 
 use crate::error::{Error, Result};
-use crate::files::{Links, open_regular};
+use crate::host::files::{Links, open_regular};
+use crate::host::systemd_unit::enabled_by;
 use crate::mi::Endpoint;
 use crate::params::{Account, Params};
-use crate::systemd_unit::enabled_by;
 
 /// Every reason why the daemon can't run here, in the order of the parameters.
 pub(crate) fn findings(params: &Params, until: Instant) -> Vec<Error> {

@@ -8,11 +8,11 @@ use hostproc::Process;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::mi::MiError;
-use crate::mi_health::{self, client, judge_tags, not_synced};
+use crate::mi::health::{self, client, judge_tags, not_synced};
 use crate::params::Params;
-use crate::promotion_score;
-use crate::role::{Record, Role};
-use crate::sharing_tag::{TagState, in_state};
+use crate::promotion::role::{Record, Role};
+use crate::promotion::score;
+use crate::promotion::sharing_tag::{TagState, in_state};
 
 /// From this level on the MI is asked whatever the role is.
 const MI_LEVEL: u32 = 10;
@@ -62,7 +62,7 @@ pub(crate) fn judge(
     if let Some(client) = client(params, record.main)? {
         let mut settled = true;
         if deep {
-            let health = mi_health::judge(client, params, deadline)?;
+            let health = health::judge(client, params, deadline)?;
             remarks.extend(health.remark);
             settled = health.up.is_none_or(|up| up > SYNC_TIME);
         }
@@ -84,8 +84,8 @@ pub(crate) fn judge(
             }
         }
     }
-    let found = promotion_score::of(record.role, synced);
+    let found = score::of(record.role, synced);
     let score = if deep { found } else { record.score.unwrap_or(found) };
-    promotion_score::publish(request, record, score);
+    score::publish(request, record, score);
     Ok(remarks)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hostproc::{Pid, Process, Snapshot, Stat};
 
-use crate::files::{Links, read_regular};
+use crate::host::files::{Links, read_regular};
 
 /// Longer than any pid with its newline.
 const PID_FILE_LIMIT: u64 = 32;

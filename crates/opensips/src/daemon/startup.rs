@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use hostproc::{Pid, PidFd, Process, Stat};
 use ocf::Deadline;
 
-use crate::config::wait;
 use crate::context::Context;
+use crate::daemon::config::wait;
+use crate::daemon::launch::Output;
 use crate::error::{Ended, Error, Result};
 use crate::health::{self, Expected};
-use crate::launch::Output;
-use crate::listener::Listener;
 use crate::params::Params;
 use crate::plan;
-use crate::sip_probe::Patience;
-use crate::sockets::{Owner, SocketTable, inodes_of_all, why_not_opened};
-use crate::survey::PidFile;
+use crate::process::survey::PidFile;
+use crate::sip::probe::Patience;
+use crate::sockets::listener::Listener;
+use crate::sockets::table::{Owner, SocketTable, inodes_of_all, why_not_opened};
 
 /// How soon a change is noticed. A death is noticed at once, by pidfd.
 const STEP: Duration = Duration::from_millis(25);

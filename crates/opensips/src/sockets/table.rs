@@ -9,8 +9,8 @@ use hostnet::{BoundSocket, Family, Protocol, bound_sockets};
 use hostproc::{Pid, ProcFs};
 
 use crate::error::{Error, Result};
-use crate::instance::program_name;
-use crate::listener::{Listener, Transport};
+use crate::process::instance::program_name;
+use crate::sockets::listener::{Listener, Transport};
 
 /// The bound sockets of this network namespace, as far as they were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

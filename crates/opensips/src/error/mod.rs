@@ -1,7 +1,9 @@
 //! Everything that can keep an action from doing what it says, and the one place where it gets
 //! its exit code.
 
-use std::fmt;
+mod exit;
+mod shown;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,14 +12,17 @@ use std::time::Duration;
 
 use hostnet::Family;
 use hostproc::Pid;
-use ocf::{Exit, Findings, Verdict};
+use ocf::Findings;
 
-use crate::listener::Listener;
 use crate::mi::MiError;
-use crate::nonlocal_bind::setting;
-use crate::sharing_tag::SharingTag;
-use crate::sip_probe::Patience;
-use crate::sockets::Owner;
+use crate::promotion::sharing_tag::SharingTag;
+use crate::sip::probe::Patience;
+use crate::sockets::listener::Listener;
+use crate::sockets::nonlocal_bind::setting;
+use crate::sockets::table::Owner;
+
+pub use shown::Ended;
+use shown::{Holder, Seconds, shown_path};
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -368,48 +373,6 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What it means to Pacemaker.
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Parameters { findings } => findings.first().exit,
-            Self::NotOffered { .. } => Exit::Unimplemented,
-            Self::NotRoot { .. }
-            | Self::Processes { source: hostproc::Error::NotPermitted { .. } }
-            | Self::NonlocalBind { source: hostnet::Error::SysctlDenied { .. }, .. } => {
-                Exit::Permission
-            }
-            Self::BinaryMissing { .. } | Self::BinaryNotExecutable { .. } => Exit::Installed,
-            // Wrong on this node, and no waiting makes it right.
-            Self::BinaryIsScript { .. }
-            | Self::OtherExecutable { .. }
-            | Self::ConfigUnreadable { .. }
-            | Self::ConfigFault { .. }
-            | Self::UnitEnabled { .. }
-            | Self::TagActive { .. }
-            | Self::TagDeclaredActive { .. }
-            | Self::NoSuchAccount { .. } => Exit::Args,
-            // An absent address among them: it may arrive at any moment, and a hard error would
-            // bar the node until somebody cleans up.
-            _ => Exit::Generic,
-        }
-    }
-
-    /// The same as a finding of validation.
-    pub(crate) fn into_findings(self) -> Vec<ocf::Finding> {
-        match self {
-            Self::Parameters { findings } => findings.into_vec(),
-            other => vec![ocf::Finding::new(other.exit(), other.to_string())],
-        }
-    }
-}
-
-impl From<Error> for Verdict {
-    fn from(error: Error) -> Self {
-        Self::failed(error.exit(), error.to_string())
-    }
-}
-
 impl From<MiError> for Error {
     fn from(source: MiError) -> Self {
         Self::Mi { source }
@@ -419,53 +382,6 @@ impl From<MiError> for Error {
 impl From<Findings> for Error {
     fn from(findings: Findings) -> Self {
         Self::Parameters { findings }
-    }
-}
-
-/// How the daemon ended.
-#[derive(Clone, Copy, Debug)]
-pub enum Ended {
-    /// The command that starts it said so.
-    Exited(ExitStatus),
-    /// The command had reported success.
-    Later,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(status) => match status.code() {
-                Some(code) => write!(f, "ended with status {code}"),
-                None => write!(f, "ended by {status}"),
-            },
-            Self::Later => f.write_str("died just after it had started"),
-        }
-    }
-}
-
-/// The path of a foreign process, which may hold anything.
-fn shown_path(path: &std::path::Path) -> String {
-    ocf::shown(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
-}
-
-/// Seconds as people write them: `2s`, `0.5s`.
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = (self.0.as_millis() + 50) / 100;
-        match (tenths / 10, tenths % 10) {
-            (whole, 0) => write!(f, "{whole}s"),
-            (whole, tenth) => write!(f, "{whole}.{tenth}s"),
-        }
-    }
-}
-
-struct Holder(Option<Pid>);
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |pid| write!(f, " (pid {pid})"))
     }
 }
 

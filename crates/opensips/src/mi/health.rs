@@ -12,8 +12,8 @@ use crate::host;
 use crate::mi::command::{GET_STATISTICS, LIST_CAPABILITIES, UPTIME};
 use crate::mi::{Client, MiError};
 use crate::params::Params;
-use crate::role::{Record, Role};
-use crate::sharing_tag::{SharingTag, TagState, activate, in_state};
+use crate::promotion::role::{Record, Role};
+use crate::promotion::sharing_tag::{SharingTag, TagState, activate, in_state};
 
 /// Whom to ask, if anybody; of the instance with this main process.
 ///

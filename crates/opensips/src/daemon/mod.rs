@@ -1,0 +1,7 @@
+//! Executing the daemon: to check its configuration and to serve; and what it says meanwhile.
+
+pub(crate) mod config;
+mod environment;
+pub(crate) mod launch;
+pub(crate) mod startup;
+pub(crate) mod words;

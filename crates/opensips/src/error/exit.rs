@@ -1,0 +1,47 @@
+//! What each failure means to Pacemaker.
+
+use ocf::{Exit, Verdict};
+
+use super::Error;
+
+impl Error {
+    /// What it means to Pacemaker.
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Parameters { findings } => findings.first().exit,
+            Self::NotOffered { .. } => Exit::Unimplemented,
+            Self::NotRoot { .. }
+            | Self::Processes { source: hostproc::Error::NotPermitted { .. } }
+            | Self::NonlocalBind { source: hostnet::Error::SysctlDenied { .. }, .. } => {
+                Exit::Permission
+            }
+            Self::BinaryMissing { .. } | Self::BinaryNotExecutable { .. } => Exit::Installed,
+            // Wrong on this node, and no waiting makes it right.
+            Self::BinaryIsScript { .. }
+            | Self::OtherExecutable { .. }
+            | Self::ConfigUnreadable { .. }
+            | Self::ConfigFault { .. }
+            | Self::UnitEnabled { .. }
+            | Self::TagActive { .. }
+            | Self::TagDeclaredActive { .. }
+            | Self::NoSuchAccount { .. } => Exit::Args,
+            // An absent address among them: it may arrive at any moment, and a hard error would
+            // bar the node until somebody cleans up.
+            _ => Exit::Generic,
+        }
+    }
+
+    /// The same as a finding of validation.
+    pub(crate) fn into_findings(self) -> Vec<ocf::Finding> {
+        match self {
+            Self::Parameters { findings } => findings.into_vec(),
+            other => vec![ocf::Finding::new(other.exit(), other.to_string())],
+        }
+    }
+}
+
+impl From<Error> for Verdict {
+    fn from(error: Error) -> Self {
+        Self::failed(error.exit(), error.to_string())
+    }
+}
