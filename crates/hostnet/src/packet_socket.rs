@@ -219,6 +219,13 @@ impl PacketSocket {
         }
     }
 
+    /// The open socket alone, to be closed by whoever has the time: the kernel's packet_release()
+    /// (net/packet/af_packet.c) calls synchronize_net(), which takes 10 ms and more for the last
+    /// descriptor of a bound socket.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.readiness
+    }
+
     /// The error that waits on the socket, which reading it clears.
     fn pending_error(&self) -> Option<io::Error> {
         use nix::sys::socket::{getsockopt, sockopt::SocketError};

@@ -9,13 +9,13 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use hostnet::{LinkIndex, Netlink, Network};
+use hostnet::{LinkIndex, Netlink, Network, PacketSocket};
 use hostproc::{LockFile, PidFd, ProcFs, Signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -58,14 +58,15 @@ pub(crate) enum Error {
     Failed(String),
 }
 
-/// Starts an announcer; returns when it holds its lock.
-pub(crate) fn spawn(job: &Job, until: Instant) -> Result<Child, Error> {
+/// Starts an announcer; returns when it holds its lock. The announcer also closes start's packet
+/// socket, for start has no time for that ([`PacketSocket::into_descriptor`]).
+pub(crate) fn spawn(job: &Job, socket: PacketSocket, until: Instant) -> Result<Child, Error> {
     let mut child = Command::new("/proc/self/exe")
         .arg0(crate::description::DESCRIPTION.name)
         .arg(ARGUMENT)
         .args(job.to_arguments())
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(socket.into_descriptor())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -225,8 +226,10 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
         return ExitCode::FAILURE;
     };
     close_inherited();
-    // The report goes through a copy: it must come after the streams were left behind.
+    // The report goes through a copy: it must come after the streams were left behind. So does
+    // start's socket: closed now, it would keep start waiting for the report.
     let Ok(report) = io::stdout().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
+    let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let mut report = std::fs::File::from(report);
     // For ps and top, which would show "exe" otherwise.
     let _ = nix::sys::prctl::set_name(c"opensips-vip");
@@ -252,6 +255,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     };
     let _ = writeln!(report, "{READY}");
     drop(report);
+    drop::<OwnedFd>(socket);
     let until = Instant::now() + job.schedule.end() + PATIENCE;
     job.subject.burst(&netlink, &job.schedule, job.next, until);
     let _ = lock.remove();

@@ -74,7 +74,7 @@ impl Start<'_> {
             Ok(silence) => silence.end(),
             Err(error) => log::warn!("vip={ip} last announcer: {error}"),
         }
-        let (Some(subject), Some(_)) = (&self.subject, self.socket.take()) else { return };
+        let (Some(subject), Some(socket)) = (&self.subject, self.socket.take()) else { return };
         let schedule = &self.params.schedule;
         let next = usize::from(self.announced.is_some());
         if schedule.times().len() <= next {
@@ -89,7 +89,7 @@ impl Start<'_> {
             .run
             .create()
             .map_err(announcer::Error::Directory)
-            .and_then(|()| announcer::spawn(&job, until));
+            .and_then(|()| announcer::spawn(&job, socket, until));
         match spawned {
             Ok(child) => self.undo.push(Done::StartedAnnouncer(child)),
             Err(error) => {
