@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::Verdict;
+
 /// How a diagnosis is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -89,6 +91,19 @@ impl Value {
         }
     }
 
+    /// In a cell of a table; `None` for what has parts of its own.
+    fn cell(&self) -> Option<String> {
+        match self {
+            Self::List(_) | Self::Fields(_) => None,
+            scalar => {
+                let mut text = String::new();
+                // Writing to a String can't fail.
+                let _ = scalar.write_text(&mut text, 0);
+                Some(text.trim().to_owned())
+            }
+        }
+    }
+
     /// Behind its name; to the end of its last line.
     fn write_text(&self, out: &mut String, indent: usize) -> fmt::Result {
         match self {
@@ -101,6 +116,9 @@ impl Value {
             Self::List(values) if values.is_empty() => writeln!(out, " none"),
             Self::List(values) => {
                 writeln!(out)?;
+                if let Some(rows) = rows_of(values) {
+                    return write_rows(&rows, out, indent);
+                }
                 values.iter().try_for_each(|value| match value {
                     // The first field stands beside the hyphen.
                     Self::Fields(fields) => {
@@ -145,6 +163,36 @@ impl Value {
     }
 }
 
+/// Several of a kind that have the same names, and no parts within: a header, and a line for each.
+fn rows_of(values: &[Value]) -> Option<Vec<Vec<String>>> {
+    let [Value::Fields(Diagnosis(first)), _, ..] = values else { return None };
+    let names = |fields: &[(&'static str, Value)]| -> Vec<&'static str> {
+        fields.iter().map(|(name, _)| *name).collect()
+    };
+    let header = names(first);
+    let mut rows = vec![header.iter().map(|name| name.replace('_', " ")).collect()];
+    for value in values {
+        let Value::Fields(Diagnosis(fields)) = value else { return None };
+        let cells: Option<Vec<String>> = fields.iter().map(|(_, value)| value.cell()).collect();
+        rows.push(cells.filter(|_| names(fields) == header)?);
+    }
+    Some(rows)
+}
+
+fn write_rows(rows: &[Vec<String>], out: &mut String, indent: usize) -> fmt::Result {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).filter_map(width).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        writeln!(out, "{:indent$}{}", "", line.trim_end())?;
+    }
+    Ok(())
+}
+
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -160,6 +208,16 @@ fn write_string(out: &mut String, text: &str) -> fmt::Result {
         }
     }
     out.write_char('"')
+}
+
+/// `code`, `name` and `reason`.
+impl From<&Verdict> for Diagnosis {
+    fn from(verdict: &Verdict) -> Self {
+        Self::default()
+            .with("code", i64::from(verdict.exit.code()))
+            .with("name", verdict.exit.name())
+            .with("reason", verdict.reason.clone())
+    }
 }
 
 impl From<&str> for Value {
@@ -240,6 +298,39 @@ labels
   - a\"\\  
   - é
 "
+        );
+    }
+
+    #[test]
+    fn several_of_a_kind_are_a_table() {
+        let process = |pid: i64, role: Option<&str>| {
+            Diagnosis::default().with("pid", pid).with("main_role", role).with("ended", false)
+        };
+        let two = vec![process(11, Some("attendant")), process(4711, None)];
+        assert_eq!(
+            Diagnosis::default().with("processes", two.clone()).written(Format::Text),
+            "\
+processes
+  pid   main role  ended
+  11    attendant  no
+  4711  -          no
+"
+        );
+        // Of different kinds, or with parts: one below the other.
+        let other = Diagnosis::default().with("pid", 1);
+        let mixed = vec![two[0].clone(), other];
+        assert!(rows_of(&mixed.into_iter().map(Value::from).collect::<Vec<_>>()).is_none());
+        let parts: Vec<Value> =
+            two.into_iter().map(|one| one.with("flags", vec!["x"]).into()).collect();
+        assert!(rows_of(&parts).is_none());
+    }
+
+    #[test]
+    fn a_verdict_in_parts() {
+        let verdict = Verdict::degraded("1 of 2 workers");
+        assert_eq!(
+            Diagnosis::from(&verdict).written(Format::Json),
+            "{\"code\":190,\"name\":\"OCF_DEGRADED\",\"reason\":\"1 of 2 workers\"}\n"
         );
     }
 

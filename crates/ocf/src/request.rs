@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::{Action, Deadline};
 
 /// One call of an agent, after environment and command line have been read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The action.
     pub action: Action,

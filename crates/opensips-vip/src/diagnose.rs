@@ -90,12 +90,7 @@ fn verdict(params: &Params, netlink: &Netlink, until: Instant) -> Value {
         Ok((sight.judge(params), missing))
     });
     match judged {
-        Ok((verdict, missing)) => Diagnosis::default()
-            .with("code", i64::from(verdict.exit.code()))
-            .with("name", verdict.exit.name())
-            .with("reason", verdict.reason)
-            .with("missing", missing)
-            .into(),
+        Ok((verdict, missing)) => Diagnosis::from(&verdict).with("missing", missing).into(),
         Err(error) => Value::Unknown(error.to_string()),
     }
 }

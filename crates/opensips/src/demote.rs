@@ -52,16 +52,7 @@ fn holds_a_tag(context: &Context<'_>, params: &Params, main: Process) -> bool {
 
 fn restart(request: &Request) -> Result<Verdict> {
     let half = request.deadline.remaining() / 2;
-    let stopping = Request {
-        action: request.action,
-        instance: request.instance.clone(),
-        values: request.values.clone(),
-        deadline: request.deadline.or_within(half),
-        timeout: request.timeout,
-        probe: request.probe,
-        promotable: request.promotable,
-        check_level: request.check_level,
-    };
+    let stopping = Request { deadline: request.deadline.or_within(half), ..request.clone() };
     log::info!("action=demote next=restart");
     let _: Verdict = stop::stop(&stopping)?;
     start::start(request)
