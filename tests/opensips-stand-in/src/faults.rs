@@ -25,6 +25,7 @@ pub(crate) struct Faults {
     pub(crate) sip_delay: Duration,
     pub(crate) mi_silent: bool,
     pub(crate) shared_memory_used_percent: Option<u64>,
+    pub(crate) load_percent: u64,
     pub(crate) check_delay: Duration,
     pub(crate) start_delay: Duration,
     pub(crate) stop_delay: Duration,
@@ -42,6 +43,7 @@ impl Default for Faults {
             sip_delay: Duration::ZERO,
             mi_silent: false,
             shared_memory_used_percent: None,
+            load_percent: 0,
             check_delay: Duration::ZERO,
             start_delay: Duration::ZERO,
             stop_delay: Duration::ZERO,
@@ -78,6 +80,7 @@ impl Faults {
 
     fn set(&mut self, switch: &str, value: &str) -> Result<(), &'static str> {
         let number = || value.parse::<u64>().map_err(|_| "not a number");
+        let percent = || number().and_then(|n| if n > 100 { Err("more than 100") } else { Ok(n) });
         let milliseconds = || number().map(Duration::from_millis);
         match switch {
             "SIP_ANSWER" if value == "none" => self.sip_answer = SipAnswer::Nothing,
@@ -88,13 +91,8 @@ impl Faults {
             }
             "SIP_DELAY_MS" => self.sip_delay = milliseconds()?,
             "MI_ANSWER" if value == "none" => self.mi_silent = true,
-            "SHMEM_USED_PERCENT" => {
-                let percent = number()?;
-                if percent > 100 {
-                    return Err("more than 100");
-                }
-                self.shared_memory_used_percent = Some(percent);
-            }
+            "SHMEM_USED_PERCENT" => self.shared_memory_used_percent = Some(percent()?),
+            "LOAD_PERCENT" => self.load_percent = percent()?,
             "CHECK_DELAY_MS" => self.check_delay = milliseconds()?,
             "START_DELAY_MS" => self.start_delay = milliseconds()?,
             "STOP_DELAY_MS" => self.stop_delay = milliseconds()?,

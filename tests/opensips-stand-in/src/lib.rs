@@ -28,6 +28,7 @@
 //! | `OPENSIPS_STAND_IN_SIP_DELAY_MS` | milliseconds | each SIP answer comes that much later |
 //! | `OPENSIPS_STAND_IN_MI_ANSWER` | `none` | MI requests are read and not answered |
 //! | `OPENSIPS_STAND_IN_SHMEM_USED_PERCENT` | 0 to 100 | what `get_statistics` says of shared memory |
+//! | `OPENSIPS_STAND_IN_LOAD_PERCENT` | 0 to 100 | what `get_statistics` says of the load of every SIP receiver |
 //! | `OPENSIPS_STAND_IN_CHECK_DELAY_MS` | milliseconds | `-c` and `-C` take that long |
 //! | `OPENSIPS_STAND_IN_START_DELAY_MS` | milliseconds | the start command returns that much later (module initialisation, the pid file is there) |
 //! | `OPENSIPS_STAND_IN_STOP_DELAY_MS` | milliseconds | a clean stop takes that much longer, the workers being gone |

@@ -139,9 +139,9 @@ impl Commands<'_> {
         for name in names.iter().filter_map(Value::as_str) {
             for (group, statistic, value) in &all {
                 let wanted = name == "all"
-                    || name == *statistic
+                    || name == statistic
                     || name.strip_suffix(':') == Some(*group)
-                    || name.split_once(':') == Some((group, statistic));
+                    || name.split_once(':') == Some((group, statistic.as_str()));
                 if wanted {
                     found.insert(format!("{group}:{statistic}"), (*value).into());
                 }
@@ -150,14 +150,25 @@ impl Commands<'_> {
         Ok(Value::Object(found))
     }
 
-    fn all_statistics(&self) -> Result<Vec<(&'static str, &'static str, u64)>, Refusal> {
+    fn all_statistics(&self) -> Result<Vec<(&'static str, String, u64)>, Refusal> {
         let total = self.shared_memory;
         let used = match self.faults.shared_memory_used_percent {
             Some(percent) => total / 100 * percent,
             None => IDLE_SHARED_MEMORY.min(total),
         };
-        let processes = self.shared.processes().map_err(|_| INTERNAL)?.len() as u64;
-        Ok(vec![
+        let processes = self.shared.processes().map_err(|_| INTERNAL)?;
+        let mut all: Vec<(&str, String, u64)> = processes
+            .iter()
+            // As the daemon: attendant and timers are not measured.
+            .filter(|process| !["attendant", "timer", "time_keeper"].contains(&&*process.kind))
+            .flat_map(|process| {
+                let receiver = process.kind.starts_with("SIP receiver");
+                let busy = if receiver { self.faults.load_percent } else { 0 };
+                ["load", "load1m", "load10m"]
+                    .map(|window| ("load", format!("{window}-proc-{}", process.id), busy))
+            })
+            .collect();
+        let totals = [
             ("shmem", "total_size", total),
             ("shmem", "max_used_size", used),
             ("shmem", "free_size", total - used),
@@ -168,8 +179,12 @@ impl Commands<'_> {
             ("load", "load1m", 0),
             ("load", "load10m", 0),
             ("load", "load-all", 0),
-            ("load", "processes_number", processes),
-        ])
+            ("load", "load1m-all", 0),
+            ("load", "load10m-all", 0),
+            ("load", "processes_number", processes.len() as u64),
+        ];
+        all.extend(totals.map(|(group, name, value)| (group, name.to_owned(), value)));
+        Ok(all)
     }
 
     /// As they were left by the last activation, at first as the configuration says.

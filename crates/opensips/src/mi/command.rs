@@ -12,6 +12,9 @@ pub struct Command {
 /// `{"Now":…, "Up since":…, "Up time":"21 [sec]"}`
 pub const UPTIME: Command = Command { name: "uptime", module_name: "core:uptime" };
 
+/// `{"Processes":[{"ID":0,"PID":4711,"Type":"attendant"}, …]}`
+pub const PROCESSES: Command = Command { name: "ps", module_name: "core:ps" };
+
 /// One parameter, a list of statistics (`shmem:` is a whole group):
 /// `{"shmem:total_size":33554432, …}`
 pub const GET_STATISTICS: Command =

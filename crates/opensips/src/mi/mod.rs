@@ -9,6 +9,7 @@ mod fifo;
 pub(crate) mod health;
 mod http;
 pub mod message;
+pub(crate) mod processes;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -63,7 +63,7 @@ pub(crate) fn judge(
         let mut settled = true;
         if deep {
             let health = health::judge(client, params, deadline)?;
-            remarks.extend(health.remark);
+            remarks.extend(health.remarks);
             settled = health.up.is_none_or(|up| up > SYNC_TIME);
         }
         if !tags.is_empty() && (deep || record.role == Role::Promoted) {

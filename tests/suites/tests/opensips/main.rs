@@ -12,6 +12,7 @@ mod faults;
 mod identity;
 mod input;
 mod lifecycle;
+mod load;
 mod mi;
 mod pid_file;
 mod probe;

@@ -213,7 +213,8 @@ fn with_fake_fifo(site: &Site, reply: impl Fn(&str) -> Vec<Vec<u8>> + Sync, test
     site.on_host(|| std::fs::remove_file(FAKE).unwrap());
 }
 
-struct Over<'a>(&'a AtomicBool);
+/// Set at its end.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
