@@ -36,6 +36,7 @@ fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
             Error::BinaryMissing { .. }
                 | Error::BinaryNotExecutable { .. }
                 | Error::BinaryIsScript { .. }
+                | Error::BinaryForeign { .. }
                 | Error::ConfigUnreadable { .. }
         )
     });

@@ -1,5 +1,8 @@
 //! What each failure means to Pacemaker.
 
+use std::io;
+
+use nix::libc;
 use ocf::{Exit, Verdict};
 
 use super::Error;
@@ -15,7 +18,10 @@ impl Error {
             | Self::NonlocalBind { source: hostnet::Error::SysctlDenied { .. }, .. } => {
                 Exit::Permission
             }
-            Self::BinaryMissing { .. } | Self::BinaryNotExecutable { .. } => Exit::Installed,
+            Self::BinaryMissing { .. }
+            | Self::BinaryNotExecutable { .. }
+            | Self::BinaryForeign { .. } => Exit::Installed,
+            Self::Execute { source, .. } if is_lacking(source) => Exit::Installed,
             // Wrong on this node, and no waiting makes it right.
             Self::BinaryIsScript { .. }
             | Self::OtherExecutable { .. }
@@ -38,6 +44,12 @@ impl Error {
             other => vec![ocf::Finding::new(other.exit(), other.to_string())],
         }
     }
+}
+
+/// Whether exec(2) failed for what the program is, or for a loader that is not here (ENOEXEC, ENOENT,
+/// ELIBBAD), not for what the machine lacks just now.
+fn is_lacking(source: &io::Error) -> bool {
+    [libc::ENOEXEC, libc::ENOENT, libc::ELIBBAD].map(Some).contains(&source.raw_os_error())
 }
 
 impl From<Error> for Verdict {

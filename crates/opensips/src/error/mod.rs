@@ -14,6 +14,7 @@ use hostnet::Family;
 use hostproc::Pid;
 use ocf::Findings;
 
+use crate::host::executable::NoProgram;
 use crate::mi::MiError;
 use crate::promotion::sharing_tag::SharingTag;
 use crate::sip::probe::Patience;
@@ -22,7 +23,7 @@ use crate::sockets::nonlocal_bind::setting;
 use crate::sockets::table::Owner;
 
 pub use shown::Ended;
-use shown::{Holder, Seconds, shown_path};
+use shown::{Holder, Seconds, WhyNotExecuted, shown_path};
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -68,6 +69,14 @@ pub enum Error {
     BinaryIsScript {
         /// Parameter `binary`.
         path: PathBuf,
+    },
+    /// It is no program of this machine.
+    #[error("{} is {why}: install OpenSIPS for this node", path.display())]
+    BinaryForeign {
+        /// Parameter `binary`.
+        path: PathBuf,
+        /// What it is.
+        why: NoProgram,
     },
     /// The configuration can't be read.
     #[error("configuration {} can't be read: {source}", path.display())]
@@ -181,7 +190,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The daemon can't be executed.
-    #[error("can't execute {}: {source}", path.display())]
+    #[error("can't execute {}: {}", path.display(), WhyNotExecuted(source))]
     Execute {
         /// Parameter `binary`.
         path: PathBuf,

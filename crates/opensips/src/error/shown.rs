@@ -1,6 +1,7 @@
 //! How parts of a message are written.
 
 use std::fmt;
+use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -51,5 +52,17 @@ pub(super) struct Holder(pub(super) Option<Pid>);
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |pid| write!(f, " (pid {pid})"))
+    }
+}
+
+/// What exec(2) says, where that alone would mislead: the file was looked at before, and is there.
+pub(super) struct WhyNotExecuted<'a>(pub(super) &'a io::Error);
+
+impl fmt::Display for WhyNotExecuted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            io::ErrorKind::NotFound => write!(f, "its dynamic loader is missing ({})", self.0),
+            _ => self.0.fmt(f),
+        }
     }
 }

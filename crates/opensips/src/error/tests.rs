@@ -36,6 +36,13 @@ fn exit_codes() {
         exit(Error::BinaryMissing { path: path.clone(), source: source() }),
         Exit::Installed
     );
+    let execute = |errno| {
+        let source = io::Error::from_raw_os_error(errno);
+        exit(Error::Execute { path: path.clone(), source })
+    };
+    assert_eq!(execute(nix::libc::ENOEXEC), Exit::Installed);
+    assert_eq!(execute(nix::libc::ENOENT), Exit::Installed);
+    assert_eq!(execute(nix::libc::EAGAIN), Exit::Generic);
     assert_eq!(exit(Error::ConfigUnreadable { path, source: source() }), Exit::Args);
     assert_eq!(exit(Error::NotRoot { action: ocf::Action::Start }), Exit::Permission);
     assert_eq!(exit(Error::NoWorkers { main: Pid::new(1).unwrap() }), Exit::Generic);
@@ -62,6 +69,10 @@ fn what_matters_is_within_what_crm_mon_shows() {
         (Error::BinaryMissing { path: path(), source: source() }, "is not installed"),
         (Error::BinaryNotExecutable { path: path() }, "is not an executable file"),
         (Error::BinaryIsScript { path: path() }, "give the OpenSIPS executable itself"),
+        (
+            Error::BinaryForeign { path: path(), why: NoProgram::Machine(183) },
+            "built for another machine (AArch64)",
+        ),
         (Error::ConfigUnreadable { path: path(), source: source() }, "No such file"),
         (
             Error::CheckTimedOut { path: path(), waited: Duration::from_secs(100) },

@@ -1,11 +1,12 @@
 //! What the host must have before the daemon can run: program, configuration, user and group.
 
+pub(crate) mod executable;
 pub(crate) mod files;
 pub(crate) mod paths;
 pub(crate) mod systemd_unit;
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, Read};
+use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchown};
 
 use crate::error::{Error, Result};
+use crate::host::executable::Kind;
 use crate::host::files::{Links, open_regular};
 use crate::host::systemd_unit::enabled_by;
 use crate::mi::Endpoint;
@@ -37,7 +39,7 @@ pub(crate) fn findings(params: &Params, until: Instant) -> Vec<Error> {
 ///
 /// # Errors
 /// [`Error::BinaryMissing`], [`Error::BinaryNotExecutable`], [`Error::BinaryIsScript`],
-/// [`Error::ConfigUnreadable`], [`Error::NoSuchAccount`], [`Error::AccountLookup`]
+/// [`Error::BinaryForeign`], [`Error::ConfigUnreadable`], [`Error::NoSuchAccount`], [`Error::AccountLookup`]
 pub(crate) fn check(params: &Params, until: Instant) -> Result<()> {
     findings(params, until).into_iter().next().map_or(Ok(()), Err)
 }
@@ -48,13 +50,11 @@ fn binary(path: &Path) -> Result<()> {
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Err(Error::BinaryNotExecutable { path: path.to_owned() });
     }
-    let mut start = [0; 2];
-    // A program that may be executed and not read is no script: the kernel would not run it.
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    if read.is_ok() && start == *b"#!" {
-        return Err(Error::BinaryIsScript { path: path.to_owned() });
+    match executable::kind_of(path) {
+        Kind::Program => Ok(()),
+        Kind::Script => Err(Error::BinaryIsScript { path: path.to_owned() }),
+        Kind::Not(why) => Err(Error::BinaryForeign { path: path.to_owned(), why }),
     }
-    Ok(())
 }
 
 fn config(path: &Path) -> Result<()> {

@@ -42,7 +42,31 @@ fn what_the_node_lacks() {
         let script = site.path("script");
         std::fs::write(&script, "#!/bin/sh\nexec opensips \"$@\"\n").unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let cases: [(&str, &str, i32, &str); 8] = [
+        let program = |name: &str, content: &[u8]| {
+            let path = site.path(name);
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path.into_os_string().into_string().unwrap()
+        };
+        let own = std::fs::read(&site.binary).unwrap();
+        // e_type ET_REL; e_machine EM_S390, which no machine beside runs.
+        let patched = |at: usize, value: u8| {
+            let mut bytes = own.clone();
+            (bytes[at], bytes[at + 1]) = if own[5] == 1 { (value, 0) } else { (0, value) };
+            bytes
+        };
+        let object = program("object", &patched(16, 1));
+        let elsewhere =
+            program("elsewhere", &patched(18, if cfg!(target_arch = "s390x") { 8 } else { 22 }));
+        // The kernel looks at what is behind the first bytes.
+        let half = program("half", &own[..64]);
+        let (empty, text) = (program("empty", b""), program("text", b"opensips\n"));
+        let cases: [(&str, &str, i32, &str); 13] = [
+            ("binary", &object, 5, "is an ELF file that can't be executed"),
+            ("binary", &elsewhere, 5, "is built for another machine"),
+            ("binary", &half, 5, "can't execute"),
+            ("binary", &empty, 5, "is an empty file"),
+            ("binary", &text, 5, "is no ELF executable"),
             ("binary", "/no/such/opensips", 5, "/no/such/opensips is not installed"),
             ("binary", plain.to_str().unwrap(), 5, "is not an executable file"),
             ("binary", "/run", 5, "is not an executable file"),
