@@ -1,8 +1,11 @@
-//! A configuration that a real OpenSIPS (3.6, 4.0) and the stand-in both accept.
+//! A configuration that the real OpenSIPS of a version, and the stand-in, accept.
 
 use std::path::{Path, PathBuf};
 
+use crate::Version;
+
 const TEMPLATE: &str = include_str!("../configs/opensips.cfg");
+const TEMPLATE_2_4: &str = include_str!("../configs/opensips-2.4.cfg");
 
 /// A configuration for tests: stateless, `OPTIONS` (and `INVITE` and `BYE`, for SIPp) answered with
 /// 200, and what else the crate's documentation says.
@@ -16,6 +19,8 @@ const TEMPLATE: &str = include_str!("../configs/opensips.cfg");
 /// ```
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
+    /// Whose language it is in; the default is the stand-in's.
+    pub version: Version,
     /// `udp:ADDRESS:PORT` or `tcp:…`, IPv6 in brackets.
     pub sockets: Vec<String>,
     /// Where the daemon's modules are ([`module_path()`]); without it the daemon looks in the working
@@ -36,6 +41,7 @@ pub struct ConfigFile {
 impl Default for ConfigFile {
     fn default() -> Self {
         Self {
+            version: Version::default(),
             sockets: vec!["udp:127.0.0.1:5060".to_owned()],
             module_path: None,
             workers: 2,
@@ -48,10 +54,16 @@ impl Default for ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file's content: `configs/opensips.cfg` of this package with its words replaced.
+    /// The file's content: `configs/opensips.cfg` of this package, or the one of the version, with
+    /// its words replaced.
     pub fn text(&self) -> String {
+        // `listen` until 3.0; an alias of `socket` up to 3.6, an error in 4.0.
+        let (template, socket) = match self.version {
+            Version::V2_4 => (TEMPLATE_2_4, "listen"),
+            _ => (TEMPLATE, "socket"),
+        };
         let sockets: String =
-            self.sockets.iter().map(|socket| format!("socket={socket}\n")).collect();
+            self.sockets.iter().map(|place| format!("{socket}={place}\n")).collect();
         let module_path = self
             .module_path
             .as_ref()
@@ -79,7 +91,7 @@ impl ConfigFile {
                  modparam(\"mi_datagram\", \"socket_name\", \"{name}\")\n"
             );
         }
-        TEMPLATE
+        template
             .replace("@STDERROR@", if self.stderror { "yes" } else { "no" })
             .replace("@WORKERS@", &self.workers.to_string())
             .replace("@SOCKETS@\n", &sockets)

@@ -58,9 +58,11 @@ mod scanner;
 mod shared;
 mod sip;
 mod tcp;
+mod version;
 mod worker;
 
 pub use config_file::{ConfigFile, module_path};
+pub use version::Version;
 
 /// What `-V`, the `Server` header and MI's `version` say.
 pub const VERSION: &str = "3.6.8 (stand-in; not OpenSIPS)";

@@ -1,4 +1,4 @@
-//! The Management Interface's commands (JSON-RPC 2.0), under the names of 3.6 and of 4.0.
+//! The Management Interface's commands (JSON-RPC 2.0), under the names of 3.6.
 
 use std::time::SystemTime;
 
@@ -37,17 +37,17 @@ const PARAMETER_NAME: Refusal =
     Refusal(-32602, "Invalid params", Some("Named parameters do not match"));
 const INTERNAL: Refusal = Refusal(-32603, "Internal error", None);
 
-/// Name in 3.6, name in 4.0.
-const NAMES: [(&str, &str); 9] = [
-    ("get_statistics", "statistics:get"),
-    ("uptime", "core:uptime"),
-    ("version", "core:version"),
-    ("pwd", "core:pwd"),
-    ("which", "core:which"),
-    ("ps", "core:ps"),
-    ("kill", "core:kill"),
-    ("clusterer_list_shtags", "clusterer:list_shtags"),
-    ("clusterer_shtag_set_active", "clusterer:shtag_set_active"),
+/// 4.0 has other names for them (`module:command`), which 3.6 does not know.
+const NAMES: [&str; 9] = [
+    "get_statistics",
+    "uptime",
+    "version",
+    "pwd",
+    "which",
+    "ps",
+    "kill",
+    "clusterer_list_shtags",
+    "clusterer_shtag_set_active",
 ];
 
 impl Commands<'_> {
@@ -72,16 +72,13 @@ impl Commands<'_> {
         })
     }
 
-    fn names(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
         let clusterer = self.config.has_module("clusterer");
-        NAMES.into_iter().filter(move |(name, _)| clusterer || !name.starts_with("clusterer"))
+        NAMES.into_iter().filter(move |name| clusterer || !name.starts_with("clusterer"))
     }
 
     fn execute(&self, method: &str, parameters: Option<&Value>) -> Result<Value, Refusal> {
-        let (name, _) = self
-            .names()
-            .find(|(old, new)| *old == method || *new == method)
-            .ok_or(METHOD_NOT_FOUND)?;
+        let name = self.names().find(|name| *name == method).ok_or(METHOD_NOT_FOUND)?;
         match name {
             "get_statistics" => return self.statistics(argument(parameters, "statistics")?),
             "clusterer_shtag_set_active" => return self.activate(argument(parameters, "tag")?),
@@ -101,7 +98,7 @@ impl Commands<'_> {
             "pwd" => std::env::current_dir()
                 .map(|directory| json!({"WD": directory.display().to_string()}))
                 .map_err(|_| INTERNAL),
-            "which" => Ok(self.names().map(|(name, _)| name).collect()),
+            "which" => Ok(self.names().collect()),
             "ps" => self.processes(),
             "kill" => {
                 // As the daemon: to its own process group.
@@ -268,7 +265,7 @@ mod tests {
         };
         let answer = commands.answer(request);
         if answer.as_ref().is_some_and(|answer| answer["result"] == "OK") {
-            let list = json!({"jsonrpc": "2.0", "method": "clusterer:list_shtags", "id": 1});
+            let list = json!({"jsonrpc": "2.0", "method": "clusterer_list_shtags", "id": 1});
             return commands.answer(&list);
         }
         answer
@@ -292,7 +289,7 @@ mod tests {
         );
         assert_eq!(call("get_statistics", &json!([["nosuch"]]))["result"], json!({}));
         assert_eq!(
-            call("statistics:get", &json!({"statistics": ["shmem:total_size"]}))["result"],
+            call("get_statistics", &json!({"statistics": ["shmem:total_size"]}))["result"],
             json!({"shmem:total_size": 33_554_432})
         );
         assert_eq!(ask(&json!({"id": 1})).unwrap()["error"]["code"], -32600);

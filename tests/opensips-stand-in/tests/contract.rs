@@ -14,9 +14,7 @@ use nix::sys::signal::Signal;
 use opensips_stand_in::ConfigFile;
 use support::client::request;
 use support::process::Process;
-use support::{
-    ABSENT, CONFIG, DEADLINE, ERRORS, FIFO, HERE, OUTPUT, PID_FILE, Running, against_all,
-};
+use support::{CONFIG, DEADLINE, ERRORS, FIFO, HERE, OUTPUT, PID_FILE, Running, against_all};
 use testnet::{root_or_skip, wait_until};
 
 const UDP: &str = "127.0.0.1:5060";
@@ -29,14 +27,12 @@ fn udp_alone(config: ConfigFile) -> ConfigFile {
 
 /// The workers that read the UDP socket, by what `ps` says.
 fn udp_workers(running: &Running<'_>) -> Vec<Process> {
-    let answer = running.instance.mi("ps", serde_json::Value::Null);
-    let list = answer["result"]["Processes"].as_array().unwrap().clone();
-    let udp = |pid: i32| {
-        let kind = |entry: &serde_json::Value| entry["Type"].as_str().unwrap().to_owned();
-        list.iter().any(|entry| entry["PID"] == pid && kind(entry).starts_with("SIP receiver udp:"))
+    let told = running.instance.ps();
+    let udp = |worker: &Process| {
+        told.iter().any(|(pid, kind)| *pid == worker.pid && kind.starts_with("SIP receiver udp:"))
     };
     let mut workers = running.workers();
-    workers.retain(|worker| udp(worker.pid));
+    workers.retain(udp);
     workers
 }
 
@@ -125,15 +121,28 @@ fn the_process_tree_has_the_daemons_shape() {
             let executable = fs::read_link(format!("/proc/{}/exe", process.pid)).unwrap();
             assert_eq!(executable, instance.daemon.binary.canonicalize().unwrap());
         }
-        // stdin and stdout are given up, stderr is not.
-        assert_eq!(attendant.descriptor(0), "/dev/null");
-        assert_eq!(attendant.descriptor(1), "/dev/null");
-        assert!(attendant.descriptor(2).ends_with(ERRORS), "{}", attendant.descriptor(2));
     });
 }
 
 #[test]
-fn every_process_holds_the_udp_socket_and_one_the_tcp_socket() {
+fn the_callers_stderr_stays_open() {
+    root_or_skip!();
+    against_all("standard files", |instance| {
+        for stderror in [true, false] {
+            let running = instance.start(&ConfigFile { stderror, ..instance.config() });
+            let Running { attendant, .. } = &running;
+            assert_eq!(attendant.descriptor(0), "/dev/null");
+            assert_eq!(attendant.descriptor(1), "/dev/null");
+            let kept = attendant.descriptor(2).ends_with(ERRORS);
+            let expected = stderror || instance.daemon.expected().keeps_stderr;
+            assert_eq!(kept, expected, "{}", attendant.descriptor(2));
+            running.stop(Signal::SIGTERM);
+        }
+    });
+}
+
+#[test]
+fn every_process_holds_the_udp_socket() {
     root_or_skip!();
     against_all("sockets", |instance| {
         let running = instance.start(&instance.config());
@@ -159,7 +168,8 @@ fn every_process_holds_the_udp_socket_and_one_the_tcp_socket() {
             processes.len()
         };
         assert_eq!(holders(&inode("udp", "07")), 10);
-        assert_eq!(holders(&inode("tcp", "0A")), 1);
+        let expected = instance.daemon.expected().holders_of_tcp;
+        assert_eq!(holders(&inode("tcp", "0A")), expected);
     });
 }
 
@@ -210,7 +220,7 @@ fn orphans_of_a_killed_attendant_serve_on_and_ignore_sigterm() {
         let serving = || {
             assert!(instance.serves_udp(UDP));
             assert!(instance.serves_tcp(TCP));
-            assert!(instance.mi("uptime", serde_json::Value::Null)["result"].is_object());
+            assert!(instance.mi_answers());
         };
         // Who answers now has run since SIGTERM came.
         for _ in 0..10 {
@@ -240,37 +250,7 @@ fn stopped_udp_workers_are_silent_while_mi_answers_and_die_in_the_end() {
         }
         workers[1].signal(Signal::SIGSTOP);
         assert!(instance.silent_udp(UDP));
-        assert!(instance.mi("uptime", serde_json::Value::Null)["result"].is_object());
-        running.stop(Signal::SIGTERM);
-    });
-}
-
-#[test]
-fn a_listener_on_an_absent_address_needs_nonlocal_bind() {
-    root_or_skip!();
-    against_all("absent address", |instance| {
-        let socket = format!("{ABSENT}:5060");
-        let sockets = vec![format!("udp:{socket}"), format!("tcp:{socket}")];
-        let config = ConfigFile { sockets, ..instance.config() };
-        assert_eq!(instance.start_with(&config, &[]), Some(255));
-        let reason = format!(") on {ABSENT}: Cannot assign requested address");
-        assert!(instance.errors().contains(&reason), "{}", instance.errors());
-        assert!(!instance.exists(PID_FILE));
-        instance.assert_nothing_left();
-
-        // Messages to syslog alone: not a word on stderr.
-        let quiet = ConfigFile { stderror: false, ..config.clone() };
-        assert_eq!(instance.start_with(&quiet, &[]), Some(255));
-        assert_eq!(instance.errors(), "");
-
-        instance.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
-        let running = instance.start(&config);
-        instance.host.ip(&format!("addr add {ABSENT}/32 dev lo"));
-        assert!(instance.serves_udp(&socket), "as soon as the address is there");
-        wait_until("TCP is served", DEADLINE, || instance.serves_tcp(&socket));
-        // The address is what matters, not the setting, for sockets that are open.
-        instance.host.sysctl("net/ipv4/ip_nonlocal_bind", "0");
-        assert!(instance.serves_udp(&socket));
+        assert!(instance.mi_answers());
         running.stop(Signal::SIGTERM);
     });
 }

@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long silence has to last to be believed: only tests of silence wait for it.
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 
+/// The FIFO for replies; its directory is the daemon's `reply_dir`.
+pub(crate) const REPLY: &str = "reply";
+
 /// A request without a body.
 pub(crate) fn request(method: &str, uri: &str, via: &str, hops: u32) -> String {
     format!(
@@ -89,31 +92,63 @@ impl Instance {
         self.tcp(to, &options).is_some_and(|answer| answer.starts_with("SIP/2.0 200 "))
     }
 
-    /// An MI command through the FIFO; the whole response.
+    /// An MI command through the FIFO; the whole response. Not for 2.x.
     pub(crate) fn mi(&self, method: &str, parameters: Value) -> Value {
         let mut request = json!({"jsonrpc": "2.0", "id": 7, "method": method});
         if !parameters.is_null() {
             request["params"] = parameters;
         }
+        let text = self.fifo(&format!(":{REPLY}:{request}"), PATIENCE);
+        let text = text.unwrap_or_else(|| panic!("no answer to MI {method}"));
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("MI {method}: {text:?}"))
+    }
+
+    /// The processes that the daemon's `ps` tells: pid and kind, the attendant first.
+    pub(crate) fn ps(&self) -> Vec<(i32, String)> {
+        if self.daemon.version.has_json_mi() {
+            let answer = self.mi("ps", Value::Null);
+            let list = answer["result"]["Processes"].as_array().unwrap().iter();
+            let pid = |entry: &Value| i32::try_from(entry["PID"].as_i64().unwrap()).unwrap();
+            return list
+                .map(|entry| (pid(entry), entry["Type"].as_str().unwrap().to_owned()))
+                .collect();
+        }
+        // `Process::  ID=4 PID=12 Type=SIP receiver udp:127.0.0.1:5060 `
+        let text = self.fifo(&format!(":ps:{REPLY}\n\n"), PATIENCE).expect("an answer to ps");
+        let entries =
+            text.lines().filter_map(|line| line.split_once(" PID=")?.1.split_once(" Type="));
+        entries.map(|(pid, kind)| (pid.parse().unwrap(), kind.trim_end().to_owned())).collect()
+    }
+
+    /// Whether the MI answers, in the form of the version.
+    pub(crate) fn mi_answers(&self) -> bool {
+        if self.daemon.version.has_json_mi() {
+            return self.mi("uptime", Value::Null)["result"].is_object();
+        }
+        let text = self.fifo(&format!(":uptime:{REPLY}\n\n"), PATIENCE);
+        text.is_some_and(|text| text.starts_with("200 OK\n"))
+    }
+
+    /// Writes into the daemon's FIFO what asks for a reply into the FIFO [`REPLY`] beside it.
+    pub(crate) fn fifo(&self, request: &str, within: Duration) -> Option<String> {
         // Made after the start command has returned.
         wait_until("the FIFO is there", PATIENCE, || self.exists(FIFO));
-        let text = self.host.run(|| {
-            let path = "/run/opensips/reply";
-            let _ = fs::remove_file(path);
-            mkfifo(path, Mode::from_bits_truncate(0o666)).unwrap();
+        self.host.run(|| {
+            let path = format!("/run/opensips/{REPLY}");
+            let _ = fs::remove_file(&path);
+            mkfifo(path.as_str(), Mode::from_bits_truncate(0o666)).unwrap();
             // Both ends, so that opening does not wait for the daemon's.
             let mut reply = fs::File::options().read(true).write(true).open(path).unwrap();
             let mut fifo = fs::File::options().write(true).open(FIFO).unwrap();
             // In one write: the daemon takes what one read gives for the whole request.
-            fifo.write_all(format!(":reply:{request}").as_bytes()).unwrap();
+            fifo.write_all(request.as_bytes()).unwrap();
             let (answer, wait) = std::sync::mpsc::channel();
             std::thread::spawn(move || {
                 let mut buffer = vec![0; 65_536];
                 let length = reply.read(&mut buffer).unwrap_or(0);
                 let _ = answer.send(String::from_utf8_lossy(&buffer[..length]).into_owned());
             });
-            wait.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no answer to MI {method}"))
-        });
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("MI {method}: {text:?}"))
+            wait.recv_timeout(within).ok()
+        })
     }
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 pub(crate) mod client;
+pub(crate) mod expected;
 pub(crate) mod process;
 
 use std::fs::{self, File};
@@ -16,9 +17,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use opensips_stand_in::{ConfigFile, module_path};
+use opensips_stand_in::{ConfigFile, Version, module_path};
 use testnet::{Host, wait_until};
 
+use expected::Expected;
 use process::Process;
 
 /// Generous: the machine may be busy, and the daemon's own patience is 5 s of CPU time.
@@ -32,6 +34,7 @@ pub(crate) const ABSENT: &str = "192.0.2.10";
 pub(crate) struct Daemon {
     pub(crate) binary: PathBuf,
     pub(crate) is_stand_in: bool,
+    pub(crate) version: Version,
     /// For messages: `opensips 4.0.1 (x86_64/linux) /opt/…/opensips`
     pub(crate) label: String,
     /// Holds the stand-in's link under the daemon's name.
@@ -40,11 +43,15 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     fn new(binary: PathBuf, directory: Option<tempfile::TempDir>) -> Self {
-        let output = Command::new(&binary).arg("-V").output().unwrap();
-        let version = String::from_utf8_lossy(&output.stdout);
-        let version = version.lines().next().unwrap_or_default().trim_start_matches("version: ");
-        let label = format!("{version}, {}", binary.display());
-        Self { binary, is_stand_in: directory.is_some(), label, _directory: directory }
+        let (version, line) = Version::ask(&binary)
+            .unwrap_or_else(|| panic!("{} is no OpenSIPS that is known here", binary.display()));
+        let label = format!("{}, {}", line.trim_start_matches("version: "), binary.display());
+        Self { binary, is_stand_in: directory.is_some(), version, label, _directory: directory }
+    }
+
+    /// What is its version's own.
+    pub(crate) fn expected(&self) -> &'static Expected {
+        expected::of(self.version)
     }
 
     /// The stand-in under the daemon's name. A link, not a copy: a file that was just written may
@@ -54,6 +61,12 @@ impl Daemon {
         let binary = directory.path().join("opensips");
         fs::hard_link(env!("CARGO_BIN_EXE_opensips-stand-in"), &binary).unwrap();
         Self::new(binary, Some(directory))
+    }
+
+    /// The same real daemon, for another node.
+    pub(crate) fn again(&self) -> Self {
+        assert!(!self.is_stand_in, "the stand-in is on one host at a time");
+        Self::new(self.binary.clone(), None)
     }
 
     /// The daemons in `OPENSIPS_BIN` (separated by colons), else `opensips` on the path.
@@ -78,11 +91,23 @@ pub(crate) fn say(text: &str) {
 /// Runs the same assertions against the stand-in and every real daemon, each on a new host, and
 /// fails naming those that failed.
 pub(crate) fn against_all(case: &str, assertions: impl Fn(&Instance)) {
-    let mut daemons = vec![Daemon::stand_in()];
-    daemons.extend(Daemon::real());
-    if daemons.len() == 1 {
+    against(case, |_| true, assertions);
+}
+
+/// The same, of the daemons that fit; whether there was one.
+pub(crate) fn against(
+    case: &str,
+    fits: impl Fn(&Daemon) -> bool,
+    assertions: impl Fn(&Instance),
+) -> bool {
+    let real = Daemon::real();
+    if real.is_empty() {
         say(&format!("{case}: no real OpenSIPS found (OPENSIPS_BIN, PATH): stand-in alone"));
     }
+    let mut daemons = vec![Daemon::stand_in()];
+    daemons.extend(real);
+    daemons.retain(fits);
+    let found = !daemons.is_empty();
     let mut failed = Vec::new();
     for daemon in daemons {
         let label = daemon.label.clone();
@@ -94,6 +119,7 @@ pub(crate) fn against_all(case: &str, assertions: impl Fn(&Instance)) {
         }
     }
     assert!(failed.is_empty(), "{case}: failed against {failed:#?}");
+    found
 }
 
 /// A host with one daemon's files; dropping it kills every process on the host.
@@ -118,6 +144,7 @@ impl Instance {
     /// UDP and TCP on [`HERE`], MI by FIFO.
     pub(crate) fn config(&self) -> ConfigFile {
         ConfigFile {
+            version: self.daemon.version,
             sockets: vec![format!("udp:{HERE}:5060"), format!("tcp:{HERE}:5060")],
             module_path: module_path(&self.daemon.binary),
             mi_fifo: Some(FIFO.into()),
