@@ -24,7 +24,8 @@ replicated to this node become its own. Every node begins unpromoted; its config
 
 With mi, a monitor of level 10 (OCF_CHECK_LEVEL) also asks the Management Interface: a daemon that \
 does not answer there in 5 seconds is a failure, shared memory over shm_limit or load over \
-load_limit a degradation.
+load_limit a degradation. One of level 20 asks OPTIONS at every socket of UDP, TCP and TLS on an \
+address of this host.
 
 An instance is known by its executable and its -f and -P arguments, never by its name. One that \
 runs with the same configuration and another pid file was started by something else: monitor \
@@ -201,10 +202,20 @@ pub static SIP_PROBE: Parameter = Parameter {
     default: Some("auto"),
     reloadable: true,
     shortdesc: "Where to ask OPTIONS",
-    longdesc: "auto: one of the instance's own UDP sockets on an address that is on this host now; \
-udp:ADDRESS:PORT: this one, while its address is on this host; none: do not ask. An address that \
-is elsewhere is never asked: another node would answer. Where there is none to ask, as on a \
-standby, processes and sockets must do.",
+    longdesc:
+        "auto: one of the instance's own sockets on an address that is on this host now, UDP \
+before TCP before TLS, because an answer over TCP says nothing about the workers of UDP; \
+udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT: this one, while its address is on this \
+host; none: do not ask. An address that is elsewhere is never asked: another node would answer. \
+Where there is none to ask, as on a standby, processes and sockets must do; sockets of other \
+protocols (ws, wss, bin, hep, smpp, sctp) are not asked either.
+
+Certificates are not verified: the connection stays on this host. A listener that refuses TLS, as \
+one that demands a client certificate does, is alive where any code counts, and a failure where \
+sip_probe_codes lists some.
+
+With a check level of 20 (OCF_CHECK_LEVEL) monitor asks at every such socket at the same time, \
+unless this is none; the first that is silent is the exit reason, all of them are in the log.",
     ..Parameter::TEMPLATE
 };
 
@@ -226,8 +237,9 @@ pub static SIP_PROBE_TIMEOUT: Parameter = Parameter {
     reloadable: true,
     shortdesc: "Time for one attempt of the probe",
     longdesc: "Time for one attempt, like 2s or 500ms. Within it the request is sent again after \
-0.5 s, 1.5 s and so on (RFC 3261). All attempts are shortened where the action's timeout leaves \
-less.",
+0.5 s, 1.5 s and so on (RFC 3261); over TCP and TLS it is sent once. An attempt that fails at once, \
+as where a connection is refused, lasts as long. All attempts are shortened where the action's \
+timeout leaves less.",
     ..Parameter::TEMPLATE
 };
 

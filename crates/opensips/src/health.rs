@@ -1,19 +1,24 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use hostproc::{Pid, ProcFs, Stat};
 use ocf::Deadline;
 
 use crate::error::{Error, Result};
 use crate::mi::Endpoint;
-use crate::params::{Params, Probe, ProbeTarget};
-use crate::plan;
-use crate::sip::probe::{Outcome, Patience, ask};
+use crate::params::{Params, ProbeTarget};
+use crate::plan::{self, Reach};
+use crate::sip::message::ExpectedCodes;
+use crate::sip::probe::{Outcome, Patience, ask_each};
+use crate::sip::target::{self, Target};
 use crate::sockets::addresses::LocalAddresses;
 use crate::sockets::listener::{Listener, Transport};
 use crate::sockets::table::{Owner, SocketTable, inodes_of_all};
+
+/// Kept back for a second look at the addresses, where somebody was silent.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
 
 /// A listener, and the inode of its socket where it is known.
 pub(crate) type Expected = (Listener, u32);
@@ -28,6 +33,7 @@ pub(crate) fn judge(
     params: &Params,
     main: &Stat,
     expected: &[Expected],
+    reach: Reach,
     deadline: Deadline,
 ) -> Result<Option<String>> {
     let workers = workers_of(proc, main.process.pid)?;
@@ -35,13 +41,12 @@ pub(crate) fn judge(
     let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
     judge_sockets(proc, main.process.pid, pids, expected, deadline.instant())?;
     let listeners: Vec<Listener> = expected.iter().map(|(listener, _)| listener.clone()).collect();
-    probe(params, main.process.pid, &listeners, params.probe.patience, deadline)?;
+    probe(params, main.process.pid, &listeners, reach, params.probe.patience, deadline)?;
     Ok(remark)
 }
 
-/// The sockets of an instance that nobody remembers, as its processes hold them; one on which SIP
-/// is answered comes first of the UDP ones. What each is for, the kernel does not know: a UDP socket
-/// is taken for one of SIP, unless it is the MI's.
+/// The sockets of an instance that nobody remembers, as its processes hold them, and as SIP's where
+/// SIP is answered; less the MI's.
 ///
 /// # Errors
 /// [`Error::NoSockets`], and those of [`judge`] about its processes.
@@ -73,31 +78,41 @@ pub(crate) fn opened(
     }
     opened
         .sort_by_key(|(listener, _)| (!params.vips.contains(&listener.local.ip()), listener.local));
-    put_answering_first(params, pid, &mut opened, deadline);
+    recognise(params, &mut opened, deadline)?;
     Ok(opened)
 }
 
-/// Where several UDP sockets could be asked, some may not be SIP's (HEP): the first that answers
-/// is asked from now on.
-fn put_answering_first(params: &Params, main: Pid, opened: &mut [Expected], deadline: Deadline) {
-    let could_be_asked = |(listener, _): &&Expected| {
-        !plan::probe_candidates(params, std::slice::from_ref(listener)).is_empty()
-    };
-    if params.probe.target != ProbeTarget::Auto || opened.iter().filter(could_be_asked).count() < 2
-    {
-        return;
-    }
+/// What is spoken on a socket, the kernel does not know: UDP may be HEP's, TCP that of HTTP or of
+/// clusterer. So all are asked once, and those that don't answer are not asked again: of UDP only
+/// where another socket does, for a daemon whose SIP is silent looks the same.
+fn recognise(params: &Params, opened: &mut [Expected], deadline: Deadline) -> Result<()> {
     // As much again must be left for the verdict.
-    let half = deadline.or_within(deadline.remaining() / 2);
-    let once = Patience { attempts: 1, ..params.probe.patience };
-    let answering = opened.iter().position(|one| {
-        could_be_asked(&one)
-            && !half.has_passed()
-            && matches!(asked(params, main, std::slice::from_ref(&one.0), once, half), Ok(Some(_)))
-    });
-    if let Some(found) = answering.and_then(|at| opened.get_mut(..=at)) {
-        found.rotate_right(1);
+    let half = deadline.or_within(deadline.remaining() / 2).instant();
+    let mut targets: Vec<Target> = Vec::new();
+    if params.probe.target != ProbeTarget::Nowhere {
+        targets.extend(opened.iter().filter_map(|(listener, _)| Target::of(listener)));
+        let local = local_addresses(&targets, half)?;
+        targets.retain(|target| plan::is_here(*target, &local));
     }
+    let once = Patience { attempts: 1, ..params.probe.patience };
+    let outcomes = ask_each(&targets, &ExpectedCodes::Any, once, half);
+    let answers: HashMap<Target, bool> = targets
+        .into_iter()
+        .zip(outcomes.iter().map(|outcome| matches!(outcome, Ok(Outcome::Alive { .. }))))
+        .collect();
+    let udp_answers =
+        answers.iter().any(|(to, yes)| *yes && to.transport == target::Transport::Udp);
+    for (listener, _) in opened {
+        let answer = Target::of(listener).and_then(|target| answers.get(&target).copied());
+        let known = match listener.transport {
+            Transport::Udp => !(udp_answers && answer == Some(false)),
+            Transport::Tcp => answer == Some(true),
+        };
+        if !known {
+            *listener = listener.clone().of_unknown_protocol();
+        }
+    }
+    Ok(())
 }
 
 /// The children of a main process, dead ones included.
@@ -156,7 +171,8 @@ fn judge_sockets(
     Ok(())
 }
 
-/// Asks OPTIONS where it can be asked.
+/// Asks OPTIONS where it can be asked: at the best place, or everywhere. Every failure is logged,
+/// and the first is the verdict.
 ///
 /// # Errors
 /// [`Error::Silent`], [`Error::UnexpectedAnswer`], [`Error::Unasked`], [`Error::Network`]
@@ -164,39 +180,70 @@ pub(crate) fn probe(
     params: &Params,
     main: Pid,
     listeners: &[Listener],
+    reach: Reach,
     patience: Patience,
     deadline: Deadline,
 ) -> Result<()> {
-    asked(params, main, listeners, patience, deadline).map(|_| ())
+    let until = deadline.instant();
+    let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10)).instant();
+    let candidates = plan::probe_candidates(params, listeners, reach);
+    let local = local_addresses(&candidates, until)?;
+    let targets = plan::probe_targets(candidates, &local, reach);
+    if reach == Reach::Every {
+        for listener in listeners {
+            if !Target::of(listener).is_some_and(|target| targets.contains(&target)) {
+                log::debug!(
+                    "probe=none listener={listener} reason=\"can't be asked, or not here\""
+                );
+            }
+        }
+    } else if targets.is_empty() {
+        log::debug!("probe=none reason=\"no socket on an address of this host can be asked\"");
+    }
+    let outcomes = ask_each(&targets, &params.probe.codes, patience, asking);
+    let judged =
+        targets.iter().zip(outcomes).map(|(to, outcome)| (*to, judge_answer(main, *to, outcome)));
+    let mut failures: Vec<(Target, Error)> =
+        judged.filter_map(|(target, judged)| Some((target, judged.err()?))).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    // An address that was there a moment ago and has left: a failover, not a fault.
+    if let Ok(local) = local_addresses(&targets, until) {
+        failures.retain(|(target, error)| {
+            let here = plan::is_here(*target, &local);
+            if !here {
+                log::info!("probe={target} gone=yes ignored=\"{error}\"");
+            }
+            here
+        });
+    }
+    let mut errors = failures.into_iter().map(|(_, error)| error);
+    let first = errors.next();
+    for error in errors {
+        log::error!("{error}");
+    }
+    first.map_or(Ok(()), Err)
 }
 
-/// The same; gives who has answered, if there was anybody to ask.
-fn asked(
-    params: &Params,
-    main: Pid,
-    listeners: &[Listener],
-    patience: Patience,
-    deadline: Deadline,
-) -> Result<Option<SocketAddr>> {
-    let until = deadline.instant();
-    let candidates = plan::probe_candidates(params, listeners);
-    let local = LocalAddresses::read(candidates.iter().map(SocketAddr::ip), until)?;
-    let Some(target) = plan::probe_target(&candidates, &local) else {
-        log::debug!("probe=none reason=\"no UDP socket on an address of this host\"");
-        return Ok(None);
-    };
-    let Probe { codes, .. } = &params.probe;
-    match ask(target, codes, patience, until) {
+/// The addresses of this host, as far as these targets need them.
+fn local_addresses(targets: &[Target], until: Instant) -> Result<LocalAddresses> {
+    LocalAddresses::read(targets.iter().map(|target| target.address.ip()), until)
+}
+
+fn judge_answer(main: Pid, target: Target, outcome: std::io::Result<Outcome>) -> Result<()> {
+    match outcome {
         Ok(Outcome::Alive { code, took }) => {
-            log::debug!("probe=udp:{target} code={code} took_ms={}", took.as_millis());
-            Ok(Some(target))
+            let code = code.map_or("none".to_owned(), |code| code.to_string());
+            log::debug!("probe={target} code={code} took_us={}", took.as_micros());
+            Ok(())
         }
         Ok(Outcome::Unexpected { code, reason }) => {
             Err(Error::UnexpectedAnswer { main, target, code, reason })
         }
-        Ok(Outcome::Silent { patience }) => Err(Error::Silent { main, target, patience }),
-        // It was there a moment ago, and has left: a failover, not a fault.
-        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Ok(None),
+        Ok(Outcome::Silent { silence, patience }) => {
+            Err(Error::Silent { main, target, silence, patience })
+        }
         Err(source) => Err(Error::Unasked { main, target, source }),
     }
 }

@@ -9,10 +9,13 @@ use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
 use crate::params::{Names, Params};
-use crate::plan;
+use crate::plan::{self, Reach};
 use crate::promotion::role::Role;
 use crate::promotion::standby;
 use crate::sockets::table::{Owner, SocketTable};
+
+/// From this level on, every listener has to answer.
+const EVERY_LISTENER_LEVEL: u32 = 20;
 
 pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
@@ -64,15 +67,17 @@ fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdi
     }
 }
 
-/// Processes, sockets and SIP. Gives what an operator should look at.
+/// Processes, sockets and SIP; from level 20 on at every listener. Gives what an operator should look at.
 fn serves(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Result<Vec<String>> {
     let (proc, deadline) = (&context.proc, context.deadline());
+    let deep = context.request.check_level >= EVERY_LISTENER_LEVEL;
+    let reach = if deep { Reach::Every } else { Reach::One };
     // What was remembered of another main process says nothing about this one.
     let remark = match context.state.as_ref().filter(|state| state.main == main.process) {
-        Some(state) => health::judge(proc, params, main, &state.listeners, deadline)?,
+        Some(state) => health::judge(proc, params, main, &state.listeners, reach, deadline)?,
         None => {
             let opened = health::opened(proc, params, main, deadline)?;
-            let remark = health::judge(proc, params, main, &opened, deadline)?;
+            let remark = health::judge(proc, params, main, &opened, reach, deadline)?;
             adopt(context, params, main, &opened);
             remark
         }

@@ -1,7 +1,7 @@
 //! The parameters, typed. Pure: nothing here looks at the host.
 
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::process::command_line::{Invocation, parse_extra_options};
 use crate::promotion::sharing_tag::{SharingTag, parse_list};
 use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::Patience;
+use crate::sip::target::Target;
 use crate::sockets::listener::Listener;
 
 /// What the administrator wants, complete and right in form.
@@ -98,10 +99,10 @@ pub struct Probe {
 /// Where SIP is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeTarget {
-    /// At one of the instance's own sockets on an address of this host.
+    /// At one of the instance's own sockets on an address of this host, over UDP if it has that.
     Auto,
     /// Here, while the address is on this host.
-    At(SocketAddr),
+    At(Target),
     /// Nowhere.
     Nowhere,
 }
@@ -346,10 +347,11 @@ impl FromStr for ProbeTarget {
             "none" => return Ok(Self::Nowhere),
             _ => {}
         }
-        match text.parse::<Listener>() {
-            Ok(listener) if listener.is_sip_over_udp() => Ok(Self::At(listener.asked_at())),
-            _ => Err("give auto, none or udp:ADDRESS:PORT"),
-        }
+        let target = text.parse().ok().and_then(|listener: Listener| Target::of(&listener));
+        target.map(Self::At).ok_or(
+            "give auto, none, or udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT of one \
+             host, not link-local",
+        )
     }
 }
 

@@ -1,12 +1,13 @@
 //! The decisions, as values. Pure.
 
-use std::net::SocketAddr;
+use std::collections::HashSet;
 
 use hostproc::{Stat, State};
 
 use crate::error::{Error, Result};
 use crate::params::{Params, ProbeTarget};
 use crate::process::survey::{Pids, Survey};
+use crate::sip::target::Target;
 use crate::sockets::addresses::{LocalAddresses, Presence};
 use crate::sockets::listener::Listener;
 
@@ -113,39 +114,51 @@ pub fn judge_leftovers(survey: &Survey) -> Result<()> {
     Err(Error::Orphans { count: survey.members.len(), pids: Pids(&survey.members).to_string() })
 }
 
-/// Where OPTIONS could be asked, the best first: the virtual addresses, at which the service is
-/// wanted, before the others.
-pub fn probe_candidates(params: &Params, listeners: &[Listener]) -> Vec<SocketAddr> {
-    match params.probe.target {
-        ProbeTarget::Nowhere => Vec::new(),
-        ProbeTarget::At(target) => vec![target],
-        ProbeTarget::Auto => {
-            let mut asked: Vec<SocketAddr> = listeners
-                .iter()
-                .filter(|listener| listener.is_sip_over_udp())
-                .map(Listener::asked_at)
-                .filter(|target| can_be_asked(*target))
-                .collect();
-            asked.sort_by_key(|target| !params.vips.contains(&target.ip()));
-            asked
+/// How far a monitor goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// One answer is enough.
+    One,
+    /// Every listener has to answer.
+    Every,
+}
+
+/// Where OPTIONS could be asked, the best first: UDP before TCP before TLS (see [`Transport`]);
+/// among those, the virtual addresses, at which the service is wanted, before the others.
+///
+/// [`Transport`]: crate::sip::target::Transport
+pub fn probe_candidates(params: &Params, listeners: &[Listener], reach: Reach) -> Vec<Target> {
+    let mut targets: Vec<Target> = match (params.probe.target, reach) {
+        (ProbeTarget::Nowhere, _) => return Vec::new(),
+        (ProbeTarget::At(target), Reach::One) => return vec![target],
+        (ProbeTarget::At(target), Reach::Every) => {
+            std::iter::once(target).chain(listeners.iter().filter_map(Target::of)).collect()
         }
-    }
-}
-
-/// A link-local address means nothing without its link, which the daemon does not tell; a group is
-/// not one host.
-fn can_be_asked(target: SocketAddr) -> bool {
-    let link_local = match target {
-        SocketAddr::V4(_) => false,
-        SocketAddr::V6(target) => target.ip().is_unicast_link_local(),
+        (ProbeTarget::Auto, _) => listeners.iter().filter_map(Target::of).collect(),
     };
-    !link_local && !target.ip().is_multicast()
+    targets.sort_by_key(|target| (target.transport, !params.vips.contains(&target.address.ip())));
+    let mut known = HashSet::new();
+    targets.retain(|target| known.insert(*target));
+    targets
 }
 
-/// The first candidate on an address of this host. `None`: nobody is to be asked; least of all an
-/// address that is elsewhere, where another node would answer for us.
-pub fn probe_target(candidates: &[SocketAddr], local: &LocalAddresses) -> Option<SocketAddr> {
-    candidates.iter().copied().find(|target| local.presence(target.ip()) == Presence::Usable)
+/// Of these, those on addresses of this host. Perhaps nobody; least of all somebody at an address
+/// that is elsewhere, where another node would answer for us.
+pub fn probe_targets(
+    mut candidates: Vec<Target>,
+    local: &LocalAddresses,
+    reach: Reach,
+) -> Vec<Target> {
+    candidates.retain(|target| is_here(*target, local));
+    if reach == Reach::One {
+        candidates.truncate(1);
+    }
+    candidates
+}
+
+/// Whether asking there asks this host.
+pub fn is_here(target: Target, local: &LocalAddresses) -> bool {
+    local.presence(target.address.ip()) == Presence::Usable
 }
 
 #[cfg(test)]
@@ -218,36 +231,76 @@ mod tests {
         );
     }
 
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        let values = pairs.iter().copied().collect();
+        Params::read(&values, &InstanceName::new(OsStr::new("x"))).unwrap()
+    }
+
+    fn texts(targets: &[Target]) -> Vec<String> {
+        targets.iter().map(ToString::to_string).collect()
+    }
+
+    fn listeners(texts: &[&str]) -> Vec<Listener> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
     #[test]
-    fn a_standby_never_asks_the_active_node() {
-        let params = |pairs: &[(&str, &str)]| {
-            let values = pairs.iter().copied().collect();
-            Params::read(&values, &InstanceName::new(OsStr::new("x"))).unwrap()
-        };
-        let listeners: Vec<Listener> = [
+    fn who_is_asked_first() {
+        let listeners = listeners(&[
+            "tls:127.0.0.1:5061",
             "tcp:127.0.0.1:5060",
             "udp:0.0.0.0:5062",
-            "udp:[fe80::1]:5060",
             "hep_udp:127.0.0.1:9060",
+            "tcp:192.0.2.10:5060",
             "udp:192.0.2.10:5060",
-        ]
-        .iter()
-        .map(|text| text.parse().unwrap())
-        .collect();
-        let nothing = LocalAddresses::default();
-        let candidates = |pairs: &[(&str, &str)]| probe_candidates(&params(pairs), &listeners);
-        let texts = |found: &[SocketAddr]| -> Vec<String> {
-            found.iter().map(ToString::to_string).collect()
+            "ws:127.0.0.1:80",
+        ]);
+        let candidates = |pairs: &[(&str, &str)], reach| {
+            texts(&probe_candidates(&params(pairs), &listeners, reach))
         };
+        let all = [
+            "udp:127.0.0.1:5062",
+            "udp:192.0.2.10:5060",
+            "tcp:127.0.0.1:5060",
+            "tcp:192.0.2.10:5060",
+            "tls:127.0.0.1:5061",
+        ];
+        assert_eq!(candidates(&[], Reach::One), all);
+        assert_eq!(candidates(&[], Reach::Every), all);
+        // The service is wanted at the virtual address; UDP is asked first all the same.
+        assert_eq!(
+            candidates(&[("vip", "192.0.2.10")], Reach::One),
+            [
+                "udp:192.0.2.10:5060",
+                "udp:127.0.0.1:5062",
+                "tcp:192.0.2.10:5060",
+                "tcp:127.0.0.1:5060",
+                "tls:127.0.0.1:5061"
+            ]
+        );
+        let named = [("sip_probe", "tcp:127.0.0.1:5060")];
+        assert_eq!(candidates(&named, Reach::One), ["tcp:127.0.0.1:5060"]);
+        assert_eq!(candidates(&named, Reach::Every), all);
+        for reach in [Reach::One, Reach::Every] {
+            assert!(candidates(&[("sip_probe", "none")], reach).is_empty());
+        }
+    }
 
-        assert_eq!(texts(&candidates(&[])), ["127.0.0.1:5062", "192.0.2.10:5060"]);
-        let with_vip = candidates(&[("vip", "192.0.2.10")]);
-        assert_eq!(texts(&with_vip), ["192.0.2.10:5060", "127.0.0.1:5062"]);
-        // The virtual address is elsewhere: the other socket is asked.
-        assert_eq!(probe_target(&with_vip, &nothing), Some("127.0.0.1:5062".parse().unwrap()));
-        assert_eq!(probe_target(&with_vip[..1], &nothing), None);
-        let elsewhere = candidates(&[("sip_probe", "udp:192.0.2.10:5060")]);
-        assert_eq!(probe_target(&elsewhere, &nothing), None);
-        assert!(candidates(&[("sip_probe", "none")]).is_empty());
+    #[test]
+    fn a_standby_never_asks_the_active_node() {
+        let listeners = listeners(&["udp:192.0.2.10:5060", "tcp:127.0.0.1:5060"]);
+        let nothing = LocalAddresses::default();
+        let targets = |pairs: &[(&str, &str)], listeners: &[Listener], reach| {
+            let candidates = probe_candidates(&params(pairs), listeners, reach);
+            texts(&probe_targets(candidates, &nothing, reach))
+        };
+        for reach in [Reach::One, Reach::Every] {
+            // The virtual address is elsewhere: the other socket is asked.
+            let vip = [("vip", "192.0.2.10")];
+            assert_eq!(targets(&vip, &listeners, reach), ["tcp:127.0.0.1:5060"]);
+            assert_eq!(targets(&vip, &listeners[..1], reach), [""; 0]);
+        }
+        let elsewhere = [("sip_probe", "udp:192.0.2.10:5060")];
+        assert_eq!(targets(&elsewhere, &listeners, Reach::One), [""; 0]);
     }
 }

@@ -17,7 +17,7 @@ use crate::host;
 use crate::mi::health::client;
 use crate::mi::{Client, MiError};
 use crate::params::{Names, Params};
-use crate::plan::{self, StartPlan};
+use crate::plan::{self, Reach, StartPlan};
 use crate::process::survey::Pids;
 use crate::process::terminate::{kill_all, terminate};
 use crate::promotion::declared_tags::declared_active;
@@ -123,7 +123,7 @@ impl Start<'_> {
             Some(state) => state.listeners.clone(),
             None => self.adopt(main)?,
         };
-        health::judge(&context.proc, params, main, &expected, *working)?;
+        health::judge(&context.proc, params, main, &expected, Reach::One, *working)?;
         if remembered.is_none() {
             context.remember(params, main, &expected);
             log::info!("action=start pid={} adopted=yes", main.process.pid);

@@ -16,7 +16,7 @@ use crate::daemon::launch::Output;
 use crate::error::{Ended, Error, Result};
 use crate::health::{self, Expected};
 use crate::params::Params;
-use crate::plan;
+use crate::plan::{self, Reach};
 use crate::process::survey::PidFile;
 use crate::sip::probe::Patience;
 use crate::sockets::listener::Listener;
@@ -137,8 +137,9 @@ impl<'a> Startup<'a> {
     /// Until SIP is answered, where it can be asked.
     fn answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
         loop {
+            let pid = main.process.pid;
             let asked =
-                health::probe(self.params, main.process.pid, listeners, QUESTION, self.working);
+                health::probe(self.params, pid, listeners, Reach::One, QUESTION, self.working);
             let error = match asked {
                 Ok(()) => return Ok(()),
                 // It may be busy with its first work.
@@ -153,9 +154,8 @@ impl<'a> Startup<'a> {
             self.look(main)?;
             if self.working.has_passed() {
                 return Err(match error {
-                    Error::Silent { main, target, .. } => self.not_serving(format!(
-                        "main process {main} alive, no answer to OPTIONS at udp:{target}"
-                    )),
+                    Error::Silent { main, target, silence, .. } => self
+                        .not_serving(format!("main process {main} alive, {silence} at {target}")),
                     other => other,
                 });
             }

@@ -5,7 +5,7 @@ mod exit;
 mod shown;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use ocf::Findings;
 use crate::host::executable::NoProgram;
 use crate::mi::MiError;
 use crate::promotion::sharing_tag::SharingTag;
-use crate::sip::probe::Patience;
+use crate::sip::probe::{Patience, Silence};
+use crate::sip::target::Target;
 use crate::sockets::listener::Listener;
 use crate::sockets::nonlocal_bind::setting;
 use crate::sockets::table::Owner;
@@ -295,7 +296,7 @@ pub enum Error {
     },
     /// No answer.
     #[error(
-        "main process {main} alive, no answer to OPTIONS at udp:{target} within {} x {}",
+        "main process {main} alive, {silence} at {target} within {} x {}",
         patience.attempts,
         Seconds(patience.timeout)
     )]
@@ -303,32 +304,34 @@ pub enum Error {
         /// The main process.
         main: Pid,
         /// Who was asked.
-        target: SocketAddr,
+        target: Target,
+        /// What there was instead.
+        silence: Silence,
         /// How long.
         patience: Patience,
     },
     /// An answer that does not count.
     #[error(
-        "main process {main}: OPTIONS at udp:{target} answered {code}, not among sip_probe_codes: \
+        "main process {main}: OPTIONS at {target} answered {code}, not among sip_probe_codes: \
          {reason}"
     )]
     UnexpectedAnswer {
         /// The main process.
         main: Pid,
         /// Who was asked.
-        target: SocketAddr,
+        target: Target,
         /// Status code.
         code: u16,
         /// Reason phrase.
         reason: String,
     },
     /// The question could not be sent.
-    #[error("main process {main} alive, OPTIONS can't be sent to udp:{target}: {source}")]
+    #[error("main process {main} alive, OPTIONS can't be sent to {target}: {source}")]
     Unasked {
         /// The main process.
         main: Pid,
         /// Who was to be asked.
-        target: SocketAddr,
+        target: Target,
         /// The reason.
         source: io::Error,
     },

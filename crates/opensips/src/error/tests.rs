@@ -1,4 +1,5 @@
 use super::*;
+use crate::sip::target::Transport;
 use ocf::{Exit, Verdict};
 
 #[test]
@@ -6,7 +7,8 @@ fn reasons_are_for_people() {
     let main = Pid::new(4711).unwrap();
     let silent = Error::Silent {
         main,
-        target: "192.0.2.12:5060".parse().unwrap(),
+        target: Target { transport: Transport::Udp, address: "192.0.2.12:5060".parse().unwrap() },
+        silence: Silence::NoAnswer,
         patience: Patience { attempts: 3, timeout: Duration::from_secs(2) },
     };
     assert_eq!(
@@ -57,12 +59,14 @@ fn what_matters_is_within_what_crm_mon_shows() {
     let main = Pid::new(4_194_304).unwrap();
     let text = "udp:[2001:0db8:1234:5678:9abc:def0:1234:5678]:50600";
     let listener: Listener = text.replace(":0db8", ":1db8").parse().unwrap();
-    let (target, local) = (listener.local, listener.local);
+    let local = listener.local;
+    let target = Target { transport: Transport::Udp, address: local };
     let owner = || Owner { local, process: Some((main, "opensips".to_owned())) };
     let path = || PathBuf::from(format!("/etc/opensips/{}/opensips.cfg", "x".repeat(40)));
     let tag = || "virtual-address-of-the-cluster/1".parse::<SharingTag>().unwrap();
     let patience = Patience { attempts: 3, timeout: Duration::from_secs(2) };
     let source = || io::Error::from_raw_os_error(2);
+    let silent = |silence| Error::Silent { main, target, silence, patience };
     let pid = main;
     let cases = [
         (Error::NotRoot { action: ocf::Action::ValidateAll }, "needs root"),
@@ -96,7 +100,9 @@ fn what_matters_is_within_what_crm_mon_shows() {
         (Error::NoSockets { main }, "no UDP or TCP socket"),
         (Error::Closed { main, listener: listener.clone() }, "is not open"),
         (Error::NotOwn { main, listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
-        (Error::Silent { main, target, patience }, "within 3 x 2s"),
+        (silent(Silence::NoAnswer), "within 3 x 2s"),
+        (silent(Silence::Closed), "closed before an answer"),
+        (silent(Silence::TlsRefused), "TLS refused"),
         (
             Error::UnexpectedAnswer { main, target, code: 503, reason: "x".repeat(100) },
             "answered 503, not among sip_probe_codes",

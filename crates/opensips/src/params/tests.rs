@@ -7,6 +7,13 @@ fn read(pairs: &[(&str, &str)]) -> Result<Params, String> {
         .map_err(|findings| findings.to_string())
 }
 
+fn asked(params: &Params) -> String {
+    match params.probe.target {
+        ProbeTarget::At(target) => target.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
 #[test]
 fn defaults() {
     let params = read(&[]).unwrap();
@@ -41,7 +48,7 @@ fn values() {
     assert_eq!(params.user.number(), Some(1000));
     let vips: Vec<IpAddr> = vec!["192.0.2.10".parse().unwrap(), "2001:db8::10".parse().unwrap()];
     assert_eq!(params.vips, vips);
-    assert_eq!(params.probe.target, ProbeTarget::At("[::1]:5070".parse().unwrap()));
+    assert_eq!(asked(&params), "udp:[::1]:5070");
     assert_eq!(params.extra_options, ["-n", "4"]);
     assert_eq!(params.stop_grace, Some(Duration::from_secs(30)));
     assert!(!params.start_check);
@@ -55,8 +62,13 @@ fn values() {
     assert_eq!(standby.mi_reply_dir, Path::new("/run/smartvox/mi"));
     assert_eq!(standby.sharing_tags.len(), 2);
     assert_eq!(standby.demote, Demote::Restart);
-    let wildcard = read(&[("sip_probe", "udp:0.0.0.0:5060")]).unwrap();
-    assert_eq!(wildcard.probe.target, ProbeTarget::At("127.0.0.1:5060".parse().unwrap()));
+    for (probe, expected) in [
+        ("udp:0.0.0.0:5060", "udp:127.0.0.1:5060"),
+        ("tcp:192.0.2.10:5060", "tcp:192.0.2.10:5060"),
+        ("tls:[2001:DB8::10]:5061", "tls:[2001:db8::10]:5061"),
+    ] {
+        assert_eq!(asked(&read(&[("sip_probe", probe)]).unwrap()), expected);
+    }
 }
 
 #[test]
@@ -79,7 +91,10 @@ fn each_wrong_value_has_its_sentence() {
         ("vip", "0.0.0.0"),
         ("vip", "192.0.2.10/24"),
         ("nonlocal_bind", "yes"),
-        ("sip_probe", "tcp:127.0.0.1:5060"),
+        ("sip_probe", "ws:127.0.0.1:5060"),
+        ("sip_probe", "sctp:127.0.0.1:5060"),
+        ("sip_probe", "tcp:127.0.0.1"),
+        ("sip_probe", "udp:[fe80::1]:5060"),
         ("sip_probe", "127.0.0.1"),
         ("sip_probe_codes", "2xx"),
         ("sip_probe_timeout", "0"),

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use crate::sip::target::Target;
+
 /// Longest part of a reason phrase that is kept, in characters.
 const REASON_LIMIT: usize = 40;
 
@@ -15,7 +17,7 @@ const REASON_LIMIT: usize = 40;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whom it asks.
-    pub target: SocketAddr,
+    pub target: Target,
     /// Where the answer is expected.
     pub local: SocketAddr,
     /// What tells it from every other: letters and digits.
@@ -43,15 +45,16 @@ impl Options {
     }
 
     fn write(&self, text: &mut String) -> fmt::Result {
-        let Self { target, local, token, sequence } = self;
-        write!(text, "OPTIONS sip:{target} SIP/2.0\r\n")?;
-        write!(text, "Via: SIP/2.0/UDP {local};rport;branch={}\r\n", self.branch())?;
+        let Self { target: Target { transport, address }, local, token, sequence } = self;
+        let (via, uri) = (transport.in_via(), transport.in_uri());
+        write!(text, "OPTIONS sip:{address}{uri} SIP/2.0\r\n")?;
+        write!(text, "Via: SIP/2.0/{via} {local};rport;branch={}\r\n", self.branch())?;
         write!(text, "Max-Forwards: 0\r\n")?;
-        write!(text, "To: <sip:{target}>\r\n")?;
+        write!(text, "To: <sip:{address}>\r\n")?;
         write!(text, "From: <sip:monitor@{local}>;tag={token}\r\n")?;
         write!(text, "Call-ID: {}\r\n", self.call_id())?;
         write!(text, "CSeq: {sequence} OPTIONS\r\n")?;
-        write!(text, "Contact: <sip:monitor@{local}>\r\n")?;
+        write!(text, "Contact: <sip:monitor@{local}{uri}>\r\n")?;
         write!(text, "User-Agent: ocf:smartvox:opensips\r\n")?;
         write!(text, "Accept: application/sdp\r\n")?;
         write!(text, "Content-Length: 0\r\n\r\n")
@@ -85,7 +88,7 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// Reads a datagram; `None` unless it is a response with all of these fields. A field that is
+    /// Reads a datagram, or a message of a stream; `None` unless it is a response with all of these fields. A field that is
     /// folded over several lines (RFC 3261, 7.3.1) is read as far as its first line.
     pub fn parse(datagram: &'a [u8]) -> Option<Self> {
         let head = datagram.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(datagram.len());
@@ -188,11 +191,16 @@ impl FromStr for ExpectedCodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::target::Transport;
     use proptest::prelude::*;
+
+    fn target(transport: Transport, address: &str) -> Target {
+        Target { transport, address: address.parse().unwrap() }
+    }
 
     fn options() -> Options {
         Options {
-            target: "192.0.2.10:5060".parse().unwrap(),
+            target: target(Transport::Udp, "192.0.2.10:5060"),
             local: "192.0.2.10:40000".parse().unwrap(),
             token: "a1b2".into(),
             sequence: 2,
@@ -213,15 +221,18 @@ mod tests {
     #[test]
     fn the_request_is_complete() {
         let text = String::from_utf8(options().to_bytes()).unwrap();
-        assert!(text.starts_with("OPTIONS sip:192.0.2.10:5060 SIP/2.0\r\nVia: SIP/2.0/UDP "));
+        let start = "OPTIONS sip:192.0.2.10:5060 SIP/2.0\r\nVia: SIP/2.0/UDP ";
+        assert!(text.starts_with(start), "{text}");
         assert!(text.ends_with("\r\nContent-Length: 0\r\n\r\n"));
         // RFC 3261, 8.1.1: the six fields of every request.
         for field in ["To", "From", "CSeq", "Call-ID", "Max-Forwards", "Via"] {
             assert_eq!(text.matches(&format!("\r\n{field}: ")).count(), 1, "{field}");
         }
         assert!(text.contains(";branch=z9hG4bKa1b22\r\n"));
-        let v6 = Options { target: "[2001:db8::1]:5060".parse().unwrap(), ..options() };
-        assert!(v6.to_bytes().starts_with(b"OPTIONS sip:[2001:db8::1]:5060 SIP/2.0\r\n"));
+        let v6 = target(Transport::Tls, "[2001:db8::1]:5061");
+        let text = String::from_utf8(Options { target: v6, ..options() }.to_bytes()).unwrap();
+        let start = "OPTIONS sip:[2001:db8::1]:5061;transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS ";
+        assert!(text.starts_with(start), "{text}");
     }
 
     #[test]

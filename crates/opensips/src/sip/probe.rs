@@ -1,17 +1,15 @@
-//! Asking OPTIONS over UDP, until a deadline.
+//! Asking OPTIONS, until an answer counts, the patience ends or the deadline comes.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::sip::message::{ExpectedCodes, Options, Response};
-
-/// T1 and T2 of RFC 3261, 17.1.2.2: a request over UDP is sent again after T1, then after twice
-/// the time each, T2 at most.
-const T1: Duration = Duration::from_millis(500);
-const T2: Duration = Duration::from_secs(4);
+use crate::sip::message::{ExpectedCodes, Response};
+use crate::sip::target::{Target, Transport};
+use crate::sip::{stream, udp};
 
 /// How often and how long to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +25,8 @@ pub struct Patience {
 pub enum Outcome {
     /// Somebody alive answered with a code that counts.
     Alive {
-        /// Status code.
-        code: u16,
+        /// Status code; `None` where TLS was refused by somebody alive, and any answer counts.
+        code: Option<u16>,
         /// From the first request to the answer.
         took: Duration,
     },
@@ -41,9 +39,39 @@ pub enum Outcome {
     },
     /// Nobody answered.
     Silent {
+        /// What was there instead of an answer, in the last attempt.
+        silence: Silence,
         /// As it was really asked: less than wished where the deadline was near.
         patience: Patience,
     },
+}
+
+/// What there was instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Nothing. Over TCP that may be a connection that only the kernel knows of: its backlog takes
+    /// it, whoever should accept it.
+    NoAnswer,
+    /// No connection: nobody listens.
+    Refused,
+    /// A connection, and its end before the answer.
+    Closed,
+    /// Something that is no SIP, or no TLS.
+    NotSip,
+    /// An alert of TLS. The daemon's own worker speaks TLS, so it lives; but no code tells more.
+    TlsRefused,
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAnswer => "no answer to OPTIONS",
+            Self::Refused => "connection refused",
+            Self::Closed => "connection closed before an answer to OPTIONS",
+            Self::NotSip => "no SIP in the answer to OPTIONS",
+            Self::TlsRefused => "TLS refused (a client certificate?), so no code",
+        })
+    }
 }
 
 /// Asks OPTIONS at an address of *this host* until an answer counts, the patience ends or the
@@ -51,42 +79,89 @@ pub enum Outcome {
 ///
 /// The socket is bound to the asked address itself: on this host that is a valid source whatever
 /// the routes say, and should the address move away in this very moment, the answer of its new
-/// owner goes to the new owner and proves nothing here. It is not connected: OpenSIPS may answer
-/// from another of its sockets. An answer that belongs to none of our requests is ignored.
+/// owner goes to the new owner and proves nothing here. An answer that belongs to none of our
+/// requests is ignored.
 ///
 /// # Errors
 /// The socket can't be opened or does not send, as when the address has just gone
-/// (`EADDRNOTAVAIL`) or a packet filter forbids it (`EPERM`).
+/// (`EADDRNOTAVAIL`; where `ip_nonlocal_bind` is set, no route for the source) or a packet filter
+/// forbids it (`EPERM`).
 pub fn ask(
-    target: SocketAddr,
+    target: Target,
     codes: &ExpectedCodes,
     wished: Patience,
     until: Instant,
 ) -> io::Result<Outcome> {
-    let started = Instant::now();
-    let patience = wished.within(until.saturating_duration_since(started));
-    let socket = UdpSocket::bind(SocketAddr::new(target.ip(), 0))?;
-    let local = socket.local_addr()?;
-    let token = token();
-    let requests: Vec<Options> = (1..=patience.attempts)
-        .map(|sequence| Options { target, local, token: token.clone(), sequence })
-        .collect();
+    let patience = wished.within(until.saturating_duration_since(Instant::now()));
+    match target.transport {
+        Transport::Udp => {
+            let mut dialogue = udp::Asker::open(target)?;
+            follow(patience, codes, |sequence, end| dialogue.ask(sequence, codes, end))
+        }
+        Transport::Tcp | Transport::Tls => {
+            let token = token();
+            follow(patience, codes, |sequence, end| {
+                stream::ask(target, &token, sequence, codes, end)
+            })
+        }
+    }
+}
 
+/// Asks all of them at the same time, so that a dead one takes nothing from the others' time; the
+/// outcomes in the same order. One alone costs no thread.
+pub fn ask_each(
+    targets: &[Target],
+    codes: &ExpectedCodes,
+    patience: Patience,
+    until: Instant,
+) -> Vec<io::Result<Outcome>> {
+    if let [target] = targets {
+        return vec![ask(*target, codes, patience, until)];
+    }
+    thread::scope(|scope| {
+        let asking: Vec<_> = targets
+            .iter()
+            .map(|target| {
+                let ask = move || ask(*target, codes, patience, until);
+                thread::Builder::new().spawn_scoped(scope, ask)
+            })
+            .collect();
+        let outcome = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
+            thread?.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+        };
+        asking.into_iter().map(outcome).collect()
+    })
+}
+
+/// Attempt after attempt. Each lasts its time, also where it fails at once: three connections that
+/// are refused within a millisecond are no more than one.
+fn follow(
+    patience: Patience,
+    codes: &ExpectedCodes,
+    mut attempt: impl FnMut(u32, Instant) -> io::Result<Result<Answer, Silence>>,
+) -> io::Result<Outcome> {
+    let started = Instant::now();
     let mut unexpected = None;
-    for (asked, request) in requests.iter().enumerate() {
-        // A late answer to an earlier attempt is as good a sign of life.
-        let open = requests.get(..=asked).unwrap_or_default();
-        let attempt = Attempt { socket: &socket, request, open };
-        match attempt.make(codes, Instant::now() + patience.timeout)? {
-            Some(Answer { code, .. }) if codes.contain(code) => {
-                return Ok(Outcome::Alive { code, took: started.elapsed() });
+    let mut silence = Silence::NoAnswer;
+    for sequence in 1..=patience.attempts {
+        let end = Instant::now() + patience.timeout;
+        match attempt(sequence, end)? {
+            Ok(Answer { code, .. }) if codes.contain(code) => {
+                return Ok(Outcome::Alive { code: Some(code), took: started.elapsed() });
             }
-            answer => unexpected = answer.or(unexpected),
+            Ok(answer) => unexpected = Some(answer),
+            Err(Silence::TlsRefused) if *codes == ExpectedCodes::Any => {
+                return Ok(Outcome::Alive { code: None, took: started.elapsed() });
+            }
+            Err(found) => silence = found,
+        }
+        if sequence < patience.attempts {
+            thread::sleep(end.saturating_duration_since(Instant::now()));
         }
     }
     Ok(match unexpected {
         Some(Answer { code, reason }) => Outcome::Unexpected { code, reason },
-        None => Outcome::Silent { patience },
+        None => Outcome::Silent { silence, patience },
     })
 }
 
@@ -98,72 +173,24 @@ impl Patience {
     }
 }
 
-struct Answer {
-    code: u16,
-    reason: String,
+/// An answer to one of our requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) code: u16,
+    pub(super) reason: String,
 }
 
-struct Attempt<'a> {
-    socket: &'a UdpSocket,
-    request: &'a Options,
-    /// Every request so far, this one included.
-    open: &'a [Options],
-}
-
-impl Attempt<'_> {
-    /// One transaction. The answer that counts, or the last one that does not.
-    fn make(&self, codes: &ExpectedCodes, until: Instant) -> io::Result<Option<Answer>> {
-        let bytes = self.request.to_bytes();
-        let mut unexpected = None;
-        let mut interval = T1;
-        loop {
-            self.socket.send_to(&bytes, self.request.target)?;
-            let again = until.min(Instant::now() + interval);
-            interval = (interval * 2).min(T2);
-            while let Some(answer) = self.receive(again)? {
-                if codes.contain(answer.code) {
-                    return Ok(Some(answer));
-                }
-                unexpected = Some(answer);
-            }
-            if Instant::now() >= until {
-                return Ok(unexpected);
-            }
-        }
-    }
-
-    /// The next answer to one of our requests; `None` when the time has come.
-    fn receive(&self, until: Instant) -> io::Result<Option<Answer>> {
-        let mut datagram = [0; 4096];
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            self.socket.set_read_timeout(Some(left))?;
-            let length = match self.socket.recv(&mut datagram) {
-                Ok(length) => length,
-                Err(error) if is_no_answer(&error) => continue,
-                Err(error) => return Err(error),
-            };
-            let response = datagram.get(..length).and_then(Response::parse);
-            if let Some(response) = response
-                && self.open.iter().any(|request| request.is_answered_by(&response))
-            {
-                return Ok(Some(Answer { code: response.code, reason: response.reason }));
-            }
-        }
+impl Answer {
+    /// Whether nothing better follows: it counts, or it is final (RFC 3261, 7.2).
+    pub(super) fn ends(&self, codes: &ExpectedCodes) -> bool {
+        codes.contain(self.code) || self.code >= 200
     }
 }
 
-/// The time is up (the loop looks at the clock), a signal came, or an ICMP error for an earlier
-/// datagram: none is an answer, and none ends the waiting.
-fn is_no_answer(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::WouldBlock | Kind::TimedOut | Kind::Interrupted | Kind::ConnectionRefused
-    )
+impl From<Response<'_>> for Answer {
+    fn from(Response { code, reason, .. }: Response<'_>) -> Self {
+        Self { code, reason }
+    }
 }
 
 /// 64 bits that nobody can guess from outside, from the keys that std draws with getrandom(2).
@@ -176,104 +203,88 @@ pub(crate) fn token() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
+    use std::cell::Cell;
 
-    const QUICK: Patience = Patience { attempts: 2, timeout: Duration::from_millis(700) };
-
-    fn later() -> Instant {
-        Instant::now() + Duration::from_secs(60)
-    }
-
-    /// A server that does with each request what `answer` says: datagrams to send back.
-    fn serve(answers: impl Fn(usize, &str) -> Vec<String> + Send + 'static) -> SocketAddr {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            for count in 0.. {
-                let Ok((length, from)) = socket.recv_from(&mut buffer) else { return };
-                let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                for answer in answers(count, &request) {
-                    // From another socket, as OpenSIPS may.
-                    other.send_to(answer.as_bytes(), from).unwrap();
-                }
-            }
-        });
-        address
-    }
-
-    fn answered(request: &str, status: &str) -> String {
-        request.replacen(request.lines().next().unwrap(), &format!("SIP/2.0 {status}"), 1)
+    fn answer(code: u16) -> Answer {
+        Answer { code, reason: "x".into() }
     }
 
     #[test]
-    fn an_answer_from_anywhere_counts() {
-        let server = serve(|_, request| vec![answered(request, "484 Address Incomplete")]);
-        let outcome = ask(server, &ExpectedCodes::Any, QUICK, later()).unwrap();
-        assert!(matches!(outcome, Outcome::Alive { code: 484, .. }), "{outcome:?}");
+    fn every_attempt_is_made_before_the_verdict() {
+        let patience = Patience { attempts: 3, timeout: Duration::from_millis(1) };
+        let ask = |codes: &str, script: &[Result<u16, Silence>]| {
+            let asked = Cell::new(0);
+            let outcome = follow(patience, &codes.parse().unwrap(), |sequence, _| {
+                asked.set(asked.get() + 1);
+                assert_eq!(sequence, asked.get());
+                Ok(script[asked.get() as usize - 1].map(answer))
+            });
+            (asked.get(), outcome.unwrap())
+        };
+        let alive = |code| move |found: &Outcome| matches!(found, Outcome::Alive { code: c, .. } if *c == code);
+        let (asked, outcome) = ask("200", &[Err(Silence::Refused), Ok(503), Ok(200)]);
+        assert!(asked == 3 && alive(Some(200))(&outcome), "{outcome:?}");
+        let (asked, outcome) = ask("any", &[Ok(503)]);
+        assert!(asked == 1 && alive(Some(503))(&outcome), "{outcome:?}");
+        // Whoever has answered once is not silent.
+        let (asked, outcome) = ask("200", &[Ok(503), Err(Silence::Closed), Err(Silence::Closed)]);
+        assert!(asked == 3 && matches!(outcome, Outcome::Unexpected { code: 503, .. }));
+        let (asked, outcome) =
+            ask("any", &[Err(Silence::NoAnswer), Err(Silence::NoAnswer), Err(Silence::Refused)]);
+        assert_eq!((asked, outcome), (3, Outcome::Silent { silence: Silence::Refused, patience }));
+        // An alert is an answer without a code.
+        let (asked, outcome) = ask("any", &[Err(Silence::TlsRefused)]);
+        assert!(asked == 1 && alive(None)(&outcome), "{outcome:?}");
+        let (asked, outcome) = ask("200", &[Err(Silence::TlsRefused); 3]);
+        let silence = Silence::TlsRefused;
+        assert_eq!((asked, outcome), (3, Outcome::Silent { silence, patience }));
     }
 
     #[test]
-    fn a_lost_request_is_sent_again() {
-        let server = serve(|count, request| match count {
-            0 => vec![],
-            _ => vec![answered(request, "200 OK")],
-        });
-        let once = Patience { attempts: 1, timeout: Duration::from_secs(30) };
-        let outcome = ask(server, &ExpectedCodes::Any, once, later()).unwrap();
-        assert!(matches!(outcome, Outcome::Alive { code: 200, .. }), "{outcome:?}");
-    }
-
-    #[test]
-    fn what_is_not_ours_is_ignored() {
-        let server = serve(|_, request| {
-            vec![
-                "nonsense".into(),
-                String::new(),
-                answered(&request.replace("z9hG4bK", "z9hG4bKx"), "200 OK"),
-                answered(&request.replace("Call-ID: ", "Call-ID: x"), "200 OK"),
-                answered(&request.replace("CSeq: ", "CSeq: 1"), "200 OK"),
-                request.into(),
-            ]
-        });
-        let outcome = ask(server, &ExpectedCodes::Any, QUICK, later()).unwrap();
-        assert_eq!(outcome, Outcome::Silent { patience: QUICK });
-    }
-
-    #[test]
-    fn a_code_that_does_not_count_is_told() {
-        let server = serve(|_, request| vec![answered(request, "503 Service Unavailable")]);
-        let codes = "200,484".parse().unwrap();
-        let outcome = ask(server, &codes, QUICK, later()).unwrap();
-        let reason = "Service Unavailable".to_owned();
-        assert_eq!(outcome, Outcome::Unexpected { code: 503, reason });
-    }
-
-    #[test]
-    fn a_provisional_answer_is_not_the_final_one() {
-        let server =
-            serve(|_, request| vec![answered(request, "100 Trying"), answered(request, "200 OK")]);
-        let outcome = ask(server, &"200".parse().unwrap(), QUICK, later()).unwrap();
-        assert!(matches!(outcome, Outcome::Alive { code: 200, .. }), "{outcome:?}");
+    fn a_failed_attempt_lasts_its_time_but_for_the_last() {
+        let patience = Patience { attempts: 2, timeout: Duration::from_millis(50) };
+        let mut asked = Vec::new();
+        let started = Instant::now();
+        follow(patience, &ExpectedCodes::Any, |_, _| {
+            asked.push(started.elapsed());
+            Ok(Err(Silence::Refused))
+        })
+        .unwrap();
+        assert!(asked[1] >= patience.timeout, "{asked:?}");
+        let endless = Patience { attempts: 1, timeout: Duration::from_secs(3600) };
+        // The test would not end.
+        follow(endless, &ExpectedCodes::Any, |_, _| Ok(Err(Silence::Refused))).unwrap();
     }
 
     #[test]
     fn the_deadline_shortens_every_attempt() {
-        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let patience = Patience { attempts: 3, timeout: Duration::from_secs(600) };
-        let until = Instant::now() + Duration::from_millis(150);
-        let outcome =
-            ask(silent.local_addr().unwrap(), &ExpectedCodes::Any, patience, until).unwrap();
-        let Outcome::Silent { patience } = outcome else { panic!("{outcome:?}") };
-        assert_eq!(patience.attempts, 3);
-        assert!(patience.timeout <= Duration::from_millis(50));
+        let wished = Patience { attempts: 3, timeout: Duration::from_secs(600) };
+        let within = |milliseconds| wished.within(Duration::from_millis(milliseconds));
+        assert_eq!(within(150), Patience { attempts: 3, timeout: Duration::from_millis(50) });
+        assert_eq!(within(0).timeout, Duration::ZERO);
+        assert_eq!(within(3_600_000), wished);
     }
 
     #[test]
-    fn an_address_of_another_host_is_an_error() {
-        let outcome = ask("192.0.2.1:5060".parse().unwrap(), &ExpectedCodes::Any, QUICK, later());
-        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    fn each_is_asked_by_itself() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let refusing = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let targets = [
+            Target { transport: Transport::Udp, address: silent.local_addr().unwrap() },
+            Target { transport: Transport::Tcp, address: refusing },
+            Target { transport: Transport::Udp, address: "192.0.2.1:5060".parse().unwrap() },
+        ];
+        let patience = Patience { attempts: 1, timeout: Duration::from_millis(50) };
+        let until = Instant::now() + Duration::from_secs(60);
+        let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, until);
+        let silence = |outcome: &io::Result<Outcome>| match outcome {
+            Ok(Outcome::Silent { silence, .. }) => Ok(*silence),
+            Err(error) => Err(error.kind()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            outcomes.iter().map(silence).collect::<Vec<_>>(),
+            [Ok(Silence::NoAnswer), Ok(Silence::Refused), Err(io::ErrorKind::AddrNotAvailable)]
+        );
     }
 }

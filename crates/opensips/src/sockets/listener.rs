@@ -28,7 +28,7 @@ pub enum Transport {
 
 /// The protocols of OpenSIPS (`proto_*` modules of 2.4 to 4.0) with the transport below them. SCTP
 /// and what is unknown are left out: those sockets are the daemon's own affair.
-const PROTOCOLS: [(&str, Transport); 13] = [
+const PROTOCOLS: [(&str, Transport); 15] = [
     ("udp", Transport::Udp),
     ("hep_udp", Transport::Udp),
     ("tcp", Transport::Tcp),
@@ -42,6 +42,9 @@ const PROTOCOLS: [(&str, Transport); 13] = [
     ("smpp", Transport::Tcp),
     ("msrp", Transport::Tcp),
     ("msrps", Transport::Tcp),
+    // Our own words for what the kernel shows and nobody has declared.
+    ("unknown_udp", Transport::Udp),
+    ("unknown_tcp", Transport::Tcp),
 ];
 
 fn known_protocol(name: &str) -> Option<(&'static str, Transport)> {
@@ -58,9 +61,14 @@ impl From<Transport> for Protocol {
 }
 
 impl Listener {
-    /// Whether SIP over UDP is spoken here, so that OPTIONS can be asked.
-    pub fn is_sip_over_udp(&self) -> bool {
-        self.protocol == "udp"
+    /// The same socket, of which nobody knows what is spoken there.
+    #[must_use]
+    pub fn of_unknown_protocol(self) -> Self {
+        let protocol = match self.transport {
+            Transport::Udp => "unknown_udp",
+            Transport::Tcp => "unknown_tcp",
+        };
+        Self { protocol, ..self }
     }
 
     /// Whether it names one address of its own.

@@ -1,0 +1,149 @@
+//! OPTIONS over TCP and TLS: a connection for each attempt, one request, no retransmission
+//! (RFC 3261, 17.1.2.2: a reliable transport).
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::sip::framing::{Framing, NotSip};
+use crate::sip::message::{ExpectedCodes, Options, Response};
+use crate::sip::probe::{Answer, Silence};
+use crate::sip::target::{Target, Transport};
+use crate::sip::tls;
+
+/// One transaction: the answer that ends it, else the last provisional one.
+pub(super) fn ask(
+    target: Target,
+    token: &str,
+    sequence: u32,
+    codes: &ExpectedCodes,
+    until: Instant,
+) -> io::Result<Result<Answer, Silence>> {
+    let answer = Connection::open(target.address, until).and_then(|mut connection| {
+        let local = connection.socket.local_addr()?;
+        let request = Options { target, local, token: token.to_owned(), sequence };
+        match target.transport {
+            Transport::Tls => {
+                let mut session = tls::Session::open(connection, target.address.ip())?;
+                let answer = exchange(&mut session, &request, codes)?;
+                session.close();
+                Ok(answer)
+            }
+            Transport::Udp | Transport::Tcp => exchange(&mut connection, &request, codes),
+        }
+    });
+    match answer {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(error) => silence(error).map(Err),
+    }
+}
+
+/// Asks, and reads until the answer; whatever else comes, requests of the daemon's own among it, is
+/// left alone.
+fn exchange(
+    stream: &mut (impl Read + Write),
+    request: &Options,
+    codes: &ExpectedCodes,
+) -> io::Result<Answer> {
+    stream.write_all(&request.to_bytes())?;
+    stream.flush()?;
+    let mut framing = Framing::default();
+    let mut chunk = [0; 4096];
+    let mut provisional = None;
+    loop {
+        while let Some(message) = framing.next()? {
+            let response = Response::parse(&message);
+            let Some(response) = response.filter(|found| request.is_answered_by(found)) else {
+                continue;
+            };
+            let answer = Answer::from(response);
+            if answer.ends(codes) {
+                return Ok(answer);
+            }
+            provisional = Some(answer);
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) => return provisional.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => framing.push(chunk.get(..length).unwrap_or_default()),
+            Err(error) => return provisional.ok_or(error),
+        }
+    }
+}
+
+impl From<NotSip> for io::Error {
+    fn from(_: NotSip) -> Self {
+        io::ErrorKind::InvalidData.into()
+    }
+}
+
+/// What an error says about the other side; an error of our own side stays one.
+fn silence(error: io::Error) -> io::Result<Silence> {
+    use io::ErrorKind as Kind;
+    Ok(match error.kind() {
+        Kind::WouldBlock | Kind::TimedOut => Silence::NoAnswer,
+        Kind::ConnectionRefused => Silence::Refused,
+        Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::BrokenPipe
+        | Kind::UnexpectedEof => Silence::Closed,
+        Kind::InvalidData if tls::is_alert(&error) => Silence::TlsRefused,
+        Kind::InvalidData => Silence::NotSip,
+        _ => return Err(error),
+    })
+}
+
+/// A connection from the asked address to itself, with an end of all waiting.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: TcpStream,
+    until: Instant,
+}
+
+impl Connection {
+    fn open(target: SocketAddr, until: Instant) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(target.ip(), 0).into())?;
+        socket.connect_timeout(&target.into(), left(until)?)?;
+        let socket = TcpStream::from(socket);
+        // Where nobody listens at a port that the kernel also hands out, a socket may be connected
+        // to itself (RFC 9293, 3.5: simultaneous open).
+        if socket.local_addr()? == target {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(Self { socket, until })
+    }
+}
+
+/// What is left, never zero: the sockets take that for "for ever".
+fn left(until: Instant) -> io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.socket.set_read_timeout(Some(left(self.until)?))?;
+            match self.socket.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(left(self.until)?))?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;

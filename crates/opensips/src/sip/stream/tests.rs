@@ -1,0 +1,278 @@
+use super::*;
+use crate::sip::probe::{Outcome, Patience, ask};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+const QUICK: Patience = Patience { attempts: 2, timeout: Duration::from_millis(300) };
+const LONG: Patience = Patience { attempts: 1, timeout: Duration::from_secs(60) };
+
+fn asked(transport: Transport, address: SocketAddr, codes: &str, patience: Patience) -> Outcome {
+    let until = Instant::now() + Duration::from_secs(120);
+    ask(Target { transport, address }, &codes.parse().unwrap(), patience, until).unwrap()
+}
+
+fn silent(silence: Silence) -> Outcome {
+    Outcome::Silent { silence, patience: QUICK }
+}
+
+/// A server that treats each connection, of which it gives the client's address, as `answer` says.
+fn serve(
+    bind: &str,
+    answer: impl Fn(&mut TcpStream, &str) + Send + 'static,
+) -> (SocketAddr, Receiver<SocketAddr>) {
+    let listener = TcpListener::bind(bind).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, clients) = channel();
+    thread::spawn(move || {
+        while let Ok((mut stream, client)) = listener.accept() {
+            let _ = sender.send(client);
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or(0);
+            answer(&mut stream, &String::from_utf8_lossy(&request[..length]));
+        }
+    });
+    (address, clients)
+}
+
+fn answered(request: &str, status: &str) -> String {
+    request.replacen(request.lines().next().unwrap(), &format!("SIP/2.0 {status}"), 1)
+}
+
+/// Sends, and waits until the client has gone.
+fn send(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).unwrap();
+    let _ = stream.read(&mut [0]);
+}
+
+#[test]
+fn an_answer_in_both_families_comes_to_the_asked_address() {
+    for bind in ["127.0.0.1:0", "127.0.0.77:0", "[::1]:0"] {
+        let (address, clients) = serve(bind, |stream, request| {
+            assert!(request.contains("Via: SIP/2.0/TCP "), "{request}");
+            assert!(request.contains(";transport=tcp SIP/2.0\r\n"), "{request}");
+            send(stream, &answered(request, "483 Too Many Hops"));
+        });
+        let outcome = asked(Transport::Tcp, address, "any", LONG);
+        assert!(matches!(outcome, Outcome::Alive { code: Some(483), .. }), "{outcome:?}");
+        assert_eq!(clients.recv().unwrap().ip(), address.ip());
+    }
+}
+
+#[test]
+fn an_answer_among_other_messages_and_in_pieces() {
+    let (address, _) = serve("127.0.0.1:0", |stream, request| {
+        let body = "Content-Length: 4\r\n\r\nbody";
+        let other = answered(&request.replace("z9hG4bK", "z9hG4bKx"), "200 OK");
+        let whole = [
+            "\r\n\r\n",
+            // The daemon asks something itself.
+            request,
+            &other.replace("Content-Length: 0\r\n\r\n", body),
+            &answered(&request.replace("Call-ID: ", "Call-ID: x"), "200 OK"),
+            &answered(&request.replace("CSeq: ", "CSeq: 1"), "200 OK"),
+            &answered(request, "100 Trying"),
+            "\r\n",
+            &answered(request, "299 Ours"),
+        ]
+        .concat();
+        let (one, other) = whole.split_at(whole.len() - 30);
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(one.as_bytes()).unwrap();
+        for byte in other.as_bytes() {
+            stream.write_all(&[*byte]).unwrap();
+        }
+        let _ = stream.read(&mut [0]);
+    });
+    let outcome = asked(Transport::Tcp, address, "200-299", LONG);
+    assert!(matches!(outcome, Outcome::Alive { code: Some(299), .. }), "{outcome:?}");
+}
+
+#[test]
+fn each_attempt_has_a_connection_of_its_own_and_one_request() {
+    let (address, clients) = serve("127.0.0.1:0", |stream, request| {
+        assert_eq!(request.matches("OPTIONS sip:").count(), 1);
+        // No retransmission: nothing comes until the client goes.
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    });
+    let patience = Patience { attempts: 3, timeout: Duration::from_millis(700) };
+    let outcome = asked(Transport::Tcp, address, "any", patience);
+    assert_eq!(outcome, Outcome::Silent { silence: Silence::NoAnswer, patience });
+    let mut ports: Vec<u16> = (0..3).map(|_| clients.recv().unwrap().port()).collect();
+    ports.dedup();
+    assert_eq!(ports.len(), 3);
+}
+
+#[test]
+fn what_is_there_instead_of_an_answer() {
+    // The kernel's backlog takes the connection, nobody accepts it.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let backlog = deaf.local_addr().unwrap();
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (closing, _) = serve("127.0.0.1:0", |_, _| ());
+    let (http, _) =
+        serve("127.0.0.1:0", |stream, _| send(stream, "HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let (endless, _) = serve("127.0.0.1:0", |stream, _| send(stream, &"x".repeat(100_000)));
+    let (huge, _) = serve("127.0.0.1:0", |stream, request| {
+        send(stream, &answered(request, "200 OK").replace("Length: 0", "Length: 4000000000"));
+    });
+    for (address, expected) in [
+        (backlog, Silence::NoAnswer),
+        (refused, Silence::Refused),
+        (closing, Silence::Closed),
+        // A message of whatever protocol, but not ours.
+        (http, Silence::NoAnswer),
+        (endless, Silence::NotSip),
+        (huge, Silence::NotSip),
+    ] {
+        assert_eq!(asked(Transport::Tcp, address, "any", QUICK), silent(expected), "{address}");
+    }
+}
+
+#[test]
+fn a_code_that_does_not_count_is_told() {
+    let (address, _) = serve("127.0.0.1:0", |stream, request| {
+        send(stream, &answered(request, "503 Service Unavailable"));
+    });
+    let reason = "Service Unavailable".to_owned();
+    let expected = Outcome::Unexpected { code: 503, reason };
+    assert_eq!(asked(Transport::Tcp, address, "200", QUICK), expected);
+    // One that closes after a provisional answer has answered.
+    let (address, _) = serve("127.0.0.1:0", |stream, request| {
+        stream.write_all(answered(request, "100 Trying").as_bytes()).unwrap();
+    });
+    let outcome = asked(Transport::Tcp, address, "200", QUICK);
+    assert!(matches!(outcome, Outcome::Unexpected { code: 100, .. }), "{outcome:?}");
+}
+
+#[test]
+fn an_address_of_another_host_is_an_error() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        let target = Target { transport, address: "192.0.2.1:5060".parse().unwrap() };
+        let until = Instant::now() + Duration::from_secs(60);
+        let outcome = ask(target, &ExpectedCodes::Any, QUICK, until);
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+}
+
+mod tls {
+    use super::*;
+    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::CertificateDer;
+    use rustls::server::{ClientHello, ResolvesServerCert};
+    use rustls::sign::{CertifiedKey, Signer, SigningKey};
+    use rustls::{
+        ServerConfig, ServerConnection, SignatureAlgorithm, SignatureScheme, StreamOwned,
+        SupportedProtocolVersion,
+    };
+    use std::sync::Arc;
+
+    /// A certificate that is none and a key that signs nothing: neither is looked at.
+    #[derive(Debug)]
+    struct Nonsense;
+
+    const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
+
+    impl Signer for Nonsense {
+        fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+            Ok(vec![0; 70])
+        }
+
+        fn scheme(&self) -> SignatureScheme {
+            SCHEME
+        }
+    }
+
+    impl SigningKey for Nonsense {
+        fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+            offered.contains(&SCHEME).then(|| Box::new(Nonsense) as Box<dyn Signer>)
+        }
+
+        fn algorithm(&self) -> SignatureAlgorithm {
+            SignatureAlgorithm::ECDSA
+        }
+    }
+
+    impl ResolvesServerCert for Nonsense {
+        fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            assert_eq!(hello.server_name(), None);
+            let certificate = CertificateDer::from(&b"none"[..]);
+            Some(Arc::new(CertifiedKey::new(vec![certificate], Arc::new(Nonsense))))
+        }
+    }
+
+    /// Serves TLS of one version to each connection.
+    fn serve_tls(
+        version: &'static SupportedProtocolVersion,
+        answer: impl Fn(&str) -> String + Send + 'static,
+    ) -> SocketAddr {
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Nonsense));
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+                let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut session = StreamOwned::new(session, stream);
+                let mut request = [0; 4096];
+                let Ok(length) = session.read(&mut request) else { continue };
+                let text = answer(&String::from_utf8_lossy(&request[..length]));
+                let _ = session.write_all(text.as_bytes());
+                let _ = session.flush();
+                // With a good-bye, else an error.
+                assert_eq!(session.read(&mut request).unwrap(), 0);
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn an_answer_over_each_version() {
+        for version in rustls::ALL_VERSIONS {
+            let address = serve_tls(version, |request| {
+                assert!(request.contains("Via: SIP/2.0/TLS "), "{request}");
+                answered(request, "200 OK")
+            });
+            let outcome = asked(Transport::Tls, address, "200", LONG);
+            assert!(matches!(outcome, Outcome::Alive { code: Some(200), .. }), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_instead_of_tls() {
+        let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+        let backlog = deaf.local_addr().unwrap();
+        let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (closing, _) = serve("127.0.0.1:0", |_, _| ());
+        let (plain, _) =
+            serve("127.0.0.1:0", |stream, _| send(stream, "SIP/2.0 400 Bad Request\r\n\r\n"));
+        for (address, expected) in [
+            (backlog, Silence::NoAnswer),
+            (refused, Silence::Refused),
+            (closing, Silence::Closed),
+            (plain, Silence::NotSip),
+        ] {
+            assert_eq!(asked(Transport::Tls, address, "any", QUICK), silent(expected), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_alert_is_an_answer_without_a_code() {
+        // RFC 8446, 6: fatal, handshake_failure.
+        let alert = || {
+            serve("127.0.0.1:0", |stream, _| {
+                stream.write_all(&[21, 3, 3, 0, 2, 2, 40]).unwrap();
+                let _ = stream.read(&mut [0]);
+            })
+        };
+        let outcome = asked(Transport::Tls, alert().0, "any", LONG);
+        assert!(matches!(outcome, Outcome::Alive { code: None, .. }), "{outcome:?}");
+        assert_eq!(asked(Transport::Tls, alert().0, "200", QUICK), silent(Silence::TlsRefused));
+    }
+}

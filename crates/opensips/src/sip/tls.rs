@@ -1,0 +1,143 @@
+//! TLS around a connection to this host's own listener.
+//!
+//! No certificate is verified, on purpose: the connection goes from an address of this host to the
+//! same address, so nobody is in between, and the question is whether the daemon lives. A
+//! certificate that has expired is no reason to restart it or to fence its node.
+
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, KeyProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::SigningKey;
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+};
+
+use crate::sip::stream::Connection;
+
+/// A session; the handshake is made by the first read or write.
+#[derive(Debug)]
+pub(super) struct Session(StreamOwned<ClientConnection, Connection>);
+
+impl Session {
+    /// An address goes into no SNI (RFC 6066, 3): the daemon takes the domain of the socket.
+    pub(super) fn open(connection: Connection, server: IpAddr) -> io::Result<Self> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        let client = ClientConnection::new(Arc::new(config), ServerName::from(server))
+            .map_err(io::Error::other)?;
+        Ok(Self(StreamOwned::new(client, connection)))
+    }
+
+    /// Says good-bye: the daemon would log a connection that just ends as an error.
+    pub(super) fn close(mut self) {
+        self.0.conn.send_close_notify();
+        let _ = self.0.flush();
+    }
+}
+
+impl Read for Session {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Session {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Whether the other side has ended the session with an alert.
+///
+/// OpenSIPS demands a certificate of its clients by default (`require_cert` of module tls_mgm) and
+/// refuses one that has none: in the handshake (TLS 1.2), or after it (1.3), when the request is on
+/// its way. Either way it is a TCP worker that has spoken, `tls_accept()` being called as the
+/// worker reads; the process that accepts connections (TCP main) knows nothing of TLS.
+pub(super) fn is_alert(error: &io::Error) -> bool {
+    let source = error.get_ref().and_then(|source| source.downcast_ref::<Error>());
+    matches!(source, Some(Error::AlertReceived(_)))
+}
+
+/// ring's, without what signs and verifies: neither happens here, and it is 90 KB of the binary.
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        signature_verification_algorithms: WebPkiSupportedAlgorithms { all: &[], mapping: &[] },
+        key_provider: &Nobody,
+        ..ring::default_provider()
+    }
+}
+
+/// Has no key of its own.
+#[derive(Debug)]
+struct Nobody;
+
+impl KeyProvider for Nobody {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("no client certificate is sent".into()))
+    }
+}
+
+/// Takes every certificate.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        // What servers have keys for; the signature itself is not looked at.
+        vec![
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            SignatureScheme::ED25519,
+            SignatureScheme::RSA_PSS_SHA256,
+            SignatureScheme::RSA_PSS_SHA384,
+            SignatureScheme::RSA_PSS_SHA512,
+            SignatureScheme::RSA_PKCS1_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA384,
+            SignatureScheme::RSA_PKCS1_SHA512,
+        ]
+    }
+}
