@@ -18,6 +18,7 @@ mod pid_file;
 mod probe;
 mod roles;
 mod site;
+mod transports;
 
 use std::time::Duration;
 

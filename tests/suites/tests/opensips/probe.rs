@@ -31,17 +31,6 @@ fn where_is_asked() {
 }
 
 #[test]
-fn an_instance_without_udp_is_not_asked() {
-    testnet::root_or_skip!();
-    every_daemon("an_instance_without_udp_is_not_asked", |site| {
-        site.configure(&["tcp:127.0.0.1:5060"]);
-        site.start();
-        ends(&site.monitor(), 0);
-        site.stop();
-    });
-}
-
-#[test]
 fn a_socket_that_closed_is_seen_though_the_others_answer() {
     testnet::root_or_skip!();
     every_daemon("a_socket_that_closed_is_seen_though_the_others_answer", |site| {
