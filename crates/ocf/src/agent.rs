@@ -134,7 +134,7 @@ pub fn run_with(
     }))
     .unwrap_or_else(|_| internal_error());
     let took_ms = started.elapsed().as_millis();
-    if verdict.exit.is_failure() && !to_people {
+    if verdict.reason.is_some() && !to_people {
         log::error!(
             "action={action} rc={} ({}) reason=\"{}\" took_ms={took_ms}",
             verdict.exit.code(),
@@ -175,7 +175,7 @@ fn tell(err: &mut impl Write, findings: &[Finding]) {
 
 /// The exit reason goes out last: Pacemaker shows the last one of an action's output.
 fn conclude(err: &mut impl Write, prefix: &OsStr, verdict: Verdict) -> Exit {
-    if let Some(reason) = verdict.reason.filter(|_| verdict.exit.is_failure()) {
+    if let Some(reason) = verdict.reason {
         let line = reason.replace(['\n', '\r'], " ");
         let mut bytes = prefix.as_encoded_bytes().to_vec();
         bytes.extend_from_slice(line.trim_end().as_bytes());

@@ -8,7 +8,7 @@ use crate::health::Expected;
 use crate::host;
 use crate::host::paths::Paths;
 use crate::params::{Names, Params};
-use crate::process::instance::{Identity, resolved};
+use crate::process::instance::{Identity, resolved, working_directory};
 use crate::process::state::State;
 use crate::promotion::role::Record;
 
@@ -56,6 +56,7 @@ impl<'a> Context<'a> {
             executable: resolved(&params.binary),
             config: params.config.clone(),
             pidfile: params.pidfile.clone(),
+            directory: working_directory(main.process.pid).unwrap_or_else(|| "/".into()),
             listeners: expected.to_vec(),
         };
         let path = self.paths.state();

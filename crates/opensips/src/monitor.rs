@@ -5,11 +5,13 @@ use std::time::Duration;
 use ocf::{Request, Verdict};
 
 use crate::context::Context;
+use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
 use crate::params::{Names, Params};
 use crate::plan::{self, Reach};
+use crate::process::state::State;
 use crate::promotion::role::Role;
 use crate::promotion::standby;
 use crate::sockets::table::{Owner, SocketTable};
@@ -38,16 +40,39 @@ fn without_pidfile(context: &Context<'_>, params: &Params) -> Result<Verdict> {
         log::debug!("pid={} note=\"not named by {}\"", main.process.pid, params.pidfile.display());
         return Ok(judge(context, params, &main));
     }
-    plan::judge_leftovers(&survey)?;
+    plan::judge_leftovers(&survey).map_err(|error| with_evidence(context, error))?;
     refuse_leftover_sockets(context)?;
-    Ok(Verdict::not_running())
+    match &context.state {
+        // It was started and not stopped: a fault, of which Pacemaker shows the reason.
+        Some(state) if !context.request.probe => {
+            Err(Error::Gone { main: state.main.pid, evidence: evidence(context, state) })
+        }
+        _ => Ok(Verdict::not_running()),
+    }
+}
+
+/// What is known about the death of the instance that is remembered.
+fn evidence(context: &Context<'_>, state: &State) -> Evidence {
+    Evidence::of(state, &context.paths.state(), &context.paths.output())
+}
+
+/// The same, where a part of it is left.
+fn with_evidence(context: &Context<'_>, error: Error) -> Error {
+    match (&error, &context.state) {
+        (Error::Orphans { .. } | Error::DeadWorker { .. }, Some(state)) => {
+            let evidence = evidence(context, state);
+            Error::Crashed { source: Box::new(error), evidence }
+        }
+        _ => error,
+    }
 }
 
 /// Judges a living instance by its role; a fault of a promoted one has codes of its own.
 fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdict {
     let known = context.record();
     let mut record = standby::recall(context, params, main.process);
-    let judged = serves(context, params, main).and_then(|mut remarks| {
+    let judged = serves(context, params, main).map_err(|error| with_evidence(context, error));
+    let judged = judged.and_then(|mut remarks| {
         remarks.extend(standby::judge(context, params, &mut record)?);
         Ok(remarks)
     });

@@ -8,8 +8,9 @@ use std::process::Child;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use crate::daemon::config::{Memory, text_of};
+use crate::daemon::crash::{Death, death};
 use crate::daemon::environment::clean;
-use crate::daemon::words::{complaint, is_routine, last_line, shortened};
+use crate::daemon::words::{complaint, last_line, last_lines};
 use crate::error::{Error, Result};
 use crate::params::Params;
 use crate::sockets::listener::{Listener, declared_listeners};
@@ -17,9 +18,6 @@ use crate::sockets::listener::{Listener, declared_listeners};
 /// From here on the file of the daemon's output is emptied: it is in memory, and a configuration
 /// with `stderror_enabled=yes` logs into it for as long as the daemon lives.
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
-
-/// As many lines of a daemon that failed go into the log.
-const LOGGED_LINES: usize = 20;
 
 /// What the daemon says. Files and never a pipe: 3.4 to 4.0 keep stderr open for ever, and a pipe's
 /// reader would wait for as long.
@@ -55,6 +53,11 @@ impl Output {
         complaint(&text_of(&self.stderr)).map(|found| found.text)
     }
 
+    /// Which of its processes it saw die.
+    pub(crate) fn death(&self) -> Option<Death> {
+        death(&text_of(&self.stderr))
+    }
+
     /// The last it said, which may be no more than a farewell.
     pub(crate) fn last_word(&self) -> Option<String> {
         last_line(&text_of(&self.stderr))
@@ -62,11 +65,7 @@ impl Output {
 
     /// The end of what it said out of the ordinary, line by line, fit for a log.
     pub(crate) fn last_lines(&self) -> Vec<String> {
-        let text = text_of(&self.stderr);
-        let telling = |line: &&str| !line.trim().is_empty() && !is_routine(line);
-        let lines: Vec<&str> = text.lines().filter(telling).collect();
-        let skipped = lines.len().saturating_sub(LOGGED_LINES);
-        lines.iter().skip(skipped).map(|line| shortened(line)).collect()
+        last_lines(&text_of(&self.stderr))
     }
 }
 

@@ -217,6 +217,7 @@ impl<'a> Startup<'a> {
             Some(complaint) => complaint,
             None => self
                 .socket_trouble()
+                .or_else(|| self.output.death().map(|death| death.to_string()))
                 .or_else(|| self.output.last_word())
                 .unwrap_or_else(|| "it said nothing on stderr; see the system's log".into()),
         };

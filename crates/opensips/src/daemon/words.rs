@@ -39,8 +39,19 @@ pub(crate) fn last_line(output: &str) -> Option<String> {
     Some(shortened(last))
 }
 
+/// As many lines of a daemon that failed go into the log.
+const LOGGED_LINES: usize = 20;
+
+/// The end of what it said out of the ordinary, line by line, fit for a log.
+pub(crate) fn last_lines(output: &str) -> Vec<String> {
+    let telling = |line: &&str| !line.trim().is_empty() && !is_routine(line);
+    let lines: Vec<&str> = output.lines().filter(telling).collect();
+    let skipped = lines.len().saturating_sub(LOGGED_LINES);
+    lines.iter().skip(skipped).map(|line| shortened(line)).collect()
+}
+
 /// Whether a line tells no more than that all goes its way.
-pub(crate) fn is_routine(line: &str) -> bool {
+fn is_routine(line: &str) -> bool {
     let levels = [" INFO:", " NOTICE:", " DBG:", "Thank you for running"];
     levels.iter().any(|mark| line.contains(mark) || line.starts_with(mark))
         && error_of(line).is_none()
@@ -88,7 +99,7 @@ fn is_frame(text: &str) -> bool {
 }
 
 /// One line, printable, of bearable length.
-pub(crate) fn shortened(text: &str) -> String {
+fn shortened(text: &str) -> String {
     let mut short: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LIMIT).collect();
     if text.chars().count() > LIMIT {

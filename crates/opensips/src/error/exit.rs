@@ -22,6 +22,8 @@ impl Error {
             | Self::BinaryNotExecutable { .. }
             | Self::BinaryForeign { .. } => Exit::Installed,
             Self::Execute { source, .. } if is_lacking(source) => Exit::Installed,
+            Self::Gone { .. } => Exit::NotRunning,
+            Self::Crashed { source, .. } => source.exit(),
             // Wrong on this node, and no waiting makes it right.
             Self::BinaryIsScript { .. }
             | Self::OtherExecutable { .. }

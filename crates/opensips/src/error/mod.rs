@@ -14,6 +14,7 @@ use hostnet::Family;
 use hostproc::Pid;
 use ocf::Findings;
 
+use crate::daemon::crash::Evidence;
 use crate::host::executable::NoProgram;
 use crate::mi::MiError;
 use crate::promotion::sharing_tag::SharingTag;
@@ -247,6 +248,22 @@ pub enum Error {
         count: usize,
         /// Which.
         pids: String,
+    },
+    /// Nothing is left of an instance that was not stopped.
+    #[error("main process {main} has ended: {evidence}")]
+    Gone {
+        /// The main process as it is remembered.
+        main: Pid,
+        /// Why, as far as it is known.
+        evidence: Evidence,
+    },
+    /// A part of the instance has died.
+    #[error("{source}; {evidence}")]
+    Crashed {
+        /// What is left of it.
+        source: Box<Self>,
+        /// Why, as far as it is known.
+        evidence: Evidence,
     },
     /// A socket of the instance is open though none of its processes is alive.
     #[error("{listener} is held by {owner}, though no process of the instance is alive")]

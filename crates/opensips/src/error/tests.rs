@@ -47,6 +47,13 @@ fn exit_codes() {
     assert_eq!(execute(nix::libc::EAGAIN), Exit::Generic);
     assert_eq!(exit(Error::ConfigUnreadable { path, source: source() }), Exit::Args);
     assert_eq!(exit(Error::NotRoot { action: ocf::Action::Start }), Exit::Permission);
+    let evidence = Evidence::default();
+    assert_eq!(
+        exit(Error::Gone { main: Pid::own(), evidence: evidence.clone() }),
+        Exit::NotRunning
+    );
+    let source = Box::new(Error::NoWorkers { main: Pid::own() });
+    assert_eq!(exit(Error::Crashed { source, evidence }), Exit::Generic);
     assert_eq!(exit(Error::NoWorkers { main: Pid::new(1).unwrap() }), Exit::Generic);
 }
 
@@ -68,6 +75,7 @@ fn what_matters_is_within_what_crm_mon_shows() {
     let source = || io::Error::from_raw_os_error(2);
     let silent = |silence| Error::Silent { main, target, silence, patience };
     let pid = main;
+    let evidence = || Evidence::from_words("child process 4194304 exited by a signal 11", None);
     let cases = [
         (Error::NotRoot { action: ocf::Action::ValidateAll }, "needs root"),
         (Error::BinaryMissing { path: path(), source: source() }, "is not installed"),
@@ -95,6 +103,14 @@ fn what_matters_is_within_what_crm_mon_shows() {
         (
             Error::OtherExecutable { pid, found: path(), expected: path() },
             "give the OpenSIPS executable itself",
+        ),
+        (Error::Gone { main, evidence: evidence() }, "worker 4194304 ended by SIGSEGV"),
+        (
+            Error::Crashed {
+                source: Box::new(Error::DeadWorker { main, worker: main }),
+                evidence: evidence(),
+            },
+            "worker 4194304 ended by SIGSEGV",
         ),
         (Error::SocketLeft { listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
         (Error::NoSockets { main }, "no UDP or TCP socket"),

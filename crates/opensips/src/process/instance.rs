@@ -221,11 +221,16 @@ fn arguments_of(proc: &ProcFs, pid: Pid) -> Result<Arguments> {
 /// Where the relative paths of a process's arguments may begin: where it is, and where it was
 /// started, for the daemon goes to `/` when it goes into the background.
 fn working_directories(pid: Pid) -> Vec<PathBuf> {
-    let now = std::fs::read_link(format!("/proc/{pid}/cwd")).ok();
+    let now = working_directory(pid);
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let shell = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"PWD="));
     let then = shell.map(|path| PathBuf::from(OsStr::from_bytes(path)));
     now.into_iter().chain(then).filter(|path| path.is_absolute()).collect()
+}
+
+/// Where a process is; `None` if it is gone.
+pub(crate) fn working_directory(pid: Pid) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
 fn namespaces_of(pid: Pid) -> Vec<PathBuf> {

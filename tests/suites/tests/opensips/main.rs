@@ -8,6 +8,7 @@
 mod absent_address;
 mod busy_port;
 mod configuration;
+mod crash;
 mod faults;
 mod identity;
 mod input;
