@@ -69,7 +69,7 @@ install:
 uninstall:
 	for agent in $(AGENTS); do rm -f $(OCF)/$$agent; done
 	if [ -d $(OCF) ]; then rmdir --ignore-fail-on-non-empty $(OCF); fi
-	rm -rf $(DOC) $(addprefix $(DESTDIR)$(PREFIX)/share/man/man7/ocf_smartvox_,$(addsuffix .7,$(AGENTS)))
+	rm -rf $(DOC) $(addprefix $(DESTDIR)$(PREFIX)/share/man/man7/,$(notdir $(wildcard packaging/man/*.7)))
 
 # The meta-data as installed; the tests hold it equal to what the agents print.
 meta-data:

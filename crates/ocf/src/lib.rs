@@ -34,7 +34,7 @@ pub use duration::{ParseDurationError, parse_duration};
 pub use environment::Environment;
 pub use exit::Exit;
 pub use finding::{Finding, Findings};
-pub use manual::manual_page;
+pub use manual::{Manual, manual_page};
 pub use metadata::meta_data;
 pub use reader::Reader;
 pub use request::{InstanceName, Request, Values};

@@ -17,6 +17,7 @@ mod error;
 mod host;
 pub mod judge;
 mod managers;
+pub mod manual;
 mod monitor;
 mod neighbours;
 pub mod params;

@@ -11,6 +11,7 @@ pub mod description;
 pub mod error;
 mod health;
 mod host;
+pub mod manual;
 pub mod mi;
 mod monitor;
 pub mod params;

@@ -3,6 +3,7 @@
 
 pub mod compare;
 pub mod daemon;
+pub mod document;
 pub mod icmp;
 pub mod probe;
 pub mod scenario;

@@ -1,0 +1,154 @@
+//! What the manual page says beyond the parameter table. The binary does not contain it.
+
+use ocf::{Exit, Manual};
+
+/// Exit codes, reasons, files and examples of `ocf_smartvox_opensips(7)`.
+pub static MANUAL: Manual = Manual {
+    exits: &[
+        (
+            Exit::Success,
+            "The action did what it says. start: every declared socket is open and SIP is answered. \
+             stop: no process, socket or pid file is left. monitor: it serves, not promoted.",
+        ),
+        (
+            Exit::Generic,
+            "Something that may go away. monitor: something of the instance is alive, but it does \
+             not serve. stop: something is still there after SIGKILL; with fencing the node is shot.",
+        ),
+        (
+            Exit::Args,
+            "Wrong on this node: the configuration has an error or can't be read, the user does not \
+             exist, the systemd unit is enabled. Pacemaker does not start it here again until \
+             crm_resource --cleanup.",
+        ),
+        (Exit::Unimplemented, "Unknown action."),
+        (Exit::Permission, "Not root, or without a capability that the reason names."),
+        (Exit::Installed, "The OpenSIPS executable is not on this node."),
+        (
+            Exit::Configured,
+            "The parameters are wrong on every node. Pacemaker starts it nowhere until they are right.",
+        ),
+        (
+            Exit::NotRunning,
+            "monitor only: no process of the instance is alive and none of its sockets is open.",
+        ),
+        (Exit::RunningPromoted, "monitor: promoted, and it serves."),
+        (Exit::FailedPromoted, "monitor: promoted, and it does not serve. The peer is promoted."),
+        (
+            Exit::Degraded,
+            "monitor: it serves, and somebody should look. Nothing is restarted or moved.",
+        ),
+        (Exit::DegradedPromoted, "monitor: the same, promoted."),
+    ],
+    reasons: &[
+        (
+            "configuration check: TEXT",
+            "OpenSIPS itself refuses the file; TEXT is its own error with file and line. Mend the \
+             file, then crm_resource --cleanup.",
+        ),
+        (
+            "LISTENER is not on this host: order OpenSIPS after it, or nonlocal_bind=ensure (SYSCTL=1)",
+            "A socket is declared on an address that this node does not have. Active/standby: an \
+             order constraint, first the address. Hot standby: nonlocal_bind=ensure.",
+        ),
+        (
+            "LISTENER is in use by OWNER at ADDRESS: not starting beside it",
+            "Another program has the port. Stop it; if it is an OpenSIPS of systemd, disable its unit.",
+        ),
+        (
+            "OpenSIPS (pid PID) was started by something else, systemd? Its pid file is FILE",
+            "systemctl disable --now opensips: the cluster starts it, nobody else.",
+        ),
+        (
+            "systemctl disable UNIT: it is enabled beside Pacemaker, by LINK",
+            "Do as it says, on every node.",
+        ),
+        (
+            "main process PID alive, no answer to OPTIONS at SOCKET within ATTEMPTS x TIME",
+            "The workers hang or are overloaded. It is restarted; look into the log of OpenSIPS for \
+             the time before.",
+        ),
+        (
+            "main process is gone, COUNT orphaned processes are alive (PIDS)",
+            "The main process was killed and its children answer on. stop ends them all; look for the \
+             kernel's out-of-memory killer, or a core file.",
+        ),
+        (
+            "main process PID alive, worker PID is dead",
+            "A worker has crashed; OpenSIPS is about to end itself. Look for a core file.",
+        ),
+        (
+            "main process PID alive, LISTENER is not open",
+            "A socket has been closed: it is restarted.",
+        ),
+        (
+            "OpenSIPS ENDED: TEXT",
+            "It died while it started; TEXT is its last error line, or what was found out about it.",
+        ),
+        (
+            "MI ENDPOINT gave no complete answer within TIME ms (COUNT bytes of one)",
+            "The Management Interface hangs though SIP is answered: look at mi_fifo, mi_datagram or \
+             httpd, and for a command that does not end.",
+        ),
+        (
+            "shared memory: USED of TOTAL MB used, over shm_limit=PERCENT%",
+            "Degraded (190). Raise shm_memory before it runs out: that needs a restart.",
+        ),
+        (
+            "sharing tag TAG does not stay active on this node: another one takes it",
+            "Two nodes take the tag from each other: both are promoted after a cut without fencing, \
+             or a configuration says =active.",
+        ),
+        (
+            "say TAG=backup: FILE declares sharing tag TAG=active, which takes it from the node that serves",
+            "Every node's configuration has to say =backup; promote makes it active.",
+        ),
+        (
+            "still alive after SIGKILL: PIDS",
+            "stop fails, and with fencing the node is shot. The processes wait in the kernel (state D): \
+             a dead disk or network file system.",
+        ),
+    ],
+    files: &[
+        ("/usr/lib/ocf/resource.d/smartvox/opensips", "The agent."),
+        ("/etc/opensips/opensips.cfg", "Configuration of OpenSIPS (config)."),
+        ("/run/opensips/INSTANCE.pid", "Pid file (pidfile)."),
+        (
+            "/run/smartvox/opensips-INSTANCE.*",
+            "What the agent remembers, root's alone: state (main process, sockets), role, out (what \
+             OpenSIPS printed), lock. Gone after a boot, as OpenSIPS is.",
+        ),
+        ("/usr/share/doc/ocf-smartvox/examples", "Complete configurations of a pair."),
+    ],
+    examples: &[
+        (
+            "Active/standby, with the virtual address as resource vip:",
+            "# pcs resource create opensips ocf:smartvox:opensips vip=192.0.2.10 \\\n    \
+             op monitor interval=10s\n\
+             # pcs constraint colocation add opensips with vip INFINITY\n\
+             # pcs constraint order start vip then start opensips",
+        ),
+        (
+            "The parameters alone are judged, on any host:",
+            "# crm_resource --validate --class ocf --provider smartvox --agent opensips \\\n    \
+             --option vip=192.0.2.10",
+        ),
+        (
+            "The node, too: binary, configuration, user, ports, systemd unit:",
+            "# OCF_CHECK_LEVEL=10 /usr/lib/ocf/resource.d/smartvox/opensips validate-all \\\n    \
+             --vip 192.0.2.10",
+        ),
+        (
+            "Hot standby: active-standby.sh and hot-standby.sh among the examples are complete:",
+            "# less /usr/share/doc/ocf-smartvox/examples/hot-standby.sh",
+        ),
+    ],
+    see_also: &[
+        ("smartvox-ocf", "7"),
+        ("ocf_smartvox_opensips-vip", "7"),
+        ("crm_resource", "8"),
+        ("crm_mon", "8"),
+        ("opensips", "8"),
+        ("pcs", "8"),
+    ],
+};

@@ -1,0 +1,7 @@
+//! What people read: each command in README and docs is run by a test or says why not; the manual
+//! pages are as groff, mandoc and the agents' own messages want them.
+
+// Functions beside the tests are test code, too.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod manual;
