@@ -355,8 +355,10 @@ pub static SYSTEMD_UNIT: Parameter = Parameter {
     name: "systemd_unit",
     default: Some("opensips.service"),
     reloadable: true,
-    shortdesc: "Unit that must not be enabled",
+    shortdesc: "Unit that must not be active or enabled",
     longdesc: "The systemd unit that would start the same daemon past Pacemaker. Where it is \
-enabled, validation of level 10 fails, and start says so in the log. none: do not look.",
+enabled, validation of level 10 fails, and start says so in the log. Where it is active, start \
+fails, too, and an instance that systemd has started with this resource's own pid file is reported \
+as degraded: systemd would start it again after stop. none: do not look.",
     ..Parameter::TEMPLATE
 };

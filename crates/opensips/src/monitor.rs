@@ -9,6 +9,7 @@ use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
+use crate::host::systemd_unit;
 use crate::params::{Names, Params};
 use crate::plan::{self, Reach};
 use crate::process::state::State;
@@ -108,7 +109,7 @@ fn serves(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Resu
         }
     };
     trim_output(&context.paths.output());
-    Ok(remark.into_iter().collect())
+    Ok(remark.into_iter().chain(systemd_unit::remark(params, main.process.pid)).collect())
 }
 
 /// Remembers an instance that this agent has not started, or whose memory was lost, now that it is

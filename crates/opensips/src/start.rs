@@ -14,6 +14,7 @@ use crate::daemon::startup::Startup;
 use crate::error::{Error, Result};
 use crate::health::{self, Expected};
 use crate::host;
+use crate::host::systemd_unit;
 use crate::mi::health::client;
 use crate::mi::{Client, MiError};
 use crate::params::{Names, Params};
@@ -48,6 +49,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
 
     let survey = context.identity.survey(&context.proc)?;
     plan::refuse_elsewhere(&survey)?;
+    systemd_unit::refuse_active(&params, &context.proc, &context.identity)?;
     if let StartPlan::Verify(main) = plan::start(&survey) {
         match start.verify_running(&main) {
             Ok(()) => return Ok(Verdict::success()),
@@ -56,7 +58,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     }
     host::check(&params, working.instant())?;
     // It has not happened yet, and a node that must take over now is no place to insist.
-    if let Err(error) = host::refuse_enabled_unit(&params) {
+    if let Err(error) = systemd_unit::refuse_enabled(&params) {
         log::warn!("action=start {error}");
     }
     if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {

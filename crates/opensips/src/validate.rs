@@ -1,5 +1,6 @@
 //! validate-all: the parameters alone, and from level 10 the host.
 
+use std::path::Path;
 use std::time::Instant;
 
 use hostproc::ProcFs;
@@ -7,7 +8,10 @@ use ocf::{Exit, Finding, Request};
 
 use crate::context::Context;
 use crate::daemon::config;
+use crate::daemon::release::{FIRST_WITH_JSON_RPC, OLDEST, Release};
 use crate::error::{Error, Result};
+use crate::host::memory::Memory;
+use crate::host::{directories, systemd_unit};
 use crate::mi::{Endpoint, MiError, misplaced, unsafe_directory};
 use crate::params::{Names, NonlocalBind, Params};
 use crate::promotion::declared_tags::declared_active;
@@ -29,37 +33,74 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 }
 
 fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
-    let mut errors = host::findings(params, request.deadline.instant());
-    let runnable = !errors.iter().any(|error| {
+    let until = request.deadline.instant();
+    let missing = host::findings(params, until);
+    let executable = !missing.iter().any(|error| {
         matches!(
             error,
             Error::BinaryMissing { .. }
                 | Error::BinaryNotExecutable { .. }
                 | Error::BinaryIsScript { .. }
                 | Error::BinaryForeign { .. }
-                | Error::ConfigUnreadable { .. }
         )
     });
-    if runnable {
+    let readable = !missing.iter().any(|error| matches!(error, Error::ConfigUnreadable { .. }));
+    let mut findings = told(missing);
+    let short_of_memory = Memory::read().and_then(|memory| memory_finding(params, &memory));
+    let checkable = executable && readable && short_of_memory.is_none();
+    findings.extend(short_of_memory);
+    findings.extend(directory_findings(params, until));
+    if executable {
         match config::version(&params.binary, request.deadline) {
-            Ok(Some(version)) => log::info!("version=\"{version}\""),
-            Ok(None) => log::warn!("{} does not tell its version", params.binary.display()),
-            Err(error) => errors.push(error),
-        }
-        match config::check(params, request.deadline) {
-            Ok(listeners) => errors.extend(socket_errors(request, params, &listeners)),
-            Err(error) => errors.push(error),
+            Ok(version) => findings.extend(version_finding(params, version.as_deref())),
+            Err(error) => findings.extend(error.into_findings()),
         }
     }
+    // The check takes the memory, too.
+    if checkable {
+        match config::check(params, request.deadline) {
+            Ok(listeners) => findings.extend(told(socket_errors(request, params, &listeners))),
+            Err(error) => findings.extend(error.into_findings()),
+        }
+    }
+    let mut errors = Vec::new();
     if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
         errors.push(Error::TagDeclaredActive { tag: tag.clone(), path });
     }
-    errors.extend(host::refuse_enabled_unit(params).err());
-    errors.extend(mi_trouble(params, request.deadline.instant()).map(Error::from));
-    let mut findings: Vec<Finding> = errors.into_iter().flat_map(Error::into_findings).collect();
-    findings.extend(pid_directory_finding(params));
-    findings.extend(memory_finding(params));
+    errors.extend(systemd_unit::refuse_enabled(params).err());
+    // Whoever is not root can't see it.
+    if let Ok(context) = Context::new(request, &Names::from(params)) {
+        let active = systemd_unit::refuse_active(params, &context.proc, &context.identity);
+        errors.extend(active.err());
+    }
+    errors.extend(mi_trouble(params, until).map(Error::from));
+    findings.extend(told(errors));
     findings
+}
+
+fn told(errors: Vec<Error>) -> Vec<Finding> {
+    errors.into_iter().flat_map(Error::into_findings).collect()
+}
+
+/// What can't work with this version; one that is only older than what is tested gets a warning.
+fn version_finding(params: &Params, version: Option<&str>) -> Option<Finding> {
+    let binary = params.binary.display();
+    let Some(version) = version else {
+        log::warn!("{binary} does not tell its version");
+        return None;
+    };
+    log::info!("version=\"{version}\"");
+    let release = Release::of(version)?;
+    if release < OLDEST {
+        log::warn!("{binary} is OpenSIPS {release}, older than {OLDEST}: not tested");
+    }
+    (params.mi.is_some() && release < FIRST_WITH_JSON_RPC).then(|| {
+        let sentence = format!(
+            "mi: {binary} is OpenSIPS {release}, whose MI speaks no JSON-RPC: {FIRST_WITH_JSON_RPC} \
+             or newer is needed"
+        );
+        Finding::new(Exit::Args, sentence)
+    })
 }
 
 /// What stands in the way of these sockets on this host; what is only worth knowing is logged.
@@ -133,41 +174,128 @@ fn mi_trouble(params: &Params, until: Instant) -> Option<MiError> {
     }
 }
 
-fn pid_directory_finding(params: &Params) -> Option<Finding> {
-    let directory = params.pidfile.parent()?;
-    let wrong = directory.exists() && !directory.is_dir();
-    wrong.then(|| {
-        let sentence = format!("pidfile: {} is not a directory", directory.display());
-        Finding::new(Exit::Args, sentence)
-    })
+/// The directories that start makes, and those in which the daemon makes its FIFO or socket.
+fn directory_findings(params: &Params, until: Instant) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut look = |parameter: &str, directory: &Path| {
+        let finding = |why| Finding::new(Exit::Args, format!("{parameter}: {why}"));
+        findings.extend(directories::unusable(directory).map(finding));
+    };
+    let run = params.pidfile.parent();
+    if let Some(run) = run {
+        look("pidfile", run);
+    }
+    let made_by_daemon = match &params.mi {
+        Some(Endpoint::Fifo(path)) => {
+            look("mi_reply_dir", &params.mi_reply_dir);
+            path.parent()
+        }
+        Some(Endpoint::UnixDatagram(path)) => path.parent(),
+        Some(Endpoint::Datagram(_) | Endpoint::Http { .. }) | None => None,
+    };
+    // The daemon would die of it a moment after its start.
+    if let Some(missing) = made_by_daemon.filter(|path| Some(*path) != run && !path.exists()) {
+        let sentence = format!("mi: there is no directory {}", missing.display());
+        findings.push(Finding::new(Exit::Args, sentence));
+    }
+    remark_on_owners(params, run.into_iter().chain(made_by_daemon), until);
+    findings
 }
 
-/// Shared memory is taken as a whole at start.
-fn memory_finding(params: &Params) -> Option<Finding> {
-    let wanted = u64::from(params.shm_memory?);
-    let total = total_memory(&std::fs::read_to_string("/proc/meminfo").ok()?)?;
-    (wanted > total).then(|| {
-        let sentence = format!("shm_memory={wanted}: this host has {total} MB in all");
-        Finding::new(Exit::Args, sentence)
-    })
+fn remark_on_owners<'a>(
+    params: &Params,
+    directories: impl Iterator<Item = &'a Path>,
+    until: Instant,
+) {
+    let account = host::user_of(&params.user, until).and_then(|(user, _)| {
+        let group = host::group_of(&params.group, until)?;
+        Ok((user, group))
+    });
+    // That there is no such account is told elsewhere.
+    let Ok((user, group)) = account else { return };
+    let mut told = None;
+    for directory in directories {
+        if told.replace(directory) != Some(directory)
+            && directories::is_writable_for(directory, user, group) == Some(false)
+        {
+            log::warn!(
+                "directory={} user={} note=\"OpenSIPS can't write there: it makes no FIFO, and its \
+                 pid file stays when it ends\"",
+                directory.display(),
+                params.user
+            );
+        }
+    }
 }
 
-/// `MemTotal:       16384256 kB`, in MB.
-fn total_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes / 1024)
+/// Shared memory is taken as a whole at start. How many processes there will be, each with its
+/// private memory, nobody knows before.
+fn memory_finding(params: &Params, memory: &Memory) -> Option<Finding> {
+    let sum = u64::from(params.shm_memory.unwrap_or(0)) + u64::from(params.pkg_memory.unwrap_or(0));
+    let wanted: Vec<String> =
+        [("shm_memory", params.shm_memory), ("pkg_memory", params.pkg_memory)]
+            .into_iter()
+            .filter_map(|(name, megabytes)| Some(format!("{name}={}", megabytes?)))
+            .collect();
+    let wanted = wanted.join(" ");
+    if sum > memory.total {
+        let sentence = match &memory.limited_by {
+            Some(group) => format!("{wanted}: {} allows {} MB", group.display(), memory.total),
+            None => format!("{wanted}: this host has {} MB in all", memory.total),
+        };
+        return Some(Finding::new(Exit::Args, sentence));
+    }
+    if sum > memory.available {
+        log::warn!(
+            "{wanted} available_mb={} note=\"other programs need the rest\"",
+            memory.available
+        );
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ocf::InstanceName;
+    use std::ffi::OsStr;
+
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        let values = pairs.iter().copied().collect();
+        Params::read(&values, &InstanceName::new(OsStr::new("x"))).unwrap()
+    }
 
     #[test]
     fn memory() {
-        assert_eq!(total_memory("MemTotal:        2048000 kB\nMemFree: 1 kB\n"), Some(2000));
-        assert_eq!(total_memory("MemFree: 1 kB\n"), None);
-        assert_eq!(total_memory("MemTotal: lots\n"), None);
-        assert!(total_memory(&std::fs::read_to_string("/proc/meminfo").unwrap()).is_some());
+        let machine = Memory { total: 2000, available: 100, limited_by: None };
+        let group = Some("/sys/fs/cgroup/system.slice".into());
+        let part = Memory { total: 500, available: 100, limited_by: group };
+        let told = |pairs: &[(&str, &str)], memory: &Memory| {
+            memory_finding(&params(pairs), memory).map(|finding| finding.sentence)
+        };
+        assert_eq!(told(&[], &machine), None);
+        assert_eq!(told(&[("shm_memory", "2000")], &machine), None);
+        assert_eq!(
+            told(&[("shm_memory", "2001")], &machine).unwrap(),
+            "shm_memory=2001: this host has 2000 MB in all"
+        );
+        assert_eq!(
+            told(&[("shm_memory", "490"), ("pkg_memory", "16")], &part).unwrap(),
+            "shm_memory=490 pkg_memory=16: /sys/fs/cgroup/system.slice allows 500 MB"
+        );
+    }
+
+    #[test]
+    fn versions() {
+        let old = "opensips 2.4.11 (x86_64/linux)";
+        let told = |pairs: &[(&str, &str)], version| {
+            version_finding(&params(pairs), version).map(|finding| finding.sentence)
+        };
+        let mi = [("mi", "datagram:127.0.0.1:8080")];
+        assert_eq!(told(&[], Some(old)), None);
+        assert_eq!(told(&mi, Some("opensips 3.6.8 (x86_64/linux)")), None);
+        assert_eq!(told(&mi, None), None);
+        let sentence = told(&mi, Some(old)).unwrap();
+        assert!(sentence.contains("is OpenSIPS 2.4, whose MI speaks no JSON-RPC: 3.0 or newer"));
     }
 }

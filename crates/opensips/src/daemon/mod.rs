@@ -5,5 +5,6 @@ pub(crate) mod core_file;
 pub(crate) mod crash;
 mod environment;
 pub(crate) mod launch;
+pub(crate) mod release;
 pub(crate) mod startup;
 pub(crate) mod words;

@@ -181,6 +181,14 @@ pub enum Error {
         /// What enables it.
         link: PathBuf,
     },
+    /// systemd runs the daemon.
+    #[error("systemctl disable --now {unit}: systemd runs OpenSIPS (pid {pid}) beside Pacemaker")]
+    UnitActive {
+        /// Parameter `systemd_unit`.
+        unit: String,
+        /// A process of it.
+        pid: Pid,
+    },
     /// A file or directory of the agent or the daemon.
     #[error("can't {operation} {}: {source}", path.display())]
     File {

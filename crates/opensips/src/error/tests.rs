@@ -98,6 +98,10 @@ fn what_matters_is_within_what_crm_mon_shows() {
             Error::UnitEnabled { unit: "opensips.service".into(), link: path() },
             "systemctl disable opensips.service",
         ),
+        (
+            Error::UnitActive { unit: "opensips.service".into(), pid },
+            "systemd runs OpenSIPS (pid 4194304)",
+        ),
         (Error::File { operation: "remove", path: path(), source: source() }, "No such file"),
         (Error::Execute { path: path(), source: source() }, "No such file"),
         (

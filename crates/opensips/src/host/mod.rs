@@ -1,7 +1,9 @@
 //! What the host must have before the daemon can run: program, configuration, user and group.
 
+pub(crate) mod directories;
 pub(crate) mod executable;
 pub(crate) mod files;
+pub(crate) mod memory;
 pub(crate) mod paths;
 pub(crate) mod systemd_unit;
 
@@ -20,7 +22,6 @@ use nix::unistd::{Gid, Uid, fchown};
 use crate::error::{Error, Result};
 use crate::host::executable::Kind;
 use crate::host::files::{Links, open_regular};
-use crate::host::systemd_unit::enabled_by;
 use crate::mi::Endpoint;
 use crate::params::{Account, Params};
 
@@ -100,7 +101,7 @@ fn effective_user(status: &str) -> Option<Uid> {
     line.split_ascii_whitespace().nth(1)?.parse().ok().map(Uid::from_raw)
 }
 
-fn group_of(account: &Account, until: Instant) -> Result<Gid> {
+pub(crate) fn group_of(account: &Account, until: Instant) -> Result<Gid> {
     if let Some(number) = account.number() {
         return Ok(Gid::from_raw(number));
     }
@@ -118,15 +119,6 @@ fn found_account<T>(
     found: io::Result<Option<T>>,
 ) -> Result<Option<T>> {
     found.map_err(|source| Error::AccountLookup { kind, name: account.as_str().to_owned(), source })
-}
-
-/// Whether systemd would start the daemon at boot, or whenever it thinks it should.
-///
-/// # Errors
-/// [`Error::UnitEnabled`]
-pub(crate) fn refuse_enabled_unit(params: &Params) -> Result<()> {
-    let Some(unit) = &params.systemd_unit else { return Ok(()) };
-    enabled_by(unit).map_or(Ok(()), |link| Err(Error::UnitEnabled { unit: unit.clone(), link }))
 }
 
 /// Makes the directory of the pid file, which is the daemon's: it makes its FIFO there, and

@@ -1,25 +1,119 @@
-//! Whether systemd would start the daemon too. Told by the links that `systemctl enable` makes
-//! (systemd.unit(5), `[Install]`); systemd itself is not asked.
+//! Whether systemd starts the daemon too, now or at boot. Told by links and control groups; systemd
+//! itself is not asked.
 
 use std::path::{Path, PathBuf};
 
-/// Where enabled units are: for ever, and until the next boot (`systemctl enable --runtime`).
-const ROOTS: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
+use hostproc::{Pid, ProcFs};
+
+use crate::error::{Error, Result};
+use crate::params::Params;
+use crate::process::instance::{Identity, namespaces_of};
+
+/// Where units and the links of enabled ones are, the strongest first (systemd.unit(5), "Unit File
+/// Load Path"): `systemctl enable` writes into the first, `--runtime` into the second; the rest are
+/// generators' (init scripts) and vendors'.
+const ROOTS: [&str; 6] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
+];
+
+/// Whether systemd would start the daemon at boot, or whenever it thinks it should.
+///
+/// # Errors
+/// [`Error::UnitEnabled`]
+pub(crate) fn refuse_enabled(params: &Params) -> Result<()> {
+    let Some(unit) = &params.systemd_unit else { return Ok(()) };
+    enabled_by(unit).map_or(Ok(()), |link| Err(Error::UnitEnabled { unit: unit.clone(), link }))
+}
+
+/// Whether systemd runs the daemon's program in that unit now, be it with this instance's
+/// configuration or another: it would start again what the agent stops.
+///
+/// # Errors
+/// [`Error::UnitActive`], [`Error::Processes`]
+pub(crate) fn refuse_active(params: &Params, proc: &ProcFs, identity: &Identity) -> Result<()> {
+    let Some(unit) = &params.systemd_unit else { return Ok(()) };
+    let running = active_process(unit, proc, identity)?;
+    running.map_or(Ok(()), |pid| Err(Error::UnitActive { unit: unit.clone(), pid }))
+}
+
+/// The same of the main process alone, for monitor: with the pid file of the packaged unit, an
+/// instance that systemd has started can't be told from ours by anything else.
+pub(crate) fn remark(params: &Params, main: Pid) -> Option<String> {
+    let unit = params.systemd_unit.as_ref().filter(|unit| is_process_of(unit, main))?;
+    Some(Error::UnitActive { unit: unit.clone(), pid: main }.to_string())
+}
+
+/// A process of the program in the unit's control group.
+///
+/// # Errors
+/// [`Error::Processes`]
+pub(crate) fn active_process(
+    unit: &str,
+    proc: &ProcFs,
+    identity: &Identity,
+) -> Result<Option<Pid>> {
+    let here = namespaces_of(Pid::own());
+    for stat in proc.snapshot()?.alive() {
+        let pid = stat.process.pid;
+        // A container of this host may run systemd, too.
+        if identity.may_be_the_daemon(proc, pid)?
+            && is_process_of(unit, pid)
+            && namespaces_of(pid) == here
+        {
+            return Ok(Some(pid));
+        }
+    }
+    Ok(None)
+}
+
+fn is_process_of(unit: &str, pid: Pid) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup"));
+    groups.is_ok_and(|groups| is_within(unit, &groups))
+}
+
+/// `0::/system.slice/opensips.service`, in the first version of control groups
+/// `1:name=systemd:/system.slice/opensips.service` (cgroups(7)). A unit may have groups below its
+/// own.
+fn is_within(unit: &str, groups: &str) -> bool {
+    groups.lines().any(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let systemds = fields.next().is_some_and(|name| name.is_empty() || name == "name=systemd");
+        systemds && fields.next().is_some_and(|path| path.split('/').any(|part| part == unit))
+    })
+}
 
 /// The link that has systemd start this unit with another, if there is one.
 pub(crate) fn enabled_by(unit: &str) -> Option<PathBuf> {
-    ROOTS.iter().find_map(|root| enabled_within(Path::new(root), unit))
+    enabled_within(&ROOTS.map(PathBuf::from), unit)
 }
 
-fn enabled_within(root: &Path, unit: &str) -> Option<PathBuf> {
-    // A masked unit is started by nobody, whoever wants it.
-    if std::fs::read_link(root.join(unit)).is_ok_and(|target| target == Path::new("/dev/null")) {
+fn enabled_within(roots: &[PathBuf], unit: &str) -> Option<PathBuf> {
+    // A masked unit is started by nobody, whoever wants it. The first file of its name counts.
+    let file =
+        roots.iter().map(|root| root.join(unit)).find(|path| path.symlink_metadata().is_ok());
+    if file.is_some_and(|file| is_mask(&file)) {
         return None;
     }
+    roots.iter().find_map(|root| wanted_within(root, unit))
+}
+
+/// A link to nothing, or an empty file.
+fn is_mask(file: &Path) -> bool {
+    std::fs::read_link(file).is_ok_and(|target| target == Path::new("/dev/null"))
+        || file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
+fn wanted_within(root: &Path, unit: &str) -> Option<PathBuf> {
     let wanting = std::fs::read_dir(root).ok()?.flatten().filter(|entry| {
         let name = entry.file_name();
         let suffix = Path::new(&name).extension().map(ToOwned::to_owned);
-        suffix.is_some_and(|suffix| suffix == "wants" || suffix == "requires")
+        suffix
+            .is_some_and(|suffix| suffix == "wants" || suffix == "requires" || suffix == "upholds")
     });
     let mut links: Vec<PathBuf> = wanting
         .map(|entry| entry.path().join(unit))
@@ -31,7 +125,7 @@ fn enabled_within(root: &Path, unit: &str) -> Option<PathBuf> {
 }
 
 /// A unit's name (systemd.unit(5)), or `none`.
-pub(crate) fn parse(text: &str) -> Result<Option<String>, &'static str> {
+pub(crate) fn parse(text: &str) -> std::result::Result<Option<String>, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     match text {
         "none" => Ok(None),
@@ -51,16 +145,40 @@ mod tests {
     fn what_enables_a_unit() {
         const UNIT: &str = "opensips.service";
         let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
-        assert_eq!(enabled_within(&root.join("none"), UNIT), None);
-        let wants = root.join("multi-user.target.wants");
-        std::fs::create_dir(&wants).unwrap();
+        let roots = ["etc", "run", "lib"].map(|name| directory.path().join(name));
+        assert_eq!(enabled_within(&roots, UNIT), None);
+        let [etc, run, lib] = &roots;
+        let wants = run.join("multi-user.target.wants");
+        std::fs::create_dir_all(&wants).unwrap();
         symlink("/lib/systemd/system/opensips.service", wants.join("other.service")).unwrap();
-        assert_eq!(enabled_within(root, UNIT), None);
+        assert_eq!(enabled_within(&roots, UNIT), None);
         symlink("/no/such/opensips.service", wants.join(UNIT)).unwrap();
-        assert_eq!(enabled_within(root, UNIT), Some(wants.join(UNIT)));
-        symlink("/dev/null", root.join(UNIT)).unwrap();
-        assert_eq!(enabled_within(root, UNIT), None);
+        assert_eq!(enabled_within(&roots, UNIT), Some(wants.join(UNIT)));
+        // A mask in a weaker place than the unit itself is none.
+        std::fs::create_dir_all(etc).unwrap();
+        std::fs::create_dir_all(lib).unwrap();
+        symlink("/dev/null", lib.join(UNIT)).unwrap();
+        std::fs::write(run.join(UNIT), "[Service]\n").unwrap();
+        assert_eq!(enabled_within(&roots, UNIT), Some(wants.join(UNIT)));
+        symlink("/dev/null", etc.join(UNIT)).unwrap();
+        assert_eq!(enabled_within(&roots, UNIT), None);
+        std::fs::remove_file(etc.join(UNIT)).unwrap();
+        std::fs::write(run.join(UNIT), "").unwrap();
+        assert_eq!(enabled_within(&roots, UNIT), None);
+    }
+
+    #[test]
+    fn control_groups() {
+        let within = |groups| is_within("opensips.service", groups);
+        assert!(within("0::/system.slice/opensips.service\n"));
+        assert!(within("0::/system.slice/opensips.service/worker\n"));
+        assert!(within("2:pids:/x\n1:name=systemd:/system.slice/opensips.service\n0::/\n"));
+        assert!(!within("0::/system.slice/pacemaker.service\n"));
+        assert!(!within("0::/system.slice/my-opensips.service\n"));
+        // A directory of that name that is not systemd's.
+        assert!(!within("2:memory:/opensips.service\n0::/\n"));
+        assert!(!within(""));
+        assert!(!within("0:"));
     }
 
     #[test]

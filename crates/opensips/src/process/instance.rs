@@ -233,7 +233,8 @@ pub(crate) fn working_directory(pid: Pid) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
-fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
+/// Network and pid namespace, as far as they may be seen.
+pub(crate) fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
     ["net", "pid"]
         .iter()
         .filter_map(|kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok())

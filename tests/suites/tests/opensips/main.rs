@@ -19,7 +19,9 @@ mod pid_file;
 mod probe;
 mod roles;
 mod site;
+mod systemd_unit;
 mod transports;
+mod validate;
 
 use std::time::Duration;
 
