@@ -21,6 +21,7 @@ mod packet_socket;
 mod readiness;
 mod route;
 mod rule;
+mod sctp;
 mod sock_diag;
 mod sockets;
 mod sysctl;
@@ -36,6 +37,7 @@ pub use netns::{NamespaceName, NetworkNamespace};
 pub use packet_socket::{EtherType, PacketSocket};
 pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};
 pub use rule::{OtherSelectors, PacketMark, Rule, RuleAction};
+pub use sctp::{supports_sctp, try_sctp_bind};
 pub use sockets::{
     BoundSocket, Protocol, bound_sockets, bound_sockets_on_port, destroy_tcp_connections,
 };

@@ -2,30 +2,51 @@
 //! acknowledged changes.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NetlinkPayload, Nla as _,
 };
-use netlink_packet_sock_diag::inet::{InetRequest, InetResponseHeader};
+use netlink_packet_sock_diag::inet::nlas::Nla;
+use netlink_packet_sock_diag::inet::{InetRequest, InetResponse, InetResponseHeader};
 use netlink_packet_sock_diag::{SOCK_DESTROY, SOCK_DIAG_BY_FAMILY, SockDiagMessage};
 use netlink_sys::{Socket, SocketAddr as KernelAddress, protocols::NETLINK_SOCK_DIAG};
 use nix::libc;
 
 use crate::error::{Capability, Error, Result};
 use crate::readiness::wait_readable;
+use crate::sctp::{INET_DIAG_LOCALS, local_addresses};
 
 /// The kernel's datagrams of a dump are 32 KiB at most (`NLMSG_GOODSIZE`, since Linux 4.9).
 const BUFFER: usize = 64 * 1024;
 const ATTEMPTS: u32 = 3;
 
+/// A socket as the kernel has described it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) header: InetResponseHeader,
+    /// SCTP alone: every local address; the header has only one of them.
+    pub(crate) locals: Vec<SocketAddr>,
+}
+
+impl From<InetResponse> for Found {
+    fn from(response: InetResponse) -> Self {
+        let locals = response.nlas.iter().find_map(|attribute| match attribute {
+            Nla::Other(other) if other.kind() == INET_DIAG_LOCALS => {
+                let mut value = vec![0; other.value_len()];
+                other.emit_value(&mut value);
+                Some(local_addresses(&value))
+            }
+            _ => None,
+        });
+        Self { header: response.header, locals: locals.unwrap_or_default() }
+    }
+}
+
 /// Every socket that the request fits. Complete, or an error.
-pub(crate) fn dump(
-    operation: &str,
-    request: &InetRequest,
-    until: Instant,
-) -> Result<Vec<InetResponseHeader>> {
+pub(crate) fn dump(operation: &str, request: &InetRequest, until: Instant) -> Result<Vec<Found>> {
     let request = message(request, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP);
     for _ in 0..ATTEMPTS {
         // A new socket for each attempt: nothing of the last one can be left in it.
@@ -94,7 +115,7 @@ fn exchange(
 /// What a dump has answered so far.
 struct Answers<'a> {
     operation: &'a str,
-    sockets: Vec<InetResponseHeader>,
+    sockets: Vec<Found>,
     interrupted: bool,
 }
 
@@ -108,7 +129,7 @@ impl Answers<'_> {
             self.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
             match message.payload {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                    self.sockets.push(response.header);
+                    self.sockets.push(Found::from(*response));
                 }
                 NetlinkPayload::Done(done) if done.code == 0 => return Ok(true),
                 NetlinkPayload::Done(done) => {
@@ -152,4 +173,15 @@ fn incomplete(operation: &str, why: &str) -> Error {
 fn kernel_refused(operation: &str, code: i32) -> Error {
     let source = io::Error::from_raw_os_error(code.saturating_neg());
     Error::refused(operation, Capability::NetAdmin, source)
+}
+
+/// What a dump would give that is answered with these datagrams.
+#[cfg(test)]
+pub(crate) fn answered(datagrams: &[Vec<u8>]) -> Result<(Vec<Found>, bool)> {
+    let mut answers = Answers { operation: "list", sockets: Vec::new(), interrupted: false };
+    let mut done = false;
+    for datagram in datagrams {
+        done = answers.take(datagram)?;
+    }
+    Ok((answers.sockets, done))
 }

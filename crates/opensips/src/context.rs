@@ -4,13 +4,13 @@ use hostproc::{LockFile, ProcFs, Process, Stat};
 use ocf::{Deadline, Request};
 
 use crate::error::{Error, Result};
-use crate::health::Expected;
 use crate::host;
 use crate::host::paths::Paths;
 use crate::params::{Names, Params};
 use crate::process::instance::{Identity, resolved, working_directory};
 use crate::process::state::State;
 use crate::promotion::role::Record;
+use crate::sockets::expected::Expected;
 
 /// One call, with what is remembered of the instance.
 pub(crate) struct Context<'a> {

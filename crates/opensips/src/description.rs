@@ -43,6 +43,7 @@ reports it as a failure, start refuses to run beside it, and stop ends it. The d
         &EXTRA_OPTIONS,
         &VIP,
         &NONLOCAL_BIND,
+        &LISTENERS,
         &SIP_PROBE,
         &SIP_PROBE_CODES,
         &SIP_PROBE_TIMEOUT,
@@ -193,6 +194,21 @@ pub static NONLOCAL_BIND: Parameter = Parameter {
 have, and the kernel forbids that (net.ipv4.ip_nonlocal_bind, net.ipv6.ip_nonlocal_bind): check: \
 fail before the daemon does, and say what to set; ensure: set it for the running system (a file in \
 /etc/sysctl.d makes it last); ignore: let the daemon try.",
+    ..Parameter::TEMPLATE
+};
+
+/// What must be open.
+pub static LISTENERS: Parameter = Parameter {
+    name: "listeners",
+    reloadable: true,
+    shortdesc: "Sockets that must be open",
+    longdesc: "PROTOCOL:ADDRESS:PORT, separated by commas or spaces, like udp:192.0.2.10:5060 \
+tls:[2001:db8::10]:5061: sockets that must be open, in the hands of this instance, while it runs. \
+start waits for them; monitor fails with the name of one that is missing or somebody else's. \
+Default: the sockets that the configuration check prints; what is given here is demanded beside \
+those: for sockets that the check does not print (sockets_mgm; what is not SIP, as unknown_tcp: or \
+unknown_udp:), with start_check=no, or where monitor finds an instance that this agent has not \
+started.",
     ..Parameter::TEMPLATE
 };
 

@@ -14,17 +14,17 @@ use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::{Outcome, Patience, ask_each};
 use crate::sip::target::{self, Target};
 use crate::sockets::addresses::LocalAddresses;
+use crate::sockets::expected::{self, Expected, Shared};
 use crate::sockets::listener::{Listener, Transport};
-use crate::sockets::table::{Owner, SocketTable, inodes_of_all};
+use crate::sockets::owner::inodes_of_all;
+use crate::sockets::table::SocketTable;
 
 /// Kept back for a second look at the addresses, where somebody was silent.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
-/// A listener, and the inode of its socket where it is known.
-pub(crate) type Expected = (Listener, u32);
-
 /// Judges a main process with everything that belongs to it, cheapest first. Gives what an
-/// operator should look at, though it serves.
+/// operator should look at, though it serves. To the sockets that are expected come those of
+/// parameter `listeners` that were not yet known.
 ///
 /// # Errors
 /// The first thing that keeps it from serving.
@@ -32,17 +32,28 @@ pub(crate) fn judge(
     proc: &ProcFs,
     params: &Params,
     main: &Stat,
-    expected: &[Expected],
+    expected: &mut Vec<Expected>,
     reach: Reach,
     deadline: Deadline,
-) -> Result<Option<String>> {
-    let workers = workers_of(proc, main.process.pid)?;
-    let remark = plan::judge_processes(main, &workers)?;
-    let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-    judge_sockets(proc, main.process.pid, pids, expected, deadline.instant())?;
+) -> Result<Vec<String>> {
+    let pid = main.process.pid;
+    let workers = workers_of(proc, pid)?;
+    let mut remarks = Vec::from_iter(plan::judge_processes(main, &workers)?);
+    let pids: Vec<Pid> = workers.iter().chain([main]).map(|stat| stat.process.pid).collect();
+    expected::demand(proc, pid, &pids, &params.listeners, expected, deadline.instant())?;
+    let shared = expected::judge(proc, pid, &pids, expected, deadline.instant())?;
     let listeners: Vec<Listener> = expected.iter().map(|(listener, _)| listener.clone()).collect();
-    probe(params, main.process.pid, &listeners, reach, params.probe.patience, deadline)?;
-    Ok(remark)
+    let asked = probe(params, pid, &listeners, reach, params.probe.patience, deadline);
+    asked.map_err(|error| not_asked_but(error, &shared))?;
+    remarks.extend(shared.iter().map(ToString::to_string));
+    Ok(remarks)
+}
+
+/// A silence is no fault of the instance where somebody else takes the question away.
+fn not_asked_but(error: Error, shared: &[Shared]) -> Error {
+    let Error::Silent { main, target, .. } = error else { return error };
+    let taken = shared.iter().find(|one| Target::of(&one.listener) == Some(target)).cloned();
+    taken.map_or(error, |Shared { listener, owner }| Error::Taken { main, listener, owner })
 }
 
 /// The sockets of an instance that nobody remembers, as its processes hold them, and as SIP's where
@@ -59,21 +70,21 @@ pub(crate) fn opened(
     let pid = main.process.pid;
     let workers = workers_of(proc, pid)?;
     plan::judge_processes(main, &workers)?;
-    // UDP sockets are opened before the first worker is forked; what a worker has for itself is a
-    // client's, which comes and goes. TCP sockets listen, or are not in the table.
+    // UDP and SCTP sockets are opened before the first worker is forked; what a worker has for
+    // itself is a client's, which comes and goes. TCP sockets listen, or are not in the table.
     let of_main = inodes_of_all([pid]);
     let of_any = inodes_of_all(workers.iter().chain([main]).map(|stat| stat.process.pid));
     let table = SocketTable::complete(deadline.instant())?;
     let mut opened: Vec<Expected> = table
         .listeners()
         .filter(|(listener, inode)| match listener.transport {
-            Transport::Udp => of_main.contains(inode),
+            Transport::Udp | Transport::Sctp => of_main.contains(inode),
             Transport::Tcp => of_any.contains(inode),
         })
         .filter(|(listener, _)| params.mi != Some(Endpoint::Datagram(listener.local)))
         .collect();
-    if opened.is_empty() && [Transport::Udp, Transport::Tcp].into_iter().all(|one| table.knows(one))
-    {
+    let listed = [Transport::Udp, Transport::Tcp].into_iter().all(|one| table.knows(one));
+    if opened.is_empty() && listed {
         return Err(Error::NoSockets { main: pid });
     }
     opened
@@ -106,7 +117,7 @@ fn recognise(params: &Params, opened: &mut [Expected], deadline: Deadline) -> Re
         let answer = Target::of(listener).and_then(|target| answers.get(&target).copied());
         let known = match listener.transport {
             Transport::Udp => !(udp_answers && answer == Some(false)),
-            Transport::Tcp => answer == Some(true),
+            Transport::Tcp | Transport::Sctp => answer == Some(true),
         };
         if !known {
             *listener = listener.clone().of_unknown_protocol();
@@ -131,44 +142,6 @@ pub(crate) fn workers_of(proc: &ProcFs, main: Pid) -> Result<Vec<Stat>> {
         workers.extend(proc.stat(pid)?.filter(|stat| stat.parent == Some(main)));
     }
     Ok(workers)
-}
-
-/// Every expected socket is open, and the instance's own.
-fn judge_sockets(
-    proc: &ProcFs,
-    main: Pid,
-    pids: impl Iterator<Item = Pid>,
-    expected: &[Expected],
-    until: Instant,
-) -> Result<()> {
-    let table = SocketTable::of(expected.iter().map(|(listener, _)| listener), until)?;
-    let mut replaced = Vec::new();
-    for (listener, inode) in expected.iter().filter(|(listener, _)| table.knows(listener.transport))
-    {
-        let mut found = table.at(listener).peekable();
-        if found.peek().is_none() {
-            return Err(Error::Closed { main, listener: listener.clone() });
-        }
-        if !found.any(|socket| socket.inode == *inode) {
-            replaced.push(listener);
-        }
-    }
-    if replaced.is_empty() {
-        return Ok(());
-    }
-    // The same address, another socket: the daemon may have opened it again, or somebody else
-    // has it. Only now the descriptors of all processes are worth a look.
-    let own = inodes_of_all(pids);
-    for listener in replaced {
-        let mut found = table.at(listener).peekable();
-        if let Some(first) = found.peek().copied()
-            && !found.any(|socket| own.contains(&socket.inode))
-        {
-            let owner = Owner::of(proc, first);
-            return Err(Error::NotOwn { main, listener: listener.clone(), owner });
-        }
-    }
-    Ok(())
 }
 
 /// Asks OPTIONS where it can be asked: at the best place, or everywhere. Every failure is logged,
@@ -246,26 +219,4 @@ fn judge_answer(main: Pid, target: Target, outcome: std::io::Result<Outcome>) ->
         }
         Err(source) => Err(Error::Unasked { main, target, source }),
     }
-}
-
-/// The sockets of these listeners that these processes hold, or the first listener of which they
-/// hold none.
-///
-/// # Errors
-/// [`Error::Network`]
-pub(crate) fn held(
-    listeners: &[Listener],
-    pids: impl IntoIterator<Item = Pid>,
-    until: Instant,
-) -> Result<std::result::Result<Vec<Expected>, Listener>> {
-    let table = SocketTable::of(listeners, until)?;
-    let own = inodes_of_all(pids);
-    let mut held = Vec::new();
-    for listener in listeners.iter().filter(|listener| table.knows(listener.transport)) {
-        match table.at(listener).find(|socket| own.contains(&socket.inode)) {
-            Some(socket) => held.push((listener.clone(), socket.inode)),
-            None => return Ok(Err(listener.clone())),
-        }
-    }
-    Ok(Ok(held))
 }

@@ -8,14 +8,16 @@ use crate::context::Context;
 use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
-use crate::health::{self, Expected};
+use crate::health;
 use crate::host::systemd_unit;
 use crate::params::{Names, Params};
 use crate::plan::{self, Reach};
 use crate::process::state::State;
 use crate::promotion::role::Role;
 use crate::promotion::standby;
-use crate::sockets::table::{Owner, SocketTable};
+use crate::sockets::expected::Expected;
+use crate::sockets::owner::Owner;
+use crate::sockets::table::SocketTable;
 
 /// From this level on, every listener has to answer.
 const EVERY_LISTENER_LEVEL: u32 = 20;
@@ -99,21 +101,23 @@ fn serves(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Resu
     let deep = context.request.check_level >= EVERY_LISTENER_LEVEL;
     let reach = if deep { Reach::Every } else { Reach::One };
     // What was remembered of another main process says nothing about this one.
-    let remark = match context.state.as_ref().filter(|state| state.main == main.process) {
-        Some(state) => health::judge(proc, params, main, &state.listeners, reach, deadline)?,
-        None => {
-            let opened = health::opened(proc, params, main, deadline)?;
-            let remark = health::judge(proc, params, main, &opened, reach, deadline)?;
-            adopt(context, params, main, &opened);
-            remark
-        }
+    let known = context.state.as_ref().filter(|state| state.main == main.process);
+    let mut expected = match known {
+        Some(state) => state.listeners.clone(),
+        None => health::opened(proc, params, main, deadline)?,
     };
+    let mut remarks = health::judge(proc, params, main, &mut expected, reach, deadline)?;
+    if known.is_none_or(|state| state.listeners != expected) {
+        adopt(context, params, main, &expected);
+    }
     trim_output(&context.paths.output());
-    Ok(remark.into_iter().chain(systemd_unit::remark(params, main.process.pid)).collect())
+    remarks.extend(systemd_unit::remark(params, main.process.pid));
+    Ok(remarks)
 }
 
-/// Remembers an instance that this agent has not started, or whose memory was lost, now that it is
-/// known to serve: the next monitor is cheap again, and sees when one of its sockets closes.
+/// Remembers an instance that this agent has not started, or whose memory was lost, or of which more
+/// is demanded than before, now that it is known to serve: the next monitor is cheap again, and sees
+/// when one of its sockets closes.
 fn adopt(context: &Context<'_>, params: &Params, main: &hostproc::Stat, opened: &[Expected]) {
     // A start at work knows better than its processes what it will open.
     if let Ok(Some(_lock)) = context.lock(context.deadline().or_within(Duration::ZERO)) {

@@ -16,7 +16,7 @@ use crate::promotion::sharing_tag::{SharingTag, parse_list};
 use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::Patience;
 use crate::sip::target::Target;
-use crate::sockets::listener::Listener;
+use crate::sockets::listener::{self, Listener};
 
 /// What the administrator wants, complete and right in form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Params {
     pub vips: Vec<IpAddr>,
     /// What to do about sockets on absent addresses.
     pub nonlocal_bind: NonlocalBind,
+    /// The sockets that must be open, beside those that the daemon declares.
+    pub listeners: Vec<Listener>,
     /// How SIP is asked.
     pub probe: Probe,
     /// The Management Interface.
@@ -167,6 +169,7 @@ impl Params {
         let extra_options = reader.parsed(&table::EXTRA_OPTIONS, parse_extra_options);
         let vips = reader.parsed(&table::VIP, addresses);
         let nonlocal_bind = reader.select(&table::NONLOCAL_BIND);
+        let listeners = reader.parsed(&table::LISTENERS, listener::parse_list);
         let target = reader.parsed(&table::SIP_PROBE, str::parse);
         let codes = reader.parsed(&table::SIP_PROBE_CODES, str::parse);
         let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(600));
@@ -198,6 +201,7 @@ impl Params {
                 "ignore" => NonlocalBind::Ignore,
                 _ => NonlocalBind::Check,
             },
+            listeners: listeners.unwrap_or_default(),
             probe: Probe {
                 target: target?,
                 codes: codes?,

@@ -12,7 +12,7 @@ use crate::daemon::config;
 use crate::daemon::launch::{Output, launch};
 use crate::daemon::startup::Startup;
 use crate::error::{Error, Result};
-use crate::health::{self, Expected};
+use crate::health;
 use crate::host;
 use crate::host::systemd_unit;
 use crate::mi::health::client;
@@ -25,9 +25,10 @@ use crate::promotion::declared_tags::declared_active;
 use crate::promotion::role::Role;
 use crate::promotion::score;
 use crate::promotion::sharing_tag::{SharingTag, TagState, in_state};
-use crate::sockets::listener::Listener;
+use crate::sockets::expected::{self, Expected};
+use crate::sockets::listener::{Listener, united};
 use crate::sockets::nonlocal_bind;
-use crate::sockets::table::refuse_foreign;
+use crate::sockets::obstacles::{refuse_foreign, unsupported};
 use crate::stop::{claimed_by_another, remove_pidfile};
 
 /// The MI comes up with the daemon's last processes; one that is elsewhere never does.
@@ -65,16 +66,15 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
         return Err(Error::TagDeclaredActive { tag: tag.clone(), path });
     }
     let declared = if params.start_check { Some(config::check(&params, working)?) } else { None };
-    if let Some(listeners) = &declared {
-        let sysctl = Sysctl::default();
-        nonlocal_bind::prepare(params.nonlocal_bind, listeners, &sysctl, working.instant())?;
-    }
+    // Without the check, what is known of its sockets is what the parameters name.
+    let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
+    unsupported(&wanted).into_iter().next().map_or(Ok(()), Err)?;
+    let sysctl = Sysctl::default();
+    nonlocal_bind::prepare(params.nonlocal_bind, &wanted, &sysctl, working.instant())?;
     if !survey.is_empty() {
         start.clear(&survey.members)?;
     }
-    if let Some(listeners) = &declared {
-        refuse_foreign(&context.proc, listeners, working.instant())?;
-    }
+    refuse_foreign(&context.proc, &wanted, working.instant())?;
     start.prepare_pidfile()?;
     host::make_reply_directory(&params, working.instant())?;
 
@@ -121,12 +121,12 @@ impl Start<'_> {
     fn verify_running(&self, main: &Stat) -> Result<()> {
         let Self { context, params, working } = self;
         let remembered = context.state.as_ref().filter(|state| state.main == main.process);
-        let expected = match remembered {
+        let mut expected = match remembered {
             Some(state) => state.listeners.clone(),
             None => self.adopt(main)?,
         };
-        health::judge(&context.proc, params, main, &expected, Reach::One, *working)?;
-        if remembered.is_none() {
+        health::judge(&context.proc, params, main, &mut expected, Reach::One, *working)?;
+        if remembered.is_none_or(|state| state.listeners != expected) {
             context.remember(params, main, &expected);
             log::info!("action=start pid={} adopted=yes", main.process.pid);
         }
@@ -139,8 +139,8 @@ impl Start<'_> {
         let listeners = config::check(self.params, self.working)?;
         let workers = health::workers_of(&self.context.proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-        health::held(&listeners, pids, self.working.instant())?
-            .map_err(|listener| Error::Closed { main: main.process.pid, listener })
+        expected::held(&listeners, pids, self.working.instant())?
+            .map_err(|unserved| unserved.into_error(&self.context.proc, main.process.pid))
     }
 
     /// Ends what is left of an earlier life.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use hostproc::ProcFs;
 use ocf::{Exit, Finding, Request};
 
 use crate::context::Context;
@@ -18,7 +17,8 @@ use crate::promotion::declared_tags::declared_active;
 use crate::sockets::listener::Listener;
 use crate::sockets::nonlocal_bind;
 use crate::sockets::nonlocal_bind::on_absent_addresses;
-use crate::sockets::table::{Owner, SocketTable, inodes_of_all};
+use crate::sockets::obstacles::{foreign, unsupported};
+use crate::sockets::owner::inodes_of_all;
 use crate::{host, plan};
 
 /// From this level on the host is looked at.
@@ -115,8 +115,10 @@ fn socket_errors(request: &Request, params: &Params, listeners: &[Listener]) -> 
             }
         }
     });
-    let free = free_or_ours(request, params, listeners);
-    [absent, free].into_iter().filter_map(Result::err).collect()
+    let mut errors = unsupported(listeners);
+    errors.extend(absent.err());
+    errors.extend(free_or_ours(request, params, listeners).unwrap_or_else(|error| vec![error]));
+    errors
 }
 
 /// A wildcard receives at the virtual address and answers UDP from another one.
@@ -138,27 +140,20 @@ fn remark_on_addresses(params: &Params, listeners: &[Listener]) {
     }
 }
 
-/// Whether every socket is free, or held by this instance.
-fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> Result<()> {
+/// The sockets that are neither free nor held by this instance.
+fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> Result<Vec<Error>> {
     let context = match Context::new(request, &Names::from(params)) {
         Ok(context) => context,
         Err(Error::NotRoot { .. }) => {
             log::warn!("not root: whether the sockets are free was not looked at");
-            return Ok(());
+            return Ok(Vec::new());
         }
         Err(error) => return Err(error),
     };
     let survey = context.identity.survey(&context.proc)?;
     plan::refuse_elsewhere(&survey)?;
     let own = inodes_of_all(survey.members.iter().map(|stat| stat.process.pid));
-    let table = SocketTable::around(listeners, request.deadline.instant())?;
-    let foreign = table.find(listeners, |listener, socket| {
-        listener.clashes_with(socket) && !own.contains(&socket.inode)
-    });
-    foreign.map_or(Ok(()), |(listener, socket)| {
-        let owner = Owner::of(&ProcFs::default(), socket);
-        Err(Error::ForeignSocket { listener: listener.clone(), owner })
-    })
+    foreign(&context.proc, listeners, &own, request.deadline.instant())
 }
 
 /// Whether something else is where the daemon's FIFO or socket should be, or others could meddle

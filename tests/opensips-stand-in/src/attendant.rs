@@ -21,7 +21,7 @@ use crate::daemonize::{configure_log, declared_listeners};
 use crate::error::Error;
 use crate::faults::{self, Faults};
 use crate::inheritance::{Inheritance, Role, WorkerRole};
-use crate::listener::{Listener, Protocol, bound_socket, ip_text};
+use crate::listener::{Listener, Protocol, bound_socket, ip_text, sctp_socket};
 use crate::log::{self, Level};
 use crate::mi;
 use crate::pid_file::PidFiles;
@@ -137,13 +137,14 @@ impl Attendant {
         self.initialise_modules()?;
         thread::sleep(self.faults.start_delay);
         let mut plan = self.bind_udp()?;
+        self.bind_sctp()?;
         self.drop_privileges()?;
         // As the daemon starts them: modules first, TCP main last.
         let mut workers = self.module_workers()?;
         workers.push((WorkerRole::Idle, "time_keeper".to_owned()));
         workers.push((WorkerRole::Idle, "timer".to_owned()));
         workers.append(&mut plan);
-        let tcp = self.listeners.iter().any(|listener| listener.protocol != Protocol::Udp);
+        let tcp = self.listeners.iter().any(|listener| listener.protocol.is_over_tcp());
         if tcp {
             let receiver = (WorkerRole::Idle, "TCP receiver".to_owned());
             workers.extend(vec![receiver; self.config.tcp_workers]);
@@ -197,6 +198,17 @@ impl Attendant {
             self.sockets.push(socket);
         }
         Ok(workers)
+    }
+
+    /// Opens the SCTP sockets, which need a kernel that has SCTP.
+    fn bind_sctp(&mut self) -> Result<(), Error> {
+        for &Listener { protocol, address, .. } in &self.listeners {
+            if protocol == Protocol::Sctp {
+                let bound = sctp_socket(&SockaddrStorage::from(address));
+                self.sockets.push(bound.map_err(|errno| Error::SctpBind { address, errno })?);
+            }
+        }
+        Ok(())
     }
 
     fn drop_privileges(&self) -> Result<(), Error> {

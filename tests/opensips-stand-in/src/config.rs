@@ -201,7 +201,7 @@ impl Parser<'_> {
                 let (text, value_place) = self.scanner.rest_of_line();
                 match socket(&text) {
                     Some(Some(socket)) => self.config.sockets.push(socket),
-                    // A protocol of which nothing is opened here: tls, ws, hep…
+                    // A protocol of which nothing is opened here: hep, smpp…
                     Some(None) => {}
                     None => return Err(self.syntax_error(value_place)),
                 }
@@ -263,7 +263,7 @@ fn socket(text: &str) -> Option<Option<SocketSpec>> {
     let address = words.next()?;
     let protocol = address.split_once(':')?.0;
     if Protocol::parse(protocol).is_none() {
-        let known = ["tls", "sctp", "ws", "wss", "hep_udp", "hep_tcp", "bins", "smpp", "msrp"];
+        let known = ["hep_udp", "hep_tcp", "bins", "smpp", "msrp"];
         return known.contains(&protocol).then_some(None);
     }
     let mut spec = SocketSpec::parse(address)?;

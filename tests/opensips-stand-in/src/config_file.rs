@@ -21,7 +21,8 @@ const TEMPLATE_2_4: &str = include_str!("../configs/opensips-2.4.cfg");
 pub struct ConfigFile {
     /// Whose language it is in; the default is the stand-in's.
     pub version: Version,
-    /// `udp:ADDRESS:PORT` or `tcp:…`, IPv6 in brackets.
+    /// `udp:ADDRESS:PORT`, `tcp:…` or `sctp:…`, IPv6 in brackets; other protocols need their
+    /// modules in `more`.
     pub sockets: Vec<String>,
     /// Where the daemon's modules are ([`module_path()`]); without it the daemon looks in the working
     /// directory, which is right for the stand-in alone.
@@ -70,7 +71,9 @@ impl ConfigFile {
             .map_or(String::new(), |path| format!("mpath=\"{}/\"\n", path.display()));
         let has = |protocol: &str| self.sockets.iter().any(|socket| socket.starts_with(protocol));
         let mut modules = String::new();
-        for (protocol, module) in [("udp:", "proto_udp"), ("tcp:", "proto_tcp")] {
+        for (protocol, module) in
+            [("udp:", "proto_udp"), ("tcp:", "proto_tcp"), ("sctp:", "proto_sctp")]
+        {
             if has(protocol) {
                 modules += &format!("loadmodule \"{module}.so\"\n");
             }

@@ -60,6 +60,8 @@ pub(crate) enum Error {
     DatagramBind { name: String, errno: Errno },
     #[error("bind({descriptor}, 16) on {}: {}", address.ip(), .errno.desc())]
     UdpBind { descriptor: i32, address: SocketAddr, errno: Errno },
+    #[error("socket failed with {} [{}]", .errno.desc(), *errno as i32)]
+    SctpBind { address: SocketAddr, errno: Errno },
     #[error("bind on {} : {}", tcp_address(address), description(source))]
     TcpBind { address: SocketAddr, source: io::Error },
     #[error("can't create FIFO: {} ({})", .errno.desc(), path.display())]
@@ -119,6 +121,7 @@ impl Error {
             Self::NoDatagramSocketName | Self::DatagramSocketName(_) => "mi_datagram:mi_mod_init",
             Self::DatagramBind { .. } => "mi_datagram:mi_init_datagram_server",
             Self::UdpBind { .. } => "core:udp_bind_listener",
+            Self::SctpBind { .. } => "proto_sctp:proto_sctp_init_listener",
             Self::TcpBind { .. } => "core:tcp_bind_listener",
             Self::FifoCreate { .. } | Self::FifoOpen { .. } => "mi_fifo:mi_create_fifo",
             Self::WorkerStart { .. } => "core:internal_fork",
@@ -163,11 +166,15 @@ impl Error {
             Self::NoDatagramSocketName | Self::DatagramSocketName(_) => {
                 module_failed(&mut follow, "mi_datagram");
             }
-            Self::UdpBind { address, .. } => {
+            Self::UdpBind { address, .. } | Self::SctpBind { address, .. } => {
+                let what = match self {
+                    Self::SctpBind { .. } => ("init", "sctp"),
+                    _ => ("bind", "udp"),
+                };
                 follow(
                     Level::Error,
                     "core:trans_init_all_listeners",
-                    format!("failed to bind listener [{}], proto udp", address.ip()),
+                    format!("failed to {} listener [{}], proto {}", what.0, address.ip(), what.1),
                 );
                 follow(
                     Level::Error,

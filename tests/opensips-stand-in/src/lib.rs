@@ -13,7 +13,9 @@
 //!   the Request-URI 484, with one 404. Neither functions nor module parameters are checked.
 //! - Modules are names: nothing is loaded, `mpath` is ignored.
 //! - No syslog: with `stderror_enabled=no` the messages are lost.
-//! - Sharing tags live in this one process tree; `bin:` sockets accept and stay silent.
+//! - Sharing tags live in this one process tree.
+//! - `bin:`, `tls:`, `ws:` and `wss:` sockets are plain TCP sockets that accept and stay silent;
+//!   `sctp:` ones listen where the kernel has SCTP.
 //! - TCP connections are served by "TCP main" itself; the "TCP receivers" only exist.
 //! - Times in the log are UTC.
 //!

@@ -8,27 +8,42 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrLike, bind, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrLike, bind, listen,
+    setsockopt, socket, sockopt,
 };
 
 use crate::error::Error;
 
-/// The transports whose sockets are opened.
+/// The protocols whose sockets are opened, in the daemon's order. Of TLS and WebSocket there is the
+/// TCP socket alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Protocol {
     Udp,
     Tcp,
+    Tls,
+    Sctp,
+    Ws,
+    Wss,
     Bin,
 }
 
 impl Protocol {
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "udp" | "UDP" => Some(Self::Udp),
-            "tcp" | "TCP" => Some(Self::Tcp),
-            "bin" | "BIN" => Some(Self::Bin),
+        match name.to_ascii_lowercase().as_str() {
+            "udp" => Some(Self::Udp),
+            "tcp" => Some(Self::Tcp),
+            "tls" => Some(Self::Tls),
+            "sctp" => Some(Self::Sctp),
+            "ws" => Some(Self::Ws),
+            "wss" => Some(Self::Wss),
+            "bin" => Some(Self::Bin),
             _ => None,
         }
+    }
+
+    /// Whether "TCP main" opens and serves it.
+    pub(crate) fn is_over_tcp(self) -> bool {
+        !matches!(self, Self::Udp | Self::Sctp)
     }
 
     /// The module without which such a socket is refused.
@@ -36,6 +51,10 @@ impl Protocol {
         match self {
             Self::Udp => "proto_udp",
             Self::Tcp => "proto_tcp",
+            Self::Tls => "proto_tls",
+            Self::Sctp => "proto_sctp",
+            Self::Ws => "proto_ws",
+            Self::Wss => "proto_wss",
             Self::Bin => "proto_bin",
         }
     }
@@ -46,6 +65,10 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Sctp => "sctp",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
             Self::Bin => "bin",
         })
     }
@@ -186,6 +209,16 @@ pub(crate) fn bound_socket(
         setsockopt(&socket, sockopt::ReuseAddr, &true).map_err(|errno| (descriptor, errno))?;
     }
     bind(descriptor, address).map_err(|errno| (descriptor, errno))?;
+    Ok(socket)
+}
+
+/// An SCTP socket that listens, and answers nobody.
+pub(crate) fn sctp_socket(address: &dyn SockaddrLike) -> nix::Result<OwnedFd> {
+    let family = address.family().unwrap_or(AddressFamily::Inet);
+    let socket = socket(family, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, SockProtocol::Sctp)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    bind(socket.as_raw_fd(), address)?;
+    listen(&socket, Backlog::new(10)?)?;
     Ok(socket)
 }
 

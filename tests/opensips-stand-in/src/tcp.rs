@@ -17,7 +17,7 @@ const MAXIMUM_MESSAGE: usize = 65_535;
 pub(crate) fn bind(listeners: &[Listener]) -> Result<Vec<(Protocol, TcpListener)>, Error> {
     listeners
         .iter()
-        .filter(|listener| listener.protocol != Protocol::Udp)
+        .filter(|listener| listener.protocol.is_over_tcp())
         .map(|&Listener { protocol, address, .. }| {
             let bound = TcpListener::bind(address);
             bound
@@ -41,8 +41,8 @@ pub(crate) fn serve(
                     scope.spawn(move || {
                         // The client went away, or sent what can't be SIP.
                         let _ = match protocol {
-                            Protocol::Bin => swallow(stream),
-                            Protocol::Udp | Protocol::Tcp => converse(stream, answerer),
+                            Protocol::Tcp => converse(stream, answerer),
+                            _ => swallow(stream),
                         };
                     });
                 }
@@ -52,7 +52,7 @@ pub(crate) fn serve(
     Err(Error::Inheritance("no TCP listener"))
 }
 
-/// For `bin:` sockets: connections are taken, and nothing is said.
+/// For what is not SIP over plain TCP: connections are taken, and nothing is said.
 fn swallow(mut stream: TcpStream) -> io::Result<()> {
     io::copy(&mut stream, &mut io::sink()).map(|_| ())
 }

@@ -14,13 +14,16 @@ use crate::context::Context;
 use crate::daemon::config::wait;
 use crate::daemon::launch::Output;
 use crate::error::{Ended, Error, Result};
-use crate::health::{self, Expected};
+use crate::health;
 use crate::params::Params;
 use crate::plan::{self, Reach};
 use crate::process::survey::PidFile;
 use crate::sip::probe::Patience;
-use crate::sockets::listener::Listener;
-use crate::sockets::table::{Owner, SocketTable, inodes_of_all, why_not_opened};
+use crate::sockets::expected::{self, Expected};
+use crate::sockets::listener::{Listener, united};
+use crate::sockets::obstacles::why_not_opened;
+use crate::sockets::owner::{Owner, inodes_of_all};
+use crate::sockets::table::SocketTable;
 
 /// How soon a change is noticed. A death is noticed at once, by pidfd.
 const STEP: Duration = Duration::from_millis(25);
@@ -33,6 +36,15 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// What strerror(3) says of EADDRINUSE.
 const IN_USE: &str = "Address already in use";
+
+/// The listeners of a transport that the kernel can't list: start has not waited for them, and
+/// monitor will not miss them.
+fn unwatched<'a>(
+    listeners: &'a [Listener],
+    expected: &'a [Expected],
+) -> impl Iterator<Item = &'a Listener> {
+    listeners.iter().filter(|listener| !expected.iter().any(|(known, _)| known.is_also(listener)))
+}
 
 /// A daemon that comes up.
 pub(crate) struct Startup<'a> {
@@ -77,11 +89,16 @@ impl<'a> Startup<'a> {
             return Err(self.died(Ended::Later));
         };
         // In the daemon's words now, if not before.
-        let listeners =
-            self.declared.get_or_insert_with(|| self.output.declared_listeners()).clone();
+        self.declared.get_or_insert_with(|| self.output.declared_listeners());
+        let listeners = self.listeners();
         let expected = self.sockets(&main, &handle, &listeners)?;
         self.answer(&main, &handle, &listeners)?;
         self.settle(&main, &handle, &listeners)?;
+        for listener in unwatched(&listeners, &expected) {
+            log::warn!(
+                "listener={listener} watched=no note=\"this kernel can't list its sockets\""
+            );
+        }
         Ok((main, expected))
     }
 
@@ -120,14 +137,13 @@ impl<'a> Startup<'a> {
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
         loop {
-            match health::held(listeners, self.look(main)?, self.working.instant())? {
+            match expected::held(listeners, self.look(main)?, self.working.instant())? {
                 Ok(expected) => return Ok(expected),
-                Err(missing) => {
+                Err(unserved) => {
                     self.watch(handle, STEP)?;
                     if self.working.has_passed() {
-                        let pid = main.process.pid;
-                        let waiting = format!("main process {pid} alive, {missing} is not open");
-                        return Err(self.not_serving(waiting));
+                        let error = unserved.into_error(&self.context.proc, main.process.pid);
+                        return Err(self.not_serving(error.to_string()));
                     }
                 }
             }
@@ -169,10 +185,9 @@ impl<'a> Startup<'a> {
         let pids = self.look(main)?;
         let pid = main.process.pid;
         plan::judge_processes(main, &health::workers_of(&self.context.proc, pid)?)?;
-        match health::held(listeners, pids, self.working.instant())? {
-            Ok(_) => Ok(()),
-            Err(listener) => Err(Error::Closed { main: pid, listener }),
-        }
+        expected::held(listeners, pids, self.working.instant())?
+            .map(|_| ())
+            .map_err(|unserved| unserved.into_error(&self.context.proc, pid))
     }
 
     /// Lets time pass; fails the moment the main process dies.
@@ -246,13 +261,16 @@ impl<'a> Startup<'a> {
         let own = inodes_of_all(remains.members.iter().map(|stat| stat.process.pid));
         let listeners = self.listeners();
         let table = SocketTable::around(&listeners, self.context.deadline().instant()).ok()?;
-        let (listener, socket) = table.find(&listeners, |listener, socket| {
+        let mut found = table.find(&listeners, |listener, socket| {
             listener.overlaps(socket) && !own.contains(&socket.inode)
-        })?;
+        });
+        let (listener, socket) = found.next()?;
         Some((listener.clone(), Owner::of(proc, socket)))
     }
 
+    /// What it declares, and what else is demanded of it.
     fn listeners(&self) -> Vec<Listener> {
-        self.declared.clone().unwrap_or_else(|| self.output.declared_listeners())
+        let declared = self.declared.clone().unwrap_or_else(|| self.output.declared_listeners());
+        united(&declared, &self.params.listeners)
     }
 }

@@ -20,7 +20,8 @@ impl Error {
             }
             Self::BinaryMissing { .. }
             | Self::BinaryNotExecutable { .. }
-            | Self::BinaryForeign { .. } => Exit::Installed,
+            | Self::BinaryForeign { .. }
+            | Self::NoSctp { .. } => Exit::Installed,
             Self::Execute { source, .. } if is_lacking(source) => Exit::Installed,
             Self::Gone { .. } => Exit::NotRunning,
             Self::Crashed { source, .. } => source.exit(),

@@ -22,7 +22,7 @@ use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::Target;
 use crate::sockets::listener::Listener;
 use crate::sockets::nonlocal_bind::setting;
-use crate::sockets::table::Owner;
+use crate::sockets::owner::Owner;
 
 pub use shown::Ended;
 use shown::{Holder, Seconds, WhyNotExecuted, shown_path};
@@ -153,6 +153,12 @@ pub enum Error {
         listener: Listener,
         /// Who.
         owner: Owner,
+    },
+    /// The kernel has no SCTP.
+    #[error("{listener} needs SCTP, which this kernel does not have (CONFIG_IP_SCTP, module sctp)")]
+    NoSctp {
+        /// The listener.
+        listener: Listener,
     },
     /// Another instance, alive, has the same pid file.
     #[error("pid file belongs to another instance of OpenSIPS (pid {pid}): {}", path.display())]
@@ -317,6 +323,16 @@ pub enum Error {
         /// The listener.
         listener: Listener,
         /// Whose it is.
+        owner: Owner,
+    },
+    /// Somebody else gets what is sent there.
+    #[error("{listener} is taken by {owner}, which shares it with main process {main}")]
+    Taken {
+        /// The main process.
+        main: Pid,
+        /// The listener.
+        listener: Listener,
+        /// Who gets it.
         owner: Owner,
     },
     /// No answer.

@@ -120,6 +120,8 @@ fn what_matters_is_within_what_crm_mon_shows() {
         (Error::NoSockets { main }, "no UDP or TCP socket"),
         (Error::Closed { main, listener: listener.clone() }, "is not open"),
         (Error::NotOwn { main, listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
+        (Error::Taken { main, listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
+        (Error::NoSctp { listener: listener.clone() }, "this kernel does not have"),
         (silent(Silence::NoAnswer), "within 3 x 2s"),
         (silent(Silence::Closed), "closed before an answer"),
         (silent(Silence::TlsRefused), "TLS refused"),

@@ -91,6 +91,8 @@ fn each_wrong_value_has_its_sentence() {
         ("vip", "0.0.0.0"),
         ("vip", "192.0.2.10/24"),
         ("nonlocal_bind", "yes"),
+        ("listeners", "udp:192.0.2.10"),
+        ("listeners", "udp:192.0.2.10:5060,dns:192.0.2.10:53"),
         ("sip_probe", "ws:127.0.0.1:5060"),
         ("sip_probe", "sctp:127.0.0.1:5060"),
         ("sip_probe", "tcp:127.0.0.1"),

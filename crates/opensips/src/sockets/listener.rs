@@ -24,13 +24,21 @@ pub enum Transport {
     Udp,
     /// TCP, also below TLS and WebSocket.
     Tcp,
+    /// SCTP.
+    Sctp,
 }
 
-/// The protocols of OpenSIPS (`proto_*` modules of 2.4 to 4.0) with the transport below them. SCTP
-/// and what is unknown are left out: those sockets are the daemon's own affair.
-const PROTOCOLS: [(&str, Transport); 15] = [
+impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Sctp];
+}
+
+/// The protocols of OpenSIPS (`proto_*` modules of 2.4 to 4.0) with the transport below them. What
+/// is unknown is left out: those sockets are the daemon's own affair.
+const PROTOCOLS: [(&str, Transport); 16] = [
     ("udp", Transport::Udp),
     ("hep_udp", Transport::Udp),
+    ("sctp", Transport::Sctp),
     ("tcp", Transport::Tcp),
     ("tls", Transport::Tcp),
     ("ws", Transport::Tcp),
@@ -56,6 +64,7 @@ impl From<Transport> for Protocol {
         match transport {
             Transport::Udp => Self::Udp,
             Transport::Tcp => Self::Tcp,
+            Transport::Sctp => Self::Sctp,
         }
     }
 }
@@ -67,8 +76,14 @@ impl Listener {
         let protocol = match self.transport {
             Transport::Udp => "unknown_udp",
             Transport::Tcp => "unknown_tcp",
+            Transport::Sctp => "sctp",
         };
         Self { protocol, ..self }
+    }
+
+    /// Whether nobody knows what is spoken there.
+    pub fn is_of_unknown_protocol(&self) -> bool {
+        self.protocol.starts_with("unknown_")
     }
 
     /// Whether it names one address of its own.
@@ -86,6 +101,11 @@ impl Listener {
         SocketAddr::new(ip, self.local.port())
     }
 
+    /// Whether both are the same socket to the kernel: `tcp:` and `tls:` may name one and the same.
+    pub fn is_also(&self, other: &Self) -> bool {
+        self.transport == other.transport && self.local == other.local
+    }
+
     /// Whether the kernel's socket is this very one: same transport, address and port.
     pub fn is(&self, socket: &BoundSocket) -> bool {
         socket.protocol == self.transport.into() && socket.local == self.local
@@ -93,14 +113,14 @@ impl Listener {
 
     /// Whether a socket of somebody else keeps the daemon from serving here.
     ///
-    /// TCP: the kernel refuses a second listening socket on the same address and port, also where
-    /// only one of the two names the address. UDP: OpenSIPS sets SO_REUSEADDR, so the kernel would
+    /// TCP and SCTP: the kernel refuses a second listening socket on the same address and port,
+    /// also where only one of the two names the address. UDP: OpenSIPS sets SO_REUSEADDR, so the kernel would
     /// let both have the same address, and each gets some of the requests; a wildcard beside an
     /// explicit address is harmless where both set it, and an error of the daemon where not.
     pub fn clashes_with(&self, socket: &BoundSocket) -> bool {
         match self.transport {
             Transport::Udp => self.is(socket),
-            Transport::Tcp => self.overlaps(socket),
+            Transport::Tcp | Transport::Sctp => self.overlaps(socket),
         }
     }
 
@@ -142,6 +162,29 @@ impl FromStr for Listener {
         }
         Ok(Self { protocol, transport, local })
     }
+}
+
+/// A list, separated by commas or spaces.
+///
+/// # Errors
+/// Which word of it is wrong, and how it should be.
+pub fn parse_list(text: &str) -> Result<Vec<Listener>, String> {
+    let words = text.split([',', ' ', '\t']).filter(|word| !word.is_empty());
+    let listeners = words.map(|word| {
+        word.parse().map_err(|error| format!("{}: {error}", ocf::shown(word.as_bytes())))
+    });
+    listeners.collect()
+}
+
+/// All of the first, and what the second names beside them.
+pub fn united(first: &[Listener], second: &[Listener]) -> Vec<Listener> {
+    let mut all = first.to_vec();
+    for listener in second {
+        if !all.iter().any(|known| known.is_also(listener)) {
+            all.push(listener.clone());
+        }
+    }
+    all
 }
 
 /// The sockets that the daemon prints when it checks its configuration or starts:
@@ -215,6 +258,7 @@ mod tests {
                 "udp:[::1]:5960",
                 "udp:0.0.0.0:5961",
                 "udp:127.0.0.1:5964",
+                "sctp:127.0.0.1:5960",
                 "tcp:127.0.0.1:5960"
             ]
         );
@@ -235,7 +279,27 @@ mod tests {
         assert!(!clash("tcp:[2001:db8::1]:5060", "tcp:0.0.0.0:5060"));
         assert!(!clash("tcp:192.0.2.1:5060", "tcp:192.0.2.2:5060"));
         assert!(clash("tls:192.0.2.1:5061", "tcp:192.0.2.1:5061"));
+        assert!(clash("sctp:192.0.2.1:5060", "sctp:0.0.0.0:5060"));
+        assert!(!clash("sctp:192.0.2.1:5060", "tcp:192.0.2.1:5060"));
         assert!(listener("udp:192.0.2.1:5060").overlaps(&socket("udp:0.0.0.0:5060")));
+    }
+
+    #[test]
+    fn lists() {
+        let texts = |listeners: &[Listener]| -> Vec<String> {
+            listeners.iter().map(ToString::to_string).collect()
+        };
+        let given = parse_list("tcp:192.0.2.1:5061, udp:192.0.2.1:5060,,sctp:[::1]:5060").unwrap();
+        assert_eq!(texts(&given), ["tcp:192.0.2.1:5061", "udp:192.0.2.1:5060", "sctp:[::1]:5060"]);
+        assert_eq!(parse_list(" , "), Ok(vec![]));
+        let error = parse_list("udp:192.0.2.1:5060 x").unwrap_err();
+        assert!(error.starts_with("x: give protocol:address:port"), "{error}");
+        let declared = [listener("udp:192.0.2.1:5060"), listener("tls:192.0.2.1:5061")];
+        assert_eq!(
+            texts(&united(&declared, &given)),
+            ["udp:192.0.2.1:5060", "tls:192.0.2.1:5061", "sctp:[::1]:5060"]
+        );
+        assert_eq!(united(&[], &declared), declared);
     }
 
     #[test]
@@ -247,7 +311,7 @@ mod tests {
 
     #[test]
     fn texts() {
-        for bad in ["", "udp", "udp:", "udp:1", "udp:192.0.2.1", "sctp:192.0.2.1:5060"] {
+        for bad in ["", "udp", "udp:", "udp:1", "udp:192.0.2.1", "dccp:192.0.2.1:5060"] {
             assert_eq!(bad.parse::<Listener>(), Err(ParseListenerError), "{bad}");
         }
         assert_eq!("udp:192.0.2.1:0".parse::<Listener>(), Err(ParseListenerError));

@@ -13,6 +13,7 @@ mod faults;
 mod identity;
 mod input;
 mod lifecycle;
+mod listeners;
 mod load;
 mod mi;
 mod pid_file;
