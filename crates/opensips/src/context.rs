@@ -30,10 +30,15 @@ impl<'a> Context<'a> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::NotRoot { action: request.action });
         }
+        Ok(Self::of_anybody(request, names))
+    }
+
+    /// The same for whoever asks, who may see nothing of other users' processes.
+    pub(crate) fn of_anybody(request: &'a Request, names: &Names) -> Self {
         let paths = Paths::of(&request.instance);
         let state = State::load(&paths.state());
         let identity = Identity::new(names, state.as_ref());
-        Ok(Self { request, paths, proc: ProcFs::default(), state, identity })
+        Self { request, paths, proc: ProcFs::default(), state, identity }
     }
 
     /// [`Context::lock`], where there is nothing to do without it.

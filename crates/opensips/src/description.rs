@@ -81,6 +81,7 @@ reports it as a failure, start refuses to run beside it, and stop ends it. The d
         ActionDescription::new(Action::ReloadAgent, 20),
         ActionDescription::new(Action::ValidateAll, 20),
         ActionDescription::new(Action::MetaData, 5),
+        ActionDescription::new(Action::Diagnose, 30),
     ],
 };
 

@@ -8,6 +8,7 @@ mod context;
 mod daemon;
 mod demote;
 pub mod description;
+mod diagnose;
 pub mod error;
 mod health;
 mod host;
@@ -26,7 +27,7 @@ mod start;
 mod stop;
 mod validate;
 
-use ocf::{Action, Agent, Description, Finding, Request, Verdict};
+use ocf::{Action, Agent, Description, Diagnosis, Finding, Request, Verdict};
 
 pub use description::DESCRIPTION;
 pub use error::Error;
@@ -44,6 +45,10 @@ impl Agent for OpenSips {
 
     fn validate(&self, request: &Request) -> Vec<Finding> {
         validate::validate(request)
+    }
+
+    fn diagnose(&self, request: &Request) -> Diagnosis {
+        diagnose::diagnose(request)
     }
 
     fn perform(&self, request: &Request) -> Result<Verdict, Error> {

@@ -25,10 +25,32 @@ const EVERY_LISTENER_LEVEL: u32 = 20;
 pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let context = Context::new(request, &Names::from(&params))?;
+    find(&context, &params, |main| judge(&context, &params, main))
+}
+
+/// What monitor would say now, without what it does beside: nothing is remembered, and sharing tags
+/// and promotion scores are left alone.
+///
+/// # Errors
+/// As monitor.
+pub(crate) fn glance(context: &Context<'_>, params: &Params) -> Result<Verdict> {
+    find(context, params, |main| {
+        let record = context.record_of(main.process);
+        let judged = look(context, params, main).map(|(remarks, _)| remarks);
+        in_role(record.role, judged.map_err(|error| with_evidence(context, error)))
+    })
+}
+
+/// Finds the instance, and has a living one judged.
+fn find(
+    context: &Context<'_>,
+    params: &Params,
+    judge: impl Fn(&hostproc::Stat) -> Verdict,
+) -> Result<Verdict> {
     if let Some(main) = context.identity.main_process(&context.proc)? {
-        return Ok(judge(&context, &params, &main));
+        return Ok(judge(&main));
     }
-    without_pidfile(&context, &params).or_else(|error| {
+    without_pidfile(context, params, judge).or_else(|error| {
         let promoted = context.record().is_some_and(|record| record.role == Role::Promoted);
         let verdict = Verdict::from(error);
         Ok(if promoted { verdict.of_promoted() } else { verdict })
@@ -36,12 +58,16 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
 }
 
 /// The quick way, by pid file and memory, has found no main process.
-fn without_pidfile(context: &Context<'_>, params: &Params) -> Result<Verdict> {
+fn without_pidfile(
+    context: &Context<'_>,
+    params: &Params,
+    judge: impl Fn(&hostproc::Stat) -> Verdict,
+) -> Result<Verdict> {
     let survey = context.identity.survey(&context.proc)?;
     plan::refuse_elsewhere(&survey)?;
     if let Some(main) = survey.main {
         log::debug!("pid={} note=\"not named by {}\"", main.process.pid, params.pidfile.display());
-        return Ok(judge(context, params, &main));
+        return Ok(judge(&main));
     }
     plan::judge_leftovers(&survey).map_err(|error| with_evidence(context, error))?;
     refuse_leftover_sockets(context)?;
@@ -84,35 +110,53 @@ fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdi
     {
         log::warn!("{error}");
     }
+    in_role(record.role, judged)
+}
+
+fn in_role(role: Role, judged: Result<Vec<String>>) -> Verdict {
     let verdict = match judged {
         Ok(remarks) if remarks.is_empty() => Verdict::success(),
         Ok(remarks) => Verdict::degraded(remarks.join("; ")),
         Err(error) => Verdict::from(error),
     };
-    match record.role {
+    match role {
         Role::Promoted => verdict.of_promoted(),
         Role::Unpromoted => verdict,
     }
 }
 
-/// Processes, sockets and SIP; from level 20 on at every listener. Gives what an operator should look at.
+/// [`look`], and what follows from it for the next monitor.
 fn serves(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Result<Vec<String>> {
+    let (remarks, expected) = look(context, params, main)?;
+    if remembered(context, main).is_none_or(|state| state.listeners != expected) {
+        adopt(context, params, main, &expected);
+    }
+    trim_output(&context.paths.output());
+    Ok(remarks)
+}
+
+/// Processes, sockets and SIP; from level 20 on at every listener. Gives what an operator should
+/// look at, and the sockets of the instance.
+fn look(
+    context: &Context<'_>,
+    params: &Params,
+    main: &hostproc::Stat,
+) -> Result<(Vec<String>, Vec<Expected>)> {
     let (proc, deadline) = (&context.proc, context.deadline());
     let deep = context.request.check_level >= EVERY_LISTENER_LEVEL;
     let reach = if deep { Reach::Every } else { Reach::One };
-    // What was remembered of another main process says nothing about this one.
-    let known = context.state.as_ref().filter(|state| state.main == main.process);
-    let mut expected = match known {
+    let mut expected = match remembered(context, main) {
         Some(state) => state.listeners.clone(),
         None => health::opened(proc, params, main, deadline)?,
     };
     let mut remarks = health::judge(proc, params, main, &mut expected, reach, deadline)?;
-    if known.is_none_or(|state| state.listeners != expected) {
-        adopt(context, params, main, &expected);
-    }
-    trim_output(&context.paths.output());
     remarks.extend(systemd_unit::remark(params, main.process.pid));
-    Ok(remarks)
+    Ok((remarks, expected))
+}
+
+/// What was remembered of another main process says nothing about this one.
+fn remembered<'a>(context: &'a Context<'_>, main: &hostproc::Stat) -> Option<&'a State> {
+    context.state.as_ref().filter(|state| state.main == main.process)
 }
 
 /// Remembers an instance that this agent has not started, or whose memory was lost, or of which more

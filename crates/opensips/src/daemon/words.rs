@@ -99,7 +99,7 @@ fn is_frame(text: &str) -> bool {
 }
 
 /// One line, printable, of bearable length.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     let mut short: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LIMIT).collect();
     if text.chars().count() > LIMIT {

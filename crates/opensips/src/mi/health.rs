@@ -64,7 +64,7 @@ pub(crate) fn statistics(
 }
 
 /// `21 [sec]`
-fn up_time(uptime: &Value) -> Option<Duration> {
+pub(crate) fn up_time(uptime: &Value) -> Option<Duration> {
     let text = uptime.get("Up time")?.as_str()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_secs)
 }

@@ -9,6 +9,7 @@ mod absent_address;
 mod busy_port;
 mod configuration;
 mod crash;
+mod diagnose;
 mod faults;
 mod identity;
 mod input;

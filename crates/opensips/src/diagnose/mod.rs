@@ -1,0 +1,200 @@
+//! diagnose, for people: everything that is known of the instance on this host. Changes nothing.
+//!
+//! Each question has a small time of its own, so that one that is not answered hides no other.
+
+mod interface;
+mod listeners;
+mod processes;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+use ocf::{Deadline, Diagnosis, Exit, Request, Value, Verdict};
+
+use crate::context::Context;
+use crate::daemon::{config, words};
+use crate::host::files::{Links, open_regular};
+use crate::host::systemd_unit;
+use crate::monitor;
+use crate::params::{Names, Params};
+use crate::process::survey::PidFile;
+use crate::promotion::role::Role;
+use interface::Told;
+
+/// How long the host's tables, and the daemon's own program, may take.
+const LOOK: Duration = Duration::from_secs(3);
+/// The same for the check of the configuration.
+const CHECK: Duration = Duration::from_secs(5);
+/// The same for what monitor would say, the probe included.
+const JUDGEMENT: Duration = Duration::from_secs(10);
+
+/// As much of the end of a log is looked at, and as many lines are shown.
+const LOG_TAIL: u64 = 64 * 1024;
+const LOG_LINES: usize = 10;
+
+/// Everything.
+pub(crate) fn diagnose(request: &Request) -> Diagnosis {
+    let diagnosis = Diagnosis::default().with("instance", request.instance.to_string());
+    let params = match Params::read(&request.values, &request.instance) {
+        Ok(params) => params,
+        Err(findings) => {
+            let sentences: Vec<String> =
+                findings.iter().map(|finding| finding.sentence.clone()).collect();
+            let verdict = Verdict::from(findings);
+            return diagnosis.with("findings", sentences).with("verdict", sentence(&verdict));
+        }
+    };
+    on_host(diagnosis, request, &params)
+}
+
+fn on_host(diagnosis: Diagnosis, request: &Request, params: &Params) -> Diagnosis {
+    let within = |time| request.deadline.or_within(time);
+    let context = Context::of_anybody(request, &Names::from(params));
+    let root = nix::unistd::geteuid().is_root();
+    let privileges = if root {
+        Value::from("root")
+    } else {
+        Value::Unknown("not root: what belongs to other users is not seen".to_owned())
+    };
+    let survey = context.identity.survey(&context.proc);
+    let main = survey.as_ref().ok().and_then(|survey| survey.main);
+    let record = main.map(|main| context.record_of(main.process));
+    let told = Told::ask(params, request.deadline);
+    let declared = config::check(params, within(CHECK));
+    let listeners = listeners::known(
+        params,
+        &context,
+        survey.as_ref().ok(),
+        declared.as_deref().unwrap_or_default(),
+        within(LOOK),
+    );
+    let diagnosis = diagnosis
+        .with("privileges", privileges)
+        .with("binary", params.binary.display().to_string())
+        .with("version", known(config::version(&params.binary, within(LOOK))))
+        .with("config", params.config.display().to_string())
+        .with("config_check", known(declared.map(|_| "good")))
+        .with("pid_file", pid_file(&params.pidfile))
+        .with("role", record.map(|record| role(record.role)))
+        .with("promotion_score", record.and_then(|record| record.score).map(i64::from))
+        .with("processes", processes::shown(&survey, &told))
+        .with("started_elsewhere", processes::elsewhere(&survey))
+        .with("listeners", listeners.shown)
+        .with("nonlocal_bind", listeners.nonlocal_bind)
+        .with("mi", told.shown())
+        .with("sharing_tags", told.tags(params))
+        .with("systemd_unit", unit(params, &context))
+        .with("last_output", last_lines(&context.paths.output()));
+    if !root {
+        let why = "not root: monitor would not judge".to_owned();
+        return diagnosis.with("verdict", Value::Unknown(why));
+    }
+    let verdict = verdict(request, params, within(JUDGEMENT));
+    // For programs, and, at the end of the screen, for people.
+    diagnosis.with("monitor", Diagnosis::from(&verdict)).with("verdict", sentence(&verdict))
+}
+
+/// What is known, or why it is not.
+fn known<T: Into<Value>, E: std::fmt::Display>(answer: Result<T, E>) -> Value {
+    answer.map_or_else(|error| Value::Unknown(error.to_string()), Into::into)
+}
+
+/// What a monitor of level 0 would say now.
+fn verdict(request: &Request, params: &Params, deadline: Deadline) -> Verdict {
+    let request = Request { deadline, check_level: 0, ..request.clone() };
+    let context = Context::of_anybody(&request, &Names::from(params));
+    monitor::glance(&context, params).unwrap_or_else(Verdict::from)
+}
+
+fn sentence(verdict: &Verdict) -> String {
+    let reason = verdict.reason.as_deref().unwrap_or("no reason given");
+    let judged = match verdict.exit {
+        Exit::Success => "it serves".to_owned(),
+        Exit::RunningPromoted => "it serves, promoted".to_owned(),
+        Exit::NotRunning => "it does not run here, nothing of it is left".to_owned(),
+        Exit::Degraded | Exit::DegradedPromoted => format!("it serves, but: {reason}"),
+        _ => format!("it does not serve: {reason}"),
+    };
+    format!("{judged} (monitor: {} {})", verdict.exit.code(), verdict.exit.name())
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Promoted => "promoted",
+        Role::Unpromoted => "unpromoted",
+    }
+}
+
+fn pid_file(path: &Path) -> Diagnosis {
+    let content = match PidFile::read(path) {
+        PidFile::Names(pid) => Value::Number(pid.get().into()),
+        PidFile::Missing => Value::None,
+        PidFile::Unreadable => Value::Unknown("no pid can be read there".to_owned()),
+    };
+    Diagnosis::default().with("path", path.display().to_string()).with("pid", content)
+}
+
+fn unit(params: &Params, context: &Context<'_>) -> Value {
+    let Some(unit) = &params.systemd_unit else { return Value::None };
+    let active = systemd_unit::active_process(unit, &context.proc, &context.identity);
+    Diagnosis::default()
+        .with("name", unit.clone())
+        .with("enabled_by", systemd_unit::enabled_by(unit).map(|link| link.display().to_string()))
+        .with("running_pid", known(active.map(|pid| pid.map(|pid| i64::from(pid.get())))))
+        .into()
+}
+
+/// The end of what the daemon has written to its standard error, which is nothing where its
+/// configuration logs to syslog alone.
+fn last_lines(path: &Path) -> Value {
+    let file = match open_regular(path, Links::Refused) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Value::None,
+        Err(error) => return Value::Unknown(error.to_string()),
+    };
+    known(tail(file).map(|text| {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let skipped = lines.len().saturating_sub(LOG_LINES);
+        lines.into_iter().skip(skipped).map(words::shortened).collect::<Vec<_>>()
+    }))
+}
+
+fn tail(mut file: File) -> std::io::Result<String> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_TAIL).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_for_people() {
+        assert_eq!(sentence(&Verdict::success()), "it serves (monitor: 0 OCF_SUCCESS)");
+        let degraded = Verdict::degraded("2 of 8 workers are stopped").of_promoted();
+        assert_eq!(
+            sentence(&degraded),
+            "it serves, but: 2 of 8 workers are stopped (monitor: 191 OCF_DEGRADED_PROMOTED)"
+        );
+        let failed = Verdict::failed(Exit::Generic, "no answer");
+        assert_eq!(sentence(&failed), "it does not serve: no answer (monitor: 1 OCF_ERR_GENERIC)");
+    }
+
+    #[test]
+    fn the_end_of_a_long_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.out");
+        assert_eq!(last_lines(&path), Value::None);
+        let text: String = (0..20_000).map(|number| format!("line {number}\n")).collect();
+        std::fs::write(&path, text).unwrap();
+        let Value::List(lines) = last_lines(&path) else { panic!() };
+        assert_eq!(lines.len(), LOG_LINES);
+        assert_eq!(lines.last(), Some(&Value::from("line 19999")));
+        assert!(matches!(last_lines(directory.path()), Value::Unknown(_)));
+    }
+}
