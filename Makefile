@@ -1,8 +1,10 @@
 # make demo and make test are all that a newcomer needs; both set up what they use (Debian 12, root).
 PREFIX ?= /usr
 DESTDIR ?=
+PACKAGE := resource-agents-smartvox
 OCF := $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/smartvox
-DOC := $(DESTDIR)$(PREFIX)/share/doc/ocf-smartvox
+DOC := $(DESTDIR)$(PREFIX)/share/doc/$(PACKAGE)
+MAN := $(DESTDIR)$(PREFIX)/share/man/man7
 AGENTS := opensips-vip opensips
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -11,15 +13,25 @@ BUILT := $(TARGET)/agents
 # This very machine, named so that the flags of `build` are the agents' alone and not those of build
 # scripts and macros.
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# The same tree gives the same programs and packages, wherever it lies and whenever it is built: no
+# path of this machine in them, and no date but that of the last change.
+CARGO_DIRECTORY := $(or $(CARGO_HOME),$(HOME)/.cargo)
+REMAP := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_DIRECTORY)=/cargo
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
+	date -d "$$(sed -n 's/^ -- .*>  //p;T;q' packaging/debian/changelog)" +%s)
+# What packages are made of, and where they are when they are made.
+TREE := target/tree
+PACKAGES := target/packages
 
-.PHONY: all build setup demo test test-shipped check compare bench install uninstall meta-data man clean
+.PHONY: all build setup demo test test-shipped check compare bench install uninstall tree deb rpm \
+	meta-data man clean
 
 all: build
 
 # Both agents as they are shipped: by package, because a workspace build would unify features with the
 # tests'; linked statically, because half of a monitor's cost would be the dynamic loader.
 build:
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(HOST) \
+	RUSTFLAGS="-C target-feature=+crt-static $(REMAP)" $(CARGO) build --release --locked --target $(HOST) \
 		-p opensips-vip-ra -p opensips-ra
 	install -D -t $(BUILT) $(addprefix $(TARGET)/$(HOST)/release/,$(AGENTS))
 
@@ -59,17 +71,39 @@ bench: setup build
 	$(TARGET)/debug/bench --agents $(BUILT)
 
 install:
-	install -d $(OCF) $(DOC)/examples
+	install -d $(OCF) $(DOC)/examples $(MAN)
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
-	install -m 644 README.md CHANGELOG.md docs/*.md $(DOC)/
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 packaging/man/*.7
+	install -m 644 README.md docs/*.md $(DOC)/
+	gzip -9nc CHANGELOG.md > $(DOC)/changelog.gz
+	for page in packaging/man/*.7; do gzip -9nc $$page > $(MAN)/$${page##*/}.gz || exit 1; done
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
-	install -m 644 pcs-examples/*.cfg packaging/sysctl.d/* $(DOC)/examples/
+	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
+	install -D -m 644 -t $(DESTDIR)/etc/sysctl.d packaging/sysctl.d/*.conf
 
 uninstall:
 	for agent in $(AGENTS); do rm -f $(OCF)/$$agent; done
 	if [ -d $(OCF) ]; then rmdir --ignore-fail-on-non-empty $(OCF); fi
-	rm -rf $(DOC) $(addprefix $(DESTDIR)$(PREFIX)/share/man/man7/,$(notdir $(wildcard packaging/man/*.7)))
+	rm -rf $(DOC) $(patsubst packaging/man/%,$(MAN)/%.gz,$(wildcard packaging/man/*.7))
+	rm -f $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/smartvox.conf
+	rm -f $(patsubst packaging/sysctl.d/%,$(DESTDIR)/etc/sysctl.d/%,$(wildcard packaging/sysctl.d/*.conf))
+
+# Both packages are this tree: what `make install` installs, and what is said about the libraries in it.
+tree: build
+	packaging/tools cargo-cyclonedx
+	rm -rf $(TREE)
+	$(MAKE) install DESTDIR=$(TREE) PREFIX=/usr
+	packaging/bill-of-materials $(HOST) > $(TREE)/usr/share/doc/$(PACKAGE)/$(PACKAGE).cdx.json
+	packaging/copyright $(HOST) > $(TREE)/usr/share/doc/$(PACKAGE)/copyright
+
+deb: tree
+	packaging/tools cargo-deb
+	install -d $(PACKAGES)
+	$(CARGO) deb --quiet -p $(PACKAGE) --no-build --no-strip --locked -o $(PACKAGES)/
+
+rpm: tree
+	install -d $(PACKAGES)
+	packaging/rpm/build $(TREE) $(PACKAGES)
 
 # The meta-data as installed; the tests hold it equal to what the agents print.
 meta-data:
