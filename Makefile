@@ -23,7 +23,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 TREE := target/tree
 PACKAGES := target/packages
 
-.PHONY: all build setup demo test test-shipped check compare bench install uninstall tree deb rpm \
+.PHONY: all build setup demo test test-shipped check compare bench install uninstall tree deb rpm test-packages reproducible \
 	meta-data man clean
 
 all: build
@@ -90,7 +90,7 @@ uninstall:
 
 # Both packages are this tree: what `make install` installs, and what is said about the libraries in it.
 tree: build
-	packaging/tools cargo-cyclonedx
+	packaging/tools cargo-cyclonedx jq
 	rm -rf $(TREE)
 	$(MAKE) install DESTDIR=$(TREE) PREFIX=/usr
 	packaging/bill-of-materials $(HOST) > $(TREE)/usr/share/doc/$(PACKAGE)/$(PACKAGE).cdx.json
@@ -103,7 +103,15 @@ deb: tree
 
 rpm: tree
 	install -d $(PACKAGES)
+	packaging/tools rpmbuild
 	packaging/rpm/build $(TREE) $(PACKAGES)
+
+# What is in the packages, lintian, rpmlint; the same again from another clone; fresh Debian roots.
+test-packages: deb rpm
+	tests/packages content roots
+
+reproducible: deb rpm
+	tests/packages reproducible
 
 # The meta-data as installed; the tests hold it equal to what the agents print.
 meta-data:
