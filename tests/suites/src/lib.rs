@@ -5,6 +5,7 @@ pub mod compare;
 pub mod daemon;
 pub mod document;
 pub mod icmp;
+pub mod pair;
 pub mod probe;
 pub mod scenario;
 pub mod sip;

@@ -37,7 +37,8 @@ pub enum Example {
 }
 
 impl Example {
-    fn name(self) -> &'static str {
+    /// Its name, as the files' in `pcs-examples/`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::ActiveStandby => "active-standby",
             Self::HotStandby => "hot-standby",
@@ -69,7 +70,32 @@ pub fn up_for(
     daemon: &Daemon,
     token_ms: u32,
 ) -> Result<Lab, String> {
+    up_with(example, name, agents, daemon, token_ms, Changes::default())
+}
+
+/// What a scenario has otherwise than its example.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// In place of the example's configuration of OpenSIPS.
+    pub config: Option<PathBuf>,
+    /// More that the hosts see of this machine.
+    pub binds: Vec<Bind>,
+}
+
+/// The same with changes.
+///
+/// # Errors
+/// As [`up`].
+pub fn up_with(
+    example: Example,
+    name: &str,
+    agents: &Path,
+    daemon: &Daemon,
+    token_ms: u32,
+    changes: Changes,
+) -> Result<Lab, String> {
     let examples = repository().join("pcs-examples");
+    let config = examples.join(format!("opensips-{}.cfg", example.name()));
     let bind = |source: &Path, destination: &str| Bind {
         source: source.to_owned(),
         destination: PathBuf::from(destination),
@@ -77,16 +103,14 @@ pub fn up_for(
     let directory = agents_alone(agents)?;
     let mut binds = vec![
         bind(&daemon.binary, "/usr/sbin/opensips"),
-        bind(
-            &examples.join(format!("opensips-{}.cfg", example.name())),
-            "/etc/opensips/opensips.cfg",
-        ),
+        bind(changes.config.as_ref().unwrap_or(&config), "/etc/opensips/opensips.cfg"),
         bind(&examples, "/root/pcs-examples"),
     ];
     if let Some(modules) = &daemon.modules {
         // Where the example's configuration has them.
         binds.push(bind(modules, "/usr/lib/x86_64-linux-gnu/opensips/modules"));
     }
+    binds.extend(changes.binds);
     let options = Options {
         place: Place::named(name).map_err(|error| error.to_string())?,
         agents: Some(directory),

@@ -17,8 +17,8 @@ pub(crate) fn main_process_killed(cluster: &Cluster) -> Result<(), String> {
     let main = cluster.run(&from, &["cat", PID_FILE])?;
     cluster.run(&from, &["kill", "-9", main.trim()])?;
     until("the standby is promoted", || {
-        Ok(cluster.lab.resource_location("vip").as_deref() == Some(to)
-            && cluster.tag_is_active(to)?)
+        Ok(cluster.pair.lab.resource_location("vip").as_deref() == Some(to)
+            && cluster.pair.tag_is_active(to)?)
     })?;
     cluster.run(to, &["crm_resource", "--cleanup"])?;
     cluster.serves(|node| node == to).map(drop)
@@ -45,10 +45,12 @@ pub(crate) fn split(cluster: &Cluster) -> Result<(), String> {
     let to = scenario::peer(&from);
     let text = |error: lab::Error| error.to_string();
     cluster.run(&from, &["pcs", "property", "set", "stonith-enabled=false"])?;
-    cluster.lab.partition(["node1"], Network::Lan).map_err(text)?;
-    until("both are active", || Ok(cluster.tag_is_active(&from)? && cluster.tag_is_active(to)?))?;
-    cluster.lab.heal().map_err(text)?;
-    cluster.whole()?;
+    cluster.pair.lab.partition(["node1"], Network::Lan).map_err(text)?;
+    until("both are active", || {
+        Ok(cluster.pair.tag_is_active(&from)? && cluster.pair.tag_is_active(to)?)
+    })?;
+    cluster.pair.lab.heal().map_err(text)?;
+    cluster.pair.wait_whole(PATIENCE)?;
     // The other node could not have the address, which had an owner: that failure is over, too.
     cluster.run(&from, &["crm_resource", "--cleanup"])?;
     cluster.serves(|_| true)?;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use lab::Lab;
 use suites::daemon::Daemon;
+use suites::pair::Pair;
 use suites::probe::{Prober, Question};
 use suites::scenario::{self, Example, Fencing};
 
@@ -22,66 +23,19 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What a step works with.
 struct Cluster {
-    lab: Lab,
+    pair: Pair,
     client: Prober,
 }
 
 impl Cluster {
     fn run(&self, node: &str, command: &[&str]) -> Result<String, String> {
-        scenario::run(&self.lab, node, command)
+        self.pair.run(node, command)
     }
 
-    /// What the daemon of a node says about the sharing tag.
-    fn tag_is_active(&self, node: &str) -> Result<bool, String> {
-        let ask = "cd /run/smartvox/mi && mkfifo -m 666 suite && \
-                   printf ':suite:{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"clusterer_list_shtags\"}' \
-                   > /run/opensips/opensips_fifo; timeout 10 cat suite; rm -f suite";
-        let reply = self.run(node, &["timeout", "20", "sh", "-c", ask])?;
-        match (reply.contains("\"active\""), reply.contains("\"backup\"")) {
-            (true, false) => Ok(true),
-            (false, true) => Ok(false),
-            _ => Err(format!("{node}: sharing tags: {reply:?}")),
-        }
-    }
-
-    /// One promoted instance with the address on a node that fits; the other one, if there is
-    /// power, stands by.
-    fn placed(&self, fits: &dyn Fn(&str) -> bool) -> Result<String, String> {
-        let text = |error: lab::Error| error.to_string();
-        let nodes = self.lab.powered_nodes().map_err(text)?;
-        let status = self.lab.cluster_status().map_err(text)?;
-        let of = |id: &str, role: &str| -> Vec<String> {
-            let found = status.resources.iter().filter(|r| r.id == id && r.role == role);
-            found.filter(|r| r.pending.is_none()).flat_map(|r| r.nodes.clone()).collect()
-        };
-        let (promoted, vip) = (of("opensips", "Promoted"), of("vip", "Started"));
-        let [node] = promoted.as_slice() else { return Err(format!("promoted: {promoted:?}")) };
-        if vip != promoted || !fits(node) {
-            return Err(format!("promoted: {promoted:?}, vip: {vip:?}"));
-        }
-        let standby = of("opensips", "Unpromoted");
-        if standby.len() + 1 != nodes.len() {
-            return Err(format!("promoted: {promoted:?}, unpromoted: {standby:?}, up: {nodes:?}"));
-        }
-        for other in &nodes {
-            if self.tag_is_active(other)? != (other == node) {
-                return Err(format!("the sharing tag on {other}, with {node} promoted"));
-            }
-        }
-        Ok(node.clone())
-    }
-
-    /// Waits for that, and proves it from the neighbour's side: SIP answered to a question asked
-    /// from now on, one owner in ARP.
+    /// Waits until the pair is as it should be, and proves it from the neighbour's side: SIP
+    /// answered to a question asked from now on, one owner in ARP.
     fn serves(&self, fits: impl Fn(&str) -> bool) -> Result<String, String> {
-        let begun = Instant::now();
-        let node = loop {
-            match self.placed(&fits) {
-                Ok(node) => break node,
-                Err(error) if begun.elapsed() > PATIENCE => return Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(500)),
-            }
-        };
+        let node = self.pair.wait_placed(PATIENCE, fits)?;
         let since = Instant::now();
         while !self.client.answered_since(since) {
             if since.elapsed() > PATIENCE {
@@ -89,7 +43,7 @@ impl Cluster {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let owners = scenario::owners(&self.lab)?;
+        let owners = scenario::owners(&self.pair.lab)?;
         let mac = self.run(&node, &["cat", "/sys/class/net/eth0/address"])?;
         if owners.iter().eq([mac.trim()]) {
             Ok(node)
@@ -101,18 +55,6 @@ impl Cluster {
     /// Where the service is now.
     fn active(&self) -> Result<String, String> {
         self.serves(|_| true)
-    }
-
-    /// Waits until both nodes have power and are members again.
-    fn whole(&self) -> Result<(), String> {
-        let begun = Instant::now();
-        while self.lab.powered_nodes().map_err(|error| error.to_string())?.len() < 2 {
-            if begun.elapsed() > PATIENCE {
-                return Err("a node is still without power".to_owned());
-            }
-            std::thread::sleep(Duration::from_millis(250));
-        }
-        self.lab.wait_online(PATIENCE).map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -170,11 +112,13 @@ fn hot_standby() {
             Duration::from_millis(100),
         )
         .expect("a client");
-        let cluster = Cluster { lab, client };
+        let pair = Pair { lab, example: Example::HotStandby };
+        let cluster = Cluster { pair, client };
         for (name, step) in STEPS {
             let begun = Instant::now();
             cluster.active().and_then(|_| step(&cluster)).unwrap_or_else(|error| {
-                let (status, logs) = (scenario::status(&cluster.lab), complaints(&cluster.lab));
+                let lab = &cluster.pair.lab;
+                let (status, logs) = (scenario::status(lab), complaints(lab));
                 panic!("{daemon}: {name}: {error}\n{status}\n{logs}")
             });
             println!("ok: {name} ({} s)", begun.elapsed().as_secs());

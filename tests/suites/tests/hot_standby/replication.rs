@@ -2,15 +2,15 @@
 
 use suites::scenario;
 
-use crate::Cluster;
 use crate::call::Phones;
+use crate::{Cluster, PATIENCE};
 
 /// `pcs resource move`: the peer serves, with the registration; a call that was set up through the
 /// old node is ended through the new one.
 pub(crate) fn planned_move(cluster: &Cluster) -> Result<(), String> {
     let from = cluster.active()?;
     let to = scenario::peer(&from);
-    let phones = Phones::new(&cluster.lab)?;
+    let phones = Phones::new(&cluster.pair.lab)?;
     phones.register()?;
     let call = phones.call()?;
     cluster.run(&from, &["pcs", "resource", "move", "opensips-clone", "--promoted", to])?;
@@ -25,18 +25,18 @@ pub(crate) fn planned_move(cluster: &Cluster) -> Result<(), String> {
 pub(crate) fn power_cut(cluster: &Cluster) -> Result<(), String> {
     let dead = cluster.active()?;
     let survivor = scenario::peer(&dead);
-    let phones = Phones::new(&cluster.lab)?;
+    let phones = Phones::new(&cluster.pair.lab)?;
     phones.register()?;
     let call = phones.call()?;
-    cluster.lab.kill(&dead).map_err(|error| error.to_string())?;
+    cluster.pair.lab.kill(&dead).map_err(|error| error.to_string())?;
     // Fencing reboots it: the power switch gives it power again.
     crate::faults::until("the survivor serves", || {
-        Ok(cluster.lab.resource_location("vip").as_deref() == Some(survivor)
-            && cluster.tag_is_active(survivor)?)
+        Ok(cluster.pair.lab.resource_location("vip").as_deref() == Some(survivor)
+            && cluster.pair.tag_is_active(survivor)?)
     })?;
     phones.hang_up(&call)?;
     let again = phones.call()?;
     phones.hang_up(&again)?;
-    cluster.whole()?;
+    cluster.pair.wait_whole(PATIENCE)?;
     cluster.serves(|node| node == survivor).map(drop)
 }
