@@ -23,7 +23,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 TREE := target/tree
 PACKAGES := target/packages
 
-.PHONY: all build setup demo test test-shipped check compare bench install uninstall tree deb rpm test-packages reproducible \
+.PHONY: all build setup demo test test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible \
 	meta-data man clean
 
 all: build
@@ -69,6 +69,11 @@ compare: setup build
 bench: setup build
 	$(CARGO) build --locked -p lab -p suites -p opensips-stand-in --bins
 	$(TARGET)/debug/bench --agents $(BUILT)
+
+# Calls by SIPp through both examples while they fail over: needs a real OpenSIPS; docs/calls.md.
+calls: setup build
+	$(CARGO) build --locked -p lab -p suites --bins
+	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:
 	install -d $(OCF) $(DOC)/examples $(MAN)

@@ -1,6 +1,7 @@
 //! What the suites, the demonstration and the benchmarks share: probes that run in a namespace and
 //! keep a record, and the witness of the machine's own stalls.
 
+pub mod calls;
 pub mod compare;
 pub mod daemon;
 pub mod document;

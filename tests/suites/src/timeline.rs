@@ -68,19 +68,29 @@ pub fn announcements(tcpdump: &str, address: &str) -> Vec<(SystemTime, String)> 
 /// of start operation for vip on node1: ok | CIB update 16, …`. It has no year: the day of `since`
 /// is taken, and the day after it for earlier hours.
 pub fn pacemaker_events(log: &str, zone: &str, since: SystemTime) -> Vec<(SystemTime, String)> {
-    const DAY: i128 = 86_400_000;
-    let since_ms = milliseconds(since) + zone_ms(zone);
     let mut seen = std::collections::BTreeSet::new();
-    log.lines()
-        .filter_map(|line| {
+    lines_since(log, zone, since)
+        .filter_map(|(at, line)| {
             let event = event_of(line)?;
-            let after =
-                (time_of_day_ms(line.split_whitespace().nth(2)?)? - since_ms).rem_euclid(DAY);
-            // What lies "ahead" by more than half a day was before the fault.
-            let after = u64::try_from(after).ok().filter(|after| i128::from(*after) < DAY / 2)?;
-            seen.insert(event.clone()).then(|| (since + Duration::from_millis(after), event))
+            seen.insert(event.clone()).then_some((at, event))
         })
         .collect()
+}
+
+/// The lines of Pacemaker's log from `since` on, with their time; see [`pacemaker_events`].
+pub fn lines_since<'l>(
+    log: &'l str,
+    zone: &str,
+    since: SystemTime,
+) -> impl Iterator<Item = (SystemTime, &'l str)> + use<'l> {
+    const DAY: i128 = 86_400_000;
+    let since_ms = milliseconds(since) + zone_ms(zone);
+    log.lines().filter_map(move |line| {
+        let after = (time_of_day_ms(line.split_whitespace().nth(2)?)? - since_ms).rem_euclid(DAY);
+        // What lies "ahead" by more than half a day was before the fault.
+        let after = u64::try_from(after).ok().filter(|after| i128::from(*after) < DAY / 2)?;
+        Some((since + Duration::from_millis(after), line))
+    })
 }
 
 fn event_of(line: &str) -> Option<String> {
