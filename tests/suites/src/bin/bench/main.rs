@@ -3,6 +3,7 @@
 //! The machine may be slow, shared and stall: variants take turns, round by round; the minimum is
 //! what the program costs, the median what it costs here; a round across a stall is repeated.
 
+mod calls;
 mod figures;
 mod fleet;
 mod moves;
@@ -41,6 +42,8 @@ enum Part {
     Fleet,
     /// Planned move on the lab, as a client sees it
     Move,
+    /// Calls through a hot standby that is moved, or loses power
+    Calls,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if wanted(Part::Move) {
         moves::measure(&agents, arguments.moves)?;
+    }
+    if wanted(Part::Calls) {
+        calls::measure(&agents, arguments.moves)?;
     }
     Ok(())
 }

@@ -109,7 +109,12 @@ fn round(lab: &Lab, contender: &mut Contender) -> Result<(), String> {
     Ok(())
 }
 
-fn settled(lab: &Lab, resource: &str, fits: impl Fn(&str) -> bool) -> Result<String, String> {
+/// Waits until the resource runs on a node that fits, and says which.
+pub(crate) fn settled(
+    lab: &Lab,
+    resource: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<String, String> {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(node) = lab.resource_location(resource).filter(|node| fits(node)) {
