@@ -278,8 +278,8 @@ pub static MI: Parameter = Parameter {
     shortdesc: "Management Interface of the daemon",
     longdesc: "fifo:/PATH (fifo_name of module mi_fifo), datagram:/PATH or datagram:ADDRESS:PORT \
 (socket_name of module mi_datagram), http://ADDRESS:PORT/ROOT (modules httpd and mi_http); an \
-address must be a loopback one. OpenSIPS 3.0 or newer. A FIFO or socket that belongs neither to \
-the daemon's user nor to root, or that is something else, is not written to.",
+address must be a loopback one. OpenSIPS 3.0 or newer: start refuses it with 2.x. A FIFO or socket \
+that belongs neither to the daemon's user nor to root, or that is something else, is not written to.",
     ..Parameter::TEMPLATE
 };
 

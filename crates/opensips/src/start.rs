@@ -10,6 +10,7 @@ use ocf::{Deadline, Request, Verdict};
 use crate::context::Context;
 use crate::daemon::config;
 use crate::daemon::launch::{Output, launch};
+use crate::daemon::release::Release;
 use crate::daemon::startup::Startup;
 use crate::error::{Error, Result};
 use crate::health;
@@ -61,6 +62,11 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     // It has not happened yet, and a node that must take over now is no place to insist.
     if let Err(error) = systemd_unit::refuse_enabled(&params) {
         log::warn!("action=start {error}");
+    }
+    if params.mi.is_some()
+        && let Some(version) = config::version(&params.binary, working)?
+    {
+        config::refuse_old_mi(&params, Release::of(&version))?;
     }
     if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
         return Err(Error::TagDeclaredActive { tag: tag.clone(), path });

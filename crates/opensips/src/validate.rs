@@ -7,7 +7,7 @@ use ocf::{Exit, Finding, Request};
 
 use crate::context::Context;
 use crate::daemon::config;
-use crate::daemon::release::{FIRST_WITH_JSON_RPC, OLDEST, Release};
+use crate::daemon::release::{OLDEST, Release};
 use crate::error::{Error, Result};
 use crate::host::memory::Memory;
 use crate::host::{directories, systemd_unit};
@@ -52,7 +52,10 @@ fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
     findings.extend(directory_findings(params, until));
     if executable {
         match config::version(&params.binary, request.deadline) {
-            Ok(version) => findings.extend(version_finding(params, version.as_deref())),
+            Ok(version) => {
+                findings
+                    .extend(told(version_error(params, version.as_deref()).into_iter().collect()));
+            }
             Err(error) => findings.extend(error.into_findings()),
         }
     }
@@ -83,7 +86,7 @@ fn told(errors: Vec<Error>) -> Vec<Finding> {
 }
 
 /// What can't work with this version; one that is only older than what is tested gets a warning.
-fn version_finding(params: &Params, version: Option<&str>) -> Option<Finding> {
+fn version_error(params: &Params, version: Option<&str>) -> Option<Error> {
     let binary = params.binary.display();
     let Some(version) = version else {
         log::warn!("{binary} does not tell its version");
@@ -94,13 +97,7 @@ fn version_finding(params: &Params, version: Option<&str>) -> Option<Finding> {
     if release < OLDEST {
         log::warn!("{binary} is OpenSIPS {release}, older than {OLDEST}: not tested");
     }
-    (params.mi.is_some() && release < FIRST_WITH_JSON_RPC).then(|| {
-        let sentence = format!(
-            "mi: {binary} is OpenSIPS {release}, whose MI speaks no JSON-RPC: {FIRST_WITH_JSON_RPC} \
-             or newer is needed"
-        );
-        Finding::new(Exit::Args, sentence)
-    })
+    config::refuse_old_mi(params, Some(release)).err()
 }
 
 /// What stands in the way of these sockets on this host; what is only worth knowing is logged.
@@ -284,7 +281,7 @@ mod tests {
     fn versions() {
         let old = "opensips 2.4.11 (x86_64/linux)";
         let told = |pairs: &[(&str, &str)], version| {
-            version_finding(&params(pairs), version).map(|finding| finding.sentence)
+            version_error(&params(pairs), version).map(|error| error.to_string())
         };
         let mi = [("mi", "datagram:127.0.0.1:8080")];
         assert_eq!(told(&[], Some(old)), None);

@@ -13,6 +13,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use ocf::Deadline;
 
 use crate::daemon::environment::clean;
+use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
 use crate::daemon::words::{complaint, last_line};
 use crate::error::{Error, Result};
 use crate::params::Params;
@@ -81,6 +82,18 @@ pub(crate) fn version(binary: &Path, deadline: Deadline) -> Result<Option<String
             .and_then(|line| line.strip_prefix("version: "))
             .map(str::to_owned)),
         None => Err(Error::CheckTimedOut { path: binary.to_owned(), waited: started.elapsed() }),
+    }
+}
+
+/// Refuses `mi` with a daemon whose MI is another one (2.x has lines of text, and does not even
+/// refuse JSON in its FIFO); a release that can't be read is no reason.
+///
+/// # Errors
+/// [`Error::MiTooOld`]
+pub(crate) fn refuse_old_mi(params: &Params, release: Option<Release>) -> Result<()> {
+    match release.filter(|release| params.mi.is_some() && *release < FIRST_WITH_JSON_RPC) {
+        Some(release) => Err(Error::MiTooOld { path: params.binary.clone(), release }),
+        None => Ok(()),
     }
 }
 

@@ -31,6 +31,7 @@ impl Error {
             | Self::ConfigUnreadable { .. }
             | Self::ConfigFault { .. }
             | Self::UnitEnabled { .. }
+            | Self::MiTooOld { .. }
             | Self::TagActive { .. }
             | Self::TagDeclaredActive { .. }
             | Self::NoSuchAccount { .. } => Exit::Args,

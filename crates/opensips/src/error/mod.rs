@@ -15,6 +15,7 @@ use hostproc::Pid;
 use ocf::Findings;
 
 use crate::daemon::crash::Evidence;
+use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
 use crate::host::executable::NoProgram;
 use crate::mi::MiError;
 use crate::promotion::sharing_tag::SharingTag;
@@ -375,6 +376,18 @@ pub enum Error {
         target: Target,
         /// The reason.
         source: io::Error,
+    },
+    /// `mi`, with a daemon whose Management Interface is another one.
+    #[error(
+        "mi: {} is OpenSIPS {release}, whose MI speaks no JSON-RPC: {FIRST_WITH_JSON_RPC} or newer is \
+         needed",
+        path.display()
+    )]
+    MiTooOld {
+        /// The daemon's executable.
+        path: PathBuf,
+        /// What it says to `-V`.
+        release: Release,
     },
     /// The Management Interface.
     #[error("{source}")]

@@ -74,7 +74,9 @@ impl Exchange<'_> {
                 Err(error) => return Err(self.unreachable(error)),
             };
             match self.judge(buffer.get(..length).unwrap_or_default()) {
-                Err(error @ MiError::Garbled { .. }) => fault = Some(error),
+                Err(error @ (MiError::Garbled { .. } | MiError::OldForm { .. })) => {
+                    fault = Some(error);
+                }
                 judged => return judged,
             }
         }

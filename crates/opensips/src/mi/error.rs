@@ -68,6 +68,12 @@ pub enum MiError {
         /// In bytes.
         limit: usize,
     },
+    /// Not JSON-RPC, but what came before it.
+    #[error("MI {endpoint} answers in the form of OpenSIPS 2.x: the MI is supported from 3.0 on")]
+    OldForm {
+        /// Where.
+        endpoint: Endpoint,
+    },
     /// Not JSON-RPC, or not the answer to this request.
     #[error("MI {endpoint}: no answer that can be understood: {what}")]
     Garbled {

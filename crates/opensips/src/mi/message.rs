@@ -22,6 +22,8 @@ pub struct Request<'a> {
 /// What is wrong with a reply, or what it says is wrong with the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// A line that begins as a reply of OpenSIPS 2.x: code, space, reason.
+    OldForm,
     /// It is no JSON-RPC reply.
     Garbled(&'static str),
     /// It bears another id.
@@ -55,7 +57,8 @@ impl Request<'_> {
 /// # Errors
 /// [`Fault`]
 pub fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
-    let reply: Value = serde_json::from_slice(reply).map_err(|_| Fault::Garbled("not JSON"))?;
+    let not_json = || if is_old_form(reply) { Fault::OldForm } else { Fault::Garbled("not JSON") };
+    let reply: Value = serde_json::from_slice(reply).map_err(|_| not_json())?;
     let Value::Object(mut reply) = reply else {
         return Err(Fault::Garbled("not a JSON object"));
     };
@@ -71,6 +74,12 @@ pub fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
         Some(error) => Err(refusal(&error)),
         None => reply.remove("result").ok_or(Fault::Garbled("neither result nor error")),
     }
+}
+
+/// `500 command not available`: mi_datagram of 2.x, asked in JSON. From 3.0 on a request that is JSON
+/// is answered in JSON.
+fn is_old_form(reply: &[u8]) -> bool {
+    matches!(reply, [b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', b' ', ..])
 }
 
 fn refusal(error: &Value) -> Fault {
@@ -175,7 +184,7 @@ mod tests {
     fn what_is_no_reply() {
         for reply in [
             "",
-            "400 Parse_error",
+            "4000 bytes",
             "[]",
             "\"OK\"",
             r#"{"result":"OK"}"#,
@@ -185,6 +194,7 @@ mod tests {
         ] {
             assert!(matches!(parse(reply.as_bytes(), "7"), Err(Fault::Garbled(_))), "{reply}");
         }
+        assert_eq!(parse(b"500 command not available\n", "7"), Err(Fault::OldForm));
         for reply in [r#"{"id":"8","result":1}"#, r#"{"id":7,"result":1}"#] {
             assert_eq!(parse(reply.as_bytes(), "7"), Err(Fault::OtherRequest));
         }

@@ -125,6 +125,7 @@ impl Exchange<'_> {
     fn fault(&self, fault: Fault) -> MiError {
         let endpoint = self.client.endpoint.clone();
         match fault {
+            Fault::OldForm => MiError::OldForm { endpoint },
             Fault::Garbled(what) => MiError::Garbled { endpoint, what: what.to_owned() },
             Fault::OtherRequest => {
                 MiError::Garbled { endpoint, what: "it answers another request".to_owned() }

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use opensips_stand_in::Version;
+
 use crate::site::recurring;
 use crate::{ends, every_daemon, fails};
 
@@ -14,7 +16,11 @@ fn a_fault_is_told_with_file_and_line() {
         let bad = good.replacen("log_level=3", "\nno_such_setting=3", 1);
         let line = 1 + bad.lines().position(|line| line == "no_such_setting=3").unwrap();
         site.write(&bad);
-        let place = format!("{}:{line}:", site.config().display());
+        let config = site.config();
+        let place = match site.version {
+            Version::V2_4 => format!("config file {}, line {line}, ", config.display()),
+            _ => format!("{}:{line}:", config.display()),
+        };
         fails(&site.agent().action("start"), 2, &place);
         site.nothing_is_left();
         let validate = site.agent().env("OCF_CHECK_LEVEL", "10");

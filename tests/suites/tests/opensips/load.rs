@@ -7,7 +7,7 @@ use testnet::wait_until;
 
 use crate::mi::deep;
 use crate::site::recurring;
-use crate::{LONG, Site, ends, every_daemon, fails};
+use crate::{LONG, Site, ends, every_daemon_with_mi, fails};
 
 const ENDPOINT: &str = "datagram:127.0.0.1:8080";
 
@@ -32,7 +32,7 @@ fn under_load(site: &Site, test: impl FnOnce()) {
                 }
             });
         });
-        let _over = crate::mi::Over(&over);
+        let _over = crate::mi_faults::Over(&over);
         test();
     });
 }
@@ -40,7 +40,7 @@ fn under_load(site: &Site, test: impl FnOnce()) {
 #[test]
 fn busy_receivers_are_a_degradation() {
     testnet::root_or_skip!();
-    every_daemon("busy_receivers_are_a_degradation", |site| {
+    every_daemon_with_mi("busy_receivers_are_a_degradation", |site| {
         configure(site, "");
         let agent = site.agent().param("mi", ENDPOINT);
         ends(&agent.action("start"), 0);

@@ -17,6 +17,7 @@ mod lifecycle;
 mod listeners;
 mod load;
 mod mi;
+mod mi_faults;
 mod pid_file;
 mod probe;
 mod roles;
@@ -27,7 +28,7 @@ mod validate;
 
 use std::time::Duration;
 
-use site::{Site, ends, every_daemon, fails};
+use site::{Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 /// Long enough for a machine that is stalled; nothing waits that long when all is well.
 const LONG: Duration = Duration::from_secs(120);

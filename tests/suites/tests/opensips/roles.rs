@@ -12,7 +12,7 @@ use testnet::{Agent, wait_until};
 
 use crate::mi::deep;
 use crate::site::{recurring, signal};
-use crate::{LONG, Site, ends, every_daemon, fails};
+use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 const ROLE: &str = "/run/smartvox/opensips-sip.role";
 
@@ -104,7 +104,7 @@ fn clone_of(agent: Agent) -> Agent {
 #[test]
 fn the_tag_follows_the_role() {
     testnet::root_or_skip!();
-    every_daemon("the_tag_follows_the_role", |site| {
+    every_daemon_with_mi("the_tag_follows_the_role", |site| {
         site.write(&FIRST.text(site, "backup"));
         let agent = standby(site, FIRST);
         fails(&agent.action("promote"), 1, "does not run here");
@@ -144,7 +144,7 @@ fn the_tag_follows_the_role() {
 #[test]
 fn demote_with_restart_gives_the_tag_up() {
     testnet::root_or_skip!();
-    every_daemon("demote_with_restart_gives_the_tag_up", |site| {
+    every_daemon_with_mi("demote_with_restart_gives_the_tag_up", |site| {
         site.write(&FIRST.text(site, "backup"));
         let agent = standby(site, FIRST).param("demote", "restart");
         ends(&agent.action("start"), 0);
@@ -214,7 +214,7 @@ fn a_new_main_process_is_unpromoted() {
 #[test]
 fn a_lost_record_is_made_up_for_by_the_tag() {
     testnet::root_or_skip!();
-    every_daemon("a_lost_record_is_made_up_for_by_the_tag", |site| {
+    every_daemon_with_mi("a_lost_record_is_made_up_for_by_the_tag", |site| {
         site.write(&FIRST.text(site, "backup"));
         let agent = standby(site, FIRST);
         ends(&agent.action("start"), 0);
@@ -233,7 +233,7 @@ fn a_lost_record_is_made_up_for_by_the_tag() {
 #[test]
 fn a_configuration_that_robs_the_active_node_is_refused() {
     testnet::root_or_skip!();
-    every_daemon("a_configuration_that_robs_the_active_node_is_refused", |site| {
+    every_daemon_with_mi("a_configuration_that_robs_the_active_node_is_refused", |site| {
         site.write(&FIRST.text(site, "active"));
         let agent = standby(site, FIRST);
         fails(&agent.action("start"), 2, "declares sharing tag vip/1=active");
@@ -256,7 +256,7 @@ fn a_configuration_that_robs_the_active_node_is_refused() {
 #[test]
 fn mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls() {
     testnet::root_or_skip!();
-    every_daemon("mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls", |site| {
+    every_daemon_with_mi("mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls", |site| {
         site.write(&FIRST.text(site, "backup"));
         let agent = standby(site, FIRST);
         ends(&agent.action("start"), 0);
@@ -280,7 +280,7 @@ fn mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls() {
 fn two_nodes_one_active_tag() {
     testnet::root_or_skip!();
     let asked = AtomicBool::new(false);
-    every_daemon("two_nodes_one_active_tag", |site| {
+    every_daemon_with_mi("two_nodes_one_active_tag", |site| {
         // The stand-in talks to no other node.
         if site.is_stand_in() {
             return;

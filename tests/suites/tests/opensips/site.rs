@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use opensips_stand_in::{ConfigFile, module_path};
+use opensips_stand_in::{ConfigFile, Version, module_path};
 use suites::daemon::Daemon;
 use suites::sip;
 use testnet::{Agent, Host, Outcome, agent, binary, wait_until};
@@ -22,9 +22,28 @@ pub(crate) const PIDFILE: &str = "/run/opensips/sip.pid";
 
 /// Runs a test against every daemon, and says so.
 pub(crate) fn every_daemon(test: &str, body: impl Fn(&Site)) {
-    for daemon in std::iter::once(stand_in()).chain(Daemon::real()) {
-        against(test, &daemon, &body);
-    }
+    every_daemon_that(|_| true, test, body);
+}
+
+/// Runs a test of the Management Interface against every daemon whose MI the agent speaks.
+pub(crate) fn every_daemon_with_mi(test: &str, body: impl Fn(&Site)) {
+    every_daemon_that(Version::has_json_mi, test, body);
+}
+
+/// Runs a test against the daemons of these versions; whether there was one.
+pub(crate) fn every_daemon_that(
+    fits: impl Fn(Version) -> bool,
+    test: &str,
+    body: impl Fn(&Site),
+) -> bool {
+    let daemons = std::iter::once(stand_in()).chain(Daemon::real());
+    let fitting: Vec<Daemon> = daemons.filter(|daemon| fits(version_of(daemon))).collect();
+    fitting.iter().for_each(|daemon| against(test, daemon, &body));
+    !fitting.is_empty()
+}
+
+fn version_of(daemon: &Daemon) -> Version {
+    Version::parse(&daemon.version).unwrap_or_else(|| panic!("{daemon}: not known here"))
 }
 
 /// Runs a test that needs a fault switch, which no real daemon has.
@@ -49,6 +68,7 @@ pub(crate) struct Site {
     pub(crate) host: Host,
     /// Its executable, under the file name `opensips`, which is the agent's too.
     pub(crate) binary: PathBuf,
+    pub(crate) version: Version,
     modules: Option<PathBuf>,
     directory: tempfile::TempDir,
 }
@@ -64,7 +84,8 @@ impl Site {
             std::fs::copy(&daemon.binary, &copy).unwrap();
             copy
         };
-        let site = Self { host: Host::new("node"), binary, modules, directory };
+        let version = version_of(daemon);
+        let site = Self { host: Host::new("node"), binary, version, modules, directory };
         site.configure(&["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]);
         site
     }
@@ -96,6 +117,7 @@ impl Site {
     /// A configuration with these sockets.
     pub(crate) fn config_with(&self, sockets: &[&str]) -> ConfigFile {
         ConfigFile {
+            version: self.version,
             sockets: sockets.iter().map(ToString::to_string).collect(),
             module_path: self.modules.clone(),
             ..ConfigFile::default()
