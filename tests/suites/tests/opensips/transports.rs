@@ -8,7 +8,7 @@ use serde_json::Value;
 use testnet::{Agent, Outcome, wait_until};
 
 use crate::site::{Site, recurring, signal, stop_signal};
-use crate::{LONG, ends, every_daemon, fails};
+use crate::{LONG, ends, every_daemon, every_daemon_with_mi, fails};
 
 /// Where `ps` is asked.
 const MI: &str = "127.0.0.1:8080";
@@ -110,7 +110,7 @@ fn without_udp_tcp_is_asked() {
 #[test]
 fn tcp_and_mi_answer_while_udp_is_dead() {
     testnet::root_or_skip!();
-    every_daemon("tcp_and_mi_answer_while_udp_is_dead", |site| {
+    every_daemon_with_mi("tcp_and_mi_answer_while_udp_is_dead", |site| {
         start_with(site, &["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]);
         let receivers = processes(site, "SIP receiver udp:");
         for receiver in &receivers {
