@@ -138,7 +138,9 @@ pub static SHM_MEMORY: Parameter = Parameter {
     name: "shm_memory",
     kind: Kind::Integer,
     shortdesc: "Shared memory in MB",
-    longdesc: "Shared memory of all processes together, in MB (-m). Default: the daemon's own.",
+    longdesc: "Shared memory of all processes together, in MB (-m). Default: S_MEMORY of the node's \
+/etc/default/opensips (Debian) or /etc/sysconfig/opensips, where the packages' own service takes it \
+from; else the daemon's own.",
     ..Parameter::TEMPLATE
 };
 
@@ -147,7 +149,8 @@ pub static PKG_MEMORY: Parameter = Parameter {
     name: "pkg_memory",
     kind: Kind::Integer,
     shortdesc: "Private memory per process in MB",
-    longdesc: "Private memory of each process, in MB (-M). Default: the daemon's own.",
+    longdesc: "Private memory of each process, in MB (-M). Default: P_MEMORY of the same file as for \
+shm_memory; else the daemon's own.",
     ..Parameter::TEMPLATE
 };
 

@@ -322,9 +322,12 @@ pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
     Ok(PathBuf::from(text))
 }
 
-/// A terabyte is more than any host has today, and less than what the daemon's arithmetic can do.
+/// In MB. A terabyte is more than any host has today, and less than what the daemon's arithmetic can
+/// do.
+pub(crate) const MEMORY_LIMIT: u32 = 1_048_576;
+
 fn megabytes(reader: &mut Reader<'_>, parameter: &Parameter) -> Option<u32> {
-    reader.integer(parameter, 1..=1_048_576).and_then(|number| u32::try_from(number).ok())
+    reader.integer(parameter, 1..=MEMORY_LIMIT.into()).and_then(|number| u32::try_from(number).ok())
 }
 
 fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {

@@ -41,7 +41,8 @@ const ROLLBACK_RESERVE: Duration = Duration::from_secs(3);
 
 pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let started = Instant::now();
-    let params = Params::read(&request.values, &request.instance)?;
+    let mut params = Params::read(&request.values, &request.instance)?;
+    host::defaults::complete(&mut params);
     let context = Context::new(request, &Names::from(&params))?;
     let working = context.deadline().less(ROLLBACK_RESERVE.min(context.deadline().remaining() / 5));
     let _lock = context.lock_or_fail(working)?;

@@ -27,7 +27,10 @@ const HOST_LEVEL: u32 = 10;
 pub(crate) fn validate(request: &Request) -> Vec<Finding> {
     match Params::read(&request.values, &request.instance) {
         Err(findings) => findings.into_vec(),
-        Ok(params) if request.check_level >= HOST_LEVEL => host_findings(request, &params),
+        Ok(mut params) if request.check_level >= HOST_LEVEL => {
+            host::defaults::complete(&mut params);
+            host_findings(request, &params)
+        }
         Ok(_) => Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! What the host must have before the daemon can run: program, configuration, user and group.
 
+pub(crate) mod defaults;
 pub(crate) mod directories;
 pub(crate) mod executable;
 pub(crate) mod files;

@@ -118,6 +118,35 @@ fn what_the_daemon_gets_and_does_not_get() {
 }
 
 #[test]
+fn memory_as_the_node_has_it() {
+    testnet::root_or_skip!();
+    every_daemon("memory_as_the_node_has_it", |site| {
+        use nix::mount::{MsFlags, mount};
+        let file = "/etc/default/opensips";
+        site.on_host(|| {
+            let none = None::<&str>;
+            mount(none, "/etc/default", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+            std::fs::write(file, "S_MEMORY=\"48\"\nP_MEMORY=$(reboot)\n").unwrap();
+        });
+        let log = site.path("agent.log");
+        std::fs::write(&log, "").unwrap();
+        let agent = site.agent().env("HA_LOGFILE", &log);
+        let options = |agent: &testnet::Agent| {
+            ends(&agent.action("start"), 0);
+            let cmdline = std::fs::read(format!("/proc/{}/cmdline", site.main())).unwrap();
+            ends(&agent.action("stop"), 0);
+            String::from_utf8_lossy(&cmdline).replace('\0', " ")
+        };
+        let words = options(&agent);
+        assert!(words.contains(" -m 48 ") && !words.contains(" -M "), "{words}");
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("/etc/default/opensips: P_MEMORY=$(reboot) is no number"), "{log}");
+        let words = options(&agent.param("shm_memory", "40").param("pkg_memory", "6"));
+        assert!(words.contains(" -m 40 -M 6 "), "{words}");
+    });
+}
+
+#[test]
 fn as_many_open_files_as_the_system_allows() {
     testnet::root_or_skip!();
     every_daemon("as_many_open_files_as_the_system_allows", |site| {
