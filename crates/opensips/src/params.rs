@@ -240,6 +240,10 @@ pub struct Names {
     pub config: Option<PathBuf>,
     /// Its pid file.
     pub pidfile: Option<PathBuf>,
+    /// Its user.
+    pub user: Option<Account>,
+    /// Its Management Interface.
+    pub mi: Option<Endpoint>,
     /// How long the daemon may take to shut down.
     pub stop_grace: Option<Duration>,
 }
@@ -253,6 +257,8 @@ impl Names {
             binary: reader.parsed(&table::BINARY, absolute_path),
             config: reader.parsed(&table::CONFIG, absolute_path),
             pidfile: pidfile(&mut reader, values, instance),
+            user: reader.parsed(&table::USER, str::parse),
+            mi: reader.parsed(&table::MI, str::parse),
             stop_grace: reader.duration(&table::STOP_GRACE, Duration::ZERO..=hour),
         }
     }
@@ -264,6 +270,8 @@ impl From<&Params> for Names {
             binary: Some(params.binary.clone()),
             config: Some(params.config.clone()),
             pidfile: Some(params.pidfile.clone()),
+            user: Some(params.user.clone()),
+            mi: params.mi.clone(),
             stop_grace: params.stop_grace,
         }
     }

@@ -15,12 +15,13 @@ use crate::daemon::startup::Startup;
 use crate::error::{Error, Result};
 use crate::health;
 use crate::host;
+use crate::host::fifo;
 use crate::host::systemd_unit;
 use crate::mi::health::client;
 use crate::mi::{Client, MiError};
 use crate::params::{Names, Params};
 use crate::plan::{self, Reach, StartPlan};
-use crate::process::survey::Pids;
+use crate::process::survey::{PidFile, Pids};
 use crate::process::terminate::{kill_all, terminate};
 use crate::promotion::declared_tags::declared_active;
 use crate::promotion::role::Role;
@@ -83,6 +84,9 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     }
     refuse_foreign(&context.proc, &wanted, working.instant())?;
     start.prepare_pidfile()?;
+    if let Err(error) = start.remove_fifo() {
+        log::warn!("action=start {error}");
+    }
     host::make_reply_directory(&params, working.instant())?;
 
     let output = Output::create(&context.paths.output())?;
@@ -94,6 +98,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     match served {
         Ok((main, expected)) => {
             context.remember(&params, &main, &expected);
+            start.remark_on_pidfile(&main);
             let sockets: Vec<String> =
                 expected.iter().map(|(listener, _)| listener.to_string()).collect();
             log::info!(
@@ -170,6 +175,13 @@ impl Start<'_> {
         host::remove(path)
     }
 
+    /// One of a killed instance, which would look as if somebody served there. Nothing of this
+    /// instance may be alive.
+    fn remove_fifo(&self) -> Result<()> {
+        let Self { context, params, .. } = self;
+        fifo::remove_left(params.mi.as_ref(), Some(&params.user), context.deadline().instant())
+    }
+
     /// Waits until it serves, or has ended.
     fn serve(
         &self,
@@ -193,7 +205,24 @@ impl Start<'_> {
         }
         let mut record = context.record_of(main.process);
         score::publish(context.request, &mut record, score::of(Role::Unpromoted, tags.is_empty()));
-        context.remember_role(&record)
+        // Whoever is not remembered is unpromoted: no reason not to serve.
+        if let Err(error) = context.remember_role(&record) {
+            log::warn!("action=start {error}");
+        }
+        Ok(())
+    }
+
+    /// Where its file system is full, the daemon leaves an empty one and serves (fclose(3) is not
+    /// looked at in daemonize.c); it is found by its arguments.
+    fn remark_on_pidfile(&self, main: &Stat) {
+        let path = &self.params.pidfile;
+        if PidFile::read(path) != PidFile::Names(main.process.pid) {
+            log::warn!(
+                "pidfile={} pid={} note=\"does not name it: is the file system full?\"",
+                path.display(),
+                main.process.pid
+            );
+        }
     }
 
     /// Takes down what has come up; a fault of its own is told and does not hide the first one.
@@ -201,11 +230,13 @@ impl Start<'_> {
         let Self { context, params, .. } = self;
         let cleared = kill_all(&context.proc, &context.identity, context.deadline());
         let removed = remove_pidfile(&context.proc, &context.identity, &params.pidfile);
+        let closed = self.remove_fifo();
         let forgotten = host::remove(&context.paths.state());
         let unpromoted = host::remove(&context.paths.role());
         let silenced = host::remove(&context.paths.output());
-        for error in
-            [cleared, removed, forgotten, unpromoted, silenced].into_iter().filter_map(Result::err)
+        for error in [cleared, removed, closed, forgotten, unpromoted, silenced]
+            .into_iter()
+            .filter_map(Result::err)
         {
             log::error!("action=start rollback: {error}");
         }

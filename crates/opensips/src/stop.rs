@@ -8,6 +8,7 @@ use ocf::{Request, Verdict};
 use crate::context::Context;
 use crate::error::Result;
 use crate::host;
+use crate::host::fifo;
 use crate::params::Names;
 use crate::plan;
 use crate::process::command_line::Arguments;
@@ -44,7 +45,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         terminate(&context.proc, &context.identity, grace.instant(), deadline)?;
     }
     withdraw(request, context.record().as_ref(), deadline);
-    clean_up(&context);
+    clean_up(&context, &names);
     if !survey.is_empty() {
         log::info!(
             "action=stop processes={} main={} took_ms={}",
@@ -60,12 +61,14 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
 }
 
 /// Removes the files of an instance that is gone. A file that stays is no reason to fence a node.
-fn clean_up(context: &Context<'_>) {
+fn clean_up(context: &Context<'_>, names: &Names) {
     let paths = [context.paths.state(), context.paths.role(), context.paths.output()];
     let mut results: Vec<Result<()>> = paths.iter().map(|path| host::remove(path)).collect();
     if let Some(pidfile) = context.identity.pidfile() {
         results.push(remove_pidfile(&context.proc, &context.identity, pidfile));
     }
+    let until = context.deadline().instant();
+    results.push(fifo::remove_left(names.mi.as_ref(), names.user.as_ref(), until));
     for error in results.into_iter().filter_map(Result::err) {
         log::warn!("{error}");
     }

@@ -163,14 +163,14 @@ impl Attendant {
     /// The checks that `mi_fifo` and `mi_datagram` make, and the old files that they delete.
     fn initialise_modules(&mut self) -> Result<(), Error> {
         if self.config.has_module("mi_fifo") {
-            mi::remove_special(mi::fifo_path(&self.config));
+            mi::remove_old(mi::fifo_path(&self.config));
             let path = mi::reply_directory(&self.config);
             fs::metadata(&path).map_err(|source| Error::ReplyDirectory { path, source })?;
         }
         if self.config.has_module("mi_datagram") {
             let name = mi::datagram_name(&self.config).ok_or(Error::NoDatagramSocketName)?;
             if !name.starts_with("udp:") {
-                mi::remove_special(name.into());
+                mi::remove_old(name.into());
             }
         }
         self.modules_initialised = true;
@@ -378,10 +378,10 @@ impl Attendant {
     fn clean_up(&self) {
         log::line(Level::Info, "core:cleanup", "cleanup");
         if self.modules_initialised && self.config.has_module("mi_fifo") {
-            mi::remove_special(mi::fifo_path(&self.config));
+            mi::remove_old(mi::fifo_path(&self.config));
         }
         if let Some(name) = mi::datagram_name(&self.config).filter(|_| self.modules_initialised) {
-            mi::remove_special(name.into());
+            mi::remove_old(name.into());
         }
         if let Some(pid_files) = &self.pid_files {
             pid_files.remove();

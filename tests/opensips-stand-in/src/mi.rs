@@ -57,11 +57,10 @@ pub(crate) fn datagram_address(name: &str) -> Result<Box<dyn SockaddrLike>, Erro
     Ok(Box::new(unix))
 }
 
-/// Deletes a FIFO or socket of an earlier run; anything else of that name is left alone.
-pub(crate) fn remove_special(path: PathBuf) {
-    let special = fs::symlink_metadata(&path)
-        .is_ok_and(|file| file.file_type().is_fifo() || file.file_type().is_socket());
-    if special {
+/// Deletes the FIFO or socket of an earlier run, or whatever else stat(2) finds of that name, as the
+/// daemon does (`mi_fifo_init()` in modules/mi_fifo); not a link that leads nowhere.
+pub(crate) fn remove_old(path: PathBuf) {
+    if fs::metadata(&path).is_ok() {
         let _ = fs::remove_file(path);
     }
 }

@@ -2,7 +2,7 @@
 //! start, and a failed start removes the file, whose ever it is.
 
 use std::fs;
-use std::io;
+use std::io::Write;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +78,10 @@ fn examine(path: &Path, content: &str) -> Result<(), Error> {
 }
 
 fn write_number(what: &'static str, path: &Path, number: Pid) -> Result<(), Error> {
-    let written: io::Result<()> = fs::write(path, format!("{number}\n"));
-    written.map_err(|source| Error::PidFile { what, path: path.to_owned(), source })
+    let created = fs::File::create(path);
+    let mut file =
+        created.map_err(|source| Error::PidFile { what, path: path.to_owned(), source })?;
+    // As the daemon, whose buffer reaches the file in an fclose() that nobody asks how it went.
+    let _ = writeln!(file, "{number}");
+    Ok(())
 }

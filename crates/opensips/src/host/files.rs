@@ -48,10 +48,43 @@ pub(crate) fn read_regular(path: &Path, links: Links, limit: u64) -> io::Result<
     Ok(content)
 }
 
+/// Writes a file in one step for whoever reads it; leaves nothing half written behind where the
+/// disk is full.
+///
+/// # Errors
+/// The directory is missing, not writable or full.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let written = std::fs::write(&new, content).and_then(|()| std::fs::rename(&new, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_file_is_replaced_or_stays_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let count = || std::fs::read_dir(directory.path()).unwrap().count();
+        let path = directory.path().join("x.state");
+        for content in ["one", "two"] {
+            replace(&path, content.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(count(), 1);
+        }
+        assert!(replace(&directory.path().join("no/x.state"), b"x").is_err());
+        // A directory in its place: written, and not to be renamed.
+        let taken = directory.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        assert!(replace(&taken, b"x").is_err());
+        assert_eq!(count(), 2);
+    }
 
     #[test]
     fn only_regular_files_are_read() {

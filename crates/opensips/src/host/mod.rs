@@ -3,6 +3,7 @@
 pub(crate) mod defaults;
 pub(crate) mod directories;
 pub(crate) mod executable;
+pub(crate) mod fifo;
 pub(crate) mod files;
 pub(crate) mod memory;
 pub(crate) mod paths;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use hostproc::{Pid, Process};
 
+use crate::host::files::replace;
 use crate::sockets::listener::Listener;
 
 /// An instance as it was when it was started.
@@ -43,9 +44,7 @@ impl State {
     /// # Errors
     /// The directory is missing or not writable.
     pub fn store(&self, path: &Path) -> io::Result<()> {
-        let new = path.with_extension("state.new");
-        std::fs::write(&new, self.to_bytes())?;
-        std::fs::rename(&new, path)
+        replace(path, &self.to_bytes())
     }
 
     fn to_bytes(&self) -> Vec<u8> {

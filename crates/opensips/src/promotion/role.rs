@@ -8,6 +8,8 @@ use std::path::Path;
 
 use hostproc::{Pid, Process};
 
+use crate::host::files::replace;
+
 /// Role of an instance of a promotable clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -46,9 +48,7 @@ impl Record {
     /// # Errors
     /// The directory is missing or not writable.
     pub fn store(&self, path: &Path) -> io::Result<()> {
-        let new = path.with_extension("role.new");
-        std::fs::write(&new, self.to_text())?;
-        std::fs::rename(&new, path)
+        replace(path, self.to_text().as_bytes())
     }
 
     fn to_text(self) -> String {

@@ -40,6 +40,41 @@ fn a_fault_is_told_with_file_and_line() {
 }
 
 #[test]
+fn a_fault_in_an_included_file() {
+    testnet::root_or_skip!();
+    every_daemon("a_fault_in_an_included_file", |site| {
+        let included = site.path("included.cfg");
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.more = format!("include_file \"{}\"\n", included.display());
+        site.write(&config.text());
+        std::fs::write(&included, "# nothing\n\nno_such_setting=3\n").unwrap();
+        let place = format!("{}:3:", included.display());
+        fails(&site.agent().action("start"), 2, &place);
+        fails(&site.agent().env("OCF_CHECK_LEVEL", "10").action("validate-all"), 2, &place);
+        std::fs::remove_file(&included).unwrap();
+        fails(&site.agent().action("start"), 1, &included.display().to_string());
+        site.nothing_is_left();
+        std::fs::write(&included, "# nothing\n").unwrap();
+        site.start();
+        site.stop();
+    });
+}
+
+#[test]
+fn a_configuration_that_only_root_may_read() {
+    testnet::root_or_skip!();
+    every_daemon("a_configuration_that_only_root_may_read", |site| {
+        // Passwords are in it. The daemon reads it before it becomes its user.
+        let config = site.config();
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).unwrap();
+        ends(&site.agent().env("OCF_CHECK_LEVEL", "10").action("validate-all"), 0);
+        site.start();
+        ends(&site.monitor(), 0);
+        site.stop();
+    });
+}
+
+#[test]
 fn what_the_node_lacks() {
     testnet::root_or_skip!();
     every_daemon("what_the_node_lacks", |site| {

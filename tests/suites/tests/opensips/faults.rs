@@ -1,6 +1,11 @@
 //! Daemons that die, hang, or half die.
 
-use nix::sys::signal::Signal;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use testnet::wait_until;
 
 use crate::site::{is_alive, signal, stand_in_alone, stop_signal};
@@ -111,6 +116,92 @@ fn a_stopped_main_process_is_a_remark_and_can_be_stopped() {
         stop_signal(site.main());
         fails(&site.monitor(), 190, "is stopped (SIGSTOP)");
         site.stop_without_need_of_a_deadline();
+    });
+}
+
+/// A process that nothing ends: frozen by the freezer of cgroup v1, whose processes do not act upon
+/// SIGKILL (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst). Thawed with the value.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    /// `None` where there is no such freezer; that of v2 lets SIGKILL through.
+    fn new(pid: i32) -> Option<Self> {
+        let group = Path::new("/sys/fs/cgroup/freezer").join(format!("smartvox-test-{pid}"));
+        std::fs::create_dir(&group).ok()?;
+        let frozen = Self(group);
+        std::fs::write(frozen.0.join("cgroup.procs"), pid.to_string()).ok()?;
+        std::fs::write(frozen.0.join("freezer.state"), "FROZEN").ok()?;
+        wait_until("it is frozen", LONG, || {
+            std::fs::read(frozen.0.join("freezer.state")).is_ok_and(|state| state == b"FROZEN\n")
+        });
+        Some(frozen)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("freezer.state"), "THAWED");
+        let until = Instant::now() + LONG;
+        // Until its process has left it.
+        while std::fs::remove_dir(&self.0).is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn an_agent_that_is_killed_at_any_moment_of_a_start() {
+    testnet::root_or_skip!();
+    every_daemon("an_agent_that_is_killed_at_any_moment_of_a_start", |site| {
+        for milliseconds in [0, 20, 60, 150, 300, 450, 600] {
+            let mut start = site.command("start");
+            let mut start = site.host.spawn(start.process_group(0));
+            // No wait for anything: the moment is what is tried.
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            // As Pacemaker does at the timeout: the whole group.
+            let group = Pid::from_raw(i32::try_from(start.id()).unwrap());
+            let _ = killpg(group, Signal::SIGKILL);
+            start.wait().unwrap();
+            // Whatever is left is either known as running, or as a fault, or it is nothing.
+            let code = site.monitor().code;
+            assert!([0, 1, 7].contains(&code), "{code} after {milliseconds} ms");
+            if code == 7 {
+                wait_until("what was killed is gone", LONG, || site.processes().is_empty());
+            }
+            if milliseconds % 20 == 0 {
+                site.start();
+                ends(&site.monitor(), 0);
+            }
+            site.stop_without_need_of_a_deadline();
+        }
+    });
+}
+
+#[test]
+fn a_process_that_nothing_ends_fails_the_stop_in_time() {
+    testnet::root_or_skip!();
+    every_daemon("a_process_that_nothing_ends_fails_the_stop_in_time", |site| {
+        site.start();
+        let worker = *site.workers().last().unwrap();
+        let Some(frozen) = Frozen::new(worker) else {
+            site.stop();
+            return testnet::skipped(
+                "faults::a_process_that_nothing_ends_fails_the_stop_in_time",
+                "needs the freezer of cgroup v1",
+            );
+        };
+        // The runner gives up after two minutes, Pacemaker would after these 6 s.
+        let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "6000");
+        let outcome = hurried.action("stop");
+        fails(&outcome, 1, &format!("still alive after SIGKILL: {worker} (blocked in the kernel)"));
+        assert!(outcome.took < Duration::from_secs(60), "{:?}", outcome.took);
+        fails(&site.monitor(), 1, "1 orphaned processes are alive");
+        let start = hurried.action("start");
+        fails(&start, 1, &format!("still alive after SIGKILL: {worker}"));
+        assert_eq!(site.processes(), [worker], "executed beside it");
+        drop(frozen);
+        site.stop();
+        ends(&site.monitor(), 7);
     });
 }
 
@@ -231,11 +322,7 @@ fn a_start_that_was_killed_is_cleaned_up() {
     stand_in_alone("a_start_that_was_killed_is_cleaned_up", |site| {
         let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
         site.write(&format!("# OPENSIPS_STAND_IN_START_DELAY_MS=600000\n{text}"));
-        let mut start = std::process::Command::new(testnet::binary("opensips"));
-        start.arg("start").env("OCF_RESOURCE_INSTANCE", "sip").env("PCMK_service", "x");
-        start.env("OCF_RESKEY_binary", &site.binary).env("OCF_RESKEY_config", site.config());
-        start.env("OCF_RESKEY_user", "nobody").env("OCF_RESKEY_group", "nogroup");
-        let mut start = site.host.spawn(&mut start);
+        let mut start = site.host.spawn(&mut site.command("start"));
         wait_until("the daemon has begun", LONG, || {
             site.files("/run/opensips").contains(&"sip.pid".to_owned())
         });

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::site::{
-    PIDFILE, Stranger, children, is_alive, recurring, signal, stand_in_alone, write,
+    PIDFILE, STATE, Stranger, children, is_alive, recurring, signal, stand_in_alone, write,
 };
 use crate::{LONG, Site, ends, every_daemon, fails};
 use testnet::{Agent, wait_until};
@@ -86,6 +86,23 @@ fn a_second_instance_is_left_alone() {
         assert_eq!(site.processes(), theirs);
         ends(&recurring(&second), 0);
 
+        // A number that came round: both our pid file and our memory name its main process.
+        site.start();
+        let memory = site.state();
+        let ours = format!("main {} ", site.main());
+        assert!(memory.starts_with(&ours), "{memory}");
+        ends(&site.agent().action("stop"), 0);
+        write(site, PIDFILE, &format!("{main}\n"));
+        write(site, STATE, &memory.replacen(&ours, &format!("main {main} "), 1));
+        ends(&site.agent().action("monitor"), 7);
+        ends(&site.agent().action("stop"), 0);
+        write(site, PIDFILE, &format!("{main}\n"));
+        site.start();
+        assert_ne!(site.main(), main);
+        ends(&site.agent().action("stop"), 0);
+        assert_eq!(site.processes(), theirs);
+        ends(&recurring(&second), 0);
+
         // Nor is its pid file taken away, when it is given as ours by mistake.
         let mistaken = site.agent().param("pidfile", "/run/opensips/second.pid");
         fails(&mistaken.action("start"), 1, "belongs to another instance");
@@ -110,6 +127,33 @@ fn the_same_daemon_in_another_namespace_is_another_instance() {
         ends(&inside.action("stop"), 0);
         ends(&site.monitor(), 0);
         site.stop();
+    });
+}
+
+#[test]
+fn a_zombie_is_no_instance() {
+    testnet::root_or_skip!();
+    every_daemon("a_zombie_is_no_instance", |site| {
+        // In the foreground, with a parent that does not wait for it: as in a container without init.
+        site.on_host(|| std::fs::create_dir_all("/run/opensips").unwrap());
+        let mut command = std::process::Command::new(&site.binary);
+        command.args(["-F", "-P", PIDFILE, "-f"]).arg(site.config());
+        let null = std::process::Stdio::null;
+        let mut child = site.host.spawn(command.stdin(null()).stdout(null()).stderr(null()));
+        let main = i32::try_from(child.id()).unwrap();
+        wait_until("it serves", LONG, || site.answers("127.0.0.1:5060"));
+        ends(&site.monitor(), 0);
+        signal(main, Signal::SIGKILL);
+        wait_until("it is a zombie", LONG, || !is_alive(main));
+        fails(&site.monitor(), 1, "orphaned");
+        ends(&site.agent().action("stop"), 0);
+        ends(&site.agent().action("monitor"), 7);
+        write(site, PIDFILE, &format!("{main}\n"));
+        ends(&site.agent().action("monitor"), 7);
+        site.start();
+        assert_ne!(site.main(), main);
+        site.stop();
+        child.wait().unwrap();
     });
 }
 

@@ -1,5 +1,6 @@
 //! Start, monitor, stop, and each of them again.
 
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::site::{PIDFILE, children, recurring, write};
@@ -143,6 +144,33 @@ fn memory_as_the_node_has_it() {
         assert!(log.contains("/etc/default/opensips: P_MEMORY=$(reboot) is no number"), "{log}");
         let words = options(&agent.param("shm_memory", "40").param("pkg_memory", "6"));
         assert!(words.contains(" -m 40 -M 6 "), "{words}");
+    });
+}
+
+#[test]
+fn what_ends_the_agents_group_does_not_end_the_daemon() {
+    testnet::root_or_skip!();
+    every_daemon("what_ends_the_agents_group_does_not_end_the_daemon", |site| {
+        let mut start = site.command("start");
+        // As Pacemaker starts an action: in a group of its own.
+        let mut start = site.host.spawn(start.process_group(0));
+        let group = i32::try_from(start.id()).unwrap();
+        assert!(start.wait().unwrap().success());
+        let session = nix::unistd::getsid(None).unwrap().as_raw();
+        for pid in site.processes() {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            let fields: Vec<i32> = stat
+                .rsplit_once(") ")
+                .unwrap()
+                .1
+                .split_whitespace()
+                .skip(2)
+                .take(2)
+                .map(|field| field.parse().unwrap())
+                .collect();
+            assert!(!fields.contains(&group) && !fields.contains(&session), "{stat}");
+        }
+        site.stop();
     });
 }
 

@@ -11,6 +11,7 @@ mod configuration;
 mod crash;
 mod diagnose;
 mod faults;
+mod files;
 mod identity;
 mod input;
 mod lifecycle;

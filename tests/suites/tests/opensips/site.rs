@@ -160,6 +160,15 @@ impl Site {
             .param("group", "nogroup")
     }
 
+    /// The same as a program that is not waited for.
+    pub(crate) fn command(&self, action: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(binary("opensips"));
+        command.arg(action).env("OCF_RESOURCE_INSTANCE", NAME).env("PCMK_service", "x");
+        command.env("OCF_RESKEY_binary", &self.binary).env("OCF_RESKEY_config", self.config());
+        command.env("OCF_RESKEY_user", "nobody").env("OCF_RESKEY_group", "nogroup");
+        command
+    }
+
     #[track_caller]
     pub(crate) fn start(&self) -> Outcome {
         let outcome = self.agent().action("start");

@@ -1,0 +1,221 @@
+//! Files and file systems that change under an instance.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::{FileTypeExt, chown, symlink};
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::Signal;
+use testnet::{Agent, wait_until};
+
+use crate::site::{PIDFILE, STATE, recurring, signal};
+use crate::{LONG, Site, ends, every_daemon, fails};
+
+/// An empty file system over a directory of the host, with these options of tmpfs(5).
+fn mount_over(site: &Site, directory: &str, options: &str) {
+    site.on_host(|| {
+        std::fs::create_dir_all(directory).unwrap();
+        mount(Some("test"), directory, Some("tmpfs"), MsFlags::empty(), Some(options)).unwrap();
+    });
+}
+
+#[test]
+fn run_is_mounted_anew_under_a_running_instance() {
+    testnet::root_or_skip!();
+    every_daemon("run_is_mounted_anew_under_a_running_instance", |site| {
+        site.start();
+        let processes = site.processes();
+        // Pid file, memory, lock and output are out of sight.
+        mount_over(site, "/run", "mode=0755");
+        ends(&site.agent().action("monitor"), 0);
+        ends(&site.monitor(), 0);
+        site.start();
+        assert_eq!(site.processes(), processes, "executed twice");
+        mount_over(site, "/run", "mode=0755");
+        site.stop_without_need_of_a_deadline();
+        ends(&site.monitor(), 7);
+        // A directory that came with the new file system, or none.
+        site.start();
+        site.stop();
+    });
+}
+
+#[test]
+fn orphans_below_a_run_that_is_mounted_anew() {
+    testnet::root_or_skip!();
+    every_daemon("orphans_below_a_run_that_is_mounted_anew", |site| {
+        site.start();
+        site.kill_main();
+        mount_over(site, "/run", "mode=0755");
+        fails(&site.monitor(), 1, "main process is gone");
+        site.stop_without_need_of_a_deadline();
+        ends(&site.monitor(), 7);
+    });
+}
+
+/// Leaves not a byte of a file system.
+fn fill(site: &Site, directory: &str) {
+    site.on_host(|| {
+        let mut file = File::create(format!("{directory}/filler")).unwrap();
+        let block = [0; 4096];
+        while file.write_all(&block).is_ok() {}
+    });
+}
+
+#[test]
+fn a_full_disk_under_the_pid_file() {
+    testnet::root_or_skip!();
+    every_daemon("a_full_disk_under_the_pid_file", |site| {
+        mount_over(site, "/run/opensips", "mode=0755,size=16k");
+        fill(site, "/run/opensips");
+        let log = site.path("agent.log");
+        std::fs::write(&log, "").unwrap();
+        // The daemon leaves an empty pid file, and serves.
+        ends(&site.agent().env("HA_LOGFILE", &log).action("start"), 0);
+        assert_eq!(site.on_host(|| std::fs::read(PIDFILE).unwrap()), b"");
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("is the file system full?"), "{log}");
+        let processes = site.processes();
+        ends(&site.monitor(), 0);
+        site.start();
+        assert_eq!(site.processes(), processes, "executed twice");
+        ends(&site.agent().action("stop"), 0);
+        assert_eq!(site.processes(), [0; 0]);
+        assert_eq!(site.files("/run/opensips"), ["filler"]);
+        ends(&site.monitor(), 7);
+    });
+}
+
+#[test]
+fn a_full_disk_under_everything() {
+    testnet::root_or_skip!();
+    every_daemon("a_full_disk_under_everything", |site| {
+        mount_over(site, "/run", "mode=0755,size=16k");
+        fill(site, "/run");
+        fails(&site.agent().action("start"), 1, "No space left on device");
+        site.nothing_is_left();
+        ends(&site.monitor(), 7);
+        ends(&site.agent().action("stop"), 0);
+        // It fills up while the instance runs, and the memory of it is lost.
+        site.on_host(|| std::fs::remove_file("/run/filler").unwrap());
+        site.start();
+        fill(site, "/run");
+        site.on_host(|| std::fs::write(STATE, "").unwrap());
+        ends(&site.monitor(), 0);
+        assert!(!site.files("/run/smartvox").iter().any(|name| name.ends_with(".new")));
+        ends(&site.agent().action("stop"), 0);
+        site.nothing_is_left();
+        ends(&site.monitor(), 7);
+    });
+}
+
+#[test]
+fn a_directory_that_can_not_be_written() {
+    testnet::root_or_skip!();
+    every_daemon("a_directory_that_can_not_be_written", |site| {
+        site.start();
+        mount_over(site, "/run", "mode=0755");
+        site.on_host(|| {
+            let (none, read_only) = (None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY);
+            mount(none, "/run", none, read_only, none).unwrap();
+        });
+        ends(&site.monitor(), 0);
+        ends(&site.agent().action("stop"), 0);
+        assert_eq!(site.processes(), [0; 0]);
+        fails(&site.agent().action("start"), 1, "/run/smartvox");
+        assert_eq!(site.processes(), [0; 0]);
+    });
+}
+
+const FIFO: &str = "/run/opensips/fifo";
+
+fn with_fifo(site: &Site) -> Agent {
+    let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+    config.mi_fifo = Some(FIFO.into());
+    site.write(&config.text());
+    site.agent().param("mi", format!("fifo:{FIFO}"))
+}
+
+fn kind_of(site: &Site, path: &str) -> Option<&'static str> {
+    let kind = site.on_host(|| std::fs::symlink_metadata(path)).ok()?.file_type();
+    Some(match kind {
+        kind if kind.is_fifo() => "FIFO",
+        kind if kind.is_symlink() => "link",
+        _ => "file",
+    })
+}
+
+/// Starts an instance and kills it, so that it can't clean up.
+fn start_and_kill(site: &Site, agent: &Agent) {
+    ends(&agent.action("start"), 0);
+    wait_until("the FIFO is there", LONG, || kind_of(site, FIFO) == Some("FIFO"));
+    for pid in site.processes() {
+        signal(pid, Signal::SIGKILL);
+    }
+    wait_until("nothing is left", LONG, || site.processes().is_empty());
+    assert_eq!(kind_of(site, FIFO), Some("FIFO"));
+}
+
+#[test]
+fn the_fifo_of_a_killed_instance() {
+    testnet::root_or_skip!();
+    every_daemon("the_fifo_of_a_killed_instance", |site| {
+        let agent = with_fifo(site);
+        start_and_kill(site, &agent);
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+        start_and_kill(site, &agent);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+        // A stranger's, by its owner: stop leaves it.
+        start_and_kill(site, &agent);
+        site.on_host(|| chown(FIFO, Some(4321), Some(4321)).unwrap());
+        ends(&agent.action("stop"), 0);
+        assert_eq!(kind_of(site, FIFO), Some("FIFO"));
+        // Without the parameter nobody knows of it.
+        site.on_host(|| chown(FIFO, Some(0), Some(0)).unwrap());
+        ends(&site.agent().action("stop"), 0);
+        assert_eq!(kind_of(site, FIFO), Some("FIFO"));
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn something_else_in_the_place_of_the_fifo() {
+    testnet::root_or_skip!();
+    every_daemon("something_else_in_the_place_of_the_fifo", |site| {
+        let agent = with_fifo(site);
+        // The directory, as start makes it.
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("stop"), 0);
+        let victim = site.path("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        for (kind, make) in [
+            ("file", &(|| std::fs::write(FIFO, "x").unwrap()) as &(dyn Fn() + Sync)),
+            ("link", &|| symlink(&victim, FIFO).unwrap()),
+        ] {
+            site.on_host(make);
+            ends(&recurring(&agent), 7);
+            ends(&agent.action("stop"), 0);
+            assert_eq!(kind_of(site, FIFO), Some(kind), "removed by stop");
+            // The daemon puts its own in the place.
+            ends(&agent.action("start"), 0);
+            wait_until("the FIFO is there", LONG, || kind_of(site, FIFO) == Some("FIFO"));
+            site.on_host(|| {
+                std::fs::remove_file(FIFO).unwrap();
+                make();
+            });
+            // It serves all the same; who asks the MI is told.
+            ends(&recurring(&agent), 0);
+            ends(&agent.action("stop"), 0);
+            assert_eq!(site.processes(), [0; 0]);
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+            site.on_host(|| {
+                let _ = std::fs::remove_file(FIFO);
+            });
+        }
+    });
+}
