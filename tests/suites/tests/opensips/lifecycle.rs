@@ -3,8 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::site::{PIDFILE, children, recurring, write};
-use crate::{Site, ends, every_daemon, fails};
+use crate::site::{PIDFILE, children, write};
+use crate::{Site, ends, every_daemon};
 
 #[test]
 fn each_action_twice() {
@@ -244,22 +244,6 @@ fn stale_pid_files_are_no_hindrance() {
             ends(&site.agent().action("stop"), 0);
             site.nothing_is_left();
         }
-    });
-}
-
-#[test]
-fn reload_agent_takes_new_values_and_touches_nothing() {
-    testnet::root_or_skip!();
-    every_daemon("reload_agent_takes_new_values_and_touches_nothing", |site| {
-        site.start();
-        let processes = site.processes();
-        let agent =
-            site.agent().param("sip_probe_codes", "299").param("sip_probe_timeout", "100ms");
-        ends(&agent.action("reload-agent"), 0);
-        assert_eq!(site.processes(), processes);
-        fails(&recurring(&agent), 1, "not among sip_probe_codes");
-        fails(&site.agent().param("vip", "x").action("reload-agent"), 6, "vip=x: ");
-        site.stop();
     });
 }
 

@@ -21,6 +21,7 @@ mod mi;
 mod mi_faults;
 mod pid_file;
 mod probe;
+mod reload;
 mod roles;
 mod site;
 mod systemd_unit;

@@ -1,0 +1,74 @@
+//! reload-agent: new values for what the agent alone uses take effect, and the daemon is not touched.
+
+use testnet::Agent;
+
+use crate::mi::deep;
+use crate::site::recurring;
+use crate::{Site, ends, every_daemon, fails};
+
+/// Reloads, with the processes and what is remembered of them as before.
+#[track_caller]
+fn reload(site: &Site, agent: &Agent, code: i32) {
+    let before = (site.processes(), site.state(), site.files("/run/opensips"));
+    ends(&agent.action("reload-agent"), code);
+    assert_eq!((site.processes(), site.state(), site.files("/run/opensips")), before);
+}
+
+#[test]
+fn the_next_monitor_goes_by_the_new_values() {
+    testnet::root_or_skip!();
+    every_daemon("the_next_monitor_goes_by_the_new_values", |site| {
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
+        site.write(&config.text());
+        site.start();
+        ends(&deep(&site.agent()), 0);
+
+        let codes =
+            site.agent().param("sip_probe_codes", "299").param("sip_probe_timeout", "100ms");
+        reload(site, &codes, 0);
+        fails(&recurring(&codes), 1, "not among sip_probe_codes");
+        let none = codes.param("sip_probe", "none");
+        reload(site, &none, 0);
+        ends(&recurring(&none), 0);
+
+        // Without mi, level 10 asks for nothing more; with it, somebody has to answer there.
+        let nobody = site.agent().param("mi", "datagram:127.0.0.1:8081");
+        reload(site, &nobody, 0);
+        fails(&deep(&nobody), 1, "Connection refused");
+        let mi = site.agent().param("mi", "datagram:127.0.0.1:8080");
+        reload(site, &mi, 0);
+        ends(&deep(&mi), 0);
+        let memory = mi.clone().param("shm_limit", "1");
+        reload(site, &memory, 0);
+        fails(&deep(&memory), 190, "over shm_limit=1%");
+        let load = mi.param("load_limit", "99");
+        reload(site, &load, 0);
+        ends(&deep(&load), 0);
+
+        // Back to where it began.
+        reload(site, &site.agent(), 0);
+        ends(&deep(&site.agent()), 0);
+        site.stop();
+    });
+}
+
+#[test]
+fn wrong_values_change_nothing() {
+    testnet::root_or_skip!();
+    every_daemon("wrong_values_change_nothing", |site| {
+        site.start();
+        let cases = [("vip", "x"), ("load_limit", "90"), ("shm_limit", "0"), ("sip_probe", "no")];
+        for (name, value) in cases {
+            let wrong = site.agent().param(name, value);
+            reload(site, &wrong, 6);
+            fails(&wrong.action("reload-agent"), 6, &format!("{name}={value}: "));
+        }
+        ends(&site.monitor(), 0);
+        site.stop();
+        // Of what does not run, there is nothing to be touched.
+        ends(&site.agent().action("reload-agent"), 0);
+        ends(&site.monitor(), 7);
+        site.nothing_is_left();
+    });
+}
