@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use hostnet::Sysctl;
 use hostproc::{Pid, ProcFs, Stat};
 use ocf::Deadline;
 
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::mi::Endpoint;
 use crate::params::{Params, ProbeTarget};
@@ -16,6 +18,7 @@ use crate::sip::target::{self, Target};
 use crate::sockets::addresses::LocalAddresses;
 use crate::sockets::expected::{self, Expected, Shared};
 use crate::sockets::listener::{Listener, Transport};
+use crate::sockets::nonlocal_bind;
 use crate::sockets::owner::inodes_of_all;
 use crate::sockets::table::SocketTable;
 
@@ -29,13 +32,14 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// # Errors
 /// The first thing that keeps it from serving.
 pub(crate) fn judge(
-    proc: &ProcFs,
+    context: &Context<'_>,
     params: &Params,
     main: &Stat,
     expected: &mut Vec<Expected>,
     reach: Reach,
     deadline: Deadline,
 ) -> Result<Vec<String>> {
+    let proc = &context.proc;
     let pid = main.process.pid;
     let workers = workers_of(proc, pid)?;
     let mut remarks = Vec::from_iter(plan::judge_processes(main, &workers)?);
@@ -43,9 +47,15 @@ pub(crate) fn judge(
     expected::demand(proc, pid, &pids, &params.listeners, expected, deadline.instant())?;
     let shared = expected::judge(proc, pid, &pids, expected, deadline.instant())?;
     let listeners: Vec<Listener> = expected.iter().map(|(listener, _)| listener.clone()).collect();
-    let asked = probe(params, pid, &listeners, reach, params.probe.patience, deadline);
+    // One look at the addresses for both that follow.
+    let local = addresses(params, &listeners, reach, deadline.instant())?;
+    let patience = params.probe.patience;
+    let asked = probe(params, pid, &listeners, &local, reach, patience, deadline);
     asked.map_err(|error| not_asked_but(error, &shared))?;
     remarks.extend(shared.iter().map(ToString::to_string));
+    let promotable = context.request.promotable;
+    let sysctl = Sysctl::default();
+    remarks.extend(nonlocal_bind::remark(params, promotable, &listeners, &local, &sysctl));
     Ok(remarks)
 }
 
@@ -144,6 +154,22 @@ pub(crate) fn workers_of(proc: &ProcFs, main: Pid) -> Result<Vec<Stat>> {
     Ok(workers)
 }
 
+/// The addresses of this host, as far as what is asked, and what is bound to one of them, needs them:
+/// none where all of that is loopback or wildcards.
+///
+/// # Errors
+/// [`Error::Network`]
+pub(crate) fn addresses(
+    params: &Params,
+    listeners: &[Listener],
+    reach: Reach,
+    until: Instant,
+) -> Result<LocalAddresses> {
+    let asked = plan::probe_candidates(params, listeners, reach);
+    let asked = asked.iter().map(|target| target.address.ip());
+    LocalAddresses::read(asked.chain(nonlocal_bind::needed(params.nonlocal_bind, listeners)), until)
+}
+
 /// Asks OPTIONS where it can be asked: at the best place, or everywhere. Every failure is logged,
 /// and the first is the verdict.
 ///
@@ -153,6 +179,7 @@ pub(crate) fn probe(
     params: &Params,
     main: Pid,
     listeners: &[Listener],
+    local: &LocalAddresses,
     reach: Reach,
     patience: Patience,
     deadline: Deadline,
@@ -160,8 +187,7 @@ pub(crate) fn probe(
     let until = deadline.instant();
     let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10)).instant();
     let candidates = plan::probe_candidates(params, listeners, reach);
-    let local = local_addresses(&candidates, until)?;
-    let targets = plan::probe_targets(candidates, &local, reach);
+    let targets = plan::probe_targets(candidates, local, reach);
     if reach == Reach::Every {
         for listener in listeners {
             if !Target::of(listener).is_some_and(|target| targets.contains(&target)) {

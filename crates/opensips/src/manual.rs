@@ -23,7 +23,10 @@ pub static MANUAL: Manual = Manual {
         ),
         (Exit::Unimplemented, "Unknown action."),
         (Exit::Permission, "Not root, or without a capability that the reason names."),
-        (Exit::Installed, "The OpenSIPS executable is not on this node."),
+        (
+            Exit::Installed,
+            "Missing on this node: the OpenSIPS executable, or SCTP in the kernel for an sctp: socket.",
+        ),
         (
             Exit::Configured,
             "The parameters are wrong on every node. Pacemaker starts it nowhere until they are right.",
@@ -56,6 +59,16 @@ pub static MANUAL: Manual = Manual {
             "Another program has the port. Stop it; if it is an OpenSIPS of systemd, disable its unit.",
         ),
         (
+            "LISTENER: its address stays tentative (IPv6 duplicate detection): no carrier?",
+            "Duplicate address detection does not end, so nobody can bind to the address: the cable, \
+             or the switch.",
+        ),
+        (
+            "LISTENER needs SCTP, which this kernel does not have (CONFIG_IP_SCTP, module sctp)",
+            "Install or allow the module (a blacklist in /etc/modprobe.d \
+             may keep it away), or remove the socket from the configuration.",
+        ),
+        (
             "OpenSIPS (pid PID) was started by something else, systemd? Its pid file is FILE",
             "systemctl disable --now opensips: the cluster starts it, nobody else.",
         ),
@@ -80,6 +93,21 @@ pub static MANUAL: Manual = Manual {
         (
             "main process PID alive, LISTENER is not open",
             "A socket has been closed: it is restarted.",
+        ),
+        (
+            "main process PID: LISTENER is not its own: held by OWNER",
+            "Another program has opened the port that OpenSIPS had. It is restarted, which fails until \
+             that program is ended.",
+        ),
+        (
+            "LISTENER is shared with OWNER, which takes requests away: end it",
+            "Degraded (190). Both have opened the port, with SO_REUSEADDR: the kernel gives what \
+             arrives to the one that was last. \"is taken by\": the same, and OPTIONS is not answered.",
+        ),
+        (
+            "the next start will fail: sysctl SYSCTL=1, for LISTENER",
+            "Degraded (190). Open sockets stay open, but the setting that allows them on an address \
+             that is or will be elsewhere is off. Set it, in /etc/sysctl.d for good.",
         ),
         (
             "OpenSIPS ENDED: TEXT",

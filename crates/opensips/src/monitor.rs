@@ -149,7 +149,7 @@ fn look(
         Some(state) => state.listeners.clone(),
         None => health::opened(proc, params, main, deadline)?,
     };
-    let mut remarks = health::judge(proc, params, main, &mut expected, reach, deadline)?;
+    let mut remarks = health::judge(context, params, main, &mut expected, reach, deadline)?;
     remarks.extend(systemd_unit::remark(params, main.process.pid));
     Ok((remarks, expected))
 }

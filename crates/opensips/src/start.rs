@@ -78,7 +78,8 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
     unsupported(&wanted).into_iter().next().map_or(Ok(()), Err)?;
     let sysctl = Sysctl::default();
-    nonlocal_bind::prepare(params.nonlocal_bind, &wanted, &sysctl, working.instant())?;
+    let promotable = request.promotable;
+    nonlocal_bind::prepare(&params, promotable, &wanted, &sysctl, working.instant())?;
     if !survey.is_empty() {
         start.clear(&survey.members)?;
     }
@@ -137,7 +138,7 @@ impl Start<'_> {
             Some(state) => state.listeners.clone(),
             None => self.adopt(main)?,
         };
-        health::judge(&context.proc, params, main, &mut expected, Reach::One, *working)?;
+        health::judge(context, params, main, &mut expected, Reach::One, *working)?;
         if remembered.is_none_or(|state| state.listeners != expected) {
             context.remember(params, main, &expected);
             log::info!("action=start pid={} adopted=yes", main.process.pid);

@@ -19,6 +19,7 @@ use crate::sockets::nonlocal_bind;
 use crate::sockets::nonlocal_bind::on_absent_addresses;
 use crate::sockets::obstacles::{foreign, unsupported};
 use crate::sockets::owner::inodes_of_all;
+use crate::sockets::virtual_address::gaps;
 use crate::{host, plan};
 
 /// From this level on the host is looked at.
@@ -105,7 +106,10 @@ fn version_error(params: &Params, version: Option<&str>) -> Option<Error> {
 
 /// What stands in the way of these sockets on this host; what is only worth knowing is logged.
 fn socket_errors(request: &Request, params: &Params, listeners: &[Listener]) -> Vec<Error> {
-    remark_on_addresses(params, listeners);
+    // The daemon runs all the same; what its administrator means, nobody else can know.
+    for gap in gaps(&params.vips, listeners) {
+        log::warn!("{gap}");
+    }
     let absent = nonlocal_bind::read(listeners, request.deadline.instant()).map(|local| {
         for listener in on_absent_addresses(listeners, &local) {
             // On a node where the address is not, this is as it should be, as long as OpenSIPS
@@ -119,25 +123,6 @@ fn socket_errors(request: &Request, params: &Params, listeners: &[Listener]) -> 
     errors.extend(absent.err());
     errors.extend(free_or_ours(request, params, listeners).unwrap_or_else(|error| vec![error]));
     errors
-}
-
-/// A wildcard receives at the virtual address and answers UDP from another one.
-fn remark_on_addresses(params: &Params, listeners: &[Listener]) {
-    for vip in &params.vips {
-        if listeners.iter().any(|listener| listener.local.ip() == *vip) {
-            continue;
-        }
-        let stand_in = listeners
-            .iter()
-            .find(|listener| !listener.is_explicit() && listener.local.is_ipv4() == vip.is_ipv4());
-        match stand_in {
-            Some(wildcard) => log::warn!(
-                "vip={vip} listener={wildcard} note=\"no socket of its own: UDP answers leave \
-                 from another address\""
-            ),
-            None => log::warn!("vip={vip} note=\"no socket of the configuration serves it\""),
-        }
-    }
 }
 
 /// The sockets that are neither free nor held by this instance.

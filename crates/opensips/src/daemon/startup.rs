@@ -153,9 +153,11 @@ impl<'a> Startup<'a> {
     /// Until SIP is answered, where it can be asked.
     fn answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
         loop {
-            let pid = main.process.pid;
+            let (pid, reach) = (main.process.pid, Reach::One);
+            let until = self.working.instant();
+            let local = health::addresses(self.params, listeners, reach, until)?;
             let asked =
-                health::probe(self.params, pid, listeners, Reach::One, QUESTION, self.working);
+                health::probe(self.params, pid, listeners, &local, reach, QUESTION, self.working);
             let error = match asked {
                 Ok(()) => return Ok(()),
                 // It may be busy with its first work.

@@ -139,6 +139,12 @@ pub enum Error {
         /// The listener.
         listener: Listener,
     },
+    /// A socket on an address for which duplicate address detection does not end.
+    #[error("{listener}: its address stays tentative (IPv6 duplicate detection): no carrier?")]
+    TentativeAddress {
+        /// The listener.
+        listener: Listener,
+    },
     /// The setting can't be read or changed.
     #[error("{ip} is not on this host, and {source}")]
     NonlocalBind {

@@ -91,6 +91,7 @@ fn what_matters_is_within_what_crm_mon_shows() {
             "did not end within 100s",
         ),
         (Error::AbsentAddress { listener: listener.clone() }, "nonlocal_bind=ensure"),
+        (Error::TentativeAddress { listener: listener.clone() }, "stays tentative"),
         (Error::ForeignSocket { listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
         (Error::ForeignPidFile { path: path(), pid }, "another instance of OpenSIPS (pid 4194304)"),
         (Error::StartedElsewhere { pid, pidfile: path() }, "started by something else, systemd?"),

@@ -8,3 +8,4 @@ pub mod nonlocal_bind;
 pub mod obstacles;
 pub mod owner;
 pub mod table;
+pub mod virtual_address;

@@ -118,3 +118,149 @@ fn ignore_lets_the_daemon_try() {
         site.nothing_is_left();
     });
 }
+
+/// An instance whose virtual address came with the setting off, as in active/standby.
+fn started_where_the_address_is(site: &Site, agent: &testnet::Agent) {
+    vip_link(site);
+    site.host.ip(&format!("addr add {VIP}/32 dev vip0"));
+    site.host.ip(&format!("addr add {VIP6}/128 dev vip0 nodad"));
+    site.configure(&["udp:127.0.0.1:5060", "udp:192.0.2.10:5060", "tcp:[2001:db8::10]:5060"]);
+    ends(&agent.action("start"), 0);
+}
+
+#[test]
+fn monitor_says_that_the_next_start_will_fail() {
+    testnet::root_or_skip!();
+    every_daemon("monitor_says_that_the_next_start_will_fail", |site| {
+        let agent = site.agent();
+        started_where_the_address_is(site, &agent);
+        ends(&recurring(&agent), 0);
+        // Another host's setting is none of ours.
+        let other = testnet::Host::new("other");
+        other.sysctl("net/ipv4/ip_nonlocal_bind", "1");
+
+        site.host.ip(&format!("addr del {VIP}/32 dev vip0"));
+        let v4 =
+            "the next start will fail: sysctl net.ipv4.ip_nonlocal_bind=1, for udp:192.0.2.10:";
+        fails(&recurring(&agent), 190, v4);
+        ends(&recurring(&agent.clone().param("nonlocal_bind", "ignore")), 0);
+        // It only looks, whatever start may do.
+        let ensured = agent.clone().param("nonlocal_bind", "ensure");
+        fails(&recurring(&ensured), 190, "net.ipv4.ip_nonlocal_bind was switched off: ");
+        assert_eq!(nonlocal_bind(site, "ipv4"), "0");
+        // The families have a setting each.
+        site.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
+        ends(&recurring(&agent), 0);
+        site.host.ip(&format!("addr del {VIP6}/128 dev vip0"));
+        let v6 =
+            "the next start will fail: sysctl net.ipv6.ip_nonlocal_bind=1, for tcp:[2001:db8::10]:";
+        fails(&recurring(&agent), 190, v6);
+        site.host.sysctl("net/ipv6/ip_nonlocal_bind", "1");
+        ends(&recurring(&agent), 0);
+        // It was right: the next start fails for just that.
+        ends(&agent.action("stop"), 0);
+        site.host.sysctl("net/ipv6/ip_nonlocal_bind", "0");
+        fails(&agent.action("start"), 1, "net.ipv6.ip_nonlocal_bind=1");
+    });
+}
+
+#[test]
+fn a_hot_standby_needs_the_setting_while_the_address_is_here() {
+    testnet::root_or_skip!();
+    every_daemon("a_hot_standby_needs_the_setting_while_the_address_is_here", |site| {
+        let plain = site.agent().param("vip", format!("{VIP} {VIP6}"));
+        started_where_the_address_is(site, &plain);
+        // In active/standby the address is there before the daemon is, wherever that starts.
+        ends(&recurring(&plain), 0);
+        // In a promotable clone the instance stays when the address leaves with the role.
+        let clone = plain.clone().env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        let reason =
+            "the next start will fail: sysctl net.ipv4.ip_nonlocal_bind=1, for udp:192.0.2.10:";
+        fails(&recurring(&clone), 190, reason);
+        ends(&clone.action("promote"), 0);
+        fails(&recurring(&clone), 191, reason);
+        // An address of the node's own does not leave.
+        ends(&recurring(&clone.clone().param("vip", "192.0.2.99")), 8);
+        site.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
+        site.host.sysctl("net/ipv6/ip_nonlocal_bind", "1");
+        ends(&recurring(&clone), 8);
+        ends(&clone.action("stop"), 0);
+        site.nothing_is_left();
+
+        // ensure looks as far ahead; where it is not needed, it changes nothing.
+        site.host.sysctl("net/ipv4/ip_nonlocal_bind", "0");
+        site.host.sysctl("net/ipv6/ip_nonlocal_bind", "0");
+        for (agent, value) in [(&plain, "0"), (&clone, "1")] {
+            let ensuring = agent.clone().param("nonlocal_bind", "ensure");
+            ends(&ensuring.action("start"), 0);
+            assert_eq!(nonlocal_bind(site, "ipv4"), value);
+            assert_eq!(nonlocal_bind(site, "ipv6"), value);
+            ends(&recurring(&ensuring), 0);
+            ends(&ensuring.action("stop"), 0);
+        }
+    });
+}
+
+fn is_tentative(site: &Site) -> bool {
+    let mut ip = std::process::Command::new("ip");
+    let shown =
+        site.on_host(|| ip.args(["-6", "addr", "show", "dev", "vip0", "tentative"]).output());
+    String::from_utf8_lossy(&shown.unwrap().stdout).contains(VIP6)
+}
+
+#[test]
+fn a_tentative_address_is_waited_for() {
+    testnet::root_or_skip!();
+    every_daemon("a_tentative_address_is_waited_for", |site| {
+        vip_link(site);
+        // Longer than the daemon would need to fail.
+        site.host.sysctl("net/ipv6/conf/vip0/dad_transmits", "6");
+        site.host.ip(&format!("addr add {VIP6}/64 dev vip0"));
+        // One that is absent, and allowed to be, does not cut the wait short.
+        site.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
+        site.configure(&["udp:192.0.2.10:5060", "udp:[2001:db8::10]:5060"]);
+        assert!(is_tentative(site));
+        site.start();
+        assert!(!is_tentative(site));
+        site.stop();
+
+        // With the setting on there is nothing to wait for.
+        site.host.ip("link set vip1 down");
+        site.host.ip(&format!("addr del {VIP6}/64 dev vip0"));
+        site.host.ip(&format!("addr add {VIP6}/64 dev vip0"));
+        assert!(is_tentative(site));
+        site.host.sysctl("net/ipv6/ip_nonlocal_bind", "1");
+        site.start();
+        assert!(is_tentative(site));
+        site.stop();
+
+        // Without carrier it stays so: said, within the deadline.
+        site.host.sysctl("net/ipv6/ip_nonlocal_bind", "0");
+        let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "8000");
+        fails(&hurried.action("start"), 1, "udp:[2001:db8::10]:5060: its address stays tentative");
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_wildcard_that_stands_in_for_the_virtual_address_is_told() {
+    testnet::root_or_skip!();
+    every_daemon("a_wildcard_that_stands_in_for_the_virtual_address_is_told", |site| {
+        let validate = || {
+            let agent = site.agent().param("vip", VIP).env("OCF_CHECK_LEVEL", "10");
+            // As a person calls it: under Pacemaker it goes to the log.
+            let outcome = agent.env("PCMK_service", "").action("validate-all");
+            ends(&outcome, 0);
+            outcome.stderr
+        };
+        site.configure(&["udp:0.0.0.0:5060"]);
+        let told = validate();
+        assert!(told.contains("declare udp:192.0.2.10:5060"), "{told}");
+        site.configure(&["udp:127.0.0.1:5060"]);
+        let told = validate();
+        assert!(told.contains("vip 192.0.2.10 is served by no socket"), "{told}");
+        site.configure(&["udp:0.0.0.0:5060", "udp:192.0.2.10:5060"]);
+        let told = validate();
+        assert!(!told.contains("vip 192.0.2.10"), "{told}");
+    });
+}
