@@ -7,35 +7,56 @@ use suites::scenario;
 
 use crate::{Cluster, PATIENCE};
 
-const PID_FILE: &str = "/run/opensips/opensips.pid";
+/// Kills the main process of a node's instance: the pid file's, if it still is one of OpenSIPS.
+fn kill_main(cluster: &Cluster, node: &str) -> Result<(), String> {
+    let kill = "pid=$(cat /run/opensips/opensips.pid) && \
+                [ \"$(readlink \"/proc/$pid/exe\")\" = /usr/sbin/opensips ] && kill -9 \"$pid\"";
+    cluster.run(node, &["sh", "-c", kill]).map(drop)
+}
+
+/// Forgives the failures, as an administrator would.
+fn clean_up(cluster: &Cluster, node: &str) -> Result<(), String> {
+    cluster.run(node, &["crm_resource", "--cleanup"]).map(drop)
+}
+
+/// The same, and once more for what Pacemaker's controller lays to the charge of a resource when it
+/// restarts itself, as it does on a machine that stalls: it fails every action that was under way
+/// ("Action was pending when executor connection was dropped"), a start for good.
+fn serves_after_clean_up(cluster: &Cluster, active: &str) -> Result<(), String> {
+    clean_up(cluster, active)?;
+    let first = cluster.serves(|node| node == active);
+    let status = scenario::status(&cluster.pair.lab);
+    if first.is_err() && status.contains("executor connection was dropped") {
+        println!("the controller of a node has restarted itself:\n{status}");
+        clean_up(cluster, active)?;
+        return cluster.serves(|node| node == active).map(drop);
+    }
+    first.map(drop)
+}
 
 /// The main process of the promoted instance is killed; its orphans go on answering. The standby
 /// takes over, and the failed one stands by once its failure is forgiven.
 pub(crate) fn main_process_killed(cluster: &Cluster) -> Result<(), String> {
     let from = cluster.active()?;
     let to = scenario::peer(&from);
-    let main = cluster.run(&from, &["cat", PID_FILE])?;
-    cluster.run(&from, &["kill", "-9", main.trim()])?;
+    kill_main(cluster, &from)?;
     until("the standby is promoted", || {
         Ok(cluster.pair.lab.resource_location("vip").as_deref() == Some(to)
             && cluster.pair.tag_is_active(to)?)
     })?;
-    cluster.run(to, &["crm_resource", "--cleanup"])?;
-    cluster.serves(|node| node == to).map(drop)
+    serves_after_clean_up(cluster, to)
 }
 
 /// Nothing happens to callers, and the standby comes back.
 pub(crate) fn standby_killed(cluster: &Cluster) -> Result<(), String> {
     let active = cluster.active()?;
     let idle = scenario::peer(&active);
-    let main = cluster.run(idle, &["cat", PID_FILE])?;
-    cluster.run(idle, &["kill", "-9", main.trim()])?;
+    kill_main(cluster, idle)?;
     until("the failure is noticed", || {
         let counts = cluster.run(&active, &["crm_mon", "-1", "--include=none,failcounts"])?;
         Ok(counts.lines().any(|line| line.contains("* opensips:")))
     })?;
-    cluster.run(&active, &["crm_resource", "--cleanup"])?;
-    cluster.serves(|node| node == active).map(drop)
+    serves_after_clean_up(cluster, &active)
 }
 
 /// The nodes lose sight of each other and nobody is fenced: both promote. When they see each other
@@ -52,11 +73,45 @@ pub(crate) fn split(cluster: &Cluster) -> Result<(), String> {
     cluster.pair.lab.heal().map_err(text)?;
     cluster.pair.wait_whole(PATIENCE)?;
     // The other node could not have the address, which had an owner: that failure is over, too.
-    cluster.run(&from, &["crm_resource", "--cleanup"])?;
+    clean_up(cluster, &from)?;
     cluster.serves(|_| true)?;
     cluster.run(&from, &["pcs", "property", "set", "stonith-enabled=true"])?;
     // And it stays so.
     cluster.serves(|_| true).map(drop)
+}
+
+/// Only the daemons lose sight of each other, Pacemaker does not, and somebody activates the tag on
+/// the standby by hand: both are active. When they are connected again, the promoted one has it.
+pub(crate) fn replication_link_cut(cluster: &Cluster) -> Result<(), String> {
+    let active = cluster.active()?;
+    let idle = scenario::peer(&active);
+    // Nothing of the daemons' own protocol gets a route, in either direction.
+    let rules = |verb: &str| -> Result<(), String> {
+        for node in [active.as_str(), idle] {
+            for port in ["dport", "sport"] {
+                let rule = ["pref", "1", "ipproto", "tcp", port, "5566", "prohibit"];
+                cluster.run(node, &[&["ip", "rule", verb][..], &rule].concat())?;
+            }
+        }
+        Ok(())
+    };
+    rules("add")?;
+    let connected = |node: &str| {
+        let nodes = cluster.pair.mi(node, "clusterer_list", "")?;
+        Ok::<_, String>(nodes.contains("\"Up\""))
+    };
+    until("the daemons have lost each other", || Ok(!connected(&active)? && !connected(idle)?))?;
+    cluster.pair.mi(idle, "clusterer_shtag_set_active", "[\"vip/1\"]")?;
+    until("both are active", || {
+        Ok(cluster.pair.tag_is_active(&active)? && cluster.pair.tag_is_active(idle)?)
+    })?;
+    rules("del")?;
+    until("the daemons have found each other", || Ok(connected(&active)? && connected(idle)?))?;
+    until("the promoted one has the tag alone", || {
+        Ok(cluster.pair.tag_is_active(&active)? && !cluster.pair.tag_is_active(idle)?)
+    })?;
+    clean_up(cluster, &active)?;
+    cluster.serves(|node| node == active).map(drop)
 }
 
 /// Waits for a condition; one that can't be looked at is not there yet.

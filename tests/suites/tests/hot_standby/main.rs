@@ -83,6 +83,7 @@ const STEPS: &[Step] = &[
     ("planned move; registration and call survive", replication::planned_move),
     ("kill -9 of the promoted OpenSIPS", faults::main_process_killed),
     ("kill -9 of the standby's OpenSIPS", faults::standby_killed),
+    ("the daemons' own link cut, the tag taken by hand", faults::replication_link_cut),
     ("power cut, with fencing; registration survives", replication::power_cut),
     ("LAN cut without fencing, and mended", faults::split),
 ];
