@@ -10,6 +10,10 @@ set -eu
 
 ### What you must change ###########################################################################
 
+# Three public addresses of one network: one for each node, which it keeps, and the virtual one. All
+# use the same gateway, so a node needs no other route when the virtual address comes or goes. Behind
+# the nodes, on the LAN: what both share, like the database and the media proxies.
+#
 # The virtual IP address that phones and carriers know, its prefix length, and the interface to the
 # Internet. Interface names that differ between the nodes: leave NIC empty, the agent then takes the
 # interface that is connected to the address's network.

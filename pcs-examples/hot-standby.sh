@@ -12,12 +12,16 @@ set -eu
 
 ### What you must change ###########################################################################
 
+# Three public addresses of one network: one for each node, which it keeps, and the virtual one. All
+# use the same gateway, so a node needs no other route when the virtual address comes or goes. Behind
+# the nodes, on the LAN: what both share, like the database and the media proxies.
+#
 # The virtual IP address that phones and carriers know, its prefix length, and the interface to the
 # Internet. Interface names that differ between the nodes: leave NIC empty, the agent then takes the
 # interface that is connected to the address's network.
 VIP="${VIP:-192.0.2.10}"
 PREFIX="${PREFIX:-24}"
-NIC="${NIC:-eth0}"
+NIC="${NIC-eth0}"
 
 # The two nodes, by their names in the cluster.
 NODE1="${NODE1:-node1}"
@@ -25,7 +29,7 @@ NODE2="${NODE2:-node2}"
 
 # The gateway to the Internet. A node that can't reach it hands over to one that can. Empty: not
 # watched.
-GATEWAY="${GATEWAY:-192.0.2.1}"
+GATEWAY="${GATEWAY-192.0.2.1}"
 
 # Fencing: how one node switches the other one off. Name the fence agent of your hardware
 # (`pcs stonith list`) and its options for each node, for example

@@ -2,9 +2,9 @@
 //! daemon: command line, configuration check, process tree, pid file, signals, sockets, and just
 //! enough SIP and Management Interface to be probed. It routes nothing.
 //!
-//! What it imitates was observed on OpenSIPS 3.6.8 and 4.0.1; `tests/contract.rs` holds the same
-//! assertions against this program and against every real daemon that it finds. Where the two real
-//! versions differ, the stand-in is 3.6.
+//! What it imitates was observed on OpenSIPS 3.6.8 and 4.0.1; `tests/contract*.rs` hold the same
+//! assertions against this program and against every real daemon that they find. Where versions
+//! differ, the stand-in is 3.6. README.md says which test shows what.
 //!
 //! # What it does not do
 //! - Route blocks are skipped, not run; whatever they say, the answers are those that

@@ -6,10 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod absent_address;
+mod addresses;
 mod busy_port;
 mod configuration;
 mod crash;
 mod diagnose;
+mod examples;
 mod faults;
 mod files;
 mod identity;

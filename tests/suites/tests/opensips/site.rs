@@ -69,7 +69,8 @@ pub(crate) struct Site {
     /// Its executable, under the file name `opensips`, which is the agent's too.
     pub(crate) binary: PathBuf,
     pub(crate) version: Version,
-    modules: Option<PathBuf>,
+    /// Where its modules are; the stand-in has none.
+    pub(crate) modules: Option<PathBuf>,
     directory: tempfile::TempDir,
 }
 

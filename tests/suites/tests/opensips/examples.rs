@@ -1,0 +1,74 @@
+//! The configurations of `pcs-examples/`, judged by the daemons themselves. (That they serve, the
+//! suites on the cluster show.)
+
+use std::process::Command;
+
+use suites::scenario::repository;
+
+use crate::Site;
+use crate::site::every_daemon_with_mi;
+
+/// Where the examples look for modules, and for what differs between the nodes.
+const MODULES: &str = "/usr/lib/x86_64-linux-gnu/opensips/modules";
+const NODE: &str = "/etc/opensips/node.cfg";
+
+/// The text of an example, with the paths of this machine.
+fn text(site: &Site, name: &str) -> String {
+    let text = std::fs::read_to_string(repository().join("pcs-examples").join(name)).unwrap();
+    assert!(name.ends_with("-node.cfg") || text.contains(MODULES), "{name}");
+    let text = text.replace(NODE, site.path("node.cfg").to_str().unwrap());
+    match &site.modules {
+        Some(modules) => text.replace(MODULES, modules.to_str().unwrap()),
+        None => text,
+    }
+}
+
+/// What `-C` says: whether it is content, and its words.
+fn check(site: &Site, text: &str) -> (bool, String) {
+    site.write(text);
+    let output = site.host.output(Command::new(&site.binary).args(["-C", "-f"]).arg(site.config()));
+    let words = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&words).into_owned())
+}
+
+/// A comment that is a line of the script: `#` and a tab.
+fn with_the_comments_as_script(text: &str) -> String {
+    let mut routes = false;
+    let lines = text.lines().map(|line| {
+        routes |= line.starts_with("route[relay]");
+        line.strip_prefix("#\t").unwrap_or(line)
+    });
+    // They stand before the block that they belong into.
+    let (mut before, mut script, mut after) = (Vec::new(), Vec::new(), Vec::new());
+    for (line, original) in lines.zip(text.lines()) {
+        if line != original {
+            script.push(line);
+        } else if after.is_empty() && !original.starts_with("route[relay]") {
+            before.push(line);
+        } else {
+            after.push(line);
+        }
+    }
+    assert!(routes && !script.is_empty());
+    let opening = after.remove(0);
+    [before, vec![opening], script, after].concat().join("\n") + "\n"
+}
+
+#[test]
+fn every_daemon_accepts_the_examples() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("every_daemon_accepts_the_examples", |site| {
+        std::fs::write(site.path("node.cfg"), text(site, "opensips-hot-standby-node.cfg")).unwrap();
+        for name in ["opensips-active-standby.cfg", "opensips-hot-standby.cfg"] {
+            let text = text(site, name);
+            for text in [with_the_comments_as_script(&text), text] {
+                let (accepted, words) = check(site, &text);
+                assert!(accepted, "{name}: {words}");
+                for complaint in ["ERROR:", "CRITICAL:", "WARNING:"] {
+                    assert!(!words.contains(complaint), "{name}: {words}");
+                }
+                assert!(words.contains("udp: 192.0.2.10 [192.0.2.10]:5060"), "{name}: {words}");
+            }
+        }
+    });
+}
