@@ -76,6 +76,7 @@ type Step = (&'static str, fn(&Cluster) -> Result<(), String>);
 const STEPS: &[Step] = &[
     ("resources start in order, on one node", tools::start_order),
     ("pcs describes the agents", tools::describe),
+    ("new values for a parameter", tools::new_values),
     ("crm_resource by hand", tools::by_hand),
     ("planned move", faults::planned_move),
     ("the address removed behind the cluster's back", faults::address_removed),

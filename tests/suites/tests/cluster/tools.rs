@@ -1,5 +1,7 @@
 //! What administrators call: pcs and crm_resource with our agents.
 
+use std::time::{Duration, Instant};
+
 use suites::scenario;
 
 use crate::Cluster;
@@ -7,20 +9,24 @@ use crate::Cluster;
 /// The order constraint of the example: on the node that has both, the address came first.
 pub(crate) fn start_order(cluster: &Cluster) -> Result<(), String> {
     let node = cluster.active()?;
-    let xml = cluster.run(&node, &["crm_mon", "-1", "--output-as=xml", "--include=operations"])?;
-    let document = roxmltree::Document::parse(&xml).map_err(|error| error.to_string())?;
-    let start_call = |resource: &str| {
-        document
-            .descendants()
-            .filter(|n| n.has_tag_name("resource_history") && n.attribute("id") == Some(resource))
-            .filter(|n| n.parent().and_then(|p| p.attribute("name")) == Some(&node))
-            .flat_map(|n| n.children())
-            .filter(|n| n.attribute("task") == Some("start"))
-            .find_map(|n| n.attribute("call")?.parse::<u32>().ok())
-            .ok_or_else(|| format!("no start of {resource} on {node} in\n{xml}"))
-    };
-    let (vip, opensips) = (start_call("vip")?, start_call("opensips")?);
+    let (vip, opensips) =
+        (start_call(cluster, &node, "vip")?, start_call(cluster, &node, "opensips")?);
     if vip < opensips { Ok(()) } else { Err(format!("vip call {vip}, opensips call {opensips}")) }
+}
+
+/// The number of the last start in a node's history. A reload-agent that ended well is recorded as a
+/// start, too (Pacemaker's controller does that for its scheduler).
+fn start_call(cluster: &Cluster, node: &str, resource: &str) -> Result<u32, String> {
+    let xml = cluster.run(node, &["crm_mon", "-1", "--output-as=xml", "--include=operations"])?;
+    let document = roxmltree::Document::parse(&xml).map_err(|error| error.to_string())?;
+    document
+        .descendants()
+        .filter(|n| n.has_tag_name("resource_history") && n.attribute("id") == Some(resource))
+        .filter(|n| n.parent().and_then(|p| p.attribute("name")) == Some(node))
+        .flat_map(|n| n.children())
+        .filter(|n| n.attribute("task") == Some("start"))
+        .find_map(|n| n.attribute("call")?.parse::<u32>().ok())
+        .ok_or_else(|| format!("no start of {resource} on {node} in\n{xml}"))
 }
 
 /// `pcs resource describe` and `list` show what the meta-data says.
@@ -35,6 +41,36 @@ pub(crate) fn describe(cluster: &Cluster) -> Result<(), String> {
     let list = cluster.run("node1", &["pcs", "resource", "list", "ocf:smartvox"])?;
     let agents: Vec<_> = list.lines().filter(|line| line.starts_with("ocf:smartvox:")).collect();
     if agents.len() == 2 { Ok(()) } else { Err(list) }
+}
+
+/// `pcs resource update`: a parameter of the agent alone takes effect beneath the running daemon, one
+/// of the daemon's restarts it.
+pub(crate) fn new_values(cluster: &Cluster) -> Result<(), String> {
+    let node = cluster.active()?;
+    let pid = || cluster.run(&node, &["cat", "/run/opensips/opensips.pid"]);
+    let update = |value: &str| {
+        cluster.run(&node, &["pcs", "resource", "update", "opensips", value, "--wait=240"])
+    };
+    let (before, start) = (pid()?, start_call(cluster, &node, "opensips")?);
+    update("sip_probe_attempts=4")?;
+    let begun = Instant::now();
+    while start_call(cluster, &node, "opensips")? == start {
+        if begun.elapsed() > crate::PATIENCE {
+            return Err(format!("no reload-agent\n{}", scenario::status(&cluster.lab)));
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    cluster.serves(|now| now == node)?;
+    let after = pid()?;
+    if after != before {
+        return Err(format!("reload-agent: pid {} is now {}", before.trim(), after.trim()));
+    }
+    update("open_files=65536")?;
+    cluster.serves(|now| now == node)?;
+    if pid()? == after {
+        return Err(format!("open_files is new, the daemon is not (pid {})", after.trim()));
+    }
+    Ok(())
 }
 
 /// The night shift: the cluster holds still, `crm_resource` runs the agents by hand.
