@@ -25,7 +25,8 @@ pub static MANUAL: Manual = Manual {
         (Exit::Permission, "Not root, or without a capability that the reason names."),
         (
             Exit::Installed,
-            "Missing on this node: the OpenSIPS executable, or SCTP in the kernel for an sctp: socket.",
+            "Missing on this node: the OpenSIPS executable (or it is no program that this machine runs), \
+             or SCTP in the kernel for an sctp: socket.",
         ),
         (
             Exit::Configured,
@@ -33,7 +34,8 @@ pub static MANUAL: Manual = Manual {
         ),
         (
             Exit::NotRunning,
-            "monitor only: no process of the instance is alive and none of its sockets is open.",
+            "monitor only: no process of the instance is alive and none of its sockets is open. With \
+             a reason where it was started and not stopped.",
         ),
         (Exit::RunningPromoted, "monitor: promoted, and it serves."),
         (Exit::FailedPromoted, "monitor: promoted, and it does not serve. The peer is promoted."),
@@ -83,12 +85,19 @@ pub static MANUAL: Manual = Manual {
         ),
         (
             "main process is gone, COUNT orphaned processes are alive (PIDS)",
-            "The main process was killed and its children answer on. stop ends them all; look for the \
-             kernel's out-of-memory killer, or a core file.",
+            "The main process was killed and its children answer on. stop ends them all; what is \
+             known of the cause follows, else look for the kernel's out-of-memory killer.",
         ),
         (
             "main process PID alive, worker PID is dead",
-            "A worker has crashed; OpenSIPS is about to end itself. Look for a core file.",
+            "A worker has crashed; OpenSIPS is about to end itself. What is known of the cause \
+             follows, as below.",
+        ),
+        (
+            "main process PID has ended: worker PID ended by SIGNAL, core FILE",
+            "It died by itself. Which process was the first is in what OpenSIPS prints, and on stderr \
+             only with stderror_enabled=yes; a core needs a working directory that its user may write \
+             (extra_options -w) and a limit that allows it. Its last lines are in the agent's log.",
         ),
         (
             "main process PID alive, LISTENER is not open",
@@ -140,6 +149,11 @@ pub static MANUAL: Manual = Manual {
     files: &[
         ("/usr/lib/ocf/resource.d/smartvox/opensips", "The agent."),
         ("/etc/opensips/opensips.cfg", "Configuration of OpenSIPS (config)."),
+        (
+            "/etc/default/opensips, /etc/sysconfig/opensips",
+            "Of the node's OpenSIPS package: S_MEMORY and P_MEMORY are the defaults of shm_memory and \
+             pkg_memory. Read, never executed.",
+        ),
         ("/run/opensips/INSTANCE.pid", "Pid file (pidfile)."),
         (
             "/run/smartvox/opensips-INSTANCE.*",
