@@ -99,12 +99,18 @@ fn what_the_node_lacks() {
         let object = program("object", &patched(16, 1));
         let elsewhere =
             program("elsewhere", &patched(18, if cfg!(target_arch = "s390x") { 8 } else { 22 }));
+        // Of another distribution: PT_INTERP names a loader that is not here.
+        let mut bytes = own.clone();
+        let loader = bytes.windows(8).position(|word| word == b"ld-linux").expect("PT_INTERP");
+        bytes[loader..loader + 8].copy_from_slice(b"no-linux");
+        let foreign = program("foreign", &bytes);
         // The kernel looks at what is behind the first bytes.
         let half = program("half", &own[..64]);
         let (empty, text) = (program("empty", b""), program("text", b"opensips\n"));
-        let cases: [(&str, &str, i32, &str); 13] = [
+        let cases: [(&str, &str, i32, &str); 14] = [
             ("binary", &object, 5, "is an ELF file that can't be executed"),
             ("binary", &elsewhere, 5, "is built for another machine"),
+            ("binary", &foreign, 5, "its dynamic loader is missing"),
             ("binary", &half, 5, "can't execute"),
             ("binary", &empty, 5, "is an empty file"),
             ("binary", &text, 5, "is no ELF executable"),
