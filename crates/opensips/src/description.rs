@@ -233,8 +233,8 @@ Where there is none to ask, as on a standby, processes and sockets must do; sock
 protocols (ws, wss, bin, hep, smpp, sctp) are not asked either.
 
 Certificates are not verified: the connection stays on this host. A listener that refuses TLS, as \
-one that demands a client certificate does, is alive where any code counts, and a failure where \
-sip_probe_codes lists some.
+one that demands a client certificate does, is alive where any code counts (with OpenSIPS 4.0 that \
+proves less: its TCP workers take no part), and a failure where sip_probe_codes lists some.
 
 With a check level of 20 (OCF_CHECK_LEVEL) monitor asks at every such socket at the same time, \
 unless this is none; the first that is silent is the exit reason, all of them are in the log.",

@@ -58,7 +58,7 @@ pub enum Silence {
     Closed,
     /// Something that is no SIP, or no TLS.
     NotSip,
-    /// An alert of TLS. The daemon's own worker speaks TLS, so it lives; but no code tells more.
+    /// An alert of TLS: somebody of the daemon lives who speaks it; no code tells more.
     TlsRefused,
 }
 

@@ -45,19 +45,36 @@ impl Session {
     }
 }
 
+impl Session {
+    /// A worker that refuses us closes at once, with what we have sent still unread, so that our
+    /// next write fails; what it said before is there to be read.
+    fn last_words(&mut self, error: io::Error) -> io::Error {
+        if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
+            return error;
+        }
+        let StreamOwned { conn, sock } = &mut self.0;
+        while conn.read_tls(sock).is_ok_and(|length| length > 0) {
+            if let Err(said) = conn.process_new_packets() {
+                return io::Error::new(io::ErrorKind::InvalidData, said);
+            }
+        }
+        error
+    }
+}
+
 impl Read for Session {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        self.0.read(buffer).map_err(|error| self.last_words(error))
     }
 }
 
 impl Write for Session {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.0.write(bytes).map_err(|error| self.last_words(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.0.flush().map_err(|error| self.last_words(error))
     }
 }
 
@@ -65,8 +82,10 @@ impl Write for Session {
 ///
 /// OpenSIPS demands a certificate of its clients by default (`require_cert` of module tls_mgm) and
 /// refuses one that has none: in the handshake (TLS 1.2), or after it (1.3), when the request is on
-/// its way. Either way it is a TCP worker that has spoken, `tls_accept()` being called as the
-/// worker reads; the process that accepts connections (TCP main) knows nothing of TLS.
+/// its way. Up to 3.6 it is a TCP worker that says so, for a worker makes the handshake as it reads,
+/// and TCP main only accepts (`handle_new_connect()`, net_tcp.c). From 4.0 on TCP main reads for the
+/// workers and gives them whole messages: there an alert proves that TCP main lives, and no more
+/// can be known without a certificate.
 pub(super) fn is_alert(error: &io::Error) -> bool {
     let source = error.get_ref().and_then(|source| source.downcast_ref::<Error>());
     matches!(source, Some(Error::AlertReceived(_)))

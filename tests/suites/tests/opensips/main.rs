@@ -27,6 +27,7 @@ mod reload;
 mod roles;
 mod site;
 mod systemd_unit;
+mod tls;
 mod transports;
 mod validate;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use opensips_stand_in::{ConfigFile, Version, module_path};
+use serde_json::Value;
 use suites::daemon::Daemon;
 use suites::sip;
 use testnet::{Agent, Host, Outcome, agent, binary, wait_until};
@@ -305,6 +306,35 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 pub(crate) fn children(pid: i32) -> Vec<i32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     children.unwrap_or_default().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// Where [`processes`] asks the daemon's MI, over datagrams of UDP.
+pub(crate) const PROCESSES_AT: &str = "127.0.0.1:8080";
+
+/// The pids of the processes whose type begins so: `SIP receiver udp:ADDRESS:PORT`, `TCP receiver`.
+pub(crate) fn processes(site: &Site, kind: &str) -> Vec<i32> {
+    let to: SocketAddr = PROCESSES_AT.parse().unwrap();
+    let mut found = Vec::new();
+    wait_until("the MI tells the processes", LONG, || {
+        let answer = site.on_host(|| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            let request = br#"{"jsonrpc":"2.0","id":1,"method":"ps"}"#;
+            let mut buffer = vec![0; 65_535];
+            socket.send_to(request, to).unwrap();
+            let length = socket.recv(&mut buffer).unwrap_or(0);
+            serde_json::from_slice::<Value>(&buffer[..length]).ok()
+        });
+        let list = answer.and_then(|answer| answer["result"]["Processes"].as_array().cloned());
+        found = list
+            .unwrap_or_default()
+            .iter()
+            .filter(|one| one["Type"].as_str().is_some_and(|found| found.starts_with(kind)))
+            .map(|one| i32::try_from(one["PID"].as_i64().unwrap()).unwrap())
+            .collect();
+        !found.is_empty()
+    });
+    found
 }
 
 /// Waits until the signal has stopped the process.

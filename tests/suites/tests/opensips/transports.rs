@@ -1,50 +1,19 @@
 //! The probe over each transport, and what only one of them can show.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::time::Duration;
+use std::net::TcpListener;
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use testnet::{Agent, Outcome, wait_until};
 
-use crate::site::{Site, recurring, signal, stop_signal};
+use crate::site::{PROCESSES_AT, Site, processes, recurring, signal, stop_signal};
 use crate::{LONG, ends, every_daemon, every_daemon_with_mi, fails};
-
-/// Where `ps` is asked.
-const MI: &str = "127.0.0.1:8080";
 
 /// Starts a daemon with these sockets, and an MI that tells which process does what.
 fn start_with(site: &Site, sockets: &[&str]) {
     let mut config = site.config_with(sockets);
-    config.mi_datagram = Some(format!("udp:{MI}"));
+    config.mi_datagram = Some(format!("udp:{PROCESSES_AT}"));
     site.write(&config.text());
     site.start();
-}
-
-/// The pids of the processes whose type begins so: `SIP receiver udp:ADDRESS:PORT`, `TCP receiver`.
-fn processes(site: &Site, kind: &str) -> Vec<i32> {
-    let to: SocketAddr = MI.parse().unwrap();
-    let mut found = Vec::new();
-    wait_until("the MI tells the processes", LONG, || {
-        let answer = site.on_host(|| {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-            let request = br#"{"jsonrpc":"2.0","id":1,"method":"ps"}"#;
-            let mut buffer = vec![0; 65_535];
-            socket.send_to(request, to).unwrap();
-            let length = socket.recv(&mut buffer).unwrap_or(0);
-            serde_json::from_slice::<Value>(&buffer[..length]).ok()
-        });
-        let list = answer.and_then(|answer| answer["result"]["Processes"].as_array().cloned());
-        found = list
-            .unwrap_or_default()
-            .iter()
-            .filter(|one| one["Type"].as_str().is_some_and(|found| found.starts_with(kind)))
-            .map(|one| i32::try_from(one["PID"].as_i64().unwrap()).unwrap())
-            .collect();
-        !found.is_empty()
-    });
-    found
 }
 
 fn hasty(site: &Site) -> Agent {
@@ -137,8 +106,8 @@ fn udp_answers_while_tcp_is_dead() {
     testnet::root_or_skip!();
     every_daemon("udp_answers_while_tcp_is_dead", |site| {
         start_with(site, &["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "tcp:127.0.0.1:5070"]);
-        // TCP main of the real daemon goes on accepting connections and hands them to receivers,
-        // which don't read; that of the stand-in is its own receiver.
+        // TCP main of the real daemon goes on: it accepts connections, or even reads from them
+        // (4.0), for receivers that take nothing; that of the stand-in is its own receiver.
         let kind = if site.is_stand_in() { "TCP" } else { "TCP receiver" };
         for receiver in processes(site, kind) {
             stop_signal(receiver);

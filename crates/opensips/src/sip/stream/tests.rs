@@ -156,7 +156,7 @@ fn an_address_of_another_host_is_an_error() {
     }
 }
 
-mod tls {
+mod over_tls {
     use super::*;
     use rustls::crypto::ring::default_provider;
     use rustls::pki_types::CertificateDer;
@@ -171,6 +171,9 @@ mod tls {
     /// A certificate that is none and a key that signs nothing: neither is looked at.
     #[derive(Debug)]
     struct Nonsense;
+
+    /// Fatal, handshake_failure (RFC 8446, 6).
+    const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
     const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 
@@ -264,15 +267,32 @@ mod tls {
 
     #[test]
     fn an_alert_is_an_answer_without_a_code() {
-        // RFC 8446, 6: fatal, handshake_failure.
         let alert = || {
             serve("127.0.0.1:0", |stream, _| {
-                stream.write_all(&[21, 3, 3, 0, 2, 2, 40]).unwrap();
+                stream.write_all(&ALERT).unwrap();
                 let _ = stream.read(&mut [0]);
             })
         };
         let outcome = asked(Transport::Tls, alert().0, "any", LONG);
         assert!(matches!(outcome, Outcome::Alive { code: None, .. }), "{outcome:?}");
         assert_eq!(asked(Transport::Tls, alert().0, "200", QUICK), silent(Silence::TlsRefused));
+    }
+    #[test]
+    fn an_alert_is_heard_though_the_connection_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = listener.local_addr().unwrap();
+        let connection =
+            Connection::open(target, Instant::now() + Duration::from_secs(120)).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(&ALERT).unwrap();
+        // Closed with a reset, as where something is unread.
+        socket2::SockRef::from(&server).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(server);
+        while connection.socket.take_error().unwrap().is_none() {
+            thread::yield_now();
+        }
+        let mut session = tls::Session::open(connection, target.ip()).unwrap();
+        let error = session.write_all(b"OPTIONS").unwrap_err();
+        assert!(tls::is_alert(&error), "{error:?}");
     }
 }
