@@ -8,6 +8,7 @@ mod figures;
 mod fleet;
 mod moves;
 mod process;
+mod sip_probe;
 mod wire;
 
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Part {
     Wire,
     /// Fifty addresses; start with the duplicate check
     Fleet,
+    /// Monitor of the daemon with the SIP probe, beside the daemon's own answer
+    SipProbe,
     /// Planned move on the lab, as a client sees it
     Move,
     /// Calls through a hot standby that is moved, or loses power
@@ -70,6 +73,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if wanted(Part::Fleet) {
         fleet::measure(&agents, arguments.rounds)?;
+    }
+    if wanted(Part::SipProbe) {
+        sip_probe::measure(&agents, arguments.rounds)?;
     }
     if wanted(Part::Move) {
         moves::measure(&agents, arguments.moves)?;

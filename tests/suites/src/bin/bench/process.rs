@@ -174,28 +174,9 @@ fn system_calls(node: &Host, all: &[Variant]) -> Result<(), String> {
     println!("| program | system calls | forks | execs |\n|---|---|---|---|");
     for variant in all.iter().filter(|v| v.action == "monitor") {
         present(node, variant);
-        let file = std::env::temp_dir().join(format!("smartvox-bench-{}", std::process::id()));
-        let inner = variant.command("monitor");
-        let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o"]).arg(&file).arg("--").arg(&variant.program).arg("monitor");
-        command.env_clear();
-        for (name, value) in inner.get_envs() {
-            value.map(|value| command.env(name, value));
-        }
-        let traced = node.output(&mut command);
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("strace: {error}"));
-        let _ = std::fs::remove_file(&file);
-        if !traced.status.success() {
-            return Err(format!("{}: monitor under strace: {}", variant.name, traced.status));
-        }
-        let text = text?;
-        // `PID NAME(…`: a call that was interrupted by another process's line is told twice, the
-        // second time as "<... NAME resumed>".
-        let calls: Vec<&str> = text
-            .lines()
-            .filter_map(|line| line.split_whitespace().nth(1)?.split_once('(').map(|c| c.0))
-            .collect();
-        let count = |names: &[&str]| calls.iter().filter(|call| names.contains(call)).count();
+        let calls = calls_of(node, &variant.command("monitor"))
+            .map_err(|error| format!("{}: monitor under strace: {error}", variant.name))?;
+        let count = |names: &[&str]| calls.iter().filter(|c| names.contains(&c.as_str())).count();
         println!(
             "| {} | {} | {} | {} |",
             variant.name,
@@ -205,6 +186,27 @@ fn system_calls(node: &Host, all: &[Variant]) -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+/// The system calls of a command and of all that it starts, in order, under strace.
+pub(crate) fn calls_of(host: &Host, command: &Command) -> Result<Vec<String>, String> {
+    let file = std::env::temp_dir().join(format!("smartvox-bench-{}", std::process::id()));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o"]).arg(&file).arg("--").arg(command.get_program());
+    strace.args(command.get_args()).env_clear();
+    for (name, value) in command.get_envs() {
+        value.map(|value| strace.env(name, value));
+    }
+    let traced = host.output(&mut strace);
+    let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+    let _ = std::fs::remove_file(&file);
+    if !traced.status.success() {
+        return Err(traced.status.to_string());
+    }
+    // `PID NAME(…`: a call that was interrupted by another process's line is told twice, the second
+    // time as "<... NAME resumed>".
+    let name = |line: &str| Some(line.split_whitespace().nth(1)?.split_once('(')?.0.to_owned());
+    Ok(text?.lines().filter_map(name).collect())
 }
 
 fn sizes(agents: &Path) {
