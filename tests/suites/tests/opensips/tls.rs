@@ -122,8 +122,8 @@ fn a_client_certificate_is_wanted() {
         }
         let outcome = recurring(&asked);
         // From 4.0 on TCP main makes the handshake, and that is as far as we come.
-        match Version::ask(&site.binary) {
-            Some((Version::V4_0, _)) => fails(&outcome, 190, "workers are stopped (SIGSTOP)"),
+        match site.version {
+            Version::V4_0 => fails(&outcome, 190, "workers are stopped (SIGSTOP)"),
             _ => fails(&outcome, 1, &format!("no answer to OPTIONS at {AT} within 2 x 2s")),
         }
         site.stop();
