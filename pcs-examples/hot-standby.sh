@@ -76,8 +76,11 @@ fi
 
 # monitor is cheap (one process, no fork): every 5 seconds does no harm. A failed stop gets the node
 # fenced, so its timeout leaves room for a host in trouble; on a healthy one it takes milliseconds.
+# Before start adds the address it asks whether another host has it, and callers wait for the silence
+# that counts as "nobody": 10 ms are many times what an answer takes on a LAN. Where fencing works,
+# nobody is left who could answer. Give it the default of 50 ms, or more, on a slow or long way.
 cib resource create vip ocf:smartvox:opensips-vip \
-    ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} \
+    ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} duplicate_timeout=10ms \
     op start timeout=20s op stop timeout=20s op monitor interval=5s timeout=20s
 
 ### OpenSIPS #######################################################################################
@@ -98,11 +101,17 @@ cib resource create opensips ocf:smartvox:opensips \
     op monitor interval=9s timeout=20s role=Promoted OCF_CHECK_LEVEL=10 \
     promotable promoted-max=1
 
-# The address where OpenSIPS is promoted, and after it: what arrives at the address finds dialogs and
-# registrations that are this node's own. In a move the other way round: the address goes first.
+# The address where OpenSIPS is promoted. No order between promote and the address: a move is then
+# two steps, stop here and start there, and the roles change meanwhile; with an order it is four steps
+# one after the other, and in `pcs node standby` callers would wait for the end of the old daemon,
+# which takes seconds. What arrives in the moment before the promotion is served all the same:
+# dialogs and registrations are there, only what the sharing tag decides (timeouts, pings) waits.
 cib constraint colocation add vip with Promoted opensips-clone INFINITY
+# But no address without a daemon: not before it has started, and gone before it is stopped.
 # shellcheck disable=SC1010
-cib constraint order promote opensips-clone then start vip
+cib constraint order start opensips-clone then start vip symmetrical=false
+# shellcheck disable=SC1010
+cib constraint order stop vip then stop opensips-clone symmetrical=false
 
 ### The way to the Internet ########################################################################
 
