@@ -215,8 +215,11 @@ impl Rack {
                     Err(Error::Refused(words)) => words,
                     _ => "the power was cut while it booted".to_owned(),
                 };
-                if host.process() == Some(booting.process) {
-                    hosts.cut(name)?;
+                if host.process() == Some(booting.process)
+                    && let Err(error) = hosts.cut(name)
+                {
+                    // What is told is why it did not boot.
+                    eprintln!("{name}: {error}");
                 }
                 Err(Error::Boot { host: name.to_owned(), reason })
             }

@@ -111,9 +111,10 @@ fn measure(
     for fault in Fault::ALL {
         let name = fault.to_string();
         if arguments.case.as_ref().is_none_or(|text| name.contains(text.as_str())) {
-            let outcome = case::run(&pair, fault, load, BEFORE)
-                .map_err(|error| format!("{name}: {error}\n{}", scenario::status(&pair.lab)))?;
+            let explain = |error| format!("{name}: {error}\n{}", scenario::status(&pair.lab));
+            let outcome = case::run(&pair, fault, load, BEFORE).map_err(explain)?;
             println!("{}", row(&name, &outcome));
+            outcome.mend(&pair).map_err(explain)?;
             told.push((name, outcome));
         }
     }

@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// What came of a case. Times are since the epoch.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// What happened.
+    pub fault: Fault,
+    /// The node that it happened to.
+    pub struck_node: String,
     /// SIPp's counters.
     pub statistics: Statistics,
     /// Each call.
@@ -37,6 +41,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Makes the pair well again.
+    ///
+    /// # Errors
+    /// It isn't in time.
+    pub fn mend(&self, pair: &Pair) -> Result<(), String> {
+        self.fault.mend(pair, &self.struck_node, PATIENCE)
+    }
+
     /// The longest time between two answered INVITEs.
     pub fn gap(&self) -> Option<Gap> {
         self.calls.longest_gap()
@@ -82,7 +94,8 @@ pub fn changes(example: Example) -> Result<Changes, String> {
     Ok(Changes { config: Some(config), ..Changes::default() })
 }
 
-/// Runs a case; the pair is well before and after it. The fault strikes when `before` is over.
+/// Runs a case on a pair that is well; [`Outcome::mend`] makes it well again. The fault strikes when
+/// `before` is over.
 ///
 /// # Errors
 /// Whatever kept the case from being measured, as one sentence or with what crm_mon shows.
@@ -119,8 +132,9 @@ pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Ou
     let dialogs_left = dialogs(&serving)?;
     let zone = pair.run(&serving, &["date", "+%z"])?;
     let log = pair.run(&serving, &["cat", "/var/log/pacemaker/pacemaker.log"])?;
-    fault.mend(pair, &active, PATIENCE)?;
     Ok(Outcome {
+        fault,
+        struck_node: active,
         statistics,
         calls,
         errors,

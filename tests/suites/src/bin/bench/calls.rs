@@ -48,6 +48,7 @@ pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
     for _ in 0..rounds {
         idle.add(move_of_nothing(&pair)?);
         let outcome = case::run(&pair, Fault::PlannedMove, MOVE, BEFORE)?;
+        outcome.mend(&pair)?;
         failed += outcome.statistics.failed;
         gaps.add(outcome.gap().ok_or("no call was answered")?.length());
     }
