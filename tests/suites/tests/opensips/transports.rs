@@ -64,6 +64,28 @@ fn both_transports_in_both_families() {
 }
 
 #[test]
+fn a_daemon_that_answers_503() {
+    testnet::root_or_skip!();
+    every_daemon("a_daemon_that_answers_503", |site| {
+        let text = site.config_with(&["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]).text();
+        let refusing = text.replace("483, \"Too Many Hops\"", "503, \"Service Unavailable\"");
+        assert_ne!(refusing, text);
+        // The stand-in does not read its script.
+        site.write(&format!("# OPENSIPS_STAND_IN_SIP_ANSWER=503\n{refusing}"));
+        site.start();
+        // Whoever answers is alive; whether that is enough is the administrator's to say.
+        ends(&every_listener(&hasty(site)), 0);
+        for (target, codes) in [("udp:127.0.0.1:5060", "200-499"), ("tcp:127.0.0.1:5060", "200")] {
+            let asked = hasty(site).param("sip_probe", target).param("sip_probe_codes", codes);
+            let reason = "answered 503, not among sip_probe_codes: Service Unavailable";
+            fails(&recurring(&asked), 1, &format!("OPTIONS at {target} {reason}"));
+            ends(&recurring(&asked.param("sip_probe_codes", "503")), 0);
+        }
+        site.stop();
+    });
+}
+
+#[test]
 fn without_udp_tcp_is_asked() {
     testnet::root_or_skip!();
     every_daemon("without_udp_tcp_is_asked", |site| {
