@@ -15,6 +15,7 @@ use ocf::{Deadline, Diagnosis, Exit, Request, Value, Verdict};
 
 use crate::context::Context;
 use crate::daemon::{config, words};
+use crate::host;
 use crate::host::files::{Links, open_regular};
 use crate::host::systemd_unit;
 use crate::monitor;
@@ -37,7 +38,7 @@ const LOG_LINES: usize = 10;
 /// Everything.
 pub(crate) fn diagnose(request: &Request) -> Diagnosis {
     let diagnosis = Diagnosis::default().with("instance", request.instance.to_string());
-    let params = match Params::read(&request.values, &request.instance) {
+    let mut params = match Params::read(&request.values, &request.instance) {
         Ok(params) => params,
         Err(findings) => {
             let sentences: Vec<String> =
@@ -46,6 +47,7 @@ pub(crate) fn diagnose(request: &Request) -> Diagnosis {
             return diagnosis.with("findings", sentences).with("verdict", sentence(&verdict));
         }
     };
+    host::defaults::complete(&mut params);
     on_host(diagnosis, request, &params)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use testnet::Agent;
 
 use crate::site::{PIDFILE, signal, stop_signal};
-use crate::{Site, ends, every_daemon};
+use crate::{Site, ends, every_daemon, every_daemon_with_mi};
 
 const MI: &str = "datagram:127.0.0.1:8080";
 
@@ -44,7 +44,7 @@ fn row<'a>(table: &'a Value, column: &str, value: &str) -> &'a Value {
 #[test]
 fn what_is_known_of_the_instance() {
     testnet::root_or_skip!();
-    every_daemon("what_is_known_of_the_instance", |site| {
+    every_daemon_with_mi("what_is_known_of_the_instance", |site| {
         let sockets = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "udp:192.0.2.10:5060"];
         configure(site, &sockets, "");
         let agent = site.agent().param("mi", MI).param("nonlocal_bind", "ensure");

@@ -4,7 +4,7 @@ use testnet::Agent;
 
 use crate::mi::deep;
 use crate::site::recurring;
-use crate::{Site, ends, every_daemon, fails};
+use crate::{Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 /// Reloads, with the processes and what is remembered of them as before.
 #[track_caller]
@@ -17,7 +17,7 @@ fn reload(site: &Site, agent: &Agent, code: i32) {
 #[test]
 fn the_next_monitor_goes_by_the_new_values() {
     testnet::root_or_skip!();
-    every_daemon("the_next_monitor_goes_by_the_new_values", |site| {
+    every_daemon_with_mi("the_next_monitor_goes_by_the_new_values", |site| {
         let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
         config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
         site.write(&config.text());

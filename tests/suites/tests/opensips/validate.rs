@@ -2,7 +2,7 @@
 
 use testnet::{Agent, Outcome};
 
-use crate::{ends, every_daemon, fails};
+use crate::{ends, every_daemon, every_daemon_with_mi, fails};
 
 pub(crate) fn validate(agent: &Agent) -> Outcome {
     agent.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all")
@@ -11,7 +11,7 @@ pub(crate) fn validate(agent: &Agent) -> Outcome {
 #[test]
 fn what_the_host_lacks() {
     testnet::root_or_skip!();
-    every_daemon("what_the_host_lacks", |site| {
+    every_daemon_with_mi("what_the_host_lacks", |site| {
         ends(&validate(&site.agent()), 0);
         let file = site.path("file");
         std::fs::write(&file, "").unwrap();
