@@ -99,8 +99,8 @@ fn a_full_disk_under_everything() {
         // It fills up while the instance runs, and the memory of it is lost.
         site.on_host(|| std::fs::remove_file("/run/filler").unwrap());
         site.start();
-        fill(site, "/run");
         site.on_host(|| std::fs::write(STATE, "").unwrap());
+        fill(site, "/run");
         ends(&site.monitor(), 0);
         assert!(!site.files("/run/smartvox").iter().any(|name| name.ends_with(".new")));
         ends(&site.agent().action("stop"), 0);
