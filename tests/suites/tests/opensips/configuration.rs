@@ -1,11 +1,20 @@
 //! Configurations that are wrong, and hosts that lack something.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use opensips_stand_in::Version;
 
 use crate::site::recurring;
 use crate::{ends, every_daemon, fails};
+
+/// How a daemon of this version says where a fault is.
+fn place(version: Version, config: &Path, line: usize) -> String {
+    match version {
+        Version::V2_4 => format!("config file {}, line {line}, ", config.display()),
+        _ => format!("{}:{line}:", config.display()),
+    }
+}
 
 #[test]
 fn a_fault_is_told_with_file_and_line() {
@@ -16,11 +25,7 @@ fn a_fault_is_told_with_file_and_line() {
         let bad = good.replacen("log_level=3", "\nno_such_setting=3", 1);
         let line = 1 + bad.lines().position(|line| line == "no_such_setting=3").unwrap();
         site.write(&bad);
-        let config = site.config();
-        let place = match site.version {
-            Version::V2_4 => format!("config file {}, line {line}, ", config.display()),
-            _ => format!("{}:{line}:", config.display()),
-        };
+        let place = place(site.version, &site.config(), line);
         fails(&site.agent().action("start"), 2, &place);
         site.nothing_is_left();
         let validate = site.agent().env("OCF_CHECK_LEVEL", "10");
@@ -48,7 +53,7 @@ fn a_fault_in_an_included_file() {
         config.more = format!("include_file \"{}\"\n", included.display());
         site.write(&config.text());
         std::fs::write(&included, "# nothing\n\nno_such_setting=3\n").unwrap();
-        let place = format!("{}:3:", included.display());
+        let place = place(site.version, &included, 3);
         fails(&site.agent().action("start"), 2, &place);
         fails(&site.agent().env("OCF_CHECK_LEVEL", "10").action("validate-all"), 2, &place);
         std::fs::remove_file(&included).unwrap();

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use testnet::{Agent, wait_until};
 
 use crate::site::{PIDFILE, STATE, recurring, signal};
-use crate::{LONG, Site, ends, every_daemon, fails};
+use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 /// An empty file system over a directory of the host, with these options of tmpfs(5).
 fn mount_over(site: &Site, directory: &str, options: &str) {
@@ -159,7 +159,7 @@ fn start_and_kill(site: &Site, agent: &Agent) {
 #[test]
 fn the_fifo_of_a_killed_instance() {
     testnet::root_or_skip!();
-    every_daemon("the_fifo_of_a_killed_instance", |site| {
+    every_daemon_with_mi("the_fifo_of_a_killed_instance", |site| {
         let agent = with_fifo(site);
         start_and_kill(site, &agent);
         ends(&agent.action("start"), 0);
@@ -186,7 +186,7 @@ fn the_fifo_of_a_killed_instance() {
 #[test]
 fn something_else_in_the_place_of_the_fifo() {
     testnet::root_or_skip!();
-    every_daemon("something_else_in_the_place_of_the_fifo", |site| {
+    every_daemon_with_mi("something_else_in_the_place_of_the_fifo", |site| {
         let agent = with_fifo(site);
         // The directory, as start makes it.
         ends(&agent.action("start"), 0);

@@ -126,7 +126,7 @@ fn tcp_and_mi_answer_while_udp_is_dead() {
 #[test]
 fn udp_answers_while_tcp_is_dead() {
     testnet::root_or_skip!();
-    every_daemon("udp_answers_while_tcp_is_dead", |site| {
+    every_daemon_with_mi("udp_answers_while_tcp_is_dead", |site| {
         start_with(site, &["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "tcp:127.0.0.1:5070"]);
         // TCP main of the real daemon goes on: it accepts connections, or even reads from them
         // (4.0), for receivers that take nothing; that of the stand-in is its own receiver.
@@ -150,7 +150,7 @@ fn udp_answers_while_tcp_is_dead() {
 #[test]
 fn one_silent_listener_among_others() {
     testnet::root_or_skip!();
-    every_daemon("one_silent_listener_among_others", |site| {
+    every_daemon_with_mi("one_silent_listener_among_others", |site| {
         start_with(site, &["udp:127.0.0.1:5060", "udp:127.0.0.1:5064", "tcp:127.0.0.1:5060"]);
         let receivers = processes(site, "SIP receiver udp:127.0.0.1:5064");
         for receiver in receivers {
