@@ -96,7 +96,7 @@ pub static MANUAL: Manual = Manual {
             "Locks of the announcer and of start and stop, root's alone. Gone after a boot, as the address is.",
         ),
         ("/run/netns/NAME", "The namespace of network_namespace=NAME."),
-        ("/usr/share/doc/ocf-smartvox/examples", "Complete configurations of a pair."),
+        ("/usr/share/doc/resource-agents-smartvox/examples", "Complete configurations of a pair."),
     ],
     examples: &[
         (

@@ -160,7 +160,7 @@ pub static MANUAL: Manual = Manual {
             "What the agent remembers, root's alone: state (main process, sockets), role, out (what \
              OpenSIPS printed), lock. Gone after a boot, as OpenSIPS is.",
         ),
-        ("/usr/share/doc/ocf-smartvox/examples", "Complete configurations of a pair."),
+        ("/usr/share/doc/resource-agents-smartvox/examples", "Complete configurations of a pair."),
     ],
     examples: &[
         (
@@ -182,7 +182,7 @@ pub static MANUAL: Manual = Manual {
         ),
         (
             "Hot standby: active-standby.sh and hot-standby.sh among the examples are complete:",
-            "# less /usr/share/doc/ocf-smartvox/examples/hot-standby.sh",
+            "# less /usr/share/doc/resource-agents-smartvox/examples/hot-standby.sh",
         ),
     ],
     see_also: &[

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use lab::{Bind, Lab, Options, Place};
 
 use crate::daemon::Daemon;
+use crate::document::Came;
 
 /// The virtual IP address of the example.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
@@ -105,6 +106,8 @@ pub fn up_with(
         bind(&daemon.binary, "/usr/sbin/opensips"),
         bind(changes.config.as_ref().unwrap_or(&config), "/etc/opensips/opensips.cfg"),
         bind(&examples, "/root/pcs-examples"),
+        // Where the package has them.
+        bind(&examples, "/usr/share/doc/resource-agents-smartvox/examples"),
     ];
     if let Some(modules) = &daemon.modules {
         // Where the example's configuration has them.
@@ -198,6 +201,17 @@ pub fn run(lab: &Lab, host: &str, command: &[&str]) -> Result<String, String> {
             text(&output.stderr)
         ))
     }
+}
+
+/// What an administrator types at a node's shell.
+///
+/// # Errors
+/// It can't be run.
+pub fn typed(lab: &Lab, node: &str, line: &str) -> Result<Came, String> {
+    let output = output(lab, node, &["sh", "-ec", line])?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Ok(Came { exit: output.status.code(), output: said })
 }
 
 /// Runs a command on a host of the lab and gives whatever came of it.

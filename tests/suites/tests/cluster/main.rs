@@ -4,6 +4,8 @@
 //! One cluster for all steps: bringing one up costs more than most of them. A step begins with the
 //! cluster whole and both resources running, and leaves it so.
 
+mod documents;
+mod ecosystem;
 mod faults;
 mod tools;
 
@@ -78,6 +80,8 @@ const STEPS: &[Step] = &[
     ("pcs describes the agents", tools::describe),
     ("new values for a parameter", tools::new_values),
     ("crm_resource by hand", tools::by_hand),
+    ("the commands of README and docs", documents::configured),
+    ("pcs, crmsh and monitoring", ecosystem::configured),
     ("planned move", faults::planned_move),
     ("the address removed behind the cluster's back", faults::address_removed),
     ("kill -9 of OpenSIPS", faults::main_process_killed),
@@ -101,6 +105,12 @@ fn active_standby() {
     println!("cluster: runs against {daemon}");
     let lab =
         scenario::up("cluster-suite", built, &daemon, 10_000).unwrap_or_else(|e| panic!("{e}"));
+    // What needs a cluster without resources.
+    let begun = Instant::now();
+    documents::new_cluster(&lab)
+        .and_then(|()| ecosystem::new_cluster(&lab))
+        .unwrap_or_else(|error| panic!("{error}\n{}", scenario::status(&lab)));
+    println!("ok: a cluster without resources ({} s)", begun.elapsed().as_secs());
     scenario::configure(&lab, Fencing::On).unwrap_or_else(|e| panic!("{e}"));
     let client = Prober::start(
         &lab.netns_path("client").expect("the client's namespace"),

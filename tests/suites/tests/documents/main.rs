@@ -2,6 +2,8 @@
 //! pages are as groff, mandoc and the agents' own messages want them.
 
 // Functions beside the tests are test code, too.
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod commands;
 mod manual;
+mod yaml;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lab::Lab;
 use suites::daemon::Daemon;
+use suites::document;
 use suites::probe::{Prober, Question};
 use suites::scenario;
 
@@ -77,8 +78,11 @@ fn without_an_outage() {
     let client = Prober::start(&netns, Question::Echo(VIP), Duration::from_millis(10)).unwrap();
     answers(&client);
 
-    let script = "/root/pcs-examples/migrate-from-IPaddr2.sh";
-    println!("{}", run(&node, &[script, "vip"]));
+    // The commands of docs/migrating-from-IPaddr2.md, as they stand there.
+    for block in document::to_run("migration").unwrap() {
+        let typed = |line: &str| scenario::typed(&lab, &node, line);
+        block.run_with(typed, || false).unwrap_or_else(|error| panic!("{error}"));
+    }
     answers(&client);
     let xml = run(&node, &["crm_resource", "-r", "vip", "--query-xml"]);
     assert!(xml.contains("type=\"opensips-vip\""), "{xml}");
@@ -91,6 +95,7 @@ fn without_an_outage() {
     assert!(record.longest_outage().is_none(), "{:?}", record.longest_outage());
 
     // Again is told, and does nothing; and the new agent takes the address elsewhere.
+    let script = "/usr/share/doc/resource-agents-smartvox/examples/migrate-from-IPaddr2.sh";
     assert!(scenario::run(&lab, &node, &[script, "vip"]).is_err());
     let peer = scenario::peer(&node);
     run(&node, &["crm_resource", "--move", "-r", "vip", "-N", peer]);

@@ -1,0 +1,92 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use suites::document;
+use suites::scenario::repository;
+
+/// The variables of role ha_cluster that docs/ansible.md may use (its meta/argument_specs.yml).
+const VARIABLES: [&str; 8] = [
+    "ha_cluster_cluster_name",
+    "ha_cluster_hacluster_password",
+    "ha_cluster_extra_packages",
+    "ha_cluster_cluster_properties",
+    "ha_cluster_resource_defaults",
+    "ha_cluster_resource_primitives",
+    "ha_cluster_constraints_colocation",
+    "ha_cluster_constraints_order",
+];
+
+/// The YAML blocks of a document; `None`: nothing here can read YAML.
+fn yaml(document: &str) -> Option<Vec<Value>> {
+    let blocks = document::blocks(&repository().join("docs").join(document)).expect("a document");
+    let blocks = blocks.into_iter().filter(|block| block.language == "yaml");
+    blocks.map(|block| read(&block.text)).collect()
+}
+
+fn read(text: &str) -> Option<Value> {
+    // python3-yaml comes with crmsh.
+    let program = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
+    let mut python = Command::new("python3");
+    python.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = python.stderr(Stdio::piped()).spawn().ok()?;
+    child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("python reads");
+    let output = child.wait_with_output().expect("python ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("ModuleNotFoundError") {
+        return None;
+    }
+    assert!(output.status.success(), "{said}");
+    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+#[test]
+fn the_play_names_variables_and_parameters_that_exist() {
+    let Some(blocks) = yaml("ansible.md") else {
+        return testnet::skipped("the_play_names_variables_and_parameters_that_exist", "needs python3-yaml");
+    };
+    let [play] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let variables = play[0]["vars"].as_object().expect("vars");
+    for name in variables.keys() {
+        assert!(VARIABLES.contains(&name.as_str()), "{name}");
+    }
+    let mut found = Vec::new();
+    for primitive in variables["ha_cluster_resource_primitives"].as_array().expect("a list") {
+        let agent = primitive["agent"].as_str().expect("agent");
+        let Some(agent) = agent.strip_prefix("ocf:smartvox:") else { continue };
+        let xml = repository().join("ocf").join(format!("{agent}.xml"));
+        let xml = std::fs::read_to_string(xml).expect("meta-data");
+        let xml = roxmltree::Document::parse(&xml).expect("XML");
+        for attribute in primitive["instance_attrs"][0]["attrs"].as_array().expect("attrs") {
+            let name = attribute["name"].as_str();
+            let described = xml.descendants().any(|node| {
+                node.has_tag_name("parameter") && node.attribute("name") == name
+            });
+            assert!(described, "{agent} has no {name:?}");
+            // 24 without quotes is a number to YAML; pcs wants text.
+            assert!(attribute["value"].is_string(), "{attribute}");
+        }
+        found.push(agent.to_owned());
+    }
+    assert_eq!(found, ["opensips-vip", "opensips"]);
+}
+
+#[test]
+fn alert_rules_use_the_metrics_that_are_explained() {
+    let Some(blocks) = yaml("monitoring.md") else {
+        return testnet::skipped("alert_rules_use_the_metrics_that_are_explained", "needs python3-yaml");
+    };
+    let text = std::fs::read_to_string(repository().join("docs/monitoring.md")).expect("a document");
+    let (table, _) = text.split_once("## Alert rules").expect("the rules");
+    let rules = blocks[0]["groups"][0]["rules"].as_array().expect("rules");
+    assert!(rules.len() >= 5);
+    for rule in rules {
+        let expression = rule["expr"].as_str().expect("expr");
+        let from = expression.find("ha_cluster_").expect("a metric");
+        let metric: String = expression[from..]
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
+        assert!(table.contains(&format!("`{metric}")), "{metric} is not explained");
+    }
+}
