@@ -43,7 +43,10 @@ fn read(text: &str) -> Option<Value> {
 #[test]
 fn the_play_names_variables_and_parameters_that_exist() {
     let Some(blocks) = yaml("ansible.md") else {
-        return testnet::skipped("the_play_names_variables_and_parameters_that_exist", "needs python3-yaml");
+        return testnet::skipped(
+            "the_play_names_variables_and_parameters_that_exist",
+            "needs python3-yaml",
+        );
     };
     let [play] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
     let variables = play[0]["vars"].as_object().expect("vars");
@@ -59,9 +62,9 @@ fn the_play_names_variables_and_parameters_that_exist() {
         let xml = roxmltree::Document::parse(&xml).expect("XML");
         for attribute in primitive["instance_attrs"][0]["attrs"].as_array().expect("attrs") {
             let name = attribute["name"].as_str();
-            let described = xml.descendants().any(|node| {
-                node.has_tag_name("parameter") && node.attribute("name") == name
-            });
+            let described = xml
+                .descendants()
+                .any(|node| node.has_tag_name("parameter") && node.attribute("name") == name);
             assert!(described, "{agent} has no {name:?}");
             // 24 without quotes is a number to YAML; pcs wants text.
             assert!(attribute["value"].is_string(), "{attribute}");
@@ -74,9 +77,13 @@ fn the_play_names_variables_and_parameters_that_exist() {
 #[test]
 fn alert_rules_use_the_metrics_that_are_explained() {
     let Some(blocks) = yaml("monitoring.md") else {
-        return testnet::skipped("alert_rules_use_the_metrics_that_are_explained", "needs python3-yaml");
+        return testnet::skipped(
+            "alert_rules_use_the_metrics_that_are_explained",
+            "needs python3-yaml",
+        );
     };
-    let text = std::fs::read_to_string(repository().join("docs/monitoring.md")).expect("a document");
+    let text =
+        std::fs::read_to_string(repository().join("docs/monitoring.md")).expect("a document");
     let (table, _) = text.split_once("## Alert rules").expect("the rules");
     let rules = blocks[0]["groups"][0]["rules"].as_array().expect("rules");
     assert!(rules.len() >= 5);
