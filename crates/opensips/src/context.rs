@@ -75,15 +75,9 @@ impl<'a> Context<'a> {
         Record::load(&self.paths.role())
     }
 
-    /// The role of this main process: another one has been promoted by nobody, and Pacemaker
-    /// still has the score that it was told.
+    /// The role of this main process.
     pub(crate) fn record_of(&self, main: Process) -> Record {
-        match self.record() {
-            Some(record) if record.main == main => record,
-            other => {
-                Record { score: other.and_then(|record| record.score), ..Record::unpromoted(main) }
-            }
-        }
+        Record::following(self.record(), main)
     }
 
     /// Keeps the role.

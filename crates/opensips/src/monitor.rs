@@ -99,7 +99,7 @@ fn with_evidence(context: &Context<'_>, error: Error) -> Error {
 /// Judges a living instance by its role; a fault of a promoted one has codes of its own.
 fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdict {
     let known = context.record();
-    let mut record = standby::recall(context, params, main.process);
+    let mut record = standby::recall(context, params, known, main.process);
     let judged = serves(context, params, main).map_err(|error| with_evidence(context, error));
     let judged = judged.and_then(|mut remarks| {
         remarks.extend(standby::judge(context, params, &mut record)?);

@@ -38,6 +38,17 @@ impl Record {
         Self { main, role: Role::Unpromoted, tag_astray: false, score: None }
     }
 
+    /// Of this main process, by what was left: another one has been promoted by nobody, and
+    /// Pacemaker still has the score that it was told.
+    pub(crate) fn following(known: Option<Self>, main: Process) -> Self {
+        match known {
+            Some(record) if record.main == main => record,
+            other => {
+                Self { score: other.and_then(|record| record.score), ..Self::unpromoted(main) }
+            }
+        }
+    }
+
     /// Reads it; `None` where there is none, or none that can be understood.
     pub fn load(path: &Path) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(path).ok()?)

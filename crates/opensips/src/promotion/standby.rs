@@ -23,9 +23,14 @@ const SYNC_TIME: Duration = Duration::from_secs(60);
 
 /// The role of the main process. Where its record is lost, and demote has therefore left no word
 /// either, the sharing tags tell.
-pub(crate) fn recall(context: &Context<'_>, params: &Params, main: Process) -> Record {
-    let record = context.record_of(main);
-    if context.record().is_some() || params.sharing_tags.is_empty() || !context.request.promotable {
+pub(crate) fn recall(
+    context: &Context<'_>,
+    params: &Params,
+    known: Option<Record>,
+    main: Process,
+) -> Record {
+    let record = Record::following(known, main);
+    if known.is_some() || params.sharing_tags.is_empty() || !context.request.promotable {
         return record;
     }
     let Ok(Some(client)) = client(params, main) else { return record };
