@@ -173,10 +173,11 @@ fn tell(err: &mut impl Write, findings: &[Finding]) {
     }
 }
 
-/// The exit reason goes out last: Pacemaker shows the last one of an action's output.
+/// The exit reason goes out last: Pacemaker shows the last one of an action's output. It is one
+/// line, which no terminal takes for a command, whatever is quoted in it.
 fn conclude(err: &mut impl Write, prefix: &OsStr, verdict: Verdict) -> Exit {
     if let Some(reason) = verdict.reason {
-        let line = reason.replace(['\n', '\r'], " ");
+        let line = reason.replace(char::is_control, " ");
         let mut bytes = prefix.as_encoded_bytes().to_vec();
         bytes.extend_from_slice(line.trim_end().as_bytes());
         bytes.push(b'\n');
@@ -321,6 +322,14 @@ mod tests {
         assert_eq!(exit, Exit::Configured);
         assert!(err.ends_with("why:ip is missing; no binary\n"), "{err}");
         assert_eq!(call(&["validate-all", "--ip=x"], &[]).0, Exit::Success);
+    }
+
+    #[test]
+    fn an_exit_reason_is_one_line_for_any_terminal() {
+        let reason = "a\u{1b}[2Jb\tc\r\nd\u{9b}e\u{7f}";
+        let mut out = Vec::new();
+        conclude(&mut out, OsStr::new("why:"), Verdict::failed(Exit::Generic, reason));
+        assert_eq!(String::from_utf8(out).unwrap(), "why:a [2Jb c  d e\n");
     }
 
     #[test]

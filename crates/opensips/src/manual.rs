@@ -95,9 +95,15 @@ pub static MANUAL: Manual = Manual {
         ),
         (
             "main process PID has ended: worker PID ended by SIGNAL, core FILE",
-            "It died by itself. Which process was the first is in what OpenSIPS prints, and on stderr \
-             only with stderror_enabled=yes; a core needs a working directory that its user may write \
-             (extra_options -w) and a limit that allows it. Its last lines are in the agent's log.",
+            "It died by itself. Which process it was is in what OpenSIPS prints, and on stderr only \
+             with stderror_enabled=yes; a core needs a working directory that its user may write \
+             (extra_options -w) and a limit that allows it. \"last words\": the last error of that \
+             process; more of what was said is in last_output of diagnose.",
+        ),
+        (
+            "main process PID has ended: it left no word of why (SIGKILL, out of memory?)",
+            "It logs on stderr and has told no death: somebody has killed it, most often the \
+             kernel's out-of-memory killer, which the system's log tells.",
         ),
         (
             "main process PID alive, LISTENER is not open",

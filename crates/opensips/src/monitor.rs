@@ -82,7 +82,8 @@ fn without_pidfile(
 
 /// What is known about the death of the instance that is remembered.
 fn evidence(context: &Context<'_>, state: &State) -> Evidence {
-    Evidence::of(state, &context.paths.state(), &context.paths.output())
+    let (memory, output) = (context.paths.state(), context.paths.output());
+    Evidence::of(state, &memory, &output, context.deadline())
 }
 
 /// The same, where a part of it is left.

@@ -1,6 +1,5 @@
 //! start: brings the instance up, and returns 0 only when it serves.
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use hostnet::Sysctl;
@@ -91,12 +90,8 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     host::make_reply_directory(&params, working.instant())?;
 
     let output = Output::create(&context.paths.output())?;
-    let child = launch(&params, &output)?;
-    let served = start.serve(child, &output, declared).and_then(|(main, expected)| {
-        start.stand_by(&main)?;
-        Ok((main, expected))
-    });
-    match served {
+    // From here on a failure leaves nothing behind.
+    match start.bring_up(&output, declared) {
         Ok((main, expected)) => {
             context.remember(&params, &main, &expected);
             start.remark_on_pidfile(&main);
@@ -179,19 +174,20 @@ impl Start<'_> {
     /// One of a killed instance, which would look as if somebody served there. Nothing of this
     /// instance may be alive.
     fn remove_fifo(&self) -> Result<()> {
-        let Self { context, params, .. } = self;
-        fifo::remove_left(params.mi.as_ref(), Some(&params.user), context.deadline().instant())
+        fifo::remove_left(self.params.mi.as_ref(), Some(&self.params.user))
     }
 
-    /// Waits until it serves, or has ended.
-    fn serve(
+    /// Executes it, and waits until it serves, unpromoted, or has ended.
+    fn bring_up(
         &self,
-        child: Child,
         output: &Output,
         declared: Option<Vec<Listener>>,
     ) -> Result<(Stat, Vec<Expected>)> {
         let Self { context, params, working } = self;
-        Startup::new(context, params, output, declared, *working).follow(child)
+        let child = launch(params, output)?;
+        let served = Startup::new(context, params, output, declared, *working).follow(child)?;
+        self.stand_by(&served.0)?;
+        Ok(served)
     }
 
     /// Begins unpromoted, whatever was before; with no tag that should be another node's.

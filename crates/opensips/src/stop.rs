@@ -67,8 +67,7 @@ fn clean_up(context: &Context<'_>, names: &Names) {
     if let Some(pidfile) = context.identity.pidfile() {
         results.push(remove_pidfile(&context.proc, &context.identity, pidfile));
     }
-    let until = context.deadline().instant();
-    results.push(fifo::remove_left(names.mi.as_ref(), names.user.as_ref(), until));
+    results.push(fifo::remove_left(names.mi.as_ref(), names.user.as_ref()));
     for error in results.into_iter().filter_map(Result::err) {
         log::warn!("{error}");
     }

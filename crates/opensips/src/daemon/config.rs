@@ -63,7 +63,7 @@ pub(crate) fn check(params: &Params, deadline: Deadline) -> Result<Vec<Listener>
 /// The daemon's version, as `-V` prints it first: `opensips 3.6.8 (x86_64/linux)`.
 ///
 /// # Errors
-/// [`Error::Execute`], [`Error::CheckTimedOut`]
+/// [`Error::Execute`], [`Error::VersionTimedOut`]
 pub(crate) fn version(binary: &Path, deadline: Deadline) -> Result<Option<String>> {
     let started = Instant::now();
     let execute = |source| Error::Execute { path: binary.to_owned(), source };
@@ -81,7 +81,7 @@ pub(crate) fn version(binary: &Path, deadline: Deadline) -> Result<Option<String
             .next()
             .and_then(|line| line.strip_prefix("version: "))
             .map(str::to_owned)),
-        None => Err(Error::CheckTimedOut { path: binary.to_owned(), waited: started.elapsed() }),
+        None => Err(Error::VersionTimedOut { path: binary.to_owned(), waited: started.elapsed() }),
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use ocf::Deadline;
 
 use crate::host::executable::is_core;
+use crate::host::files::{Links, open_regular};
 use crate::process::state::State;
 
 /// What a crash has left.
@@ -23,14 +25,23 @@ pub(crate) enum Core {
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "core {}", path.display()),
+            Self::File(path) => write!(f, "core {}", ocf::shown(path.as_os_str().as_bytes())),
             Self::Journal => f.write_str("see coredumpctl"),
         }
     }
 }
 
-/// The youngest core of the daemon's program that has come since then.
-pub(crate) fn find(state: &State, since: SystemTime) -> Option<Core> {
+/// A directory of cores may be full of them, or of anything: as many entries are looked at.
+const ENTRIES: usize = 4096;
+/// With less time than this left there is no search.
+const ENOUGH: Duration = Duration::from_secs(1);
+
+/// The youngest core of the daemon's program that has come since then; `None` also where little
+/// time is left for a look.
+pub(crate) fn find(state: &State, since: SystemTime, deadline: Deadline) -> Option<Core> {
+    if deadline.remaining() < ENOUGH {
+        return None;
+    }
     let setting = |name: &str| std::fs::read(format!("/proc/sys/kernel/{name}")).ok();
     let pattern = setting("core_pattern")?;
     let uses_pid = setting("core_uses_pid").is_some_and(|value| value.trim_ascii() == b"1");
@@ -122,15 +133,18 @@ impl Names {
     }
 }
 
-/// The youngest core among the files of these names, none older than `since`.
+/// The youngest core among the files of these names, none older than `since`. The directory may be
+/// the daemon's user's, who can put anything there, and something else a moment later: what is
+/// opened is what is judged.
 fn youngest(directory: &Path, names: &Names, since: SystemTime) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(directory).ok()?.flatten();
+    let entries = std::fs::read_dir(directory).ok()?.take(ENTRIES).flatten();
     let fitting = entries.filter(|entry| names.fit(entry.file_name().as_bytes()));
     let cores = fitting.filter_map(|entry| {
-        let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let written = metadata.modified().ok().filter(|written| *written >= since)?;
+        let file = open_regular(&entry.path(), Links::Refused).ok()?;
+        let written = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let written = written.filter(|written| *written >= since)?;
         let mut start = Vec::new();
-        File::open(entry.path()).ok()?.take(64).read_to_end(&mut start).ok()?;
+        file.take(64).read_to_end(&mut start).ok()?;
         is_core(&start).then(|| (written, entry.path()))
     });
     cores.max().map(|(_, path)| path)
@@ -140,8 +154,6 @@ fn youngest(directory: &Path, names: &Names, since: SystemTime) -> Option<PathBu
 mod tests {
     use super::*;
     use hostproc::{Pid, Process};
-    use std::time::Duration;
-
     fn state(directory: &Path) -> State {
         State {
             main: Process { pid: Pid::new(4711).unwrap(), start_time: 123 },
@@ -210,8 +222,26 @@ mod tests {
         write("other", &core);
         std::fs::create_dir(directory.path().join("core.2")).unwrap();
         assert_eq!(found(since), None);
+        // None of them is waited for, nor followed.
+        nix::unistd::mkfifo(&directory.path().join("core.3"), nix::sys::stat::Mode::S_IRWXU)
+            .unwrap();
+        std::os::unix::fs::symlink("other", directory.path().join("core.4")).unwrap();
+        assert_eq!(found(since), None);
         write("core.4711", &core);
         assert_eq!(found(since), Some(directory.path().join("core.4711")));
         assert_eq!(found(SystemTime::now() + Duration::from_secs(600)), None);
+    }
+
+    #[test]
+    fn a_path_is_fit_for_a_reason() {
+        let told = Core::File("/var/\u{1b}[31m\n/core".into()).to_string();
+        assert_eq!(told, "core /var/\\u{1b}[31m\\n/core");
+    }
+
+    #[test]
+    fn little_time_is_left_for_more_than_a_core() {
+        let state = state(Path::new("/"));
+        let soon = Deadline::at(std::time::Instant::now());
+        assert_eq!(find(&state, SystemTime::UNIX_EPOCH, soon), None);
     }
 }

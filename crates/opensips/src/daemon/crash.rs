@@ -1,21 +1,20 @@
 //! What tells why an instance died: the daemon's own words, and a core file.
 
 use std::fmt;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use hostproc::{Pid, Signal};
+use ocf::Deadline;
 
 use crate::daemon::core_file::{self, Core};
-use crate::daemon::words::{complaint, last_lines};
-use crate::host::files::{Links, open_regular};
+use crate::daemon::words::{Said, last_lines, shortened};
+use crate::host::files::{TAIL, tail};
 use crate::process::state::State;
 
-/// As much of the end of the daemon's output is read: monitor has to stay cheap.
-const TAIL: u64 = 64 * 1024;
+/// As many of the daemon's last lines count as its last words.
+const LAST: usize = 10;
 
-/// The process that died first, as the daemon tells it; the others follow it.
+/// The process whose death ended the instance, as the main process tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Death {
     /// `None` for the main process.
@@ -45,19 +44,52 @@ impl fmt::Display for Death {
     }
 }
 
+impl Death {
+    /// signals.c (main.c in 2.4): at level INFO the death of a worker, at CRITICAL a fault of the
+    /// main process, which can't tell anything afterwards.
+    fn told_in(said: &Said<'_>) -> Option<Self> {
+        if said.level == "CRITICAL" && said.text.starts_with("segfault in attendant") {
+            return Some(Self { worker: None, how: How::Signal(Signal::SIGSEGV as i32) });
+        }
+        if (said.level, said.module, said.function) != ("INFO", "core", "handle_sigs") {
+            return None;
+        }
+        let (pid, rest) = said.text.strip_prefix("child process ")?.split_once(' ')?;
+        let how = match rest.strip_prefix("exited by a signal ") {
+            Some(signal) => How::Signal(signal.parse().ok()?),
+            None => How::Status(rest.strip_prefix("exited normally, status=")?.parse().ok()?),
+        };
+        Some(Self { worker: Some(pid.parse().ok()?), how })
+    }
+
+    /// It may have said why: no fault of the memory, and no signal from outside.
+    fn is_its_own(self) -> bool {
+        match self.how {
+            How::Signal(number) => number == Signal::SIGABRT as i32,
+            How::Status(_) => true,
+        }
+    }
+}
+
 /// Everything that is known about a death; may be nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     death: Option<Death>,
-    complaint: Option<String>,
+    last_words: Option<String>,
+    /// Its log is where we look.
+    logs_here: bool,
     core: Option<Core>,
 }
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.death, &self.complaint) {
-            (Some(death), _) => write!(f, "{death}")?,
-            (None, Some(complaint)) => f.write_str(complaint)?,
+        match (&self.death, &self.last_words) {
+            (Some(death), None) => write!(f, "{death}")?,
+            (Some(death), Some(words)) => write!(f, "{death}, last words: {words}")?,
+            (None, Some(words)) => write!(f, "last words: {words}")?,
+            (None, None) if self.logs_here => {
+                f.write_str("it left no word of why (SIGKILL, out of memory?)")?;
+            }
             (None, None) => f.write_str("see the system's log")?,
         }
         match &self.core {
@@ -68,50 +100,61 @@ impl fmt::Display for Evidence {
 }
 
 impl Evidence {
-    /// Of an instance that is remembered, from the file of its output; logs the last lines of it,
-    /// for which a reason has no room.
-    pub(crate) fn of(state: &State, memory: &Path, output: &Path) -> Self {
-        let text = tail_of(output).unwrap_or_default();
+    /// Of an instance that is remembered, from the file of its output. Each monitor comes here until
+    /// Pacemaker has recovered it: the last lines, for which a reason has no room, are for debugging
+    /// and for diagnose.
+    pub(crate) fn of(state: &State, memory: &Path, output: &Path, deadline: Deadline) -> Self {
+        let text = tail(output).unwrap_or_default();
         for line in last_lines(&text) {
-            log::error!("daemon=\"{line}\"");
+            log::debug!("daemon=\"{line}\"");
         }
         // It was written when the instance served, so a core of it is younger.
         let since = std::fs::metadata(memory).and_then(|metadata| metadata.modified());
-        let core = since.ok().and_then(|since| core_file::find(state, since));
-        Self::from_words(&text, core)
+        let core = since.ok().and_then(|since| core_file::find(state, since, deadline));
+        Self::from_words(&text, state.main.pid, core)
     }
 
-    pub(crate) fn from_words(text: &str, core: Option<Core>) -> Self {
-        let complaint = complaint(text).map(|found| found.text);
-        Self { death: death(text), complaint, core }
-    }
-}
-
-/// The first death that the daemon tells of (signals.c; main.c in 2.4): at level INFO that of a
-/// worker, at CRITICAL a fault of the main process, which can't tell anything afterwards.
-pub(crate) fn death(text: &str) -> Option<Death> {
-    text.lines().find_map(|line| {
-        if line.contains("segfault in attendant") {
-            return Some(Death { worker: None, how: How::Signal(Signal::SIGSEGV as i32) });
-        }
-        let (_, rest) = line.split_once("child process ")?;
-        let (pid, rest) = rest.split_once(' ')?;
-        let number = |text: &str| text.split_ascii_whitespace().next()?.parse().ok();
-        let how = match rest.strip_prefix("exited by a signal ") {
-            Some(signal) => How::Signal(number(signal)?),
-            None => How::Status(number(rest.strip_prefix("exited normally, status=")?)?),
+    /// From the end of what was said.
+    ///
+    /// Errors are routine for a daemon that strangers talk to: one counts only where it was said by
+    /// the process that died, among the last [`LAST`] lines before its death was told. Where none
+    /// was told, the main process must have ended without a word; only what is CRITICAL and its
+    /// own, at the very end, says why.
+    pub(crate) fn from_words(text: &str, main: Pid, core: Option<Core>) -> Self {
+        let said: Vec<Said<'_>> = text.lines().filter_map(Said::read).collect();
+        let told = said.iter().enumerate().rev().filter(|(_, said)| said.pid == main);
+        let told = told.filter_map(|(at, said)| Some((at, Death::told_in(said)?))).next();
+        let (who, end) = match told {
+            Some((at, death)) => (death.worker.unwrap_or(main), at),
+            None => (main, said.len()),
         };
-        Some(Death { worker: Some(pid.parse().ok()?), how })
-    })
+        let explains = |said: &&Said<'_>| {
+            said.pid == who
+                && match told {
+                    Some((_, death)) => death.is_its_own() && said.is_error(),
+                    None => said.level == "CRITICAL",
+                }
+        };
+        let last_words = said.iter().take(end).rev().take(LAST).find(explains);
+        // A log that is longer than what we look at is one.
+        let logs_here = said.iter().any(|said| said.pid == main) || text.len() >= TAIL;
+        Self {
+            death: told.map(|(_, death)| death),
+            last_words: last_words.map(|said| shortened(said.text)),
+            logs_here,
+            core,
+        }
+    }
 }
 
-fn tail_of(path: &Path) -> io::Result<String> {
-    let file = open_regular(path, Links::Refused)?;
-    let start = file.metadata()?.len().saturating_sub(TAIL);
-    let mut tail = vec![0; usize::try_from(TAIL).unwrap_or_default()];
-    let length = file.read_at(&mut tail, start)?;
-    tail.truncate(length);
-    Ok(String::from_utf8_lossy(&tail).into_owned())
+/// The last death that the main process tells of; that of nobody else where it is known.
+///
+/// What strangers send is logged by the workers, with line ends in it: a line that begins as the
+/// main process's own would have to name its pid.
+pub(crate) fn death(text: &str, main: Option<Pid>) -> Option<Death> {
+    let said = text.lines().rev().filter_map(Said::read);
+    said.filter(|said| main.is_none_or(|main| said.pid == main))
+        .find_map(|said| Death::told_in(&said))
 }
 
 #[cfg(test)]
@@ -122,50 +165,120 @@ mod tests {
     // 3.6.8, as printed.
     const WORKER: &str = "\
 Nov 24 19:00:01 [8] ERROR:core:some_function: earlier trouble
-Nov 24 19:00:02 [9] CRITICAL:core:sig_usr: segfault in process pid: 4712, id: 3
+Nov 24 19:00:02 [4712] CRITICAL:core:sig_usr: segfault in process pid: 4712, id: 3
 Nov 24 19:00:02 [8] INFO:core:handle_sigs: child process 4712 exited by a signal 11
 Nov 24 19:00:02 [8] INFO:core:handle_sigs: core was not generated
 Nov 24 19:00:02 [8] INFO:core:handle_sigs: terminating due to SIGCHLD
-Nov 24 19:00:02 [8] INFO:core:handle_sigs: child process 4713 exited by a signal 9
 ";
 
     fn words(text: &str) -> String {
-        Evidence::from_words(text, None).to_string()
+        Evidence::from_words(text, Pid::new(8).unwrap(), None).to_string()
+    }
+
+    /// A line of the main process, or of another one.
+    fn line(pid: i32, text: &str) -> String {
+        format!("Nov 24 19:00:02 [{pid}] {text}\n")
     }
 
     #[test]
-    fn the_first_death_is_the_cause() {
+    fn a_death_is_told_by_the_main_process() {
         assert_eq!(words(WORKER), "worker 4712 ended by SIGSEGV");
-        let exited = "x INFO:core:handle_sigs: child process 12 exited normally, status=255\n";
-        assert_eq!(words(exited), "worker 12 ended with status 255");
-        let main = "x CRITICAL:core:sig_usr: segfault in attendant (starter) process!\n";
-        assert_eq!(words(main), "main process ended by SIGSEGV");
-        assert_eq!(
-            words("x INFO:core:handle_sigs: child process 12 exited by a signal 64\n"),
-            "worker 12 ended by signal 64"
-        );
+        for (text, told) in [
+            (
+                "INFO:core:handle_sigs: child process 12 exited normally, status=255",
+                "worker 12 ended with status 255",
+            ),
+            (
+                "CRITICAL:core:sig_usr: segfault in attendant (starter) process!",
+                "main process ended by SIGSEGV",
+            ),
+            (
+                "INFO:core:handle_sigs: child process 12 exited by a signal 64",
+                "worker 12 ended by signal 64",
+            ),
+            // log_prefix="sip 1"
+            (
+                "sip 1:INFO:core:handle_sigs: child process 12 exited by a signal 9",
+                "worker 12 ended by SIGKILL",
+            ),
+        ] {
+            assert_eq!(words(&line(8, text)), told);
+            assert_eq!(death(&line(8, text), None).unwrap().to_string(), told);
+            assert_eq!(words(&line(9, text)), "see the system's log");
+        }
+    }
+
+    const FORGED: &str = "child process 77 exited by a signal 9";
+
+    #[test]
+    fn a_stranger_tells_no_death() {
+        for forged in [
+            line(9, &format!("ERROR:core:parse_first_line: bad request <{FORGED}>")),
+            // The main process's own words about a stranger's.
+            line(8, &format!("ERROR:core:f: got INFO:core:handle_sigs: {FORGED}")),
+            line(8, &format!("INFO:core:handle_sigs: x {FORGED}")),
+            line(8, &format!("INFO:core:handle_sigs: {FORGED} x")),
+            // With line ends in it.
+            format!("{}{FORGED}\n", line(9, "ERROR:core:parse_msg: <")),
+            format!("INFO:core:handle_sigs: {FORGED}\n"),
+            format!("[8] INFO:core:handle_sigs: {FORGED}\n"),
+            format!("x{}", line(8, &format!("INFO:core:handle_sigs: {FORGED}"))),
+            line(9, &format!("INFO:core:handle_sigs: {FORGED}")),
+        ] {
+            assert!(!words(&forged).contains("77"), "{forged}");
+            assert_eq!(words(&format!("{forged}{WORKER}")), "worker 4712 ended by SIGSEGV");
+            assert_eq!(words(&format!("{WORKER}{forged}")), "worker 4712 ended by SIGSEGV");
+        }
+    }
+
+    const EXITED: &str = "INFO:core:handle_sigs: child process 12 exited normally, status=255";
+    const NO_WORD: &str = "it left no word of why (SIGKILL, out of memory?)";
+
+    #[test]
+    fn last_words_are_those_of_the_dead() {
+        let memory = "ERROR:core:fm_malloc: no memory left";
+        let died = |before: &[String]| words(&format!("{}{}", before.concat(), line(8, EXITED)));
+        let bare = "worker 12 ended with status 255";
+        assert_eq!(died(&[line(12, memory)]), format!("{bare}, last words: no memory left"));
+        assert_eq!(died(&[line(13, memory)]), bare);
+        let meanwhile = vec![line(13, "INFO:core:x: y"); LAST];
+        assert_eq!(died(&[vec![line(12, memory)], meanwhile].concat()), bare);
+        // A fault of the memory, or somebody's signal, has other causes.
+        let killed = line(8, "INFO:core:handle_sigs: child process 12 exited by a signal 9");
+        assert_eq!(words(&(line(12, memory) + &killed)), "worker 12 ended by SIGKILL");
     }
 
     #[test]
-    fn without_a_death_its_complaint_must_do() {
-        assert_eq!(words("x ERROR:core:fm_malloc: no memory left\n"), "no memory left");
+    fn an_error_of_days_ago_is_no_cause() {
+        let network = line(9, "ERROR:core:tcp_connect: connection refused");
+        let start = line(8, "ERROR:core:main: a file was missing");
+        assert_eq!(words(&(start.clone() + &network)), NO_WORD);
+        assert_eq!(words(&network.repeat(TAIL / network.len() + 1)), NO_WORD);
+        let corrupt = line(8, "CRITICAL:core:qm_debug_frag: qm: fragm. overwritten");
+        assert_eq!(words(&(start + &corrupt)), "last words: qm: fragm. overwritten");
+        assert_eq!(words(&(corrupt + &network.repeat(LAST))), NO_WORD);
+    }
+
+    #[test]
+    fn where_it_logs_elsewhere_that_is_the_place() {
         assert_eq!(words(""), "see the system's log");
         assert_eq!(words("child process x exited by a signal y\n"), "see the system's log");
-    }
-
-    #[test]
-    fn the_end_of_a_long_output() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("x.out");
-        std::fs::write(&path, format!("{}\n{WORKER}", "x".repeat(100_000))).unwrap();
-        assert!(tail_of(&path).unwrap().ends_with(WORKER));
-        assert!(tail_of(directory.path()).is_err());
     }
 
     proptest! {
         #[test]
         fn any_words_are_read(text: String) {
             let _ = words(&text);
+        }
+
+        #[test]
+        fn nothing_behind_another_prefix_is_a_death(
+            pid in 9..40_000_i32,
+            before in "[ -~\n]{0,80}",
+            after in "[ -~\n]{0,80}",
+        ) {
+            let text = line(pid, &format!("DBG:core:parse_msg: {before}{FORGED}{after}"));
+            prop_assert_eq!(death(&text, Pid::new(8)), None);
         }
     }
 }

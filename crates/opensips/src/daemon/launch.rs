@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Child;
 
+use hostproc::Pid;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use crate::daemon::config::{Memory, text_of};
@@ -36,11 +37,12 @@ impl Output {
     /// [`Error::File`]
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { operation: "write", path: path.to_owned(), source };
+        let stdout = Memory::new().map_err(failed)?;
         let mut options = OpenOptions::new();
         let stderr = options.read(true).append(true).create(true).mode(0o600).open(path);
         let stderr = stderr.map_err(failed)?;
         stderr.set_len(0).map_err(failed)?;
-        Ok(Self { stdout: Memory::new().map_err(failed)?, stderr })
+        Ok(Self { stdout, stderr })
     }
 
     /// The sockets that the starting daemon declares.
@@ -53,9 +55,9 @@ impl Output {
         complaint(&text_of(&self.stderr)).map(|found| found.text)
     }
 
-    /// Which of its processes it saw die.
-    pub(crate) fn death(&self) -> Option<Death> {
-        death(&text_of(&self.stderr))
+    /// Which of its processes it saw die, in the words of the main process where that is known.
+    pub(crate) fn death(&self, main: Option<Pid>) -> Option<Death> {
+        death(&text_of(&self.stderr), main)
     }
 
     /// The last it said, which may be no more than a farewell.

@@ -55,6 +55,8 @@ pub(crate) struct Startup<'a> {
     declared: Option<Vec<Listener>>,
     working: Deadline,
     started: Instant,
+    /// Once it has come up.
+    main: Option<Pid>,
     /// Every worker that was seen. The daemon replaces none, and may take seconds to follow one.
     workers: Vec<Process>,
 }
@@ -74,6 +76,7 @@ impl<'a> Startup<'a> {
             declared,
             working,
             started: Instant::now(),
+            main: None,
             workers: Vec::new(),
         }
     }
@@ -85,6 +88,7 @@ impl<'a> Startup<'a> {
             return Err(self.died(Ended::Exited(status)));
         }
         let main = self.main_process()?;
+        self.main = Some(main.process.pid);
         let Some(handle) = PidFd::open(&self.context.proc, &main.process)? else {
             return Err(self.died(Ended::Later));
         };
@@ -234,7 +238,7 @@ impl<'a> Startup<'a> {
             Some(complaint) => complaint,
             None => self
                 .socket_trouble()
-                .or_else(|| self.output.death().map(|death| death.to_string()))
+                .or_else(|| self.output.death(self.main).map(|death| death.to_string()))
                 .or_else(|| self.output.last_word())
                 .unwrap_or_else(|| "it said nothing on stderr; see the system's log".into()),
         };

@@ -2,8 +2,56 @@
 //!
 //! `Nov 23 07:28:43 [27531] ERROR:core:load_config: loading config file x: No such file or directory`
 
+use hostproc::Pid;
+
 /// Longest text that fits an exit reason people still read.
 const LIMIT: usize = 300;
+
+/// A line that begins as the daemon's own do, in its plain format (dprint.h):
+/// `Nov 23 07:28:43 [27531] ERROR:core:load_config: text`. What it quotes may hold anything, so each
+/// part is taken from its own place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Said<'a> {
+    pub(crate) pid: Pid,
+    pub(crate) level: &'a str,
+    pub(crate) module: &'a str,
+    pub(crate) function: &'a str,
+    pub(crate) text: &'a str,
+}
+
+const LEVELS: [&str; 7] = ["ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DBG"];
+
+impl<'a> Said<'a> {
+    pub(crate) fn read(line: &'a str) -> Option<Self> {
+        let (time, rest) = line.split_at_checked(15)?;
+        if !is_time(time.as_bytes()) {
+            return None;
+        }
+        let (pid, rest) = rest.strip_prefix(" [")?.split_once("] ")?;
+        // Behind `log_prefix` of the configuration and a colon, if it has one.
+        let (names, text) = rest.split_once(": ")?;
+        let mut names = names.rsplitn(4, ':');
+        let (function, module, level) = (names.next()?, names.next()?, names.next()?);
+        let pid = pid.parse().ok()?;
+        LEVELS.contains(&level).then_some(Self { pid, level, module, function, text })
+    }
+
+    pub(crate) fn is_error(&self) -> bool {
+        matches!(self.level, "ALERT" | "CRITICAL" | "ERROR")
+    }
+}
+
+/// `Nov  3 07:28:43`, as ctime(3) writes it.
+fn is_time(text: &[u8]) -> bool {
+    let fits = |(byte, place): (&u8, &u8)| match place {
+        b'a' => byte.is_ascii_alphabetic(),
+        b'0' => byte.is_ascii_digit(),
+        b'_' => byte.is_ascii_digit() || *byte == b' ',
+        other => byte == other,
+    };
+    let form = b"aaa _0 00:00:00";
+    text.len() == form.len() && text.iter().zip(form).all(fits)
+}
 
 /// What the daemon complains of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,6 @@ mod interface;
 mod listeners;
 mod processes;
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +14,7 @@ use ocf::{Deadline, Diagnosis, Exit, Request, Value, Verdict};
 use crate::context::Context;
 use crate::daemon::{config, words};
 use crate::host;
-use crate::host::files::{Links, open_regular};
+use crate::host::files::tail;
 use crate::host::systemd_unit;
 use crate::monitor;
 use crate::params::{Names, Params};
@@ -31,8 +29,7 @@ const CHECK: Duration = Duration::from_secs(5);
 /// The same for what monitor would say, the probe included.
 const JUDGEMENT: Duration = Duration::from_secs(10);
 
-/// As much of the end of a log is looked at, and as many lines are shown.
-const LOG_TAIL: u64 = 64 * 1024;
+/// As many lines of the end of a log are shown.
 const LOG_LINES: usize = 10;
 
 /// Everything.
@@ -151,24 +148,15 @@ fn unit(params: &Params, context: &Context<'_>) -> Value {
 /// The end of what the daemon has written to its standard error, which is nothing where its
 /// configuration logs to syslog alone.
 fn last_lines(path: &Path) -> Value {
-    let file = match open_regular(path, Links::Refused) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Value::None,
-        Err(error) => return Value::Unknown(error.to_string()),
-    };
-    known(tail(file).map(|text| {
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        let skipped = lines.len().saturating_sub(LOG_LINES);
-        lines.into_iter().skip(skipped).map(words::shortened).collect::<Vec<_>>()
-    }))
-}
-
-fn tail(mut file: File) -> std::io::Result<String> {
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
-    let mut bytes = Vec::new();
-    file.take(LOG_TAIL).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    match tail(path) {
+        Ok(text) => {
+            let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+            let skipped = lines.len().saturating_sub(LOG_LINES);
+            lines.into_iter().skip(skipped).map(words::shortened).collect::<Vec<_>>().into()
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Value::None,
+        Err(error) => Value::Unknown(error.to_string()),
+    }
 }
 
 #[cfg(test)]

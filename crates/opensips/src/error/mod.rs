@@ -130,6 +130,14 @@ pub enum Error {
         /// How long it was given.
         waited: Duration,
     },
+    /// Not even `-V` did end.
+    #[error("{} -V did not end within {}", shown_path(path), Seconds(*waited))]
+    VersionTimedOut {
+        /// Parameter `binary`.
+        path: PathBuf,
+        /// How long it was given.
+        waited: Duration,
+    },
     /// A socket on an address that is not here, and the kernel forbids it.
     #[error(
         "{listener} is not on this host: order OpenSIPS after it, or nonlocal_bind=ensure ({}=1)",
@@ -231,8 +239,8 @@ pub enum Error {
     /// The daemon runs as a program that is not the one of the parameters.
     #[error(
         "binary: give the OpenSIPS executable itself: pid {pid} of the pid file runs {}, not {}",
-        found.display(),
-        expected.display()
+        shown_path(found),
+        shown_path(expected)
     )]
     OtherExecutable {
         /// The process.

@@ -30,6 +30,14 @@ fn reasons_are_for_people() {
 }
 
 #[test]
+fn a_foreign_path_is_fit_for_a_reason() {
+    let found = PathBuf::from(format!("/tmp/\u{1b}[2J\n{}", "x".repeat(4000)));
+    let pid = Pid::own();
+    let reason = Error::OtherExecutable { pid, found, expected: "/x".into() }.to_string();
+    assert!(!reason.contains(char::is_control) && reason.len() < 250, "{reason}");
+}
+
+#[test]
 fn exit_codes() {
     let exit = |error: Error| Verdict::from(error).exit;
     let path = PathBuf::from("/x");
@@ -75,7 +83,9 @@ fn what_matters_is_within_what_crm_mon_shows() {
     let source = || io::Error::from_raw_os_error(2);
     let silent = |silence| Error::Silent { main, target, silence, patience };
     let pid = main;
-    let evidence = || Evidence::from_words("child process 4194304 exited by a signal 11", None);
+    let death = "Nov 24 19:00:02 [4194304] INFO:core:handle_sigs: \
+                 child process 4194304 exited by a signal 11";
+    let evidence = || Evidence::from_words(death, main, None);
     let cases = [
         (Error::NotRoot { action: ocf::Action::ValidateAll }, "needs root"),
         (Error::BinaryMissing { path: path(), source: source() }, "is not installed"),
@@ -89,6 +99,10 @@ fn what_matters_is_within_what_crm_mon_shows() {
         (
             Error::CheckTimedOut { path: path(), waited: Duration::from_secs(100) },
             "did not end within 100s",
+        ),
+        (
+            Error::VersionTimedOut { path: path(), waited: Duration::from_secs(100) },
+            "-V did not end within 100s",
         ),
         (Error::AbsentAddress { listener: listener.clone() }, "nonlocal_bind=ensure"),
         (Error::TentativeAddress { listener: listener.clone() }, "stays tentative"),

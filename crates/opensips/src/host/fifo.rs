@@ -1,29 +1,24 @@
 //! The FIFO of module mi_fifo that an instance has left: the daemon removes it when it ends by
 //! itself, and not when it was killed.
 
-use std::time::Instant;
-
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Error, Result};
-use crate::host::user_of;
+use crate::host::local_user;
 use crate::mi::Endpoint;
 use crate::params::Account;
 
 /// Removes the FIFO that nothing alive of the instance can hold any more, if `mi` names one. What
 /// is no FIFO, or not the daemon's, stays: somebody else has put it there. So does one that is read
-/// from, by another instance.
+/// from, by another instance, and one whose owner only the name service could tell from the daemon's
+/// user: it harms nobody, and stop and rollback wait for no other host.
 ///
 /// # Errors
-/// [`Error::File`], and those of [`user_of`]
-pub(crate) fn remove_left(
-    mi: Option<&Endpoint>,
-    user: Option<&Account>,
-    until: Instant,
-) -> Result<()> {
+/// [`Error::File`], [`Error::AccountLookup`]
+pub(crate) fn remove_left(mi: Option<&Endpoint>, user: Option<&Account>) -> Result<()> {
     let Some(Endpoint::Fifo(path)) = mi else { return Ok(()) };
     let failed = |errno: Errno| Error::File {
         operation: "remove",
@@ -42,9 +37,17 @@ pub(crate) fn remove_left(
         Err(Errno::ENOENT) => return Ok(()),
         found => found.map_err(failed)?,
     };
-    if let Some(why) = whose(&found, user, until)? {
-        log::warn!("mi=fifo:{} kept=yes reason=\"{why}\"", path.display());
-        return Ok(());
+    match Owner::of(&found, user)? {
+        Owner::Daemon => {}
+        Owner::Other(why) => {
+            log::warn!("mi=fifo:{} kept=yes reason=\"{why}\"", path.display());
+            return Ok(());
+        }
+        Owner::Unknown => {
+            let why = "the daemon's user is not in the local files";
+            log::debug!("mi=fifo:{} kept=yes reason=\"{why}\"", path.display());
+            return Ok(());
+        }
     }
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     match openat(&directory, name, flags, Mode::empty()) {
@@ -59,17 +62,32 @@ pub(crate) fn remove_left(
     }
 }
 
-/// Why a file is not the daemon's FIFO.
-fn whose(found: &FileStat, user: Option<&Account>, until: Instant) -> Result<Option<&'static str>> {
-    if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT != SFlag::S_IFIFO {
-        return Ok(Some("it is no FIFO"));
+/// Whose FIFO it is.
+#[derive(Debug)]
+enum Owner {
+    /// root's counts as well: the daemon may run as root.
+    Daemon,
+    /// Not the daemon's, or no FIFO: why.
+    Other(&'static str),
+    Unknown,
+}
+
+impl Owner {
+    fn of(found: &FileStat, user: Option<&Account>) -> Result<Self> {
+        const STRANGER: Owner = Owner::Other("it is neither root's nor the daemon's");
+        if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT != SFlag::S_IFIFO {
+            return Ok(Self::Other("it is no FIFO"));
+        }
+        if found.st_uid == 0 {
+            return Ok(Self::Daemon);
+        }
+        let Some(user) = user else { return Ok(STRANGER) };
+        Ok(match local_user(user)? {
+            Some(uid) if uid.as_raw() == found.st_uid => Self::Daemon,
+            Some(_) => STRANGER,
+            None => Self::Unknown,
+        })
     }
-    if found.st_uid == 0 {
-        return Ok(None);
-    }
-    let daemon = user.map(|user| user_of(user, until)).transpose()?;
-    let own = daemon.is_some_and(|(uid, _)| uid.as_raw() == found.st_uid);
-    Ok(if own { None } else { Some("it is neither root's nor the daemon's") })
 }
 
 #[cfg(test)]
@@ -78,12 +96,10 @@ mod tests {
     use nix::unistd::{Uid, mkfifo};
     use std::fs::OpenOptions;
     use std::path::Path;
-    use std::time::Duration;
 
     fn remove(path: &Path, user: &str) {
         let mi = Endpoint::Fifo(path.to_owned());
-        let until = Instant::now() + Duration::from_secs(600);
-        remove_left(Some(&mi), Some(&user.parse().unwrap()), until).unwrap();
+        remove_left(Some(&mi), Some(&user.parse().unwrap())).unwrap();
     }
 
     #[test]
@@ -117,6 +133,9 @@ mod tests {
             std::os::unix::fs::chown(&fifo, Some(4711), None).unwrap();
             remove(&fifo, &own);
             assert!(there(&fifo), "a stranger's");
+            // Nobody but the name service could know; it is not asked (it knows no such user).
+            remove(&fifo, "of-the-name-service");
+            assert!(there(&fifo), "perhaps a stranger's");
             remove(&fifo, "4711");
             assert!(!there(&fifo));
         }
@@ -124,9 +143,8 @@ mod tests {
 
     #[test]
     fn another_interface_has_none() {
-        let until = Instant::now();
-        remove_left(None, None, until).unwrap();
+        remove_left(None, None).unwrap();
         let http: Endpoint = "http://127.0.0.1:8888/mi".parse().unwrap();
-        remove_left(Some(&http), None, until).unwrap();
+        remove_left(Some(&http), None).unwrap();
     }
 }

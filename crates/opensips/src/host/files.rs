@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::libc;
@@ -48,6 +48,23 @@ pub(crate) fn read_regular(path: &Path, links: Links, limit: u64) -> io::Result<
     Ok(content)
 }
 
+/// As much of the end of a log is read, in bytes: monitor has to stay cheap.
+pub(crate) const TAIL: usize = 64 * 1024;
+
+/// The end of a log, up to [`TAIL`].
+///
+/// # Errors
+/// As [`open_regular`] that refuses links, and reading.
+pub(crate) fn tail(path: &Path) -> io::Result<String> {
+    let file = open_regular(path, Links::Refused)?;
+    let limit = u64::try_from(TAIL).unwrap_or(u64::MAX);
+    let start = file.metadata()?.len().saturating_sub(limit);
+    let mut tail = vec![0; TAIL];
+    let length = file.read_at(&mut tail, start)?;
+    tail.truncate(length);
+    Ok(String::from_utf8_lossy(&tail).into_owned())
+}
+
 /// Writes a file in one step for whoever reads it; leaves nothing half written behind where the
 /// disk is full.
 ///
@@ -84,6 +101,20 @@ mod tests {
         std::fs::create_dir(&taken).unwrap();
         assert!(replace(&taken, b"x").is_err());
         assert_eq!(count(), 2);
+    }
+
+    #[test]
+    fn the_end_of_a_long_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.out");
+        std::fs::write(&path, "short").unwrap();
+        assert_eq!(tail(&path).unwrap(), "short");
+        std::fs::write(&path, format!("{}end", "x".repeat(2 * TAIL))).unwrap();
+        let end = tail(&path).unwrap();
+        assert!(end.len() == TAIL && end.ends_with("xend"));
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(tail(&link).is_err() && tail(directory.path()).is_err());
     }
 
     #[test]

@@ -80,18 +80,26 @@ pub(crate) fn user_of(account: &Account, until: Instant) -> Result<(Uid, Gid)> {
     }
 }
 
-/// The daemon's user, for actions that come often and must start no process: from its number, the
-/// local files, or else by what its main process runs as.
+/// A user by its number or the local files: no process is started, nobody is waited for; `None`
+/// where only the name service may know.
+///
+/// # Errors
+/// [`Error::AccountLookup`]
+pub(crate) fn local_user(account: &Account) -> Result<Option<Uid>> {
+    if let Some(number) = account.number() {
+        return Ok(Some(Uid::from_raw(number)));
+    }
+    let local = Accounts::default().user(account.as_str(), Reach::Files);
+    Ok(found_account("user", account, local)?.map(|user| Uid::from_raw(user.uid)))
+}
+
+/// The daemon's user, for actions that come often and must start no process: as [`local_user`], or
+/// else by what its main process runs as.
 ///
 /// # Errors
 /// [`Error::NoSuchAccount`], [`Error::AccountLookup`]
 pub(crate) fn daemon_user(account: &Account, main: Pid) -> Result<Uid> {
-    if let Some(number) = account.number() {
-        return Ok(Uid::from_raw(number));
-    }
-    let local = Accounts::default().user(account.as_str(), Reach::Files);
-    let local = found_account("user", account, local)?.map(|user| Uid::from_raw(user.uid));
-    local
+    local_user(account)?
         .or_else(|| effective_user(&std::fs::read_to_string(format!("/proc/{main}/status")).ok()?))
         .ok_or_else(|| Error::NoSuchAccount { kind: "user", name: account.as_str().to_owned() })
 }

@@ -45,10 +45,8 @@ pub fn foreign(
 }
 
 /// The listeners for which this kernel lacks the transport. All have UDP and TCP; SCTP is a module,
-/// which not every distribution installs with the kernel and some lock away.
-///
-/// # Errors
-/// [`Error::Network`]
+/// which not every distribution installs with the kernel and some lock away. Where that can't be
+/// known, it counts as there.
 pub fn unsupported(listeners: &[Listener]) -> Vec<Error> {
     let sctp = listeners.iter().filter(|listener| listener.transport == Transport::Sctp);
     let lacking = sctp.filter(|listener| {

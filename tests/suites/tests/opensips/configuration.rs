@@ -128,6 +128,10 @@ fn what_the_node_lacks() {
             ("user", "no-such-user", 2, "user no-such-user does not exist"),
             ("group", "no-such-group", 2, "group no-such-group does not exist"),
         ];
+        // Without the check it is start itself that can't execute it, when it has begun to make files.
+        let unchecked = site.agent().param("binary", &foreign).param("start_check", "no");
+        fails(&unchecked.action("start"), 5, "its dynamic loader is missing");
+        site.nothing_is_left();
         for (name, value, code, words) in cases {
             println!("{name}={value}");
             let lacking = site.agent().param(name, value);
