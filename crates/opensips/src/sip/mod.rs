@@ -7,3 +7,4 @@ mod stream;
 pub mod target;
 mod tls;
 mod udp;
+mod unsent;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::sip::message::{ExpectedCodes, Response};
 use crate::sip::target::{Target, Transport};
-use crate::sip::{stream, udp};
+use crate::sip::{stream, udp, unsent};
 
 /// How often and how long to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +83,10 @@ impl fmt::Display for Silence {
 /// requests is ignored.
 ///
 /// # Errors
-/// The socket can't be opened or does not send, as when the address has just gone
-/// (`EADDRNOTAVAIL`; where `ip_nonlocal_bind` is set, no route for the source) or a packet filter
-/// forbids it (`EPERM`).
+/// The socket can't be opened or does not send. Where the address has just gone (`EADDRNOTAVAIL`;
+/// where `ip_nonlocal_bind` is set, no route for the source), that ends the asking; what may pass
+/// (`EPERM` of a packet filter, a full queue) is only told where the last request met it and
+/// nothing was answered.
 pub fn ask(
     target: Target,
     codes: &ExpectedCodes,
@@ -93,14 +94,17 @@ pub fn ask(
     until: Instant,
 ) -> io::Result<Outcome> {
     let patience = wished.within(until.saturating_duration_since(Instant::now()));
+    let passes = |error: &io::Error| unsent::passes(error, || target.is_here(until));
     match target.transport {
         Transport::Udp => {
             let mut dialogue = udp::Asker::open(target)?;
-            follow(patience, codes, |sequence, end| dialogue.ask(sequence, codes, end))
+            follow(patience, codes, passes, |sequence, end| {
+                dialogue.ask(sequence, codes, end, passes)
+            })
         }
         Transport::Tcp | Transport::Tls => {
             let token = token();
-            follow(patience, codes, |sequence, end| {
+            follow(patience, codes, passes, |sequence, end| {
                 stream::ask(target, &token, sequence, codes, end)
             })
         }
@@ -134,26 +138,30 @@ pub fn ask_each(
 }
 
 /// Attempt after attempt. Each lasts its time, also where it fails at once: three connections that
-/// are refused within a millisecond are no more than one.
+/// are refused within a millisecond are no more than one. What could not be sent, and `passes`, is no
+/// more than a failed attempt.
 fn follow(
     patience: Patience,
     codes: &ExpectedCodes,
+    passes: impl Fn(&io::Error) -> bool,
     mut attempt: impl FnMut(u32, Instant) -> io::Result<Result<Answer, Silence>>,
 ) -> io::Result<Outcome> {
     let started = Instant::now();
     let mut unexpected = None;
-    let mut silence = Silence::NoAnswer;
+    let mut failure = Ok(Silence::NoAnswer);
     for sequence in 1..=patience.attempts {
         let end = Instant::now() + patience.timeout;
-        match attempt(sequence, end)? {
-            Ok(Answer { code, .. }) if codes.contain(code) => {
+        match attempt(sequence, end) {
+            Ok(Ok(Answer { code, .. })) if codes.contain(code) => {
                 return Ok(Outcome::Alive { code: Some(code), took: started.elapsed() });
             }
-            Ok(answer) => unexpected = Some(answer),
-            Err(Silence::TlsRefused) if *codes == ExpectedCodes::Any => {
+            Ok(Ok(answer)) => unexpected = Some(answer),
+            Ok(Err(Silence::TlsRefused)) if *codes == ExpectedCodes::Any => {
                 return Ok(Outcome::Alive { code: None, took: started.elapsed() });
             }
-            Err(found) => silence = found,
+            Ok(Err(found)) => failure = Ok(found),
+            Err(error) if passes(&error) => failure = Err(error),
+            Err(error) => return Err(error),
         }
         if sequence < patience.attempts {
             thread::sleep(end.saturating_duration_since(Instant::now()));
@@ -161,7 +169,7 @@ fn follow(
     }
     Ok(match unexpected {
         Some(Answer { code, reason }) => Outcome::Unexpected { code, reason },
-        None => Outcome::Silent { silence, patience },
+        None => Outcome::Silent { silence: failure?, patience },
     })
 }
 
@@ -214,11 +222,16 @@ mod tests {
         let patience = Patience { attempts: 3, timeout: Duration::from_millis(1) };
         let ask = |codes: &str, script: &[Result<u16, Silence>]| {
             let asked = Cell::new(0);
-            let outcome = follow(patience, &codes.parse().unwrap(), |sequence, _| {
-                asked.set(asked.get() + 1);
-                assert_eq!(sequence, asked.get());
-                Ok(script[asked.get() as usize - 1].map(answer))
-            });
+            let outcome = follow(
+                patience,
+                &codes.parse().unwrap(),
+                |_| false,
+                |sequence, _| {
+                    asked.set(asked.get() + 1);
+                    assert_eq!(sequence, asked.get());
+                    Ok(script[asked.get() as usize - 1].map(answer))
+                },
+            );
             (asked.get(), outcome.unwrap())
         };
         let alive = |code| move |found: &Outcome| matches!(found, Outcome::Alive { code: c, .. } if *c == code);
@@ -245,15 +258,48 @@ mod tests {
         let patience = Patience { attempts: 2, timeout: Duration::from_millis(50) };
         let mut asked = Vec::new();
         let started = Instant::now();
-        follow(patience, &ExpectedCodes::Any, |_, _| {
-            asked.push(started.elapsed());
-            Ok(Err(Silence::Refused))
-        })
+        follow(
+            patience,
+            &ExpectedCodes::Any,
+            |_| false,
+            |_, _| {
+                asked.push(started.elapsed());
+                Ok(Err(Silence::Refused))
+            },
+        )
         .unwrap();
         assert!(asked[1] >= patience.timeout, "{asked:?}");
         let endless = Patience { attempts: 1, timeout: Duration::from_secs(3600) };
         // The test would not end.
-        follow(endless, &ExpectedCodes::Any, |_, _| Ok(Err(Silence::Refused))).unwrap();
+        follow(endless, &ExpectedCodes::Any, |_| false, |_, _| Ok(Err(Silence::Refused))).unwrap();
+    }
+
+    #[test]
+    fn what_passes_is_no_more_than_a_failed_attempt() {
+        use io::ErrorKind as Kind;
+        let patience = Patience { attempts: 3, timeout: Duration::from_millis(1) };
+        let filtered = || Err(io::Error::from(Kind::PermissionDenied));
+        let gone = || Err(io::Error::from(Kind::AddrNotAvailable));
+        let asked = |script: Vec<io::Result<Result<Answer, Silence>>>| {
+            let mut script = script.into_iter();
+            let passes = |error: &io::Error| error.kind() == Kind::PermissionDenied;
+            let outcome =
+                follow(patience, &"200".parse().unwrap(), passes, |_, _| script.next().unwrap());
+            (outcome.map_err(|error| error.kind()), script.len())
+        };
+        let (outcome, left) = asked(vec![filtered(), filtered(), Ok(Ok(answer(200)))]);
+        assert!(matches!(outcome, Ok(Outcome::Alive { code: Some(200), .. })) && left == 0);
+        let no_answer = || Ok(Err(Silence::NoAnswer));
+        assert_eq!(
+            asked(vec![no_answer(), no_answer(), filtered()]).0,
+            Err(Kind::PermissionDenied)
+        );
+        let silent = Outcome::Silent { silence: Silence::NoAnswer, patience };
+        assert_eq!(asked(vec![filtered(), filtered(), no_answer()]).0, Ok(silent));
+        let (outcome, _) = asked(vec![filtered(), Ok(Ok(answer(503))), filtered()]);
+        assert!(matches!(outcome, Ok(Outcome::Unexpected { code: 503, .. })));
+        // No patience helps.
+        assert_eq!(asked(vec![filtered(), gone(), filtered()]), (Err(Kind::AddrNotAvailable), 1));
     }
 
     #[test]

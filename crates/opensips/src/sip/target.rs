@@ -1,8 +1,10 @@
-//! Whom OPTIONS is asked, and over which transport. Pure.
+//! Whom OPTIONS is asked, and over which transport.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
+use crate::sockets::addresses::{LocalAddresses, Presence};
 use crate::sockets::listener::Listener;
 
 /// What SIP is asked over, as the daemon names its protocols. The order is that of preference.
@@ -81,6 +83,13 @@ impl Target {
         let link_local = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
         let one_host = !link_local && !address.ip().is_multicast();
         one_host.then_some(Self { transport, address })
+    }
+
+    /// Whether its address is on this host now; in doubt it is.
+    pub(super) fn is_here(&self, until: Instant) -> bool {
+        let ip = self.address.ip();
+        LocalAddresses::read([ip], until)
+            .map_or(true, |local| local.presence(ip) != Presence::Absent)
     }
 }
 

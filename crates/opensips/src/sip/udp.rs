@@ -30,30 +30,41 @@ impl Asker {
         Ok(Self { socket, template, open: Vec::new() })
     }
 
-    /// One transaction: the answer that ends it, else the last provisional one.
+    /// One transaction: the answer that ends it, else the last provisional one. A request that could
+    /// not be sent is sent again in its time where that `passes`; else, and where the last one could
+    /// not be sent either and nothing was answered, it is the error.
     pub(super) fn ask(
         &mut self,
         sequence: u32,
         codes: &ExpectedCodes,
         until: Instant,
+        passes: impl Fn(&io::Error) -> bool,
     ) -> io::Result<Result<Answer, Silence>> {
         let request = Options { sequence, ..self.template.clone() };
         let bytes = request.to_bytes();
         self.open.push(request);
-        let mut provisional = Err(Silence::NoAnswer);
+        let mut provisional = None;
         let mut interval = T1;
         loop {
-            self.socket.send_to(&bytes, self.template.target.address)?;
+            let sent = self.socket.send_to(&bytes, self.template.target.address);
+            let sent = match sent {
+                Ok(_) => Ok(Err(Silence::NoAnswer)),
+                Err(error) if passes(&error) => Err(error),
+                Err(error) => return Err(error),
+            };
             let again = until.min(Instant::now() + interval);
             interval = (interval * 2).min(T2);
             while let Some(answer) = self.receive(again)? {
                 if answer.ends(codes) {
                     return Ok(Ok(answer));
                 }
-                provisional = Ok(answer);
+                provisional = Some(answer);
             }
             if Instant::now() >= until {
-                return Ok(provisional);
+                return match provisional {
+                    Some(answer) => Ok(Ok(answer)),
+                    None => sent,
+                };
             }
         }
     }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use nix::sys::signal::Signal;
 use testnet::wait_until;
 
-use crate::site::{STATE, is_alive, recurring, signal, stop_signal, write};
+use crate::site::{STATE, Site, is_alive, recurring, signal, stop_signal, write};
 use crate::{LONG, ends, every_daemon, fails};
 
 #[test]
@@ -87,8 +87,7 @@ fn an_instance_that_nobody_remembers_is_asked_too() {
         site.configure(&["udp:127.0.0.1:5060", "udp:127.0.0.1:5064", "tcp:127.0.0.1:5060"]);
         site.start();
         let started = site.state();
-        let forget = || site.on_host(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
-        forget();
+        site.forget();
         let workers = site.workers();
         for worker in &workers {
             stop_signal(*worker);
@@ -113,6 +112,47 @@ fn an_instance_that_nobody_remembers_is_asked_too() {
         // The next one takes what was remembered.
         ends(&site.monitor(), 0);
         assert_eq!(site.state(), adopted);
+        site.stop();
+    });
+}
+
+/// How many sockets of UDP are bound on the host.
+fn bound(site: &Site) -> usize {
+    site.on_host(|| std::fs::read_to_string("/proc/thread-self/net/udp")).unwrap().lines().count()
+}
+
+#[test]
+fn a_request_that_cannot_be_sent_for_a_moment() {
+    testnet::root_or_skip!();
+    every_daemon("a_request_that_cannot_be_sent_for_a_moment", |site| {
+        site.start();
+        let before = bound(site);
+        // Rules before the table `local`, as no route (ENETUNREACH), and as a filter (EACCES).
+        site.host.ip("rule add pref 100 lookup local");
+        site.host.ip("rule del pref 0");
+        for (rule, reason) in
+            [("unreachable", "Network is unreachable"), ("prohibit", "Permission denied")]
+        {
+            site.host.ip(&format!("rule add pref 10 to 127.0.0.1 {rule}"));
+            let asked = |timeout| site.agent().param("sip_probe_timeout", timeout);
+            let outcome = recurring(&asked("100ms"));
+            fails(&outcome, 1, "alive, OPTIONS can't be sent to udp:127.0.0.1:5060: ");
+            assert!(outcome.exit_reason.unwrap_or_default().contains(reason));
+            for attempts in ["1", "3"] {
+                let patient = asked("60s")
+                    .param("sip_probe_attempts", attempts)
+                    .env("OCF_RESKEY_CRM_meta_timeout", "600000");
+                let outcome = std::thread::scope(|scope| {
+                    let asking = scope.spawn(|| recurring(&patient));
+                    wait_until("it asks", LONG, || bound(site) > before || asking.is_finished());
+                    site.host.ip(&format!("rule del pref 10 to 127.0.0.1 {rule}"));
+                    asking.join().unwrap()
+                });
+                ends(&outcome, 0);
+                site.host.ip(&format!("rule add pref 10 to 127.0.0.1 {rule}"));
+            }
+            site.host.ip(&format!("rule del pref 10 to 127.0.0.1 {rule}"));
+        }
         site.stop();
     });
 }

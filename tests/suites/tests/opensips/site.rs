@@ -197,6 +197,11 @@ impl Site {
         self.host.run(|| std::fs::read_to_string(STATE).unwrap_or_default())
     }
 
+    /// Takes away what start remembers.
+    pub(crate) fn forget(&self) {
+        self.host.run(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
+    }
+
     /// A recurring monitor.
     pub(crate) fn monitor(&self) -> Outcome {
         recurring(&self.agent())
