@@ -1,6 +1,7 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
-use std::collections::HashMap;
+mod recognition;
+
 use std::time::{Duration, Instant};
 
 use hostnet::Sysctl;
@@ -10,11 +11,10 @@ use ocf::Deadline;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::mi::Endpoint;
-use crate::params::{Params, ProbeTarget};
+use crate::params::Params;
 use crate::plan::{self, Reach};
-use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::{Outcome, Patience, ask_each};
-use crate::sip::target::{self, Target};
+use crate::sip::target::Target;
 use crate::sockets::addresses::LocalAddresses;
 use crate::sockets::expected::{self, Expected, Shared};
 use crate::sockets::listener::{Listener, Transport};
@@ -99,41 +99,8 @@ pub(crate) fn opened(
     }
     opened
         .sort_by_key(|(listener, _)| (!params.vips.contains(&listener.local.ip()), listener.local));
-    recognise(params, &mut opened, deadline)?;
+    recognition::recognise(params, &mut opened, deadline)?;
     Ok(opened)
-}
-
-/// What is spoken on a socket, the kernel does not know: UDP may be HEP's, TCP that of HTTP or of
-/// clusterer. So all are asked once, and those that don't answer are not asked again: of UDP only
-/// where another socket does, for a daemon whose SIP is silent looks the same.
-fn recognise(params: &Params, opened: &mut [Expected], deadline: Deadline) -> Result<()> {
-    // As much again must be left for the verdict.
-    let half = deadline.or_within(deadline.remaining() / 2).instant();
-    let mut targets: Vec<Target> = Vec::new();
-    if params.probe.target != ProbeTarget::Nowhere {
-        targets.extend(opened.iter().filter_map(|(listener, _)| Target::of(listener)));
-        let local = local_addresses(&targets, half)?;
-        targets.retain(|target| plan::is_here(*target, &local));
-    }
-    let once = Patience { attempts: 1, ..params.probe.patience };
-    let outcomes = ask_each(&targets, &ExpectedCodes::Any, once, half);
-    let answers: HashMap<Target, bool> = targets
-        .into_iter()
-        .zip(outcomes.iter().map(|outcome| matches!(outcome, Ok(Outcome::Alive { .. }))))
-        .collect();
-    let udp_answers =
-        answers.iter().any(|(to, yes)| *yes && to.transport == target::Transport::Udp);
-    for (listener, _) in opened {
-        let answer = Target::of(listener).and_then(|target| answers.get(&target).copied());
-        let known = match listener.transport {
-            Transport::Udp => !(udp_answers && answer == Some(false)),
-            Transport::Tcp | Transport::Sctp => answer == Some(true),
-        };
-        if !known {
-            *listener = listener.clone().of_unknown_protocol();
-        }
-    }
-    Ok(())
 }
 
 /// The children of a main process, dead ones included.

@@ -81,6 +81,12 @@ impl Listener {
         Self { protocol, ..self }
     }
 
+    /// The same socket, over which SIP is spoken in TLS.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Self { protocol: "tls", ..self }
+    }
+
     /// Whether nobody knows what is spoken there.
     pub fn is_of_unknown_protocol(&self) -> bool {
         self.protocol.starts_with("unknown_")

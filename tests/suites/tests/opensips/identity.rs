@@ -19,7 +19,7 @@ fn a_missing_pid_file() {
         site.start();
         assert!(is_alive(main), "executed twice");
         // Without pid file and without memory.
-        site.on_host(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
+        site.forget();
         ends(&site.monitor(), 0);
         site.stop();
     });
@@ -51,7 +51,7 @@ fn a_pid_file_that_names_a_worker() {
         site.start();
         let worker = site.workers()[0];
         write(site, PIDFILE, &format!("{worker}\n"));
-        site.on_host(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
+        site.forget();
         ends(&site.monitor(), 0);
         site.stop();
     });

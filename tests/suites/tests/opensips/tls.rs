@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::signal::Signal;
 use opensips_stand_in::Version;
-use testnet::Agent;
+use testnet::{Agent, wait_until};
 
-use crate::site::{PROCESSES_AT, Site, processes, recurring, stop_signal};
-use crate::{ends, every_daemon, fails};
+use crate::site::{PROCESSES_AT, Site, processes, recurring, signal, stop_signal};
+use crate::{LONG, ends, every_daemon, fails};
 
 const AT: &str = "tls:127.0.0.1:5061";
 
@@ -127,5 +128,36 @@ fn a_client_certificate_is_wanted() {
             _ => fails(&outcome, 1, &format!("no answer to OPTIONS at {AT} within 2 x 2s")),
         }
         site.stop();
+    });
+}
+
+#[test]
+fn an_instance_that_nobody_remembers() {
+    testnet::root_or_skip!();
+    with_each_version("an_instance_that_nobody_remembers", |site, version| {
+        configure(site, &[AT], &format!("{version}{NO_CLIENT_CERTIFICATE}"));
+        let asked = hasty(site).param("mi", format!("datagram:{PROCESSES_AT}"));
+        ends(&asked.action("start"), 0);
+        site.forget();
+        let receivers = processes(site, "TCP receiver");
+        for receiver in &receivers {
+            stop_signal(*receiver);
+        }
+        // From 4.0 on TCP main makes the handshake, and refuses what is none; before, nobody does.
+        let transport = if site.version == Version::V4_0 { "tls" } else { "tcp" };
+        let silent = format!("no answer to OPTIONS at {transport}:127.0.0.1:5061 within 2 x 2s");
+        fails(&recurring(&asked), 1, &silent);
+        assert_eq!(site.state(), "");
+        for receiver in receivers {
+            signal(receiver, Signal::SIGCONT);
+        }
+        wait_until("all is well again", LONG, || recurring(&asked).code == 0);
+        // It is known for what it is, and asked from now on.
+        let state = site.state();
+        assert!(state.contains(&format!("listener {AT} ")), "{state}");
+        let outcome = recurring(&asked.clone().param("sip_probe_codes", "299"));
+        fails(&outcome, 1, &format!("OPTIONS at {AT} answered 483, not among"));
+        ends(&asked.action("stop"), 0);
+        site.nothing_is_left();
     });
 }

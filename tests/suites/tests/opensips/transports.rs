@@ -236,12 +236,42 @@ fn an_unknown_socket_of_an_adopted_instance_is_not_asked() {
         config.more = "loadmodule \"proto_bin.so\"\n".into();
         site.write(&config.text());
         site.start();
-        site.on_host(|| std::fs::remove_dir_all("/run/smartvox").unwrap());
+        site.forget();
         let asked = hasty(site);
         ends(&recurring(&asked), 0);
         let state = site.state();
         assert!(state.contains("listener tcp:127.0.0.1:5060 "), "{state}");
         assert!(state.contains("listener unknown_tcp:127.0.0.1:5555 "), "{state}");
+        ends(&every_listener(&asked), 0);
+        site.stop();
+    });
+}
+
+#[test]
+fn an_instance_that_nobody_remembers_and_whose_tcp_is_dead() {
+    testnet::root_or_skip!();
+    every_daemon("an_instance_that_nobody_remembers_and_whose_tcp_is_dead", |site| {
+        site.configure(&["tcp:127.0.0.1:5060"]);
+        site.start();
+        site.forget();
+        let workers = site.workers();
+        for worker in &workers {
+            stop_signal(*worker);
+        }
+        let asked = hasty(site);
+        let silent = "no answer to OPTIONS at tcp:127.0.0.1:5060 within 2 x 0.3s";
+        for _ in 0..2 {
+            fails(&recurring(&asked), 1, silent);
+            fails(&every_listener(&asked), 1, silent);
+        }
+        // What does not serve is not remembered.
+        assert_eq!(site.state(), "");
+        for worker in workers {
+            signal(worker, Signal::SIGCONT);
+        }
+        wait_until("all is well again", LONG, || recurring(&asked).code == 0);
+        let state = site.state();
+        assert!(state.contains("listener tcp:127.0.0.1:5060 "), "{state}");
         ends(&every_listener(&asked), 0);
         site.stop();
     });
