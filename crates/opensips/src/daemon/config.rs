@@ -187,4 +187,16 @@ mod tests {
         let endless = Command::new("/bin/sleep").arg("600").spawn().unwrap();
         assert!(wait_with(None, endless, within(600).or_within(Duration::ZERO)).unwrap().is_none());
     }
+
+    #[test]
+    fn a_version_that_does_not_come_is_told_as_such() {
+        let directory = tempfile::tempdir().unwrap();
+        let binary = directory.path().join("hangs");
+        // Written by another process: a fork of another test's could hold it open here (ETXTBSY).
+        let write = r#"printf '#!/bin/sh\nexec sleep 600\n' > "$0"; chmod 700 "$0""#;
+        let written = Command::new("/bin/sh").args(["-c", write]).arg(&binary).status().unwrap();
+        assert!(written.success());
+        let error = version(&binary, within(600).or_within(Duration::ZERO)).unwrap_err();
+        assert!(error.to_string().contains("hangs -V did not end"), "{error}");
+    }
 }

@@ -22,14 +22,16 @@ const IN_TIME: Duration = Duration::from_secs(18);
 
 /// Answers requests on the host with whatever `reply` makes of their text, while `test` runs.
 fn with_fake_fifo(site: &Site, reply: impl Fn(&str) -> Vec<Vec<u8>> + Sync, test: impl FnOnce()) {
-    site.on_host(|| make_fifo(FAKE, nobody()));
-    let over = AtomicBool::new(false);
+    // Open before the test asks: a FIFO that nobody reads from is another fault.
+    let mut requests = site.on_host(|| {
+        make_fifo(FAKE, nobody());
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(O_NONBLOCK).open(FAKE).unwrap()
+    });
+    let (over, reply) = (AtomicBool::new(false), &reply);
     std::thread::scope(|scope| {
         let server = scope.spawn(|| {
             site.on_host(|| {
-                let mut options = OpenOptions::new();
-                let options = options.read(true).write(true).custom_flags(O_NONBLOCK);
-                let mut requests = options.open(FAKE).unwrap();
                 let mut chunk = vec![0; 4096];
                 while !over.load(Ordering::Relaxed) {
                     match requests.read(&mut chunk) {
