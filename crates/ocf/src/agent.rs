@@ -134,7 +134,9 @@ pub fn run_with(
     }))
     .unwrap_or_else(|_| internal_error());
     let took_ms = started.elapsed().as_millis();
-    if verdict.reason.is_some() && !to_people {
+    // A degraded resource may stay so for days, and Pacemaker logs the reason when it changes.
+    let degraded = matches!(verdict.exit, Exit::Degraded | Exit::DegradedPromoted);
+    if verdict.reason.is_some() && !degraded && !to_people {
         log::error!(
             "action={action} rc={} ({}) reason=\"{}\" took_ms={took_ms}",
             verdict.exit.code(),

@@ -14,7 +14,7 @@ use crate::params::{Names, Params};
 use crate::plan::{self, Reach};
 use crate::process::state::State;
 use crate::promotion::role::Role;
-use crate::promotion::standby;
+use crate::promotion::standby::{self, Recalled};
 use crate::sockets::expected::Expected;
 use crate::sockets::owner::Owner;
 use crate::sockets::table::SocketTable;
@@ -47,10 +47,12 @@ fn find(
     params: &Params,
     judge: impl Fn(&hostproc::Stat) -> Verdict,
 ) -> Result<Verdict> {
-    if let Some(main) = context.identity.main_process(&context.proc)? {
-        return Ok(judge(&main));
-    }
-    without_pidfile(context, params, judge).or_else(|error| {
+    let found = match context.identity.main_process(&context.proc) {
+        Ok(Some(main)) => return Ok(judge(&main)),
+        Ok(None) => without_pidfile(context, params, judge),
+        Err(error) => Err(error),
+    };
+    found.or_else(|error| {
         let promoted = context.record().is_some_and(|record| record.role == Role::Promoted);
         let verdict = Verdict::from(error);
         Ok(if promoted { verdict.of_promoted() } else { verdict })
@@ -100,13 +102,14 @@ fn with_evidence(context: &Context<'_>, error: Error) -> Error {
 /// Judges a living instance by its role; a fault of a promoted one has codes of its own.
 fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdict {
     let known = context.record();
-    let mut record = standby::recall(context, params, known, main.process);
+    let (mut record, recalled) = standby::recall(context, params, known, main.process);
     let judged = serves(context, params, main).map_err(|error| with_evidence(context, error));
     let judged = judged.and_then(|mut remarks| {
         remarks.extend(standby::judge(context, params, &mut record)?);
         Ok(remarks)
     });
-    if known != Some(record)
+    if recalled != Recalled::Guessed
+        && known != Some(record)
         && let Err(error) = context.remember_role(&record)
     {
         log::warn!("{error}");

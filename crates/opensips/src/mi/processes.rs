@@ -37,7 +37,9 @@ impl DaemonProcess {
     /// timers). The daemon counts 100 also for one that has been stuck for so long
     /// (`pt_get_1m_proc_load()`, pt_load.c).
     pub(crate) fn busy(&self, statistics: &Value) -> Option<u64> {
-        statistics.get(format!("load:load1m-proc-{}", self.id))?.as_u64()
+        let percent = statistics.get(format!("load:load1m-proc-{}", self.id))?.as_u64()?;
+        // More than all of the time is none.
+        Some(percent.min(100))
     }
 }
 
@@ -115,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_numbers_are_judged(busy: [u32; 4], pid: i64) {
+        fn any_numbers_are_judged(busy: [u64; 4], pid: i64) {
             let ids = [0_u64, 1, 1, 2];
             let list: Vec<Value> =
                 ids.iter().map(|id| json!({"ID": id, "PID": pid, "Type": "x"})).collect();

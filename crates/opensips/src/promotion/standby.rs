@@ -21,6 +21,15 @@ const MI_LEVEL: u32 = 10;
 /// some seconds (`seed_fallback_interval` of module clusterer).
 const SYNC_TIME: Duration = Duration::from_secs(60);
 
+/// How sure a role is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recalled {
+    /// By its record, or by the sharing tags.
+    Known,
+    /// Nobody could say: the next monitor has to ask again.
+    Guessed,
+}
+
 /// The role of the main process. Where its record is lost, and demote has therefore left no word
 /// either, the sharing tags tell.
 pub(crate) fn recall(
@@ -28,23 +37,30 @@ pub(crate) fn recall(
     params: &Params,
     known: Option<Record>,
     main: Process,
-) -> Record {
+) -> (Record, Recalled) {
     let record = Record::following(known, main);
     if known.is_some() || params.sharing_tags.is_empty() || !context.request.promotable {
-        return record;
+        return (record, Recalled::Known);
     }
-    let Ok(Some(client)) = client(params, main) else { return record };
-    match in_state(client, &params.sharing_tags, TagState::Active, context.deadline()) {
+    let asked = match client(params, main) {
+        Ok(Some(client)) => {
+            in_state(client, &params.sharing_tags, TagState::Active, context.deadline())
+                .map_err(Error::from)
+        }
+        Ok(None) => return (record, Recalled::Known),
+        Err(error) => Err(error),
+    };
+    match asked {
         Ok(active) if active.len() == params.sharing_tags.len() => {
             log::warn!(
                 "role=promoted note=\"remembered by nobody, but every sharing tag is active\""
             );
-            Record { role: Role::Promoted, ..record }
+            (Record { role: Role::Promoted, ..record }, Recalled::Known)
         }
-        Ok(_) => record,
+        Ok(_) => (record, Recalled::Known),
         Err(error) => {
             log::warn!("role=unknown taken_as=unpromoted reason=\"{error}\"");
-            record
+            (record, Recalled::Guessed)
         }
     }
 }
@@ -64,14 +80,24 @@ pub(crate) fn judge(
     let mut remarks = Vec::new();
     // Without tags there is nothing to exchange.
     let mut synced = tags.is_empty();
-    if let Some(client) = client(params, record.main)? {
+    let asked = deep || (!tags.is_empty() && record.role == Role::Promoted);
+    let client = match asked.then(|| client(params, record.main)).transpose() {
+        Ok(client) => client.flatten(),
+        // As with an MI that does not answer.
+        Err(error) if !deep => {
+            remarks.push(error.to_string());
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(client) = client {
         let mut settled = true;
         if deep {
             let health = health::judge(client, params, deadline)?;
             remarks.extend(health.remarks);
             settled = health.up.is_none_or(|up| up > SYNC_TIME);
         }
-        if !tags.is_empty() && (deep || record.role == Role::Promoted) {
+        if !tags.is_empty() {
             match judge_tags(client, tags, record, deadline) {
                 Ok(remark) => remarks.extend(remark),
                 // Calls are served as long as the MI is not needed; level 10 asks for more.

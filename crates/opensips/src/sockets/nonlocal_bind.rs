@@ -3,7 +3,7 @@
 //! OpenSIPS has no IP_FREEBIND, so only `ip_nonlocal_bind` lets it open them; a change of the
 //! setting does nothing to sockets that are open.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use hostnet::{Family, Sysctl};
@@ -85,11 +85,18 @@ fn prepare_once<'a>(
             (Ok(false), _) if is_tentative => {
                 return Err(Error::TentativeAddress { listener: listener.clone() });
             }
+            (Ok(false), _) if can_be_bound(ip) => {}
             (Ok(false), _) => return Err(Error::AbsentAddress { listener: listener.clone() }),
             (Err(source), _) => return Err(Error::NonlocalBind { ip, source }),
         }
     }
     Ok(waiting)
+}
+
+/// The kernel's own word, where the list of addresses has none: a route of type `local` makes an
+/// address this host's that is on no interface (AnyIP), and the setting every other.
+fn can_be_bound(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 fn switch_on(sysctl: &Sysctl, listener: &Listener) -> Result<()> {
@@ -121,7 +128,8 @@ fn not_to_be_opened_again<'a>(
     listeners.iter().filter(move |listener| {
         let ip = listener.local.ip();
         let leaves = promotable && params.vips.contains(&ip);
-        is_bound_to_one_address(listener) && (leaves || local.presence(ip) == Presence::Absent)
+        let absent = || local.presence(ip) == Presence::Absent && !can_be_bound(ip);
+        is_bound_to_one_address(listener) && (leaves || absent())
     })
 }
 
