@@ -6,6 +6,10 @@ OCF := $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/smartvox
 DOC := $(DESTDIR)$(PREFIX)/share/doc/$(PACKAGE)
 MAN := $(DESTDIR)$(PREFIX)/share/man/man7
 AGENTS := opensips-vip opensips
+# The administrator's, once it is there.
+SYSCTL := 60-opensips-nonlocal-bind.conf
+# Writes its input into a file that everybody may read, whatever the umask.
+PUT := install -m 644 /dev/stdin
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where the agents are when they are built.
@@ -22,6 +26,8 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 # What packages are made of, and where they are when they are made.
 TREE := target/tree
 PACKAGES := target/packages
+# cargo's tools for them, apart from those that the user has.
+tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 .PHONY: all build setup demo test test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible \
 	meta-data man clean
@@ -50,8 +56,7 @@ test: setup
 
 # The agents as they are shipped (static, optimised, without unwinding) before the same suites.
 test-shipped: setup build
-	$(CARGO) build --workspace --locked --bins
-	SMARTVOX_AGENTS=$(abspath $(BUILT)) $(CARGO) test --locked -p suites --test vip --test opensips
+	SMARTVOX_AGENTS=$(abspath $(BUILT)) tests/run -p suites --test vip --test opensips
 
 # What CI asks beside the tests: format, lints, documentation, licences and duplicates.
 check:
@@ -78,28 +83,33 @@ calls: setup build
 install:
 	install -d $(OCF) $(DOC)/examples $(MAN)
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
-	install -m 644 README.md docs/*.md $(DOC)/
-	gzip -9nc CHANGELOG.md > $(DOC)/changelog.gz
-	for page in packaging/man/*.7; do gzip -9nc $$page > $(MAN)/$${page##*/}.gz || exit 1; done
+	for page in README.md docs/*.md; do \
+		sed -f packaging/installed-links.sed $$page | $(PUT) $(DOC)/$${page##*/} || exit 1; done
+	gzip -9nc CHANGELOG.md | $(PUT) $(DOC)/changelog.gz
+	for page in packaging/man/*.7; do gzip -9nc $$page | $(PUT) $(MAN)/$${page##*/}.gz || exit 1; done
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
-	install -D -m 644 -t $(DESTDIR)/etc/sysctl.d packaging/sysctl.d/*.conf
+	[ -e $(DESTDIR)/etc/sysctl.d/$(SYSCTL) ] || \
+		install -D -m 644 -t $(DESTDIR)/etc/sysctl.d packaging/sysctl.d/$(SYSCTL)
 
 uninstall:
 	for agent in $(AGENTS); do rm -f $(OCF)/$$agent; done
 	if [ -d $(OCF) ]; then rmdir --ignore-fail-on-non-empty $(OCF); fi
 	rm -rf $(DOC) $(patsubst packaging/man/%,$(MAN)/%.gz,$(wildcard packaging/man/*.7))
 	rm -f $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/smartvox.conf
-	rm -f $(patsubst packaging/sysctl.d/%,$(DESTDIR)/etc/sysctl.d/%,$(wildcard packaging/sysctl.d/*.conf))
+	cmp -s packaging/sysctl.d/$(SYSCTL) $(DESTDIR)/etc/sysctl.d/$(SYSCTL) && rm $(DESTDIR)/etc/sysctl.d/$(SYSCTL) || true
 
 # Both packages are this tree: what `make install` installs, and what is said about the libraries in it.
 tree: build
 	packaging/tools cargo-cyclonedx jq
 	rm -rf $(TREE)
 	$(MAKE) install DESTDIR=$(TREE) PREFIX=/usr
-	packaging/bill-of-materials $(HOST) > $(TREE)/usr/share/doc/$(PACKAGE)/$(PACKAGE).cdx.json
-	packaging/copyright $(HOST) > $(TREE)/usr/share/doc/$(PACKAGE)/copyright
+	packaging/bill-of-materials $(HOST) > $(TREE).part
+	$(PUT) $(TREE)/usr/share/doc/$(PACKAGE)/$(PACKAGE).cdx.json < $(TREE).part
+	packaging/copyright $(HOST) > $(TREE).part
+	$(PUT) $(TREE)/usr/share/doc/$(PACKAGE)/copyright < $(TREE).part
+	rm $(TREE).part
 
 deb: tree
 	packaging/tools cargo-deb
