@@ -8,6 +8,8 @@ use std::path::Path;
 
 /// `e_ident`, `e_type` and `e_machine`: the same in ELF files of 32 and 64 bits.
 const HEADER: usize = 20;
+/// The whole of it, of 64 bits.
+const HEADER_64: usize = 64;
 
 const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
@@ -24,6 +26,9 @@ pub enum NoProgram {
     NotExecutable,
     /// For another machine: `e_machine`.
     Machine(u16),
+    /// It ends before its table of program headers does: a copy that was broken off. The kernel
+    /// says ENOEXEC, and execvp(3) would have a shell read it.
+    Truncated,
 }
 
 impl fmt::Display for NoProgram {
@@ -31,6 +36,7 @@ impl fmt::Display for NoProgram {
         match self {
             Self::Empty => f.write_str("an empty file"),
             Self::Unknown => f.write_str("no ELF executable"),
+            Self::Truncated => f.write_str("an ELF file that was broken off"),
             Self::NotExecutable => f.write_str("an ELF file that can't be executed"),
             Self::Machine(machine) => match machine_name(*machine) {
                 Some(name) => write!(f, "built for another machine ({name})"),
@@ -55,15 +61,48 @@ pub(super) enum Kind {
 /// a script that it can't read.
 pub(super) fn kind_of(path: &Path) -> Kind {
     match (beginning(path), beginning(Path::new("/proc/self/exe"))) {
-        (Some(found), Some(own)) => judge(&found, &own),
+        (Some((found, length)), Some((own, _))) => match judge(&found, &own) {
+            Kind::Program if is_broken_off(&found, length) => Kind::Not(NoProgram::Truncated),
+            kind => kind,
+        },
         _ => Kind::Program,
     }
 }
 
-fn beginning(path: &Path) -> Option<Vec<u8>> {
-    let mut found = Vec::with_capacity(HEADER);
-    File::open(path).ok()?.take(HEADER as u64).read_to_end(&mut found).ok()?;
-    Some(found)
+/// A file's first bytes, and how many it has.
+fn beginning(path: &Path) -> Option<(Vec<u8>, u64)> {
+    let mut found = Vec::with_capacity(HEADER_64);
+    let file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.take(HEADER_64 as u64).read_to_end(&mut found).ok()?;
+    Some((found, length))
+}
+
+/// Whether an ELF file of this length is too short for its program headers: `e_phoff`, and
+/// `e_phentsize` times `e_phnum`. One of another byte order is left to the kernel.
+fn is_broken_off(found: &[u8], length: u64) -> bool {
+    const CLASS: usize = 4;
+    const ORDER: usize = 5;
+    const NATIVE: u8 = if cfg!(target_endian = "little") { 1 } else { 2 };
+    if found.get(ORDER) != Some(&NATIVE) {
+        return false;
+    }
+    let half = |at: usize| {
+        let bytes = found.get(at..at.checked_add(2)?)?;
+        Some(u64::from(u16::from_ne_bytes(bytes.try_into().ok()?)))
+    };
+    let table = match found.get(CLASS) {
+        Some(1) => found
+            .get(28..32)
+            .and_then(|bytes| Some(u64::from(u32::from_ne_bytes(bytes.try_into().ok()?))))
+            .zip(half(42).zip(half(44))),
+        Some(2) => found
+            .get(32..40)
+            .and_then(|bytes| Some(u64::from_ne_bytes(bytes.try_into().ok()?)))
+            .zip(half(54).zip(half(56))),
+        _ => return false,
+    };
+    table.is_none_or(|(begin, (size, count))| begin.saturating_add(size * count) > length)
 }
 
 /// Judges a file's first bytes, beside those of a program that is known to run here: this one.
@@ -167,6 +206,17 @@ mod tests {
         assert_eq!(judged(&header(1, ET_DYN, AARCH64)), Kind::Not(NoProgram::Machine(AARCH64)));
         assert_eq!(judged(&header(2, ET_DYN, 22)), Kind::Not(NoProgram::Machine(22)));
         assert_eq!(judge(&header(1, ET_DYN, ARM), &header(1, ET_DYN, AARCH64)), Kind::Program);
+    }
+
+    #[test]
+    fn a_copy_that_was_broken_off() {
+        let (found, length) = beginning(Path::new("/proc/self/exe")).unwrap();
+        assert!(!is_broken_off(&found, length));
+        assert!(is_broken_off(&found, 64));
+        assert!(is_broken_off(&found[..30], 30));
+        let mut endless = found.clone();
+        endless[32..40].fill(0xff);
+        assert!(is_broken_off(&endless, length));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::pair::Pair;
-use crate::scenario::{Example, peer};
+use crate::scenario::{self, Example, peer};
 
 const PID_FILE: &str = "/run/opensips/opensips.pid";
 
@@ -83,7 +83,7 @@ impl Fault {
                 pair.run(other, &command)?;
             }
             Self::Standby => drop(pair.run(other, &["pcs", "node", "unstandby", active])?),
-            Self::Kill => drop(pair.run(other, &["crm_resource", "--cleanup"])?),
+            Self::Kill => scenario::clean_up(&pair.lab, other)?,
             Self::PowerCut => pair.wait_whole(patience)?,
         }
         pair.wait_placed(patience, |_| true).map(drop)

@@ -92,5 +92,5 @@ fn wait_for_failure(cluster: &Cluster, resource: &str) -> Result<(), String> {
 
 /// Forgets the failures, so that the next step begins with a clean sheet.
 fn clean_up(cluster: &Cluster) -> Result<(), String> {
-    cluster.run("node1", &["crm_resource", "--cleanup"]).map(drop)
+    scenario::clean_up(&cluster.lab, "node1")
 }

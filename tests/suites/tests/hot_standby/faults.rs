@@ -14,24 +14,10 @@ fn kill_main(cluster: &Cluster, node: &str) -> Result<(), String> {
     cluster.run(node, &["sh", "-c", kill]).map(drop)
 }
 
-/// Forgives the failures, as an administrator would.
-fn clean_up(cluster: &Cluster, node: &str) -> Result<(), String> {
-    cluster.run(node, &["crm_resource", "--cleanup"]).map(drop)
-}
-
-/// The same, and once more for what Pacemaker's controller lays to the charge of a resource when it
-/// restarts itself, as it does on a machine that stalls: it fails every action that was under way
-/// ("Action was pending when executor connection was dropped"), a start for good.
+/// Forgives the failures, as an administrator would, and waits for what comes of it.
 fn serves_after_clean_up(cluster: &Cluster, active: &str) -> Result<(), String> {
-    clean_up(cluster, active)?;
-    let first = cluster.serves(|node| node == active);
-    let status = scenario::status(&cluster.pair.lab);
-    if first.is_err() && status.contains("executor connection was dropped") {
-        println!("the controller of a node has restarted itself:\n{status}");
-        clean_up(cluster, active)?;
-        return cluster.serves(|node| node == active).map(drop);
-    }
-    first.map(drop)
+    scenario::clean_up(&cluster.pair.lab, active)?;
+    cluster.serves(|node| node == active).map(drop)
 }
 
 /// The main process of the promoted instance is killed; its orphans go on answering. The standby
@@ -73,7 +59,7 @@ pub(crate) fn split(cluster: &Cluster) -> Result<(), String> {
     cluster.pair.lab.heal().map_err(text)?;
     cluster.pair.wait_whole(PATIENCE)?;
     // The other node could not have the address, which had an owner: that failure is over, too.
-    clean_up(cluster, &from)?;
+    scenario::clean_up(&cluster.pair.lab, &from)?;
     cluster.serves(|_| true)?;
     cluster.run(&from, &["pcs", "property", "set", "stonith-enabled=true"])?;
     // And it stays so.
@@ -110,7 +96,7 @@ pub(crate) fn replication_link_cut(cluster: &Cluster) -> Result<(), String> {
     until("the promoted one has the tag alone", || {
         Ok(cluster.pair.tag_is_active(&active)? && !cluster.pair.tag_is_active(idle)?)
     })?;
-    clean_up(cluster, &active)?;
+    scenario::clean_up(&cluster.pair.lab, &active)?;
     cluster.serves(|node| node == active).map(drop)
 }
 
