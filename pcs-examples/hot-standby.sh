@@ -116,15 +116,17 @@ cib constraint order stop vip then stop opensips-clone symmetrical=false
 ### The way to the Internet ########################################################################
 
 if [ -n "$GATEWAY" ]; then
-    # Each node asks the gateway every 5 seconds; `dampen` waits out a single lost answer.
+    # Each node asks the gateway every 5 seconds. `dampen` waits for the other node's answer, which
+    # comes up to one round of asking (some 7 seconds) later: a gateway that falls silent for both
+    # must not look as if it did for one.
     cib resource create gateway ocf:pacemaker:ping \
-        host_list="$GATEWAY" dampen=5s attempts=3 timeout=2 \
+        host_list="$GATEWAY" dampen=10s attempts=3 timeout=2 \
         op start timeout=60s op stop timeout=20s op monitor interval=5s timeout=20s clone
-    # OpenSIPS is promoted on a node that reaches the gateway: this is more than the stickiness and
-    # the promotion score of the one that serves (100). Less than infinity: where neither does, it
-    # stays up for whoever still reaches it.
-    cib constraint location opensips-clone rule role=Promoted score=-1000 \
-        pingd lt 1 or not_defined pingd
+    # A node that reaches the gateway is liked better for the promotion, by more than the stickiness
+    # and the promotion score of the one that serves (100). No node is disliked: where neither reaches
+    # it, or nobody knows yet, the service stays where it is. A penalty for the others (`score=-1000
+    # pingd lt 1`) would forbid them all and end the service because a router restarts.
+    cib constraint location opensips-clone rule role=Promoted score=1000 pingd gte 1
 fi
 
 pcs cluster cib-push "$work/cib.xml" diff-against="$work/before.xml"

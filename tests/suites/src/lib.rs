@@ -5,6 +5,7 @@ pub mod calls;
 pub mod compare;
 pub mod daemon;
 pub mod document;
+pub mod gateway;
 pub mod icmp;
 pub mod pair;
 pub mod probe;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use suites::scenario;
+use suites::{gateway, scenario};
 
 use crate::{Cluster, PATIENCE};
 
@@ -49,6 +49,35 @@ pub(crate) fn main_process_killed(cluster: &Cluster) -> Result<(), String> {
         return Err(format!("processes of {} sessions are left", strangers.trim()));
     }
     clean_up(cluster)
+}
+
+/// The gateway answers neither node: nothing moves, nothing is restarted, nor when it is back.
+pub(crate) fn gateway_silent(cluster: &Cluster) -> Result<(), String> {
+    let node = cluster.active()?;
+    let pid = || cluster.run(&node, &["cat", "/run/opensips/opensips.pid"]);
+    let before = pid()?;
+    for silent in [true, false] {
+        gateway::silent(&cluster.lab, silent)?;
+        gateway::wait_known(&cluster.lab, |_| !silent, PATIENCE)?;
+        cluster.serves(|now| now == node)?;
+        if pid()? != before {
+            return Err(format!("gateway silent: {silent}: OpenSIPS was restarted"));
+        }
+    }
+    Ok(())
+}
+
+/// The active node alone doesn't reach it: the service moves to the peer, and stays there.
+pub(crate) fn gateway_lost(cluster: &Cluster) -> Result<(), String> {
+    let from = cluster.active()?;
+    let to = scenario::peer(&from);
+    gateway::wait_known(&cluster.lab, |_| true, PATIENCE)?;
+    gateway::silent_for(&cluster.lab, &from, true)?;
+    gateway::wait_known(&cluster.lab, |node| node != from, PATIENCE)?;
+    cluster.serves(|node| node == to)?;
+    gateway::silent_for(&cluster.lab, &from, false)?;
+    gateway::wait_known(&cluster.lab, |_| true, PATIENCE)?;
+    cluster.serves(|node| node == to).map(drop)
 }
 
 /// The active node loses power: it is fenced, the peer takes over, the node comes back as standby.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lab::Network;
-use suites::scenario;
+use suites::{gateway, scenario};
 
 use crate::{Cluster, PATIENCE};
 
@@ -43,6 +43,25 @@ pub(crate) fn standby_killed(cluster: &Cluster) -> Result<(), String> {
         Ok(counts.lines().any(|line| line.contains("* opensips:")))
     })?;
     serves_after_clean_up(cluster, &active)
+}
+
+/// The gateway answers neither node: the roles stay. It answers the standby alone: that is promoted,
+/// and stays so when the other one reaches it again.
+pub(crate) fn gateway_silent(cluster: &Cluster) -> Result<(), String> {
+    let from = cluster.active()?;
+    let to = scenario::peer(&from);
+    let lab = &cluster.pair.lab;
+    for silent in [true, false] {
+        gateway::silent(lab, silent)?;
+        gateway::wait_known(lab, |_| !silent, PATIENCE)?;
+        cluster.serves(|node| node == from)?;
+    }
+    gateway::silent_for(lab, &from, true)?;
+    gateway::wait_known(lab, |node| node != from, PATIENCE)?;
+    cluster.serves(|node| node == to)?;
+    gateway::silent_for(lab, &from, false)?;
+    gateway::wait_known(lab, |_| true, PATIENCE)?;
+    cluster.serves(|node| node == to).map(drop)
 }
 
 /// The nodes lose sight of each other and nobody is fenced: both promote. When they see each other

@@ -84,6 +84,7 @@ const STEPS: &[Step] = &[
     ("kill -9 of the promoted OpenSIPS", faults::main_process_killed),
     ("kill -9 of the standby's OpenSIPS", faults::standby_killed),
     ("the daemons' own link cut, the tag taken by hand", faults::replication_link_cut),
+    ("gateway silent for both nodes, then for the promoted one", faults::gateway_silent),
     ("power cut, with fencing; registration survives", replication::power_cut),
     ("LAN cut without fencing, and mended", faults::split),
 ];
