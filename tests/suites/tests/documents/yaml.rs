@@ -6,13 +6,15 @@ use suites::document;
 use suites::scenario::repository;
 
 /// The variables of role ha_cluster that docs/ansible.md may use (its meta/argument_specs.yml).
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 10] = [
     "ha_cluster_cluster_name",
     "ha_cluster_hacluster_password",
     "ha_cluster_extra_packages",
     "ha_cluster_cluster_properties",
     "ha_cluster_resource_defaults",
     "ha_cluster_resource_primitives",
+    "ha_cluster_resource_clones",
+    "ha_cluster_constraints_location",
     "ha_cluster_constraints_colocation",
     "ha_cluster_constraints_order",
 ];
@@ -72,6 +74,74 @@ fn the_play_names_variables_and_parameters_that_exist() {
         found.push(agent.to_owned());
     }
     assert_eq!(found, ["opensips-vip", "opensips"]);
+}
+
+/// The example's commands, one line, its variables by their defaults.
+fn example() -> String {
+    let path = repository().join("pcs-examples/active-standby.sh");
+    let mut text = std::fs::read_to_string(path).expect("the example");
+    text = text.replace("\\\n", " ").replace("${NIC:+nic=\"$NIC\"}", "nic=eth0");
+    for (variable, value) in
+        [("VIP", "192.0.2.10"), ("PREFIX", "24"), ("GATEWAY", "192.0.2.1"), ("NIC", "eth0")]
+    {
+        let default = [format!("{variable}:-{value}"), format!("{variable}-{value}")];
+        assert!(default.iter().any(|default| text.contains(default)), "{variable}");
+        text = text.replace(&format!("\"${variable}\""), value);
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The attributes of a resource or an operation as pcs takes them.
+fn words(attributes: &Value) -> String {
+    let attributes = attributes.as_array().expect("attrs");
+    let word = |it: &Value| format!(" {}={}", text(&it["name"]), text(&it["value"]));
+    attributes.iter().map(word).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+#[test]
+fn the_play_makes_what_the_example_makes() {
+    let Some(blocks) = yaml("ansible.md") else {
+        return testnet::skipped("the_play_makes_what_the_example_makes", "needs python3-yaml");
+    };
+    let variables = &blocks[0][0]["vars"];
+    let mut commands = Vec::new();
+    for primitive in variables["ha_cluster_resource_primitives"].as_array().expect("a list") {
+        let agent = text(&primitive["agent"]);
+        // Those of the example are the reader's choice.
+        if agent.starts_with("stonith:") {
+            continue;
+        }
+        let mut command = format!("cib resource create {} {agent}", text(&primitive["id"]));
+        command += &words(&primitive["instance_attrs"][0]["attrs"]);
+        for operation in primitive["operations"].as_array().expect("operations") {
+            command += &format!(" op {}{}", text(&operation["action"]), words(&operation["attrs"]));
+        }
+        let clones = variables["ha_cluster_resource_clones"].as_array().expect("a list");
+        if clones.iter().any(|clone| clone["resource_id"] == primitive["id"]) {
+            command += " clone";
+        }
+        commands.push(command);
+    }
+    let location = &variables["ha_cluster_constraints_location"][0];
+    commands.push(format!(
+        "cib constraint location {} rule{} {}",
+        text(&location["resource"]["id"]),
+        words(&location["options"]),
+        text(&location["rule"])
+    ));
+    let defaults = &variables["ha_cluster_resource_defaults"]["meta_attrs"][0]["attrs"];
+    commands.push(format!("cib resource defaults update{}", words(defaults)));
+    let example = format!("{} ", example());
+    for command in &commands {
+        assert!(example.contains(&format!("{command} ")), "not in the example: {command}");
+    }
+    let made = example.matches("cib resource create ").count()
+        + example.matches("cib constraint location ").count();
+    assert_eq!(commands.len(), made + 1, "of the example something is missing: {commands:#?}");
 }
 
 #[test]
