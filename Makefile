@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible \
+.PHONY: all build setup demo test test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -64,6 +64,12 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO) deny --locked check bans licenses sources
+
+# The agents by the oldest compiler that Cargo.toml promises; rustup fetches it.
+RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv:
+	rustup toolchain install $(RUST_VERSION) --profile minimal --no-self-update
+	rustup run $(RUST_VERSION) $(CARGO) check --locked --target-dir $(TARGET)/msrv
 
 # The faults of ocf:heartbeat:IPaddr2, put to it and to our agent, as a table; docs/peers.md.
 compare: setup build
