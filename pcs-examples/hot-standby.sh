@@ -2,7 +2,7 @@
 # A pair of SIP servers, hot standby: OpenSIPS runs on both nodes and each knows the dialogs and
 # registrations of the other; the virtual IP address is where OpenSIPS is promoted. A failover costs
 # an address and one command to a running daemon. Run it once, as root, on one node of a running
-# cluster (see `pcs cluster setup`); both nodes need the agents, OpenSIPS 3.x or 4.0 with the module
+# cluster (see `pcs cluster setup`); both nodes need the agents, OpenSIPS 3.6 or 4.0 with the module
 # clusterer, the same /etc/opensips/opensips.cfg (opensips-hot-standby.cfg beside this file) and a
 # /etc/opensips/node.cfg each (opensips-hot-standby-node.cfg).
 #
@@ -86,7 +86,7 @@ cib resource create vip ocf:smartvox:opensips-vip \
 ### OpenSIPS #######################################################################################
 
 # On every node, one of them promoted. nonlocal_bind=ensure lets the standby open its sockets on the
-# virtual IP, which it does not have (packaging/sysctl.d makes that setting last). sharing_tag is
+# virtual IP, which it does not have (/etc/sysctl.d/60-opensips-nonlocal-bind.conf makes that last). sharing_tag is
 # what promote activates, through mi: both must be as in opensips.cfg.
 #
 # demote needs no time of its own unless with demote=restart. The two monitors need different
