@@ -294,9 +294,12 @@ fn two_nodes_one_active_tag() {
             standby(site, SECOND).env("OCF_RESOURCE_INSTANCE", "second").param("config", &other);
         ends(&first.action("start"), 0);
         ends(&second.action("start"), 0);
+        // Both: each tells the other of a tag through the link as it sees it itself.
         let connected = || {
-            let nodes = FIRST.ask(site, "clusterer_list", &json!([]));
-            nodes.to_string().contains("\"Up\"")
+            [FIRST, SECOND].iter().all(|node| {
+                let nodes = node.ask(site, "clusterer_list", &json!([]));
+                nodes.to_string().contains("\"Up\"")
+            })
         };
         wait_until("the nodes see each other", LONG, connected);
 
