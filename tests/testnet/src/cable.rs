@@ -1,8 +1,13 @@
 //! Cables and switches between hosts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::host::Host;
+use crate::wait_until;
+
+/// The kernel may take seconds to tell a bridge of its ports' carrier (net/core/link_watch.c).
+const CARRIER: Duration = Duration::from_secs(60);
 
 /// A cable between two hosts (a veth pair).
 #[derive(Debug)]
@@ -83,7 +88,8 @@ impl Switch {
         Self { host, ports: AtomicU32::new(0) }
     }
 
-    /// Connects a host: the name of its interface and its MAC address.
+    /// Connects a host: the name of its interface and its MAC address. Frames pass in both directions
+    /// when it returns.
     ///
     /// # Panics
     /// If `ip` refuses.
@@ -94,6 +100,10 @@ impl Switch {
         let port_mac = format!("02:ff:00:00:{:02x}:{:02x}", number >> 8 & 0xff, number & 0xff);
         let cable = cable((host, interface, mac), (&self.host, &port, &port_mac));
         self.host.ip(&format!("link set {port} master br0"));
+        wait_until("the switch forwards", CARRIER, || {
+            self.host.ip(&format!("-d link show dev {port}")).contains(" state forwarding ")
+                && host.ip(&format!("link show dev {interface}")).contains(" state UP ")
+        });
         cable
     }
 

@@ -114,7 +114,7 @@ fn a_link_that_is_down_is_brought_up() {
     // stop does not take the link down: others may use it.
     assert!(is_up(&site.a, "eth0"));
     // Not waited for, and yet the first announcement is out before start returns.
-    let capture = Capture::start(&site.neighbour, "eth0");
+    let capture = Capture::start(&site.a, "eth0");
     site.a.ip("link set eth0 down");
     let agent = site.vip().param("check_link_status", "no").param("announce_schedule", "0");
     let outcome = agent.env("PCMK_service", "").action("start");

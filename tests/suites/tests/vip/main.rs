@@ -57,9 +57,6 @@ impl Site {
         let (a, cable_a) = host("a", MAC_A, "192.0.2.1");
         let (b, cable_b) = host("b", MAC_B, "192.0.2.2");
         let (neighbour, cable_n) = host("neighbour", MAC_N, "192.0.2.99");
-        for host in [&a, &b, &neighbour] {
-            wait_until("eth0 is up", LONG, || is_up(host, "eth0"));
-        }
         Self { a, b, neighbour, cable_a, _others: [cable_b, cable_n], switch }
     }
 
