@@ -219,6 +219,9 @@ pub struct Link {
     pub admin_up: bool,
     /// `IFF_LOWER_UP`: the driver sees a carrier.
     pub carrier: bool,
+    /// How often the carrier was lost since the link was made (`IFLA_CARRIER_DOWN_COUNT`; 0 before
+    /// Linux 4.16): tells of a loss that is over by the time somebody looks.
+    pub carrier_losses: u32,
     /// RFC 2863 state.
     pub operstate: OperationalState,
     /// `IFF_LOOPBACK`.
@@ -271,6 +274,7 @@ mod tests {
             ethernet: true,
             admin_up: true,
             carrier: true,
+            carrier_losses: 0,
             operstate: OperationalState::Up,
             loopback: false,
             noarp: false,

@@ -133,6 +133,7 @@ mod tests {
             ethernet: true,
             admin_up: true,
             carrier: true,
+            carrier_losses: 0,
             operstate: OperationalState::Up,
             loopback: false,
             noarp: false,

@@ -113,8 +113,9 @@ impl Subject {
     /// announcement it looks whether the address is still there, and at the link's carrier and
     /// hardware address. Without carrier it waits; when it is back the burst begins anew, because
     /// nobody can have heard the first one, and the switch may have learnt something else. So it
-    /// does when the hardware address has changed (a bond that has failed over). The kernel's
-    /// events wake it between two announcements.
+    /// does where the carrier was gone between two looks, however shortly, and when the hardware
+    /// address has changed (a bond that has failed over). The kernel's events wake it between two
+    /// announcements.
     ///
     /// Ends with the schedule, with the address, or at `until`.
     pub(crate) fn burst(
@@ -137,12 +138,13 @@ impl Subject {
             match self.look(netlink, Instant::now() + LOOK_AGAIN) {
                 Look::Gone => return,
                 Look::Ready(link) => {
-                    if burst.waits {
+                    let last = burst.seen;
+                    if burst.waits || last.is_some_and(|last| last.losses != link.carrier_losses) {
                         burst = Burst::anew(Instant::now() + FORWARDS);
-                    } else if burst.mac.is_some() && burst.mac != link.mac {
+                    } else if last.is_some_and(|last| last.mac != link.mac) {
                         burst = Burst::anew(Instant::now());
                     }
-                    burst.mac = link.mac;
+                    burst.seen = Some(Seen { mac: link.mac, losses: link.carrier_losses });
                     let is_due = schedule
                         .times()
                         .get(burst.next)
@@ -200,13 +202,20 @@ struct Burst {
     next: usize,
     /// The link could not be sent on at the last look: the next that can begins anew.
     waits: bool,
-    /// The link's hardware address at the last look.
+    /// The link at the last look.
+    seen: Option<Seen>,
+}
+
+/// What of a link makes a burst begin anew when it has changed.
+#[derive(Clone, Copy)]
+struct Seen {
     mac: Option<MacAddress>,
+    losses: u32,
 }
 
 impl Burst {
     fn anew(begin: Instant) -> Self {
-        Self { begin, next: 0, waits: false, mac: None }
+        Self { begin, next: 0, waits: false, seen: None }
     }
 }
 

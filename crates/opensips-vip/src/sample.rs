@@ -22,6 +22,7 @@ pub(crate) fn link(index: u32, name: &str) -> Link {
         ethernet: true,
         admin_up: true,
         carrier: true,
+        carrier_losses: 0,
         operstate: OperationalState::Up,
         loopback: false,
         noarp: false,

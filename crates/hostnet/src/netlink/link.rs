@@ -179,6 +179,7 @@ pub(super) fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
         ethernet: header.link_layer_type == LinkLayerType::Ether,
         admin_up: flags.contains(LinkFlags::Up),
         carrier: flags.contains(LinkFlags::LowerUp),
+        carrier_losses: 0,
         operstate: OperationalState::Unknown,
         loopback: flags.contains(LinkFlags::Loopback),
         noarp: flags.contains(LinkFlags::Noarp),
@@ -200,6 +201,7 @@ pub(super) fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
             }
             libc::IFLA_ADDRESS => link.mac = MacAddress::from_slice(value),
             libc::IFLA_BROADCAST => link.broadcast = MacAddress::from_slice(value),
+            libc::IFLA_CARRIER_DOWN_COUNT => link.carrier_losses = parse_u32(value)?,
             libc::IFLA_OPERSTATE => link.operstate = parse_u8(value)?.into(),
             libc::IFLA_MTU => link.mtu = parse_u32(value)?,
             libc::IFLA_LINK => link.lower = LinkIndex::new(parse_u32(value)?),

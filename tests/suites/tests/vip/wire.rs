@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use testnet::{Agent, ArpFrame, Capture, agent, neighbour_cache, wait_until};
 
 use super::{
-    LONG, MAC_A, MAC_B, Site, VIP, announcer, ends, instances, locks, program, second_interface,
-    shell, vip,
+    LONG, MAC_A, MAC_B, Site, VIP, announcer, ends, instances, is_up, locks, program,
+    second_interface, shell, vip,
 };
 
 const BROADCAST: [u8; 6] = [0xff; 6];
@@ -260,6 +260,27 @@ fn interfaces_without_neighbours_are_not_announced_on() {
         ends(&agent.action("monitor"), 0);
         ends(&agent.action("stop"), 0);
     }
+}
+
+/// Shorter than the announcer takes to look: the switch has forgotten the address all the same.
+#[test]
+fn a_carrier_lost_for_a_moment_begins_the_burst_anew() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let capture = Capture::start(&site.a, "eth0");
+    let agent = site.vip().param("announce_schedule", "0,50,600000");
+    ends(&agent.action("start"), 0);
+    wait_for_announcements(&capture, 2);
+    let announcer = announcer(&site.a).unwrap();
+    shell(&site.a, &format!("kill -STOP {announcer}"));
+    site.cable_a.unplug(&site.a);
+    wait_until("no carrier", LONG, || !is_up(&site.a, "eth0"));
+    site.cable_a.plug(&site.a);
+    wait_until("the carrier is back", LONG, || is_up(&site.a, "eth0"));
+    assert_eq!(announcements(&capture).len(), 2);
+    shell(&site.a, &format!("kill -CONT {announcer}"));
+    wait_for_announcements(&capture, 4);
+    ends(&agent.action("stop"), 0);
 }
 
 #[test]
