@@ -239,6 +239,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a change that ended so may have been made all the same: the kernel's word came too
+    /// late, or not at all.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::DeadlinePassed { .. } | Self::NotAcknowledged { .. })
+    }
+
     /// The kernel's errno, where the kernel said one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
 use crate::error::{Capability, Error, Result, shown};
@@ -69,9 +70,15 @@ impl NetworkNamespace {
     /// [`Error::Refused`]
     pub fn open(name: &NamespaceName) -> Result<Self> {
         let path = Path::new(DIRECTORY).join(name.as_str());
-        match File::open(&path) {
+        // A FIFO in its place would be waited for.
+        match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
             Ok(file) => Ok(Self { name: name.clone(), path, file }),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            Err(source)
+                if matches!(
+                    source.raw_os_error(),
+                    Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)
+                ) =>
+            {
                 Err(Error::NoSuchNamespace { name: name.to_string(), path, source })
             }
             Err(source) => {

@@ -16,7 +16,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use hostnet::{LinkIndex, Netlink, Network, PacketSocket};
-use hostproc::{LockFile, PidFd, ProcFs, Signal};
+use hostproc::{LockFile, Pid, PidFd, ProcFs, Signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::announce::{PATIENCE, Subject};
@@ -137,9 +137,13 @@ pub(crate) fn silence(lock: &Path, until: Instant) -> Result<Silence, NotSilent>
     if !lock.try_exists().unwrap_or(true) {
         return Ok(Silence(None));
     }
+    let proc = ProcFs::default();
     loop {
+        // Another stop holds the lock in the same way, and is waited for: killed, it would be a stop
+        // that failed.
         if let Some(process) = LockFile::holder(lock)?
-            && let Some(handle) = PidFd::open(&ProcFs::default(), &process)?
+            && let Some(handle) = PidFd::open(&proc, &process)?
+            && is_announcer(&proc, process.pid)?
         {
             log::debug!("ending announcer {}", process.pid);
             // Nothing in it needs an orderly end, and a signal that can be handled can be late.
@@ -157,6 +161,12 @@ pub(crate) fn silence(lock: &Path, until: Instant) -> Result<Silence, NotSilent>
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// By its arguments: an action of this agent has others.
+fn is_announcer(proc: &ProcFs, pid: Pid) -> Result<bool, hostproc::Error> {
+    let words = proc.cmdline(pid)?.unwrap_or_default();
+    Ok(is_meant(words.get(1).map(OsString::as_os_str)))
 }
 
 /// Why an announcer may still be there.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hostnet::{
-    Address, Error, Family, Link, LinkIndex, LinkName, Netlink, NewAddress, Result, Sysctl,
+    Address, Error, Family, Link, LinkIndex, LinkName, Netlink, NewAddress, Result, RouteProtocol,
+    Sysctl,
 };
 use hostproc::LockFile;
 
@@ -51,7 +52,9 @@ pub(crate) fn delete(
 /// Two stops on one link: the second would read the value the first one has set for a moment, leave
 /// it alone, and lose it when the first one puts it back.
 fn one_at_a_time(run: &RunDirectory, link: LinkIndex, until: Instant) -> Option<LockFile> {
-    let until = until.min(Instant::now() + PROMOTION_WAIT);
+    // Of a short time, most is for the deletion.
+    let third = until.saturating_duration_since(Instant::now()) / 3;
+    let until = Instant::now() + PROMOTION_WAIT.min(third);
     let lock = run.create().map_err(|error| error.to_string()).and_then(|()| {
         LockFile::acquire(&run.promotion_lock(link), until).map_err(|error| error.to_string())
     });
@@ -67,7 +70,8 @@ fn one_at_a_time(run: &RunDirectory, link: LinkIndex, until: Instant) -> Option<
 /// Puts back what a stop that was killed had set for a moment.
 pub(crate) fn end_interrupted(netlink: &Netlink, run: &RunDirectory, until: Instant) {
     for index in run.promotion_marks() {
-        let lock = one_at_a_time(run, index, until);
+        // Whoever has it is in the middle of its deletion, and puts it back itself.
+        let Some(lock) = one_at_a_time(run, index, until) else { continue };
         let mark = run.promotion_mark(index);
         // Who has set it may just have ended well.
         if mark.exists() {
@@ -80,9 +84,7 @@ pub(crate) fn end_interrupted(netlink: &Netlink, run: &RunDirectory, until: Inst
                 let _ = std::fs::remove_file(mark);
             }
         }
-        if let Some(lock) = lock
-            && let Err(error) = lock.remove()
-        {
+        if let Err(error) = lock.remove() {
             log::debug!("{error}");
         }
     }
@@ -126,10 +128,13 @@ impl Promotion<'_> {
 }
 
 /// Where `promote_secondaries` can't be set (a read-only `/proc/sys`): lets the kernel delete the
-/// others, and adds again at once those that went with the VIP.
+/// others, and adds again at once those that went with the VIP, and then the routes that went with
+/// them: with the last address of a link the kernel takes all its routes.
 fn delete_and_add_again(netlink: &Netlink, address: &Address, until: Instant) -> Result<bool> {
     let on_link = || settled(until, || netlink.addresses(Family::V4, Some(address.link), until));
+    let all_routes = || settled(until, || netlink.route_records(Family::V4, None, until));
     let before = on_link()?;
+    let routes_before = all_routes()?;
     let deleted = netlink.delete_address(address, until)?;
     let after = on_link()?;
     let siblings = before.iter().filter(|other| {
@@ -149,6 +154,19 @@ fn delete_and_add_again(netlink: &Netlink, address: &Address, until: Instant) ->
         match netlink.add_address(&again, until) {
             Ok(()) | Err(Error::AddressExists { .. }) => {}
             Err(error) => log::error!("lost with the VIP: {error}"),
+        }
+    }
+    let after = all_routes()?;
+    let lost = routes_before.iter().filter(|record| {
+        let route = record.route();
+        // Those of the kernel come with their addresses; those of the VIP go with it.
+        route.protocol != RouteProtocol::Kernel
+            && route.preferred_source != Some(address.ip)
+            && !after.contains(record)
+    });
+    for record in lost {
+        if let Err(error) = netlink.add_route(record, until) {
+            log::error!("lost with the VIP: {error}");
         }
     }
     Ok(deleted)

@@ -8,7 +8,7 @@ use ocf::{Diagnosis, Request, Value};
 
 use crate::judge::{self, Shown};
 use crate::params::Params;
-use crate::question::{self, Asker, Heard};
+use crate::question::{self, Asker, Heard, Rivals};
 use crate::run_directory::RunDirectory;
 use crate::target::Snapshot;
 use crate::{host, managers, plan, routing, source_routing, target};
@@ -167,7 +167,7 @@ fn other_owner(params: &Params, link: &Link, snapshot: &Snapshot) -> Value {
     let until = Instant::now() + ANSWER + ANSWER;
     let asker = Asker { ip: params.ip, mac, own };
     let asked = question::socket(link, params.ip)
-        .and_then(|mut socket| asker.rival(&mut socket, ANSWER, until));
+        .and_then(|mut socket| asker.rival(&mut socket, Rivals::Owners, ANSWER, until));
     match asked {
         Ok(Heard::Rival(mac)) => Value::Text(mac.to_string()),
         Ok(Heard::Nobody | Heard::Unknown) => Value::None,

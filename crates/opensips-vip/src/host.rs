@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use hostnet::{Address, Error, Family, Link, Netlink, Result};
-use hostnet::{LinkIndex, NamespaceName, NetworkNamespace, TABLE_MAIN, condition};
+use hostnet::{LinkIndex, NamespaceName, NetworkNamespace, Sysctl, TABLE_MAIN, condition};
 
 use crate::judge::{self, Sight};
 use crate::params::{Nic, Params, is_link_local};
@@ -86,6 +86,22 @@ pub(crate) fn run_directory(
     Ok(RunDirectory::new().on(link.as_ref().map(|link| &link.name)))
 }
 
+/// Whether the link has IPv6, for a VIP that needs it.
+///
+/// # Errors
+/// [`NoIpv6`](crate::error::Error::NoIpv6): the kernel would only say "permission denied".
+pub(crate) fn require_ipv6(link: &Link) -> std::result::Result<(), crate::error::Error> {
+    let setting = format!("net/ipv6/conf/{}/disable_ipv6", link.name);
+    match Sysctl::default().read(setting) {
+        Ok(value) if value == "0" => Ok(()),
+        Ok(_) | Err(Error::SysctlMissing { .. }) => {
+            Err(crate::error::Error::NoIpv6 { link: link.name.clone() })
+        }
+        // Without /proc/sys the kernel decides.
+        Err(_) => Ok(()),
+    }
+}
+
 /// What monitor judges: the instances of the VIP, and the link on which it is expected. One
 /// address dump; of links one, and only if there is an instance; all where `nic` is no name, or
 /// the link stands on others.
@@ -95,6 +111,7 @@ pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Instant) -> Resul
     let Some(likely) = judge::most_likely(params, &instances).map(|address| address.link) else {
         return Ok(Sight::default());
     };
+    let mut lost_network = false;
     let links = || settled(until, || netlink.links(until));
     let (link, links) = match &params.nic {
         Some(Nic::Name(name)) => {
@@ -102,10 +119,16 @@ pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Instant) -> Resul
             let all = link.as_ref().filter(|link| is_stacked(link)).map(|_| links()).transpose()?;
             (link, all)
         }
-        Some(nic) => {
+        Some(_) => {
             let snapshot = Snapshot { links: links()?, addresses, ..Snapshot::default() };
-            // That it fits several is for start to say; here there is none it surely names.
-            let link = snapshot.link_of(nic, params.ip).ok().flatten().cloned();
+            lost_network = snapshot.has_lost_network(params);
+            let link = snapshot.expected_link(params, &instances).cloned();
+            (link, Some(snapshot.links))
+        }
+        // On `lo`: perhaps it belongs elsewhere, which takes a look at everything.
+        None if likely.get() == judge::LOOPBACK => {
+            let snapshot = snapshot(netlink, params, until)?;
+            let link = snapshot.expected_link(params, &instances).cloned();
             (link, Some(snapshot.links))
         }
         None => {
@@ -115,7 +138,7 @@ pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Instant) -> Resul
         }
     };
     let stack = link.as_ref().zip(links).map(|(link, links)| condition(link, &links));
-    Ok(Sight { instances, link, stack })
+    Ok(Sight { instances, link, stack, lost_network })
 }
 
 /// Whether a link may stand on others, so that it can work although one of them does not.
@@ -124,7 +147,8 @@ fn is_stacked(link: &Link) -> bool {
 }
 
 /// The gateway of the network that the VIP is in: `gateway`, or that of the default route on its
-/// link.
+/// link. One of the other family (RFC 8950: an IPv4 route through an IPv6 next hop) says nothing
+/// about how the VIP's own is resolved.
 pub(crate) fn gateway(
     netlink: &Netlink,
     params: &Params,
@@ -138,7 +162,8 @@ pub(crate) fn gateway(
     let defaults = routes
         .iter()
         .filter(|route| route.destination.prefix().length() == 0 && route.link == Some(link));
-    Ok(defaults.min_by_key(|route| route.metric).and_then(|route| route.gateway))
+    let gateway = defaults.min_by_key(|route| route.metric).and_then(|route| route.gateway);
+    Ok(gateway.filter(|gateway| Family::of(*gateway) == params.family()))
 }
 
 pub(crate) fn settled<T>(until: Instant, read: impl Fn() -> Result<T>) -> Result<T> {

@@ -17,6 +17,8 @@ pub struct Sight {
     pub link: Option<Link>,
     /// The condition of what that link stands on; `None` if it is not stacked.
     pub stack: Option<LinkCondition>,
+    /// `nic` is a network in which no link of the host has an address any more, but for the VIP.
+    pub lost_network: bool,
 }
 
 impl Sight {
@@ -43,6 +45,16 @@ impl Sight {
     /// The verdict of monitor.
     pub fn judge(&self, params: &Params) -> Verdict {
         let verdict = judge(params, &self.instances, self.link.as_ref());
+        if let (Exit::Success, true, Some(link), Some(nic)) =
+            (verdict.exit, self.lost_network, &self.link, &params.nic)
+        {
+            let reason = format!(
+                "{} is on {}, but no interface has an address in nic={nic} any more: it could not be \
+                 started here again",
+                params.ip, link.name
+            );
+            return Verdict::degraded(reason);
+        }
         match (&self.link, &self.stack) {
             (Some(link), Some(LinkCondition::Degraded(down)))
                 if verdict.exit == Exit::Success && params.link_check != LinkCheck::Ignore =>
@@ -59,7 +71,7 @@ impl Sight {
 }
 
 /// The kernel's number of `lo`, the same in every namespace (`LOOPBACK_IFINDEX`).
-const LOOPBACK: u32 = 1;
+pub const LOOPBACK: u32 = 1;
 
 /// Every instance of the VIP among the host's addresses, whatever prefix, link or label.
 pub fn instances(params: &Params, addresses: &[Address]) -> Vec<Address> {
@@ -153,8 +165,10 @@ fn misplaced(params: &Params, instances: &[Address], link: Option<&Link>) -> Str
         }
         (Some(nic), Some(_), Some(prefix)) => format!("{nic} with /{prefix}"),
         (Some(nic), Some(_), None) => nic.to_string(),
-        (None, _, Some(prefix)) => format!("an interface with /{prefix}"),
-        (None, _, None) => "an interface that exists".to_owned(),
+        (None, Some(link), None) => link.name.to_string(),
+        (None, Some(link), Some(prefix)) => format!("{} with /{prefix}", link.name),
+        (None, None, Some(prefix)) => format!("an interface with /{prefix}"),
+        (None, None, None) => "an interface that exists".to_owned(),
     };
     let found: Vec<_> = instances.iter().collect();
     format!("{} belongs on {wanted}, but it is there as {}", params.ip, List(&found))
@@ -344,6 +358,7 @@ mod tests {
             instances: vec![address(2, "192.0.2.10/24")],
             link: Some(link(2, "bond0")),
             stack: Some(LinkCondition::Degraded(vec!["eth1".parse().unwrap()])),
+            lost_network: false,
         };
         for check in ["yes", "degraded"] {
             let verdict = sight.judge(&given(check));

@@ -44,7 +44,7 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     if request.check_level < NEIGHBOURS {
         return Ok(verdict);
     }
-    let asked = neighbours::ask(&netlink, &params, &sight, request.deadline.instant())?;
+    let asked = neighbours::ask(&netlink, &params, &sight, request.deadline.instant());
     // What was wrong before remains the first thing to look at.
     Ok(if asked.exit == Exit::Success || asked.exit == verdict.exit { verdict } else { asked })
 }

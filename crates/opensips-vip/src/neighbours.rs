@@ -6,10 +6,9 @@ use hostnet::{Link, Netlink, PacketSocket};
 use ocf::{Exit, Verdict};
 
 use crate::announce::Subject;
-use crate::error::Error;
 use crate::judge::Sight;
 use crate::params::{Params, is_link_local};
-use crate::question::{self, Asker, Heard};
+use crate::question::{self, Asker, Heard, Rivals};
 use crate::run_directory::RunDirectory;
 use crate::{host, plan};
 
@@ -31,24 +30,17 @@ pub(crate) fn refresh(params: &Params, sight: &Sight) {
 }
 
 /// Asks whether another host claims the VIP, and whether the gateway answers to it. Success also
-/// where there is nobody to ask.
-///
-/// # Errors
-/// Those of reading the host's tables.
-pub(crate) fn ask(
-    netlink: &Netlink,
-    params: &Params,
-    sight: &Sight,
-    until: Instant,
-) -> Result<Verdict, Error> {
+/// where there is nobody to ask, or where that can't be done.
+pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Instant) -> Verdict {
     let Some(link) = sight.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))
     else {
-        return Ok(Verdict::success());
+        return Verdict::success();
     };
-    let own = netlink.links(until)?.iter().filter_map(|link| link.mac).collect();
-    let Some(mac) = link.mac else { return Ok(Verdict::success()) };
-    let asker = Asker { ip: params.ip, mac, own };
+    let Some(mac) = link.mac else { return Verdict::success() };
     let asked = question::socket(link, params.ip).and_then(|mut socket| {
+        let links = host::settled(until, || netlink.links(until))?;
+        let own = links.iter().filter_map(|link| link.mac).collect();
+        let asker = Asker { ip: params.ip, mac, own };
         let rival = rival(params, sight, &asker, &mut socket, until)?;
         if rival.exit != Exit::Success {
             return Ok(rival);
@@ -71,10 +63,10 @@ pub(crate) fn ask(
         })
     });
     // Whatever keeps the question from being asked, the VIP serves.
-    Ok(asked.unwrap_or_else(|error| {
+    asked.unwrap_or_else(|error| {
         log::warn!("vip={}: the neighbours are not asked: {error}", params.ip);
         Verdict::success()
-    }))
+    })
 }
 
 /// A rival that is found once may be a host that did not hear of the move: it is told. One that is
@@ -89,7 +81,7 @@ fn rival(
     let Some(check) = params.duplicates else { return Ok(Verdict::success()) };
     let zone = sight.link.as_ref().filter(|_| is_link_local(params.ip)).map(|link| &link.name);
     let run = RunDirectory::new().on(zone);
-    let mac = match asker.rival(socket, check.timeout, until)? {
+    let mac = match asker.rival(socket, Rivals::Owners, check.timeout, until)? {
         Heard::Rival(mac) => mac,
         Heard::Nobody => {
             run.forget_rival(params.ip);

@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 
 use hostnet::arp::{self, Arp};
 use hostnet::ndisc::{self, NeighborMessage};
-use hostnet::{EtherType, Link, MacAddress, PacketSocket, Result};
+use hostnet::{Error, EtherType, Link, MacAddress, PacketSocket, Result};
 
 use crate::params::DuplicateCheck;
+
+/// How long somebody who has the VIP has to be silent until it is believed that he has let it go: one
+/// lost frame, or a switch that learns, must not be taken for that.
+pub(crate) const LET_GO: Duration = Duration::from_millis(500);
 
 /// A socket for announcements of and questions about `ip`.
 pub(crate) fn socket(link: &Link, ip: IpAddr) -> Result<PacketSocket> {
@@ -26,6 +30,17 @@ pub(crate) enum Heard {
     Unknown,
 }
 
+/// Who counts as a rival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rivals {
+    /// Who has the VIP. For its owner somebody who asks for it, as another node's start and many
+    /// switches do, is none (RFC 5227 section 2.1.1 has the rule for those who ask themselves).
+    Owners,
+    /// Who has it, or asks for it with a better right: of two who ask at the same time, the one with
+    /// the lower hardware address goes on.
+    OwnersAndAskers,
+}
+
 /// Who asks.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
@@ -39,11 +54,13 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Asks whether another host has the VIP, until nobody has answered for the check's timeout, or
-    /// somebody still does at the end of its wait, or of the action's time, or `ended` says so.
+    /// Asks whether another host has the VIP, until nobody has answered for the check's timeout
+    /// ([`LET_GO`] where somebody did before), or somebody still does at the end of its wait, or of the
+    /// action's time, or `ended` says so.
     ///
     /// # Errors
-    /// Those of the socket.
+    /// Those of the socket, where it can't be asked for all that time, and nobody was heard. Without
+    /// the privilege at once.
     pub(crate) fn wait_until_free(
         &self,
         socket: &mut PacketSocket,
@@ -53,16 +70,36 @@ impl Asker {
     ) -> Result<Heard> {
         let give_up = (Instant::now() + check.wait).min(until);
         let mut last = Heard::Unknown;
+        // Since when nobody answers, where somebody did.
+        let mut silent_since = None;
+        let mut failed = None;
         loop {
-            let round = (Instant::now() + check.timeout).min(until);
-            match self.rival(socket, check.timeout, until)? {
+            let begin = Instant::now();
+            let round = (begin + check.timeout).min(until);
+            match self.rival(socket, Rivals::OwnersAndAskers, check.timeout, until) {
                 // Who was there a moment ago is more than a silence that was cut short.
-                Heard::Unknown => return Ok(last),
-                Heard::Nobody => return Ok(Heard::Nobody),
-                rival @ Heard::Rival(_) => last = rival,
+                Ok(Heard::Unknown) => return Ok(last),
+                Ok(Heard::Nobody) if last == Heard::Unknown => return Ok(Heard::Nobody),
+                Ok(Heard::Nobody) => {
+                    let since = *silent_since.get_or_insert(begin);
+                    if since.elapsed() >= LET_GO {
+                        return Ok(Heard::Nobody);
+                    }
+                    // Whatever the wait: it may be his end.
+                    if !ended() {
+                        continue;
+                    }
+                }
+                Ok(rival @ Heard::Rival(_)) => (last, silent_since) = (rival, None),
+                Err(error @ Error::PermissionDenied { .. }) => return Err(error),
+                // A link that is down for a moment, a full buffer: a silence that nobody could break.
+                Err(error) => (failed, silent_since) = (Some(error), None),
             }
             if Instant::now() >= give_up || ended() {
-                return Ok(last);
+                return match failed {
+                    Some(error) if last == Heard::Unknown => Err(error),
+                    _ => Ok(last),
+                };
             }
             // One question in a round: the wait may be long.
             std::thread::sleep(round.saturating_duration_since(Instant::now()));
@@ -77,6 +114,7 @@ impl Asker {
     pub(crate) fn rival(
         &self,
         socket: &mut PacketSocket,
+        rivals: Rivals,
         silence: Duration,
         until: Instant,
     ) -> Result<Heard> {
@@ -91,7 +129,7 @@ impl Asker {
                 IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
             }
             while let Some(frame) = socket.receive(end.min(until))? {
-                if let Some(rival) = self.rival_in(&frame) {
+                if let Some(rival) = self.rival_in(&frame, rivals) {
                     return Ok(Heard::Rival(rival));
                 }
             }
@@ -102,13 +140,16 @@ impl Asker {
         Ok(Heard::Nobody)
     }
 
-    /// Who has the VIP by this frame, or is about to take it with a better right: of two who ask at
-    /// the same time, the one with the lower hardware address goes on.
-    fn rival_in(&self, frame: &[u8]) -> Option<MacAddress> {
+    /// The rival by this frame.
+    fn rival_in(&self, frame: &[u8], rivals: Rivals) -> Option<MacAddress> {
         let is_other = |mac: &MacAddress| !self.own.contains(mac) && *mac != self.mac;
-        claimed_by(frame, self.ip)
-            .filter(is_other)
-            .or_else(|| probed_by(frame, self.ip).filter(|mac| is_other(mac) && *mac < self.mac))
+        let asker = || match rivals {
+            Rivals::Owners => None,
+            Rivals::OwnersAndAskers => {
+                probed_by(frame, self.ip).filter(|mac| is_other(mac) && *mac < self.mac)
+            }
+        };
+        claimed_by(frame, self.ip).filter(is_other).or_else(asker)
     }
 
     /// The hardware addresses of these neighbours, asked from the VIP; those that have answered in
@@ -182,20 +223,27 @@ mod tests {
     fn rivals() {
         let asker = |ip| Asker { ip, mac: mac(5), own: vec![mac(5), mac(6)] };
         let (v4, v6) = (asker(V4.into()), asker(V6.into()));
+        let all = Rivals::OwnersAndAskers;
         for (other, rival) in [(9, Some(mac(9))), (4, Some(mac(4))), (5, None), (6, None)] {
             let other = mac(other);
-            assert_eq!(v4.rival_in(&arp::announcement_request(other, V4)), rival);
-            assert_eq!(v4.rival_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1))), rival);
-            assert_eq!(v6.rival_in(&ndisc::announcement(other, V6, false)), rival);
-            assert_eq!(v4.rival_in(&ndisc::announcement(other, V6, false)), None);
+            assert_eq!(v4.rival_in(&arp::announcement_request(other, V4), all), rival);
+            assert_eq!(
+                v4.rival_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1)), all),
+                rival
+            );
+            assert_eq!(v6.rival_in(&ndisc::announcement(other, V6, false), all), rival);
+            assert_eq!(v4.rival_in(&ndisc::announcement(other, V6, false), all), None);
         }
         // Who asks at the same time: one of both goes on.
         for (other, rival) in [(9, None), (4, Some(mac(4))), (5, None), (6, None)] {
-            assert_eq!(v4.rival_in(&arp::probe(mac(other), V4)), rival);
-            assert_eq!(v6.rival_in(&ndisc::probe(mac(other), V6)), rival);
+            assert_eq!(v4.rival_in(&arp::probe(mac(other), V4), all), rival);
+            assert_eq!(v6.rival_in(&ndisc::probe(mac(other), V6), all), rival);
+            // Once one of them has it, the question of the other is none.
+            assert_eq!(v4.rival_in(&arp::probe(mac(other), V4), Rivals::Owners), None);
+            assert_eq!(v6.rival_in(&ndisc::probe(mac(other), V6), Rivals::Owners), None);
         }
         let another = Ipv4Addr::new(192, 0, 2, 11);
-        assert_eq!(v4.rival_in(&arp::announcement_request(mac(9), another)), None);
-        assert_eq!(v4.rival_in(&[0; 60]), None);
+        assert_eq!(v4.rival_in(&arp::announcement_request(mac(9), another), all), None);
+        assert_eq!(v4.rival_in(&[0; 60], all), None);
     }
 }

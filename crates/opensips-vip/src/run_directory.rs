@@ -76,10 +76,11 @@ impl RunDirectory {
         self.path.join(format!("stopped-{ip}{}@{}", self.zone, self.namespace))
     }
 
-    /// Remembers that another host claims the address; whether one did before.
+    /// Remembers that another host claims the address; whether the same one did before.
     pub(crate) fn remember_rival(&self, ip: IpAddr, rival: MacAddress) -> bool {
         let path = self.rival(ip);
-        let before = path.exists();
+        let before = std::fs::read_to_string(&path);
+        let before = before.is_ok_and(|text| text.trim_end().parse().ok() == Some(rival));
         // Without the file the next look is a first one again.
         let written = self.create().and_then(|()| std::fs::write(&path, format!("{rival}\n")));
         if let Err(error) = written {

@@ -150,7 +150,7 @@ impl Host {
 
     fn monitor(&self, params: &Params) -> Verdict {
         let instances = judge::instances(params, &self.snapshot.addresses);
-        judge::judge(params, &instances, self.snapshot.expected_link(params, &instances))
+        judge::judge(params, &instances, self.seen(params).expected_link(params, &instances))
     }
 
     /// What belongs to others, as a sorted list.

@@ -125,19 +125,28 @@ pub(crate) fn apply(
     for record in wanted.missing_routes(&found) {
         log::debug!("step: add the route {}", record.route());
         // IPv6 goes before others by its metric; in a table of its own there are none.
-        if family == Family::V4 && record.route().table == TABLE_MAIN {
-            netlink.prepend_route(record, until)?;
+        let added = if family == Family::V4 && record.route().table == TABLE_MAIN {
+            netlink.prepend_route(record, until)
         } else {
-            netlink.add_route(record, until)?;
-        }
-        made.push(Made::Route(record.clone()));
+            netlink.add_route(record, until)
+        };
+        note(&added, made, || Made::Route(record.clone()));
+        added?;
     }
     if let Some(rule) = wanted.missing_rule(&found) {
         log::debug!("step: add the rule {rule}");
-        netlink.add_rule(rule, until)?;
-        made.push(Made::Rule(rule.clone()));
+        let added = netlink.add_rule(rule, until);
+        note(&added, made, || Made::Rule(rule.clone()));
+        added?;
     }
     Ok(())
+}
+
+/// Notes a change that was made, and one of which that can't be known.
+fn note(result: &Result<()>, made: &mut Vec<Made>, change: impl FnOnce() -> Made) {
+    if result.as_ref().map_or_else(Error::may_have_happened, |()| true) {
+        made.push(change());
+    }
 }
 
 /// Why rules or routes of ours may still be there.

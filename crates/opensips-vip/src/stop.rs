@@ -11,6 +11,7 @@ use ocf::{Parameter, Reader, Request, Verdict};
 use crate::error::Error;
 use crate::judge::Shown;
 use crate::params::{Params, parse_nic, parse_vip};
+use crate::plan::Deletion;
 use crate::run_directory::RunDirectory;
 use crate::source_routing::Left;
 use crate::turn::Stopping;
@@ -20,6 +21,9 @@ use crate::{announcer, deleting, description, host, plan, source_routing};
 const ROUNDS: u32 = 5;
 /// How long the announcer may take to end; it checks the address itself before each frame.
 const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
+/// How long the last look may take beyond the deadline, which is at least that long before Pacemaker
+/// kills ([`ocf::Deadline::of_action`]): a stop that has deleted the address has to see it.
+const GRACE: Duration = Duration::from_millis(100);
 /// Pause before rules and routes that could not be removed are looked at again.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -170,8 +174,22 @@ fn remove_everywhere(
     let mut removed = Vec::new();
     let mut refused = None;
     let mut round = 0;
+    let mut last: Vec<Deletion> = Vec::new();
     loop {
-        let mut plan = plan::stop(ip, &host::addresses(netlink, Family::of(ip), until)?);
+        // A connection whose answer did not come in time may have it still to come.
+        let again = (round > 0 && refused.is_some()).then(Netlink::open);
+        let netlink = again.as_ref().and_then(|opened| opened.as_ref().ok()).unwrap_or(netlink);
+        let look = until.max(Instant::now() + GRACE);
+        let addresses = match host::addresses(netlink, Family::of(ip), look) {
+            Ok(addresses) => addresses,
+            // What was seen before was not seen to be gone.
+            Err(error) if !last.is_empty() => {
+                let left = last.into_iter().map(|deletion| deletion.address).collect();
+                return Err(Error::StillThere { left, source: Some(refused.unwrap_or(error)) });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut plan = plan::stop(ip, &addresses);
         plan.retain(|deletion| link.is_none_or(|link| link.index == deletion.address.link));
         if plan.is_empty() {
             return Ok(removed);
@@ -189,5 +207,6 @@ fn remove_everywhere(
                 Err(error) => refused = Some(error),
             }
         }
+        last = plan;
     }
 }

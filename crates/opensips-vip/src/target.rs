@@ -46,11 +46,43 @@ impl Snapshot {
     }
 
     /// The link on which the VIP is expected, as monitor sees it: that of `nic`, else that of the
-    /// instance that is there.
+    /// instance that is there. While the VIP is where it should be, a network or hardware address that
+    /// fits other links, too, or a network of which the VIP is the last address, does not change that.
     pub fn expected_link(&self, params: &Params, instances: &[Address]) -> Option<&Link> {
-        match &params.nic {
-            Some(nic) => self.link_of(nic, params.ip).ok().flatten(),
-            None => self.link(judge::most_likely(params, instances)?.link),
+        let Some(nic) = &params.nic else {
+            let likely = self.link(judge::most_likely(params, instances)?.link)?;
+            // On `lo` nobody sees it: where another link's network contains it, that one is meant.
+            return match target(params, self) {
+                Ok(target) if likely.loopback => self.link(target.link.index),
+                _ => Some(likely),
+            };
+        };
+        let mut with_vip = self
+            .links
+            .iter()
+            .filter(|link| !link.loopback && judge::exact(params, instances, link).is_some());
+        match (self.link_of(nic, params.ip), nic) {
+            (Ok(None), Nic::Network(_)) => with_vip.next(),
+            (Ok(link), _) => link,
+            (Err(_), _) => with_vip.find(|link| self.fits(nic, link, params.ip)),
+        }
+    }
+
+    /// Whether no link has an address in the network that `nic` is, but for the VIP itself.
+    pub fn has_lost_network(&self, params: &Params) -> bool {
+        params.nic.as_ref().is_some_and(|nic| {
+            matches!(nic, Nic::Network(_)) && matches!(self.link_of(nic, params.ip), Ok(None))
+        })
+    }
+
+    /// Whether `nic` fits this link, be it alone or not.
+    fn fits(&self, nic: &Nic, link: &Link, ip: IpAddr) -> bool {
+        match nic {
+            Nic::Name(name) => link.is_called(name),
+            Nic::Mac(mac) => link.mac == Some(*mac),
+            Nic::Network(network) => self.addresses.iter().any(|address| {
+                address.link == link.index && address.ip != ip && network.contains(address.ip)
+            }),
         }
     }
 }
@@ -417,5 +449,52 @@ mod tests {
     fn labels() {
         let target = target(&params(&[("iflabel", "sip"), ("nic", "enp2s0")]), &host()).unwrap();
         assert_eq!(target.address.label.as_deref(), Some("eth0:sip"));
+    }
+
+    fn expected(given: &[(&str, &str)], host: &Snapshot) -> Option<String> {
+        let params = params(given);
+        let instances = judge::instances(&params, &host.addresses);
+        host.expected_link(&params, &instances).map(|link| link.name.to_string())
+    }
+
+    #[test]
+    fn where_the_vip_is_it_stays_expected() {
+        let mut host = host();
+        let network = [("nic", "192.0.2.0/24")];
+        let mac = [("nic", "02:00:00:00:00:02")];
+        let eth0 = Some("eth0".to_owned());
+        assert_eq!(
+            (expected(&network, &host), expected(&mac, &host)),
+            (eth0.clone(), eth0.clone())
+        );
+        host.addresses.push(address(2, "192.0.2.10/24"));
+        // Another link of that network, and one with that hardware address, come up later.
+        host.addresses.push(address(3, "192.0.2.3/24"));
+        host.links[2].mac = host.links[1].mac;
+        assert_eq!(
+            (expected(&network, &host), expected(&mac, &host)),
+            (eth0.clone(), eth0.clone())
+        );
+        // Where it has to be put first, that is a question.
+        host.addresses.retain(|address| address.ip.to_string() != "192.0.2.10");
+        assert_eq!((expected(&network, &host), expected(&mac, &host)), (None, None));
+        assert!(found(&network, &host).unwrap_err().contains("eth0, eth1"));
+        // The VIP is the last of its network.
+        host.addresses = vec![address(2, "192.0.2.10/24"), address(3, "198.51.100.1/24")];
+        assert_eq!(expected(&network, &host), eth0);
+        assert!(host.has_lost_network(&params(&network)));
+        assert!(!host.has_lost_network(&params(&[("nic", "198.51.100.0/24")])));
+        assert!(!host.has_lost_network(&params(&[("nic", "eth0")])));
+    }
+
+    #[test]
+    fn without_nic_nobody_means_loopback_while_there_is_a_network() {
+        let mut host = host();
+        host.addresses.push(address(1, "192.0.2.10/32"));
+        assert_eq!(expected(&[], &host), Some("eth0".to_owned()));
+        assert_eq!(expected(&[("nic", "lo")], &host), Some("lo".to_owned()));
+        host.addresses.remove(0);
+        host.routes.clear();
+        assert_eq!(expected(&[], &host), Some("lo".to_owned()));
     }
 }

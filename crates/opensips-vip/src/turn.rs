@@ -3,9 +3,9 @@
 //! Pacemaker never runs both at once, but people do: a start by hand that waits for another owner to
 //! let go must not add the address after a stop has said that it is gone. So start holds a lock as
 //! long as it works. A stop that finds it held leaves a mark, waits for a part of its time, and then
-//! removes whatever is there. Start looks at the mark right before it adds the address, under a
-//! second lock, which the stop has while it makes the mark: either start sees the mark, or the stop
-//! sees the address.
+//! removes whatever is there. Start looks at the mark right before it adds the address, and before it
+//! announces it, under a second lock, which the stop has while it makes the mark: either start sees
+//! the mark, or the stop sees the address, and the frame has left before.
 //!
 //! Without a run directory to write in, both go on as if they were alone.
 
@@ -30,6 +30,8 @@ pub(crate) struct Starting {
     mark: PathBuf,
     /// The mark of a stop before this start, if one was left.
     before: Option<Vec<u8>>,
+    /// The second lock, while it is held.
+    alone: Option<LockFile>,
 }
 
 impl Starting {
@@ -51,7 +53,7 @@ impl Starting {
                 None
             }
         };
-        Ok(Self { ip, lock, adding: run.adding_lock(ip), mark, before })
+        Ok(Self { ip, lock, adding: run.adding_lock(ip), mark, before, alone: None })
     }
 
     /// Whether a stop came since.
@@ -60,28 +62,28 @@ impl Starting {
         mark.is_some() && mark != self.before
     }
 
-    /// Does what makes the address be there, unless a stop came.
+    /// Sees that no stop has come, and keeps one from coming until [`Starting::let_stops_in`].
     ///
     /// # Errors
     /// [`Error::Stopped`]
-    pub(crate) fn unless_stopped<T>(
-        &self,
-        until: Instant,
-        add: impl FnOnce() -> T,
-    ) -> Result<T, Error> {
+    pub(crate) fn keep_stops_out(&mut self, until: Instant) -> Result<(), Error> {
         // Without the first lock there are none.
-        let lock = match self.lock {
-            Some(_) => LockFile::acquire(&self.adding, until).unwrap_or_default(),
-            None => None,
-        };
-        let done = if self.was_stopped() { Err(Error::Stopped { ip: self.ip }) } else { Ok(add()) };
-        remove(lock);
-        done
+        if self.alone.is_none() && self.lock.is_some() {
+            self.alone = LockFile::acquire(&self.adding, until).unwrap_or_default();
+        }
+        // Also where it was held all the time: a stop does not wait for ever.
+        if self.was_stopped() { Err(Error::Stopped { ip: self.ip }) } else { Ok(()) }
+    }
+
+    /// A stop may come again: before every wait.
+    pub(crate) fn let_stops_in(&mut self) {
+        remove(self.alone.take());
     }
 }
 
 impl Drop for Starting {
     fn drop(&mut self) {
+        self.let_stops_in();
         remove(self.lock.take());
     }
 }
@@ -110,7 +112,9 @@ impl Stopping {
             None
         });
         if lock.is_none() && path.exists() {
-            log::warn!("vip={ip} a start is under way and does not end: it will not add it");
+            log::warn!(
+                "vip={ip} a start or stop is under way and does not end: a start will not add it"
+            );
         }
         Self { lock, mark }
     }

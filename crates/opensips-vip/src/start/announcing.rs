@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use hostnet::{LinkIndex, Netlink};
+use hostnet::{Error as NetError, LinkIndex, Netlink};
 use ocf::Deadline;
 
 use super::{ANNOUNCER_WAIT, Done, RESERVE, Start};
 use crate::announcer::{self, Job};
+use crate::error::Error;
 use crate::params::{AnnounceTarget, Params};
 use crate::{host, question};
 
@@ -35,16 +36,21 @@ pub(super) fn targets(
 }
 
 impl Start<'_> {
-    /// Without the privilege the VIP still serves: whoever asks for it by ARP gets the kernel's
-    /// answer.
-    pub(super) fn open_socket(&mut self) {
+    /// Opens the socket of the announcements. That there is none is no reason not to serve: whoever
+    /// asks for the VIP gets the kernel's answer.
+    ///
+    /// # Errors
+    /// [`NetError::PermissionDenied`]: the announcement that is asked for can never be sent.
+    pub(super) fn open_socket(&mut self) -> Result<(), Error> {
         if self.socket.is_some() || self.subject.is_none() {
-            return;
+            return Ok(());
         }
         match question::socket(&self.link, self.params.ip) {
             Ok(socket) => self.socket = Some(socket),
+            Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
             Err(error) => log::error!("vip={} is not announced: {error}", self.params.ip),
         }
+        Ok(())
     }
 
     pub(super) fn announce_first(&mut self) {

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use hostnet::{Error as NetError, EventGroup, Events, Family, Sysctl};
+use hostnet::{Error as NetError, EventGroup, Events, Family};
 
 use super::{RESERVE, Start};
 use crate::error::Error;
-use crate::question::{self, Asker, Heard};
+use crate::params::{DuplicateCheck, LinkCheck};
+use crate::question::{self, Asker, Heard, LET_GO, Rivals};
 use crate::{host, judge};
 
 /// How long the kernel may take: a random second at most before the first question, one second per
@@ -15,67 +16,84 @@ const DETECTION: Duration = Duration::from_secs(10);
 /// How long somebody who was there a moment ago may take to say who it is.
 const WHO: Duration = Duration::from_millis(200);
 
+/// What came of the kernel's detection.
+enum Detection {
+    Ended,
+    Failed,
+    /// The address is not there any more.
+    Gone,
+}
+
 impl Start<'_> {
     /// # Errors
-    /// [`Error::InUse`], [`Error::NoTimeToAsk`], [`Error::Stopped`]. That nobody can be asked is none:
-    /// the address serves all the same.
+    /// [`Error::InUse`], [`Error::NoTimeToAsk`], [`Error::NoCarrier`], [`Error::Stopped`], and
+    /// [`NetError::PermissionDenied`]. That nobody can be asked for another reason is none: the address
+    /// serves all the same.
     pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
-        let (Some(check), Some(asker), true) =
-            (self.params.duplicates, self.asker(), self.link.usable())
-        else {
-            return Ok(());
-        };
+        let Some(mut check) = self.params.duplicates else { return Ok(()) };
         // Of a short time not all can be kept free.
         let reserve = RESERVE.min(self.deadline.remaining() / 4);
         let until = self.deadline.less(reserve).instant();
-        let stopped = || self.starting.was_stopped();
-        let asked = match &mut self.socket {
-            Some(socket) => asker.wait_until_free(socket, check, until, stopped),
-            None => question::socket(&self.link, self.params.ip).and_then(|mut socket| {
-                let asked = asker.wait_until_free(&mut socket, check, until, stopped);
-                self.socket = Some(socket);
-                asked
-            }),
-        };
-        let (ip, link) = (self.params.ip, self.link.name.clone());
-        match asked {
-            Ok(_) if self.starting.was_stopped() => Err(Error::Stopped { ip }),
-            Ok(Heard::Nobody) => {
+        loop {
+            let Some(asker) = self.asker().filter(|_| self.link.usable()) else { return Ok(()) };
+            let asked = self.ask(&asker, check, until);
+            let (ip, link) = (self.params.ip, self.link.name.clone());
+            match asked {
+                Ok(_) if self.starting.was_stopped() => return Err(Error::Stopped { ip }),
+                Ok(Heard::Nobody) => {}
+                Ok(Heard::Rival(rival)) => {
+                    return Err(Error::InUse { ip, rival: Some(rival), link });
+                }
+                Ok(Heard::Unknown) => {
+                    return Err(Error::NoTimeToAsk { ip, link, silence: check.timeout });
+                }
+                Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
+                Err(error) => {
+                    log::error!("vip={ip} is not checked for duplicates: {error}");
+                    return Ok(());
+                }
+            }
+            let losses = self.link.carrier_losses;
+            self.link = self.netlink.wait_for_link(self.link.index, until, |_| true)?;
+            if self.link.usable() && self.link.carrier_losses == losses {
                 self.found_free = true;
-                Ok(())
+                return Ok(());
             }
-            Ok(Heard::Rival(rival)) => Err(Error::InUse { ip, rival: Some(rival), link }),
-            Ok(Heard::Unknown) => Err(Error::NoTimeToAsk { ip, link, silence: check.timeout }),
-            Err(error) => {
-                log::error!("vip={ip} is not checked for duplicates: {error}");
-                Ok(())
-            }
+            // A silence while there was no carrier proves nothing.
+            log::warn!(
+                "vip={ip} {link} has lost its carrier meanwhile: asking for duplicates again"
+            );
+            self.await_carrier(self.params.link_check == LinkCheck::Fail)?;
+            check.timeout = check.timeout.max(LET_GO);
         }
+    }
+
+    fn ask(
+        &mut self,
+        asker: &Asker,
+        check: DuplicateCheck,
+        until: Instant,
+    ) -> hostnet::Result<Heard> {
+        let mut socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => question::socket(&self.link, self.params.ip)?,
+        };
+        let stopped = || self.starting.was_stopped();
+        let asked = asker.wait_until_free(&mut socket, check, until, stopped);
+        self.socket = Some(socket);
+        asked
     }
 
     fn asker(&self) -> Option<Asker> {
         Some(Asker { ip: self.params.ip, mac: self.link.mac?, own: self.own.clone() })
     }
 
-    /// # Errors
-    /// [`Error::NoIpv6`]: the kernel would only say "permission denied".
-    pub(super) fn require_ipv6(&self) -> Result<(), Error> {
-        let setting = format!("net/ipv6/conf/{}/disable_ipv6", self.link.name);
-        match Sysctl::default().read(setting) {
-            Ok(value) if value == "0" => Ok(()),
-            Ok(_) | Err(NetError::SysctlMissing { .. }) => {
-                Err(Error::NoIpv6 { link: self.link.name.clone() })
-            }
-            // Without /proc/sys the kernel decides.
-            Err(_) => Ok(()),
-        }
-    }
-
     /// Sees the kernel's duplicate address detection to its end, where it does any.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::Tentative`]
+    /// [`Error::InUse`], [`Error::Tentative`], [`Error::Stopped`], [`Error::Vanished`]
     pub(super) fn await_duplicate_detection(&mut self) -> Result<(), Error> {
+        self.starting.let_stops_in();
         if !self.link.usable() && !self.link.loopback {
             // It goes on when there is a carrier.
             return Ok(());
@@ -89,16 +107,18 @@ impl Start<'_> {
                 .iter()
                 .filter(|address| (address.ip, address.link) == (self.params.ip, self.link.index));
             Ok(match here.next() {
-                // Not there: confirm() has the words for it.
-                None => Some(Ok(())),
-                Some(address) if address.flags.dadfailed => Some(Err(())),
-                Some(address) => (!judge::not_ready(address)).then_some(Ok(())),
+                None => Some(Detection::Gone),
+                Some(address) if address.flags.dadfailed => Some(Detection::Failed),
+                Some(address) => (!judge::not_ready(address)).then_some(Detection::Ended),
             })
         })?;
         let link = self.link.name.clone();
         match ended {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Error::InUse { ip: self.params.ip, rival: self.who(), link }),
+            Some(Detection::Ended) => Ok(()),
+            Some(Detection::Gone) => Err(self.gone()),
+            Some(Detection::Failed) => {
+                Err(Error::InUse { ip: self.params.ip, rival: self.who(), link })
+            }
             None => Err(Error::Tentative { ip: self.params.ip, link }),
         }
     }
@@ -106,7 +126,7 @@ impl Start<'_> {
     /// Who has the VIP, if that can be known.
     fn who(&self) -> Option<hostnet::MacAddress> {
         let mut socket = question::socket(&self.link, self.params.ip).ok()?;
-        match self.asker()?.rival(&mut socket, WHO, Instant::now() + WHO).ok()? {
+        match self.asker()?.rival(&mut socket, Rivals::Owners, WHO, Instant::now() + WHO).ok()? {
             Heard::Rival(mac) => Some(mac),
             Heard::Nobody | Heard::Unknown => None,
         }

@@ -123,6 +123,9 @@ impl Start<'_> {
             log::debug!("step: {step}");
             self.step(step, plan.target.address.prefix)?;
         }
+        if self.starting.was_stopped() {
+            return Err(Error::Stopped { ip: self.params.ip });
+        }
         self.hand_over();
         self.confirm()
     }
@@ -131,8 +134,9 @@ impl Start<'_> {
         let until = self.deadline.instant();
         match step {
             Step::BringUp(link) => {
-                self.netlink.set_link_up(*link, until)?;
-                self.undo.push(Done::BroughtUp(*link));
+                let changed = self.netlink.set_link_up(*link, until);
+                self.note(&changed, Done::BroughtUp(*link));
+                changed?;
                 // Virtual links have their carrier in a moment. Also where it is not required, the
                 // first announcement should find it.
                 let until = self.deadline.or_within(GRACE).instant();
@@ -144,8 +148,10 @@ impl Start<'_> {
             Step::AwaitDuplicateDetection => self.await_duplicate_detection()?,
             Step::RouteFromVip => self.route_from_vip(prefix)?,
             Step::Announce => {
-                self.open_socket();
+                self.open_socket()?;
+                self.starting.keep_stops_out(until)?;
                 self.announce_first();
+                self.starting.let_stops_in();
             }
             Step::Delete(deletion) => {
                 log::warn!("{deletion}: the VIP does not belong there");
@@ -158,24 +164,33 @@ impl Start<'_> {
     fn add(&mut self, new: &NewAddress) -> Result<(), Error> {
         let mut new = new.clone();
         if self.params.ip.is_ipv6() {
-            self.require_ipv6()?;
+            host::require_ipv6(&self.link)?;
             // Without carrier, or without the privilege, nobody was asked: the kernel has to.
             new.nodad &= self.found_free || self.params.nodad == Nodad::Yes;
         }
         if self.subject.is_some() {
             // Before, so that the first frame follows the address at once.
-            self.open_socket();
+            self.open_socket()?;
         }
         let until = self.deadline.instant();
-        let add = || self.netlink.add_address(&new, until);
-        match self.starting.unless_stopped(until, add)? {
-            Ok(()) => self.undo.push(Done::Added(new)),
+        self.starting.keep_stops_out(until)?;
+        let added = self.netlink.add_address(&new, until);
+        self.note(&added, Done::Added(new));
+        match added {
             // Somebody was quicker; confirm() says whether it is as it should be.
-            Err(hostnet::Error::AddressExists { .. }) => {}
+            Ok(()) | Err(hostnet::Error::AddressExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         self.up = Some(Instant::now());
         Ok(())
+    }
+
+    /// Notes a change to be taken back, if it was made, and also if that can't be known: the kernel may
+    /// have made it and said so too late. What is not there is taken back as easily.
+    fn note(&mut self, result: &hostnet::Result<()>, done: Done) {
+        if result.as_ref().map_or_else(hostnet::Error::may_have_happened, |()| true) {
+            self.undo.push(done);
+        }
     }
 
     fn route_from_vip(&mut self, prefix: Prefix) -> Result<(), Error> {
@@ -220,7 +235,13 @@ impl Start<'_> {
                 Ok(())
             }
             (_, Some(reason)) => Err(Error::NotConfirmed { reason }),
-            (_, None) => Err(Error::Vanished { ip: self.params.ip }),
+            (_, None) => Err(self.gone()),
         }
+    }
+
+    /// Why the address is not there any more.
+    fn gone(&self) -> Error {
+        let ip = self.params.ip;
+        if self.starting.was_stopped() { Error::Stopped { ip } } else { Error::Vanished { ip } }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hostnet::{Address, Error as NetError, Family, NewAddress};
+use hostnet::{Address, Error as NetError, Family, Netlink, NewAddress};
 
 use super::{Done, GRACE, Start};
 use crate::error::Error;
@@ -11,23 +11,26 @@ use crate::{announcer, deleting, host, plan};
 impl Start<'_> {
     pub(super) fn take_back(mut self, error: Error) -> Error {
         let until = self.deadline.instant().max(Instant::now() + GRACE);
+        // An answer that did not come in time may still come, on the connection that waited for it.
+        let fresh = Netlink::open().ok();
+        let netlink = fresh.as_ref().unwrap_or(self.netlink);
         let mut left = Vec::new();
         while let Some(done) = self.undo.pop() {
             match done {
                 Done::StartedAnnouncer(mut child) => announcer::end_child(&mut child),
                 Done::Added(new) => {
                     self.run.forget(new.ip);
-                    if let Err(source) = self.delete_added(&new, until) {
+                    if let Err(source) = self.delete_added(netlink, &new, until) {
                         left.push(format!("{}/{} ({source})", new.ip, new.prefix));
                     }
                 }
                 Done::Routing(made) => {
-                    if let Err(source) = made.take_back(self.netlink, until) {
+                    if let Err(source) = made.take_back(netlink, until) {
                         left.push(source.to_string());
                     }
                 }
                 // It went with its link, or somebody took it down: both fine.
-                Done::BroughtUp(link) => match self.netlink.set_link_down(link, until) {
+                Done::BroughtUp(link) => match netlink.set_link_down(link, until) {
                     Ok(()) | Err(NetError::NoSuchLink { .. }) => {}
                     Err(source) => left.push(format!("{} up ({source})", self.link.name)),
                 },
@@ -41,8 +44,13 @@ impl Start<'_> {
     }
 
     /// By a fresh dump: others may have come into its subnet since, and must stay.
-    fn delete_added(&self, new: &NewAddress, until: Instant) -> Result<(), NetError> {
-        let addresses = host::addresses(self.netlink, Family::of(new.ip), until)?;
+    fn delete_added(
+        &self,
+        netlink: &Netlink,
+        new: &NewAddress,
+        until: Instant,
+    ) -> Result<(), NetError> {
+        let addresses = host::addresses(netlink, Family::of(new.ip), until)?;
         let added = |address: &Address| {
             (address.link, address.prefix, address.peer) == (new.link, new.prefix, None)
         };
@@ -50,7 +58,7 @@ impl Start<'_> {
             .iter()
             .filter(|deletion| added(&deletion.address))
             .try_for_each(|deletion| {
-                deleting::delete(self.netlink, &self.run, deletion, until).map(|_| ())
+                deleting::delete(netlink, &self.run, deletion, until).map(|_| ())
             })
     }
 }

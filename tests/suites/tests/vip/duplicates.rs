@@ -4,9 +4,15 @@ use std::time::{Duration, Instant};
 
 use testnet::{Agent, Capture, Host, wait_until};
 
-use super::{
-    LONG, MAC_B, MAC_N, Site, VIP, ends, fails, instances, locks, recurring, shell, state, vip,
-};
+use super::{LONG, MAC_B, MAC_N, Site, VIP, ends, fails, instances, locks, recurring, state, vip};
+
+/// How long somebody who has answered is believed to have the VIP (`question::LET_GO`).
+const LET_GO: Duration = Duration::from_millis(500);
+
+/// Whether a host has sent a question of start's.
+fn asked(capture: &Capture) -> bool {
+    capture.arp_frames().iter().any(|arp| arp.sender_ip.is_unspecified())
+}
 
 /// A monitor that asks the neighbours.
 fn deep(agent: &Agent) -> testnet::Outcome {
@@ -131,8 +137,114 @@ fn a_rival_found_by_monitor() {
     take(&site.neighbour);
     fails(&deep(&agent), 190, "announced again");
     ends(&deep(&agent.clone().param("duplicate_check", "no")), 0);
+    // Another host is not the one that persists.
+    let_go(&site.neighbour);
+    take(&site.b);
+    fails(&deep(&agent), 190, &format!("claimed by {MAC_B}, too: announced again"));
     ends(&agent.action("stop"), 0);
     assert!(locks(&site.a).is_empty());
+}
+
+/// A node that waits for its turn, or a switch that tracks its devices, is no second owner.
+#[test]
+fn who_merely_asks_is_no_rival_of_the_owner() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let owner = vip(&site.b).param("announce", "none");
+    ends(&owner.action("start"), 0);
+    let capture = Capture::start(&site.b, "eth0");
+    // The one that asks has the lower hardware address.
+    let agent = site.vip().param("duplicate_wait", "60s");
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("A asks", LONG, || asked(&capture));
+        for _ in 0..10 {
+            ends(&deep(&owner), 0);
+        }
+        ends(&owner.action("stop"), 0);
+        ends(&start.join().unwrap(), 0);
+    });
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn who_has_just_answered_has_to_be_silent_for_longer() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    let capture = Capture::start(&site.b, "eth0");
+    let agent = site.vip().param("duplicate_wait", "60s").param("announce_schedule", "0");
+    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("B has answered", LONG, || {
+            capture.arp_frames().iter().any(|arp| arp.sender_ip == vip && arp.is_reply)
+        });
+        let_go(&site.b);
+        ends(&start.join().unwrap(), 0);
+    });
+    let frames = capture.arp_frames();
+    let last = frames.iter().rfind(|arp| arp.is_reply && arp.sender_ip == vip).unwrap();
+    let first = frames.iter().find(|arp| !arp.is_reply && arp.sender_ip == vip).unwrap();
+    assert!(first.at.duration_since(last.at) >= LET_GO, "{frames:?}");
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn a_link_that_is_down_for_a_moment_does_not_hide_a_rival() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    let capture = Capture::start(&site.b, "eth0");
+    let agent =
+        site.vip().param("duplicate_wait", "5s").env("OCF_RESKEY_CRM_meta_timeout", "60000");
+    let outcome = std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("A asks", LONG, || asked(&capture));
+        site.a.ip("link set eth0 down");
+        site.a.ip("link set eth0 up");
+        start.join().unwrap()
+    });
+    fails(&outcome, 1, "192.0.2.10 is in use by 02:00:00:00:00:0b on eth0");
+    assert!(instances(&site.a).is_empty());
+}
+
+#[test]
+fn a_silence_without_carrier_proves_nothing() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    take(&site.b);
+    // It has the address, and does not answer for now.
+    site.b.sysctl("net/ipv4/conf/all/arp_ignore", "8");
+    let capture = Capture::start(&site.a, "eth0");
+    let agent = site.vip().param("duplicate_timeout", "10s").param("link_wait", "60s");
+    let agent = agent.env("OCF_RESKEY_CRM_meta_timeout", "120000").timeout(LONG * 3);
+    let outcome = std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("A asks", LONG, || asked(&capture));
+        site.cable_a.unplug(&site.a);
+        wait_until("no carrier", LONG, || !super::is_up(&site.a, "eth0"));
+        site.cable_a.plug(&site.a);
+        wait_until("A asks again", LONG, || {
+            let frames = capture.arp_frames();
+            frames.iter().filter(|arp| arp.sender_ip.is_unspecified()).count() >= 3
+        });
+        site.b.sysctl("net/ipv4/conf/all/arp_ignore", "0");
+        start.join().unwrap()
+    });
+    fails(&outcome, 1, "192.0.2.10 is in use by 02:00:00:00:00:0b on eth0");
+    assert!(instances(&site.a).is_empty());
+}
+
+/// RFC 8950: what resolves the next hop is Neighbor Discovery of the link's own address.
+#[test]
+fn a_gateway_of_the_other_family_is_not_asked() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("-4 route add default via inet6 fe80::1 dev eth0");
+    ends(&site.vip().action("start"), 0);
+    ends(&deep(&site.vip()), 0);
+    ends(&site.vip().action("stop"), 0);
 }
 
 #[test]
@@ -147,22 +259,6 @@ fn a_gateway_that_does_not_answer() {
     fails(&deep(&agent), 190, "gateway 192.0.2.99 does not answer 192.0.2.10 on eth0");
     ends(&recurring(&agent), 0);
     ends(&agent.action("stop"), 0);
-}
-
-#[test]
-fn without_the_privilege_to_ask() {
-    testnet::root_or_skip!();
-    let site = Site::new();
-    take(&site.b);
-    // The address serves, which is worth more than the question; it is told.
-    shell(&site.a, "command -v setpriv >/dev/null");
-    let mut command = std::process::Command::new("setpriv");
-    command.args(["--bounding-set=-net_raw", "--inh-caps=-net_raw"]);
-    command.arg(super::program()).args(["start", "--ip", VIP]).env_clear();
-    let output = site.a.output(&mut command);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("not checked for duplicates"), "{said}");
-    ends(&site.vip().action("stop"), 0);
 }
 
 #[test]

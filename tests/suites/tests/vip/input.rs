@@ -223,6 +223,49 @@ fn what_is_right_in_form_but_wrong_on_this_node() {
 }
 
 #[test]
+fn what_start_would_refuse_is_found_before() {
+    testnet::root_or_skip!();
+    let host = host();
+    let level10 = |agent: &Agent| agent.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all");
+    // Every finding, and each by its name.
+    let several = vip(&host)
+        .param("nic", "eth0")
+        .param("iflabel", "eleven-byte")
+        .param("gateway", "192.0.2.99")
+        .param("route_table", "200");
+    host.ip("route add 203.0.113.0/24 dev eth0 table 200");
+    let outcome = level10(&several);
+    fails(&outcome, 2, "longer than 15 bytes");
+    assert!(outcome.exit_reason.unwrap().contains("route_table=200"), "{}", outcome.stderr);
+    let source = vip(&host).param("source_for", "203.0.113.0/24");
+    fails(
+        &level10(&source),
+        1,
+        "source_for=203.0.113.0/24: no route of the main table leads there",
+    );
+    // Its own network comes with the address.
+    ends(&level10(&vip(&host).param("source_for", "192.0.2.0/24")), 0);
+    host.sysctl("net/ipv6/conf/eth0/disable_ipv6", "1");
+    let ipv6 = plain(&host).param("ip", "2001:db8::10").param("nic", "eth0");
+    let ipv6 = ipv6.param("cidr_netmask", "64");
+    fails(&level10(&ipv6), 5, "eth0 has no IPv6");
+    // Who else manages the interface is told, and may well leave the address alone.
+    let index = host.run(|| std::fs::read_to_string("/sys/class/net/eth0/ifindex").unwrap());
+    let file = format!("/run/NetworkManager/devices/{}", index.trim());
+    host.run(|| {
+        std::fs::create_dir_all("/run/NetworkManager/devices").unwrap();
+        std::fs::write(&file, "[device]\nmanaged=true\n").unwrap();
+    });
+    let outcome = level10(&vip(&host).env("PCMK_service", ""));
+    ends(&outcome, 0);
+    assert!(
+        outcome.stderr.contains("eth0 is managed by NetworkManager, too"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn equally_near_interfaces_are_a_question() {
     testnet::root_or_skip!();
     let host = host();

@@ -144,6 +144,27 @@ fn the_kernels_own_detection() {
     assert!(instances(&site.a).is_empty());
 }
 
+/// The address is there while the kernel looks for duplicates: stop takes it away, and start, which
+/// waits for the end of that, sends nothing for it.
+#[test]
+fn a_stop_in_the_middle_of_the_kernels_detection() {
+    testnet::root_or_skip!();
+    let site = site();
+    site.a.sysctl("net/ipv6/conf/eth0/dad_transmits", "8");
+    let capture = Capture::start(&site.a, "eth0");
+    let agent = vip6(&site.a).param("nodad", "no").param("duplicate_check", "no");
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("the address is tentative", LONG, || !instances(&site.a).is_empty());
+        ends(&agent.action("stop"), 0);
+        assert!(instances(&site.a).is_empty());
+        fails(&start.join().unwrap(), 1, "was stopped while start waited");
+    });
+    assert!(instances(&site.a).is_empty());
+    assert!(advertisements(&capture).is_empty());
+    assert!(announcer(&site.a).is_none());
+}
+
 #[test]
 fn what_the_kernel_thinks_of_the_address_is_monitored() {
     testnet::root_or_skip!();

@@ -12,6 +12,7 @@ mod duplicates;
 mod environment;
 mod input;
 mod ipv6;
+mod late;
 mod lifecycle;
 mod link;
 mod migration_script;

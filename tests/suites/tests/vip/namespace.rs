@@ -2,7 +2,9 @@
 
 use testnet::{Agent, Host, wait_until};
 
-use super::{LONG, Site, VIP, ends, fails, instances, plain, recurring, second_interface, vip};
+use super::{
+    LONG, Site, VIP, ends, fails, instances, plain, recurring, second_interface, shell, vip,
+};
 
 /// Ends what runs in the namespaces of the host, which would outlive it.
 struct Namespace<'a>(&'a Host);
@@ -73,6 +75,11 @@ fn one_that_is_not_there() {
         std::fs::write("/run/netns/sip", "").unwrap();
     });
     all();
+    // No file that one waits for, and none that leads nowhere.
+    shell(&site.a, "rm /run/netns/sip; mkfifo /run/netns/sip");
+    all();
+    shell(&site.a, "rm /run/netns/sip; ln -s sip /run/netns/sip");
+    all();
     // It was never possible to start in that one.
     ends(&vip(&site.a).param("network_namespace", "a/b").action("stop"), 0);
 }
@@ -111,6 +118,59 @@ fn nic_by_mac_and_by_network() {
         ends(&agent.action("monitor"), 7);
         ends(&agent.action("stop"), 0);
     }
+}
+
+/// What `nic` fits changes while the VIP runs: it stays where it is.
+#[test]
+fn a_nic_that_fits_others_too_or_nothing_any_more() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let mac = site.a.run(|| std::fs::read_to_string("/sys/class/net/eth0/address").unwrap());
+    let by_network = site.vip().param("nic", "192.0.2.0/24");
+    let by_mac = site.vip().param("nic", mac.trim());
+    ends(&by_network.action("start"), 0);
+    second_interface(&site.a);
+    site.a.ip("addr add 192.0.2.7/24 dev eth1 noprefixroute");
+    site.a.ip(&format!("link set eth1 address {}", mac.trim()));
+    for agent in [&by_network, &by_mac] {
+        ends(&recurring(agent), 0);
+        ends(&agent.action("start"), 0);
+        ends(&recurring(agent), 0);
+    }
+    assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
+    // The VIP is the last address of its network.
+    site.a.ip("link del eth1");
+    site.a.ip("addr del 192.0.2.1/24 dev eth0");
+    site.a.ip(&format!("addr replace {VIP}/24 dev eth0"));
+    fails(&recurring(&by_network), 190, "no interface has an address in nic=192.0.2.0/24 any more");
+    ends(&by_network.action("start"), 0);
+    assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
+    ends(&by_network.action("stop"), 0);
+    ends(&recurring(&by_network), 7);
+}
+
+#[test]
+fn an_instance_on_loopback_is_no_service() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip(&format!("addr add {VIP}/32 dev lo"));
+    fails(
+        &recurring(&site.vip()),
+        1,
+        "192.0.2.10 belongs on eth0, but it is there as 192.0.2.10/32 on lo",
+    );
+    let capture = testnet::Capture::start(&site.neighbour, "eth0");
+    ends(&site.vip().action("start"), 0);
+    assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
+    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
+    assert!(capture.arp_frames().iter().any(|arp| arp.sender_ip == vip));
+    ends(&recurring(&site.vip()), 0);
+    ends(&site.vip().action("stop"), 0);
+    // Where it is wanted there, it is said.
+    let there = site.vip().param("nic", "lo").param("cidr_netmask", "32");
+    ends(&there.action("start"), 0);
+    ends(&recurring(&there), 0);
+    ends(&there.action("stop"), 0);
 }
 
 #[test]

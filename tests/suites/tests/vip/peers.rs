@@ -147,11 +147,17 @@ fn the_other_addresses_survive_with_a_read_only_proc_sys() {
     ends(&agent.action("start"), 0);
     site.a.ip("addr add 192.0.2.1/24 dev eth0");
     site.a.ip("addr add 192.0.2.20/24 brd 192.0.2.255 dev eth0 label eth0:two");
+    site.a.ip("route add default via 192.0.2.99 mtu 1400");
+    site.a.ip("route add 198.51.100.0/24 via 192.0.2.99 src 192.0.2.20 metric 7");
     let before = others(&site.a);
+    let routes = || site.a.ip("-4 route show proto boot");
+    let routes_before = routes();
+    assert_eq!(routes_before.lines().count(), 2);
     shell(&site.a, "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys");
     ends(&agent.action("stop"), 0);
     assert!(instances(&site.a).is_empty());
     assert_eq!(others(&site.a), before);
+    assert_eq!(routes(), routes_before);
     assert!(site.a.ip("-4 -o addr show").contains("192.0.2.20/24 brd 192.0.2.255 scope global"));
     assert!(site.a.ip("-4 -o addr show").contains("eth0:two"));
 }
@@ -211,6 +217,14 @@ fn a_stop_waits_for_another_ones_setting() {
     let mut line = String::new();
     BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "locked\n");
+    // Waiting takes a part of a short time, not all of it.
+    site.a.ip("addr flush dev eth0");
+    site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
+    site.a.ip("addr add 192.0.2.1/24 dev eth0");
+    let short = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "2000");
+    ends(&short.action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+    site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
     let outcome = std::thread::scope(|scope| {
         let stop = scope.spawn(|| site.vip().action("stop"));
         std::thread::sleep(Duration::from_millis(500));

@@ -1,0 +1,112 @@
+//! The kernel's answer comes too late, and two stops meet.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use testnet::wait_until;
+
+use super::{LONG, Site, VIP, announcer, ends, instances, locks, program, state};
+
+/// Which message to the kernel an action sends first of that type, counted from 1, and runs it by that.
+fn number_of(site: &Site, action: &str, kind: &str) -> u32 {
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-e", "trace=sendto", "-o", "/run/trace"]);
+    strace.arg(program()).args([action, "--ip", VIP, "--announce_schedule=0"]).env_clear();
+    let output = site.a.output(&mut strace);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let trace = site.a.run(|| std::fs::read_to_string("/run/trace").unwrap());
+    let at = trace.lines().position(|line| line.contains(kind)).expect(kind);
+    u32::try_from(at + 1).unwrap()
+}
+
+/// Runs an action of two seconds whose message of that number takes longer than that.
+fn delayed(site: &Site, action: &str, number: u32) -> (Option<i32>, String) {
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", "trace=sendto"]);
+    strace.arg(format!("--inject=sendto:delay_exit=2000000:when={number}"));
+    strace.arg(program()).args([action, "--ip", VIP, "--announce_schedule=0"]).env_clear();
+    let output = site.a.output(strace.env("OCF_RESKEY_CRM_meta_timeout", "2000"));
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn has_strace(name: &str) -> bool {
+    let there = Command::new("strace").arg("-V").output().is_ok();
+    if !there {
+        testnet::skipped(name, "needs strace");
+    }
+    there
+}
+
+#[test]
+fn a_start_that_is_answered_too_late_takes_back_what_it_may_have_done() {
+    testnet::root_or_skip!();
+    if !has_strace("late::a_start_that_is_answered_too_late") {
+        return;
+    }
+    let site = Site::new();
+    let before = state(&site.a);
+    let number = number_of(&site, "start", "RTM_NEWADDR");
+    ends(&site.vip().action("stop"), 0);
+    assert_eq!(state(&site.a), before);
+    let (code, said) = delayed(&site, "start", number);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no answer before the deadline"), "{said}");
+    assert_eq!(state(&site.a), before);
+}
+
+#[test]
+fn a_stop_that_is_answered_too_late_sees_that_it_has_done_it() {
+    testnet::root_or_skip!();
+    if !has_strace("late::a_stop_that_is_answered_too_late") {
+        return;
+    }
+    let site = Site::new();
+    ends(&site.vip().action("start"), 0);
+    let number = number_of(&site, "stop", "RTM_DELADDR");
+    ends(&site.vip().action("start"), 0);
+    let (code, said) = delayed(&site, "stop", number);
+    assert!(instances(&site.a).is_empty());
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// A stop holds the announcer's lock while it works, and is none.
+#[test]
+fn a_stop_does_not_end_another_stop() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    // The VIP is the primary address of its subnet: stop takes a lock for that, which is held here.
+    site.a.ip("addr flush dev eth0");
+    let agent = site.vip().param("nic", "eth0").param("cidr_netmask", "24");
+    let agent = agent.param("announce_schedule", "0,600000");
+    ends(&agent.action("start"), 0);
+    site.a.ip("addr add 192.0.2.1/24 dev eth0");
+    let announcer = announcer(&site.a).unwrap();
+    let (index, namespace) = site.a.run(|| {
+        use std::os::unix::fs::MetadataExt;
+        let namespace = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+        (std::fs::read_to_string("/sys/class/net/eth0/ifindex").unwrap(), namespace)
+    });
+    let lock = format!("/run/smartvox/promote-secondaries-{}@{namespace}.lock", index.trim());
+    let mut command = Command::new("flock");
+    command.args([&lock, "-c", "echo locked; read end"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = site.a.spawn(&mut command);
+    let mut line = String::new();
+    BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| agent.action("stop"));
+        wait_until("the first has ended the announcer", LONG, || {
+            super::announcer(&site.a).is_some_and(|holder| holder != announcer)
+        });
+        let short = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "1000");
+        let second = short.action("stop");
+        drop(other.stdin.take());
+        other.wait().unwrap();
+        ends(&first.join().unwrap(), 0);
+        ends(&second, 0);
+    });
+    assert!(instances(&site.a).is_empty());
+    assert_eq!(super::others(&site.a), ["eth0 192.0.2.1/24"]);
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
+}
