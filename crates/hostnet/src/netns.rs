@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -86,6 +86,31 @@ impl NetworkNamespace {
                 Err(Error::refused(operation, Capability::SysAdmin, source))
             }
         }
+    }
+
+    /// The one of that number (an inode of nsfs, namespaces(7)), by a process that is in it: it lives on
+    /// when its name has gone. `None` if no process is. Numbers are used again.
+    pub fn of_number(number: u64) -> Option<Self> {
+        let processes = std::fs::read_dir("/proc").ok()?;
+        processes.filter_map(|entry| entry.ok()).find_map(|entry| {
+            entry.file_name().to_str()?.parse::<u32>().ok()?;
+            let path = entry.path().join("ns/net");
+            let file = File::open(&path).ok()?;
+            let name = NamespaceName(format!("net:[{number}]"));
+            (file.metadata().ok()?.ino() == number).then_some(Self { name, path, file })
+        })
+    }
+
+    /// Its number, as in `net:[4026531840]`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]
+    pub fn number(&self) -> Result<u64> {
+        let refused = |source| {
+            let operation = format!("look at network namespace {}", self.name);
+            Error::refused(operation, Capability::SysAdmin, source)
+        };
+        self.file.metadata().map(|metadata| metadata.ino()).map_err(refused)
     }
 
     /// Moves the calling thread into it: sockets that it opens, programs that it starts and

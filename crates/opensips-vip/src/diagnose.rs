@@ -32,7 +32,8 @@ pub(crate) fn diagnose(request: &Request) -> Diagnosis {
     let diagnosis = Diagnosis::default()
         .with("vip", params.ip.to_string())
         .with("network_namespace", namespace);
-    let netlink = host::enter(params.namespace.as_ref()).and_then(|()| Netlink::open());
+    let netlink = host::enter_where_started(params.namespace.as_ref(), params.ip)
+        .and_then(|()| Netlink::open());
     let until = request.deadline.or_within(SETTLING).instant();
     let looked = netlink.and_then(|netlink| {
         let snapshot = host::snapshot(&netlink, &params, until)?;

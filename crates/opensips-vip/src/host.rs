@@ -22,6 +22,26 @@ pub(crate) fn enter(namespace: Option<&NamespaceName>) -> Result<()> {
     namespace.map_or(Ok(()), |name| NetworkNamespace::open(name)?.enter())
 }
 
+/// Moves this process into the network namespace in which start has put the VIP: that of the name, or,
+/// where somebody has deleted the name since, the one that lives on with what runs in it.
+///
+/// # Errors
+/// As [`enter`].
+pub(crate) fn enter_where_started(namespace: Option<&NamespaceName>, ip: IpAddr) -> Result<()> {
+    let Some(name) = namespace else { return Ok(()) };
+    let named = NetworkNamespace::open(name);
+    let noted = RunDirectory::new().noted_namespace(ip, name);
+    let is_named =
+        |number| named.as_ref().is_ok_and(|named| named.number().is_ok_and(|it| it == number));
+    if let Some(number) = noted.filter(|number| !is_named(*number))
+        && let Some(alive) = NetworkNamespace::of_number(number)
+    {
+        log::warn!("vip={ip} the namespace that was {name} lives on without its name");
+        return alive.enter();
+    }
+    named?.enter()
+}
+
 /// Every address of a family. A table that keeps changing while it is read is read again until the
 /// deadline: an incomplete one proves nothing.
 pub(crate) fn addresses(netlink: &Netlink, family: Family, until: Instant) -> Result<Vec<Address>> {

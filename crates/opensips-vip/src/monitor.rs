@@ -21,8 +21,8 @@ const NEIGHBOURS: u32 = 10;
 /// Does the action.
 pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let params = Params::read(&request.values)?;
-    match host::enter(params.namespace.as_ref()) {
-        // With the namespace everything in it has gone.
+    match host::enter_where_started(params.namespace.as_ref(), params.ip) {
+        // With the namespace, and everybody who was in it, everything in it has gone.
         Err(NetError::NoSuchNamespace { .. }) => return Ok(Verdict::not_running()),
         entered => entered?,
     }

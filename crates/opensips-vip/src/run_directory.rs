@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hostnet::{LinkIndex, LinkName, MacAddress};
+use hostnet::{LinkIndex, LinkName, MacAddress, NamespaceName};
 
 /// Where the agents of this project keep their locks.
 const DIRECTORY: &str = "/run/smartvox";
@@ -98,6 +98,30 @@ impl RunDirectory {
     pub(crate) fn forget(&self, ip: IpAddr) {
         self.forget_rival(ip);
         forget(&self.announced(ip));
+    }
+
+    /// Notes in which network namespace, this process's, the address is by that name. Without the note
+    /// only the name leads there.
+    pub(crate) fn note_namespace(&self, ip: IpAddr, name: &NamespaceName) {
+        let path = self.namespace_note(ip, name);
+        let text = format!("{}\n", self.namespace);
+        if let Err(error) = self.create().and_then(|()| std::fs::write(&path, text)) {
+            log::debug!("{}: {error}", path.display());
+        }
+    }
+
+    /// The number of the namespace that was noted for that name.
+    pub(crate) fn noted_namespace(&self, ip: IpAddr, name: &NamespaceName) -> Option<u64> {
+        std::fs::read_to_string(self.namespace_note(ip, name)).ok()?.trim_end().parse().ok()
+    }
+
+    /// The address is not there any more.
+    pub(crate) fn forget_namespace(&self, ip: IpAddr, name: &NamespaceName) {
+        forget(&self.namespace_note(ip, name));
+    }
+
+    fn namespace_note(&self, ip: IpAddr, name: &NamespaceName) -> PathBuf {
+        self.path.join(format!("namespace-{ip}@{name}"))
     }
 
     /// Notes that the address has just been announced, for people. Not being able to is no fault.

@@ -45,9 +45,11 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
             return Ok(Verdict::success());
         }
     };
-    if !enter(request)? {
-        return Ok(Verdict::success());
-    }
+    let namespace = match enter(request, ip)? {
+        Entered::Nowhere => return Ok(Verdict::success()),
+        Entered::Host => None,
+        Entered::Namespace(name) => Some(name),
+    };
     let mut netlink = Netlink::open()?;
     let until = request.deadline.instant();
     let nic = request.values.get(description::NIC.name).and_then(|nic| nic.to_str());
@@ -109,6 +111,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
         }
     }
     run.forget(ip);
+    if let Some(name) = namespace {
+        run.forget_namespace(ip, &name);
+    }
     if !removed.is_empty() {
         log::info!(
             "vip={ip} state=removed from=\"{}\" took_ms={}",
@@ -142,22 +147,32 @@ fn close_connections(ip: IpAddr, until: Instant) {
     }
 }
 
-/// Enters the network namespace of the resource; `false` if there is none that start could have put
-/// the VIP into.
-fn enter(request: &Request) -> Result<bool, Error> {
+/// Where stop works.
+enum Entered {
+    /// Where it was started.
+    Host,
+    /// In that namespace.
+    Namespace(NamespaceName),
+    /// There is none that start could have put the VIP into.
+    Nowhere,
+}
+
+/// Enters the network namespace of the resource.
+fn enter(request: &Request, ip: IpAddr) -> Result<Entered, Error> {
     let parameter = description::NETWORK_NAMESPACE.name;
-    let Some(given) = request.values.get(parameter) else { return Ok(true) };
+    let Some(given) = request.values.get(parameter) else { return Ok(Entered::Host) };
     let name = given.to_str().map(str::parse::<NamespaceName>);
     let Some(Ok(name)) = name else {
         let value = ocf::shown(given.as_bytes());
         log::warn!("{parameter}={value}: no namespace is called so; start never entered one");
-        return Ok(false);
+        return Ok(Entered::Nowhere);
     };
-    match host::enter(Some(&name)) {
-        Ok(()) => Ok(true),
+    match host::enter_where_started(Some(&name), ip) {
+        Ok(()) => Ok(Entered::Namespace(name)),
         Err(hostnet::Error::NoSuchNamespace { .. }) => {
             log::debug!("there is no network namespace {name}: nothing is in it");
-            Ok(false)
+            RunDirectory::new().forget_namespace(ip, &name);
+            Ok(Entered::Nowhere)
         }
         Err(error) => Err(error.into()),
     }

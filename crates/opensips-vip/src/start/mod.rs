@@ -13,7 +13,7 @@ use ocf::{Deadline, Exit, Request, Verdict};
 use crate::announce::Subject;
 use crate::error::Error;
 use crate::params::{Nodad, Params};
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Found, Plan, Step};
 use crate::run_directory::RunDirectory;
 use crate::source_routing::{self, Made};
 use crate::turn::Starting;
@@ -65,6 +65,9 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         announced: None,
         undo: Vec::new(),
     };
+    if plan.found == Found::Exact {
+        start.note_namespace();
+    }
     if let Err(error) = start.carry_out(&plan) {
         return Err(start.take_back(error));
     }
@@ -174,6 +177,7 @@ impl Start<'_> {
         }
         let until = self.deadline.instant();
         self.starting.keep_stops_out(until)?;
+        self.note_namespace();
         let added = self.netlink.add_address(&new, until);
         self.note(&added, Done::Added(new));
         match added {
@@ -183,6 +187,12 @@ impl Start<'_> {
         }
         self.up = Some(Instant::now());
         Ok(())
+    }
+
+    fn note_namespace(&self) {
+        if let Some(name) = &self.params.namespace {
+            self.run.note_namespace(self.params.ip, name);
+        }
     }
 
     /// Notes a change to be taken back, if it was made, and also if that can't be known: the kernel may

@@ -20,6 +20,9 @@ impl Start<'_> {
                 Done::StartedAnnouncer(mut child) => announcer::end_child(&mut child),
                 Done::Added(new) => {
                     self.run.forget(new.ip);
+                    if let Some(name) = &self.params.namespace {
+                        self.run.forget_namespace(new.ip, name);
+                    }
                     if let Err(source) = self.delete_added(netlink, &new, until) {
                         left.push(format!("{}/{} ({source})", new.ip, new.prefix));
                     }

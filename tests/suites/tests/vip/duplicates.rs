@@ -236,6 +236,26 @@ fn a_silence_without_carrier_proves_nothing() {
     assert!(instances(&site.a).is_empty());
 }
 
+/// Containers come and go: the table of links changes while it is read.
+#[test]
+fn links_that_come_and_go_are_no_fault() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().action("start"), 0);
+    let links: String =
+        (0..100).map(|n| format!("link add c{n} type veth peer name d{n}\n")).collect();
+    site.a.run(|| std::fs::write("/run/links", links).unwrap());
+    site.a.ip("-batch /run/links");
+    let script = "while :; do ip link add x0 type veth peer name x1; ip link del x0; done";
+    let mut churn = site.a.spawn(std::process::Command::new("sh").args(["-c", script]));
+    for _ in 0..30 {
+        ends(&deep(&site.vip()), 0);
+    }
+    churn.kill().unwrap();
+    churn.wait().unwrap();
+    ends(&site.vip().action("stop"), 0);
+}
+
 /// RFC 8950: what resolves the next hop is Neighbor Discovery of the link's own address.
 #[test]
 fn a_gateway_of_the_other_family_is_not_asked() {

@@ -1,22 +1,37 @@
 //! `network_namespace`, and the other ways to say where.
 
+use std::process::Command;
+
 use testnet::{Agent, Host, wait_until};
 
 use super::{
     LONG, Site, VIP, ends, fails, instances, plain, recurring, second_interface, shell, vip,
 };
 
-/// Ends what runs in the namespaces of the host, which would outlive it.
+/// Ends what runs in the namespace of the host, which would outlive it.
 struct Namespace<'a>(&'a Host);
 
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
-        let pids = self.0.ip("netns pids sip");
-        for pid in pids.lines().filter_map(|pid| pid.parse().ok()) {
-            let pid = nix::unistd::Pid::from_raw(pid);
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-        }
+        // Its name may have gone.
+        let output = self.0.output(Command::new("ip").args(["netns", "pids", "sip"]));
+        let pids = String::from_utf8_lossy(&output.stdout).into_owned();
+        pids.lines().filter_map(|pid| pid.parse().ok()).for_each(kill);
     }
+}
+
+/// Ends a process of a namespace that has lost its name, if it is still there.
+struct Process(i32);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        kill(self.0);
+    }
+}
+
+fn kill(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
 }
 
 fn in_namespace(host: &Host) -> Agent {
@@ -82,6 +97,77 @@ fn one_that_is_not_there() {
     all();
     // It was never possible to start in that one.
     ends(&vip(&site.a).param("network_namespace", "a/b").action("stop"), 0);
+}
+
+/// `ip netns del` takes the name away, and the namespace lives on with what runs in it.
+#[test]
+fn one_that_has_lost_its_name() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("netns add sip");
+    let mut command = Command::new("ip");
+    let mut daemon = site.a.spawn(command.args(["netns", "exec", "sip", "sleep", "600"]));
+    let pid = daemon.id();
+    let _daemon = Process(i32::try_from(pid).unwrap());
+    let inside = |words: &str| {
+        let mut nsenter = Command::new("nsenter");
+        nsenter.arg(format!("--net=/proc/{pid}/ns/net")).arg("ip").args(words.split(' '));
+        let output = site.a.output(&mut nsenter);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    wait_until("it is in there", LONG, || {
+        let pids = site.a.ip("netns pids sip");
+        pids.lines().any(|line| line == pid.to_string())
+    });
+    site.a.ip("link add inner type veth peer name outer");
+    site.a.ip("link set outer up");
+    site.a.ip("link set inner netns sip");
+    inside("link set inner up");
+    inside("addr add 192.0.2.3/24 dev inner");
+    let agent = in_namespace(&site.a).param("announce_schedule", "0,600000");
+    ends(&agent.clone().param("link_wait", "60s").action("start"), 0);
+    site.a.ip("netns del sip");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("monitor"), 0);
+    // Another one by the same name does not hide it.
+    site.a.ip("netns add sip");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(!inside("-o addr show").contains(VIP));
+    assert!(super::locks(&site.a).is_empty(), "{:?}", super::locks(&site.a));
+    ends(&recurring(&agent), 7);
+    site.a.ip("netns del sip");
+    // Nobody else is in it but the announcer, which keeps it alive.
+    ends(&agent.action("stop"), 0);
+    kill(i32::try_from(pid).unwrap());
+    daemon.wait().unwrap();
+}
+
+#[test]
+fn one_that_lives_by_its_announcer_alone() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("netns add sip");
+    let _namespace = Namespace(&site.a);
+    site.a.ip("link add inner type veth peer name outer");
+    site.a.ip("link set outer up");
+    site.a.ip("link set inner netns sip");
+    site.a.ip("-n sip link set inner up");
+    site.a.ip("-n sip addr add 192.0.2.3/24 dev inner");
+    let agent = in_namespace(&site.a).param("announce_schedule", "0,600000");
+    ends(&agent.clone().param("link_wait", "60s").action("start"), 0);
+    let announcer = super::announcer(&site.a).unwrap();
+    let _announcer = Process(announcer);
+    site.a.ip("netns del sip");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+    wait_until("the announcer has been buried", LONG, || {
+        !std::path::Path::new(&format!("/proc/{announcer}")).exists()
+    });
+    assert!(super::locks(&site.a).is_empty(), "{:?}", super::locks(&site.a));
+    ends(&agent.action("monitor"), 7);
+    ends(&agent.action("stop"), 0);
 }
 
 #[test]
