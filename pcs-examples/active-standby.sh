@@ -40,7 +40,8 @@ GATEWAY="${GATEWAY-192.0.2.1}"
 FENCE_AGENT="${FENCE_AGENT:-}"
 FENCE_NODE1="${FENCE_NODE1:-}"
 FENCE_NODE2="${FENCE_NODE2:-}"
-# How long node2 hesitates to shoot node1: longer than a shot takes.
+# How long node2 hesitates to shoot node1: longer than a shot takes. A failover from a node1 that is
+# dead takes that much longer, one from node2 does not.
 FENCE_DELAY="${FENCE_DELAY:-5s}"
 
 ### The cluster ####################################################################################
@@ -90,7 +91,7 @@ cib resource create opensips ocf:smartvox:opensips \
 
 # OpenSIPS where the address is, and after it: it can't open its sockets on an address that is not
 # there.
-cib constraint colocation add opensips with vip INFINITY
+cib constraint colocation add opensips with vip
 # shellcheck disable=SC1010
 cib constraint order start vip then start opensips
 
@@ -107,6 +108,7 @@ if [ -n "$GATEWAY" ]; then
     # there from one that doesn't. No node is disliked: where neither reaches it, or nobody knows yet,
     # the service stays where it is. A penalty for the others (`score=-1000 pingd lt 1`) would forbid
     # them all and end the service because a router restarts.
+    # (pcs 0.12 wants the rule in one string, which pcs 0.11 refuses: its warning does no harm.)
     cib constraint location vip rule score=1000 pingd gte 1
 fi
 

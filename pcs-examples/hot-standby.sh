@@ -42,7 +42,8 @@ GATEWAY="${GATEWAY-192.0.2.1}"
 FENCE_AGENT="${FENCE_AGENT:-}"
 FENCE_NODE1="${FENCE_NODE1:-}"
 FENCE_NODE2="${FENCE_NODE2:-}"
-# How long node2 hesitates to shoot node1: longer than a shot takes.
+# How long node2 hesitates to shoot node1: longer than a shot takes. A failover from a node1 that is
+# dead takes that much longer, one from node2 does not.
 FENCE_DELAY="${FENCE_DELAY:-5s}"
 
 ### The cluster ####################################################################################
@@ -86,8 +87,9 @@ cib resource create vip ocf:smartvox:opensips-vip \
 ### OpenSIPS #######################################################################################
 
 # On every node, one of them promoted. nonlocal_bind=ensure lets the standby open its sockets on the
-# virtual IP, which it does not have (/etc/sysctl.d/60-opensips-nonlocal-bind.conf makes that last). sharing_tag is
-# what promote activates, through mi: both must be as in opensips.cfg.
+# virtual IP, which it does not have (to have it from boot on, take the # away in
+# /etc/sysctl.d/60-opensips-nonlocal-bind.conf). sharing_tag is what promote activates, through mi:
+# both must be as in opensips.cfg.
 #
 # demote needs no time of its own unless with demote=restart. The two monitors need different
 # intervals; level 10 also asks the Management Interface, and the standby whether it has the other
@@ -99,14 +101,14 @@ cib resource create opensips ocf:smartvox:opensips \
     op start timeout=60s op stop timeout=90s op promote timeout=20s op demote timeout=20s \
     op monitor interval=10s timeout=20s OCF_CHECK_LEVEL=10 \
     op monitor interval=9s timeout=20s role=Promoted OCF_CHECK_LEVEL=10 \
-    promotable promoted-max=1
+    promotable
 
 # The address where OpenSIPS is promoted. No order between promote and the address: a move is then
 # two steps, stop here and start there, and the roles change meanwhile; with an order it is four steps
 # one after the other, and in `pcs node standby` callers would wait for the end of the old daemon,
 # which takes seconds. What arrives in the moment before the promotion is served all the same:
 # dialogs and registrations are there, only what the sharing tag decides (timeouts, pings) waits.
-cib constraint colocation add vip with Promoted opensips-clone INFINITY
+cib constraint colocation add vip with Promoted opensips-clone
 # But no address without a daemon: not before it has started, and gone before it is stopped.
 # shellcheck disable=SC1010
 cib constraint order start opensips-clone then start vip symmetrical=false
@@ -126,6 +128,7 @@ if [ -n "$GATEWAY" ]; then
     # and the promotion score of the one that serves (100). No node is disliked: where neither reaches
     # it, or nobody knows yet, the service stays where it is. A penalty for the others (`score=-1000
     # pingd lt 1`) would forbid them all and end the service because a router restarts.
+    # (pcs 0.12 wants the rule in one string, which pcs 0.11 refuses: its warning does no harm.)
     cib constraint location opensips-clone rule role=Promoted score=1000 pingd gte 1
 fi
 

@@ -92,7 +92,7 @@ impl NetworkNamespace {
     /// when its name has gone. `None` if no process is. Numbers are used again.
     pub fn of_number(number: u64) -> Option<Self> {
         let processes = std::fs::read_dir("/proc").ok()?;
-        processes.filter_map(|entry| entry.ok()).find_map(|entry| {
+        processes.filter_map(std::result::Result::ok).find_map(|entry| {
             entry.file_name().to_str()?.parse::<u32>().ok()?;
             let path = entry.path().join("ns/net");
             let file = File::open(&path).ok()?;

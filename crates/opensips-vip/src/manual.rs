@@ -23,7 +23,11 @@ pub static MANUAL: Manual = Manual {
              not fit. Pacemaker does not start it here again until crm_resource --cleanup.",
         ),
         (Exit::Unimplemented, "Unknown action."),
-        (Exit::Permission, "Without CAP_NET_ADMIN or CAP_NET_RAW; the reason says which."),
+        (
+            Exit::Permission,
+            "Without CAP_NET_ADMIN, or without CAP_NET_RAW where there is something to ask or to \
+             announce (duplicate_check, announce); the reason says which.",
+        ),
         (Exit::Installed, "The interface, the network namespace or IPv6 is missing on this node."),
         (
             Exit::Configured,
@@ -43,8 +47,8 @@ pub static MANUAL: Manual = Manual {
         ),
         (
             "IP is claimed by MAC, too: announced again",
-            "Degraded (190): found by a monitor of level 10. If it is there again at the next look, \
-             monitor fails.",
+            "Degraded (190): found by a monitor of level 10. If the same host claims it again at the \
+             next look, monitor fails. A host that merely asks for it does not count.",
         ),
         (
             "LINK has no carrier after TIME ms: check cable and switch port, or link_wait",
@@ -71,6 +75,11 @@ pub static MANUAL: Manual = Manual {
             "IP belongs on LINK, but it is there as ADDRESS on LINK",
             "Somebody has added it with another prefix or on another interface. The restart that \
              follows puts it right.",
+        ),
+        (
+            "IP is on LINK, but no interface has an address in nic=NETWORK any more: it could not be \
+             started here again",
+            "Degraded (190): the node's own address of that network has gone.",
         ),
         (
             "IP is gone again right after start: does something else manage the interface?",

@@ -176,6 +176,11 @@ pub fn has_neighbours(link: &Link) -> bool {
         && link.mac.is_some_and(|mac| mac != MacAddress::ZERO)
 }
 
+/// Whether the link has neighbours whose frames are not Ethernet's, such as Infiniband's (RFC 4391).
+pub fn is_of_another_kind(link: &Link) -> bool {
+    !(link.ethernet || link.loopback || link.noarp || link.point_to_point)
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,7 +12,8 @@ pub static IP: Parameter = Parameter {
 The virtual IP address (VIP) that phones, trunks and session border controllers know, for example
 \"192.0.2.10\" or \"2001:db8::10\", in any valid spelling: it is compared as an address, never as
 text. It is on one cluster node at a time. A link-local IPv6 address needs nic, as a name: on
-another interface the same address is another one, and left alone.",
+another interface the same address is another one, and left alone; the interface must keep its name
+while the address is on it.",
     ..Parameter::TEMPLATE
 };
 
@@ -26,7 +27,8 @@ MAC address (\"02:00:00:aa:bb:cc\"), or a network (\"192.0.2.0/24\"): the interf
 address in it, for nodes whose interface names differ. \"eth0:label\" is taken as nic and iflabel.
 Without it, start takes the interface of the connected network that contains the VIP (the most
 specific one); if two interfaces are equally good, start fails and asks for nic. monitor then
-accepts the VIP on any interface.",
+accepts the VIP on any interface, but not on the loopback interface where a connected network
+contains it.",
     ..Parameter::TEMPLATE
 };
 
@@ -103,6 +105,7 @@ pub static NETWORK_NAMESPACE: Parameter = Parameter {
     shortdesc: "Network namespace",
     longdesc: "\
 Name of the network namespace, as ip-netns(8) knows it, in which the VIP is managed. Where there is
-no such namespace, the VIP is not running: monitor says so, stop succeeds, start fails.",
+no such namespace, the VIP is not running: monitor says so, stop succeeds, start fails. One that was
+deleted while programs run in it lives on without its name: the VIP is in it until stop.",
     ..Parameter::TEMPLATE
 };

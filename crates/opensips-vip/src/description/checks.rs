@@ -41,7 +41,8 @@ pub static DUPLICATE_CHECK: Parameter = Parameter {
     longdesc: "\
 Before start adds the VIP it asks on the link whether another host has it: an ARP probe (RFC 5227), for
 IPv6 a Neighbor Solicitation. Who answers may be the node that is just giving it up: start keeps
-asking for duplicate_wait, then it fails and names the other's MAC address. A monitor with
+asking for duplicate_wait, then it fails and names the other's MAC address; who has answered has to be
+silent for 500 ms until it is believed to have let go. A monitor with
 OCF_CHECK_LEVEL 10 or more asks, too: a rival found once is degraded (190), and the VIP is announced
 again; one that persists is a failure. Choose \"no\" on a link whose router answers ARP for
 everybody (proxy ARP).",

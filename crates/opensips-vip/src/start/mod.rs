@@ -43,6 +43,12 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         source_routing::tables_of(&netlink, &params, request.deadline.instant())?;
     }
     let NewAddress { ip, prefix, link, .. } = plan.target.address;
+    if plan::is_of_another_kind(&plan.target.link) {
+        log::warn!(
+            "vip={ip} nic={} note=\"no Ethernet: nobody is asked for duplicates, nothing announced\"",
+            plan.target.link.name
+        );
+    }
     let announces = plan.steps.contains(&Step::Announce);
     let form = params.announce.filter(|_| announces);
     let targets = form.map(|_| announcing::targets(&params, &netlink, link, request.deadline));

@@ -10,6 +10,15 @@ use crate::{Cluster, PATIENCE};
 /// Those that make resources: in a cluster that has none, and has none afterwards.
 pub(crate) fn new_cluster(lab: &Lab) -> Result<(), String> {
     run_all(lab, "node1", "new cluster")?;
+    // A pair that serves, and fails over: nothing has failed on the way, no node is barred.
+    let node = scenario::wait_running(lab, PATIENCE)?;
+    let failed = scenario::run(lab, "node1", &["crm_mon", "-1", "--include=none,failures"])?;
+    if failed.contains("Failed Resource Actions") {
+        return Err(format!("the commands of the README leave a failure behind\n{failed}"));
+    }
+    scenario::run(lab, "node1", &["pcs", "node", "standby", &node])?;
+    scenario::wait_running_where(lab, PATIENCE, |now| now == scenario::peer(&node))?;
+    scenario::run(lab, "node1", &["pcs", "node", "unstandby", &node])?;
     for resource in ["opensips", "vip"] {
         scenario::run(lab, "node1", &["pcs", "resource", "delete", resource])?;
     }
