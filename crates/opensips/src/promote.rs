@@ -21,8 +21,10 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
         return Err(Error::NothingToPromote);
     };
     let mut record = context.record_of(main.process);
-    if let Some(client) = client(&params, main.process)? {
-        hold(client, &params.sharing_tags, context.deadline())?;
+    let tags = &params.sharing_tags;
+    // Without tags nothing is to be held, nor is module clusterer there to be asked.
+    if let Some(client) = client(&params, main.process)?.filter(|_| !tags.is_empty()) {
+        hold(client, tags, context.deadline())?;
     }
     // Only now: a promote that failed half way has promoted nothing, and is asked for again.
     record.role = Role::Promoted;

@@ -195,6 +195,25 @@ fn roles_without_tags() {
 }
 
 #[test]
+fn an_mi_without_tags_is_no_obstacle_to_a_role() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("an_mi_without_tags_is_no_obstacle_to_a_role", |site| {
+        // No module clusterer, which alone knows the commands of sharing tags.
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_datagram = Some("udp:127.0.0.1:8081".to_owned());
+        site.write(&config.text());
+        let agent = clone_of(site.agent().param("mi", FIRST.mi()));
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        ends(&recurring(&agent), 8);
+        ends(&deep(&agent), 8);
+        ends(&agent.action("demote"), 0);
+        ends(&deep(&agent), 0);
+        ends(&agent.action("stop"), 0);
+    });
+}
+
+#[test]
 fn a_new_main_process_is_unpromoted() {
     testnet::root_or_skip!();
     every_daemon("a_new_main_process_is_unpromoted", |site| {
