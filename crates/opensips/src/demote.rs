@@ -18,7 +18,7 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let context = Context::new(request, &Names::from(&params))?;
     let lock = context.lock_or_fail(context.deadline())?;
-    let Some(main) = context.identity.main_process(&context.proc)? else {
+    let Some(main) = context.main_process()? else {
         // What does not run is not promoted; monitor and stop see to the rest.
         if let Some(record) = context.record() {
             context.remember_role(&Record { role: Role::Unpromoted, ..record })?;

@@ -17,7 +17,7 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let context = Context::new(request, &Names::from(&params))?;
     let _lock = context.lock_or_fail(context.deadline())?;
-    let Some(main) = context.identity.main_process(&context.proc)? else {
+    let Some(main) = context.main_process()? else {
         return Err(Error::NothingToPromote);
     };
     let mut record = context.record_of(main.process);

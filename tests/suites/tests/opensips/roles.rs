@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testnet::{Agent, wait_until};
 
 use crate::mi::deep;
-use crate::site::{recurring, signal};
+use crate::site::{PIDFILE, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 const ROLE: &str = "/run/smartvox/opensips-sip.role";
@@ -246,6 +246,38 @@ fn a_lost_record_is_made_up_for_by_the_tag() {
         ends(&agent.action("demote"), 0);
         ends(&recurring(&agent), 0);
         ends(&agent.action("stop"), 0);
+    });
+}
+
+/// As after a mount of /run over a running instance: neither pid file nor memory.
+fn forget_all(site: &Site) {
+    site.forget();
+    site.on_host(|| std::fs::remove_file(PIDFILE).unwrap());
+}
+
+#[test]
+fn roles_change_where_pid_file_and_memory_are_gone() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("roles_change_where_pid_file_and_memory_are_gone", |site| {
+        site.write(&FIRST.text(site, "backup"));
+        let agent = standby(site, FIRST);
+        ends(&agent.action("start"), 0);
+        let main = site.main();
+        forget_all(site);
+        ends(&agent.action("promote"), 0);
+        assert!(FIRST.is_active(site));
+        ends(&recurring(&agent), 8);
+        site.forget();
+        ends(&agent.action("demote"), 0);
+        ends(&recurring(&agent), 0);
+        assert!(crate::site::is_alive(main));
+        site.forget();
+        ends(&agent.clone().param("demote", "restart").action("demote"), 0);
+        assert!(!crate::site::is_alive(main), "not restarted");
+        assert!(!FIRST.is_active(site));
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
     });
 }
 
