@@ -448,8 +448,12 @@ fn promotion_scores_are_told_where_they_change() {
     assert_eq!(told(), ["--update=10"]);
     ends(&agent.action("stop"), 0);
     assert_eq!(told(), ["--delete"]);
+    // Whoever remembers nothing does not know what Pacemaker was told.
+    ends(&agent.action("start"), 0);
+    assert_eq!(told(), ["--update=10"]);
+    site.forget();
     ends(&agent.action("stop"), 0);
-    assert_eq!(told(), nothing);
+    assert_eq!(told(), ["--delete"]);
 
     // With a tag, the standby is the better one once it has the others' data.
     site.write(&FIRST.text(site, "backup"));
