@@ -13,7 +13,8 @@ use crate::host::systemd_unit;
 use crate::params::{Names, Params};
 use crate::plan::{self, Reach};
 use crate::process::state::State;
-use crate::promotion::role::Role;
+use crate::promotion::role::{Record, Role};
+use crate::promotion::score;
 use crate::promotion::standby::{self, Recalled};
 use crate::sockets::expected::Expected;
 use crate::sockets::owner::Owner;
@@ -105,16 +106,43 @@ fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdi
     let (mut record, recalled) = standby::recall(context, params, known, main.process);
     let judged = serves(context, params, main).map_err(|error| with_evidence(context, error));
     let judged = judged.and_then(|mut remarks| {
-        remarks.extend(standby::judge(context, params, &mut record)?);
-        Ok(remarks)
+        let found = standby::judge(context, params, &mut record)?;
+        remarks.extend(found.remarks);
+        Ok((remarks, found.score))
     });
+    let score = judged.as_ref().ok().map(|(_, score)| *score);
+    keep(context, known, record, recalled, score);
+    in_role(record.role, judged.map(|(remarks, _)| remarks))
+}
+
+/// Keeps what was found of the role, and tells Pacemaker the score. Where a promote or demote is or
+/// was at work meanwhile, that one knows better, and the next monitor looks anew.
+fn keep(
+    context: &Context<'_>,
+    known: Option<Record>,
+    mut found: Record,
+    recalled: Recalled,
+    score: Option<i32>,
+) {
+    let request = context.request;
+    let is_kept = recalled == Recalled::Guessed || known == Some(found);
+    if is_kept && !score.is_some_and(|score| score::is_news(request, found.score, score)) {
+        return;
+    }
+    let lock = context.lock(context.deadline().or_within(Duration::ZERO));
+    let Ok(Some(_lock)) = lock else { return };
+    if context.record() != known {
+        return;
+    }
+    if let Some(score) = score {
+        score::publish(request, &mut found, score);
+    }
     if recalled != Recalled::Guessed
-        && known != Some(record)
-        && let Err(error) = context.remember_role(&record)
+        && known != Some(found)
+        && let Err(error) = context.remember_role(&found)
     {
         log::warn!("{error}");
     }
-    in_role(record.role, judged)
 }
 
 fn in_role(role: Role, judged: Result<Vec<String>>) -> Verdict {

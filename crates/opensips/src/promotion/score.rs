@@ -35,10 +35,15 @@ pub(crate) fn of(role: Role, synced: bool) -> i32 {
     }
 }
 
+/// Whether there is something to tell, by what was told last.
+pub(crate) fn is_news(request: &Request, told: Option<i32>, score: i32) -> bool {
+    request.promotable && (told != Some(score) || request.probe)
+}
+
 /// Tells Pacemaker, where the record says otherwise, and notes in the record what was told.
 /// Whether the record has changed.
 pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> bool {
-    if !request.promotable || record.score == Some(score) && !request.probe {
+    if !is_news(request, record.score, score) {
         return false;
     }
     let told = run(request, &format!("--update={score}"), request.deadline);

@@ -117,7 +117,7 @@ fn an_instance_that_nobody_remembers_is_asked_too() {
 }
 
 /// How many sockets of UDP are bound on the host.
-fn bound(site: &Site) -> usize {
+pub(crate) fn bound(site: &Site) -> usize {
     site.on_host(|| std::fs::read_to_string("/proc/thread-self/net/udp")).unwrap().lines().count()
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use testnet::{Agent, wait_until};
 
 use crate::mi::deep;
+use crate::probe::bound;
 use crate::site::{PIDFILE, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
@@ -278,6 +279,39 @@ fn roles_change_where_pid_file_and_memory_are_gone() {
         ends(&recurring(&agent), 0);
         ends(&agent.action("stop"), 0);
         site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_promote_during_a_monitor_is_not_undone_by_it() {
+    testnet::root_or_skip!();
+    every_daemon("a_promote_during_a_monitor_is_not_undone_by_it", |site| {
+        let agent = clone_of(site.agent());
+        ends(&agent.action("start"), 0);
+        // A monitor that has something to write, and waits for an answer before it does.
+        site.on_host(|| std::fs::remove_file(ROLE).unwrap());
+        let workers = site.workers();
+        for worker in &workers {
+            crate::site::stop_signal(*worker);
+        }
+        let before = bound(site);
+        let patient = agent
+            .clone()
+            .param("sip_probe_timeout", "60s")
+            .env("OCF_RESKEY_CRM_meta_timeout", "600000");
+        let outcome = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| recurring(&patient));
+            wait_until("it asks", LONG, || bound(site) > before || asking.is_finished());
+            ends(&agent.action("promote"), 0);
+            for worker in &workers {
+                signal(*worker, Signal::SIGCONT);
+            }
+            asking.join().unwrap()
+        });
+        // It saw the workers stopped; what counts is what it left.
+        assert!([0, 190].contains(&outcome.code), "{}", outcome.stderr);
+        ends(&recurring(&agent), 8);
+        ends(&agent.action("stop"), 0);
     });
 }
 
