@@ -33,7 +33,8 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
         drop(lock);
         return restart(request);
     }
-    if score::publish(request, &mut record, score::of(Role::Unpromoted, true)) {
+    let score = score::after_demote(record.score);
+    if score::publish(request, &mut record, score) {
         context.remember_role(&record)?;
     }
     log::info!("action=demote pid={}", record.main.pid);

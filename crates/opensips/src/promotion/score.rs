@@ -19,6 +19,10 @@ const PROMOTED: i32 = 100;
 const STANDBY: i32 = 10;
 /// It would do, and lacks data of the others, or it is not known whether it does.
 const NOT_SYNCED: i32 = 5;
+/// It does not serve. Any other instance is the better one, which Pacemaker then promotes rather
+/// than to restart this one in place; and not less than 1: where all have failed, one is promoted
+/// all the same.
+pub(crate) const FAILED: i32 = 1;
 
 /// How long Pacemaker's attribute daemon may take. A score that comes late is no reason to fail.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,6 +37,17 @@ pub(crate) fn of(role: Role, synced: bool) -> i32 {
         (Role::Unpromoted, true) => STANDBY,
         (Role::Unpromoted, false) => NOT_SYNCED,
     }
+}
+
+/// A score that was told, of an instance that was well then.
+pub(crate) fn unless_failed(told: Option<i32>) -> Option<i32> {
+    told.filter(|score| *score != FAILED)
+}
+
+/// The score of an instance that has just been demoted, by what was told last. One that has failed is
+/// not well because it was demoted: it would be promoted again, rather than another.
+pub(crate) fn after_demote(told: Option<i32>) -> i32 {
+    if told == Some(FAILED) { FAILED } else { STANDBY }
 }
 
 /// Whether there is something to tell, by what was told last.
@@ -94,10 +109,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_failure_is_forgotten_when_it_is_over() {
+        assert_eq!(unless_failed(Some(FAILED)), None);
+        assert_eq!(unless_failed(Some(STANDBY)), Some(STANDBY));
+        assert_eq!(unless_failed(None), None);
+        // It is not over with a demote.
+        assert_eq!(after_demote(Some(FAILED)), FAILED);
+        assert_eq!(after_demote(Some(PROMOTED)), STANDBY);
+        assert_eq!(after_demote(None), STANDBY);
+    }
+
+    #[test]
     fn who_is_promoted_stays_and_who_lacks_data_waits() {
         assert!(of(Role::Promoted, false) > of(Role::Unpromoted, true));
         assert!(of(Role::Unpromoted, true) > of(Role::Unpromoted, false));
+        assert!(of(Role::Unpromoted, false) > FAILED);
         // Nothing or less would mean: never.
-        assert!(of(Role::Unpromoted, false) > 0);
+        const { assert!(FAILED > 0) }
     }
 }

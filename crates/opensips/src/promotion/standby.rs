@@ -124,6 +124,6 @@ pub(crate) fn judge(
         }
     }
     let found = score::of(record.role, synced);
-    let score = if deep { found } else { record.score.unwrap_or(found) };
+    let score = if deep { found } else { score::unless_failed(record.score).unwrap_or(found) };
     Ok(Found { remarks, score })
 }
