@@ -142,13 +142,25 @@ impl Start<'_> {
     }
 
     /// The sockets of a running instance that nobody remembers: those that its configuration
-    /// declares. The check does not touch what runs.
+    /// declares. The check does not touch what runs. Where there is none, or the file has been
+    /// spoilt since, those that its processes hold, as for monitor: what serves is not ended for a
+    /// file that it does not read any more.
     fn adopt(&self, main: &Stat) -> Result<Vec<Expected>> {
-        let listeners = config::check(self.params, self.working)?;
-        let workers = health::workers_of(&self.context.proc, main.process.pid)?;
+        let Self { context, params, working } = self;
+        // As much again must be left for the verdict.
+        let half = working.or_within(working.remaining() / 2);
+        let declared = params.start_check.then(|| config::check(params, half)).transpose();
+        let declared = declared.unwrap_or_else(|error| {
+            log::warn!("action=start pid={} next_start=fails \"{error}\"", main.process.pid);
+            None
+        });
+        let Some(listeners) = declared else {
+            return health::opened(&context.proc, params, main, *working);
+        };
+        let workers = health::workers_of(&context.proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-        expected::held(&listeners, pids, self.working.instant())?
-            .map_err(|unserved| unserved.into_error(&self.context.proc, main.process.pid))
+        expected::held(&listeners, pids, working.instant())?
+            .map_err(|unserved| unserved.into_error(&context.proc, main.process.pid))
     }
 
     /// Ends what is left of an earlier life.

@@ -105,16 +105,12 @@ impl Exchange<'_> {
 const STRANGER: &str = "it comes from a user who is neither root nor the daemon's";
 
 /// The next datagram: its length, and the user who has sent it.
-fn receive_from_user(
-    socket: &UnixDatagram,
-    buffer: &mut [u8],
-) -> io::Result<(usize, Option<u32>)> {
+fn receive_from_user(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<(usize, Option<u32>)> {
     // No room for anything else: descriptors that are sent along are closed by the kernel.
     let mut control = nix::cmsg_space!(UnixCredentials);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message =
-        recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
     let sender = message.cmsgs()?.find_map(|one| match one {
         ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.uid()),
         _ => None,

@@ -78,11 +78,7 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// [`Error::Mi`], [`Error::TagLost`]
-pub(crate) fn judge(
-    context: &Context<'_>,
-    params: &Params,
-    record: &mut Record,
-) -> Result<Found> {
+pub(crate) fn judge(context: &Context<'_>, params: &Params, record: &mut Record) -> Result<Found> {
     let deadline = context.deadline();
     let (tags, deep) = (&params.sharing_tags, context.request.check_level >= MI_LEVEL);
     let mut remarks = Vec::new();
