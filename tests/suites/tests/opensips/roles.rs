@@ -151,6 +151,13 @@ fn demote_with_restart_gives_the_tag_up() {
         ends(&agent.action("start"), 0);
         ends(&agent.action("promote"), 0);
         let main = site.main();
+        // What could not be started again is not stopped.
+        site.write("no such word in its language\n");
+        fails(&agent.action("demote"), 2, "configuration check: ");
+        assert_eq!(site.main(), main);
+        assert!(FIRST.is_active(site));
+        ends(&recurring(&agent), 8);
+        site.write(&FIRST.text(site, "backup"));
         ends(&agent.action("demote"), 0);
         assert_ne!(site.main(), main);
         assert!(!FIRST.is_active(site));
