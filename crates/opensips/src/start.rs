@@ -170,7 +170,7 @@ impl Start<'_> {
         let Some(listeners) = declared else {
             return health::opened(&context.proc, params, main, *working);
         };
-        let workers = health::workers_of(&context.proc, main.process.pid)?;
+        let workers = health::workers::workers_of(&context.proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
         expected::held(&listeners, pids, working.instant())?
             .map_err(|unserved| unserved.into_error(&context.proc, main.process.pid))

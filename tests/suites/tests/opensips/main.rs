@@ -7,6 +7,7 @@
 
 mod absent_address;
 mod addresses;
+mod auto_scaling;
 mod busy_port;
 mod configuration;
 mod crash;
