@@ -26,6 +26,7 @@ mod pid_file;
 mod probe;
 mod reload;
 mod roles;
+mod scores;
 mod site;
 mod systemd_unit;
 mod tls;
