@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::host::paths::Paths;
 use crate::params::{Names, Params};
+use crate::plan;
 use crate::process::instance::{Identity, resolved, working_directory};
 use crate::process::state::State;
 use crate::promotion::role::Record;
@@ -50,6 +51,19 @@ impl<'a> Context<'a> {
             let holder = LockFile::holder(&self.paths.lock()).ok().flatten();
             Error::Locked { holder: holder.map(|process| process.pid) }
         })
+    }
+
+    /// The main process: by pid file and memory, or, where both are gone, among all processes.
+    ///
+    /// # Errors
+    /// [`Error::StartedElsewhere`], [`Error::Processes`]
+    pub(crate) fn main_process(&self) -> Result<Option<Stat>> {
+        if let Some(main) = self.identity.main_process(&self.proc)? {
+            return Ok(Some(main));
+        }
+        let survey = self.identity.survey(&self.proc)?;
+        plan::refuse_elsewhere(&survey)?;
+        Ok(survey.main)
     }
 
     /// Keeps what is known of a running instance: a help for monitor and stop; without it they

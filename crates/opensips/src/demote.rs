@@ -12,28 +12,37 @@ use crate::params::{Demote, Names, Params};
 use crate::promotion::role::{Record, Role};
 use crate::promotion::score;
 use crate::promotion::sharing_tag::{TagState, in_state};
-use crate::{start, stop};
+use crate::start::{self, Fit, fit};
+use crate::stop;
 
 pub(crate) fn demote(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let context = Context::new(request, &Names::from(&params))?;
     let lock = context.lock_or_fail(context.deadline())?;
-    let Some(main) = context.identity.main_process(&context.proc)? else {
+    let Some(main) = context.main_process()? else {
         // What does not run is not promoted; monitor and stop see to the rest.
         if let Some(record) = context.record() {
             context.remember_role(&Record { role: Role::Unpromoted, ..record })?;
         }
         return Ok(Verdict::success());
     };
+    let restarts = params.demote == Demote::Restart && holds_a_tag(&context, &params, main.process);
+    if restarts {
+        // What can't be started again is not stopped: it is still promoted, and a failed demote says
+        // why. Pacemaker goes on with a stop.
+        let third = request.deadline.or_within(request.deadline.remaining() / 3);
+        let _: Fit = fit(&params, request.promotable, third)?;
+    }
     let mut record = context.record_of(main.process);
     record.role = Role::Unpromoted;
     record.tag_astray = false;
     context.remember_role(&record)?;
-    if params.demote == Demote::Restart && holds_a_tag(&context, &params, main.process) {
+    if restarts {
         drop(lock);
         return restart(request);
     }
-    if score::publish(request, &mut record, score::of(Role::Unpromoted, true)) {
+    let score = score::after_demote(record.score);
+    if score::publish(request, &mut record, score) {
         context.remember_role(&record)?;
     }
     log::info!("action=demote pid={}", record.main.pid);

@@ -320,7 +320,8 @@ pub static DEMOTE: Parameter = Parameter {
     shortdesc: "What demote does about an active sharing tag",
     longdesc: "keep: the process goes on as it is, and the tag goes when another node is promoted \
 (OpenSIPS has no command to give it up); restart: the daemon is restarted and comes back as \
-backup, for where no other node can be counted on.",
+backup, for where no other node can be counted on. What it could not be started with again, a spoilt \
+configuration say, is looked for first: demote fails then, and leaves it as it is.",
     ..Parameter::TEMPLATE
 };
 

@@ -1,6 +1,7 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
 mod recognition;
+pub(crate) mod workers;
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use ocf::Deadline;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::health::workers::living_workers;
 use crate::mi::Endpoint;
 use crate::params::Params;
 use crate::plan::{self, Reach};
@@ -41,7 +43,7 @@ pub(crate) fn judge(
 ) -> Result<Vec<String>> {
     let proc = &context.proc;
     let pid = main.process.pid;
-    let workers = workers_of(proc, pid)?;
+    let workers = living_workers(proc, main.process, deadline)?;
     let mut remarks = Vec::from_iter(plan::judge_processes(main, &workers)?);
     let pids: Vec<Pid> = workers.iter().chain([main]).map(|stat| stat.process.pid).collect();
     expected::demand(proc, pid, &pids, &params.listeners, expected, deadline.instant())?;
@@ -78,7 +80,7 @@ pub(crate) fn opened(
     deadline: Deadline,
 ) -> Result<Vec<Expected>> {
     let pid = main.process.pid;
-    let workers = workers_of(proc, pid)?;
+    let workers = living_workers(proc, main.process, deadline)?;
     plan::judge_processes(main, &workers)?;
     // UDP and SCTP sockets are opened before the first worker is forked; what a worker has for
     // itself is a client's, which comes and goes. TCP sockets listen, or are not in the table.
@@ -101,24 +103,6 @@ pub(crate) fn opened(
         .sort_by_key(|(listener, _)| (!params.vips.contains(&listener.local.ip()), listener.local));
     recognition::recognise(params, &mut opened, deadline)?;
     Ok(opened)
-}
-
-/// The children of a main process, dead ones included.
-///
-/// # Errors
-/// [`Error::Processes`]
-pub(crate) fn workers_of(proc: &ProcFs, main: Pid) -> Result<Vec<Stat>> {
-    // The main process has one thread. The file needs CONFIG_PROC_CHILDREN, which distributions
-    // have; where it is missing, the whole of /proc is looked at.
-    let Ok(children) = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")) else {
-        return Ok(proc.snapshot()?.children(main).copied().collect());
-    };
-    let mut workers = Vec::new();
-    for pid in children.split_ascii_whitespace().filter_map(|word| word.parse().ok()) {
-        // One that is reaped between two reads was never there.
-        workers.extend(proc.stat(pid)?.filter(|stat| stat.parent == Some(main)));
-    }
-    Ok(workers)
 }
 
 /// The addresses of this host, as far as what is asked, and what is bound to one of them, needs them:

@@ -38,7 +38,12 @@ pub static MANUAL: Manual = Manual {
              a reason where it was started and not stopped.",
         ),
         (Exit::RunningPromoted, "monitor: promoted, and it serves."),
-        (Exit::FailedPromoted, "monitor: promoted, and it does not serve. The peer is promoted."),
+        (
+            Exit::FailedPromoted,
+            "monitor: promoted, and it does not serve. Its promotion score falls below that of every \
+             instance that serves, so one of them is promoted; it rises again with the next monitor \
+             that finds it well. With no other it is restarted here.",
+        ),
         (
             Exit::Degraded,
             "monitor: it serves, and somebody should look. Nothing is restarted or moved.",

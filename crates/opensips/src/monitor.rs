@@ -13,7 +13,8 @@ use crate::host::systemd_unit;
 use crate::params::{Names, Params};
 use crate::plan::{self, Reach};
 use crate::process::state::State;
-use crate::promotion::role::Role;
+use crate::promotion::role::{Record, Role};
+use crate::promotion::score;
 use crate::promotion::standby::{self, Recalled};
 use crate::sockets::expected::Expected;
 use crate::sockets::owner::Owner;
@@ -22,23 +23,36 @@ use crate::sockets::table::SocketTable;
 /// From this level on, every listener has to answer.
 const EVERY_LISTENER_LEVEL: u32 = 20;
 
+/// Kept back for telling Pacemaker of a failure that took all the time there was.
+const SCORE_RESERVE: Duration = Duration::from_secs(2);
+
 pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
-    let context = Context::new(request, &Names::from(&params))?;
-    find(&context, &params, |main| judge(&context, &params, main))
+    let mut looking = request.clone();
+    if request.promotable {
+        let tenth = request.deadline.remaining() / 10;
+        looking.deadline = request.deadline.less(SCORE_RESERVE.min(tenth));
+    }
+    let context = Context::new(&looking, &Names::from(&params))?;
+    let found = find(&context, &params, |main| judge(request, &context, &params, main));
+    Ok(found.unwrap_or_else(|error| {
+        let known = context.record();
+        if let Some(record) = known {
+            keep(request, &context, known, record, Recalled::Known, score::FAILED);
+        }
+        of_record(known, error)
+    }))
 }
 
 /// What monitor would say now, without what it does beside: nothing is remembered, and sharing tags
 /// and promotion scores are left alone.
-///
-/// # Errors
-/// As monitor.
-pub(crate) fn glance(context: &Context<'_>, params: &Params) -> Result<Verdict> {
-    find(context, params, |main| {
+pub(crate) fn glance(context: &Context<'_>, params: &Params) -> Verdict {
+    let found = find(context, params, |main| {
         let record = context.record_of(main.process);
         let judged = look(context, params, main).map(|(remarks, _)| remarks);
         in_role(record.role, judged.map_err(|error| with_evidence(context, error)))
-    })
+    });
+    found.unwrap_or_else(|error| of_record(context.record(), error))
 }
 
 /// Finds the instance, and has a living one judged.
@@ -47,16 +61,15 @@ fn find(
     params: &Params,
     judge: impl Fn(&hostproc::Stat) -> Verdict,
 ) -> Result<Verdict> {
-    let found = match context.identity.main_process(&context.proc) {
-        Ok(Some(main)) => return Ok(judge(&main)),
-        Ok(None) => without_pidfile(context, params, judge),
-        Err(error) => Err(error),
-    };
-    found.or_else(|error| {
-        let promoted = context.record().is_some_and(|record| record.role == Role::Promoted);
-        let verdict = Verdict::from(error);
-        Ok(if promoted { verdict.of_promoted() } else { verdict })
-    })
+    match context.identity.main_process(&context.proc)? {
+        Some(main) => Ok(judge(&main)),
+        None => without_pidfile(context, params, judge),
+    }
+}
+
+/// The verdict on an instance of which no main process is found.
+fn of_record(record: Option<Record>, error: Error) -> Verdict {
+    in_role(record.map_or(Role::Unpromoted, |record| record.role), Err(error))
 }
 
 /// The quick way, by pid file and memory, has found no main process.
@@ -100,21 +113,51 @@ fn with_evidence(context: &Context<'_>, error: Error) -> Error {
 }
 
 /// Judges a living instance by its role; a fault of a promoted one has codes of its own.
-fn judge(context: &Context<'_>, params: &Params, main: &hostproc::Stat) -> Verdict {
+fn judge(
+    request: &Request,
+    context: &Context<'_>,
+    params: &Params,
+    main: &hostproc::Stat,
+) -> Verdict {
     let known = context.record();
     let (mut record, recalled) = standby::recall(context, params, known, main.process);
     let judged = serves(context, params, main).map_err(|error| with_evidence(context, error));
     let judged = judged.and_then(|mut remarks| {
-        remarks.extend(standby::judge(context, params, &mut record)?);
-        Ok(remarks)
+        let found = standby::judge(context, params, &mut record)?;
+        remarks.extend(found.remarks);
+        Ok((remarks, found.score))
     });
+    let score = judged.as_ref().map_or(score::FAILED, |(_, score)| *score);
+    keep(request, context, known, record, recalled, score);
+    in_role(record.role, judged.map(|(remarks, _)| remarks))
+}
+
+/// Keeps what was found of the role, and tells Pacemaker the score. Where a promote or demote is or
+/// was at work meanwhile, that one knows better, and the next monitor looks anew.
+fn keep(
+    request: &Request,
+    context: &Context<'_>,
+    known: Option<Record>,
+    mut found: Record,
+    recalled: Recalled,
+    score: i32,
+) {
+    let is_kept = recalled == Recalled::Guessed || known == Some(found);
+    if is_kept && !score::is_news(request, found.score, score) {
+        return;
+    }
+    let lock = context.lock(context.deadline().or_within(Duration::ZERO));
+    let Ok(Some(_lock)) = lock else { return };
+    if context.record() != known {
+        return;
+    }
+    score::publish(request, &mut found, score);
     if recalled != Recalled::Guessed
-        && known != Some(record)
-        && let Err(error) = context.remember_role(&record)
+        && known != Some(found)
+        && let Err(error) = context.remember_role(&found)
     {
         log::warn!("{error}");
     }
-    in_role(record.role, judged)
 }
 
 fn in_role(role: Role, judged: Result<Vec<String>>) -> Verdict {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hostproc::{Stat, State};
+use hostproc::{Pid, Process, Stat, State};
 
 use crate::error::{Error, Result};
 use crate::params::{Params, ProbeTarget};
@@ -73,19 +73,34 @@ pub fn stop_step(survey: &Survey, in_grace: bool) -> StopStep {
     }
 }
 
-/// Judges the processes below a main process: workers, dead ones included. Gives what an operator
-/// should look at, though it serves.
+/// Judges an instance of which a child has died, by a second look at its children: the dead one is
+/// still there, or the main process follows it and ends the others. Where that takes them all along,
+/// as it does in milliseconds (5 s for those that are stuck), more than half can't be left; where the
+/// dead one was no worker, or one that auto-scaling has retired, they are.
 ///
 /// # Errors
-/// [`Error::NoWorkers`], [`Error::DeadWorker`]
+/// [`Error::DeadWorker`]
+pub fn judge_death(main: Pid, dead: Process, living: &[Process], second: &[Stat]) -> Result<()> {
+    let remains = second.iter().any(|stat| stat.process == dead);
+    let lives = |one: &&Process| {
+        second.iter().any(|stat| stat.process == **one && stat.state != State::Ended)
+    };
+    let left = living.iter().filter(lives).count();
+    if remains || left * 2 <= living.len() {
+        return Err(Error::DeadWorker { main, worker: dead.pid });
+    }
+    Ok(())
+}
+
+/// Judges the living processes below a main process. Gives what an operator should look at, though it
+/// serves.
+///
+/// # Errors
+/// [`Error::NoWorkers`]
 pub fn judge_processes(main: &Stat, workers: &[Stat]) -> Result<Option<String>> {
     let pid = main.process.pid;
     if workers.is_empty() {
         return Err(Error::NoWorkers { main: pid });
-    }
-    // The daemon does not replace a worker: it is about to end the whole instance.
-    if let Some(dead) = workers.iter().find(|worker| worker.state == State::Ended) {
-        return Err(Error::DeadWorker { main: pid, worker: dead.process.pid });
     }
     if main.state == State::Stopped {
         return Ok(Some(format!("main process {pid} is stopped (SIGSTOP): it can't react")));
@@ -211,14 +226,34 @@ mod tests {
         };
         assert_eq!(judge(&main, &[stat(12, ALIVE), stat(13, State::Uninterruptible)]), Ok(None));
         assert_eq!(judge(&main, &[]), Err("main process 11 alive, no worker".into()));
-        assert_eq!(
-            judge(&main, &[stat(12, ALIVE), stat(13, State::Ended)]),
-            Err("main process 11 alive, worker 13 is dead".into())
-        );
         let stopped = judge(&main, &[stat(12, ALIVE), stat(13, State::Stopped)]).unwrap().unwrap();
         assert!(stopped.contains("1 of 2 workers are stopped (SIGSTOP): 13"), "{stopped}");
         let stopped = judge(&stat(11, State::Stopped), &[stat(12, ALIVE)]).unwrap().unwrap();
         assert!(stopped.starts_with("main process 11 is stopped"), "{stopped}");
+    }
+
+    #[test]
+    fn a_death_by_a_second_look() {
+        let process = |pid| stat(pid, ALIVE).process;
+        let judge = |second: &[Stat]| {
+            let living = [process(12), process(13), process(14), process(15)];
+            judge_death(process(11).pid, process(16), &living, second)
+                .map_err(|error| error.to_string())
+        };
+        let dead = Err("main process 11 alive, worker 16 is dead".to_owned());
+        let others: Vec<Stat> = (12..=15).map(|pid| stat(pid, ALIVE)).collect();
+        assert_eq!(judge(&others), Ok(()));
+        // Auto-scaling goes on: another one has gone, and a new one come.
+        assert_eq!(judge(&[others[0], others[1], others[2], stat(17, ALIVE)]), Ok(()));
+        // Nobody has reaped it.
+        assert_eq!(judge(&[&others[..], &[stat(16, State::Ended)]].concat()), dead);
+        // The end of the instance; the stuck ones are the last.
+        assert_eq!(judge(&others[..2]), dead);
+        assert_eq!(judge(&[others[0], stat(13, State::Ended), stat(14, State::Ended)]), dead);
+        assert_eq!(judge(&[]), dead);
+        let reused = Stat { process: Process { start_time: 2, ..process(16) }, ..others[0] };
+        assert_eq!(judge(&[&others[..], &[reused]].concat()), Ok(()));
+        assert!(judge_death(process(11).pid, process(16), &[], &[]).is_err());
     }
 
     #[test]

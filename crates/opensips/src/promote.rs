@@ -17,12 +17,14 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let context = Context::new(request, &Names::from(&params))?;
     let _lock = context.lock_or_fail(context.deadline())?;
-    let Some(main) = context.identity.main_process(&context.proc)? else {
+    let Some(main) = context.main_process()? else {
         return Err(Error::NothingToPromote);
     };
     let mut record = context.record_of(main.process);
-    if let Some(client) = client(&params, main.process)? {
-        hold(client, &params.sharing_tags, context.deadline())?;
+    let tags = &params.sharing_tags;
+    // Without tags nothing is to be held, nor is module clusterer there to be asked.
+    if let Some(client) = client(&params, main.process)?.filter(|_| !tags.is_empty()) {
+        hold(client, tags, context.deadline())?;
     }
     // Only now: a promote that failed half way has promoted nothing, and is asked for again.
     record.role = Role::Promoted;

@@ -59,26 +59,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
             Err(error) => log::warn!("action=start found=\"{error}\" next=restart"),
         }
     }
-    host::check(&params, working.instant())?;
-    // It has not happened yet, and a node that must take over now is no place to insist.
-    if let Err(error) = systemd_unit::refuse_enabled(&params) {
-        log::warn!("action=start {error}");
-    }
-    if params.mi.is_some()
-        && let Some(version) = config::version(&params.binary, working)?
-    {
-        config::refuse_old_mi(&params, Release::of(&version))?;
-    }
-    if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
-        return Err(Error::TagDeclaredActive { tag: tag.clone(), path });
-    }
-    let declared = if params.start_check { Some(config::check(&params, working)?) } else { None };
-    // Without the check, what is known of its sockets is what the parameters name.
-    let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
-    unsupported(&wanted).into_iter().next().map_or(Ok(()), Err)?;
-    let sysctl = Sysctl::default();
-    let promotable = request.promotable;
-    nonlocal_bind::prepare(&params, promotable, &wanted, &sysctl, working.instant())?;
+    let Fit { declared, wanted } = fit(&params, request.promotable, working)?;
     if !survey.is_empty() {
         start.clear(&survey.members)?;
     }
@@ -117,6 +98,38 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     }
 }
 
+/// What the daemon will open, as far as it is known before.
+pub(crate) struct Fit {
+    /// By its own check, where that is wanted.
+    declared: Option<Vec<Listener>>,
+    /// That, and what else is demanded of it.
+    wanted: Vec<Listener>,
+}
+
+/// Whether a start can succeed, by everything that can be looked at before one process is ended or
+/// executed: no running instance notices.
+pub(crate) fn fit(params: &Params, promotable: bool, working: Deadline) -> Result<Fit> {
+    host::check(params, working.instant())?;
+    // It has not happened yet, and a node that must take over now is no place to insist.
+    if let Err(error) = systemd_unit::refuse_enabled(params) {
+        log::warn!("action=start {error}");
+    }
+    if params.mi.is_some()
+        && let Some(version) = config::version(&params.binary, working)?
+    {
+        config::refuse_old_mi(params, Release::of(&version))?;
+    }
+    if let Some((tag, path)) = declared_active(&params.config, &params.sharing_tags) {
+        return Err(Error::TagDeclaredActive { tag: tag.clone(), path });
+    }
+    let declared = if params.start_check { Some(config::check(params, working)?) } else { None };
+    // Without the check, what is known of its sockets is what the parameters name.
+    let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
+    unsupported(&wanted).into_iter().next().map_or(Ok(()), Err)?;
+    nonlocal_bind::prepare(params, promotable, &wanted, &Sysctl::default(), working.instant())?;
+    Ok(Fit { declared, wanted })
+}
+
 struct Start<'a> {
     context: &'a Context<'a>,
     params: &'a Params,
@@ -142,13 +155,25 @@ impl Start<'_> {
     }
 
     /// The sockets of a running instance that nobody remembers: those that its configuration
-    /// declares. The check does not touch what runs.
+    /// declares. The check does not touch what runs. Where there is none, or the file has been
+    /// spoilt since, those that its processes hold, as for monitor: what serves is not ended for a
+    /// file that it does not read any more.
     fn adopt(&self, main: &Stat) -> Result<Vec<Expected>> {
-        let listeners = config::check(self.params, self.working)?;
-        let workers = health::workers_of(&self.context.proc, main.process.pid)?;
+        let Self { context, params, working } = self;
+        // As much again must be left for the verdict.
+        let half = working.or_within(working.remaining() / 2);
+        let declared = params.start_check.then(|| config::check(params, half)).transpose();
+        let declared = declared.unwrap_or_else(|error| {
+            log::warn!("action=start pid={} next_start=fails \"{error}\"", main.process.pid);
+            None
+        });
+        let Some(listeners) = declared else {
+            return health::opened(&context.proc, params, main, *working);
+        };
+        let workers = health::workers::workers_of(&context.proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-        expected::held(&listeners, pids, self.working.instant())?
-            .map_err(|unserved| unserved.into_error(&self.context.proc, main.process.pid))
+        expected::held(&listeners, pids, working.instant())?
+            .map_err(|unserved| unserved.into_error(&context.proc, main.process.pid))
     }
 
     /// Ends what is left of an earlier life.

@@ -44,7 +44,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         let grace = names.stop_grace.map_or(longest, |grace| longest.or_within(grace));
         terminate(&context.proc, &context.identity, grace.instant(), deadline)?;
     }
-    withdraw(request, context.record().as_ref(), deadline);
+    withdraw(request, deadline);
     clean_up(&context, &names);
     if !survey.is_empty() {
         log::info!(

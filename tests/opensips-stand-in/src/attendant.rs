@@ -28,6 +28,9 @@ use crate::pid_file::PidFiles;
 use crate::shared::{Process, Shared};
 use crate::worker;
 
+/// `auto_scaling_cycle` by default.
+const AUTO_SCALING_CYCLE: Duration = Duration::from_secs(1);
+
 /// As the detached main process of a daemon.
 pub(crate) fn daemon(inheritance: &Inheritance, arguments: &[OsString]) -> u8 {
     run(inheritance, arguments, true)
@@ -308,6 +311,11 @@ impl Attendant {
     /// Notes the workers that ended by themselves; the exit status that follows, if any did.
     fn reap_unexpected(&mut self) -> Option<u8> {
         let mut overall = None;
+        let retires = self.faults.retire_after.is_some();
+        if retires {
+            // The daemon sleeps between two looks at the load (main.c).
+            thread::sleep(AUTO_SCALING_CYCLE);
+        }
         while let Some((pid, status)) = reap() {
             let before = self.workers.len();
             self.workers.retain(|worker| worker.child.id() != pid);
@@ -316,6 +324,14 @@ impl Attendant {
             }
             let origin = "core:handle_sigs";
             let bits = match status {
+                Ended::Code(0) if retires => {
+                    log::line(
+                        Level::Notice,
+                        origin,
+                        format!("process 1/{pid} did selfexit with status 0"),
+                    );
+                    continue;
+                }
                 Ended::Code(code) => {
                     let text = format!("child process {pid} exited normally, status={code}");
                     log::line(Level::Info, origin, text);

@@ -33,6 +33,7 @@ pub(crate) struct Faults {
     pub(crate) lost_terms: u64,
     pub(crate) ignore_term: bool,
     pub(crate) die_after: Option<Duration>,
+    pub(crate) retire_after: Option<Duration>,
     pub(crate) late_failure_seen: bool,
 }
 
@@ -52,6 +53,7 @@ impl Default for Faults {
             lost_terms: 0,
             ignore_term: false,
             die_after: None,
+            retire_after: None,
             late_failure_seen: false,
         }
     }
@@ -100,6 +102,7 @@ impl Faults {
             "LOSE_TERMS" => self.lost_terms = number()?,
             "IGNORE_TERM" if value == "yes" => self.ignore_term = true,
             "DIE_AFTER_MS" => self.die_after = Some(milliseconds()?),
+            "RETIRE_AFTER_MS" => self.retire_after = Some(milliseconds()?),
             "LATE_FAILURE" if value == "seen" => self.late_failure_seen = true,
             // Not a fault: how the processes of the tree know what they are.
             "PROCESS" => {}

@@ -65,11 +65,13 @@ fn serve(
     let faults = Faults::read(&config.text, faults::environment())?;
     let shared = Shared::open(inheritance.table)?;
     thread::spawn(obey_attendant);
-    if let Some(life) = faults.die_after.filter(|_| inheritance.id == 1) {
-        thread::spawn(move || {
-            thread::sleep(life);
-            std::process::exit(1);
-        });
+    for (life, status) in [(faults.die_after, 1), (faults.retire_after, 0)] {
+        if let Some(life) = life.filter(|_| inheritance.id == 1) {
+            thread::spawn(move || {
+                thread::sleep(life);
+                std::process::exit(status);
+            });
+        }
     }
     // Where the daemon's children say that they are up before they have opened what they serve.
     let early = !faults.late_failure_seen;

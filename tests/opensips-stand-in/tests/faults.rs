@@ -136,6 +136,18 @@ fn it_dies_by_itself() {
 }
 
 #[test]
+fn a_worker_retires_and_the_instance_goes_on() {
+    root_or_skip!();
+    let instance = stand_in();
+    let running = instance.start(&with(&instance, &["RETIRE_AFTER_MS=1000"]));
+    let count = running.workers().len();
+    wait_until("one is gone", DEADLINE, || running.workers().len() < count);
+    assert!(instance.serves_udp(UDP));
+    running.stop(Signal::SIGTERM);
+    instance.assert_nothing_left();
+}
+
+#[test]
 fn a_late_failure_that_is_seen_leaves_the_other_workers() {
     root_or_skip!();
     let instance = stand_in();

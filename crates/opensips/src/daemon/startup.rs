@@ -15,6 +15,7 @@ use crate::daemon::config::wait;
 use crate::daemon::launch::Output;
 use crate::error::{Ended, Error, Result};
 use crate::health;
+use crate::health::workers::{SECOND_LOOK, has_retired, living_workers, workers_of};
 use crate::params::Params;
 use crate::plan::{self, Reach};
 use crate::process::survey::PidFile;
@@ -57,7 +58,8 @@ pub(crate) struct Startup<'a> {
     started: Instant,
     /// Once it has come up.
     main: Option<Pid>,
-    /// Every worker that was seen. The daemon replaces none, and may take seconds to follow one.
+    /// Every worker that was seen, but for those that have retired. The daemon may take seconds to
+    /// follow one that has died.
     workers: Vec<Process>,
 }
 
@@ -141,7 +143,7 @@ impl<'a> Startup<'a> {
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
         loop {
-            match expected::held(listeners, self.look(main)?, self.working.instant())? {
+            match expected::held(listeners, self.look(main, handle)?, self.working.instant())? {
                 Ok(expected) => return Ok(expected),
                 Err(unserved) => {
                     self.watch(handle, STEP)?;
@@ -173,7 +175,7 @@ impl<'a> Startup<'a> {
                 Err(error) => return Err(error),
             };
             self.watch(handle, STEP)?;
-            self.look(main)?;
+            self.look(main, handle)?;
             if self.working.has_passed() {
                 return Err(match error {
                     Error::Silent { main, target, silence, .. } => self
@@ -186,11 +188,12 @@ impl<'a> Startup<'a> {
 
     /// Looks again a moment later: everything that was alive still is.
     fn settle(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
-        self.look(main)?;
+        self.look(main, handle)?;
         self.watch(handle, SETTLE)?;
-        let pids = self.look(main)?;
+        let pids = self.look(main, handle)?;
         let pid = main.process.pid;
-        plan::judge_processes(main, &health::workers_of(&self.context.proc, pid)?)?;
+        let workers = living_workers(&self.context.proc, main.process, self.working)?;
+        plan::judge_processes(main, &workers)?;
         expected::held(listeners, pids, self.working.instant())?
             .map(|_| ())
             .map_err(|unserved| unserved.into_error(&self.context.proc, pid))
@@ -205,14 +208,10 @@ impl<'a> Startup<'a> {
     }
 
     /// The pids of the instance; fails when a worker has died.
-    fn look(&mut self, main: &Stat) -> Result<Vec<Pid>> {
+    fn look(&mut self, main: &Stat, handle: &PidFd) -> Result<Vec<Pid>> {
         let Context { identity, proc, .. } = self.context;
-        for worker in &self.workers {
-            if !proc.is_alive(worker)? {
-                return Err(self.died(Ended::Later));
-            }
-        }
-        let children = health::workers_of(proc, main.process.pid)?;
+        self.follow_the_dead(main, handle)?;
+        let children = workers_of(proc, main.process.pid)?;
         for child in &children {
             // A program that the daemon runs for a moment may end; a worker of its own may not.
             if !self.workers.contains(&child.process) && identity.recognises(proc, child)? {
@@ -220,6 +219,28 @@ impl<'a> Startup<'a> {
             }
         }
         Ok(children.iter().chain([main]).map(|stat| stat.process.pid).collect())
+    }
+
+    /// Forgets workers that have retired. How one has ended that was reaped, nobody knows: what the
+    /// main process does about it tells.
+    fn follow_the_dead(&mut self, main: &Stat, handle: &PidFd) -> Result<()> {
+        let proc = &self.context.proc;
+        let pid = main.process.pid;
+        let (mut living, mut dead) = (Vec::new(), None);
+        for worker in &self.workers {
+            if proc.is_alive(worker)? {
+                living.push(*worker);
+            } else if !has_retired(pid, *worker) {
+                dead = dead.or(Some(*worker));
+            }
+        }
+        if let Some(dead) = dead {
+            self.watch(handle, SECOND_LOOK)?;
+            let second = workers_of(proc, pid)?;
+            plan::judge_death(pid, dead, &living, &second).map_err(|_| self.died(Ended::Later))?;
+        }
+        self.workers = living;
+        Ok(())
     }
 
     fn not_serving(&self, waiting: String) -> Error {

@@ -1,6 +1,6 @@
 //! MI over datagrams: a bare JSON request in one, the reply in another.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
@@ -8,11 +8,16 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::path::Path;
 
+use nix::sys::socket::sockopt::PassCred;
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt,
+};
 use serde_json::Value;
 
 use super::Exchange;
 use super::error::{MiError, Result};
 use super::fifo::{kind_of, look_at};
+use super::message::Fault;
 
 /// More than the daemon ever sends (`DATAGRAM_SOCK_BUF_SIZE`, 65457).
 const LONGEST: usize = 65_536;
@@ -30,7 +35,7 @@ impl Exchange<'_> {
         socket.send(self.request).map_err(failed)?;
         self.receive(|buffer| {
             socket.set_read_timeout(Some(self.left().max(SHORTEST)))?;
-            socket.recv(buffer)
+            socket.recv(buffer).map(Some)
         })
     }
 
@@ -42,11 +47,14 @@ impl Exchange<'_> {
             return Err(MiError::WrongKind { path: path.to_owned(), found, expected: "socket" });
         }
         self.trust(path, metadata.uid())?;
-        // An address in the abstract name space leaves no file behind.
-        let name = format!("smartvox-mi-{}", self.id);
+        // An address in the abstract name space leaves no file behind. Everybody reads it in
+        // /proc/net/unix, and may send there: it is not the id, which makes an answer ours.
+        let name = format!("smartvox-mi-{}", crate::sip::probe::token());
         let own = UnixAddress::from_abstract_name(name).map_err(failed)?;
         let socket = UnixDatagram::bind_addr(&own).map_err(failed)?;
-        // Not connected: the daemon answers from a second socket, which has no name.
+        // Not connected: the daemon answers from a second socket, which has no name. So the kernel
+        // tells of each datagram whose it is (unix(7), SO_PASSCRED).
+        setsockopt(&socket, PassCred, &true).map_err(|errno| failed(errno.into()))?;
         socket.set_write_timeout(Some(self.left().max(SHORTEST))).map_err(failed)?;
         // What was looked at, whatever has its name by now.
         let looked_at = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -57,18 +65,27 @@ impl Exchange<'_> {
         }
         self.receive(|buffer| {
             socket.set_read_timeout(Some(self.left().max(SHORTEST)))?;
-            socket.recv(buffer)
+            let (length, sender) = receive_from_user(&socket, buffer)?;
+            Ok(sender.is_some_and(|user| self.is_trusted(user)).then_some(length))
         })
     }
 
     /// The datagram that answers. Others are passed over, for anybody may send one; what was
-    /// wrong with them is told if no better one comes.
-    fn receive(&self, mut next: impl FnMut(&mut [u8]) -> io::Result<usize>) -> Result<Value> {
+    /// wrong with them is told if no better one comes. `next` gives the length, or nothing for one
+    /// of a stranger.
+    fn receive(
+        &self,
+        mut next: impl FnMut(&mut [u8]) -> io::Result<Option<usize>>,
+    ) -> Result<Value> {
         let mut buffer = vec![0; LONGEST];
         let mut fault = None;
         while !self.left().is_zero() {
             let length = match next(&mut buffer) {
-                Ok(length) => length,
+                Ok(Some(length)) => length,
+                Ok(None) => {
+                    fault = Some(self.fault(Fault::Garbled(STRANGER)));
+                    continue;
+                }
                 Err(error) if is_timeout(&error) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.unreachable(error)),
@@ -82,6 +99,23 @@ impl Exchange<'_> {
         }
         Err(fault.unwrap_or_else(|| self.timed_out(0)))
     }
+}
+
+/// What is wrong with a datagram that somebody else has sent.
+const STRANGER: &str = "it comes from a user who is neither root nor the daemon's";
+
+/// The next datagram: its length, and the user who has sent it.
+fn receive_from_user(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<(usize, Option<u32>)> {
+    // No room for anything else: descriptors that are sent along are closed by the kernel.
+    let mut control = nix::cmsg_space!(UnixCredentials);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let sender = message.cmsgs()?.find_map(|one| match one {
+        ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.uid()),
+        _ => None,
+    });
+    Ok((message.bytes, sender))
 }
 
 /// Zero would mean for ever.

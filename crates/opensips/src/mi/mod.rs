@@ -136,9 +136,13 @@ impl Exchange<'_> {
 
     /// Whether a FIFO or socket is one that we may speak to: the daemon's, or root's.
     fn trust(&self, path: &Path, owner: u32) -> Result<()> {
-        if owner == 0 || owner == self.client.daemon.as_raw() {
+        if self.is_trusted(owner) {
             return Ok(());
         }
         Err(MiError::ForeignOwner { path: path.to_owned(), owner })
+    }
+
+    fn is_trusted(&self, user: u32) -> bool {
+        user == 0 || user == self.client.daemon.as_raw()
     }
 }

@@ -19,6 +19,10 @@ const PROMOTED: i32 = 100;
 const STANDBY: i32 = 10;
 /// It would do, and lacks data of the others, or it is not known whether it does.
 const NOT_SYNCED: i32 = 5;
+/// It does not serve. Any other instance is the better one, which Pacemaker then promotes rather
+/// than to restart this one in place; and not less than 1: where all have failed, one is promoted
+/// all the same.
+pub(crate) const FAILED: i32 = 1;
 
 /// How long Pacemaker's attribute daemon may take. A score that comes late is no reason to fail.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,10 +39,26 @@ pub(crate) fn of(role: Role, synced: bool) -> i32 {
     }
 }
 
+/// A score that was told, of an instance that was well then.
+pub(crate) fn unless_failed(told: Option<i32>) -> Option<i32> {
+    told.filter(|score| *score != FAILED)
+}
+
+/// The score of an instance that has just been demoted, by what was told last. One that has failed is
+/// not well because it was demoted: it would be promoted again, rather than another.
+pub(crate) fn after_demote(told: Option<i32>) -> i32 {
+    if told == Some(FAILED) { FAILED } else { STANDBY }
+}
+
+/// Whether there is something to tell, by what was told last.
+pub(crate) fn is_news(request: &Request, told: Option<i32>, score: i32) -> bool {
+    request.promotable && (told != Some(score) || request.probe)
+}
+
 /// Tells Pacemaker, where the record says otherwise, and notes in the record what was told.
 /// Whether the record has changed.
 pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> bool {
-    if !request.promotable || record.score == Some(score) && !request.probe {
+    if !is_news(request, record.score, score) {
         return false;
     }
     let told = run(request, &format!("--update={score}"), request.deadline);
@@ -48,9 +68,10 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
     changed
 }
 
-/// Takes the score back, where one was told.
-pub(crate) fn withdraw(request: &Request, record: Option<&Record>, deadline: Deadline) {
-    if request.promotable && record.is_some_and(|record| record.score.is_some()) {
+/// Takes the score back, whether or not one is remembered: with the memory gone, it would say that
+/// an instance is well that is not here. To take back what is not there is no error.
+pub(crate) fn withdraw(request: &Request, deadline: Deadline) {
+    if request.promotable {
         run(request, "--delete", deadline);
     }
 }
@@ -88,10 +109,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_failure_is_forgotten_when_it_is_over() {
+        assert_eq!(unless_failed(Some(FAILED)), None);
+        assert_eq!(unless_failed(Some(STANDBY)), Some(STANDBY));
+        assert_eq!(unless_failed(None), None);
+        // It is not over with a demote.
+        assert_eq!(after_demote(Some(FAILED)), FAILED);
+        assert_eq!(after_demote(Some(PROMOTED)), STANDBY);
+        assert_eq!(after_demote(None), STANDBY);
+    }
+
+    #[test]
     fn who_is_promoted_stays_and_who_lacks_data_waits() {
         assert!(of(Role::Promoted, false) > of(Role::Unpromoted, true));
         assert!(of(Role::Unpromoted, true) > of(Role::Unpromoted, false));
+        assert!(of(Role::Unpromoted, false) > FAILED);
         // Nothing or less would mean: never.
-        assert!(of(Role::Unpromoted, false) > 0);
+        const { assert!(FAILED > 0) }
     }
 }

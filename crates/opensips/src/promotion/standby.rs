@@ -65,18 +65,22 @@ pub(crate) fn recall(
     }
 }
 
-/// Judges an instance that serves by its role, and asks its MI from level 10 on. Gives what an
-/// operator should look at.
+/// An instance that is as its role demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// What an operator should look at.
+    pub(crate) remarks: Vec<String>,
+    /// The promotion score that it deserves.
+    pub(crate) score: i32,
+}
+
+/// Judges an instance that serves by its role, and asks its MI from level 10 on.
 ///
 /// # Errors
 /// [`Error::Mi`], [`Error::TagLost`]
-pub(crate) fn judge(
-    context: &Context<'_>,
-    params: &Params,
-    record: &mut Record,
-) -> Result<Vec<String>> {
-    let (request, deadline) = (context.request, context.deadline());
-    let (tags, deep) = (&params.sharing_tags, request.check_level >= MI_LEVEL);
+pub(crate) fn judge(context: &Context<'_>, params: &Params, record: &mut Record) -> Result<Found> {
+    let deadline = context.deadline();
+    let (tags, deep) = (&params.sharing_tags, context.request.check_level >= MI_LEVEL);
     let mut remarks = Vec::new();
     // Without tags there is nothing to exchange.
     let mut synced = tags.is_empty();
@@ -116,7 +120,6 @@ pub(crate) fn judge(
         }
     }
     let found = score::of(record.role, synced);
-    let score = if deep { found } else { record.score.unwrap_or(found) };
-    score::publish(request, record, score);
-    Ok(remarks)
+    let score = if deep { found } else { score::unless_failed(record.score).unwrap_or(found) };
+    Ok(Found { remarks, score })
 }

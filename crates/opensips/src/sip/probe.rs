@@ -97,8 +97,12 @@ pub fn ask(
     let passes = |error: &io::Error| unsent::passes(error, || target.is_here(until));
     match target.transport {
         Transport::Udp => {
-            let mut dialogue = udp::Asker::open(target)?;
+            let mut dialogue = None;
             follow(patience, codes, passes, |sequence, end| {
+                let dialogue = match &mut dialogue {
+                    Some(open) => open,
+                    none => none.insert(udp::Asker::open(target)?),
+                };
                 dialogue.ask(sequence, codes, end, passes)
             })
         }

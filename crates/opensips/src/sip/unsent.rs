@@ -5,13 +5,21 @@ use std::io;
 use nix::errno::Errno;
 
 /// Whether it may go out a moment later: a packet filter or a full conntrack table (`EPERM`), a rule
-/// of routing (`EACCES`), no memory for it, or no route.
+/// of routing (`EACCES`), no memory for it, no port for our own end (`EADDRINUSE` of a bind(2) to port
+/// 0: the host's clients have them all), or no route.
 ///
 /// No route is also what a source has whose address is gone, where `ip_nonlocal_bind` is set: only
 /// an address that is still here waits for one.
 pub(super) fn passes(error: &io::Error, is_here: impl FnOnce() -> bool) -> bool {
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EPERM | Errno::EACCES | Errno::ENOBUFS | Errno::ENOMEM | Errno::EAGAIN) => true,
+        Some(
+            Errno::EPERM
+            | Errno::EACCES
+            | Errno::ENOBUFS
+            | Errno::ENOMEM
+            | Errno::EAGAIN
+            | Errno::EADDRINUSE,
+        ) => true,
         Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN) => is_here(),
         _ => false,
     }
@@ -24,7 +32,14 @@ mod tests {
     #[test]
     fn what_may_go_out_a_moment_later() {
         let passes = |errno: Errno, here| passes(&io::Error::from(errno), || here);
-        for errno in [Errno::EPERM, Errno::EACCES, Errno::ENOBUFS, Errno::ENOMEM, Errno::EAGAIN] {
+        for errno in [
+            Errno::EPERM,
+            Errno::EACCES,
+            Errno::ENOBUFS,
+            Errno::ENOMEM,
+            Errno::EAGAIN,
+            Errno::EADDRINUSE,
+        ] {
             assert!(passes(errno, true) && passes(errno, false), "{errno}");
         }
         for errno in [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ENETDOWN] {

@@ -3,8 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::site::{PIDFILE, children, write};
-use crate::{Site, ends, every_daemon};
+use crate::site::{PIDFILE, children, is_alive, stop_signal, write};
+use crate::{Site, ends, every_daemon, fails};
 
 #[test]
 fn each_action_twice() {
@@ -227,6 +227,41 @@ fn a_lost_memory_is_made_up_for() {
             assert!(content.contains("listener udp:127.0.0.1:5060 "), "{content}");
         }
         site.forget();
+        site.stop();
+    });
+}
+
+#[test]
+fn a_spoilt_configuration_ends_nothing_that_serves() {
+    testnet::root_or_skip!();
+    every_daemon("a_spoilt_configuration_ends_nothing_that_serves", |site| {
+        site.start();
+        let main = site.main();
+        let good = std::fs::read_to_string(site.config()).unwrap();
+        for check in ["yes", "no"] {
+            for spoilt in [Some("no such word in its language\n"), None] {
+                site.forget();
+                match spoilt {
+                    Some(text) => site.write(text),
+                    None => std::fs::remove_file(site.config()).unwrap(),
+                }
+                let agent = site.agent().param("start_check", check);
+                ends(&agent.action("start"), 0);
+                assert_eq!(site.main(), main, "start_check={check}");
+                assert!(site.state().contains("listener udp:127.0.0.1:5060 "), "{}", site.state());
+                ends(&site.monitor(), 0);
+                site.write(&good);
+            }
+        }
+        // What does not serve is ended all the same, and the file is told.
+        site.forget();
+        site.write("no such word in its language\n");
+        for worker in site.workers() {
+            stop_signal(worker);
+        }
+        let hurried = site.agent().param("sip_probe_timeout", "200ms");
+        fails(&hurried.action("start"), 2, "configuration check: ");
+        assert!(is_alive(main), "ended before the file was looked at");
         site.stop();
     });
 }

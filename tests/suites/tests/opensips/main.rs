@@ -7,6 +7,7 @@
 
 mod absent_address;
 mod addresses;
+mod auto_scaling;
 mod busy_port;
 mod configuration;
 mod crash;
@@ -25,6 +26,7 @@ mod pid_file;
 mod probe;
 mod reload;
 mod roles;
+mod scores;
 mod site;
 mod systemd_unit;
 mod tls;

@@ -2,15 +2,18 @@
 //! another version.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{OpenOptionsExt, chown, symlink};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::libc::O_NONBLOCK;
+use nix::libc::{O_NONBLOCK, ucred};
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, UnixCredentials, sendmsg};
 use opensips_stand_in::Version;
 
 use crate::mi::{FAKE, REPLIES, configure_fifo, deep, make_fifo, nobody, with_mi};
@@ -265,6 +268,62 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
             std::fs::remove_file(path).unwrap();
         }
     });
+    ends(&agent.action("stop"), 0);
+}
+
+/// Sends a datagram as a process of this user does.
+fn send_as(user: u32, socket: &UnixDatagram, peer: &UnixAddress, datagram: &[u8]) {
+    let name = UnixAddr::new_abstract(peer.as_abstract_name().unwrap()).unwrap();
+    let pid = nix::unistd::getpid().as_raw();
+    let credentials = UnixCredentials::from(ucred { pid, uid: user, gid: user });
+    let control = [ControlMessage::ScmCredentials(&credentials)];
+    let parts = [IoSlice::new(datagram)];
+    // The caller may have heard enough.
+    let _ = sendmsg(socket.as_raw_fd(), &parts, &control, MsgFlags::empty(), Some(&name));
+}
+
+#[test]
+fn answers_of_other_users_do_not_count() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let agent = site.agent().param("mi", format!("datagram:{FAKE}"));
+    ends(&agent.action("start"), 0);
+    let stranger = 4321;
+    let cases: [(&[u32], i32, &str); 4] = [
+        (&[stranger], 1, "from a user who is neither root nor the daemon's"),
+        (&[stranger, 0], 190, "over shm_limit=90%"),
+        (&[nobody().0], 190, "over shm_limit=90%"),
+        (&[0], 190, "over shm_limit=90%"),
+    ];
+    for (users, code, words) in cases {
+        let socket = site.on_host(|| {
+            let socket = UnixDatagram::bind(FAKE).unwrap();
+            chown(FAKE, Some(nobody().0), Some(nobody().1)).unwrap();
+            socket
+        });
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let server = scope.spawn(|| {
+                let mut buffer = vec![0; 4096];
+                while !over.load(Ordering::Relaxed) {
+                    let Ok((length, peer)) = socket.recv_from(&mut buffer) else { continue };
+                    let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                    // Everybody reads the name, and with it must not know what makes an answer.
+                    let name = String::from_utf8_lossy(peer.as_abstract_name().unwrap());
+                    assert!(!name.contains(id(&request)), "{name} tells the id");
+                    for user in users {
+                        send_as(*user, &socket, &peer, good(&request).as_bytes());
+                    }
+                }
+            });
+            let _over = Over(&over);
+            fails(&deep(&agent), code, words);
+            drop(_over);
+            server.join().unwrap();
+        });
+        site.on_host(|| std::fs::remove_file(FAKE).unwrap());
+    }
     ends(&agent.action("stop"), 0);
 }
 

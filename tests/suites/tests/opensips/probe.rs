@@ -117,7 +117,7 @@ fn an_instance_that_nobody_remembers_is_asked_too() {
 }
 
 /// How many sockets of UDP are bound on the host.
-fn bound(site: &Site) -> usize {
+pub(crate) fn bound(site: &Site) -> usize {
     site.on_host(|| std::fs::read_to_string("/proc/thread-self/net/udp")).unwrap().lines().count()
 }
 
@@ -152,6 +152,50 @@ fn a_request_that_cannot_be_sent_for_a_moment() {
                 site.host.ip(&format!("rule add pref 10 to 127.0.0.1 {rule}"));
             }
             site.host.ip(&format!("rule del pref 10 to 127.0.0.1 {rule}"));
+        }
+        site.stop();
+    });
+}
+
+#[test]
+fn a_host_that_has_no_port_left_for_a_moment() {
+    testnet::root_or_skip!();
+    every_daemon("a_host_that_has_no_port_left_for_a_moment", |site| {
+        site.start();
+        let range = |text: &str| {
+            let path = "/proc/sys/net/ipv4/ip_local_port_range";
+            site.on_host(|| std::fs::write(path, text).unwrap());
+        };
+        for (probe, probes) in [("udp:127.0.0.1:5060", "UDP"), ("tcp:127.0.0.1:5060", "TCP")] {
+            // The clients of a host that has two ports for them.
+            range("61000 61001");
+            let taken: Vec<Box<dyn Send>> = site.on_host(|| {
+                (61000..=61001)
+                    .map(|port| -> Box<dyn Send> {
+                        match probes {
+                            "UDP" => Box::new(UdpSocket::bind(("127.0.0.1", port)).unwrap()),
+                            _ => Box::new(TcpListener::bind(("127.0.0.1", port)).unwrap()),
+                        }
+                    })
+                    .collect()
+            });
+            let asked = |timeout| {
+                site.agent()
+                    .param("sip_probe", probe)
+                    .param("sip_probe_timeout", timeout)
+                    .env("OCF_RESKEY_CRM_meta_timeout", "600000")
+            };
+            let reason = format!("OPTIONS can't be sent to {probe}: Address already in use");
+            fails(&recurring(&asked("100ms")), 1, &reason);
+            let patient = asked("2s");
+            let outcome = std::thread::scope(|scope| {
+                let asking = scope.spawn(|| recurring(&patient));
+                // Within its first attempt; there is nothing to be seen of it.
+                std::thread::sleep(std::time::Duration::from_millis(500));
+                drop(taken);
+                asking.join().unwrap()
+            });
+            ends(&outcome, 0);
         }
         site.stop();
     });

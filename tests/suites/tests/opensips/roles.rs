@@ -1,29 +1,28 @@
-//! The agent as a promotable clone: roles, sharing tags, promotion scores.
+//! The agent as a promotable clone: roles and sharing tags.
 
 use std::net::UdpSocket;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use testnet::{Agent, wait_until};
 
 use crate::mi::deep;
-use crate::site::{recurring, signal};
+use crate::probe::bound;
+use crate::site::{PIDFILE, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 const ROLE: &str = "/run/smartvox/opensips-sip.role";
 
 /// A node of a cluster on one host: number and MI port.
 #[derive(Clone, Copy)]
-struct Node {
+pub(crate) struct Node {
     number: u32,
     port: u16,
 }
 
-const FIRST: Node = Node { number: 1, port: 8081 };
+pub(crate) const FIRST: Node = Node { number: 1, port: 8081 };
 const SECOND: Node = Node { number: 2, port: 8082 };
 
 impl Node {
@@ -36,7 +35,7 @@ impl Node {
     }
 
     /// The text of its configuration.
-    fn text(self, site: &Site, state: &str) -> String {
+    pub(crate) fn text(self, site: &Site, state: &str) -> String {
         let mut config = site.config_with(&[&self.sip(), &self.bin()]);
         config.mi_datagram = Some(format!("udp:127.0.0.1:{}", self.port));
         let peer = if self.number == 1 { SECOND } else { FIRST };
@@ -93,11 +92,11 @@ impl Node {
 }
 
 /// The agent in a promotable clone with a sharing tag.
-fn standby(site: &Site, node: Node) -> Agent {
+pub(crate) fn standby(site: &Site, node: Node) -> Agent {
     clone_of(site.agent().param("mi", node.mi()).param("sharing_tag", "vip/1"))
 }
 
-fn clone_of(agent: Agent) -> Agent {
+pub(crate) fn clone_of(agent: Agent) -> Agent {
     agent.env("OCF_RESKEY_CRM_meta_promoted_max", "1")
 }
 
@@ -150,6 +149,13 @@ fn demote_with_restart_gives_the_tag_up() {
         ends(&agent.action("start"), 0);
         ends(&agent.action("promote"), 0);
         let main = site.main();
+        // What could not be started again is not stopped.
+        site.write("no such word in its language\n");
+        fails(&agent.action("demote"), 2, "configuration check: ");
+        assert_eq!(site.main(), main);
+        assert!(FIRST.is_active(site));
+        ends(&recurring(&agent), 8);
+        site.write(&FIRST.text(site, "backup"));
         ends(&agent.action("demote"), 0);
         assert_ne!(site.main(), main);
         assert!(!FIRST.is_active(site));
@@ -195,6 +201,25 @@ fn roles_without_tags() {
 }
 
 #[test]
+fn an_mi_without_tags_is_no_obstacle_to_a_role() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("an_mi_without_tags_is_no_obstacle_to_a_role", |site| {
+        // No module clusterer, which alone knows the commands of sharing tags.
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_datagram = Some("udp:127.0.0.1:8081".to_owned());
+        site.write(&config.text());
+        let agent = clone_of(site.agent().param("mi", FIRST.mi()));
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        ends(&recurring(&agent), 8);
+        ends(&deep(&agent), 8);
+        ends(&agent.action("demote"), 0);
+        ends(&deep(&agent), 0);
+        ends(&agent.action("stop"), 0);
+    });
+}
+
+#[test]
 fn a_new_main_process_is_unpromoted() {
     testnet::root_or_skip!();
     every_daemon("a_new_main_process_is_unpromoted", |site| {
@@ -226,6 +251,71 @@ fn a_lost_record_is_made_up_for_by_the_tag() {
         // Demoted in so many words: the tag that is still active says nothing.
         ends(&agent.action("demote"), 0);
         ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+    });
+}
+
+/// As after a mount of /run over a running instance: neither pid file nor memory.
+fn forget_all(site: &Site) {
+    site.forget();
+    site.on_host(|| std::fs::remove_file(PIDFILE).unwrap());
+}
+
+#[test]
+fn roles_change_where_pid_file_and_memory_are_gone() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("roles_change_where_pid_file_and_memory_are_gone", |site| {
+        site.write(&FIRST.text(site, "backup"));
+        let agent = standby(site, FIRST);
+        ends(&agent.action("start"), 0);
+        let main = site.main();
+        forget_all(site);
+        ends(&agent.action("promote"), 0);
+        assert!(FIRST.is_active(site));
+        ends(&recurring(&agent), 8);
+        site.forget();
+        ends(&agent.action("demote"), 0);
+        ends(&recurring(&agent), 0);
+        assert!(crate::site::is_alive(main));
+        site.forget();
+        ends(&agent.clone().param("demote", "restart").action("demote"), 0);
+        assert!(!crate::site::is_alive(main), "not restarted");
+        assert!(!FIRST.is_active(site));
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_promote_during_a_monitor_is_not_undone_by_it() {
+    testnet::root_or_skip!();
+    every_daemon("a_promote_during_a_monitor_is_not_undone_by_it", |site| {
+        let agent = clone_of(site.agent());
+        ends(&agent.action("start"), 0);
+        // A monitor that has something to write, and waits for an answer before it does.
+        site.on_host(|| std::fs::remove_file(ROLE).unwrap());
+        let workers = site.workers();
+        for worker in &workers {
+            crate::site::stop_signal(*worker);
+        }
+        let before = bound(site);
+        let patient = agent
+            .clone()
+            .param("sip_probe_timeout", "60s")
+            .env("OCF_RESKEY_CRM_meta_timeout", "600000");
+        let outcome = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| recurring(&patient));
+            wait_until("it asks", LONG, || bound(site) > before || asking.is_finished());
+            ends(&agent.action("promote"), 0);
+            for worker in &workers {
+                signal(*worker, Signal::SIGCONT);
+            }
+            asking.join().unwrap()
+        });
+        // It saw the workers stopped; what counts is what it left.
+        assert!([0, 190].contains(&outcome.code), "{}", outcome.stderr);
+        ends(&recurring(&agent), 8);
         ends(&agent.action("stop"), 0);
     });
 }
@@ -274,6 +364,30 @@ fn mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls() {
         fails(&elsewhere.action("start"), 1, "Connection refused");
         site.nothing_is_left();
     });
+}
+
+#[test]
+fn an_mi_that_hangs_has_a_verdict_in_time_in_every_role() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    site.write(&FIRST.text(site, "backup"));
+    let agent = standby(site, FIRST);
+    ends(&agent.action("start"), 0);
+    let silent = site.on_host(|| UdpSocket::bind("127.0.0.1:8099").unwrap());
+    let hung = agent.clone().param("mi", "datagram:127.0.0.1:8099");
+    let hung = hung.env("OCF_RESKEY_CRM_meta_timeout", "20000");
+    fails(&hung.action("promote"), 1, "gave no complete answer within");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("promote"), 0);
+    for (outcome, code) in [(recurring(&hung), 191), (deep(&hung), 9)] {
+        fails(&outcome, code, "gave no complete answer within");
+        assert!(outcome.took < Duration::from_secs(18), "{:?}", outcome.took);
+    }
+    // What can't be asked need not be asked to become unpromoted.
+    ends(&hung.action("demote"), 0);
+    ends(&recurring(&agent), 0);
+    drop(silent);
+    ends(&agent.action("stop"), 0);
 }
 
 #[test]
@@ -336,99 +450,26 @@ fn two_nodes_one_active_tag() {
         wait_until("the nodes see each other", LONG, connected);
         assert!(!FIRST.is_active(site) && SECOND.is_active(site));
         ends(&recurring(&second), 8);
+        // Nor does one that was promoted when it crashed.
+        ends(&second.action("demote"), 0);
+        ends(&first.action("promote"), 0);
+        wait_until("the second one has given way", LONG, || !SECOND.is_active(site));
+        let crashed = [&[site.main()][..], &site.workers()].concat();
+        for pid in &crashed {
+            signal(*pid, Signal::SIGKILL);
+        }
+        wait_until("it is gone", LONG, || !crashed.iter().any(|pid| crate::site::is_alive(*pid)));
+        fails(&recurring(&first), 7, "has ended");
+        ends(&second.action("promote"), 0);
+        ends(&first.action("start"), 0);
+        wait_until("the nodes see each other", LONG, connected);
+        assert!(!FIRST.is_active(site) && SECOND.is_active(site));
+        ends(&recurring(&first), 0);
+        ends(&recurring(&second), 8);
         ends(&first.action("stop"), 0);
         ends(&second.action("stop"), 0);
     });
     if !asked.into_inner() {
         testnet::skipped("roles::two_nodes_one_active_tag", "needs an OpenSIPS with clusterer");
     }
-}
-
-/// Puts a program in the place of Pacemaker's, which notes what it was asked.
-fn fake_crm_attribute(site: &Site, exit: i32) -> std::path::PathBuf {
-    let (program, notes) = (site.path("crm_attribute"), site.path("notes"));
-    let script = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexit {exit}\n", notes.display());
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::write(&notes, "").unwrap();
-    let place = Path::new("/usr/sbin/crm_attribute");
-    let none = None::<&str>;
-    // On this host alone.
-    site.on_host(|| mount(Some(&program), place, none, MsFlags::MS_BIND, none).unwrap());
-    notes
-}
-
-#[test]
-fn promotion_scores_are_told_where_they_change() {
-    testnet::root_or_skip!();
-    if !Path::new("/usr/sbin/crm_attribute").exists() {
-        return testnet::skipped("roles::promotion_scores", "needs pacemaker-cli-utils");
-    }
-    let site = &Site::stand_in();
-    let notes = fake_crm_attribute(site, 0);
-    let told = || {
-        let text = std::fs::read_to_string(&notes).unwrap();
-        std::fs::write(&notes, "").unwrap();
-        let prefix = "--promotion=sip --lifetime=reboot ";
-        text.lines().map(|line| line.strip_prefix(prefix).unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let nothing = [""; 0];
-
-    // Nobody asks for the score of what is no promotable clone.
-    site.start();
-    ends(&site.monitor(), 0);
-    site.stop();
-    assert_eq!(told(), nothing);
-
-    let agent = clone_of(site.agent());
-    ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=10"]);
-    ends(&recurring(&agent), 0);
-    ends(&deep(&agent), 0);
-    assert_eq!(told(), nothing);
-    ends(&agent.action("promote"), 0);
-    assert_eq!(told(), ["--update=100"]);
-    ends(&recurring(&agent), 8);
-    assert_eq!(told(), nothing);
-    // A probe: Pacemaker may have been restarted and know nothing.
-    ends(&agent.action("monitor"), 8);
-    assert_eq!(told(), ["--update=100"]);
-    ends(&agent.action("demote"), 0);
-    assert_eq!(told(), ["--update=10"]);
-    ends(&agent.action("stop"), 0);
-    assert_eq!(told(), ["--delete"]);
-    ends(&agent.action("stop"), 0);
-    assert_eq!(told(), nothing);
-
-    // With a tag, the standby is the better one once it has the others' data.
-    site.write(&FIRST.text(site, "backup"));
-    let agent = standby(site, FIRST);
-    ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=5"]);
-    ends(&recurring(&agent), 0);
-    assert_eq!(told(), nothing);
-    ends(&deep(&agent), 0);
-    assert_eq!(told(), ["--update=10"]);
-    ends(&deep(&agent), 0);
-    assert_eq!(told(), nothing);
-    ends(&agent.action("stop"), 0);
-}
-
-#[test]
-fn a_score_that_nobody_takes_is_no_failure() {
-    testnet::root_or_skip!();
-    if !Path::new("/usr/sbin/crm_attribute").exists() {
-        return testnet::skipped("roles::a_score_that_nobody_takes", "needs pacemaker-cli-utils");
-    }
-    let site = &Site::stand_in();
-    let notes = fake_crm_attribute(site, 1);
-    let agent = clone_of(site.agent());
-    ends(&agent.action("start"), 0);
-    ends(&agent.action("promote"), 0);
-    ends(&recurring(&agent), 8);
-    // Asked for again, until it is taken.
-    let asked = std::fs::read_to_string(&notes).unwrap().lines().count();
-    assert_eq!(asked, 3);
-    ends(&agent.action("stop"), 0);
-    site.nothing_is_left();
 }

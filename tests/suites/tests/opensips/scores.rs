@@ -1,0 +1,181 @@
+//! The promotion scores that Pacemaker is told, by a program in the place of its own.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::Signal;
+use testnet::wait_until;
+
+use crate::mi::deep;
+use crate::roles::{FIRST, clone_of, standby};
+use crate::site::{recurring, signal};
+use crate::{LONG, Site, ends, fails};
+
+/// Puts a program in the place of Pacemaker's, which notes what it was asked.
+fn fake_crm_attribute(site: &Site, exit: i32) -> std::path::PathBuf {
+    let (program, notes) = (site.path("crm_attribute"), site.path("notes"));
+    let script = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexit {exit}\n", notes.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&notes, "").unwrap();
+    let place = Path::new("/usr/sbin/crm_attribute");
+    let none = None::<&str>;
+    // On this host alone.
+    site.on_host(|| mount(Some(&program), place, none, MsFlags::MS_BIND, none).unwrap());
+    notes
+}
+
+/// What it was asked since the last time.
+fn told(notes: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(notes).unwrap();
+    std::fs::write(notes, "").unwrap();
+    let prefix = "--promotion=sip --lifetime=reboot ";
+    text.lines().map(|line| line.strip_prefix(prefix).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn promotion_scores_are_told_where_they_change() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::promotion_scores", "needs pacemaker-cli-utils");
+    }
+    let site = &Site::stand_in();
+    let notes = fake_crm_attribute(site, 0);
+    let told = || told(&notes);
+    let nothing = [""; 0];
+
+    // Nobody asks for the score of what is no promotable clone.
+    site.start();
+    ends(&site.monitor(), 0);
+    site.stop();
+    assert_eq!(told(), nothing);
+
+    let agent = clone_of(site.agent());
+    ends(&agent.action("start"), 0);
+    assert_eq!(told(), ["--update=10"]);
+    ends(&recurring(&agent), 0);
+    ends(&deep(&agent), 0);
+    assert_eq!(told(), nothing);
+    ends(&agent.action("promote"), 0);
+    assert_eq!(told(), ["--update=100"]);
+    ends(&recurring(&agent), 8);
+    assert_eq!(told(), nothing);
+    // A probe: Pacemaker may have been restarted and know nothing.
+    ends(&agent.action("monitor"), 8);
+    assert_eq!(told(), ["--update=100"]);
+    ends(&agent.action("demote"), 0);
+    assert_eq!(told(), ["--update=10"]);
+    ends(&agent.action("stop"), 0);
+    assert_eq!(told(), ["--delete"]);
+    // Whoever remembers nothing does not know what Pacemaker was told.
+    ends(&agent.action("start"), 0);
+    assert_eq!(told(), ["--update=10"]);
+    site.forget();
+    ends(&agent.action("stop"), 0);
+    assert_eq!(told(), ["--delete"]);
+
+    // With a tag, the standby is the better one once it has the others' data.
+    site.write(&FIRST.text(site, "backup"));
+    let agent = standby(site, FIRST);
+    ends(&agent.action("start"), 0);
+    assert_eq!(told(), ["--update=5"]);
+    ends(&recurring(&agent), 0);
+    assert_eq!(told(), nothing);
+    ends(&deep(&agent), 0);
+    assert_eq!(told(), ["--update=10"]);
+    ends(&deep(&agent), 0);
+    assert_eq!(told(), nothing);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn who_does_not_serve_is_the_last_to_be_promoted() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::who_does_not_serve", "needs pacemaker-cli-utils");
+    }
+    let site = &Site::stand_in();
+    let notes = fake_crm_attribute(site, 0);
+    let told = || told(&notes);
+    let nothing = [""; 0];
+    site.write(&FIRST.text(site, "backup"));
+    let agent = standby(site, FIRST);
+    let failing = agent.clone().param("sip_probe_codes", "299");
+    ends(&agent.action("start"), 0);
+    ends(&deep(&agent), 0);
+    assert_eq!(told(), ["--update=5", "--update=10"]);
+
+    // Unpromoted: until the next good monitor; that it has the others' data is asked anew.
+    fails(&recurring(&failing), 1, "sip_probe_codes");
+    assert_eq!(told(), ["--update=1"]);
+    fails(&recurring(&failing), 1, "sip_probe_codes");
+    assert_eq!(told(), nothing);
+    ends(&recurring(&agent), 0);
+    assert_eq!(told(), ["--update=5"]);
+    ends(&agent.action("promote"), 0);
+    assert_eq!(told(), ["--update=100"]);
+
+    // Promoted: the standby is the better one, whatever keeps this one from serving.
+    fails(&recurring(&failing), 9, "sip_probe_codes");
+    assert_eq!(told(), ["--update=1"]);
+    ends(&recurring(&agent), 8);
+    assert_eq!(told(), ["--update=100"]);
+    fails(&deep(&agent.clone().param("mi", "datagram:127.0.0.1:9")), 9, "Connection refused");
+    assert_eq!(told(), ["--update=1"]);
+    // Demoted, as Pacemaker does with what has failed, it is no better.
+    ends(&agent.action("demote"), 0);
+    assert_eq!(told(), nothing);
+    ends(&agent.action("promote"), 0);
+    assert_eq!(told(), ["--update=100"]);
+
+    // A monitor that needs all of its time has some left for that.
+    for worker in site.workers() {
+        crate::site::stop_signal(worker);
+    }
+    let patient = agent.clone().param("sip_probe_timeout", "600s");
+    let patient = patient.env("OCF_RESKEY_CRM_meta_timeout", "5000");
+    fails(&recurring(&patient), 9, "no answer to OPTIONS");
+    assert_eq!(told(), ["--update=1"]);
+    for worker in site.workers() {
+        signal(worker, Signal::SIGCONT);
+    }
+    wait_until("all is well again", LONG, || recurring(&agent).code == 8);
+    assert_eq!(told(), ["--update=100"]);
+
+    site.kill_main();
+    fails(&recurring(&agent), 9, "orphaned processes are alive");
+    assert_eq!(told(), ["--update=1"]);
+    ends(&agent.action("demote"), 0);
+    fails(&recurring(&agent), 1, "orphaned processes are alive");
+    assert_eq!(told(), nothing);
+    ends(&agent.action("start"), 0);
+    assert_eq!(told(), ["--update=5"]);
+    for pid in site.processes() {
+        signal(pid, Signal::SIGKILL);
+    }
+    wait_until("all of them are gone", LONG, || site.processes().is_empty());
+    fails(&recurring(&agent), 7, "has ended");
+    assert_eq!(told(), ["--update=1"]);
+    ends(&agent.action("stop"), 0);
+    assert_eq!(told(), ["--delete"]);
+}
+
+#[test]
+fn a_score_that_nobody_takes_is_no_failure() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_score_that_nobody_takes", "needs pacemaker-cli-utils");
+    }
+    let site = &Site::stand_in();
+    let notes = fake_crm_attribute(site, 1);
+    let agent = clone_of(site.agent());
+    ends(&agent.action("start"), 0);
+    ends(&agent.action("promote"), 0);
+    ends(&recurring(&agent), 8);
+    // Asked for again, until it is taken.
+    let asked = std::fs::read_to_string(&notes).unwrap().lines().count();
+    assert_eq!(asked, 3);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
