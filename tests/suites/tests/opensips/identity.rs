@@ -2,9 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use crate::site::{
-    PIDFILE, STATE, Stranger, children, is_alive, recurring, signal, stand_in_alone, write,
-};
+use crate::site::{PIDFILE, STATE, children, is_alive, recurring, signal, stand_in_alone, write};
+use crate::stranger::Stranger;
 use crate::{LONG, Site, ends, every_daemon, fails};
 use testnet::{Agent, wait_until};
 

@@ -1,26 +1,18 @@
 //! Sockets of every transport: waited for, watched, in the instance's own hands.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, setsockopt, socket,
-    sockopt,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use crate::site::{STATE, recurring, write};
+use crate::stranger::Stranger;
 use crate::{Site, ends, every_daemon, fails};
 
 /// Behind the plain ones, in the order in which the daemon lists them.
 const OVER_TCP: [&str; 4] =
     ["tls:127.0.0.1:5061", "ws:127.0.0.1:5062", "wss:127.0.0.1:5063", "bin:127.0.0.1:5566"];
 const MODULES: [&str; 5] = ["tls_mgm", "proto_tls", "proto_ws", "proto_wss", "proto_bin"];
-
-fn stranger() -> String {
-    format!("(pid {})", std::process::id())
-}
 
 /// A configuration with all of them, and a certificate of its own; nothing on stderr, for a daemon
 /// that loses a listening socket complains without end.
@@ -78,16 +70,6 @@ fn close_under_the_daemon(site: &Site, port: u16) {
 }
 
 /// Sets SO_REUSEADDR, as every instance of the daemon does.
-fn shared_udp(address: &str) -> UdpSocket {
-    let none = None::<SockProtocol>;
-    let shared =
-        socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, none).unwrap();
-    setsockopt(&shared, sockopt::ReuseAddr, &true).unwrap();
-    let address: SocketAddr = address.parse().unwrap();
-    bind(shared.as_raw_fd(), &SockaddrStorage::from(address)).unwrap();
-    shared.into()
-}
-
 #[test]
 fn every_protocol_over_tcp_is_waited_for_and_watched() {
     const TEST: &str = "every_protocol_over_tcp_is_waited_for_and_watched";
@@ -109,9 +91,9 @@ fn every_protocol_over_tcp_is_waited_for_and_watched() {
             fails(&site.monitor(), 1, &closed);
             // Somebody takes its place.
             let address = listener.split_once(':').unwrap().1;
-            let held = site.on_host(|| TcpListener::bind(address).unwrap());
+            let held = Stranger::tcp(site, address);
             fails(&site.monitor(), 1, &format!("main process {main}: {listener} is not its own"));
-            fails(&site.monitor(), 1, &stranger());
+            fails(&site.monitor(), 1, &held.name());
             drop(held);
         }
         site.stop();
@@ -123,25 +105,25 @@ fn a_second_socket_at_the_same_address_is_named() {
     testnet::root_or_skip!();
     every_daemon("a_second_socket_at_the_same_address_is_named", |site| {
         site.start();
-        let second = site.on_host(|| shared_udp("127.0.0.1:5060"));
+        let second = Stranger::shared_udp(site, "127.0.0.1:5060");
         // It was bound last, so it gets the question, and says nothing.
         let asked =
             site.agent().param("sip_probe_timeout", "200ms").param("sip_probe_attempts", "1");
         fails(&recurring(&asked), 1, "udp:127.0.0.1:5060 is taken by ");
-        fails(&recurring(&asked), 1, &stranger());
+        fails(&recurring(&asked), 1, &second.name());
         // Where nobody is asked, it is there all the same.
         let unasked = asked.param("sip_probe", "none");
         fails(&recurring(&unasked), 190, "udp:127.0.0.1:5060 is shared with ");
-        fails(&recurring(&unasked), 190, &stranger());
+        fails(&recurring(&unasked), 190, &second.name());
         // Nor is a daemon started beside it.
         ends(&site.agent().action("stop"), 0);
         fails(&site.agent().action("start"), 1, "udp:127.0.0.1:5060 is in use by ");
-        fails(&site.agent().action("start"), 1, &stranger());
+        fails(&site.agent().action("start"), 1, &second.name());
         site.nothing_is_left();
         // A wildcard beside the daemon's own address takes nothing away.
         drop(second);
         site.start();
-        let wildcard = site.on_host(|| shared_udp("0.0.0.0:5060"));
+        let wildcard = Stranger::shared_udp(site, "0.0.0.0:5060");
         ends(&site.monitor(), 0);
         drop(wildcard);
         site.stop();
@@ -160,11 +142,11 @@ fn what_is_demanded_is_waited_for() {
             site.nothing_is_left();
         }
         // Somebody else's is no substitute, and is named before the daemon is executed.
-        let held = site.on_host(|| TcpListener::bind("127.0.0.1:5061").unwrap());
+        let held = Stranger::tcp(site, "127.0.0.1:5061");
         for check in ["yes", "no"] {
             let outcome = hurried.clone().param("start_check", check).action("start");
             fails(&outcome, 1, "tls:127.0.0.1:5061 is in use by ");
-            fails(&outcome, 1, &stranger());
+            fails(&outcome, 1, &held.name());
             site.nothing_is_left();
         }
         drop(held);
@@ -190,9 +172,9 @@ fn what_is_demanded_of_an_instance_that_runs() {
         let missing = demanding("sctp:127.0.0.1:5060 wss:127.0.0.1:443");
         let reason = format!("main process {main} alive, wss:127.0.0.1:443 is not open");
         fails(&recurring(&missing), 1, &reason);
-        let held = site.on_host(|| TcpListener::bind("127.0.0.1:443").unwrap());
+        let held = Stranger::tcp(site, "127.0.0.1:443");
         fails(&recurring(&missing), 1, "wss:127.0.0.1:443 is not its own: held by ");
-        fails(&recurring(&missing), 1, &stranger());
+        fails(&recurring(&missing), 1, &held.name());
         drop(held);
         ends(&recurring(&demanding("tls:127.0.0.1:5061")), 0);
 

@@ -351,30 +351,6 @@ pub(crate) fn stop_signal(pid: i32) {
     });
 }
 
-/// A stranger's process, ended with the value.
-pub(crate) struct Stranger(pub(crate) std::process::Child);
-
-impl Stranger {
-    pub(crate) fn new(site: &Site) -> Self {
-        Self(site.host.spawn(std::process::Command::new("sleep").arg("600")))
-    }
-
-    pub(crate) fn pid(&self) -> i32 {
-        i32::try_from(self.0.id()).unwrap()
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        is_alive(self.pid())
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Writes a file on the host.
 pub(crate) fn write(site: &Site, path: &str, content: &str) {
     site.on_host(|| {
