@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use testnet::wait_until;
 
-use crate::site::{is_alive, signal, stand_in_alone, stop_signal};
+use crate::site::{every_daemon_with_mi, is_alive, signal, stand_in_alone, stop_signal, write};
 use crate::{LONG, ends, every_daemon, fails};
 
 #[test]
@@ -331,5 +331,32 @@ fn a_start_that_was_killed_is_cleaned_up() {
         start.wait().unwrap();
         assert_ne!(site.monitor().code, 0);
         site.stop_without_need_of_a_deadline();
+    });
+}
+
+#[test]
+fn a_preprocessor_does_not_outlive_the_start_that_gave_it_up() {
+    testnet::root_or_skip!();
+    // Option -p came with 3.4; the stand-in does not execute what it names.
+    every_daemon_with_mi("a_preprocessor_does_not_outlive_the_start_that_gave_it_up", |site| {
+        if site.is_stand_in() {
+            return;
+        }
+        let (script, pids) = (site.path("preprocess"), site.path("pids"));
+        let text = format!("sleep 600 & echo $$ $! >{}; wait", pids.display());
+        write(site, script.to_str().unwrap(), &text);
+        for (check, words) in [("yes", "did not end within "), ("no", "initialising after ")] {
+            let agent = site
+                .agent()
+                .param("extra_options", format!("-p '/bin/sh {}'", script.display()))
+                .param("start_check", check)
+                .env("OCF_RESKEY_CRM_meta_timeout", "6000");
+            fails(&agent.action("start"), 1, words);
+            for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
+                let pid: i32 = pid.parse().unwrap();
+                wait_until("nothing of it is alive", LONG, || !is_alive(pid));
+            }
+            site.nothing_is_left();
+        }
     });
 }
