@@ -39,14 +39,6 @@ pub enum Error {
         /// What it holds.
         content: String,
     },
-    /// No handle on a process (pidfd_open(2)); `ENOSYS` before Linux 5.3.
-    #[error("cannot take hold of process {pid}: {source}")]
-    PidFd {
-        /// The process.
-        pid: Pid,
-        /// The reason.
-        source: io::Error,
-    },
     /// A signal was refused (`EPERM`).
     #[error("cannot send {signal} to process {pid}: {source}")]
     Signal {
