@@ -110,6 +110,21 @@ fn a_full_disk_under_everything() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_keeps_no_action_waiting() {
+    testnet::root_or_skip!();
+    every_daemon("a_log_that_nobody_reads_keeps_no_action_waiting", |site| {
+        let fifo = site.path("log");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let agent = site.agent().env("HA_LOGFILE", &fifo).env("HA_debug", "1");
+        ends(&recurring(&agent), 7);
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
 fn a_directory_that_can_not_be_written() {
     testnet::root_or_skip!();
     every_daemon("a_directory_that_can_not_be_written", |site| {
