@@ -57,7 +57,7 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A lock file can't be opened, locked or written. `ELOOP`: it is a symbolic link, which
+    /// A lock file can't be opened or locked. `ELOOP`: it is a symbolic link, which
     /// is refused, for the directory may be writable for others.
     #[error("cannot use lock file {}: {source}", path.display())]
     Lock {

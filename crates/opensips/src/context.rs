@@ -9,7 +9,7 @@ use crate::host::paths::Paths;
 use crate::params::{Names, Params};
 use crate::process::instance::{Identity, resolved, working_directory};
 use crate::process::state::State;
-use crate::promotion::role::Record;
+use crate::promotion::role::{Record, Role};
 use crate::sockets::expected::Expected;
 
 /// One call, with what is remembered of the instance.
@@ -80,14 +80,19 @@ impl<'a> Context<'a> {
         Record::following(self.record(), main)
     }
 
-    /// Keeps the role.
+    /// Keeps the role. Whoever is not remembered is unpromoted, so that of a standby is also kept by
+    /// removing what says otherwise, where nothing can be written.
     ///
     /// # Errors
     /// [`Error::File`]
     pub(crate) fn remember_role(&self, record: &Record) -> Result<()> {
         let path = self.paths.role();
         host::make_own_directory(self.paths.directory())?;
-        record.store(&path).map_err(|source| Error::File { operation: "write", path, source })
+        let stored = record.store(&path);
+        if stored.is_err() && record.role == Role::Unpromoted && host::remove(&path).is_ok() {
+            return Ok(());
+        }
+        stored.map_err(|source| Error::File { operation: "write", path, source })
     }
 
     pub(crate) fn deadline(&self) -> Deadline {

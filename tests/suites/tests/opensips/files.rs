@@ -11,6 +11,8 @@ use testnet::{Agent, wait_until};
 use crate::site::{PIDFILE, STATE, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
+const ROLE: &str = "/run/smartvox/opensips-sip.role";
+
 /// An empty file system over a directory of the host, with these options of tmpfs(5).
 fn mount_over(site: &Site, directory: &str, options: &str) {
     site.on_host(|| {
@@ -92,10 +94,12 @@ fn a_full_disk_under_everything() {
     every_daemon("a_full_disk_under_everything", |site| {
         mount_over(site, "/run", "mode=0755,size=16k");
         fill(site, "/run");
-        fails(&site.agent().action("start"), 1, "No space left on device");
+        // It serves, and is found without what could not be written.
+        ends(&site.agent().action("start"), 0);
+        ends(&site.monitor(), 0);
+        ends(&site.agent().action("stop"), 0);
         site.nothing_is_left();
         ends(&site.monitor(), 7);
-        ends(&site.agent().action("stop"), 0);
         // It fills up while the instance runs, and the memory of it is lost.
         site.on_host(|| std::fs::remove_file("/run/filler").unwrap());
         site.start();
@@ -106,6 +110,34 @@ fn a_full_disk_under_everything() {
         ends(&site.agent().action("stop"), 0);
         site.nothing_is_left();
         ends(&site.monitor(), 7);
+    });
+}
+
+#[test]
+fn a_full_disk_keeps_no_survivor_from_taking_over() {
+    testnet::root_or_skip!();
+    every_daemon("a_full_disk_keeps_no_survivor_from_taking_over", |site| {
+        let agent = site.agent().env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        mount_over(site, "/run", "mode=0755,size=64k");
+        ends(&agent.action("start"), 0);
+        fill(site, "/run");
+        ends(&agent.action("promote"), 0);
+        ends(&recurring(&agent), 8);
+        ends(&agent.action("demote"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("promote"), 0);
+        // Where not even that can be overwritten, nothing is remembered, and both go on.
+        site.on_host(|| std::fs::remove_file(ROLE).unwrap());
+        fill(site, "/run");
+        let log = site.path("agent.log");
+        std::fs::write(&log, "").unwrap();
+        ends(&agent.clone().env("HA_LOGFILE", &log).action("promote"), 0);
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("can't write /run/smartvox/opensips-sip.role"), "{log}");
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("demote"), 0);
+        ends(&agent.action("stop"), 0);
+        assert_eq!(site.processes(), [0; 0]);
     });
 }
 
