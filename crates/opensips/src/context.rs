@@ -1,13 +1,16 @@
 //! What every action needs at hand.
 
+use std::path::PathBuf;
+
 use hostproc::{LockFile, ProcFs, Process, Stat};
 use ocf::{Deadline, Request};
 
 use crate::error::{Error, Result};
 use crate::host;
+use crate::host::mounts::Mounts;
 use crate::host::paths::Paths;
 use crate::params::{Names, Params};
-use crate::process::instance::{Identity, resolved, working_directory};
+use crate::process::instance::{Identity, working_directory};
 use crate::process::state::State;
 use crate::promotion::role::{Record, Role};
 use crate::sockets::expected::Expected;
@@ -58,7 +61,7 @@ impl<'a> Context<'a> {
         let state = State {
             main: main.process,
             session: main.session,
-            executable: resolved(&params.binary),
+            executable: self.executable_of(params, main),
             config: params.config.clone(),
             pidfile: params.pidfile.clone(),
             directory: working_directory(main.process.pid).unwrap_or_else(|| "/".into()),
@@ -67,6 +70,14 @@ impl<'a> Context<'a> {
         let path = self.paths.state();
         if let Err(error) = state.store(&path) {
             log::warn!("can't write {}: {error}", path.display());
+        }
+    }
+
+    /// As the kernel shows it, wherever the parameter leads.
+    fn executable_of(&self, params: &Params, main: &Stat) -> PathBuf {
+        match self.proc.exe(main.process.pid) {
+            Ok(Some(executable)) => executable.path,
+            Ok(None) | Err(_) => Mounts::read().follow(&params.binary).path,
         }
     }
 

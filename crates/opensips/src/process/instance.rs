@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use hostproc::{Pid, ProcFs, Process, Stat};
 
 use crate::error::{Error, Result};
+use crate::host::mounts::{Followed, Mounts};
 use crate::params::Names;
 use crate::process::command_line::Arguments;
 use crate::process::state::State;
@@ -25,9 +26,8 @@ enum Claim {
 /// What makes a process a part of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Executables with all links resolved: the one of the parameters, and the one that was
-    /// started, where they differ.
-    executables: Vec<PathBuf>,
+    /// The one of the parameters, and the one that was started, where they differ.
+    executables: Vec<Program>,
     config: Option<PathBuf>,
     /// The one of the parameters, then the one that was started with, where they differ.
     pidfiles: Vec<PathBuf>,
@@ -36,15 +36,43 @@ pub struct Identity {
     /// Network and pid namespace of this host: the same daemon in a container of this host, or
     /// on another node of a laboratory, is another instance.
     namespaces: Vec<PathBuf>,
+    mounts: Mounts,
     own: Pid,
+}
+
+/// An executable, by the path that the kernel shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Program {
+    path: PathBuf,
+    /// Below this mount point, links of the path are not resolved.
+    unseen: Option<PathBuf>,
+}
+
+impl Program {
+    /// Whether a process that runs this executable may run this program; in doubt yes, for whose
+    /// process it is is not told by the executable alone.
+    fn is(&self, executable: &Path) -> bool {
+        let behind = |point: &PathBuf| {
+            executable.starts_with(point) && executable.file_name() == self.path.file_name()
+        };
+        executable == self.path || self.unseen.as_ref().is_some_and(behind)
+    }
+}
+
+impl From<Followed> for Program {
+    fn from(Followed { path, unseen }: Followed) -> Self {
+        Self { path, unseen }
+    }
 }
 
 impl Identity {
     /// The identity that parameters and the memory of start give.
     pub fn new(names: &Names, state: Option<&State>) -> Self {
-        let mut executables: Vec<PathBuf> =
-            names.binary.iter().map(|path| resolved(path)).collect();
-        executables.extend(state.map(|state| state.executable.clone()));
+        let mounts = Mounts::read();
+        let mut executables: Vec<Program> =
+            names.binary.iter().map(|path| mounts.follow(path).into()).collect();
+        let started = state.map(|state| Program { path: state.executable.clone(), unseen: None });
+        executables.extend(started);
         let mut config = names.config.clone();
         let mut pidfiles: Vec<PathBuf> = names.pidfile.iter().cloned().collect();
         if let Some(state) = state {
@@ -59,6 +87,7 @@ impl Identity {
             pidfiles,
             remembered: state.map(|state| state.main),
             namespaces: namespaces_of(own),
+            mounts,
             own,
         }
     }
@@ -83,10 +112,20 @@ impl Identity {
     /// `/proc` can't be read.
     pub fn may_be_the_daemon(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
         match proc.exe(pid) {
-            Ok(found) => Ok(found.is_some_and(|found| self.executables.contains(&found.path))),
+            Ok(found) => Ok(found.is_some_and(|found| self.runs(&found.path))),
             Err(hostproc::Error::NotPermitted { .. }) => Ok(true),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn runs(&self, executable: &Path) -> bool {
+        self.executables.iter().any(|program| program.is(executable))
+    }
+
+    /// Whether two paths lead to the same file, as far as that can be told without waiting for
+    /// another host.
+    fn same_file(&self, a: &Path, b: &Path) -> bool {
+        a == b || self.mounts.follow(a).path == self.mounts.follow(b).path
     }
 
     /// `None` for a process of others.
@@ -109,7 +148,7 @@ impl Identity {
             }
             Err(error) => return Err(error.into()),
         };
-        if !self.executables.contains(&executable) {
+        if !self.runs(&executable) {
             return Ok(None);
         }
         let arguments = arguments_of(proc, pid)?;
@@ -134,12 +173,12 @@ impl Identity {
         }
         let pidfile = match &arguments.pidfile {
             Some(theirs) if !self.pidfiles.is_empty() => {
-                Some(self.pidfiles.iter().any(|ours| same_file(theirs, ours)))
+                Some(self.pidfiles.iter().any(|ours| self.same_file(theirs, ours)))
             }
             _ => None,
         };
         match (&arguments.config, &self.config) {
-            (Some(theirs), Some(ours)) => same_file(theirs, ours).then_some(match pidfile {
+            (Some(theirs), Some(ours)) => self.same_file(theirs, ours).then_some(match pidfile {
                 // Two instances can't have the same configuration: they would have the same
                 // sockets. So it is this one, in the hands of somebody else.
                 Some(false) => Claim::StartedElsewhere,
@@ -241,22 +280,6 @@ pub(crate) fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
         .collect()
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    a == b || resolved(a) == resolved(b)
-}
-
-/// With links resolved as far as the path exists. The kernel shows executables that way, also
-/// after they were deleted.
-pub(crate) fn resolved(path: &Path) -> PathBuf {
-    if let Ok(resolved) = path.canonicalize() {
-        return resolved;
-    }
-    match (path.parent().map(Path::canonicalize), path.file_name()) {
-        (Some(Ok(directory)), Some(name)) => directory.join(name),
-        _ => path.to_owned(),
-    }
-}
-
 /// The name of a program for a message, from its executable.
 pub(crate) fn program_name(executable: &Path) -> String {
     ocf::shown(executable.file_name().unwrap_or(OsStr::new("?")).as_bytes())
@@ -274,11 +297,12 @@ mod tests {
 
     fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
         Identity {
-            executables: vec!["/usr/sbin/opensips".into()],
+            executables: vec![Program { path: "/usr/sbin/opensips".into(), unseen: None }],
             config: config.map(PathBuf::from),
             pidfiles: pidfile.map(PathBuf::from).into_iter().collect(),
             remembered: None,
             namespaces: Vec::new(),
+            mounts: Mounts::default(),
             own: Pid::new(1).unwrap(),
         }
     }
@@ -316,11 +340,14 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_executable_keeps_its_resolved_path() {
-        let directory = tempfile::tempdir().unwrap();
-        let real = directory.path().canonicalize().unwrap();
-        std::os::unix::fs::symlink(&real, real.join("link")).unwrap();
-        assert_eq!(resolved(&real.join("link/gone")), real.join("gone"));
-        assert_eq!(resolved(Path::new("/no/such/dir/x")), Path::new("/no/such/dir/x"));
+    fn a_program_whose_links_can_not_be_looked_at() {
+        let unseen = Some(PathBuf::from("/mnt/far"));
+        let program = Program { path: "/mnt/far/current/opensips".into(), unseen };
+        assert!(program.is(Path::new("/mnt/far/3.6/sbin/opensips")));
+        assert!(!program.is(Path::new("/mnt/far/bin/vi")));
+        assert!(!program.is(Path::new("/usr/sbin/opensips")));
+        let seen = Program { unseen: None, ..program };
+        assert!(seen.is(Path::new("/mnt/far/current/opensips")));
+        assert!(!seen.is(Path::new("/mnt/far/3.6/sbin/opensips")));
     }
 }

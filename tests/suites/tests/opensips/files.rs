@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, chown, symlink};
+use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use testnet::{Agent, wait_until};
 
+use crate::identity::second;
 use crate::site::{PIDFILE, STATE, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
@@ -152,6 +155,53 @@ fn a_log_that_nobody_reads_keeps_no_action_waiting() {
         ends(&agent.action("start"), 0);
         ends(&recurring(&agent), 0);
         ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+/// A file system whose server is dead: it does not even answer the first request. Alive again, in the
+/// sense that every request fails, when the value is dropped.
+fn dead_file_system(site: &Site, directory: &Path) -> std::io::Result<File> {
+    site.on_host(|| {
+        std::fs::create_dir_all(directory)?;
+        let server = File::options().read(true).write(true).open("/dev/fuse")?;
+        let descriptor = server.as_raw_fd();
+        let options = format!("fd={descriptor},rootmode=40000,user_id=0,group_id=0");
+        let kind = Some("fuse");
+        mount(Some("dead"), directory, kind, MsFlags::empty(), Some(options.as_str()))?;
+        Ok(server)
+    })
+}
+
+#[test]
+fn a_dead_file_system_keeps_neither_stop_nor_monitor_waiting() {
+    testnet::root_or_skip!();
+    every_daemon("a_dead_file_system_keeps_neither_stop_nor_monitor_waiting", |site| {
+        let dead = site.path("dead");
+        let _server = match dead_file_system(site, &dead) {
+            Ok(server) => server,
+            Err(error) => {
+                return testnet::skipped(
+                    "files::a_dead_file_system_keeps_neither_stop_nor_monitor_waiting",
+                    &format!("needs FUSE: {error}"),
+                );
+            }
+        };
+        // By a link, too, and beside another OpenSIPS, with whose configuration ours is compared.
+        symlink(&dead, site.path("link")).unwrap();
+        let second = second(site);
+        ends(&second.action("start"), 0);
+        for (name, value) in [
+            ("config", dead.join("opensips.cfg")),
+            ("config", site.path("link").join("opensips.cfg")),
+            ("binary", dead.join("sbin/opensips")),
+        ] {
+            let agent = site.agent().param(name, &value);
+            ends(&recurring(&agent), 7);
+            ends(&agent.action("stop"), 0);
+        }
+        ends(&recurring(&second), 0);
+        ends(&second.action("stop"), 0);
         site.nothing_is_left();
     });
 }

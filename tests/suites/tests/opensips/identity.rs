@@ -58,7 +58,7 @@ fn a_pid_file_that_names_a_worker() {
 }
 
 /// Another resource with the same program and user.
-fn second(site: &Site) -> Agent {
+pub(crate) fn second(site: &Site) -> Agent {
     let config = site.path("second.cfg");
     std::fs::write(&config, site.config_with(&["udp:127.0.0.1:5070", "tcp:127.0.0.1:5070"]).text())
         .unwrap();
