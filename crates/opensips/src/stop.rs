@@ -11,7 +11,6 @@ use crate::host;
 use crate::host::fifo;
 use crate::params::Names;
 use crate::plan;
-use crate::process::command_line::Arguments;
 use crate::process::instance::Identity;
 use crate::process::survey::PidFile;
 use crate::process::terminate::terminate;
@@ -99,7 +98,5 @@ pub(crate) fn claimed_by_another(
     if !identity.may_be_the_daemon(proc, pid)? {
         return Ok(None);
     }
-    let words = proc.cmdline(pid)?.unwrap_or_default();
-    let arguments = Arguments::read(words.get(1..).unwrap_or_default());
-    Ok((arguments.pidfile.as_deref() == Some(pidfile)).then_some(pid))
+    Ok(identity.has_pidfile(proc, pid, pidfile)?.then_some(pid))
 }

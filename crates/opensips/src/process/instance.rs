@@ -128,6 +128,19 @@ impl Identity {
         a == b || self.mounts.follow(a).path == self.mounts.follow(b).path
     }
 
+    /// Whether a process runs with this very pid file, however its path is written there.
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(crate) fn has_pidfile(&self, proc: &ProcFs, pid: Pid, pidfile: &Path) -> Result<bool> {
+        let Some(theirs) = arguments_of(proc, pid)?.pidfile else { return Ok(false) };
+        if theirs.is_absolute() {
+            return Ok(self.same_file(&theirs, pidfile));
+        }
+        let mut bases = working_directories(pid).into_iter();
+        Ok(bases.any(|base| self.same_file(&base.join(&theirs), pidfile)))
+    }
+
     /// `None` for a process of others.
     fn claim_on(&self, proc: &ProcFs, stat: &Stat) -> Result<Option<(Claim, Arguments)>> {
         let pid = stat.process.pid;

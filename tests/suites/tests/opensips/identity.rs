@@ -108,6 +108,11 @@ fn a_second_instance_is_left_alone() {
         fails(&mistaken.action("start"), 1, "belongs to another instance");
         ends(&mistaken.action("stop"), 0);
         assert_eq!(site.main_of("/run/opensips/second.pid"), main);
+        // However its path is written.
+        site.on_host(|| std::os::unix::fs::symlink("opensips", "/run/alias").unwrap());
+        let mistaken = site.agent().param("pidfile", "/run/alias/second.pid");
+        ends(&mistaken.action("stop"), 0);
+        assert_eq!(site.main_of("/run/opensips/second.pid"), main);
         ends(&recurring(&second), 0);
         ends(&second.action("stop"), 0);
         site.nothing_is_left();
