@@ -28,7 +28,10 @@ enum Claim {
 pub struct Identity {
     /// The one of the parameters, and the one that was started, where they differ.
     executables: Vec<Program>,
+    /// The one of the parameters; without them, the one that was started with.
     config: Option<PathBuf>,
+    /// The one that was started with.
+    former_config: Option<PathBuf>,
     /// The one of the parameters, then the one that was started with, where they differ.
     pidfiles: Vec<PathBuf>,
     /// The main process as start remembers it.
@@ -84,6 +87,7 @@ impl Identity {
         Self {
             executables,
             config,
+            former_config: state.map(|state| state.config.clone()),
             pidfiles,
             remembered: state.map(|state| state.main),
             namespaces: namespaces_of(own),
@@ -191,12 +195,20 @@ impl Identity {
             _ => None,
         };
         match (&arguments.config, &self.config) {
-            (Some(theirs), Some(ours)) => self.same_file(theirs, ours).then_some(match pidfile {
+            (Some(theirs), Some(ours)) if self.same_file(theirs, ours) => Some(match pidfile {
                 // Two instances can't have the same configuration: they would have the same
                 // sockets. So it is this one, in the hands of somebody else.
                 Some(false) => Claim::StartedElsewhere,
                 Some(true) | None => Claim::Own,
             }),
+            // The parameter was changed while the instance ran. With the former configuration another
+            // instance may run by now, with a pid file of its own.
+            (Some(theirs), Some(_)) => {
+                let mut former = self.former_config.iter();
+                let is_former =
+                    pidfile == Some(true) && former.any(|former| self.same_file(theirs, former));
+                is_former.then_some(Claim::Own)
+            }
             // It reads the configuration of its build, or we don't know ours: the pid file must
             // say it.
             (None, _) | (_, None) => (pidfile == Some(true)).then_some(Claim::Own),
@@ -312,6 +324,7 @@ mod tests {
         Identity {
             executables: vec![Program { path: "/usr/sbin/opensips".into(), unseen: None }],
             config: config.map(PathBuf::from),
+            former_config: None,
             pidfiles: pidfile.map(PathBuf::from).into_iter().collect(),
             remembered: None,
             namespaces: Vec::new(),
@@ -350,6 +363,21 @@ mod tests {
         let old = Arguments::read(&["-P", "/run/old.pid", "-f", "/etc/a.cfg"]);
         assert_eq!(ours.claim(&old), Some(Claim::Own));
         assert_eq!(ours.pidfile(), Some(Path::new("/run/new.pid")));
+    }
+
+    #[test]
+    fn a_changed_configuration_is_not_somebody_elses() {
+        let mut ours = identity(Some("/etc/new.cfg"), Some("/run/a.pid"));
+        let claim = |ours: &Identity, words: &[&str]| ours.claim(&Arguments::read(words));
+        let orphan = ["-P", "/run/a.pid", "-f", "/etc/old.cfg"];
+        assert_eq!(claim(&ours, &orphan), None);
+        ours.former_config = Some("/etc/old.cfg".into());
+        assert_eq!(claim(&ours, &orphan), Some(Claim::Own));
+        // Another instance has got it meanwhile, or has still another one.
+        assert_eq!(claim(&ours, &["-P", "/run/b.pid", "-f", "/etc/old.cfg"]), None);
+        assert_eq!(claim(&ours, &["-f", "/etc/old.cfg"]), None);
+        assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/third.cfg"]), None);
+        assert_eq!(claim(&ours, &["-f", "/etc/new.cfg"]), Some(Claim::Own));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod probe;
 mod reload;
 mod roles;
 mod site;
+mod stop;
 mod systemd_unit;
 mod tls;
 mod transports;
