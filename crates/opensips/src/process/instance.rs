@@ -215,11 +215,15 @@ impl Identity {
         }
     }
 
-    /// Looks at every process of the host.
+    /// Looks at every process of the host; twice before it says that nothing is alive.
     ///
     /// # Errors
     /// `/proc` can't be read, so that nothing can be said.
     pub fn survey(&self, proc: &ProcFs) -> Result<Survey> {
+        confirmed(|| self.look(proc))
+    }
+
+    fn look(&self, proc: &ProcFs) -> Result<Survey> {
         let snapshot = proc.snapshot()?;
         let (mut daemons, mut elsewhere) = (Vec::new(), Vec::new());
         for stat in snapshot.alive() {
@@ -303,6 +307,13 @@ pub(crate) fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
         .iter()
         .filter_map(|kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok())
         .collect()
+}
+
+/// One pass over `/proc` may miss a process: a starting daemon forks twice, each time into a process
+/// that the pass is already beyond, and the one it would have seen ends. Nothing twice is nothing.
+fn confirmed(mut look: impl FnMut() -> Result<Survey>) -> Result<Survey> {
+    let survey = look()?;
+    if survey.is_empty() { look() } else { Ok(survey) }
 }
 
 /// The name of a program for a message, from its executable.
@@ -390,5 +401,22 @@ mod tests {
         let seen = Program { unseen: None, ..program };
         assert!(seen.is(Path::new("/mnt/far/current/opensips")));
         assert!(!seen.is(Path::new("/mnt/far/3.6/sbin/opensips")));
+    }
+
+    #[test]
+    fn nothing_is_alive_when_it_was_seen_twice() {
+        let process = Process { pid: Pid::new(11).unwrap(), start_time: 1 };
+        let state = hostproc::State::Alive;
+        let stat = Stat { process, state, parent: Pid::new(1), group: 10, session: 10 };
+        let missed = Survey { members: vec![stat], ..Survey::default() };
+        let seen = |passes: &[&Survey]| {
+            let mut left = passes.iter();
+            let survey = confirmed(|| Ok((*left.next().unwrap()).clone())).unwrap();
+            (survey, left.len())
+        };
+        let nothing = Survey::default();
+        assert_eq!(seen(&[&nothing, &missed]), (missed.clone(), 0));
+        assert_eq!(seen(&[&nothing, &nothing]), (nothing, 0));
+        assert_eq!(seen(&[&missed, &missed]), (missed.clone(), 1));
     }
 }
