@@ -36,6 +36,8 @@ pub struct Identity {
     pidfiles: Vec<PathBuf>,
     /// The main process as start remembers it.
     remembered: Option<Process>,
+    /// The session that it made for itself.
+    session: Option<i32>,
     /// Network and pid namespace of this host: the same daemon in a container of this host, or
     /// on another node of a laboratory, is another instance.
     namespaces: Vec<PathBuf>,
@@ -90,6 +92,7 @@ impl Identity {
             former_config: state.map(|state| state.config.clone()),
             pidfiles,
             remembered: state.map(|state| state.main),
+            session: state.map(|state| state.session),
             namespaces: namespaces_of(own),
             mounts,
             own,
@@ -235,7 +238,8 @@ impl Identity {
             }
         }
         let pidfile = self.pidfile().map_or(PidFile::Missing, PidFile::read);
-        let mut survey = Survey::of(&snapshot, &daemons, pidfile, self.remembered, self.own);
+        let remembered = self.remembered.zip(self.session);
+        let mut survey = Survey::of(&snapshot, &daemons, pidfile, remembered, self.own);
         // One of our own counts, whoever else is there.
         if elsewhere.len() == daemons.len() {
             let main = survey.main.map(|main| main.process.pid);
@@ -338,6 +342,7 @@ mod tests {
             former_config: None,
             pidfiles: pidfile.map(PathBuf::from).into_iter().collect(),
             remembered: None,
+            session: None,
             namespaces: Vec::new(),
             mounts: Mounts::default(),
             own: Pid::new(1).unwrap(),
