@@ -3,21 +3,25 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hostproc::{Pid, Signal};
 use ocf::{Request, Verdict};
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host;
 use crate::host::fifo;
+use crate::monitor::refuse_leftover_sockets;
 use crate::params::Names;
 use crate::plan;
 use crate::process::instance::Identity;
-use crate::process::survey::PidFile;
-use crate::process::terminate::terminate;
+use crate::process::survey::{PidFile, Pids};
+use crate::process::terminate::{send, terminate};
 use crate::promotion::score::withdraw;
 
 /// Left for SIGKILL and the last look, where stop_grace is not given.
 const KILL_RESERVE: Duration = Duration::from_secs(5);
+/// Between two looks at who stands in the way.
+const AGAIN: Duration = Duration::from_millis(100);
 
 pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     // Wrong parameters are no reason to leave something running, nor to fail where nothing is.
@@ -43,6 +47,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         let grace = names.stop_grace.map_or(longest, |grace| longest.or_within(grace));
         terminate(&context.proc, &context.identity, grace.instant(), deadline)?;
     }
+    free_sockets(&context)?;
     withdraw(request, context.record().as_ref(), deadline);
     clean_up(&context, &names);
     if !survey.is_empty() {
@@ -57,6 +62,40 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         let _ = lock.remove();
     }
     Ok(Verdict::success())
+}
+
+/// Ends who still holds a socket of the instance, though no daemon of it is alive, and belongs to its
+/// session. Others are told, and what is remembered stays, for the next stop and for monitor: a next
+/// instance would share the socket, or find it taken. They have some seconds to let go of it.
+///
+/// # Errors
+/// [`Error::SocketLeft`]
+fn free_sockets(context: &Context<'_>) -> Result<()> {
+    let Some(state) = &context.state else { return Ok(()) };
+    let until = context.deadline().or_within(KILL_RESERVE);
+    let mut killed = false;
+    loop {
+        let left = match refuse_leftover_sockets(context) {
+            Ok(()) => return Ok(()),
+            Err(left @ Error::SocketLeft { .. }) => left,
+            // What can't be listed proves nothing, and no process of the instance is alive.
+            Err(error) => {
+                log::warn!("{error}");
+                return Ok(());
+            }
+        };
+        let remains = context.identity.remains(&context.proc, &state.listeners)?;
+        // After the first SIGKILL one more look must be possible.
+        if until.has_passed() && (killed || remains.is_empty()) {
+            return Err(left);
+        }
+        if !remains.is_empty() {
+            log::warn!("action=stop socket_holders=\"{}\" next=kill", Pids(&remains));
+            send(&context.proc, &remains, Signal::SIGKILL);
+            killed = true;
+        }
+        std::thread::sleep(AGAIN);
+    }
 }
 
 /// Removes the files of an instance that is gone. A file that stays is no reason to fence a node.
@@ -93,7 +132,7 @@ pub(crate) fn claimed_by_another(
     proc: &hostproc::ProcFs,
     identity: &Identity,
     pidfile: &Path,
-) -> Result<Option<hostproc::Pid>> {
+) -> Result<Option<Pid>> {
     let PidFile::Names(pid) = PidFile::read(pidfile) else { return Ok(None) };
     if !identity.may_be_the_daemon(proc, pid)? {
         return Ok(None);

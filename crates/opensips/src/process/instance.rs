@@ -12,7 +12,9 @@ use crate::host::mounts::{Followed, Mounts};
 use crate::params::Names;
 use crate::process::command_line::Arguments;
 use crate::process::state::State;
-use crate::process::survey::{Daemon, PidFile, Survey};
+use crate::process::survey::{self, Daemon, PidFile, Survey};
+use crate::sockets::expected::Expected;
+use crate::sockets::owner::holders_of;
 
 /// How a process that serves as this instance has come to be; the surer one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -247,6 +249,20 @@ impl Identity {
             survey.elsewhere = elsewhere.into_iter().next();
         }
         Ok(survey)
+    }
+
+    /// Who is left of the session that the main process had made, among those who hold one of these
+    /// sockets of the instance.
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(crate) fn remains(&self, proc: &ProcFs, sockets: &[Expected]) -> Result<Vec<Stat>> {
+        let Some(remembered) = self.remembered.zip(self.session) else { return Ok(Vec::new()) };
+        let inodes = sockets.iter().map(|(_, inode)| *inode).collect();
+        let mut remains =
+            survey::remains(&proc.snapshot()?, remembered, &holders_of(&inodes), self.own);
+        remains.retain(|stat| namespaces_of(stat.process.pid) == self.namespaces);
+        Ok(remains)
     }
 
     /// The main process, by pid file or memory alone: cheap, for monitor. `None` also where only

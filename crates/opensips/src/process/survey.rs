@@ -126,6 +126,21 @@ fn others_in_session(
     snapshot.session(session).filter(younger).copied().collect()
 }
 
+/// What is left of the instance's session among those who hold its sockets, though no daemon of it
+/// is alive. The number of a session is not used again while somebody is in it; who holds a socket of
+/// the instance is in that session, and not in a later one with its number, for it is from there
+/// that sockets are inherited.
+pub(crate) fn remains(
+    snapshot: &Snapshot,
+    remembered: Remembered,
+    holders: &HashSet<Pid>,
+    own: Pid,
+) -> Vec<Stat> {
+    let mut found = others_in_session(snapshot, &[], remembered, own);
+    found.retain(|stat| holders.contains(&stat.process.pid));
+    found
+}
+
 /// The daemons, whatever they started, and who else is in the session that they made.
 fn members(
     snapshot: &Snapshot,
@@ -261,6 +276,29 @@ mod tests {
         assert_eq!(pids(Some((main, 9))), [11, 12, 15]);
         // There before the daemon was.
         assert_eq!(pids(Some((Process { start_time: 2, ..main }, 10))), [11, 12, 15]);
+    }
+
+    #[test]
+    fn what_holds_a_socket_in_the_session_is_a_remnant() {
+        let pid = |number| Pid::new(number).unwrap();
+        let main = Process { pid: pid(11), start_time: 5 };
+        let younger = |pid, session| {
+            let mut stat = stat(pid, 1, session);
+            stat.process.start_time = 7;
+            stat
+        };
+        let others = [younger(16, 10), younger(17, 10), stat(18, 1, 10), younger(50, 50)];
+        let holders = HashSet::from([16, 18, 50].map(pid));
+        let found = |processes: &[Stat], own| {
+            let found =
+                remains(&Snapshot::of(processes.iter().copied()), (main, 10), &holders, own);
+            found.iter().map(|stat| stat.process.pid.get()).collect::<Vec<_>>()
+        };
+        let own = pid(60);
+        assert_eq!(found(&others, own), [16]);
+        // The number is another session's: its leader is alive, or we are in it ourselves.
+        assert_eq!(found(&[&others[..], &[younger(10, 1)]].concat(), own), [0; 0]);
+        assert_eq!(found(&others, pid(17)), [0; 0]);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) fn kill_all(proc: &ProcFs, identity: &Identity, deadline: Deadline) -
 
 /// Sends a signal to each of them. One that refuses it keeps nobody else from getting it; whether it
 /// lives on is seen by the next look.
-fn send(proc: &ProcFs, members: &[Stat], signal: Signal) {
+pub(crate) fn send(proc: &ProcFs, members: &[Stat], signal: Signal) {
     for member in members {
         let sent = PidFd::open(proc, &member.process)
             .and_then(|handle| handle.map_or(Ok(false), |handle| handle.signal(signal)));

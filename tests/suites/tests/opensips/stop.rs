@@ -1,8 +1,13 @@
 //! A stop that says 0, and what must not be there then.
 
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use testnet::wait_until;
+
 use crate::identity::second;
-use crate::site::recurring;
-use crate::{ends, every_daemon, fails};
+use crate::site::{STATE, is_alive, recurring, signal, write};
+use crate::{LONG, Site, ends, every_daemon, fails};
 
 #[test]
 fn orphans_of_an_instance_whose_configuration_was_changed() {
@@ -20,5 +25,99 @@ fn orphans_of_an_instance_whose_configuration_was_changed() {
         ends(&recurring(&second), 0);
         ends(&second.action("stop"), 0);
         site.nothing_is_left();
+    });
+}
+
+/// Takes a copy of a socket of another process by pidfd_getfd(2), 438 on every architecture, and holds
+/// it in a session whose leader has ended, as what a daemon has started does. Tells its pid and that
+/// session.
+const HOLDER: &str = "\
+import ctypes, os, sys
+main, inode = int(sys.argv[1]), sys.argv[2]
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+libc = ctypes.CDLL(None, use_errno=True)
+handle = libc.syscall(434, main, 0)
+for name in os.listdir('/proc/%d/fd' % main):
+    if os.readlink('/proc/%d/fd/%s' % (main, name)) == 'socket:[%s]' % inode:
+        held = libc.syscall(438, handle, int(name), 0)
+print(os.getpid() if held >= 0 else 0, os.getsid(0), flush=True)
+null = os.open('/dev/null', os.O_RDWR)
+for standard in range(3):
+    os.dup2(null, standard)
+import signal
+while True:
+    signal.pause()
+";
+
+/// Somebody who holds a socket of the instance, and his session.
+struct Holder {
+    pid: i32,
+    session: i32,
+}
+
+impl Holder {
+    /// `None` where there can't be one.
+    fn of(site: &Site) -> Option<Self> {
+        let state = site.state();
+        let listener = state.lines().find(|line| line.starts_with("listener udp:"))?;
+        let inode = listener.rsplit(' ').next()?;
+        let mut command = Command::new("python3");
+        command.args(["-c", HOLDER, &site.main().to_string(), inode]);
+        let line = String::from_utf8(site.host.output(&mut command).stdout).ok()?;
+        let (pid, session) = line.trim().split_once(' ')?;
+        let (pid, session) = (pid.parse().ok()?, session.parse().ok()?);
+        (pid > 0).then_some(Self { pid, session })
+    }
+}
+
+/// Kills every process of the daemon.
+fn kill_all(site: &Site) {
+    for pid in site.processes() {
+        signal(pid, Signal::SIGKILL);
+    }
+    wait_until("nothing of the daemon is left", LONG, || site.processes().is_empty());
+}
+
+#[test]
+fn a_socket_that_outlived_the_instance() {
+    testnet::root_or_skip!();
+    every_daemon("a_socket_that_outlived_the_instance", |site| {
+        site.start();
+        let Some(holder) = Holder::of(site) else {
+            site.stop();
+            return testnet::skipped(
+                "stop::a_socket_that_outlived_the_instance",
+                "needs python3 and pidfd_getfd",
+            );
+        };
+        let held = "udp:127.0.0.1:5060 is held by python3";
+        // The daemon ends as it should; a stranger has its socket.
+        fails(&site.agent().action("stop"), 1, held);
+        assert_eq!(site.processes(), [0; 0]);
+        fails(&site.monitor(), 1, held);
+        fails(&site.agent().action("stop"), 1, held);
+        assert!(is_alive(holder.pid), "a stranger");
+        signal(holder.pid, Signal::SIGKILL);
+        wait_until("he is gone", LONG, || !is_alive(holder.pid));
+        ends(&site.agent().action("stop"), 0);
+        site.nothing_is_left();
+        ends(&site.monitor(), 7);
+
+        // One whom a worker has started, in the session of the daemon.
+        site.start();
+        let holder = Holder::of(site).unwrap();
+        let state = site.state();
+        let session = state.lines().find(|line| line.starts_with("session ")).unwrap();
+        write(site, STATE, &state.replace(session, &format!("session {}", holder.session)));
+        kill_all(site);
+        fails(&site.monitor(), 1, held);
+        ends(&site.agent().action("stop"), 0);
+        assert!(!is_alive(holder.pid));
+        site.nothing_is_left();
+        ends(&site.monitor(), 7);
     });
 }
