@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
+use nix::sys::stat::{major, minor};
 
 use crate::error::{Error, Result};
-use crate::procfs::{ProcFs, Process};
+use crate::procfs::{Pid, ProcFs, Process};
 
 /// flock(2) has no timeout, and a blocking one could outlive the action: it is tried.
 const RETRY: Duration = Duration::from_millis(5);
@@ -93,6 +94,24 @@ impl LockFile {
         Ok(ProcFs::default().is_alive(&process)?.then_some(process))
     }
 
+    /// Who holds the lock by the list of the kernel, `/proc/locks`: for a holder that could leave no
+    /// record, and for a program of others. `None` if nobody does, or nobody of this pid namespace.
+    ///
+    /// # Errors
+    /// [`Error::Lock`], [`Error::Unreadable`], and those of [`ProcFs::stat`]
+    pub fn holder_by_kernel(path: &Path) -> Result<Option<Process>> {
+        let found = match std::fs::symlink_metadata(path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Lock { path: path.to_owned(), source }),
+        };
+        let list = Path::new("/proc/locks");
+        let locks = std::fs::read_to_string(list)
+            .map_err(|source| Error::Unreadable { path: list.to_owned(), source })?;
+        let pid = locks.lines().find_map(|line| flock_of(line, found.dev(), found.ino()));
+        pid.map_or(Ok(None), |pid| ProcFs::default().process(pid))
+    }
+
     /// Gives the lock up and removes its file.
     ///
     /// # Errors
@@ -126,6 +145,14 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF`: the process by whom this file is locked.
+fn flock_of(line: &str, device: u64, inode: u64) -> Option<Pid> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
+    let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
+    (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok()).flatten()
 }
 
 fn parse(record: &[u8]) -> Option<Process> {
@@ -196,6 +223,28 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(matches!(LockFile::try_acquire(&link), Err(Error::Lock { .. })));
         assert!(matches!(LockFile::holder(&link), Err(Error::Lock { .. })));
+    }
+
+    #[test]
+    fn the_kernel_knows_the_holder_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), None);
+        let lock = LockFile::try_acquire(&path).unwrap().unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(LockFile::holder(&path).unwrap(), None);
+        let own = ProcFs::default().own().unwrap();
+        assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), Some(own));
+        drop(lock);
+        assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), None);
+        let line = "7: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF";
+        assert_eq!(flock_of(line, 0x1a, 1234).map(Pid::get), Some(708));
+        assert_eq!(flock_of(line, 0x1b, 1234), None);
+        assert_eq!(flock_of(line, 0x1a, 123), None);
+        // Another kind of lock; the holder is in another pid namespace.
+        assert_eq!(flock_of(&line.replace("FLOCK", "POSIX"), 0x1a, 1234), None);
+        assert_eq!(flock_of(&line.replace("708", "0"), 0x1a, 1234), None);
+        assert_eq!(flock_of("", 0x1a, 1234), None);
     }
 
     #[test]

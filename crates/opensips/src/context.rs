@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hostproc::{LockFile, ProcFs, Process, Stat};
+use hostproc::{LockFile, Pid, ProcFs, Process, Stat};
 use ocf::{Deadline, Request};
 
 use crate::error::{Error, Result};
@@ -49,10 +49,23 @@ impl<'a> Context<'a> {
     /// # Errors
     /// [`Error::Locked`], and those of [`Context::lock`]
     pub(crate) fn lock_or_fail(&self, until: Deadline) -> Result<LockFile> {
-        self.lock(until)?.ok_or_else(|| {
-            let holder = LockFile::holder(&self.paths.lock()).ok().flatten();
-            Error::Locked { holder: holder.map(|process| process.pid) }
-        })
+        self.lock(until)?
+            .ok_or_else(|| Error::Locked { holder: self.lock_holder().map(|process| process.pid) })
+    }
+
+    /// Who has the lock: by its own record, which only an agent writes, or by the kernel's list.
+    /// `None` where that can't be known, and where it is free.
+    pub(crate) fn lock_holder(&self) -> Option<Process> {
+        let path = self.paths.lock();
+        let noted = LockFile::holder(&path).ok().flatten();
+        noted.or_else(|| LockFile::holder_by_kernel(&path).ok().flatten())
+    }
+
+    /// Whether the holder of the lock is this agent: by its record, or by its executable.
+    pub(crate) fn is_this_agent(&self, holder: Process) -> bool {
+        let program = |pid| self.proc.exe(pid).ok().flatten().map(|found| found.path);
+        LockFile::holder(&self.paths.lock()).is_ok_and(|noted| noted == Some(holder))
+            || program(holder.pid).is_some_and(|found| program(Pid::own()) == Some(found))
     }
 
     /// Keeps what is known of a running instance: a help for monitor and stop; without it they

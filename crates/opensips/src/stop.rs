@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hostproc::{Pid, Signal};
+use hostproc::{LockFile, Pid, Signal, kill_tree};
 use ocf::{Request, Verdict};
 
 use crate::context::Context;
@@ -29,13 +29,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     let context = Context::new(request, &names)?;
     let deadline = context.deadline();
 
-    // A start by hand that is at work: it ends, or its processes are ended below.
-    let third = deadline.or_within(deadline.remaining() / 3);
-    let lock = context.lock(third).unwrap_or_else(|error| {
-        log::warn!("{error}");
-        None
-    });
-
+    let lock = take_lock(&context)?;
+    // Whoever had the lock may have left other things to remember.
+    let context = Context::new(request, &names)?;
     let survey = context.identity.survey(&context.proc)?;
     let started = Instant::now();
     if let Err(error) = plan::refuse_elsewhere(&survey) {
@@ -62,6 +58,48 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         let _ = lock.remove();
     }
     Ok(Verdict::success())
+}
+
+/// Keeps every other action on the instance away. One that is at work, a start by hand, has a third of
+/// the time to end; then it is ended: left alone, it would bring up what this stop says is not there.
+///
+/// `None` where no lock can be had, on a read-only file system or because another program sits on it.
+///
+/// # Errors
+/// [`Error::Locked`]
+fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
+    let deadline = context.deadline();
+    let longest = deadline.less(KILL_RESERVE.min(deadline.remaining() / 2));
+    let mut until = deadline.or_within(deadline.remaining() / 3);
+    loop {
+        match context.lock(until) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            Ok(None) => {}
+            Err(error) => {
+                log::warn!("{error}");
+                return Ok(None);
+            }
+        }
+        let holder = context.lock_holder().filter(|holder| holder.pid != Pid::own());
+        match holder {
+            Some(holder) if context.is_this_agent(holder) => {
+                log::warn!("action=stop lock_holder={} next=kill", holder.pid);
+                if let Err(error) = kill_tree(&context.proc, &holder) {
+                    log::warn!("{error}");
+                }
+            }
+            Some(holder) => {
+                log::warn!("action=stop lock_holder={} note=\"not this agent\"", holder.pid);
+                return Ok(None);
+            }
+            // It has just ended.
+            None => {}
+        }
+        if longest.has_passed() {
+            return Err(Error::Locked { holder: holder.map(|process| process.pid) });
+        }
+        until = longest.or_within(AGAIN);
+    }
 }
 
 /// Ends who still holds a socket of the instance, though no daemon of it is alive, and belongs to its

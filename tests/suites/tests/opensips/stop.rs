@@ -1,12 +1,14 @@
 //! A stop that says 0, and what must not be there then.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use testnet::wait_until;
 
 use crate::identity::second;
-use crate::site::{STATE, is_alive, recurring, signal, write};
+use crate::site::{STATE, is_alive, recurring, signal, stand_in_alone, write};
 use crate::{LONG, Site, ends, every_daemon, fails};
 
 #[test]
@@ -119,5 +121,38 @@ fn a_socket_that_outlived_the_instance() {
         assert!(!is_alive(holder.pid));
         site.nothing_is_left();
         ends(&site.monitor(), 7);
+    });
+}
+
+#[test]
+fn a_start_by_hand_that_is_at_work_does_not_bring_it_up_afterwards() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_start_by_hand_that_is_at_work_does_not_bring_it_up_afterwards", |site| {
+        let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
+        site.write(&format!("# OPENSIPS_STAND_IN_CHECK_DELAY_MS=30000\n{text}"));
+        let mut start = site.command("start");
+        let mut start = site.host.spawn(start.env("OCF_RESKEY_CRM_meta_timeout", "900000"));
+        wait_until("it checks the configuration", LONG, || !site.processes().is_empty());
+        ends(&site.agent().env("OCF_RESKEY_CRM_meta_timeout", "6000").action("stop"), 0);
+        assert_eq!(start.wait().unwrap().signal(), Some(Signal::SIGKILL as i32));
+        wait_until("its check is gone", LONG, || site.processes().is_empty());
+        ends(&site.monitor(), 7);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_stranger_on_the_lock_is_no_reason_to_fail() {
+    testnet::root_or_skip!();
+    every_daemon("a_stranger_on_the_lock_is_no_reason_to_fail", |site| {
+        site.start();
+        let lock = "/run/smartvox/opensips-sip.lock";
+        let held = site.on_host(|| {
+            let file = std::fs::File::options().create(true).append(true).open(lock).unwrap();
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno).unwrap()
+        });
+        ends(&site.agent().env("OCF_RESKEY_CRM_meta_timeout", "9000").action("stop"), 0);
+        drop(held);
+        site.nothing_is_left();
     });
 }
