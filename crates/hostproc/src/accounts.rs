@@ -8,15 +8,15 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use crate::child::wait;
+
 /// A group of a hundred thousand members is shorter.
 const ENTRY_LIMIT: u64 = 4 * 1024 * 1024;
-/// How often getent is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How far a look-up may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,13 +121,13 @@ impl Accounts {
             .stdout(output.try_clone()?)
             .stderr(Stdio::null())
             .spawn();
-        let mut child = match spawned {
+        let child = match spawned {
             Ok(child) => child,
             // A host without getent has its files and nothing else.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let status = wait(&mut child, until)?.ok_or_else(|| {
+        let status = wait(child, until)?.ok_or_else(|| {
             let what = format!("getent {database} does not answer");
             io::Error::new(io::ErrorKind::TimedOut, what)
         })?;
@@ -145,26 +145,11 @@ impl Accounts {
     }
 }
 
-/// Waits for the end of a child; kills it when its time is over and gives `None`.
-fn wait(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(left.min(LOOK_AGAIN));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     fn accounts(getent: &str) -> (tempfile::TempDir, Accounts) {
         let directory = tempfile::tempdir().unwrap();

@@ -39,14 +39,6 @@ pub enum Error {
         /// What it holds.
         content: String,
     },
-    /// No handle on a process (pidfd_open(2)); `ENOSYS` before Linux 5.3.
-    #[error("cannot take hold of process {pid}: {source}")]
-    PidFd {
-        /// The process.
-        pid: Pid,
-        /// The reason.
-        source: io::Error,
-    },
     /// A signal was refused (`EPERM`).
     #[error("cannot send {signal} to process {pid}: {source}")]
     Signal {
@@ -65,7 +57,7 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A lock file can't be opened, locked or written. `ELOOP`: it is a symbolic link, which
+    /// A lock file can't be opened or locked. `ELOOP`: it is a symbolic link, which
     /// is refused, for the directory may be writable for others.
     #[error("cannot use lock file {}: {source}", path.display())]
     Lock {

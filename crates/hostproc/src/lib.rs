@@ -5,6 +5,7 @@
 //! [`PidFd`], which can't hit its successor.
 
 mod accounts;
+mod child;
 mod detach;
 mod error;
 mod lock;
@@ -13,6 +14,7 @@ mod procfs;
 mod snapshot;
 
 pub use accounts::{Accounts, Reach, UserAccount};
+pub use child::{kill_tree, wait};
 pub use detach::detach;
 pub use error::{Error, Result};
 pub use lock::LockFile;

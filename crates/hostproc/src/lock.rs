@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
+use nix::sys::stat::{major, minor};
 
 use crate::error::{Error, Result};
-use crate::procfs::{ProcFs, Process};
+use crate::procfs::{Pid, ProcFs, Process};
 
 /// flock(2) has no timeout, and a blocking one could outlive the action: it is tried.
 const RETRY: Duration = Duration::from_millis(5);
@@ -29,7 +30,7 @@ impl LockFile {
     /// not there; its directory must exist. A symbolic link in its place is refused.
     ///
     /// # Errors
-    /// [`Error::Lock`], and those of [`ProcFs::stat`]
+    /// [`Error::Lock`]
     pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
         loop {
@@ -45,10 +46,14 @@ impl LockFile {
             if !is_at(&file, path).map_err(failed)? {
                 continue;
             }
-            let own = ProcFs::default().own()?;
-            let record = format!("{} {}\n", own.pid, own.start_time);
-            file.set_len(0).map_err(failed)?;
-            file.write_all_at(record.as_bytes(), 0).map_err(failed)?;
+            // A help for whoever asks for the holder. The lock is held all the same where it can't be
+            // written, on a full file system.
+            if let Ok(own) = ProcFs::default().own()
+                && file.set_len(0).is_ok()
+            {
+                let record = format!("{} {}\n", own.pid, own.start_time);
+                let _ = file.write_all_at(record.as_bytes(), 0);
+            }
             return Ok(Some(Self { path: path.to_owned(), file }));
         }
     }
@@ -69,7 +74,8 @@ impl LockFile {
     }
 
     /// Who says in the file to hold the lock, and lives. `None` if there is no file, no
-    /// readable record (a holder writes it just after it got the lock), or if the process of
+    /// readable record (a holder writes it just after it got the lock, if the file system is not
+    /// full), or if the process of
     /// the record has ended. To be sure that nobody holds the lock, take it.
     ///
     /// # Errors
@@ -86,6 +92,24 @@ impl LockFile {
         file.take(64).read_to_end(&mut content).map_err(failed)?;
         let Some(process) = parse(&content) else { return Ok(None) };
         Ok(ProcFs::default().is_alive(&process)?.then_some(process))
+    }
+
+    /// Who holds the lock by the list of the kernel, `/proc/locks`: for a holder that could leave no
+    /// record, and for a program of others. `None` if nobody does, or nobody of this pid namespace.
+    ///
+    /// # Errors
+    /// [`Error::Lock`], [`Error::Unreadable`], and those of [`ProcFs::stat`]
+    pub fn holder_by_kernel(path: &Path) -> Result<Option<Process>> {
+        let found = match std::fs::symlink_metadata(path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Lock { path: path.to_owned(), source }),
+        };
+        let list = Path::new("/proc/locks");
+        let locks = std::fs::read_to_string(list)
+            .map_err(|source| Error::Unreadable { path: list.to_owned(), source })?;
+        let pid = locks.lines().find_map(|line| flock_of(line, found.dev(), found.ino()));
+        pid.map_or(Ok(None), |pid| ProcFs::default().process(pid))
     }
 
     /// Gives the lock up and removes its file.
@@ -121,6 +145,14 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF`: the process by whom this file is locked.
+fn flock_of(line: &str, device: u64, inode: u64) -> Option<Pid> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
+    let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
+    (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok()).flatten()
 }
 
 fn parse(record: &[u8]) -> Option<Process> {
@@ -191,6 +223,39 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(matches!(LockFile::try_acquire(&link), Err(Error::Lock { .. })));
         assert!(matches!(LockFile::holder(&link), Err(Error::Lock { .. })));
+    }
+
+    #[test]
+    fn the_kernel_knows_the_holder_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), None);
+        let lock = LockFile::try_acquire(&path).unwrap().unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(LockFile::holder(&path).unwrap(), None);
+        let own = ProcFs::default().own().unwrap();
+        assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), Some(own));
+        drop(lock);
+        assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), None);
+        let line = "7: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF";
+        assert_eq!(flock_of(line, 0x1a, 1234).map(Pid::get), Some(708));
+        assert_eq!(flock_of(line, 0x1b, 1234), None);
+        assert_eq!(flock_of(line, 0x1a, 123), None);
+        // Another kind of lock; the holder is in another pid namespace.
+        assert_eq!(flock_of(&line.replace("FLOCK", "POSIX"), 0x1a, 1234), None);
+        assert_eq!(flock_of(&line.replace("708", "0"), 0x1a, 1234), None);
+        assert_eq!(flock_of("", 0x1a, 1234), None);
+    }
+
+    #[test]
+    fn a_record_that_can_not_be_written_is_no_failure() {
+        // A device takes the lock and no record: ENOSPC.
+        let full = Path::new("/dev/full");
+        if std::fs::metadata(full).is_err() || !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED a_record_that_can_not_be_written_is_no_failure: needs /dev/full");
+            return;
+        }
+        assert!(LockFile::try_acquire(full).unwrap().is_some());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! A handle on one process that can't slip to a successor with the same number
-//! (pidfd_open(2), Linux 5.3).
+//! (pidfd_open(2), Linux 5.3). Where there are no pidfds (an older kernel, a seccomp filter, no
+//! descriptor left), the start time is compared before each signal instead: the number would have
+//! to be used again within the microseconds in between.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -13,11 +15,16 @@ use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use crate::error::{Error, Result};
 use crate::procfs::{ProcFs, Process};
 
+/// How often a process is looked at that no pidfd tells of.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// A handle on one process.
 #[derive(Debug)]
 pub struct PidFd {
     process: Process,
-    fd: OwnedFd,
+    proc: ProcFs,
+    /// `None` where there are no pidfds.
+    fd: Option<OwnedFd>,
 }
 
 impl PidFd {
@@ -25,24 +32,24 @@ impl PidFd {
     /// another one now. One that has ended and waits for its parent can still be held.
     ///
     /// # Errors
-    /// [`Error::PidFd`], and those of [`ProcFs::stat`]
+    /// Those of [`ProcFs::stat`]
     pub fn open(proc: &ProcFs, process: &Process) -> Result<Option<Self>> {
         let pid = process.pid;
-        let refused = |errno: Errno| Error::PidFd { pid, source: errno.into() };
         let number = rustix::process::Pid::from_raw(pid.get());
         let opened = match number {
             Some(number) => pidfd_open(number, PidfdFlags::empty()),
             None => return Ok(None),
         };
         let fd = match opened {
-            Ok(fd) => fd,
+            Ok(fd) => Some(fd),
             Err(Errno::SRCH) => return Ok(None),
-            Err(errno) => return Err(refused(errno)),
+            // Whatever refuses it: a stop must go on.
+            Err(_) => None,
         };
         // After opening, not before: the process was there before (the caller saw it) and has
         // the number now, so it had it all the time, also when the handle was made.
         let now = proc.process(pid)?;
-        Ok((now == Some(*process)).then_some(Self { process: *process, fd }))
+        Ok((now == Some(*process)).then(|| Self { process: *process, proc: proc.clone(), fd }))
     }
 
     /// Whom it holds.
@@ -59,9 +66,19 @@ impl PidFd {
         let refused = |source: io::Error| Error::Signal { pid: self.process.pid, signal, source };
         let named = rustix::process::Signal::from_named_raw(signal as i32)
             .ok_or_else(|| refused(io::ErrorKind::InvalidInput.into()))?;
-        match pidfd_send_signal(&self.fd, named) {
+        match self.fd.as_ref().map(|fd| pidfd_send_signal(fd, named)) {
+            Some(Ok(())) => return Ok(true),
+            Some(Err(Errno::SRCH)) => return Ok(false),
+            // A filter may know the one call and not the other. Who may not send the signal is told
+            // so by kill(2) too.
+            Some(Err(_)) | None => {}
+        }
+        if self.proc.process(self.process.pid)? != Some(self.process) {
+            return Ok(false);
+        }
+        match kill(nix::unistd::Pid::from_raw(self.process.pid.get()), signal) {
             Ok(()) => Ok(true),
-            Err(Errno::SRCH) => Ok(false),
+            Err(nix::errno::Errno::ESRCH) => Ok(false),
             Err(errno) => Err(refused(errno.into())),
         }
     }
@@ -70,15 +87,16 @@ impl PidFd {
     /// Works for processes that are not our children.
     ///
     /// # Errors
-    /// [`Error::Wait`]
+    /// [`Error::Wait`], and those of [`ProcFs::stat`]
     pub fn wait_gone(&self, until: Instant) -> Result<bool> {
+        let Some(fd) = &self.fd else { return self.look_until_gone(until) };
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let timeout = Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),
             };
-            match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&timeout)) {
+            match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
                 Ok(0) if left.is_zero() => return Ok(false),
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(true),
@@ -88,6 +106,17 @@ impl PidFd {
             }
         }
     }
+
+    fn look_until_gone(&self, until: Instant) -> Result<bool> {
+        while self.proc.is_alive(&self.process)? {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            std::thread::sleep(left.min(LOOK_AGAIN));
+        }
+        Ok(true)
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +124,6 @@ mod tests {
     use super::*;
     use crate::procfs::Pid;
     use std::process::{Child, Command};
-    use std::time::Duration;
 
     fn sleeping() -> (Child, Process) {
         let child = Command::new("sleep").arg("600").spawn().unwrap();
@@ -105,8 +133,30 @@ mod tests {
 
     #[test]
     fn signals_and_waits() {
-        let (mut child, process) = sleeping();
+        let (child, process) = sleeping();
         let handle = PidFd::open(&ProcFs::default(), &process).unwrap().unwrap();
+        assert!(handle.fd.is_some());
+        is_signalled_and_waited_for(child, process, &handle);
+    }
+
+    #[test]
+    fn without_pidfds_too() {
+        let (child, process) = sleeping();
+        let handle = PidFd { process, proc: ProcFs::default(), fd: None };
+        is_signalled_and_waited_for(child, process, &handle);
+        // The number is another one's now.
+        let (mut child, process) = sleeping();
+        let predecessor = Process { start_time: process.start_time - 1, ..process };
+        let handle = PidFd { process: predecessor, proc: ProcFs::default(), fd: None };
+        let sent = handle.signal(Signal::SIGKILL);
+        let gone = handle.wait_gone(Instant::now());
+        let alive = ProcFs::default().is_alive(&process);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!sent.unwrap() && gone.unwrap() && alive.unwrap());
+    }
+
+    fn is_signalled_and_waited_for(mut child: Child, process: Process, handle: &PidFd) {
         assert!(!handle.wait_gone(Instant::now()).unwrap());
         assert!(!handle.wait_gone(Instant::now() + Duration::from_millis(5)).unwrap());
         assert!(handle.signal(Signal::SIGTERM).unwrap());

@@ -4,14 +4,16 @@
 //! with its facility, and its log file where it names one. Every sink is optional: a missing,
 //! full or stuck log must never change what an action does.
 
-use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::str::FromStr;
 use std::sync::Mutex;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::libc;
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
 use crate::{Environment, InstanceName};
@@ -143,14 +145,22 @@ fn open_syslog(facility: Facility, tag: &str) -> Option<Logger<LoggerBackend, Fo
     ))
 }
 
-fn to_file(path: &OsString, tag: &str, level: Level, message: &str) {
+/// A log to append to. A FIFO that nobody reads would keep an ordinary open(2) waiting for ever, and
+/// one whose reader is stuck a write(2): only a regular file is written to.
+///
+/// Never created here: a cluster manager that logs to a file has made it.
+fn open_log(path: &OsStr) -> std::io::Result<File> {
+    let file = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::Unsupported.into()) }
+}
+
+fn to_file(path: &OsStr, tag: &str, level: Level, message: &str) {
     // No time of our own: the wall clock with a zone needs a crate; seconds since 1970 sort and
     // are exact.
     let seconds = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    // Never created here: a cluster manager that logs to a file has made it.
-    if let Ok(mut file) = OpenOptions::new().append(true).open(path) {
+    if let Ok(mut file) = open_log(path) {
         let pid = std::process::id();
         let _ = file.write_all(format!("{seconds} {tag}[{pid}]: {level}: {message}\n").as_bytes());
     }
@@ -159,6 +169,24 @@ fn to_file(path: &OsString, tag: &str, level: Level, message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_file_is_written_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, fifo) = (directory.path().join("file"), directory.path().join("fifo"));
+        std::fs::write(&file, "before\n").unwrap();
+        to_file(file.as_os_str(), "agent(x)", Level::Warn, "words");
+        let log = std::fs::read_to_string(&file).unwrap();
+        assert!(log.starts_with("before\n") && log.ends_with(": WARN: words\n"), "{log}");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // Neither without a reader nor with one.
+        assert!(open_log(fifo.as_os_str()).is_err());
+        let reader = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+        assert!(open_log(fifo.as_os_str()).is_err());
+        drop(reader);
+        assert!(open_log(directory.path().join("none").as_os_str()).is_err());
+        assert!(!directory.path().join("none").exists());
+    }
 
     #[test]
     fn only_our_own_messages() {

@@ -47,7 +47,7 @@ impl InstanceName {
 
     /// The name as a part of a file name: letters, digits, `-`, `_` and inner dots stay, any other
     /// byte becomes `%XX`, so that different names never share a file and none leaves its
-    /// directory. Cut at 100 bytes.
+    /// directory. Of what is longer than 100 bytes then, the rest becomes a hash.
     pub fn as_file_name(&self) -> String {
         let mut name = String::new();
         for (at, byte) in self.0.bytes().enumerate() {
@@ -56,12 +56,26 @@ impl InstanceName {
                 b'.' if at > 0 => name.push('.'),
                 _ => name.push_str(&format!("%{byte:02X}")),
             }
-            if name.len() >= 100 {
-                break;
-            }
+        }
+        if name.len() > FILE_NAME_LIMIT {
+            let hash = fnv_1a(self.0.as_bytes());
+            name.truncate(FILE_NAME_LIMIT - 18);
+            // No name that is not cut has two percent signs side by side.
+            name.push_str(&format!("%%{hash:016X}"));
         }
         name
     }
+}
+
+/// With what comes before and behind it, a name has to be shorter than 256 bytes (NAME_MAX).
+const FILE_NAME_LIMIT: usize = 100;
+
+/// The 64 bit FNV-1a hash (draft-eastlake-fnv), which stays the same with every version of the agent:
+/// an upgrade must find the files of what runs.
+fn fnv_1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 impl fmt::Display for InstanceName {
@@ -119,7 +133,19 @@ mod tests {
         assert_eq!(file("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd");
         assert_eq!(file("."), "%2E");
         assert_ne!(file("a:b"), file("a%3Ab"));
-        assert!(file(&"x".repeat(1000)).len() <= 103);
+        assert_eq!(file(&"x".repeat(100)), "x".repeat(100));
+    }
+
+    #[test]
+    fn long_names_share_no_file() {
+        let file = |name: &str| InstanceName::new(OsStr::new(name)).as_file_name();
+        let long = "x".repeat(120);
+        let (one, other) = (file(&format!("{long}1")), file(&format!("{long}2")));
+        assert_ne!(one, other);
+        assert!(one.starts_with("xxxx") && one.len() == 100, "{one}");
+        assert_eq!(file(&":".repeat(1000)).len(), 100);
+        // The test vector of the draft.
+        assert_eq!(fnv_1a(b"foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! What every action needs at hand.
 
-use hostproc::{LockFile, ProcFs, Process, Stat};
+use std::path::PathBuf;
+
+use hostproc::{LockFile, Pid, ProcFs, Process, Stat};
 use ocf::{Deadline, Request};
 
 use crate::error::{Error, Result};
 use crate::host;
+use crate::host::mounts::Mounts;
 use crate::host::paths::Paths;
 use crate::params::{Names, Params};
 use crate::plan;
-use crate::process::instance::{Identity, resolved, working_directory};
+use crate::process::instance::{Identity, working_directory};
 use crate::process::state::State;
-use crate::promotion::role::Record;
+use crate::promotion::role::{Record, Role};
 use crate::sockets::expected::Expected;
 
 /// One call, with what is remembered of the instance.
@@ -47,10 +50,23 @@ impl<'a> Context<'a> {
     /// # Errors
     /// [`Error::Locked`], and those of [`Context::lock`]
     pub(crate) fn lock_or_fail(&self, until: Deadline) -> Result<LockFile> {
-        self.lock(until)?.ok_or_else(|| {
-            let holder = LockFile::holder(&self.paths.lock()).ok().flatten();
-            Error::Locked { holder: holder.map(|process| process.pid) }
-        })
+        self.lock(until)?
+            .ok_or_else(|| Error::Locked { holder: self.lock_holder().map(|process| process.pid) })
+    }
+
+    /// Who has the lock: by its own record, which only an agent writes, or by the kernel's list.
+    /// `None` where that can't be known, and where it is free.
+    pub(crate) fn lock_holder(&self) -> Option<Process> {
+        let path = self.paths.lock();
+        let noted = LockFile::holder(&path).ok().flatten();
+        noted.or_else(|| LockFile::holder_by_kernel(&path).ok().flatten())
+    }
+
+    /// Whether the holder of the lock is this agent: by its record, or by its executable.
+    pub(crate) fn is_this_agent(&self, holder: Process) -> bool {
+        let program = |pid| self.proc.exe(pid).ok().flatten().map(|found| found.path);
+        LockFile::holder(&self.paths.lock()).is_ok_and(|noted| noted == Some(holder))
+            || program(holder.pid).is_some_and(|found| program(Pid::own()) == Some(found))
     }
 
     /// The main process: by pid file and memory, or, where both are gone, among all processes.
@@ -72,7 +88,7 @@ impl<'a> Context<'a> {
         let state = State {
             main: main.process,
             session: main.session,
-            executable: resolved(&params.binary),
+            executable: self.executable_of(params, main),
             config: params.config.clone(),
             pidfile: params.pidfile.clone(),
             directory: working_directory(main.process.pid).unwrap_or_else(|| "/".into()),
@@ -81,6 +97,14 @@ impl<'a> Context<'a> {
         let path = self.paths.state();
         if let Err(error) = state.store(&path) {
             log::warn!("can't write {}: {error}", path.display());
+        }
+    }
+
+    /// As the kernel shows it, wherever the parameter leads.
+    fn executable_of(&self, params: &Params, main: &Stat) -> PathBuf {
+        match self.proc.exe(main.process.pid) {
+            Ok(Some(executable)) => executable.path,
+            Ok(None) | Err(_) => Mounts::read().follow(&params.binary).path,
         }
     }
 
@@ -94,14 +118,19 @@ impl<'a> Context<'a> {
         Record::following(self.record(), main)
     }
 
-    /// Keeps the role.
+    /// Keeps the role. Whoever is not remembered is unpromoted, so that of a standby is also kept by
+    /// removing what says otherwise, where nothing can be written.
     ///
     /// # Errors
     /// [`Error::File`]
     pub(crate) fn remember_role(&self, record: &Record) -> Result<()> {
         let path = self.paths.role();
         host::make_own_directory(self.paths.directory())?;
-        record.store(&path).map_err(|source| Error::File { operation: "write", path, source })
+        let stored = record.store(&path);
+        if stored.is_err() && record.role == Role::Unpromoted && host::remove(&path).is_ok() {
+            return Ok(());
+        }
+        stored.map_err(|source| Error::File { operation: "write", path, source })
     }
 
     pub(crate) fn deadline(&self) -> Deadline {

@@ -197,7 +197,7 @@ pub static NONLOCAL_BIND: Parameter = Parameter {
     longdesc: "What start does when a declared socket is on an address that this host does not \
 have, and the kernel forbids that (net.ipv4.ip_nonlocal_bind, net.ipv6.ip_nonlocal_bind): check: \
 fail before the daemon does, and say what to set; ensure: set it for the running system (a file in \
-/etc/sysctl.d makes it last); ignore: let the daemon try. monitor reports an instance as degraded \
+/etc/sysctl.d makes it last), where it stays set, also when that start fails and after stop; ignore: let the daemon try. monitor reports an instance as degraded \
 (190) when its next start would fail for it: where such an address is not here, and in a promotable \
 clone also while an address of vip is here, for that leaves with the promoted role.",
     ..Parameter::TEMPLATE

@@ -152,6 +152,12 @@ pub static MANUAL: Manual = Manual {
             "Every node's configuration has to say =backup; promote makes it active.",
         ),
         (
+            "LISTENER is held by OWNER, though no process of the instance is alive",
+            "A program that OpenSIPS had started, in a session of its own by now, or that was given the \
+             socket, keeps it open. What is in the session of the daemon is ended by stop; this one is \
+             yours to end, else stop fails, and with fencing the node is shot.",
+        ),
+        (
             "still alive after SIGKILL: PIDS",
             "stop fails, and with fencing the node is shot. The processes wait in the kernel (state D): \
              a dead disk or network file system.",

@@ -218,7 +218,7 @@ fn adopt(context: &Context<'_>, params: &Params, main: &hostproc::Stat, opened: 
 }
 
 /// A socket of the instance that outlived it is held by somebody: "not running" would be wrong.
-fn refuse_leftover_sockets(context: &Context<'_>) -> Result<()> {
+pub(crate) fn refuse_leftover_sockets(context: &Context<'_>) -> Result<()> {
     let Some(state) = &context.state else { return Ok(()) };
     let listeners: Vec<_> = state.listeners.iter().map(|(listener, _)| listener.clone()).collect();
     let table = SocketTable::of(&listeners, context.deadline().instant())?;

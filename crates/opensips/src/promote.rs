@@ -29,10 +29,15 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     // Only now: a promote that failed half way has promoted nothing, and is asked for again.
     record.role = Role::Promoted;
     record.tag_astray = false;
-    // What can't be remembered would be reported as unpromoted by the next monitor.
-    context.remember_role(&record)?;
-    if score::publish(request, &mut record, score::of(Role::Promoted, true)) {
-        context.remember_role(&record)?;
+    // What can't be remembered, where no tag tells it, is unpromoted to the next monitor. That is put
+    // right when /run has room again; a survivor that does not take over serves nobody.
+    if let Err(error) = context.remember_role(&record) {
+        log::warn!("action=promote {error}");
+    }
+    if score::publish(request, &mut record, score::of(Role::Promoted, true))
+        && let Err(error) = context.remember_role(&record)
+    {
+        log::warn!("action=promote {error}");
     }
     log::info!("action=promote pid={} took_ms={}", record.main.pid, started.elapsed().as_millis());
     Ok(Verdict::success())

@@ -3,22 +3,25 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hostproc::{LockFile, Pid, Signal, kill_tree};
 use ocf::{Request, Verdict};
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host;
 use crate::host::fifo;
-use crate::params::Names;
+use crate::monitor::refuse_leftover_sockets;
+use crate::params::{Account, Names};
 use crate::plan;
-use crate::process::command_line::Arguments;
 use crate::process::instance::Identity;
-use crate::process::survey::PidFile;
-use crate::process::terminate::terminate;
+use crate::process::survey::{PidFile, Pids};
+use crate::process::terminate::{send, terminate};
 use crate::promotion::score::withdraw;
 
 /// Left for SIGKILL and the last look, where stop_grace is not given.
 const KILL_RESERVE: Duration = Duration::from_secs(5);
+/// Between two looks at who stands in the way.
+const AGAIN: Duration = Duration::from_millis(100);
 
 pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     // Wrong parameters are no reason to leave something running, nor to fail where nothing is.
@@ -26,13 +29,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     let context = Context::new(request, &names)?;
     let deadline = context.deadline();
 
-    // A start by hand that is at work: it ends, or its processes are ended below.
-    let third = deadline.or_within(deadline.remaining() / 3);
-    let lock = context.lock(third).unwrap_or_else(|error| {
-        log::warn!("{error}");
-        None
-    });
-
+    let lock = take_lock(&context)?;
+    // Whoever had the lock may have left other things to remember.
+    let context = Context::new(request, &names)?;
     let survey = context.identity.survey(&context.proc)?;
     let started = Instant::now();
     if let Err(error) = plan::refuse_elsewhere(&survey) {
@@ -45,6 +44,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         terminate(&context.proc, &context.identity, grace.instant(), deadline)?;
     }
     withdraw(request, deadline);
+    free_sockets(&context, names.user.as_ref())?;
     clean_up(&context, &names);
     if !survey.is_empty() {
         log::info!(
@@ -58,6 +58,83 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         let _ = lock.remove();
     }
     Ok(Verdict::success())
+}
+
+/// Keeps every other action on the instance away. One that is at work, a start by hand, has a third of
+/// the time to end; then it is ended: left alone, it would bring up what this stop says is not there.
+///
+/// `None` where no lock can be had, on a read-only file system or because another program sits on it.
+///
+/// # Errors
+/// [`Error::Locked`]
+fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
+    let deadline = context.deadline();
+    let longest = deadline.less(KILL_RESERVE.min(deadline.remaining() / 2));
+    let mut until = deadline.or_within(deadline.remaining() / 3);
+    loop {
+        match context.lock(until) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            Ok(None) => {}
+            Err(error) => {
+                log::warn!("{error}");
+                return Ok(None);
+            }
+        }
+        let holder = context.lock_holder().filter(|holder| holder.pid != Pid::own());
+        match holder {
+            Some(holder) if context.is_this_agent(holder) => {
+                log::warn!("action=stop lock_holder={} next=kill", holder.pid);
+                if let Err(error) = kill_tree(&context.proc, &holder) {
+                    log::warn!("{error}");
+                }
+            }
+            Some(holder) => {
+                log::warn!("action=stop lock_holder={} note=\"not this agent\"", holder.pid);
+                return Ok(None);
+            }
+            // It has just ended.
+            None => {}
+        }
+        if longest.has_passed() {
+            return Err(Error::Locked { holder: holder.map(|process| process.pid) });
+        }
+        until = longest.or_within(AGAIN);
+    }
+}
+
+/// Ends who still holds a socket of the instance, though no daemon of it is alive, and belongs to its
+/// session or its user. Others are told, and what is remembered stays, for the next stop and for monitor: a next
+/// instance would share the socket, or find it taken. They have some seconds to let go of it.
+///
+/// # Errors
+/// [`Error::SocketLeft`]
+fn free_sockets(context: &Context<'_>, user: Option<&Account>) -> Result<()> {
+    let Some(state) = &context.state else { return Ok(()) };
+    let user = user.and_then(|user| host::local_user(user).ok().flatten());
+    let until = context.deadline().or_within(KILL_RESERVE);
+    let mut killed = false;
+    loop {
+        let left = match refuse_leftover_sockets(context) {
+            Ok(()) => return Ok(()),
+            Err(left @ Error::SocketLeft { .. }) => left,
+            // What can't be listed proves nothing, and no process of the instance is alive.
+            Err(error) => {
+                log::warn!("{error}");
+                return Ok(());
+            }
+        };
+        let remains = context.identity.remains(&context.proc, &state.listeners, user)?;
+        // After the first SIGKILL one more look must be possible.
+        if until.has_passed() && (killed || remains.is_empty()) {
+            return Err(left);
+        }
+        if !remains.is_empty() {
+            log::warn!("action=stop socket_holders=\"{}\" next=kill", Pids(&remains));
+            send(&context.proc, &remains, Signal::SIGKILL);
+            killed = true;
+        }
+        std::thread::sleep(AGAIN);
+    }
 }
 
 /// Removes the files of an instance that is gone. A file that stays is no reason to fence a node.
@@ -94,12 +171,10 @@ pub(crate) fn claimed_by_another(
     proc: &hostproc::ProcFs,
     identity: &Identity,
     pidfile: &Path,
-) -> Result<Option<hostproc::Pid>> {
+) -> Result<Option<Pid>> {
     let PidFile::Names(pid) = PidFile::read(pidfile) else { return Ok(None) };
     if !identity.may_be_the_daemon(proc, pid)? {
         return Ok(None);
     }
-    let words = proc.cmdline(pid)?.unwrap_or_default();
-    let arguments = Arguments::read(words.get(1..).unwrap_or_default());
-    Ok((arguments.pidfile.as_deref() == Some(pidfile)).then_some(pid))
+    Ok(identity.has_pidfile(proc, pid, pidfile)?.then_some(pid))
 }

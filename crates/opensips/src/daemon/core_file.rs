@@ -11,6 +11,7 @@ use ocf::Deadline;
 
 use crate::host::executable::is_core;
 use crate::host::files::{Links, open_regular};
+use crate::host::mounts::Mounts;
 use crate::process::state::State;
 
 /// What a crash has left.
@@ -46,6 +47,10 @@ pub(crate) fn find(state: &State, since: SystemTime, deadline: Deadline) -> Opti
     let pattern = setting("core_pattern")?;
     let uses_pid = setting("core_uses_pid").is_some_and(|value| value.trim_ascii() == b"1");
     match Place::of(pattern.trim_ascii(), uses_pid, state)? {
+        // Not where a look may never come back (NFS): a monitor must.
+        Place::Files { directory, .. } if Mounts::read().follow(&directory).unseen.is_some() => {
+            None
+        }
         Place::Files { directory, names } => youngest(&directory, &names, since).map(Core::File),
         Place::Journal => Some(Core::Journal),
     }

@@ -66,7 +66,8 @@ pub(crate) fn tail(path: &Path) -> io::Result<String> {
 }
 
 /// Writes a file in one step for whoever reads it; leaves nothing half written behind where the
-/// disk is full.
+/// disk is full. There, one that exists is overwritten in its place: what it has is enough for a
+/// few lines. A reader in that very moment may find a content without its end.
 ///
 /// # Errors
 /// The directory is missing, not writable or full.
@@ -77,7 +78,27 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if written.is_err() {
         let _ = std::fs::remove_file(&new);
     }
-    written
+    match written {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ) =>
+        {
+            overwrite(path, content).map_err(|_| error)
+        }
+        written => written,
+    }
+}
+
+/// Without emptying it first, which would give its block to whoever waits for one.
+fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
+    file.write_all_at(content, 0)?;
+    file.set_len(u64::try_from(content.len()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

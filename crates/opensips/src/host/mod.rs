@@ -6,6 +6,7 @@ pub(crate) mod executable;
 pub(crate) mod fifo;
 pub(crate) mod files;
 pub(crate) mod memory;
+pub(crate) mod mounts;
 pub(crate) mod paths;
 pub(crate) mod systemd_unit;
 
@@ -100,8 +101,13 @@ pub(crate) fn local_user(account: &Account) -> Result<Option<Uid>> {
 /// [`Error::NoSuchAccount`], [`Error::AccountLookup`]
 pub(crate) fn daemon_user(account: &Account, main: Pid) -> Result<Uid> {
     local_user(account)?
-        .or_else(|| effective_user(&std::fs::read_to_string(format!("/proc/{main}/status")).ok()?))
+        .or_else(|| user_of_process(main))
         .ok_or_else(|| Error::NoSuchAccount { kind: "user", name: account.as_str().to_owned() })
+}
+
+/// Whom a process acts as; `None` if it is gone.
+pub(crate) fn user_of_process(pid: Pid) -> Option<Uid> {
+    effective_user(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
 /// `Uid:  REAL EFFECTIVE SAVED FILESYSTEM` (proc(5)). The owner of its files in `/proc` would be

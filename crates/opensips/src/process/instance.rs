@@ -6,12 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hostproc::{Pid, ProcFs, Process, Stat};
+use nix::unistd::Uid;
 
 use crate::error::{Error, Result};
+use crate::host::mounts::{Followed, Mounts};
+use crate::host::user_of_process;
 use crate::params::Names;
 use crate::process::command_line::Arguments;
 use crate::process::state::State;
-use crate::process::survey::{Daemon, PidFile, Survey};
+use crate::process::survey::{self, Daemon, PidFile, Survey};
+use crate::sockets::expected::Expected;
+use crate::sockets::owner::holders_of;
 
 /// How a process that serves as this instance has come to be; the surer one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,26 +30,58 @@ enum Claim {
 /// What makes a process a part of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Executables with all links resolved: the one of the parameters, and the one that was
-    /// started, where they differ.
-    executables: Vec<PathBuf>,
+    /// The one of the parameters, and the one that was started, where they differ.
+    executables: Vec<Program>,
+    /// The one of the parameters; without them, the one that was started with.
     config: Option<PathBuf>,
+    /// The one that was started with.
+    former_config: Option<PathBuf>,
     /// The one of the parameters, then the one that was started with, where they differ.
     pidfiles: Vec<PathBuf>,
     /// The main process as start remembers it.
     remembered: Option<Process>,
+    /// The session that it made for itself.
+    session: Option<i32>,
     /// Network and pid namespace of this host: the same daemon in a container of this host, or
     /// on another node of a laboratory, is another instance.
     namespaces: Vec<PathBuf>,
+    mounts: Mounts,
     own: Pid,
+}
+
+/// An executable, by the path that the kernel shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Program {
+    path: PathBuf,
+    /// Below this mount point, links of the path are not resolved.
+    unseen: Option<PathBuf>,
+}
+
+impl Program {
+    /// Whether a process that runs this executable may run this program; in doubt yes, for whose
+    /// process it is is not told by the executable alone.
+    fn is(&self, executable: &Path) -> bool {
+        let behind = |point: &PathBuf| {
+            executable.starts_with(point) && executable.file_name() == self.path.file_name()
+        };
+        executable == self.path || self.unseen.as_ref().is_some_and(behind)
+    }
+}
+
+impl From<Followed> for Program {
+    fn from(Followed { path, unseen }: Followed) -> Self {
+        Self { path, unseen }
+    }
 }
 
 impl Identity {
     /// The identity that parameters and the memory of start give.
     pub fn new(names: &Names, state: Option<&State>) -> Self {
-        let mut executables: Vec<PathBuf> =
-            names.binary.iter().map(|path| resolved(path)).collect();
-        executables.extend(state.map(|state| state.executable.clone()));
+        let mounts = Mounts::read();
+        let mut executables: Vec<Program> =
+            names.binary.iter().map(|path| mounts.follow(path).into()).collect();
+        let started = state.map(|state| Program { path: state.executable.clone(), unseen: None });
+        executables.extend(started);
         let mut config = names.config.clone();
         let mut pidfiles: Vec<PathBuf> = names.pidfile.iter().cloned().collect();
         if let Some(state) = state {
@@ -56,9 +93,12 @@ impl Identity {
         Self {
             executables,
             config,
+            former_config: state.map(|state| state.config.clone()),
             pidfiles,
             remembered: state.map(|state| state.main),
+            session: state.map(|state| state.session),
             namespaces: namespaces_of(own),
+            mounts,
             own,
         }
     }
@@ -83,10 +123,33 @@ impl Identity {
     /// `/proc` can't be read.
     pub fn may_be_the_daemon(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
         match proc.exe(pid) {
-            Ok(found) => Ok(found.is_some_and(|found| self.executables.contains(&found.path))),
+            Ok(found) => Ok(found.is_some_and(|found| self.runs(&found.path))),
             Err(hostproc::Error::NotPermitted { .. }) => Ok(true),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn runs(&self, executable: &Path) -> bool {
+        self.executables.iter().any(|program| program.is(executable))
+    }
+
+    /// Whether two paths lead to the same file, as far as that can be told without waiting for
+    /// another host.
+    fn same_file(&self, a: &Path, b: &Path) -> bool {
+        a == b || self.mounts.follow(a).path == self.mounts.follow(b).path
+    }
+
+    /// Whether a process runs with this very pid file, however its path is written there.
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(crate) fn has_pidfile(&self, proc: &ProcFs, pid: Pid, pidfile: &Path) -> Result<bool> {
+        let Some(theirs) = arguments_of(proc, pid)?.pidfile else { return Ok(false) };
+        if theirs.is_absolute() {
+            return Ok(self.same_file(&theirs, pidfile));
+        }
+        let mut bases = working_directories(pid).into_iter();
+        Ok(bases.any(|base| self.same_file(&base.join(&theirs), pidfile)))
     }
 
     /// `None` for a process of others.
@@ -109,7 +172,7 @@ impl Identity {
             }
             Err(error) => return Err(error.into()),
         };
-        if !self.executables.contains(&executable) {
+        if !self.runs(&executable) {
             return Ok(None);
         }
         let arguments = arguments_of(proc, pid)?;
@@ -134,28 +197,40 @@ impl Identity {
         }
         let pidfile = match &arguments.pidfile {
             Some(theirs) if !self.pidfiles.is_empty() => {
-                Some(self.pidfiles.iter().any(|ours| same_file(theirs, ours)))
+                Some(self.pidfiles.iter().any(|ours| self.same_file(theirs, ours)))
             }
             _ => None,
         };
         match (&arguments.config, &self.config) {
-            (Some(theirs), Some(ours)) => same_file(theirs, ours).then_some(match pidfile {
+            (Some(theirs), Some(ours)) if self.same_file(theirs, ours) => Some(match pidfile {
                 // Two instances can't have the same configuration: they would have the same
                 // sockets. So it is this one, in the hands of somebody else.
                 Some(false) => Claim::StartedElsewhere,
                 Some(true) | None => Claim::Own,
             }),
+            // The parameter was changed while the instance ran. With the former configuration another
+            // instance may run by now, with a pid file of its own.
+            (Some(theirs), Some(_)) => {
+                let mut former = self.former_config.iter();
+                let is_former =
+                    pidfile == Some(true) && former.any(|former| self.same_file(theirs, former));
+                is_former.then_some(Claim::Own)
+            }
             // It reads the configuration of its build, or we don't know ours: the pid file must
             // say it.
             (None, _) | (_, None) => (pidfile == Some(true)).then_some(Claim::Own),
         }
     }
 
-    /// Looks at every process of the host.
+    /// Looks at every process of the host; twice before it says that nothing is alive.
     ///
     /// # Errors
     /// `/proc` can't be read, so that nothing can be said.
     pub fn survey(&self, proc: &ProcFs) -> Result<Survey> {
+        confirmed(|| self.look(proc))
+    }
+
+    fn look(&self, proc: &ProcFs) -> Result<Survey> {
         let snapshot = proc.snapshot()?;
         let (mut daemons, mut elsewhere) = (Vec::new(), Vec::new());
         for stat in snapshot.alive() {
@@ -167,7 +242,8 @@ impl Identity {
             }
         }
         let pidfile = self.pidfile().map_or(PidFile::Missing, PidFile::read);
-        let mut survey = Survey::of(&snapshot, &daemons, pidfile, self.remembered, self.own);
+        let remembered = self.remembered.zip(self.session);
+        let mut survey = Survey::of(&snapshot, &daemons, pidfile, remembered, self.own);
         // One of our own counts, whoever else is there.
         if elsewhere.len() == daemons.len() {
             let main = survey.main.map(|main| main.process.pid);
@@ -175,6 +251,37 @@ impl Identity {
             survey.elsewhere = elsewhere.into_iter().next();
         }
         Ok(survey)
+    }
+
+    /// Who is left of the session that the main process had made, and who acts as the daemon's user,
+    /// among those who hold one of these very sockets of the instance: they have it from a process of
+    /// the instance. Whoever runs as root may have taken it from outside.
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(crate) fn remains(
+        &self,
+        proc: &ProcFs,
+        sockets: &[Expected],
+        user: Option<Uid>,
+    ) -> Result<Vec<Stat>> {
+        let inodes = sockets.iter().map(|(_, inode)| *inode).collect();
+        let holders = holders_of(&inodes);
+        let snapshot = proc.snapshot()?;
+        let user = user.filter(|user| !user.is_root());
+        let acts_so = |stat: &Stat| user.is_some() && user_of_process(stat.process.pid) == user;
+        let mut remains: Vec<Stat> = snapshot
+            .alive()
+            .filter(|stat| holders.contains(&stat.process.pid) && acts_so(stat))
+            .copied()
+            .collect();
+        if let Some(remembered) = self.remembered.zip(self.session) {
+            remains.extend(survey::remains(&snapshot, remembered, &holders, self.own));
+        }
+        remains.sort_unstable_by_key(|stat| stat.process.pid);
+        remains.dedup();
+        remains.retain(|stat| namespaces_of(stat.process.pid) == self.namespaces);
+        Ok(remains)
     }
 
     /// The main process, by pid file or memory alone: cheap, for monitor. `None` also where only
@@ -241,20 +348,11 @@ pub(crate) fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
         .collect()
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    a == b || resolved(a) == resolved(b)
-}
-
-/// With links resolved as far as the path exists. The kernel shows executables that way, also
-/// after they were deleted.
-pub(crate) fn resolved(path: &Path) -> PathBuf {
-    if let Ok(resolved) = path.canonicalize() {
-        return resolved;
-    }
-    match (path.parent().map(Path::canonicalize), path.file_name()) {
-        (Some(Ok(directory)), Some(name)) => directory.join(name),
-        _ => path.to_owned(),
-    }
+/// One pass over `/proc` may miss a process: a starting daemon forks twice, each time into a process
+/// that the pass is already beyond, and the one it would have seen ends. Nothing twice is nothing.
+fn confirmed(mut look: impl FnMut() -> Result<Survey>) -> Result<Survey> {
+    let survey = look()?;
+    if survey.is_empty() { look() } else { Ok(survey) }
 }
 
 /// The name of a program for a message, from its executable.
@@ -274,11 +372,14 @@ mod tests {
 
     fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
         Identity {
-            executables: vec!["/usr/sbin/opensips".into()],
+            executables: vec![Program { path: "/usr/sbin/opensips".into(), unseen: None }],
             config: config.map(PathBuf::from),
+            former_config: None,
             pidfiles: pidfile.map(PathBuf::from).into_iter().collect(),
             remembered: None,
+            session: None,
             namespaces: Vec::new(),
+            mounts: Mounts::default(),
             own: Pid::new(1).unwrap(),
         }
     }
@@ -316,11 +417,46 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_executable_keeps_its_resolved_path() {
-        let directory = tempfile::tempdir().unwrap();
-        let real = directory.path().canonicalize().unwrap();
-        std::os::unix::fs::symlink(&real, real.join("link")).unwrap();
-        assert_eq!(resolved(&real.join("link/gone")), real.join("gone"));
-        assert_eq!(resolved(Path::new("/no/such/dir/x")), Path::new("/no/such/dir/x"));
+    fn a_changed_configuration_is_not_somebody_elses() {
+        let mut ours = identity(Some("/etc/new.cfg"), Some("/run/a.pid"));
+        let claim = |ours: &Identity, words: &[&str]| ours.claim(&Arguments::read(words));
+        let orphan = ["-P", "/run/a.pid", "-f", "/etc/old.cfg"];
+        assert_eq!(claim(&ours, &orphan), None);
+        ours.former_config = Some("/etc/old.cfg".into());
+        assert_eq!(claim(&ours, &orphan), Some(Claim::Own));
+        // Another instance has got it meanwhile, or has still another one.
+        assert_eq!(claim(&ours, &["-P", "/run/b.pid", "-f", "/etc/old.cfg"]), None);
+        assert_eq!(claim(&ours, &["-f", "/etc/old.cfg"]), None);
+        assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/third.cfg"]), None);
+        assert_eq!(claim(&ours, &["-f", "/etc/new.cfg"]), Some(Claim::Own));
+    }
+
+    #[test]
+    fn a_program_whose_links_can_not_be_looked_at() {
+        let unseen = Some(PathBuf::from("/mnt/far"));
+        let program = Program { path: "/mnt/far/current/opensips".into(), unseen };
+        assert!(program.is(Path::new("/mnt/far/3.6/sbin/opensips")));
+        assert!(!program.is(Path::new("/mnt/far/bin/vi")));
+        assert!(!program.is(Path::new("/usr/sbin/opensips")));
+        let seen = Program { unseen: None, ..program };
+        assert!(seen.is(Path::new("/mnt/far/current/opensips")));
+        assert!(!seen.is(Path::new("/mnt/far/3.6/sbin/opensips")));
+    }
+
+    #[test]
+    fn nothing_is_alive_when_it_was_seen_twice() {
+        let process = Process { pid: Pid::new(11).unwrap(), start_time: 1 };
+        let state = hostproc::State::Alive;
+        let stat = Stat { process, state, parent: Pid::new(1), group: 10, session: 10 };
+        let missed = Survey { members: vec![stat], ..Survey::default() };
+        let seen = |passes: &[&Survey]| {
+            let mut left = passes.iter();
+            let survey = confirmed(|| Ok((*left.next().unwrap()).clone())).unwrap();
+            (survey, left.len())
+        };
+        let nothing = Survey::default();
+        assert_eq!(seen(&[&nothing, &missed]), (missed.clone(), 0));
+        assert_eq!(seen(&[&nothing, &nothing]), (nothing, 0));
+        assert_eq!(seen(&[&missed, &missed]), (missed.clone(), 1));
     }
 }

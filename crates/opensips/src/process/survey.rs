@@ -103,19 +103,60 @@ fn is_initialising(snapshot: &Snapshot, daemons: &[Daemon], main: Option<Stat>) 
     })
 }
 
-/// The daemons, whatever they started, and who else is in a session that they made: a program
-/// that a worker started and that outlived it may hold the instance's sockets.
-fn members(snapshot: &Snapshot, daemons: &[Daemon], own: Pid) -> Vec<Stat> {
+/// A main process with the session that it was seen to have made.
+type Remembered = (Process, i32);
+
+/// Who else is in the session that the main process has made: a program that a worker started and
+/// that outlived it. Nobody that was there before the main process was.
+///
+/// Only of a session that is remembered: a daemon that is found in one whose leader is dead need not
+/// have made it. The command that starts it is in the session of whoever executed it, a shell that
+/// has ended, say, and so is everything else that was started there.
+fn others_in_session(
+    snapshot: &Snapshot,
+    daemons: &[Daemon],
+    (main, session): Remembered,
+    own: Pid,
+) -> Vec<Stat> {
     let own_session = snapshot.get(own).map(|stat| stat.session);
+    if Some(session) == own_session || is_led_by_others(snapshot, daemons, session) {
+        return Vec::new();
+    }
+    let younger = |stat: &&Stat| stat.process.start_time >= main.start_time;
+    snapshot.session(session).filter(younger).copied().collect()
+}
+
+/// What is left of the instance's session among those who hold its sockets, though no daemon of it
+/// is alive. The number of a session is not used again while somebody is in it; who holds a socket of
+/// the instance is in that session, and not in a later one with its number, for it is from there
+/// that sockets are inherited.
+pub(crate) fn remains(
+    snapshot: &Snapshot,
+    remembered: Remembered,
+    holders: &HashSet<Pid>,
+    own: Pid,
+) -> Vec<Stat> {
+    let mut found = others_in_session(snapshot, &[], remembered, own);
+    found.retain(|stat| holders.contains(&stat.process.pid));
+    found
+}
+
+/// The daemons, whatever they started, and who else is in the session that they made.
+fn members(
+    snapshot: &Snapshot,
+    daemons: &[Daemon],
+    remembered: Option<Remembered>,
+    own: Pid,
+) -> Vec<Stat> {
     let mut members: Vec<Stat> = daemons.iter().map(|daemon| daemon.stat).collect();
     for daemon in daemons {
         members.extend(snapshot.descendants(daemon.stat.process.pid));
-        let session = daemon.stat.session;
-        if daemon.own_session
-            && Some(session) != own_session
-            && !is_led_by_others(snapshot, daemons, session)
+        // While one of them is in it, the number is that of the same session.
+        if let Some(remembered) = remembered
+            && daemon.own_session
+            && daemon.stat.session == remembered.1
         {
-            members.extend(snapshot.session(session));
+            members.extend(others_in_session(snapshot, daemons, remembered, own));
         }
     }
     members.retain(|stat| stat.process.pid != own);
@@ -130,14 +171,14 @@ impl Survey {
         snapshot: &Snapshot,
         daemons: &[Daemon],
         pidfile: PidFile,
-        remembered: Option<Process>,
+        remembered: Option<Remembered>,
         own: Pid,
     ) -> Self {
-        let main = main_process(daemons, pidfile, remembered);
+        let main = main_process(daemons, pidfile, remembered.map(|(main, _)| main));
         Self {
             main,
             elsewhere: None,
-            members: members(snapshot, daemons, own),
+            members: members(snapshot, daemons, remembered, own),
             initialising: is_initialising(snapshot, daemons, main),
         }
     }
@@ -224,9 +265,40 @@ mod tests {
             stat(50, 1, 50),
         ]);
         let own = Pid::new(60).unwrap();
-        let pids: Vec<i32> =
-            members(&snapshot, &daemons, own).iter().map(|stat| stat.process.pid.get()).collect();
-        assert_eq!(pids, [11, 12, 15, 16]);
+        let pids = |remembered: Option<Remembered>| -> Vec<i32> {
+            let found = members(&snapshot, &daemons, remembered, own);
+            found.iter().map(|stat| stat.process.pid.get()).collect()
+        };
+        let main = daemons[0].stat.process;
+        assert_eq!(pids(Some((main, 10))), [11, 12, 15, 16]);
+        // Nobody knows whether the daemon has made that session, or a shell that has ended.
+        assert_eq!(pids(None), [11, 12, 15]);
+        assert_eq!(pids(Some((main, 9))), [11, 12, 15]);
+        // There before the daemon was.
+        assert_eq!(pids(Some((Process { start_time: 2, ..main }, 10))), [11, 12, 15]);
+    }
+
+    #[test]
+    fn what_holds_a_socket_in_the_session_is_a_remnant() {
+        let pid = |number| Pid::new(number).unwrap();
+        let main = Process { pid: pid(11), start_time: 5 };
+        let younger = |pid, session| {
+            let mut stat = stat(pid, 1, session);
+            stat.process.start_time = 7;
+            stat
+        };
+        let others = [younger(16, 10), younger(17, 10), stat(18, 1, 10), younger(50, 50)];
+        let holders = HashSet::from([16, 18, 50].map(pid));
+        let found = |processes: &[Stat], own| {
+            let found =
+                remains(&Snapshot::of(processes.iter().copied()), (main, 10), &holders, own);
+            found.iter().map(|stat| stat.process.pid.get()).collect::<Vec<_>>()
+        };
+        let own = pid(60);
+        assert_eq!(found(&others, own), [16]);
+        // The number is another session's: its leader is alive, or we are in it ourselves.
+        assert_eq!(found(&[&others[..], &[younger(10, 1)]].concat(), own), [0; 0]);
+        assert_eq!(found(&others, pid(17)), [0; 0]);
     }
 
     #[test]
@@ -234,7 +306,8 @@ mod tests {
         let own = Pid::new(60).unwrap();
         let count = |daemons: &[Daemon], others: &[Stat]| {
             let all = daemons.iter().map(|daemon| daemon.stat).chain(others.iter().copied());
-            members(&Snapshot::of(all), daemons, own).len()
+            let remembered = daemons.first().map(|one| (one.stat.process, one.stat.session));
+            members(&Snapshot::of(all), daemons, remembered, own).len()
         };
         // Just forked, still in Pacemaker's session.
         assert_eq!(count(&[daemon(11, 60, 50)], &[stat(50, 1, 50), stat(51, 50, 50)]), 1);

@@ -15,6 +15,8 @@ use crate::process::survey::Pids;
 const TERM_AGAIN: Duration = Duration::from_secs(1);
 /// After SIGKILL a process is gone as soon as the kernel gets to it; then it is looked again.
 const KILL_AGAIN: Duration = Duration::from_millis(500);
+/// Where waiting is refused.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Lets the daemon shut itself down until `grace` is over, then kills. Orphans are killed at once:
 /// they ignore SIGTERM. Ends when nothing is left.
@@ -35,7 +37,7 @@ pub(crate) fn terminate(
             StopStep::Done => return Ok(()),
             StopStep::Ask { main } => {
                 log::debug!("signal=SIGTERM pid={}", main.process.pid);
-                send(proc, &main, Signal::SIGTERM)?;
+                send(proc, &[main], Signal::SIGTERM);
                 (survey.members, grace.min(Instant::now() + TERM_AGAIN))
             }
             StopStep::Kill => {
@@ -45,9 +47,7 @@ pub(crate) fn terminate(
                     return Err(Error::StillAlive { pids });
                 }
                 log::info!("signal=SIGKILL pids=\"{}\"", Pids(&survey.members));
-                for member in &survey.members {
-                    send(proc, member, Signal::SIGKILL)?;
-                }
+                send(proc, &survey.members, Signal::SIGKILL);
                 killed = true;
                 (survey.members, Instant::now() + KILL_AGAIN)
             }
@@ -55,11 +55,10 @@ pub(crate) fn terminate(
         if !killed {
             // Whoever is stopped (SIGSTOP) would never see a SIGTERM, nor end when told to by
             // the main process.
-            for member in members.iter().filter(|member| member.state == State::Stopped) {
-                send(proc, member, Signal::SIGCONT)?;
-            }
+            let stopped = members.iter().filter(|member| member.state == State::Stopped);
+            send(proc, &stopped.copied().collect::<Vec<Stat>>(), Signal::SIGCONT);
         }
-        wait_for_all(proc, &members, until)?;
+        wait_for_all(proc, &members, until);
     }
 }
 
@@ -71,22 +70,32 @@ pub(crate) fn kill_all(proc: &ProcFs, identity: &Identity, deadline: Deadline) -
     terminate(proc, identity, Instant::now(), deadline)
 }
 
-fn send(proc: &ProcFs, stat: &Stat, signal: Signal) -> Result<()> {
-    if let Some(handle) = PidFd::open(proc, &stat.process)? {
-        handle.signal(signal)?;
-    }
-    Ok(())
-}
-
-/// Until all of them have ended, or until `until`.
-fn wait_for_all(proc: &ProcFs, members: &[Stat], until: Instant) -> Result<()> {
+/// Sends a signal to each of them. One that refuses it keeps nobody else from getting it; whether it
+/// lives on is seen by the next look.
+pub(crate) fn send(proc: &ProcFs, members: &[Stat], signal: Signal) {
     for member in members {
-        let Some(handle) = PidFd::open(proc, &member.process)? else { continue };
-        if !handle.wait_gone(until)? {
-            return Ok(());
+        let sent = PidFd::open(proc, &member.process)
+            .and_then(|handle| handle.map_or(Ok(false), |handle| handle.signal(signal)));
+        if let Err(error) = sent {
+            log::warn!("{error}");
         }
     }
-    Ok(())
+}
+
+/// Until all of them have ended, or until `until`. Who can't be waited for is seen by the next look.
+fn wait_for_all(proc: &ProcFs, members: &[Stat], until: Instant) {
+    for member in members {
+        let gone = PidFd::open(proc, &member.process)
+            .and_then(|handle| handle.map_or(Ok(true), |handle| handle.wait_gone(until)));
+        match gone {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                log::warn!("{error}");
+                std::thread::sleep(LOOK_AGAIN);
+            }
+        }
+    }
 }
 
 /// Pids, and what keeps them from dying.

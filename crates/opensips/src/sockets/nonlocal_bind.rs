@@ -31,7 +31,10 @@ pub fn on_absent_addresses<'a>(
 /// second, after a random delay; more with `dad_transmits`), and can't be bound to: that is waited
 /// for, half of the time at most, for the other half is the daemon's. Without carrier it stays so.
 ///
-/// `ensure` also sees to what this start can do without and the next one can't.
+/// `ensure` also sees to what this start can do without and the next one can't. What it has switched
+/// on stays so, also where the start fails for another reason, and after stop: the setting is the
+/// host's and not the instance's. Whoever else has come to rely on it meanwhile (another instance that
+/// starts, keepalived) would fail at its next bind, and nobody could tell it from an administrator's.
 ///
 /// # Errors
 /// [`Error::AbsentAddress`], [`Error::TentativeAddress`], [`Error::NonlocalBind`],

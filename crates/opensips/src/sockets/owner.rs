@@ -56,6 +56,11 @@ fn inodes_of(pid: Pid) -> HashSet<u32> {
         .collect()
 }
 
+/// Every process that holds one of these sockets.
+pub(crate) fn holders_of(inodes: &HashSet<u32>) -> HashSet<Pid> {
+    pids().filter(|pid| !inodes_of(*pid).is_disjoint(inodes)).collect()
+}
+
 /// The inodes of all sockets that these processes hold.
 pub fn inodes_of_all(pids: impl IntoIterator<Item = Pid>) -> HashSet<u32> {
     pids.into_iter().flat_map(inodes_of).collect()

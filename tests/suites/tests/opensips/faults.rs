@@ -8,7 +8,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use testnet::wait_until;
 
-use crate::site::{is_alive, signal, stand_in_alone, stop_signal};
+use crate::site::{
+    Site, every_daemon_with_mi, is_alive, signal, stand_in_alone, stop_signal, write,
+};
 use crate::{LONG, ends, every_daemon, fails};
 
 #[test]
@@ -331,5 +333,86 @@ fn a_start_that_was_killed_is_cleaned_up() {
         start.wait().unwrap();
         assert_ne!(site.monitor().code, 0);
         site.stop_without_need_of_a_deadline();
+    });
+}
+
+/// Executes what follows it under a filter of system calls that has no pidfds: pidfd_send_signal(2)
+/// is 424, pidfd_open(2) 434 on every architecture, ENOSYS 38 (as Linux before 5.3 has it).
+const WITHOUT_PIDFDS: &str = "\
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+code = [(0x20, 0, 0, 0), (0x15, 1, 0, 434), (0x15, 0, 1, 424), (6, 0, 0, 0x50026), (6, 0, 0, 0x7fff0000)]
+filters = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *one) for one in code))
+program = struct.pack('HxxxxxxP', len(code), ctypes.addressof(filters))
+no_new_privs, seccomp, filter_mode = 38, 22, 2
+if libc.prctl(no_new_privs, 1, 0, 0, 0) or libc.prctl(seccomp, filter_mode, program, 0, 0):
+    sys.exit('no filter: ' + os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+/// An action of the agent under that filter: its exit code, and what it says.
+fn without_pidfds(site: &Site, action: &str) -> (Option<i32>, String) {
+    let agent = site.command(action);
+    let mut filtered = std::process::Command::new("python3");
+    filtered.args(["-c", WITHOUT_PIDFDS]).arg(agent.get_program()).args(agent.get_args());
+    filtered.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = site.host.output(&mut filtered);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn without_pidfds_nothing_is_left_either() {
+    testnet::root_or_skip!();
+    every_daemon("without_pidfds_nothing_is_left_either", |site| {
+        let (code, said) = without_pidfds(site, "monitor");
+        if code != Some(7) {
+            return testnet::skipped(
+                "faults::without_pidfds_nothing_is_left_either",
+                &format!("needs python3 and seccomp: {said}"),
+            );
+        }
+        assert_eq!(without_pidfds(site, "start"), (Some(0), String::new()));
+        ends(&site.monitor(), 0);
+        // A shutdown by the daemon itself, and a kill of what does not listen.
+        assert_eq!(without_pidfds(site, "stop"), (Some(0), String::new()));
+        site.nothing_is_left();
+        site.start();
+        site.kill_main();
+        assert_eq!(without_pidfds(site, "stop"), (Some(0), String::new()));
+        site.nothing_is_left();
+        // A start that fails takes down what has come up.
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_fifo = Some("/no/such/directory/fifo".into());
+        site.write(&config.text());
+        let (code, said) = without_pidfds(site, "start");
+        assert_eq!(code, Some(1), "{said}");
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_preprocessor_does_not_outlive_the_start_that_gave_it_up() {
+    testnet::root_or_skip!();
+    // Option -p came with 3.4; the stand-in does not execute what it names.
+    every_daemon_with_mi("a_preprocessor_does_not_outlive_the_start_that_gave_it_up", |site| {
+        if site.is_stand_in() {
+            return;
+        }
+        let (script, pids) = (site.path("preprocess"), site.path("pids"));
+        let text = format!("sleep 600 & echo $$ $! >{}; wait", pids.display());
+        write(site, script.to_str().unwrap(), &text);
+        for (check, words) in [("yes", "did not end within "), ("no", "initialising after ")] {
+            let agent = site
+                .agent()
+                .param("extra_options", format!("-p '/bin/sh {}'", script.display()))
+                .param("start_check", check)
+                .env("OCF_RESKEY_CRM_meta_timeout", "6000");
+            fails(&agent.action("start"), 1, words);
+            for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
+                let pid: i32 = pid.parse().unwrap();
+                wait_until("nothing of it is alive", LONG, || !is_alive(pid));
+            }
+            site.nothing_is_left();
+        }
     });
 }

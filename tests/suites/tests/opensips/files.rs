@@ -2,14 +2,19 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, chown, symlink};
+use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use testnet::{Agent, wait_until};
 
+use crate::identity::second;
 use crate::site::{PIDFILE, STATE, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
+
+const ROLE: &str = "/run/smartvox/opensips-sip.role";
 
 /// An empty file system over a directory of the host, with these options of tmpfs(5).
 fn mount_over(site: &Site, directory: &str, options: &str) {
@@ -92,10 +97,12 @@ fn a_full_disk_under_everything() {
     every_daemon("a_full_disk_under_everything", |site| {
         mount_over(site, "/run", "mode=0755,size=16k");
         fill(site, "/run");
-        fails(&site.agent().action("start"), 1, "No space left on device");
+        // It serves, and is found without what could not be written.
+        ends(&site.agent().action("start"), 0);
+        ends(&site.monitor(), 0);
+        ends(&site.agent().action("stop"), 0);
         site.nothing_is_left();
         ends(&site.monitor(), 7);
-        ends(&site.agent().action("stop"), 0);
         // It fills up while the instance runs, and the memory of it is lost.
         site.on_host(|| std::fs::remove_file("/run/filler").unwrap());
         site.start();
@@ -106,6 +113,96 @@ fn a_full_disk_under_everything() {
         ends(&site.agent().action("stop"), 0);
         site.nothing_is_left();
         ends(&site.monitor(), 7);
+    });
+}
+
+#[test]
+fn a_full_disk_keeps_no_survivor_from_taking_over() {
+    testnet::root_or_skip!();
+    every_daemon("a_full_disk_keeps_no_survivor_from_taking_over", |site| {
+        let agent = site.agent().env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        mount_over(site, "/run", "mode=0755,size=64k");
+        ends(&agent.action("start"), 0);
+        fill(site, "/run");
+        ends(&agent.action("promote"), 0);
+        ends(&recurring(&agent), 8);
+        ends(&agent.action("demote"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("promote"), 0);
+        // Where not even that can be overwritten, nothing is remembered, and both go on.
+        site.on_host(|| std::fs::remove_file(ROLE).unwrap());
+        fill(site, "/run");
+        let log = site.path("agent.log");
+        std::fs::write(&log, "").unwrap();
+        ends(&agent.clone().env("HA_LOGFILE", &log).action("promote"), 0);
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("can't write /run/smartvox/opensips-sip.role"), "{log}");
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("demote"), 0);
+        ends(&agent.action("stop"), 0);
+        assert_eq!(site.processes(), [0; 0]);
+    });
+}
+
+#[test]
+fn a_log_that_nobody_reads_keeps_no_action_waiting() {
+    testnet::root_or_skip!();
+    every_daemon("a_log_that_nobody_reads_keeps_no_action_waiting", |site| {
+        let fifo = site.path("log");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let agent = site.agent().env("HA_LOGFILE", &fifo).env("HA_debug", "1");
+        ends(&recurring(&agent), 7);
+        ends(&agent.action("start"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+/// A file system whose server is dead: it does not even answer the first request. Alive again, in the
+/// sense that every request fails, when the value is dropped.
+fn dead_file_system(site: &Site, directory: &Path) -> std::io::Result<File> {
+    site.on_host(|| {
+        std::fs::create_dir_all(directory)?;
+        let server = File::options().read(true).write(true).open("/dev/fuse")?;
+        let descriptor = server.as_raw_fd();
+        let options = format!("fd={descriptor},rootmode=40000,user_id=0,group_id=0");
+        let kind = Some("fuse");
+        mount(Some("dead"), directory, kind, MsFlags::empty(), Some(options.as_str()))?;
+        Ok(server)
+    })
+}
+
+#[test]
+fn a_dead_file_system_keeps_neither_stop_nor_monitor_waiting() {
+    testnet::root_or_skip!();
+    every_daemon("a_dead_file_system_keeps_neither_stop_nor_monitor_waiting", |site| {
+        let dead = site.path("dead");
+        let _server = match dead_file_system(site, &dead) {
+            Ok(server) => server,
+            Err(error) => {
+                return testnet::skipped(
+                    "files::a_dead_file_system_keeps_neither_stop_nor_monitor_waiting",
+                    &format!("needs FUSE: {error}"),
+                );
+            }
+        };
+        // By a link, too, and beside another OpenSIPS, with whose configuration ours is compared.
+        symlink(&dead, site.path("link")).unwrap();
+        let second = second(site);
+        ends(&second.action("start"), 0);
+        for (name, value) in [
+            ("config", dead.join("opensips.cfg")),
+            ("config", site.path("link").join("opensips.cfg")),
+            ("binary", dead.join("sbin/opensips")),
+        ] {
+            let agent = site.agent().param(name, &value);
+            ends(&recurring(&agent), 7);
+            ends(&agent.action("stop"), 0);
+        }
+        ends(&recurring(&second), 0);
+        ends(&second.action("stop"), 0);
+        site.nothing_is_left();
     });
 }
 

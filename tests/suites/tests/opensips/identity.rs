@@ -57,7 +57,7 @@ fn a_pid_file_that_names_a_worker() {
 }
 
 /// Another resource with the same program and user.
-fn second(site: &Site) -> Agent {
+pub(crate) fn second(site: &Site) -> Agent {
     let config = site.path("second.cfg");
     std::fs::write(&config, site.config_with(&["udp:127.0.0.1:5070", "tcp:127.0.0.1:5070"]).text())
         .unwrap();
@@ -105,6 +105,11 @@ fn a_second_instance_is_left_alone() {
         // Nor is its pid file taken away, when it is given as ours by mistake.
         let mistaken = site.agent().param("pidfile", "/run/opensips/second.pid");
         fails(&mistaken.action("start"), 1, "belongs to another instance");
+        ends(&mistaken.action("stop"), 0);
+        assert_eq!(site.main_of("/run/opensips/second.pid"), main);
+        // However its path is written.
+        site.on_host(|| std::os::unix::fs::symlink("opensips", "/run/alias").unwrap());
+        let mistaken = site.agent().param("pidfile", "/run/alias/second.pid");
         ends(&mistaken.action("stop"), 0);
         assert_eq!(site.main_of("/run/opensips/second.pid"), main);
         ends(&recurring(&second), 0);
@@ -304,5 +309,31 @@ fn a_configuration_that_is_named_relatively() {
         started_past_the_agent(site, &["-P", unit, "-f", name]);
         fails(&site.monitor(), 1, unit);
         site.stop();
+    });
+}
+
+#[test]
+fn what_else_was_started_in_a_shell_that_has_ended_is_left_alone() {
+    testnet::root_or_skip!();
+    stand_in_alone("what_else_was_started_in_a_shell_that_has_ended_is_left_alone", |site| {
+        let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
+        site.write(&format!("# OPENSIPS_STAND_IN_START_DELAY_MS=600000\n{text}"));
+        let start = site.command("start");
+        let script = "sleep 600 >/dev/null 2>&1 & echo $!; \"$0\" start >/dev/null 2>&1 & echo $!";
+        let mut shell = std::process::Command::new("setsid");
+        shell.args(["--wait", "sh", "-c", script]).arg(start.get_program());
+        shell.envs(start.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let said = String::from_utf8(site.host.output(&mut shell).stdout).unwrap();
+        let pids: Vec<i32> = said.lines().map(|pid| pid.parse().unwrap()).collect();
+        wait_until("the daemon has begun", LONG, || {
+            site.files("/run/opensips").contains(&"sip.pid".to_owned())
+        });
+        // The agent is gone; the command that starts the daemon still waits for it, in that session.
+        signal(pids[1], Signal::SIGKILL);
+        wait_until("the agent is gone", LONG, || !is_alive(pids[1]));
+        ends(&site.agent().env("OCF_RESKEY_CRM_meta_timeout", "6000").action("stop"), 0);
+        site.nothing_is_left();
+        assert!(is_alive(pids[0]), "a stranger was killed");
+        signal(pids[0], Signal::SIGKILL);
     });
 }

@@ -28,6 +28,7 @@ mod reload;
 mod roles;
 mod scores;
 mod site;
+mod stop;
 mod stranger;
 mod systemd_unit;
 mod tls;
