@@ -154,8 +154,8 @@ pub static MANUAL: Manual = Manual {
         (
             "LISTENER is held by OWNER, though no process of the instance is alive",
             "A program that OpenSIPS had started, in a session of its own by now, or that was given the \
-             socket, keeps it open. What is in the session of the daemon is ended by stop; this one is \
-             yours to end, else stop fails, and with fencing the node is shot.",
+             socket, keeps it open. What is in the daemon's session, or acts as its user, is ended by \
+             stop; this one is yours to end, else stop fails, and with fencing the node is shot.",
         ),
         (
             "still alive after SIGKILL: PIDS",

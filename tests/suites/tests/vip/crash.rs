@@ -5,7 +5,7 @@ use std::process::Command;
 
 use testnet::{Host, wait_until};
 
-use super::{LONG, Site, ends, instances, locks, plain, program, shell};
+use super::{LONG, Site, ends, has_strace, instances, locks, plain, program, shell};
 
 /// What can change something: messages to the kernel, files.
 const CALLS: [&str; 8] =
@@ -84,14 +84,6 @@ fn everywhere(site: &Site, action: &str, prepare: impl Fn()) -> u32 {
         }
     }
     kills
-}
-
-fn has_strace(name: &str) -> bool {
-    let there = Command::new("strace").arg("-V").output().is_ok();
-    if !there {
-        testnet::skipped(name, "needs strace");
-    }
-    there
 }
 
 #[test]

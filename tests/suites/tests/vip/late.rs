@@ -1,11 +1,12 @@
 //! The kernel's answer comes too late, and two stops meet.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use testnet::wait_until;
 
-use super::{LONG, Site, VIP, announcer, ends, instances, locks, program, state};
+use super::{
+    HeldLock, LONG, Site, VIP, announcer, ends, has_strace, instances, locks, program, state,
+};
 
 /// Which message to the kernel an action sends first of that type, counted from 1, and runs it by that.
 fn number_of(site: &Site, action: &str, kind: &str) -> u32 {
@@ -27,14 +28,6 @@ fn delayed(site: &Site, action: &str, number: u32) -> (Option<i32>, String) {
     strace.arg(program()).args([action, "--ip", VIP, "--announce_schedule=0"]).env_clear();
     let output = site.a.output(strace.env("OCF_RESKEY_CRM_meta_timeout", "2000"));
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-fn has_strace(name: &str) -> bool {
-    let there = Command::new("strace").arg("-V").output().is_ok();
-    if !there {
-        testnet::skipped(name, "needs strace");
-    }
-    there
 }
 
 #[test]
@@ -81,18 +74,7 @@ fn a_stop_does_not_end_another_stop() {
     ends(&agent.action("start"), 0);
     site.a.ip("addr add 192.0.2.1/24 dev eth0");
     let announcer = announcer(&site.a).unwrap();
-    let (index, namespace) = site.a.run(|| {
-        use std::os::unix::fs::MetadataExt;
-        let namespace = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
-        (std::fs::read_to_string("/sys/class/net/eth0/ifindex").unwrap(), namespace)
-    });
-    let lock = format!("/run/smartvox/promote-secondaries-{}@{namespace}.lock", index.trim());
-    let mut command = Command::new("flock");
-    command.args([&lock, "-c", "echo locked; read end"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut other = site.a.spawn(&mut command);
-    let mut line = String::new();
-    BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let other = HeldLock::of_promotion(&site.a);
     std::thread::scope(|scope| {
         let first = scope.spawn(|| agent.action("stop"));
         wait_until("the first has ended the announcer", LONG, || {
@@ -100,8 +82,7 @@ fn a_stop_does_not_end_another_stop() {
         });
         let short = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "1000");
         let second = short.action("stop");
-        drop(other.stdin.take());
-        other.wait().unwrap();
+        drop(other);
         ends(&first.join().unwrap(), 0);
         ends(&second, 0);
     });

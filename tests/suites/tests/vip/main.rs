@@ -23,8 +23,10 @@ mod routing;
 mod stop;
 mod wire;
 
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use testnet::{Agent, Cable, Host, Outcome, Switch, agent, binary, wait_until};
@@ -164,6 +166,46 @@ fn announcer(host: &Host) -> Option<i32> {
     let path = locks(host).into_iter().find(|path| path.to_string_lossy().contains("announcer"))?;
     let record = host.run(|| std::fs::read_to_string(path)).ok()?;
     record.split_whitespace().next()?.parse().ok()
+}
+
+/// Whether there is strace; else the test counts as skipped.
+fn has_strace(name: &str) -> bool {
+    let there = Command::new("strace").arg("-V").output().is_ok();
+    if !there {
+        testnet::skipped(name, "needs strace");
+    }
+    there
+}
+
+/// A lock in the hands of another process, until this is dropped.
+struct HeldLock(Child);
+
+impl HeldLock {
+    /// That for a change of `promote_secondaries` of the host's eth0.
+    fn of_promotion(host: &Host) -> Self {
+        let (index, namespace) = host.run(|| {
+            std::fs::create_dir_all("/run/smartvox").unwrap();
+            let namespace = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+            (std::fs::read_to_string("/sys/class/net/eth0/ifindex").unwrap(), namespace)
+        });
+        let lock = format!("/run/smartvox/promote-secondaries-{}@{namespace}.lock", index.trim());
+        // It says when it has the lock, and ends with its standard input.
+        let mut command = Command::new("flock");
+        command.args([&lock, "-c", "echo locked; read end"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = host.spawn(&mut command);
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "locked\n");
+        Self(holder)
+    }
+}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }
 
 fn shell(host: &Host, script: &str) {

@@ -11,6 +11,20 @@ use super::{
 /// Ends what runs in the namespace of the host, which would outlive it.
 struct Namespace<'a>(&'a Host);
 
+impl<'a> Namespace<'a> {
+    /// Makes it, with 192.0.2.3/24 on interface inner, which is cabled to the host.
+    fn new(host: &'a Host) -> Self {
+        host.ip("netns add sip");
+        let namespace = Self(host);
+        host.ip("link add inner type veth peer name outer");
+        host.ip("link set outer up");
+        host.ip("link set inner netns sip");
+        host.ip("-n sip link set inner up");
+        host.ip("-n sip addr add 192.0.2.3/24 dev inner");
+        namespace
+    }
+}
+
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
         // Its name may have gone.
@@ -42,13 +56,7 @@ fn in_namespace(host: &Host) -> Agent {
 fn everything_happens_inside() {
     testnet::root_or_skip!();
     let site = Site::new();
-    site.a.ip("netns add sip");
-    let _namespace = Namespace(&site.a);
-    site.a.ip("link add inner type veth peer name outer");
-    site.a.ip("link set outer up");
-    site.a.ip("link set inner netns sip");
-    site.a.ip("-n sip link set inner up");
-    site.a.ip("-n sip addr add 192.0.2.3/24 dev inner");
+    let _namespace = Namespace::new(&site.a);
     let agent = in_namespace(&site.a);
     let inside = || site.a.ip("-n sip -o addr show").contains(" 192.0.2.10/24 ");
     ends(&agent.action("monitor"), 7);
@@ -104,7 +112,7 @@ fn one_that_is_not_there() {
 fn one_that_has_lost_its_name() {
     testnet::root_or_skip!();
     let site = Site::new();
-    site.a.ip("netns add sip");
+    let _namespace = Namespace::new(&site.a);
     let mut command = Command::new("ip");
     let mut daemon = site.a.spawn(command.args(["netns", "exec", "sip", "sleep", "600"]));
     let pid = daemon.id();
@@ -120,11 +128,6 @@ fn one_that_has_lost_its_name() {
         let pids = site.a.ip("netns pids sip");
         pids.lines().any(|line| line == pid.to_string())
     });
-    site.a.ip("link add inner type veth peer name outer");
-    site.a.ip("link set outer up");
-    site.a.ip("link set inner netns sip");
-    inside("link set inner up");
-    inside("addr add 192.0.2.3/24 dev inner");
     let agent = in_namespace(&site.a).param("announce_schedule", "0,600000");
     ends(&agent.clone().param("link_wait", "60s").action("start"), 0);
     site.a.ip("netns del sip");
@@ -148,13 +151,7 @@ fn one_that_has_lost_its_name() {
 fn one_that_lives_by_its_announcer_alone() {
     testnet::root_or_skip!();
     let site = Site::new();
-    site.a.ip("netns add sip");
-    let _namespace = Namespace(&site.a);
-    site.a.ip("link add inner type veth peer name outer");
-    site.a.ip("link set outer up");
-    site.a.ip("link set inner netns sip");
-    site.a.ip("-n sip link set inner up");
-    site.a.ip("-n sip addr add 192.0.2.3/24 dev inner");
+    let _namespace = Namespace::new(&site.a);
     let agent = in_namespace(&site.a).param("announce_schedule", "0,600000");
     ends(&agent.clone().param("link_wait", "60s").action("start"), 0);
     let announcer = super::announcer(&site.a).unwrap();

@@ -2,15 +2,13 @@
 //! each as it was reproduced there. The numbers are those of the design; what is IPv6 or routing comes
 //! with those.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use testnet::{Capture, wait_until};
 
 use super::{
-    LONG, Site, VIP, announcer, ends, fails, instances, is_up, others, recurring, second_interface,
-    shell, state, vip,
+    HeldLock, LONG, Site, VIP, announcer, ends, fails, instances, is_up, others, recurring,
+    second_interface, shell, state, vip,
 };
 
 /// 1: stop left the announcer running; frames for the VIP went on for 14 s after stop.
@@ -202,21 +200,7 @@ fn a_stop_waits_for_another_ones_setting() {
     testnet::root_or_skip!();
     let site = Site::new();
     ends(&site.vip().param("announce_schedule", "0").action("start"), 0);
-    shell(&site.a, "mkdir -p /run/smartvox");
-    let (index, namespace) = site.a.run(|| {
-        use std::os::unix::fs::MetadataExt;
-        let namespace = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
-        (std::fs::read_to_string("/sys/class/net/eth0/ifindex").unwrap(), namespace)
-    });
-    let lock = format!("/run/smartvox/promote-secondaries-{}@{namespace}.lock", index.trim());
-    // It says when it has the lock, and ends with its standard input.
-    let mut command = Command::new("flock");
-    command.args([&lock, "-c", "echo locked; read end"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut other = site.a.spawn(&mut command);
-    let mut line = String::new();
-    BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "locked\n");
+    let other = HeldLock::of_promotion(&site.a);
     // Waiting takes a part of a short time, not all of it.
     site.a.ip("addr flush dev eth0");
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
@@ -229,8 +213,7 @@ fn a_stop_waits_for_another_ones_setting() {
         let stop = scope.spawn(|| site.vip().action("stop"));
         std::thread::sleep(Duration::from_millis(500));
         let waits = !instances(&site.a).is_empty();
-        drop(other.stdin.take());
-        other.wait().unwrap();
+        drop(other);
         let outcome = stop.join().unwrap();
         assert!(waits);
         outcome

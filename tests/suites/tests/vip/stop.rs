@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testnet::wait_until;
 
-use super::{LONG, Site, VIP, announcer, ends, instances, locks, shell};
+use super::{LONG, Site, VIP, announcer, ends, has_strace, instances, locks, shell};
 
 #[test]
 fn an_announcer_that_is_stopped_ends_too() {
@@ -119,8 +119,7 @@ fn refused(site: &Site, when: &str, parameters: &[&str]) -> (Option<i32>, String
 #[test]
 fn tables_that_cannot_be_read_are_no_reason_to_be_fenced() {
     testnet::root_or_skip!();
-    if Command::new("strace").arg("-V").output().is_err() {
-        testnet::skipped("stop::tables_that_cannot_be_read", "needs strace");
+    if !has_strace("stop::tables_that_cannot_be_read") {
         return;
     }
     let site = Site::new();
