@@ -68,7 +68,7 @@ fn a_daemon_that_answers_503() {
     testnet::root_or_skip!();
     every_daemon("a_daemon_that_answers_503", |site| {
         let text = site.config_with(&["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]).text();
-        let refusing = text.replace("483, \"Too Many Hops\"", "503, \"Service Unavailable\"");
+        let refusing = text.replace("483", "503").replace("Too Many Hops", "Service Unavailable");
         assert_ne!(refusing, text);
         // The stand-in does not read its script.
         site.write(&format!("# OPENSIPS_STAND_IN_SIP_ANSWER=503\n{refusing}"));
