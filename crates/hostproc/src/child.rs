@@ -158,14 +158,16 @@ mod tests {
         let mut tracer = Command::new("python3");
         tracer.args(["-c", TRACER, &child.id().to_string()]);
         let Ok(mut tracer) = tracer.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
-            eprintln!("SKIPPED a_killed_child_that_does_not_end_is_left: needs python3");
             wait(child, Instant::now()).unwrap();
-            return;
+            return testnet::skipped("child::a_killed_child_that_does_not_end", "needs python3");
         };
         let mut line = String::new();
         BufReader::new(tracer.stdout.take().unwrap()).read_line(&mut line).unwrap();
         if line.trim() != "traced" {
-            eprintln!("SKIPPED a_killed_child_that_does_not_end_is_left: needs ptrace");
+            drop(tracer.stdin.take());
+            tracer.wait().unwrap();
+            wait(child, Instant::now()).unwrap();
+            return testnet::skipped("child::a_killed_child_that_does_not_end", "needs ptrace");
         }
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(wait(child, Instant::now()).unwrap()));
