@@ -7,7 +7,7 @@ use crate::{Description, Exit, Kind, Parameter};
 
 /// The day of the release, as in CHANGELOG.md: not the day of the build, so that the same tree gives
 /// the same page.
-const RELEASED: &str = "2026-11-24";
+const RELEASED: &str = "2026-11-28";
 /// Where lines of running text end.
 const WIDTH: usize = 78;
 

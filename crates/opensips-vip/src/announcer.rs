@@ -16,7 +16,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use hostnet::{LinkIndex, Netlink, Network, PacketSocket};
-use hostproc::{LockFile, Pid, PidFd, ProcFs, Signal};
+use hostproc::{LockFile, Pid, PidFd, ProcFs, Process, Signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::announce::{PATIENCE, Subject};
@@ -141,7 +141,7 @@ pub(crate) fn silence(lock: &Path, until: Instant) -> Result<Silence, NotSilent>
     loop {
         // Another stop holds the lock in the same way, and is waited for: killed, it would be a stop
         // that failed.
-        if let Some(process) = LockFile::holder(lock)?
+        if let Some(process) = holder(lock)?
             && let Some(handle) = PidFd::open(&proc, &process)?
             && is_announcer(&proc, process.pid)?
         {
@@ -160,6 +160,15 @@ pub(crate) fn silence(lock: &Path, until: Instant) -> Result<Silence, NotSilent>
             return Err(NotSilent::Locked);
         }
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Who holds the announcer's lock: by the note that he has left in it, or, where the file system is too
+/// full for one, by the kernel's list.
+pub(crate) fn holder(lock: &Path) -> Result<Option<Process>, hostproc::Error> {
+    match LockFile::holder(lock)? {
+        None => LockFile::holder_by_kernel(lock),
+        noted => Ok(noted),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hostnet::{Address, Link, Netlink};
-use hostproc::{LockFile, PidFd, ProcFs};
+use hostproc::{PidFd, ProcFs};
 use ocf::{Diagnosis, Request, Value};
 
 use crate::judge::{self, Shown};
@@ -11,7 +11,7 @@ use crate::params::Params;
 use crate::question::{self, Asker, Heard, Rivals};
 use crate::run_directory::RunDirectory;
 use crate::target::Snapshot;
-use crate::{host, managers, plan, routing, source_routing, target};
+use crate::{announcer, host, managers, plan, routing, source_routing, target};
 
 /// How long the tables may take.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ fn on_host(
             },
         )
         .with("source_routing", routes(params, netlink, until))
-        .with("announcer", announcer(&run, params))
+        .with("announcer", announcing(&run, params))
         .with("last_announcement_s_ago", announced)
         .with(
             "other_owner",
@@ -143,12 +143,12 @@ fn routes(params: &Params, netlink: &Netlink, until: Instant) -> Value {
     }
 }
 
-fn announcer(run: &RunDirectory, params: &Params) -> Value {
+fn announcing(run: &RunDirectory, params: &Params) -> Value {
     let lock = run.announcer_lock(params.ip);
     if !lock.exists() {
         return Value::None;
     }
-    let holder = LockFile::holder(&lock).and_then(|holder| match holder {
+    let holder = announcer::holder(&lock).and_then(|holder| match holder {
         Some(process) => Ok(PidFd::open(&ProcFs::default(), &process)?.map(|_| process)),
         None => Ok(None),
     });

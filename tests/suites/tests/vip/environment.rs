@@ -139,8 +139,41 @@ fn announces_itself(prepare: &str) {
 fn a_full_run_directory() {
     testnet::root_or_skip!();
     announces_itself("mount -t tmpfs -o size=4k,nr_inodes=1 full /run");
-    // Room for files, but not for a byte in them.
-    announces_itself("mount -t tmpfs -o size=4k full /run; head -c 4096 /dev/zero > /run/full");
+}
+
+/// Every announcer of the host, whatever it could write down.
+fn announcers(host: &Host) -> Vec<i32> {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    let own = host.run(|| namespace("thread-self"));
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    pids.filter(|pid| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == b"--announcer") && namespace(pid) == own
+    })
+    .filter_map(|pid| pid.parse().ok())
+    .collect()
+}
+
+/// Room for files, but not for a byte in them: the announcer can't leave its number, and stop finds it
+/// all the same.
+#[test]
+fn an_announcer_that_can_leave_no_note() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    shell(&site.a, "mount -t tmpfs -o size=4k full /run; head -c 4096 /dev/zero > /run/full");
+    let agent = site.vip().param("announce_schedule", "0,600000");
+    ends(&agent.action("start"), 0);
+    let first = announcers(&site.a);
+    assert_eq!(first.len(), 1);
+    // A second start replaces it.
+    ends(&agent.action("start"), 0);
+    let second = announcers(&site.a);
+    assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
+    ends(&agent.action("monitor"), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+    wait_until("it has been buried", LONG, || announcers(&site.a).is_empty());
 }
 
 #[test]
