@@ -148,7 +148,6 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
     fn accounts(getent: &str) -> (tempfile::TempDir, Accounts) {
@@ -158,8 +157,7 @@ mod tests {
             .unwrap();
         std::fs::write(path.join("group"), "root:x:0:\nvoice:x:110:sip\nbroken:x:many:\n").unwrap();
         let program = path.join("getent");
-        std::fs::write(&program, format!("#!/bin/sh\n{getent}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        testnet::write_program(&program, format!("#!/bin/sh\n{getent}\n"));
         let accounts = Accounts::at(path, program);
         (directory, accounts)
     }

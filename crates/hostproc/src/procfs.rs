@@ -348,7 +348,7 @@ mod tests {
     fn a_replaced_executable_keeps_its_path() {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("daemon");
-        std::fs::copy("/bin/sleep", &program).unwrap();
+        testnet::copy_program("/bin/sleep", &program);
         // Another thread that forks while the copy was open for writing would hold it open:
         // "text file busy".
         let child = loop {
@@ -360,7 +360,7 @@ mod tests {
             }
         };
         let upgraded = directory.path().join("daemon.new");
-        std::fs::copy("/bin/sleep", &upgraded).unwrap();
+        testnet::copy_program("/bin/sleep", &upgraded);
         std::fs::rename(&upgraded, &program).unwrap();
         let exe = ProcFs::default().exe(pid_of(&child.0)).unwrap().unwrap();
         assert_eq!(exe, Executable { path: program, deleted: true });

@@ -22,6 +22,7 @@ mod host;
 mod ndisc;
 mod neighbour;
 mod privilege;
+mod program;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub use ndisc::NdiscFrame;
 pub use neighbour::{Neighbour, neighbour_cache};
 #[doc(hidden)]
 pub use privilege::{missing_privilege, skipped};
+pub use program::{copy_program, write_program};
 
 /// Waits until `condition` holds.
 ///

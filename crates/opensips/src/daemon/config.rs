@@ -141,7 +141,6 @@ pub(crate) fn text_of(file: &File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
     use std::time::Duration;
 
     fn within(seconds: u64) -> Deadline {
@@ -152,10 +151,7 @@ mod tests {
     fn a_version_that_does_not_come_is_told_as_such() {
         let directory = tempfile::tempdir().unwrap();
         let binary = directory.path().join("hangs");
-        // Written by another process: a fork of another test's could hold it open here (ETXTBSY).
-        let write = r#"printf '#!/bin/sh\nexec sleep 600\n' > "$0"; chmod 700 "$0""#;
-        let written = Command::new("/bin/sh").args(["-c", write]).arg(&binary).status().unwrap();
-        assert!(written.success());
+        testnet::write_program(&binary, "#!/bin/sh\nexec sleep 600\n");
         let error = version(&binary, within(600).or_within(Duration::ZERO)).unwrap_err();
         assert!(error.to_string().contains("hangs -V did not end"), "{error}");
     }

@@ -86,12 +86,10 @@ fn what_the_node_lacks() {
         let plain = site.path("plain");
         std::fs::write(&plain, "").unwrap();
         let script = site.path("script");
-        std::fs::write(&script, "#!/bin/sh\nexec opensips \"$@\"\n").unwrap();
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        testnet::write_program(&script, "#!/bin/sh\nexec opensips \"$@\"\n");
         let program = |name: &str, content: &[u8]| {
             let path = site.path(name);
-            std::fs::write(&path, content).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            testnet::write_program(&path, content);
             path.into_os_string().into_string().unwrap()
         };
         let own = std::fs::read(&site.binary).unwrap();

@@ -177,7 +177,7 @@ fn who_is_not_root_is_told_what_is_not_seen() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let copy = directory.path().join("opensips");
-    std::fs::copy(testnet::binary("opensips"), &copy).unwrap();
+    testnet::copy_program(testnet::binary("opensips"), &copy);
     let options = ["--reuid=65534", "--regid=65534", "--clear-groups"];
     let words = ["diagnose", "--format", "json", "--instance", crate::site::NAME];
     let config = site.config();

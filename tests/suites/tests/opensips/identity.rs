@@ -225,12 +225,12 @@ fn an_upgraded_executable_is_still_the_instance() {
         // Only a copy can be replaced; a real daemon finds its modules by the configuration.
         let copy = site.path("upgraded/opensips");
         std::fs::create_dir(copy.parent().unwrap()).unwrap();
-        std::fs::copy(&site.binary, &copy).unwrap();
+        testnet::copy_program(&site.binary, &copy);
         let agent = site.agent().param("binary", &copy);
         ends(&agent.action("start"), 0);
         let main = site.main();
         let new = site.path("upgraded/opensips.new");
-        std::fs::copy(&site.binary, &new).unwrap();
+        testnet::copy_program(&site.binary, &new);
         std::fs::rename(&new, &copy).unwrap();
         ends(&recurring(&agent), 0);
         ends(&agent.action("start"), 0);

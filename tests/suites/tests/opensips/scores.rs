@@ -1,6 +1,5 @@
 //! The promotion scores that Pacemaker is told, by a program in the place of its own.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -16,8 +15,7 @@ use crate::{LONG, Site, ends, fails};
 fn fake_crm_attribute(site: &Site, exit: i32) -> std::path::PathBuf {
     let (program, notes) = (site.path("crm_attribute"), site.path("notes"));
     let script = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexit {exit}\n", notes.display());
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    testnet::write_program(&program, script);
     std::fs::write(&notes, "").unwrap();
     let place = Path::new("/usr/sbin/crm_attribute");
     let none = None::<&str>;

@@ -83,7 +83,7 @@ impl Site {
             daemon.binary.clone()
         } else {
             let copy = directory.path().join("opensips");
-            std::fs::copy(&daemon.binary, &copy).unwrap();
+            testnet::copy_program(&daemon.binary, &copy);
             copy
         };
         let version = version_of(daemon);

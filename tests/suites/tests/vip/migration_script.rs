@@ -2,7 +2,6 @@
 //! maintenance-mode is what it was. (That it migrates is for the suite with a real cluster.)
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -39,8 +38,7 @@ fn script(cluster: &Path, fails: &str, hangs: &str) -> Command {
         [("crm_attribute", CRM_ATTRIBUTE), ("cibadmin", CIBADMIN), ("crm_resource", CRM_RESOURCE)]
     {
         let path = cluster.join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        testnet::write_program(path, text);
     }
     // A test that is run in the background of a script has SIGINT ignored, and so would have the shell,
     // which can't trap what was ignored when it began.

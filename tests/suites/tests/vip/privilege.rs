@@ -25,7 +25,7 @@ fn public_copy() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let copy = directory.path().join("opensips-vip");
-    std::fs::copy(program(), &copy).unwrap();
+    testnet::copy_program(program(), &copy);
     (directory, copy)
 }
 
