@@ -63,14 +63,17 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
 /// Keeps every other action on the instance away. One that is at work, a start by hand, has a third of
 /// the time to end; then it is ended: left alone, it would bring up what this stop says is not there.
 ///
-/// `None` where no lock can be had, on a read-only file system or because another program sits on it.
+/// `None` where no lock can be had: on a read-only file system; because another program, or one that
+/// can't be seen from here, sits on it; because the killed one waits in the kernel (a dead NFS server):
+/// it will execute nothing any more, and is no reason to fence a node.
 ///
 /// # Errors
-/// [`Error::Locked`]
+/// [`Error::Locked`]: an action of this agent is at work and can't be killed.
 fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
     let deadline = context.deadline();
     let longest = deadline.less(KILL_RESERVE.min(deadline.remaining() / 2));
     let mut until = deadline.or_within(deadline.remaining() / 3);
+    let mut killed = false;
     loop {
         match context.lock(until) {
             Ok(Some(lock)) => return Ok(Some(lock)),
@@ -84,7 +87,9 @@ fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
         match holder {
             Some(holder) if context.is_this_agent(holder) => {
                 log::warn!("action=stop lock_holder={} next=kill", holder.pid);
-                if let Err(error) = kill_tree(&context.proc, &holder) {
+                let sent = kill_tree(&context.proc, &holder);
+                killed = sent.is_ok();
+                if let Err(error) = sent {
                     log::warn!("{error}");
                 }
             }
@@ -94,6 +99,10 @@ fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
             }
             // It has just ended.
             None => {}
+        }
+        if longest.has_passed() && (killed || holder.is_none()) {
+            log::warn!("action=stop lock=none note=\"who holds it executes nothing any more\"");
+            return Ok(None);
         }
         if longest.has_passed() {
             return Err(Error::Locked { holder: holder.map(|process| process.pid) });

@@ -1,9 +1,10 @@
 //! Files and file systems that change under an instance.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, chown, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -11,7 +12,7 @@ use nix::sys::signal::Signal;
 use testnet::{Agent, wait_until};
 
 use crate::identity::second;
-use crate::site::{PIDFILE, STATE, recurring, signal};
+use crate::site::{PIDFILE, STATE, recurring, signal, stand_in_alone};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 const ROLE: &str = "/run/smartvox/opensips-sip.role";
@@ -203,6 +204,53 @@ fn a_dead_file_system_keeps_neither_stop_nor_monitor_waiting() {
         ends(&recurring(&second), 0);
         ends(&second.action("stop"), 0);
         site.nothing_is_left();
+    });
+}
+
+/// Reads the next request to a file system; the answer to the first, FUSE_INIT (linux/fuse.h), is that
+/// all is well. Whoever waits for the answer to one that was read can't be killed.
+fn serve(server: &mut File, is_first: bool) {
+    let mut request = vec![0; 1 << 16];
+    let length = server.read(&mut request).unwrap();
+    assert!(length >= 40);
+    if is_first {
+        // fuse_out_header, then fuse_init_out: version 7.31, and zeros for whatever is the default.
+        let mut answer = vec![0_u8; 80];
+        answer[..4].copy_from_slice(&80_u32.to_ne_bytes());
+        answer[8..16].copy_from_slice(&request[8..16]);
+        answer[16..20].copy_from_slice(&7_u32.to_ne_bytes());
+        answer[20..24].copy_from_slice(&31_u32.to_ne_bytes());
+        answer[36..40].copy_from_slice(&4096_u32.to_ne_bytes());
+        server.write_all(&answer).unwrap();
+    }
+}
+
+#[test]
+fn a_start_that_can_not_be_killed_does_not_make_stop_fail() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_start_that_can_not_be_killed_does_not_make_stop_fail", |site| {
+        let dead = site.path("dead");
+        let mut server = match dead_file_system(site, &dead) {
+            Ok(server) => server,
+            Err(error) => {
+                return testnet::skipped(
+                    "files::a_start_that_can_not_be_killed_does_not_make_stop_fail",
+                    &format!("needs FUSE: {error}"),
+                );
+            }
+        };
+        serve(&mut server, true);
+        let config = dead.join("opensips.cfg");
+        let mut start = site.command("start");
+        start.env("OCF_RESKEY_config", &config);
+        let mut start = site.host.spawn(&mut start);
+        serve(&mut server, false);
+        let stop = site.agent().param("config", &config);
+        ends(&stop.env("OCF_RESKEY_CRM_meta_timeout", "6000").action("stop"), 0);
+        assert!(start.try_wait().unwrap().is_none(), "it still waits for the dead server");
+        drop(server);
+        assert_eq!(start.wait().unwrap().signal(), Some(Signal::SIGKILL as i32));
+        assert_eq!(site.processes(), [0; 0]);
     });
 }
 
