@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::command_line::{self, CommandLine};
 use crate::{
-    Action, Deadline, Description, Diagnosis, Environment, Exit, Finding, Findings, InstanceName,
-    Request, Verdict, logging, meta_data,
+    Action, Description, Diagnosis, Environment, Exit, Finding, Findings, InstanceName, Request,
+    Verdict, logging, meta_data,
 };
 
 /// An OCF resource agent.
@@ -98,7 +98,7 @@ pub fn run_with(
         action,
         instance: InstanceName::new(instance.as_deref().unwrap_or(description.name.as_ref())),
         values: std::mem::take(&mut environment.values),
-        deadline: Deadline::of_action(started, timeout),
+        deadline: crate::action_deadline(started, timeout),
         timeout,
         probe: action == Action::Monitor && environment.interval.unwrap_or_default().is_zero(),
         promotable: environment.promotable,

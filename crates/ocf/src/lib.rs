@@ -8,9 +8,9 @@
 //! Administration", chapter "Resource Agents".
 
 mod action;
+mod action_deadline;
 mod agent;
 mod command_line;
-mod deadline;
 mod description;
 mod diagnosis;
 mod duration;
@@ -26,8 +26,8 @@ mod shown;
 mod verdict;
 
 pub use action::Action;
+pub use action_deadline::action_deadline;
 pub use agent::{Agent, run, run_with};
-pub use deadline::Deadline;
 pub use description::{ActionDescription, Deprecated, Description, Kind, Parameter};
 pub use diagnosis::{Diagnosis, Format, Value};
 pub use duration::{ParseDurationError, parse_duration};

@@ -6,7 +6,9 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use crate::{Action, Deadline};
+use deadline::Deadline;
+
+use crate::Action;
 
 /// One call of an agent, after environment and command line have been read.
 #[derive(Clone, Debug)]
