@@ -2,9 +2,9 @@
 
 use ocf::{Action, Agent, Description, Diagnosis, Exit, Finding, Request, Verdict};
 
+use crate::actions::{diagnose, monitor, reload, start, stop, validate};
+use crate::description;
 use crate::error::Error;
-use crate::params::Params;
-use crate::{description, diagnose, monitor, start, stop, validate};
 
 /// ocf:smartvox:opensips-vip
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +30,7 @@ impl Agent for VirtualIp {
             Action::Start => start::start(request),
             Action::Stop => stop::stop(request),
             Action::Monitor => monitor::monitor(request),
-            // Nothing is kept between actions: the next one reads the new values. The
-            // announcements under way belong to the start that began them.
-            Action::ReloadAgent => {
-                Params::read(&request.values)?;
-                Ok(Verdict::success())
-            }
+            Action::ReloadAgent => reload::reload(request),
             // Not offered, or answered before an agent is asked.
             Action::Promote
             | Action::Demote

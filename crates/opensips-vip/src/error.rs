@@ -6,9 +6,10 @@ use std::time::Duration;
 use hostnet::{Address, LinkName, MacAddress};
 use ocf::{Exit, Findings, Verdict};
 
-use crate::judge::List;
-use crate::routing::NoRoute;
-use crate::target::Refusal;
+use crate::decide::judge::List;
+use crate::decide::routing::NoRoute;
+use crate::decide::target::Refusal;
+use crate::host::{ipv6::NoIpv6, source_routing};
 
 /// Every way an action of this agent fails; the message is the exit reason.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum Error {
     /// The routes that are asked for can't be made.
     #[error(transparent)]
     NoRoute(#[from] NoRoute),
+    /// The link has no IPv6.
+    #[error(transparent)]
+    NoIpv6(#[from] NoIpv6),
     /// The kernel refused, or did not answer.
     #[error(transparent)]
     Network(#[from] hostnet::Error),
@@ -75,12 +79,6 @@ pub enum Error {
         /// The VIP.
         ip: IpAddr,
         /// Where.
-        link: LinkName,
-    },
-    /// start: the link has no IPv6.
-    #[error("{link} has no IPv6: net.ipv6.conf.{link}.disable_ipv6 is set, or the kernel has none")]
-    NoIpv6 {
-        /// The link.
         link: LinkName,
     },
     /// start: all was done, but monitor would not be content.
@@ -142,7 +140,7 @@ impl Error {
             Self::Network(
                 hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
             ) => Exit::Permission,
-            Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6 { .. } => {
+            Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6(_) => {
                 Exit::Installed
             }
             Self::NoRoute(NoRoute::TableInUse { .. }) => Exit::Args,
@@ -175,6 +173,15 @@ impl Refusal {
             | Self::AmbiguousNic { .. }
             | Self::LabelTooLong { .. }
             | Self::BroadcastAddress { .. } => Exit::Args,
+        }
+    }
+}
+
+impl From<source_routing::Error> for Error {
+    fn from(error: source_routing::Error) -> Self {
+        match error {
+            source_routing::Error::NoRoute(error) => error.into(),
+            source_routing::Error::Network(error) => error.into(),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ocf::{Parameter, Reader, Values};
 
+use super::Schedule;
 use crate::description as table;
-use crate::schedule::Schedule;
 
 /// IPaddr2's own defaults.
 const ARP_COUNT: i64 = 5;

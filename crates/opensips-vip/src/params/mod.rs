@@ -2,6 +2,7 @@
 
 mod compatibility;
 mod parse;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod vip;
@@ -14,8 +15,8 @@ use hostnet::{Family, Lifetime, LinkName, MacAddress, NamespaceName, Network, Pr
 use ocf::{Findings, Reader, Values};
 
 use crate::description as table;
-use crate::schedule::Schedule;
 pub(crate) use parse::parse_nic;
+pub use schedule::Schedule;
 pub use vip::{InvalidVip, is_link_local, parse_vip};
 
 /// Longest address label: `IFNAMSIZ` less the terminating zero (linux/if.h). It consists of the

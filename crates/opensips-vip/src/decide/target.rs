@@ -7,7 +7,7 @@ use hostnet::{
     TABLE_MAIN, link_in_network, link_with_mac,
 };
 
-use crate::judge;
+use crate::decide::judge;
 use crate::params::{LONGEST_LABEL, Nic, Nodad, Params};
 
 /// The host's tables at one moment.

@@ -2,7 +2,7 @@
 
 mod announcing;
 mod duplicates;
-mod taking_back;
+mod roll_back;
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -11,14 +11,15 @@ use deadline::Deadline;
 use hostnet::{Link, LinkIndex, MacAddress, Netlink, NewAddress, PacketSocket, Prefix};
 use ocf::{Exit, Request, Verdict};
 
-use crate::announce::Subject;
+use crate::actions::turn::Starting;
+use crate::decide::judge;
+use crate::decide::plan::{self, Found, Plan, Step};
 use crate::error::Error;
+use crate::host::run_directory::RunDirectory;
+use crate::host::source_routing::{self, Made};
+use crate::host::{deletion, ipv6, namespace, tables};
 use crate::params::{Nodad, Params};
-use crate::plan::{self, Found, Plan, Step};
-use crate::run_directory::RunDirectory;
-use crate::source_routing::{self, Made};
-use crate::turn::Starting;
-use crate::{deleting, host, judge};
+use crate::wire::announcement::Subject;
 
 /// What waits keep free of the action's time for the steps behind them and for taking back.
 const RESERVE: Duration = Duration::from_secs(1);
@@ -33,11 +34,11 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
     let params = Params::read(&request.values)?;
     params.remarks.iter().for_each(|remark| log::warn!("{remark}"));
-    host::enter(params.namespace.as_ref())?;
+    namespace::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
-    let run = host::run_directory(&netlink, &params, request.deadline)?;
+    let run = tables::run_directory(&netlink, &params, request.deadline)?;
     let starting = Starting::begin(&run, params.ip, request.deadline.less(RESERVE))?;
-    let snapshot = host::snapshot(&netlink, &params, request.deadline)?;
+    let snapshot = tables::snapshot(&netlink, &params, request.deadline)?;
     let plan = plan::start(&params, &snapshot)?;
     if params.route_table.is_some() {
         // Before the address is there: no other try will find the table free.
@@ -76,7 +77,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         start.note_namespace();
     }
     if let Err(error) = start.carry_out(&plan) {
-        return Err(start.take_back(error));
+        return Err(start.roll_back(error));
     }
     start.run.forget_rival(params.ip);
     let after = start.announced.zip(start.up).map_or_else(String::new, |(announced, up)| {
@@ -165,7 +166,7 @@ impl Start<'_> {
             }
             Step::Delete(deletion) => {
                 log::warn!("{deletion}: the VIP does not belong there");
-                deleting::delete(self.netlink, &self.run, deletion, until)?;
+                deletion::delete(self.netlink, &self.run, deletion, until)?;
             }
         }
         Ok(())
@@ -174,7 +175,7 @@ impl Start<'_> {
     fn add(&mut self, new: &NewAddress) -> Result<(), Error> {
         let mut new = new.clone();
         if self.params.ip.is_ipv6() {
-            host::require_ipv6(&self.link)?;
+            ipv6::require(&self.link)?;
             // Without carrier, or without the privilege, nobody was asked: the kernel has to.
             new.nodad &= self.found_free || self.params.nodad == Nodad::Yes;
         }
@@ -216,7 +217,7 @@ impl Start<'_> {
         let until = self.deadline;
         let applied = source_routing::apply(self.netlink, self.params, place, &mut made, until);
         self.undo.extend(made.into_iter().map(Done::Routing));
-        applied
+        Ok(applied?)
     }
 
     fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
@@ -239,7 +240,7 @@ impl Start<'_> {
 
     /// Looks at the host as monitor will.
     fn confirm(&self) -> Result<(), Error> {
-        let sight = host::sight(self.netlink, self.params, self.deadline)?;
+        let sight = tables::sight(self.netlink, self.params, self.deadline)?;
         let until = self.deadline;
         if let Some(reason) = source_routing::missing(self.netlink, self.params, &sight, until)? {
             return Err(Error::NotConfirmed { reason });

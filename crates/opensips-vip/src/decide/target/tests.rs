@@ -1,5 +1,5 @@
 use super::*;
-use crate::sample::{address, connected, link, lo, params};
+use crate::testing::fixtures::{address, connected, link, lo, params};
 use hostnet::Scope;
 use std::net::Ipv4Addr;
 

@@ -17,7 +17,7 @@ use deadline::Deadline;
 use hostproc::LockFile;
 
 use crate::error::Error;
-use crate::run_directory::RunDirectory;
+use crate::host::run_directory::RunDirectory;
 
 /// How long a stop waits for a start that is just adding the address.
 const ADDING: Duration = Duration::from_secs(2);

@@ -6,10 +6,11 @@ use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Family};
 
 use super::{RESERVE, Start};
+use crate::decide::judge;
 use crate::error::Error;
+use crate::host::tables;
 use crate::params::{DuplicateCheck, LinkCheck};
-use crate::question::{self, Asker, Heard, LET_GO, Rivals};
-use crate::{host, judge};
+use crate::wire::conflict_probe::{self, Asker, Heard, LET_GO, Rivals};
 
 /// How long the kernel may take: a random second at most before the first question, one second per
 /// question (RFC 4862 section 5.4.2; one question by default, more by `dad_transmits`).
@@ -77,7 +78,7 @@ impl Start<'_> {
     ) -> hostnet::Result<Heard> {
         let mut socket = match self.socket.take() {
             Some(socket) => socket,
-            None => question::socket(&self.link, self.params.ip)?,
+            None => conflict_probe::socket(&self.link, self.params.ip)?,
         };
         let stopped = || self.starting.was_stopped();
         let asked = asker.wait_until_free(&mut socket, check, until, stopped);
@@ -103,7 +104,7 @@ impl Start<'_> {
         let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)])?;
         let deadline = self.deadline;
         let ended = events.wait_until(until, || {
-            let addresses = host::addresses(self.netlink, Family::V6, deadline)?;
+            let addresses = tables::addresses(self.netlink, Family::V6, deadline)?;
             let mut here = addresses
                 .iter()
                 .filter(|address| (address.ip, address.link) == (self.params.ip, self.link.index));
@@ -126,7 +127,7 @@ impl Start<'_> {
 
     /// Who has the VIP, if that can be known.
     fn who(&self) -> Option<hostnet::MacAddress> {
-        let mut socket = question::socket(&self.link, self.params.ip).ok()?;
+        let mut socket = conflict_probe::socket(&self.link, self.params.ip).ok()?;
         match self.asker()?.rival(&mut socket, Rivals::Owners, WHO, Deadline::after(WHO)).ok()? {
             Heard::Rival(mac) => Some(mac),
             Heard::Nobody | Heard::Unknown => None,

@@ -20,9 +20,9 @@ use hostnet::{LinkIndex, Netlink, Network, PacketSocket};
 use hostproc::{LockFile, Pid, PidFd, ProcFs, Process, Signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::announce::{PATIENCE, Subject};
 use crate::params::Form;
-use crate::schedule::Schedule;
+use crate::params::Schedule;
+use crate::wire::announcement::{PATIENCE, Subject};
 
 /// The first argument of an announcer. It begins with two hyphens like an option, so it is no
 /// action, and no option of that name is offered.

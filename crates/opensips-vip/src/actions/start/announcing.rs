@@ -7,10 +7,11 @@ use deadline::Deadline;
 use hostnet::{Error as NetError, LinkIndex, Netlink};
 
 use super::{ANNOUNCER_WAIT, Done, RESERVE, Start};
-use crate::announcer::{self, Job};
 use crate::error::Error;
+use crate::host::tables;
 use crate::params::{AnnounceTarget, Params};
-use crate::{host, question};
+use crate::wire::announcer::{self, Job};
+use crate::wire::conflict_probe;
 
 /// The hosts that are told one by one, `gateway` resolved.
 pub(super) fn targets(
@@ -23,7 +24,7 @@ pub(super) fn targets(
     for target in &params.targets {
         match target {
             AnnounceTarget::Host(ip) => targets.push(*ip),
-            AnnounceTarget::Gateway => match host::gateway(netlink, params, link, deadline) {
+            AnnounceTarget::Gateway => match tables::gateway(netlink, params, link, deadline) {
                 Ok(Some(gateway)) => targets.push(gateway),
                 Ok(None) => log::warn!("vip={} announce_targets: no gateway", params.ip),
                 Err(error) => log::warn!("vip={} announce_targets: {error}", params.ip),
@@ -43,7 +44,7 @@ impl Start<'_> {
         if self.socket.is_some() || self.subject.is_none() {
             return Ok(());
         }
-        match question::socket(&self.link, self.params.ip) {
+        match conflict_probe::socket(&self.link, self.params.ip) {
             Ok(socket) => self.socket = Some(socket),
             Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
             Err(error) => log::error!("vip={} is not announced: {error}", self.params.ip),

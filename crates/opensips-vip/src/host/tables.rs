@@ -5,43 +5,15 @@ use std::time::Duration;
 
 use deadline::Deadline;
 use hostnet::{Address, Error, Family, Link, Netlink, Result};
-use hostnet::{LinkIndex, NamespaceName, NetworkNamespace, Sysctl, TABLE_MAIN, condition};
+use hostnet::{LinkIndex, TABLE_MAIN, condition};
 
-use crate::judge::{self, Sight};
+use crate::decide::judge::{self, Sight};
+use crate::decide::target::{Snapshot, needs_routes};
+use crate::host::run_directory::RunDirectory;
 use crate::params::{Nic, Params, is_link_local};
-use crate::run_directory::RunDirectory;
-use crate::target::{Snapshot, needs_routes};
 
 /// Pause before a table that kept changing is read again.
 const REREAD: Duration = Duration::from_millis(5);
-
-/// Moves this process into the network namespace of the resource, before it opens anything.
-///
-/// # Errors
-/// [`Error::NoSuchNamespace`] if there is none of that name, and those of entering it.
-pub(crate) fn enter(namespace: Option<&NamespaceName>) -> Result<()> {
-    namespace.map_or(Ok(()), |name| NetworkNamespace::open(name)?.enter())
-}
-
-/// Moves this process into the network namespace in which start has put the VIP: that of the name, or,
-/// where somebody has deleted the name since, the one that lives on with what runs in it.
-///
-/// # Errors
-/// As [`enter`].
-pub(crate) fn enter_where_started(namespace: Option<&NamespaceName>, ip: IpAddr) -> Result<()> {
-    let Some(name) = namespace else { return Ok(()) };
-    let named = NetworkNamespace::open(name);
-    let noted = RunDirectory::new().noted_namespace(ip, name);
-    let is_named =
-        |number| named.as_ref().is_ok_and(|named| named.number().is_ok_and(|it| it == number));
-    if let Some(number) = noted.filter(|number| !is_named(*number))
-        && let Some(alive) = NetworkNamespace::of_number(number)
-    {
-        log::warn!("vip={ip} the namespace that was {name} lives on without its name");
-        return alive.enter();
-    }
-    named?.enter()
-}
 
 /// Every address of a family. A table that keeps changing while it is read is read again until the
 /// deadline: an incomplete one proves nothing.
@@ -109,22 +81,6 @@ pub(crate) fn run_directory(
 ) -> Result<RunDirectory> {
     let link = own_link(netlink, params.ip, params.nic.as_ref(), until)?.flatten();
     Ok(RunDirectory::new().on(link.as_ref().map(|link| &link.name)))
-}
-
-/// Whether the link has IPv6, for a VIP that needs it.
-///
-/// # Errors
-/// [`NoIpv6`](crate::error::Error::NoIpv6): the kernel would only say "permission denied".
-pub(crate) fn require_ipv6(link: &Link) -> std::result::Result<(), crate::error::Error> {
-    let setting = format!("net/ipv6/conf/{}/disable_ipv6", link.name);
-    match Sysctl::default().read(setting) {
-        Ok(value) if value == "0" => Ok(()),
-        Ok(_) | Err(Error::SysctlMissing { .. }) => {
-            Err(crate::error::Error::NoIpv6 { link: link.name.clone() })
-        }
-        // Without /proc/sys the kernel decides.
-        Err(_) => Ok(()),
-    }
 }
 
 /// What monitor judges: the instances of the VIP, and the link on which it is expected. One

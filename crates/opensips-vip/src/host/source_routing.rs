@@ -5,14 +5,23 @@ use std::net::IpAddr;
 use deadline::Deadline;
 use hostnet::TABLE_MAIN;
 use hostnet::{
-    Error, Family, LinkIndex, Netlink, Network, Prefix, Result, RouteProtocol, RouteRecord, Rule,
+    Family, LinkIndex, Netlink, Network, Prefix, Result, RouteProtocol, RouteRecord, Rule,
 };
 use nix::libc;
 
-use crate::host::settled;
-use crate::judge::Sight;
+use crate::decide::judge::Sight;
+use crate::decide::routing::{self, NoRoute, Tables, Wanted};
+use crate::host::tables::settled;
 use crate::params::Params;
-use crate::routing::{self, Tables, Wanted};
+
+/// Why there is no source routing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    NoRoute(#[from] NoRoute),
+    #[error(transparent)]
+    Network(#[from] hostnet::Error),
+}
 
 /// A change that was made, to be taken back.
 #[derive(Debug)]
@@ -23,7 +32,7 @@ pub(crate) enum Made {
 
 impl Made {
     /// Takes it back; gone already is as good.
-    pub(crate) fn take_back(&self, netlink: &Netlink, until: Deadline) -> Result<bool> {
+    pub(crate) fn roll_back(&self, netlink: &Netlink, until: Deadline) -> Result<bool> {
         match self {
             Self::Route(record) => netlink.delete_route(record, until),
             Self::Rule(rule) => netlink.delete_rule(rule, until),
@@ -53,7 +62,7 @@ fn rules(netlink: &Netlink, family: Family, until: Deadline) -> Result<Vec<Rule>
 }
 
 /// Whether a kernel says by this that it has no policy routing, or not this family.
-fn has_none(error: &Error) -> bool {
+fn has_none(error: &hostnet::Error) -> bool {
     matches!(error.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP))
 }
 
@@ -86,12 +95,12 @@ fn others_in(
 /// What start decides by: as [`tables`], and what others have in the table that is to be the VIP's.
 ///
 /// # Errors
-/// Those of reading, and [`routing::NoRoute::TableInUse`].
+/// Those of reading, and [`NoRoute::TableInUse`].
 pub(crate) fn tables_of(
     netlink: &Netlink,
     params: &Params,
     until: Deadline,
-) -> std::result::Result<Tables, crate::error::Error> {
+) -> std::result::Result<Tables, Error> {
     let family = params.family();
     let mut found = tables(netlink, family, true, until)?;
     let mut last = None;
@@ -117,7 +126,7 @@ pub(crate) fn apply(
     (link, prefix): (LinkIndex, Prefix),
     made: &mut Vec<Made>,
     until: Deadline,
-) -> std::result::Result<(), crate::error::Error> {
+) -> std::result::Result<(), Error> {
     let family = params.family();
     let found = tables_of(netlink, params, until)?;
     let wanted = routing::wanted(params, link, prefix, &found)?;
@@ -144,7 +153,7 @@ pub(crate) fn apply(
 
 /// Notes a change that was made, and one of which that can't be known.
 fn note(result: &Result<()>, made: &mut Vec<Made>, change: impl FnOnce() -> Made) {
-    if result.as_ref().map_or_else(Error::may_have_happened, |()| true) {
+    if result.as_ref().map_or_else(hostnet::Error::may_have_happened, |()| true) {
         made.push(change());
     }
 }
@@ -153,9 +162,9 @@ fn note(result: &Result<()>, made: &mut Vec<Made>, change: impl FnOnce() -> Made
 #[derive(Debug)]
 pub(crate) enum Left {
     /// They are: seen, and not removed.
-    Seen(Error),
+    Seen(hostnet::Error),
     /// The tables could not be read to the end; what was seen has been removed.
-    Unknown(Error),
+    Unknown(hostnet::Error),
 }
 
 /// Removes every rule and route of ours for the VIP. Without `source_for` IPv6 routes whose address
@@ -239,7 +248,7 @@ mod tests {
 
     #[test]
     fn only_a_kernel_that_says_so_has_no_rules() {
-        let refused = |errno| Error::Refused {
+        let refused = |errno| hostnet::Error::Refused {
             operation: "list the routing rules".to_owned(),
             source: std::io::Error::from_raw_os_error(errno),
         };

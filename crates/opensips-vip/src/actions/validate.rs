@@ -3,11 +3,12 @@
 use hostnet::{Netlink, Network, NewAddress};
 use ocf::{Finding, Request};
 
+use crate::decide::routing::{NoRoute, Tables};
+use crate::decide::target::Target;
+use crate::decide::{plan, routing};
 use crate::error::Error;
+use crate::host::{ipv6, managers, namespace, source_routing, tables};
 use crate::params::Params;
-use crate::routing::{NoRoute, Tables};
-use crate::target::Target;
-use crate::{host, managers, plan, routing, source_routing};
 
 /// The level from which the host is looked at.
 const HOST: u32 = 10;
@@ -33,9 +34,9 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 /// What keeps the rest from being looked at.
 fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result<(), Error> {
     let until = request.deadline;
-    host::enter(params.namespace.as_ref())?;
+    namespace::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
-    let snapshot = host::snapshot(&netlink, params, until)?;
+    let snapshot = tables::snapshot(&netlink, params, until)?;
     let target = match plan::start(params, &snapshot) {
         Ok(plan) => Some(plan.target),
         Err(refusal) => {
@@ -45,7 +46,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     };
     if let Some(target) = &target {
         if params.ip.is_ipv6() {
-            found.extend(host::require_ipv6(&target.link).err());
+            found.extend(ipv6::require(&target.link).err().map(Error::from));
         }
         for manager in managers::of(&target.link, params.ip) {
             log::warn!("{} is managed by {manager}, too", target.link.name);
@@ -54,7 +55,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     if routing::is_asked_for(params) {
         match source_routing::tables_of(&netlink, params, until) {
             Ok(tables) => found.extend(target.and_then(|it| routes_refused(params, &it, &tables))),
-            Err(error) => found.push(error),
+            Err(error) => found.push(error.into()),
         }
     }
     Ok(())

@@ -9,10 +9,10 @@ use hostnet::{
     Result, Sysctl, arp, ndisc,
 };
 
+use crate::host::run_directory::RunDirectory;
+use crate::params::Schedule;
 use crate::params::{Form, is_link_local};
-use crate::question::{self, Asker};
-use crate::run_directory::RunDirectory;
-use crate::schedule::Schedule;
+use crate::wire::conflict_probe::{self, Asker};
 
 /// How often a link without carrier is looked at, and a table that kept changing.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -102,7 +102,9 @@ impl Subject {
         };
         match netlink.link_by_index(self.link, until) {
             // Its duplicate address detection comes first (RFC 4862 section 5.4).
-            Ok(Some(link)) if link.usable() && crate::judge::not_ready(there) => Look::NotYet,
+            Ok(Some(link)) if link.usable() && crate::decide::judge::not_ready(there) => {
+                Look::NotYet
+            }
             Ok(Some(link)) if link.usable() => Look::Ready(Box::new(link)),
             Ok(Some(_)) => Look::NotYet,
             Ok(None) => Look::Gone,
@@ -177,7 +179,7 @@ impl Subject {
     fn send_on(&self, link: &Link) -> bool {
         // A socket per announcement: the link may have been replaced under the same name, and
         // none is left open for frames that nobody reads.
-        question::socket(link, self.ip)
+        conflict_probe::socket(link, self.ip)
             .and_then(|mut socket| self.send(&mut socket, link))
             .map(|()| {
                 let zone = is_link_local(self.ip).then_some(&link.name);

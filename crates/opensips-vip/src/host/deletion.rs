@@ -10,9 +10,9 @@ use hostnet::{
 };
 use hostproc::LockFile;
 
-use crate::host::settled;
-use crate::plan::Deletion;
-use crate::run_directory::RunDirectory;
+use crate::decide::plan::Deletion;
+use crate::host::run_directory::RunDirectory;
+use crate::host::tables::settled;
 
 /// Longest wait for another stop that has `promote_secondaries` set for its own deletion.
 const PROMOTION_WAIT: Duration = Duration::from_secs(2);

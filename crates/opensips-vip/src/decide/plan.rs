@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use hostnet::{Address, Link, LinkIndex, MacAddress, Network, NewAddress};
 
-use crate::judge::{self, Shown};
+use crate::decide::judge::{self, Shown};
+use crate::decide::routing;
+use crate::decide::target::{self, Refusal, Snapshot, Target};
 use crate::params::{LinkCheck, Nodad, Params};
-use crate::routing;
-use crate::target::{self, Refusal, Snapshot, Target};
 
 /// What start is going to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +207,7 @@ impl fmt::Display for Deletion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{address, connected, labelled, link, lo, params};
+    use crate::testing::fixtures::{address, connected, labelled, link, lo, params};
 
     fn host(addresses: &[Address]) -> Snapshot {
         let own = [address(2, "192.0.2.1/24"), address(3, "198.51.100.1/24")];

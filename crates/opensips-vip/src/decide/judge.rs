@@ -231,7 +231,7 @@ impl fmt::Display for List<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{address, labelled, link, params};
+    use crate::testing::fixtures::{address, labelled, link, params};
 
     fn judged(
         given: &[(&str, &str)],
@@ -328,7 +328,7 @@ mod tests {
             let mut address = address(2, "2001:db8::10/64");
             change(&mut address);
             // Of others nothing is believed about this one.
-            let mut sibling = super::super::sample::address(2, "2001:db8::11/64");
+            let mut sibling = crate::testing::fixtures::address(2, "2001:db8::11/64");
             sibling.flags.dadfailed = true;
             instances(&params(&given), &[sibling, address])
         };

@@ -4,11 +4,13 @@ use deadline::Deadline;
 use hostnet::{Address, Error as NetError, Family, Netlink, NewAddress};
 
 use super::{Done, GRACE, Start};
+use crate::decide::plan;
 use crate::error::Error;
-use crate::{announcer, deleting, host, plan};
+use crate::host::{deletion, tables};
+use crate::wire::announcer;
 
 impl Start<'_> {
-    pub(super) fn take_back(mut self, error: Error) -> Error {
+    pub(super) fn roll_back(mut self, error: Error) -> Error {
         let until = self.deadline.but_at_least(GRACE);
         // An answer that did not come in time may still come, on the connection that waited for it.
         let fresh = Netlink::open().ok();
@@ -27,7 +29,7 @@ impl Start<'_> {
                     }
                 }
                 Done::Routing(made) => {
-                    if let Err(source) = made.take_back(netlink, until) {
+                    if let Err(source) = made.roll_back(netlink, until) {
                         left.push(source.to_string());
                     }
                 }
@@ -52,7 +54,7 @@ impl Start<'_> {
         new: &NewAddress,
         until: Deadline,
     ) -> Result<(), NetError> {
-        let addresses = host::addresses(netlink, Family::of(new.ip), until)?;
+        let addresses = tables::addresses(netlink, Family::of(new.ip), until)?;
         let added = |address: &Address| {
             (address.link, address.prefix, address.peer) == (new.link, new.prefix, None)
         };
@@ -60,7 +62,7 @@ impl Start<'_> {
             .iter()
             .filter(|deletion| added(&deletion.address))
             .try_for_each(|deletion| {
-                deleting::delete(netlink, &self.run, deletion, until).map(|_| ())
+                deletion::delete(netlink, &self.run, deletion, until).map(|_| ())
             })
     }
 }

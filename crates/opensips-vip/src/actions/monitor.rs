@@ -6,10 +6,11 @@ use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Netlink};
 use ocf::{Exit, Request, Verdict};
 
+use crate::decide::judge::Sight;
 use crate::error::Error;
-use crate::judge::Sight;
+use crate::host::{namespace, source_routing, tables};
 use crate::params::Params;
-use crate::{host, neighbours, source_routing};
+use crate::wire::neighbours;
 
 /// How long a table that keeps changing is read again before that is an error.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ const NEIGHBOURS: u32 = 10;
 /// Does the action.
 pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let params = Params::read(&request.values)?;
-    match host::enter_where_started(params.namespace.as_ref(), params.ip) {
+    match namespace::enter_where_started(params.namespace.as_ref(), params.ip) {
         // With the namespace, and everybody who was in it, everything in it has gone.
         Err(NetError::NoSuchNamespace { .. }) => return Ok(Verdict::not_running()),
         entered => entered?,
@@ -52,7 +53,7 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
 
 /// What is to be judged, when the kernel's duplicate address detection is over, if it goes on.
 fn settled_sight(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Sight, Error> {
-    let sight = host::sight(netlink, params, until)?;
+    let sight = tables::sight(netlink, params, until)?;
     if !sight.is_tentative(params) {
         return Ok(sight);
     }
@@ -60,7 +61,7 @@ fn settled_sight(netlink: &Netlink, params: &Params, until: Deadline) -> Result<
     let mut events = Events::subscribe(&[EventGroup::Address(params.family())])?;
     let patience = until.within(DETECTION);
     events.wait_until(patience, || {
-        last = host::sight(netlink, params, until)?;
+        last = tables::sight(netlink, params, until)?;
         Ok((!last.is_tentative(params)).then_some(()))
     })?;
     Ok(last)

@@ -6,12 +6,13 @@ use deadline::Deadline;
 use hostnet::{Link, Netlink, PacketSocket};
 use ocf::{Exit, Verdict};
 
-use crate::announce::Subject;
-use crate::judge::Sight;
+use crate::decide::judge::Sight;
+use crate::decide::plan;
+use crate::host::run_directory::RunDirectory;
+use crate::host::tables;
 use crate::params::{Params, is_link_local};
-use crate::question::{self, Asker, Heard, Rivals};
-use crate::run_directory::RunDirectory;
-use crate::{host, plan};
+use crate::wire::announcement::Subject;
+use crate::wire::conflict_probe::{self, Asker, Heard, Rivals};
 
 /// How long the gateway may take to answer, each of two times.
 const ANSWER: Duration = Duration::from_millis(300);
@@ -22,7 +23,7 @@ pub(crate) fn refresh(params: &Params, sight: &Sight) {
         return;
     }
     let Some((link, subject)) = subject(params, sight) else { return };
-    let sent = question::socket(link, params.ip).and_then(|mut socket| {
+    let sent = conflict_probe::socket(link, params.ip).and_then(|mut socket| {
         (0..params.refresh).try_for_each(|_| subject.send(&mut socket, link))
     });
     if let Err(error) = sent {
@@ -38,15 +39,15 @@ pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Dead
         return Verdict::success();
     };
     let Some(mac) = link.mac else { return Verdict::success() };
-    let asked = question::socket(link, params.ip).and_then(|mut socket| {
-        let links = host::settled(until, || netlink.links(until))?;
+    let asked = conflict_probe::socket(link, params.ip).and_then(|mut socket| {
+        let links = tables::settled(until, || netlink.links(until))?;
         let own = links.iter().filter_map(|link| link.mac).collect();
         let asker = Asker { ip: params.ip, mac, own };
         let rival = rival(params, sight, &asker, &mut socket, until)?;
         if rival.exit != Exit::Success {
             return Ok(rival);
         }
-        let gateway = host::gateway(netlink, params, link.index, until)?;
+        let gateway = tables::gateway(netlink, params, link.index, until)?;
         gateway.map_or(Ok(Verdict::success()), |gateway| {
             for _ in 0..2 {
                 let left = until.remaining();

@@ -9,14 +9,17 @@ use deadline::Deadline;
 use hostnet::{Family, Link, NamespaceName, Netlink};
 use ocf::{Parameter, Reader, Request, Verdict};
 
+use crate::actions::turn::Stopping;
+use crate::decide::judge::Shown;
+use crate::decide::plan;
+use crate::decide::plan::Deletion;
+use crate::description;
 use crate::error::Error;
-use crate::judge::Shown;
+use crate::host::run_directory::RunDirectory;
+use crate::host::source_routing::Left;
+use crate::host::{deletion, namespace, source_routing, tables};
 use crate::params::{Params, parse_nic, parse_vip};
-use crate::plan::Deletion;
-use crate::run_directory::RunDirectory;
-use crate::source_routing::Left;
-use crate::turn::Stopping;
-use crate::{announcer, deleting, description, host, plan, source_routing};
+use crate::wire::announcer;
 
 /// How often instances are deleted that were not there, or could not be deleted, before.
 const ROUNDS: u32 = 5;
@@ -55,7 +58,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     let until = request.deadline;
     let nic = request.values.get(description::NIC.name).and_then(|nic| nic.to_str());
     let nic = nic.and_then(|nic| parse_nic(nic).ok()).map(|(nic, _)| nic);
-    let link = match host::own_link(&netlink, ip, nic.as_ref(), until)? {
+    let link = match tables::own_link(&netlink, ip, nic.as_ref(), until)? {
         Some(None) => {
             log::info!("vip={ip} there is no interface that nic names: nothing is on it");
             return Ok(Verdict::success());
@@ -97,7 +100,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
             .map_err(Left::Unknown)
             .and_then(|netlink| source_routing::remove(&netlink, ip, &source_for, until));
     }
-    deleting::end_interrupted(&netlink, &run, until);
+    deletion::end_interrupted(&netlink, &run, until);
     if let Ok(silence) = silence {
         silence.end();
     }
@@ -168,7 +171,7 @@ fn enter(request: &Request, ip: IpAddr) -> Result<Entered, Error> {
         log::warn!("{parameter}={value}: no namespace is called so; start never entered one");
         return Ok(Entered::Nowhere);
     };
-    match host::enter_where_started(Some(&name), ip) {
+    match namespace::enter_where_started(Some(&name), ip) {
         Ok(()) => Ok(Entered::Namespace(name)),
         Err(hostnet::Error::NoSuchNamespace { .. }) => {
             log::debug!("there is no network namespace {name}: nothing is in it");
@@ -196,7 +199,7 @@ fn remove_everywhere(
         let again = (round > 0 && refused.is_some()).then(Netlink::open);
         let netlink = again.as_ref().and_then(|opened| opened.as_ref().ok()).unwrap_or(netlink);
         let look = until.but_at_least(GRACE);
-        let addresses = match host::addresses(netlink, Family::of(ip), look) {
+        let addresses = match tables::addresses(netlink, Family::of(ip), look) {
             Ok(addresses) => addresses,
             // What was seen before was not seen to be gone.
             Err(error) if !last.is_empty() => {
@@ -217,7 +220,7 @@ fn remove_everywhere(
         round += 1;
         for deletion in &plan {
             log::debug!("step: {deletion}");
-            match deleting::delete(netlink, run, deletion, until) {
+            match deletion::delete(netlink, run, deletion, until) {
                 Ok(true) => removed.push(Shown(&deletion.address).to_string()),
                 Ok(false) => {}
                 Err(error) => refused = Some(error),

@@ -7,12 +7,14 @@ use hostnet::{Address, Link, Netlink};
 use hostproc::{PidFd, ProcFs};
 use ocf::{Diagnosis, Request, Value};
 
-use crate::judge::{self, Shown};
+use crate::decide::judge::{self, Shown};
+use crate::decide::target::Snapshot;
+use crate::decide::{plan, routing, target};
+use crate::host::run_directory::RunDirectory;
+use crate::host::{managers, namespace, source_routing, tables};
 use crate::params::Params;
-use crate::question::{self, Asker, Heard, Rivals};
-use crate::run_directory::RunDirectory;
-use crate::target::Snapshot;
-use crate::{announcer, host, managers, plan, routing, source_routing, target};
+use crate::wire::announcer;
+use crate::wire::conflict_probe::{self, Asker, Heard, Rivals};
 
 /// How long the tables may take.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -33,11 +35,11 @@ pub(crate) fn diagnose(request: &Request) -> Diagnosis {
     let diagnosis = Diagnosis::default()
         .with("vip", params.ip.to_string())
         .with("network_namespace", namespace);
-    let netlink = host::enter_where_started(params.namespace.as_ref(), params.ip)
+    let netlink = namespace::enter_where_started(params.namespace.as_ref(), params.ip)
         .and_then(|()| Netlink::open());
     let until = request.deadline.within(SETTLING);
     let looked = netlink.and_then(|netlink| {
-        let snapshot = host::snapshot(&netlink, &params, until)?;
+        let snapshot = tables::snapshot(&netlink, &params, until)?;
         Ok((netlink, snapshot))
     });
     match looked {
@@ -58,7 +60,7 @@ fn on_host(
         Some(link) => Ok(link.clone()),
         None => target::target(params, snapshot).map(|target| target.link),
     };
-    let run = host::run_directory(netlink, params, until).unwrap_or_else(|_| RunDirectory::new());
+    let run = tables::run_directory(netlink, params, until).unwrap_or_else(|_| RunDirectory::new());
     let announced = run
         .last_announcement(params.ip)
         .map(|age| Value::Number(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
@@ -87,7 +89,7 @@ fn on_host(
 
 /// What monitor says.
 fn verdict(params: &Params, netlink: &Netlink, until: Deadline) -> Value {
-    let judged = host::sight(netlink, params, until).and_then(|sight| {
+    let judged = tables::sight(netlink, params, until).and_then(|sight| {
         let missing = source_routing::missing(netlink, params, &sight, until)?;
         Ok((sight.judge(params), missing))
     });
@@ -168,7 +170,7 @@ fn other_owner(params: &Params, link: &Link, snapshot: &Snapshot) -> Value {
     let own = snapshot.links.iter().filter_map(|link| link.mac).collect();
     let until = Deadline::after(ANSWER + ANSWER);
     let asker = Asker { ip: params.ip, mac, own };
-    let asked = question::socket(link, params.ip)
+    let asked = conflict_probe::socket(link, params.ip)
         .and_then(|mut socket| asker.rival(&mut socket, Rivals::Owners, ANSWER, until));
     match asked {
         Ok(Heard::Rival(mac)) => Value::Text(mac.to_string()),

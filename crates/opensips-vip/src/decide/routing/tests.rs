@@ -1,5 +1,5 @@
 use super::*;
-use crate::sample::{connected, params};
+use crate::testing::fixtures::{connected, params};
 
 fn via(destination: &str, gateway: &str, metric: u32) -> Route {
     Route {

@@ -32,7 +32,7 @@ fn found(run: &Path, link: &Link, ip: IpAddr) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::link;
+    use crate::testing::fixtures::link;
 
     #[test]
     fn who_says_so() {

@@ -5,11 +5,11 @@ use hostnet::{Address, LinkIndex, NewAddress};
 use ocf::{Exit, Verdict};
 use proptest::prelude::*;
 
-use crate::judge;
+use crate::decide::judge;
+use crate::decide::plan::{self, Deletion, Step};
+use crate::decide::target::{Snapshot, needs_routes};
 use crate::params::Params;
-use crate::plan::{self, Deletion, Step};
-use crate::sample::{address, connected, link, lo, params};
-use crate::target::{Snapshot, needs_routes};
+use crate::testing::fixtures::{address, connected, link, lo, params};
 
 /// A host that treats addresses as Linux does (net/ipv4/devinet.c).
 #[derive(Clone, Debug)]
