@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// ocf:smartvox:opensips-vip
 #[derive(Clone, Copy, Debug)]
-pub struct VirtualIp;
+pub(crate) struct VirtualIp;
 
 impl Agent for VirtualIp {
     type Error = Error;

@@ -13,7 +13,7 @@ use crate::host::{ipv6::NoIpv6, source_routing};
 
 /// Every way an action of this agent fails; the message is the exit reason.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The parameters are wrong on every node.
     #[error(transparent)]
     Parameters(#[from] Findings),
@@ -133,7 +133,7 @@ fn because(source: Option<&hostnet::Error>) -> String {
 
 impl Error {
     /// The exit code.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Parameters(findings) => findings.first().exit,
             Self::Refused(refusal) => refusal.exit(),
@@ -164,7 +164,7 @@ impl Error {
 
 impl Refusal {
     /// 5: the interface is missing on this node; 2: right in form, but wrong on this node.
-    pub const fn exit(&self) -> Exit {
+    pub(crate) const fn exit(&self) -> Exit {
         match self {
             Self::NoSuchLink { .. } => Exit::Installed,
             Self::NoNetwork { .. }

@@ -10,19 +10,16 @@ use std::process::ExitCode;
 
 mod actions;
 mod agent;
-pub mod decide;
+pub(crate) mod decide;
 pub mod description;
 mod error;
 mod host;
 pub mod manual;
-pub mod params;
+pub(crate) mod params;
 mod wire;
 
 #[cfg(test)]
 mod testing;
-
-pub use agent::VirtualIp;
-pub use error::Error;
 
 /// The program: an action of the agent, or the announcer that its start leaves behind.
 pub fn main() -> ExitCode {
@@ -30,6 +27,6 @@ pub fn main() -> ExitCode {
     if wire::announcer::is_meant(arguments.next().as_deref()) {
         wire::announcer::run(&arguments.collect::<Vec<OsString>>())
     } else {
-        ocf::run(&VirtualIp)
+        ocf::run(&agent::VirtualIp)
     }
 }

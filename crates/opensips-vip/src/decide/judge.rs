@@ -10,31 +10,25 @@ use crate::params::{LinkCheck, Nic, Params};
 
 /// What monitor looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
+pub(crate) struct Sight {
     /// Every instance of the VIP on this host.
-    pub instances: Vec<Address>,
+    pub(crate) instances: Vec<Address>,
     /// The link on which it is expected; see [`judge`].
-    pub link: Option<Link>,
+    pub(crate) link: Option<Link>,
     /// The condition of what that link stands on; `None` if it is not stacked.
-    pub stack: Option<LinkCondition>,
+    pub(crate) stack: Option<LinkCondition>,
     /// `nic` is a network in which no link of the host has an address any more, but for the VIP.
-    pub lost_network: bool,
+    pub(crate) lost_network: bool,
 }
 
 impl Sight {
-    /// Whether the kernel does not use the address yet: it looks for duplicates first (RFC 4862), unless
-    /// it is optimistic meanwhile (RFC 4429), or it has found one.
-    pub fn not_ready(address: &Address) -> bool {
-        address.flags.dadfailed || address.flags.tentative && !address.flags.optimistic
-    }
-
     /// The instance that is exactly as the parameters want it.
-    pub fn exact(&self, params: &Params) -> Option<&Address> {
+    pub(crate) fn exact(&self, params: &Params) -> Option<&Address> {
         exact(params, &self.instances, self.link.as_ref()?)
     }
 
     /// Whether the kernel is still looking for duplicates of the VIP, on a link where it can.
-    pub fn is_tentative(&self, params: &Params) -> bool {
+    pub(crate) fn is_tentative(&self, params: &Params) -> bool {
         let usable = self.link.as_ref().is_some_and(Link::usable);
         usable
             && self
@@ -43,7 +37,7 @@ impl Sight {
     }
 
     /// The verdict of monitor.
-    pub fn judge(&self, params: &Params) -> Verdict {
+    pub(crate) fn judge(&self, params: &Params) -> Verdict {
         let verdict = judge(params, &self.instances, self.link.as_ref());
         if let (Exit::Success, true, Some(link), Some(nic)) =
             (verdict.exit, self.lost_network, &self.link, &params.nic)
@@ -71,16 +65,16 @@ impl Sight {
 }
 
 /// The kernel's number of `lo`, the same in every namespace (`LOOPBACK_IFINDEX`).
-pub const LOOPBACK: u32 = 1;
+pub(crate) const LOOPBACK: u32 = 1;
 
 /// Every instance of the VIP among the host's addresses, whatever prefix, link or label.
-pub fn instances(params: &Params, addresses: &[Address]) -> Vec<Address> {
+pub(crate) fn instances(params: &Params, addresses: &[Address]) -> Vec<Address> {
     addresses.iter().filter(|address| address.ip == params.ip).cloned().collect()
 }
 
 /// The instance on whose link the VIP is expected, where `nic` does not say it: one with the right
 /// prefix before others, a real link before `lo`.
-pub fn most_likely<'a>(params: &Params, instances: &'a [Address]) -> Option<&'a Address> {
+pub(crate) fn most_likely<'a>(params: &Params, instances: &'a [Address]) -> Option<&'a Address> {
     instances.iter().min_by_key(|address| {
         let link = address.link.get();
         (!has_right_prefix(params, address), link == LOOPBACK, link)
@@ -89,13 +83,17 @@ pub fn most_likely<'a>(params: &Params, instances: &'a [Address]) -> Option<&'a 
 
 /// Whether the kernel does not use the address yet: it looks for duplicates first (RFC 4862), unless
 /// it is optimistic meanwhile (RFC 4429), or it has found one.
-pub fn not_ready(address: &Address) -> bool {
+pub(crate) fn not_ready(address: &Address) -> bool {
     address.flags.dadfailed || address.flags.tentative && !address.flags.optimistic
 }
 
 /// The instance that is exactly as the parameters want it on that link. Without `cidr_netmask` any
 /// prefix is right: the network it was taken from may have gone since.
-pub fn exact<'a>(params: &Params, instances: &'a [Address], link: &Link) -> Option<&'a Address> {
+pub(crate) fn exact<'a>(
+    params: &Params,
+    instances: &'a [Address],
+    link: &Link,
+) -> Option<&'a Address> {
     instances.iter().find(|address| address.link == link.index && has_right_prefix(params, address))
 }
 
@@ -108,7 +106,7 @@ fn has_right_prefix(params: &Params, address: &Address) -> bool {
 /// (`None`: not on this host), or without `nic` that of the [`most_likely`] instance.
 ///
 /// 7 only if there is no instance at all.
-pub fn judge(params: &Params, instances: &[Address], link: Option<&Link>) -> Verdict {
+pub(crate) fn judge(params: &Params, instances: &[Address], link: Option<&Link>) -> Verdict {
     if instances.is_empty() {
         return Verdict::not_running();
     }
@@ -175,13 +173,13 @@ fn misplaced(params: &Params, instances: &[Address], link: Option<&Link>) -> Str
 }
 
 /// Why no frame can leave or arrive on the link; `None` if they can, or if it is `lo`.
-pub fn without_carrier(link: &Link) -> Option<LinkState<'_>> {
+pub(crate) fn without_carrier(link: &Link) -> Option<LinkState<'_>> {
     (!link.loopback && !link.usable()).then_some(LinkState(link))
 }
 
 /// A link that is not usable, in words.
 #[derive(Clone, Copy, Debug)]
-pub struct LinkState<'a>(&'a Link);
+pub(crate) struct LinkState<'a>(&'a Link);
 
 impl fmt::Display for LinkState<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,7 +196,7 @@ impl fmt::Display for LinkState<'_> {
 
 /// An address as people write it: `192.0.2.10/24 on eth0`.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a>(pub &'a Address);
+pub(crate) struct Shown<'a>(pub &'a Address);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,7 +215,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// Several addresses.
-pub struct List<'a>(pub &'a [&'a Address]);
+pub(crate) struct List<'a>(pub &'a [&'a Address]);
 
 impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

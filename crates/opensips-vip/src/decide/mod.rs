@@ -1,6 +1,6 @@
 //! Decisions as values, from the parameters and from what the host's tables show. Pure.
 
-pub mod judge;
-pub mod plan;
-pub mod routing;
-pub mod target;
+pub(crate) mod judge;
+pub(crate) mod plan;
+pub(crate) mod routing;
+pub(crate) mod target;

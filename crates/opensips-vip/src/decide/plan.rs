@@ -13,18 +13,18 @@ use crate::params::{LinkCheck, Nodad, Params};
 /// What start is going to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Where the VIP belongs.
-    pub target: Target,
+    pub(crate) target: Target,
     /// What is known of the VIP on this host.
-    pub found: Found,
+    pub(crate) found: Found,
     /// The steps.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// What start found of the VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// Nothing.
     Absent,
     /// Just what it would have made.
@@ -35,7 +35,7 @@ pub enum Found {
 
 impl Found {
     /// The word for what start did about it, for the log.
-    pub const fn done(self) -> &'static str {
+    pub(crate) const fn done(self) -> &'static str {
         match self {
             Self::Absent => "added",
             Self::Exact => "adopted",
@@ -46,7 +46,7 @@ impl Found {
 
 /// One step of start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Bring the link administratively up.
     BringUp(LinkIndex),
     /// Wait for the link to have carrier; go on without one unless it is required.
@@ -70,12 +70,12 @@ pub enum Step {
 
 /// The deletion of one instance of the VIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deletion {
+pub(crate) struct Deletion {
     /// As it was dumped.
-    pub address: Address,
+    pub(crate) address: Address,
     /// Others of its subnet are on the same link. If the kernel has the VIP as the subnet's
     /// primary address, it deletes them with it, unless `promote_secondaries` is set.
-    pub keep_siblings: bool,
+    pub(crate) keep_siblings: bool,
 }
 
 /// The plan of start. Of several instances the right one stays; a new one is added before the wrong
@@ -83,7 +83,7 @@ pub struct Deletion {
 ///
 /// # Errors
 /// The VIP can't be on this host.
-pub fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusal> {
+pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusal> {
     let instances = judge::instances(params, &snapshot.addresses);
     let exact = snapshot
         .expected_link(params, &instances)
@@ -139,7 +139,7 @@ pub fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusal> {
 
 /// The plan of stop: every instance of the VIP, whatever its prefix, link or label.
 #[must_use]
-pub fn stop(ip: IpAddr, addresses: &[Address]) -> Vec<Deletion> {
+pub(crate) fn stop(ip: IpAddr, addresses: &[Address]) -> Vec<Deletion> {
     addresses
         .iter()
         .filter(|address| address.ip == ip)
@@ -169,7 +169,7 @@ fn excludes(present: &Address, new: &NewAddress) -> bool {
 }
 
 /// Whether the link has neighbours that keep an ARP cache.
-pub fn has_neighbours(link: &Link) -> bool {
+pub(crate) fn has_neighbours(link: &Link) -> bool {
     link.ethernet
         && !link.loopback
         && !link.noarp
@@ -177,7 +177,7 @@ pub fn has_neighbours(link: &Link) -> bool {
 }
 
 /// Whether the link has neighbours whose frames are not Ethernet's, such as Infiniband's (RFC 4391).
-pub fn is_of_another_kind(link: &Link) -> bool {
+pub(crate) fn is_of_another_kind(link: &Link) -> bool {
     !(link.ethernet || link.loopback || link.noarp || link.point_to_point)
 }
 

@@ -27,27 +27,27 @@ const PART_BELOW: u32 = 1025;
 
 /// What source routing needs of the host's tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tables {
+pub(crate) struct Tables {
     /// The rules of the VIP's family.
-    pub rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
     /// The routes of the VIP's family in the main table and in `route_table`, and those of this
     /// project in all.
-    pub routes: Vec<RouteRecord>,
+    pub(crate) routes: Vec<RouteRecord>,
 }
 
 /// What there has to be for the VIP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// In this order.
-    pub routes: Vec<RouteRecord>,
+    pub(crate) routes: Vec<RouteRecord>,
     /// After the routes: until there are some, the main table serves.
-    pub rule: Option<Rule>,
+    pub(crate) rule: Option<Rule>,
 }
 
 /// Why there can't be the routes that the parameters ask for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoRoute {
+pub(crate) enum NoRoute {
     /// Nothing leads there.
     #[error("source_for={destination}: no route of the main table leads there")]
     Destination {
@@ -83,7 +83,7 @@ pub enum NoRoute {
 }
 
 /// Whether the parameters ask for any.
-pub fn is_asked_for(params: &Params) -> bool {
+pub(crate) fn is_asked_for(params: &Params) -> bool {
     params.gateway.is_some() || !params.source_for.is_empty()
 }
 
@@ -101,7 +101,7 @@ fn first_table(ip: IpAddr) -> u32 {
 ///
 /// # Errors
 /// [`NoRoute::TableInUse`]
-pub fn table(params: &Params, tables: &Tables) -> Result<u32, NoRoute> {
+pub(crate) fn table(params: &Params, tables: &Tables) -> Result<u32, NoRoute> {
     let ip = params.ip;
     if let Some(table) = params.route_table {
         return match user_of(ip, table, tables) {
@@ -162,7 +162,7 @@ fn user_of(ip: IpAddr, table: u32, tables: &Tables) -> Option<String> {
 ///
 /// # Errors
 /// The main table does not say how.
-pub fn wanted(
+pub(crate) fn wanted(
     params: &Params,
     link: LinkIndex,
     prefix: Prefix,
@@ -289,7 +289,7 @@ fn free_metric(
 /// orphans of an IPv6 address that has been deleted (the kernel takes the source from the route then,
 /// and leaves it) or anybody's: they count only in a table of the VIP's own, and where they are what
 /// `source_for` would make. IPv4 routes go with their source.
-pub fn own_routes<'a>(
+pub(crate) fn own_routes<'a>(
     ip: IpAddr,
     source_for: &'a [Network],
     tables: &'a Tables,
@@ -333,7 +333,7 @@ fn is_orphan(route: &Route, source_for: &[Network], tables: &Tables) -> bool {
 }
 
 /// The rules of this project that are there for the VIP.
-pub fn own_rules(ip: IpAddr, tables: &Tables) -> impl Iterator<Item = &Rule> {
+pub(crate) fn own_rules(ip: IpAddr, tables: &Tables) -> impl Iterator<Item = &Rule> {
     tables.rules.iter().filter(move |rule| {
         rule.protocol == RouteProtocol::OWN
             && rule.from == Some(host(ip))
@@ -343,12 +343,12 @@ pub fn own_rules(ip: IpAddr, tables: &Tables) -> impl Iterator<Item = &Rule> {
 
 impl Wanted {
     /// Whether it contains that route.
-    pub fn has_route(&self, record: &RouteRecord) -> bool {
+    pub(crate) fn has_route(&self, record: &RouteRecord) -> bool {
         self.routes.iter().any(|wanted| wanted.route() == record.route())
     }
 
     /// The routes that are not there.
-    pub fn missing_routes<'a>(
+    pub(crate) fn missing_routes<'a>(
         &'a self,
         tables: &'a Tables,
     ) -> impl Iterator<Item = &'a RouteRecord> {
@@ -358,12 +358,12 @@ impl Wanted {
     }
 
     /// The rule, if it is not there.
-    pub fn missing_rule(&self, tables: &Tables) -> Option<&Rule> {
+    pub(crate) fn missing_rule(&self, tables: &Tables) -> Option<&Rule> {
         self.rule.as_ref().filter(|rule| !tables.rules.contains(rule))
     }
 
     /// What is missing, in words.
-    pub fn missing(&self, tables: &Tables) -> Option<String> {
+    pub(crate) fn missing(&self, tables: &Tables) -> Option<String> {
         let route = self.missing_routes(tables).next();
         route
             .map(|record| format!("the route {}", record.route()))

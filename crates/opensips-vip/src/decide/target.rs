@@ -12,13 +12,13 @@ use crate::params::{LONGEST_LABEL, Nic, Nodad, Params};
 
 /// The host's tables at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// Every link.
-    pub links: Vec<Link>,
+    pub(crate) links: Vec<Link>,
     /// Every address of the VIP's family, and of that of `nic`, where this is a network.
-    pub addresses: Vec<Address>,
+    pub(crate) addresses: Vec<Address>,
     /// The routes of the VIP's family in the main table; read only where [`needs_routes`] says so.
-    pub routes: Vec<Route>,
+    pub(crate) routes: Vec<Route>,
 }
 
 impl Snapshot {
@@ -26,7 +26,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Refusal::AmbiguousNic`]
-    pub fn link_of(&self, nic: &Nic, ip: IpAddr) -> Result<Option<&Link>, Refusal> {
+    pub(crate) fn link_of(&self, nic: &Nic, ip: IpAddr) -> Result<Option<&Link>, Refusal> {
         let found = match nic {
             Nic::Name(name) => Ok(self.links.iter().find(|link| link.is_called(name))),
             Nic::Mac(mac) => link_with_mac(*mac, &self.links),
@@ -41,14 +41,14 @@ impl Snapshot {
     }
 
     /// The link with that index.
-    pub fn link(&self, index: LinkIndex) -> Option<&Link> {
+    pub(crate) fn link(&self, index: LinkIndex) -> Option<&Link> {
         self.links.iter().find(|link| link.index == index)
     }
 
     /// The link on which the VIP is expected, as monitor sees it: that of `nic`, else that of the
     /// instance that is there. While the VIP is where it should be, a network or hardware address that
     /// fits other links, too, or a network of which the VIP is the last address, does not change that.
-    pub fn expected_link(&self, params: &Params, instances: &[Address]) -> Option<&Link> {
+    pub(crate) fn expected_link(&self, params: &Params, instances: &[Address]) -> Option<&Link> {
         let Some(nic) = &params.nic else {
             let likely = self.link(judge::most_likely(params, instances)?.link)?;
             // On `lo` nobody sees it: where another link's network contains it, that one is meant.
@@ -69,7 +69,7 @@ impl Snapshot {
     }
 
     /// Whether no link has an address in the network that `nic` is, but for the VIP itself.
-    pub fn has_lost_network(&self, params: &Params) -> bool {
+    pub(crate) fn has_lost_network(&self, params: &Params) -> bool {
         params.nic.as_ref().is_some_and(|nic| {
             matches!(nic, Nic::Network(_)) && matches!(self.link_of(nic, params.ip), Ok(None))
         })
@@ -89,16 +89,16 @@ impl Snapshot {
 
 /// Where and how the VIP is put.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// The link.
-    pub link: Link,
+    pub(crate) link: Link,
     /// The address as it is added.
-    pub address: NewAddress,
+    pub(crate) address: NewAddress,
 }
 
 /// Why the VIP can't be on this host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// `nic` names no link.
     #[error("nic={nic}: there is no such interface on this node")]
     NoSuchLink {
@@ -156,7 +156,7 @@ pub enum Refusal {
 }
 
 /// Whether interface or prefix must be found in the routes.
-pub fn needs_routes(params: &Params) -> bool {
+pub(crate) fn needs_routes(params: &Params) -> bool {
     params.nic.is_none() || params.prefix.is_none()
 }
 
@@ -165,7 +165,7 @@ pub fn needs_routes(params: &Params) -> bool {
 /// # Errors
 /// It can't be on this host; nothing was judged that changes while the host runs, such as
 /// carrier.
-pub fn target(params: &Params, snapshot: &Snapshot) -> Result<Target, Refusal> {
+pub(crate) fn target(params: &Params, snapshot: &Snapshot) -> Result<Target, Refusal> {
     let ip = params.ip;
     let named = match &params.nic {
         Some(nic) => Some(

@@ -3,7 +3,7 @@
 use ocf::{Kind, Parameter};
 
 /// `ip`
-pub static IP: Parameter = Parameter {
+pub(crate) static IP: Parameter = Parameter {
     name: "ip",
     required: true,
     unique_group: Some("address"),
@@ -18,7 +18,7 @@ while the address is on it.",
 };
 
 /// `nic`
-pub static NIC: Parameter = Parameter {
+pub(crate) static NIC: Parameter = Parameter {
     name: "nic",
     shortdesc: "Network interface",
     longdesc: "\
@@ -33,7 +33,7 @@ contains it.",
 };
 
 /// `cidr_netmask`
-pub static CIDR_NETMASK: Parameter = Parameter {
+pub(crate) static CIDR_NETMASK: Parameter = Parameter {
     name: "cidr_netmask",
     shortdesc: "Prefix length or netmask",
     longdesc: "\
@@ -44,7 +44,7 @@ contains the VIP, and monitor accepts any.",
 };
 
 /// `broadcast`
-pub static BROADCAST: Parameter = Parameter {
+pub(crate) static BROADCAST: Parameter = Parameter {
     name: "broadcast",
     shortdesc: "Broadcast address",
     longdesc: "\
@@ -54,7 +54,7 @@ Broadcast address that is set along with the VIP. \"+\", the default: all host b
 };
 
 /// `iflabel`
-pub static IFLABEL: Parameter = Parameter {
+pub(crate) static IFLABEL: Parameter = Parameter {
     name: "iflabel",
     shortdesc: "Address label",
     longdesc: "\
@@ -64,7 +64,7 @@ interface's name, the colon and the label may have 15 bytes together. IPv4 only.
 };
 
 /// `noprefixroute`
-pub static NOPREFIXROUTE: Parameter = Parameter {
+pub(crate) static NOPREFIXROUTE: Parameter = Parameter {
     name: "noprefixroute",
     kind: Kind::Boolean,
     default: Some("no"),
@@ -75,7 +75,7 @@ With \"yes\" the kernel makes no route of the connected network for the VIP.",
 };
 
 /// `preferred_lft`
-pub static PREFERRED_LFT: Parameter = Parameter {
+pub(crate) static PREFERRED_LFT: Parameter = Parameter {
     name: "preferred_lft",
     default: Some("forever"),
     shortdesc: "How long the VIP may be a source address",
@@ -87,7 +87,7 @@ serves all the same.",
 };
 
 /// `nodad`
-pub static NODAD: Parameter = Parameter {
+pub(crate) static NODAD: Parameter = Parameter {
     name: "nodad",
     default: Some("auto"),
     shortdesc: "Skip the kernel's duplicate address detection",
@@ -99,7 +99,7 @@ found the address free. \"yes\": always. \"no\": never. true and false mean yes 
 };
 
 /// `network_namespace`
-pub static NETWORK_NAMESPACE: Parameter = Parameter {
+pub(crate) static NETWORK_NAMESPACE: Parameter = Parameter {
     name: "network_namespace",
     unique_group: Some("address"),
     shortdesc: "Network namespace",

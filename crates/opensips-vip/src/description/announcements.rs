@@ -3,7 +3,7 @@
 use ocf::{Kind, Parameter};
 
 /// `announce`
-pub static ANNOUNCE: Parameter = Parameter {
+pub(crate) static ANNOUNCE: Parameter = Parameter {
     name: "announce",
     kind: Kind::Select(&["request", "reply", "both", "none"]),
     default: Some("request"),
@@ -19,7 +19,7 @@ For IPv6 each but \"none\" means unsolicited Neighbor Advertisements.",
 };
 
 /// `announce_schedule`
-pub static ANNOUNCE_SCHEDULE: Parameter = Parameter {
+pub(crate) static ANNOUNCE_SCHEDULE: Parameter = Parameter {
     name: "announce_schedule",
     default: Some("0,50,250,1000,2000,5000"),
     reloadable: true,
@@ -33,7 +33,7 @@ when the carrier is back, or the interface has got another hardware address, the
 };
 
 /// `announce_targets`
-pub static ANNOUNCE_TARGETS: Parameter = Parameter {
+pub(crate) static ANNOUNCE_TARGETS: Parameter = Parameter {
     name: "announce_targets",
     reloadable: true,
     shortdesc: "Hosts that are also told alone",
@@ -46,7 +46,7 @@ gateway. Each is first asked for its hardware address, from the VIP.",
 };
 
 /// `arp_count`
-pub static ARP_COUNT: Parameter = Parameter {
+pub(crate) static ARP_COUNT: Parameter = Parameter {
     name: "arp_count",
     kind: Kind::Integer,
     reloadable: true,
@@ -58,7 +58,7 @@ it takes the place of announce_schedule; it is 5 then where it is not given itse
 };
 
 /// `arp_interval`
-pub static ARP_INTERVAL: Parameter = Parameter {
+pub(crate) static ARP_INTERVAL: Parameter = Parameter {
     name: "arp_interval",
     kind: Kind::Integer,
     reloadable: true,
@@ -70,7 +70,7 @@ arp_count is given.",
 };
 
 /// `arp_bg`
-pub static ARP_BG: Parameter = Parameter {
+pub(crate) static ARP_BG: Parameter = Parameter {
     name: "arp_bg",
     kind: Kind::Boolean,
     default: Some("yes"),
@@ -82,7 +82,7 @@ As in IPaddr2: with \"no\" start returns after the last announcement, or when it
 };
 
 /// `arp_count_refresh`
-pub static ARP_COUNT_REFRESH: Parameter = Parameter {
+pub(crate) static ARP_COUNT_REFRESH: Parameter = Parameter {
     name: "arp_count_refresh",
     kind: Kind::Integer,
     default: Some("0"),

@@ -3,7 +3,7 @@
 use ocf::{Kind, Parameter};
 
 /// `check_link_status`
-pub static CHECK_LINK_STATUS: Parameter = Parameter {
+pub(crate) static CHECK_LINK_STATUS: Parameter = Parameter {
     name: "check_link_status",
     kind: Kind::Select(&["yes", "degraded", "no"]),
     default: Some("yes"),
@@ -19,7 +19,7 @@ A bond, bridge or VLAN that works although something below it is down is degrade
 };
 
 /// `link_wait`
-pub static LINK_WAIT: Parameter = Parameter {
+pub(crate) static LINK_WAIT: Parameter = Parameter {
     name: "link_wait",
     default: Some("3s"),
     reloadable: true,
@@ -32,7 +32,7 @@ s, m; seconds without a unit. Not used with check_link_status=no.",
 };
 
 /// `duplicate_check`
-pub static DUPLICATE_CHECK: Parameter = Parameter {
+pub(crate) static DUPLICATE_CHECK: Parameter = Parameter {
     name: "duplicate_check",
     kind: Kind::Boolean,
     default: Some("yes"),
@@ -50,7 +50,7 @@ everybody (proxy ARP).",
 };
 
 /// `duplicate_timeout`
-pub static DUPLICATE_TIMEOUT: Parameter = Parameter {
+pub(crate) static DUPLICATE_TIMEOUT: Parameter = Parameter {
     name: "duplicate_timeout",
     default: Some("50ms"),
     reloadable: true,
@@ -62,7 +62,7 @@ without a unit. The question is asked twice in that time.",
 };
 
 /// `duplicate_wait`
-pub static DUPLICATE_WAIT: Parameter = Parameter {
+pub(crate) static DUPLICATE_WAIT: Parameter = Parameter {
     name: "duplicate_wait",
     default: Some("2s"),
     reloadable: true,

@@ -27,7 +27,7 @@ anything else.",
 }
 
 /// `run_arping`
-pub static RUN_ARPING: Parameter = Parameter {
+pub(crate) static RUN_ARPING: Parameter = Parameter {
     deprecated: Some(Deprecated {
         replaced_with: Some("duplicate_check"),
         desc: "true means duplicate_check=yes, which is the default",
@@ -38,36 +38,36 @@ pub static RUN_ARPING: Parameter = Parameter {
 };
 
 /// `arp_sender`
-pub static ARP_SENDER: Parameter =
+pub(crate) static ARP_SENDER: Parameter =
     without_effect("arp_sender", Kind::String, "the agent sends announcements itself");
 
 /// `send_arp_opts`
-pub static SEND_ARP_OPTS: Parameter = without_effect(
+pub(crate) static SEND_ARP_OPTS: Parameter = without_effect(
     "send_arp_opts",
     Kind::String,
     "the agent sends announcements itself; their form is announce",
 );
 
 /// `flush_routes`
-pub static FLUSH_ROUTES: Parameter = without_effect(
+pub(crate) static FLUSH_ROUTES: Parameter = without_effect(
     "flush_routes",
     Kind::Boolean,
     "the kernel has no route cache any more, since Linux 3.6",
 );
 
 /// `proto`
-pub static PROTO: Parameter =
+pub(crate) static PROTO: Parameter =
     without_effect("proto", Kind::String, "the connected network is found without it");
 
 /// `lvs_ipv6_addrlabel`
-pub static LVS_IPV6_ADDRLABEL: Parameter = without_effect(
+pub(crate) static LVS_IPV6_ADDRLABEL: Parameter = without_effect(
     "lvs_ipv6_addrlabel",
     Kind::Boolean,
     "address labels belong to the administrator; preferred_lft=0 keeps the VIP from being a source",
 );
 
 /// `lvs_ipv6_addrlabel_value`
-pub static LVS_IPV6_ADDRLABEL_VALUE: Parameter = without_effect(
+pub(crate) static LVS_IPV6_ADDRLABEL_VALUE: Parameter = without_effect(
     "lvs_ipv6_addrlabel_value",
     Kind::Integer,
     "address labels belong to the administrator",
@@ -81,37 +81,38 @@ const CLUSTER_IP: &str =
     "an address that several nodes share (cluster IP) is not supported: use ocf:heartbeat:IPaddr2";
 
 /// `lvs_support`
-pub static LVS_SUPPORT: Parameter = refused("lvs_support", Kind::Boolean, LVS);
+pub(crate) static LVS_SUPPORT: Parameter = refused("lvs_support", Kind::Boolean, LVS);
 
 /// `mac`
-pub static MAC: Parameter = refused("mac", Kind::String, CLUSTER_IP);
+pub(crate) static MAC: Parameter = refused("mac", Kind::String, CLUSTER_IP);
 
 /// `unique_clone_address`
-pub static UNIQUE_CLONE_ADDRESS: Parameter =
+pub(crate) static UNIQUE_CLONE_ADDRESS: Parameter =
     refused("unique_clone_address", Kind::Boolean, CLUSTER_IP);
 
 /// `clusterip_hash`
-pub static CLUSTERIP_HASH: Parameter = refused("clusterip_hash", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_HASH: Parameter = refused("clusterip_hash", Kind::String, CLUSTER_IP);
 
 /// `clusterip_hash_seed`
-pub static CLUSTERIP_HASH_SEED: Parameter =
+pub(crate) static CLUSTERIP_HASH_SEED: Parameter =
     refused("clusterip_hash_seed", Kind::String, CLUSTER_IP);
 
 /// `clusterip_firewall`
-pub static CLUSTERIP_FIREWALL: Parameter = refused("clusterip_firewall", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_FIREWALL: Parameter =
+    refused("clusterip_firewall", Kind::String, CLUSTER_IP);
 
 /// `clusterip_table`
-pub static CLUSTERIP_TABLE: Parameter = refused("clusterip_table", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_TABLE: Parameter = refused("clusterip_table", Kind::String, CLUSTER_IP);
 
 /// `clusterip_chain`
-pub static CLUSTERIP_CHAIN: Parameter = refused("clusterip_chain", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_CHAIN: Parameter = refused("clusterip_chain", Kind::String, CLUSTER_IP);
 
 /// `clusterip_mac_mangle`
-pub static CLUSTERIP_MAC_MANGLE: Parameter =
+pub(crate) static CLUSTERIP_MAC_MANGLE: Parameter =
     refused("clusterip_mac_mangle", Kind::Boolean, CLUSTER_IP);
 
 /// Those that are refused unless they have IPaddr2's default, which is beside them.
-pub static REFUSED: &[(&Parameter, &str)] = &[
+pub(crate) static REFUSED: &[(&Parameter, &str)] = &[
     (&LVS_SUPPORT, "false"),
     (&MAC, ""),
     (&UNIQUE_CLONE_ADDRESS, "false"),

@@ -9,11 +9,11 @@ mod routing;
 
 use ocf::{Action, ActionDescription, Description};
 
-pub use address::*;
-pub use announcements::*;
-pub use checks::*;
-pub use legacy::*;
-pub use routing::*;
+pub(crate) use address::*;
+pub(crate) use announcements::*;
+pub(crate) use checks::*;
+pub(crate) use legacy::*;
+pub(crate) use routing::*;
 
 /// The agent.
 pub static DESCRIPTION: Description = Description {

@@ -3,7 +3,7 @@
 use ocf::{Kind, Parameter};
 
 /// `gateway`
-pub static GATEWAY: Parameter = Parameter {
+pub(crate) static GATEWAY: Parameter = Parameter {
     name: "gateway",
     shortdesc: "Gateway for packets from the VIP",
     longdesc: "\
@@ -15,7 +15,7 @@ removes them. monitor fails if one is missing.",
 };
 
 /// `route_table`
-pub static ROUTE_TABLE: Parameter = Parameter {
+pub(crate) static ROUTE_TABLE: Parameter = Parameter {
     name: "route_table",
     kind: Kind::Integer,
     shortdesc: "Routing table of the VIP",
@@ -27,7 +27,7 @@ needs its own: start fails if somebody else has routes in this table.",
 };
 
 /// `source_for`
-pub static SOURCE_FOR: Parameter = Parameter {
+pub(crate) static SOURCE_FOR: Parameter = Parameter {
     name: "source_for",
     shortdesc: "Destinations that are reached from the VIP",
     longdesc: "\
@@ -44,7 +44,7 @@ runs, use gateway.",
 };
 
 /// `close_connections`
-pub static CLOSE_CONNECTIONS: Parameter = Parameter {
+pub(crate) static CLOSE_CONNECTIONS: Parameter = Parameter {
     name: "close_connections",
     kind: Kind::Boolean,
     default: Some("no"),

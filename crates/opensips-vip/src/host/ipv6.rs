@@ -5,9 +5,9 @@ use hostnet::{Error, Link, LinkName, Sysctl};
 /// The link has no IPv6.
 #[derive(Debug, thiserror::Error)]
 #[error("{link} has no IPv6: net.ipv6.conf.{link}.disable_ipv6 is set, or the kernel has none")]
-pub struct NoIpv6 {
+pub(crate) struct NoIpv6 {
     /// The link.
-    pub link: LinkName,
+    pub(crate) link: LinkName,
 }
 
 /// Whether the link has IPv6, for a VIP that needs it.

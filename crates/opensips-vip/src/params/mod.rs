@@ -16,63 +16,63 @@ use ocf::{Findings, Reader, Values};
 
 use crate::description as table;
 pub(crate) use parse::parse_nic;
-pub use schedule::Schedule;
-pub use vip::{InvalidVip, is_link_local, parse_vip};
+pub(crate) use schedule::Schedule;
+pub(crate) use vip::{is_link_local, parse_vip};
 
 /// Longest address label: `IFNAMSIZ` less the terminating zero (linux/if.h). It consists of the
 /// link's name, a colon and `iflabel`.
-pub const LONGEST_LABEL: usize = 15;
+pub(crate) const LONGEST_LABEL: usize = 15;
 
 /// The parameters of one virtual IP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Params {
+pub(crate) struct Params {
     /// `ip`
-    pub ip: IpAddr,
+    pub(crate) ip: IpAddr,
     /// `nic`; `None`: where the connected network is.
-    pub nic: Option<Nic>,
+    pub(crate) nic: Option<Nic>,
     /// `cidr_netmask`; `None`: that of the connected network.
-    pub prefix: Option<Prefix>,
+    pub(crate) prefix: Option<Prefix>,
     /// `broadcast`
-    pub broadcast: Broadcast,
+    pub(crate) broadcast: Broadcast,
     /// `iflabel`, the part behind the colon.
-    pub label: Option<String>,
+    pub(crate) label: Option<String>,
     /// `noprefixroute`
-    pub noprefixroute: bool,
+    pub(crate) noprefixroute: bool,
     /// `preferred_lft`
-    pub preferred_lft: Lifetime,
+    pub(crate) preferred_lft: Lifetime,
     /// `nodad`
-    pub nodad: Nodad,
+    pub(crate) nodad: Nodad,
     /// `network_namespace`; `None`: that of the caller.
-    pub namespace: Option<NamespaceName>,
+    pub(crate) namespace: Option<NamespaceName>,
     /// `check_link_status`
-    pub link_check: LinkCheck,
+    pub(crate) link_check: LinkCheck,
     /// `link_wait`
-    pub link_wait: Duration,
+    pub(crate) link_wait: Duration,
     /// `duplicate_check`; `None`: nobody is asked.
-    pub duplicates: Option<DuplicateCheck>,
+    pub(crate) duplicates: Option<DuplicateCheck>,
     /// `announce`; `None`: neighbours are not told.
-    pub announce: Option<Form>,
+    pub(crate) announce: Option<Form>,
     /// `announce_schedule`, or `arp_count` and `arp_interval`.
-    pub schedule: Schedule,
+    pub(crate) schedule: Schedule,
     /// `arp_bg`: start does not wait for the end of the schedule.
-    pub in_background: bool,
+    pub(crate) in_background: bool,
     /// `arp_count_refresh`
-    pub refresh: u32,
+    pub(crate) refresh: u32,
     /// `announce_targets`: who is also told alone.
-    pub targets: Vec<AnnounceTarget>,
+    pub(crate) targets: Vec<AnnounceTarget>,
     /// `gateway`
-    pub gateway: Option<IpAddr>,
+    pub(crate) gateway: Option<IpAddr>,
     /// `route_table`; `None`: one is chosen.
-    pub route_table: Option<u32>,
+    pub(crate) route_table: Option<u32>,
     /// `source_for`
-    pub source_for: Vec<Network>,
+    pub(crate) source_for: Vec<Network>,
     /// What is told about parameters that do nothing.
-    pub remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// What names the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Nic {
+pub(crate) enum Nic {
     /// Its name or altname.
     Name(LinkName),
     /// Its hardware address.
@@ -93,7 +93,7 @@ impl fmt::Display for Nic {
 
 /// Whether the kernel's own duplicate address detection is skipped (IPv6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nodad {
+pub(crate) enum Nodad {
     /// If our own check has just been done.
     Auto,
     /// Always.
@@ -104,7 +104,7 @@ pub enum Nodad {
 
 /// Who is told of the VIP alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnnounceTarget {
+pub(crate) enum AnnounceTarget {
     /// This host.
     Host(IpAddr),
     /// The default gateway of the VIP's network.
@@ -113,16 +113,16 @@ pub enum AnnounceTarget {
 
 /// How duplicates are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DuplicateCheck {
+pub(crate) struct DuplicateCheck {
     /// `duplicate_timeout`: silence that counts as free.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// `duplicate_wait`: how long a rival may take to let go.
-    pub wait: Duration,
+    pub(crate) wait: Duration,
 }
 
 /// The broadcast address that the VIP gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broadcast {
+pub(crate) enum Broadcast {
     /// All host bits one, the usual form; none for /31 and /32 (RFC 3021). `+`
     Ones,
     /// All host bits zero, as old BSD hosts want it. `-`
@@ -133,7 +133,7 @@ pub enum Broadcast {
 
 impl Broadcast {
     /// The broadcast address for `ip`/`prefix`.
-    pub fn of(self, ip: Ipv4Addr, prefix: Prefix) -> Option<Ipv4Addr> {
+    pub(crate) fn of(self, ip: Ipv4Addr, prefix: Prefix) -> Option<Ipv4Addr> {
         let network = Network::of(ip.into(), prefix);
         match (self, network.base()) {
             (Self::Given(broadcast), _) => Some(broadcast),
@@ -146,7 +146,7 @@ impl Broadcast {
 
 /// What a link without carrier means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkCheck {
+pub(crate) enum LinkCheck {
     /// The VIP does not work: monitor 1.
     Fail,
     /// An operator should look: monitor 190.
@@ -157,7 +157,7 @@ pub enum LinkCheck {
 
 /// The form of an announcement (RFC 5227 section 3 on why requests are the default).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// ARP request, sender = target = VIP.
     Request,
     /// ARP reply nobody asked for.
@@ -168,7 +168,7 @@ pub enum Form {
 
 impl Form {
     /// The word of the parameter.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Reply => "reply",
@@ -177,7 +177,7 @@ impl Form {
     }
 
     /// The form of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::Request, Self::Reply, Self::Both].into_iter().find(|form| form.name() == name)
     }
 }
@@ -187,7 +187,7 @@ impl Params {
     ///
     /// # Errors
     /// Every finding, in the order of the table.
-    pub fn read(values: &Values) -> Result<Self, Findings> {
+    pub(crate) fn read(values: &Values) -> Result<Self, Findings> {
         let mut reader = Reader::new(values);
         let ip = reader.parsed(&table::IP, parse_vip);
         let family = ip.map_or(Family::V4, Family::of);
@@ -299,7 +299,7 @@ impl Params {
     }
 
     /// Of the VIP.
-    pub fn family(&self) -> Family {
+    pub(crate) fn family(&self) -> Family {
         Family::of(self.ip)
     }
 }

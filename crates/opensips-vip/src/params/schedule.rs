@@ -13,11 +13,11 @@ const LATEST: Duration = Duration::from_secs(600);
 
 /// Times after the address came up; strictly increasing, the first is zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schedule(Vec<Duration>);
+pub(crate) struct Schedule(Vec<Duration>);
 
 impl Schedule {
     /// The times, the first of which is zero.
-    pub fn times(&self) -> &[Duration] {
+    pub(crate) fn times(&self) -> &[Duration] {
         &self.0
     }
 
@@ -25,7 +25,7 @@ impl Schedule {
     ///
     /// # Errors
     /// [`InvalidSchedule::TooLate`], and [`InvalidSchedule::Order`] for no time between them.
-    pub fn regular(count: u32, interval: Duration) -> Result<Self, InvalidSchedule> {
+    pub(crate) fn regular(count: u32, interval: Duration) -> Result<Self, InvalidSchedule> {
         if interval.is_zero() {
             return Err(InvalidSchedule::Order);
         }
@@ -39,14 +39,14 @@ impl Schedule {
     }
 
     /// When the last one is due.
-    pub fn end(&self) -> Duration {
+    pub(crate) fn end(&self) -> Duration {
         self.0.last().copied().unwrap_or_default()
     }
 }
 
 /// Why a text is no schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSchedule {
+pub(crate) enum InvalidSchedule {
     /// Not a list of numbers.
     #[error("not a list of milliseconds: give whole numbers with commas, like 0,50,250")]
     Syntax,

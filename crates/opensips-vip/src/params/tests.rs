@@ -1,5 +1,6 @@
 //! Reading of parameters.
 
+use super::vip::InvalidVip;
 use super::*;
 use proptest::prelude::*;
 use std::ffi::OsString;

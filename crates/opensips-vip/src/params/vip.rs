@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why a text is no address for a VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidVip {
+pub(crate) enum InvalidVip {
     /// No address at all.
     #[error("not an IP address: give one like 192.0.2.10 or 2001:db8::10")]
     Syntax,
@@ -35,7 +35,7 @@ pub enum InvalidVip {
 ///
 /// # Errors
 /// Anything that no neighbour could reach, or that belongs to every host.
-pub fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
+pub(crate) fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
     let Ok(ip) = text.parse::<IpAddr>() else {
         let is_address = |part: Option<(&str, &str)>| {
             part.is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok())
@@ -64,6 +64,6 @@ pub fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
 }
 
 /// `fe80::/10`: on every link, and meaning another one on each.
-pub fn is_link_local(ip: IpAddr) -> bool {
+pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if Ipv6Addr::is_unicast_link_local(&ip))
 }
