@@ -9,6 +9,7 @@
 
 mod action;
 mod agent;
+mod cause;
 mod command_line;
 mod deadline;
 mod description;
@@ -28,6 +29,7 @@ mod verdict;
 
 pub use action::Action;
 pub use agent::{Agent, run, run_with};
+pub use cause::cause;
 pub use deadline::Deadline;
 pub use description::{ActionDescription, Deprecated, Description, Kind, Parameter};
 pub use diagnosis::{Diagnosis, Format, Value};
