@@ -18,6 +18,7 @@ mod duration;
 mod environment;
 mod exit;
 mod finding;
+mod local_time;
 mod log_line;
 mod logging;
 mod metadata;
