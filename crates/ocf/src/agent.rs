@@ -104,7 +104,7 @@ pub fn run_with(
         promotable: environment.promotable,
         check_level: check_level.or(environment.check_level).unwrap_or(0),
     };
-    let to_people = logging::install(description.name, &request.instance, &environment);
+    let destination = logging::install(description.name, &request.instance, &environment);
 
     if matches!(action, Action::Start | Action::ValidateAll) {
         warn_of_unknown(description, &request);
@@ -136,7 +136,7 @@ pub fn run_with(
     let took_ms = started.elapsed().as_millis();
     // A degraded resource may stay so for days, and Pacemaker logs the reason when it changes.
     let degraded = matches!(verdict.exit, Exit::Degraded | Exit::DegradedPromoted);
-    if verdict.reason.is_some() && !degraded && !to_people {
+    if verdict.reason.is_some() && !degraded && destination == logging::Destination::Cluster {
         log::error!(
             "action={action} rc={} ({}) reason=\"{}\" took_ms={took_ms}",
             verdict.exit.code(),

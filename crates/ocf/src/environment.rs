@@ -31,6 +31,8 @@ pub struct Environment {
     pub log_facility: Option<String>,
     /// `HA_LOGFILE`.
     pub log_file: Option<OsString>,
+    /// `TZ`, the time zone of the dates in the log file. Empty means UTC.
+    pub time_zone: Option<OsString>,
     /// `HA_debug` is set and not 0.
     pub debug: bool,
     /// Whether a cluster manager made the call: then people read the log, not stderr.
@@ -49,6 +51,7 @@ impl Default for Environment {
             exit_reason_prefix: OsString::from("ocf-exit-reason:"),
             log_facility: None,
             log_file: None,
+            time_zone: None,
             debug: false,
             under_pacemaker: false,
         }
@@ -85,6 +88,10 @@ impl Environment {
                     }
                 }
             }
+            return;
+        }
+        if name == "TZ" {
+            self.time_zone = Some(value);
             return;
         }
         if value.is_empty() {

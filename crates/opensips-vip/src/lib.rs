@@ -10,16 +10,17 @@ use std::process::ExitCode;
 
 mod actions;
 mod agent;
-pub(crate) mod decide;
-pub mod description;
+mod decide;
+mod description;
 mod error;
 mod host;
-pub mod manual;
-pub(crate) mod params;
+mod params;
 mod wire;
 
 #[cfg(test)]
 mod testing;
+
+pub use description::DESCRIPTION;
 
 /// The program: an action of the agent, or the announcer that its start leaves behind.
 pub fn main() -> ExitCode {

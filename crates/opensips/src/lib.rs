@@ -12,7 +12,6 @@ mod diagnose;
 pub mod error;
 mod health;
 mod host;
-pub mod manual;
 pub mod mi;
 mod monitor;
 pub mod params;
