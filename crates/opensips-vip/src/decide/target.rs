@@ -8,7 +8,7 @@ use hostnet::{
 };
 
 use crate::decide::judge;
-use crate::params::{LONGEST_LABEL, Nic, Nodad, Params};
+use crate::params::{MAX_LABEL, Nic, Nodad, Params};
 
 /// The host's tables at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,7 +138,7 @@ pub(crate) enum Refusal {
         second: LinkName,
     },
     /// The label is too long with this link's name.
-    #[error("iflabel={label}: {name}:{label} is longer than {LONGEST_LABEL} bytes")]
+    #[error("iflabel={label}: {name}:{label} is longer than {MAX_LABEL} bytes")]
     LabelTooLong {
         /// The part behind the colon.
         label: String,
@@ -194,7 +194,7 @@ pub(crate) fn complete(params: &Params, link: &Link, prefix: Prefix) -> Result<T
         None => None,
         Some(label) => Some(
             Some(format!("{}:{label}", link.name))
-                .filter(|full| full.len() <= LONGEST_LABEL)
+                .filter(|full| full.len() <= MAX_LABEL)
                 .ok_or_else(|| Refusal::LabelTooLong {
                     label: label.clone(),
                     name: link.name.clone(),

@@ -1,104 +1,98 @@
-//! When the announcements go out. Pure.
+//! The times at which announcements are sent. Pure.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Most announcements of one schedule.
-const MOST: usize = 32;
-/// Most announcements of a regular one.
-const MOST_REGULAR: u32 = 1000;
-/// Latest announcement.
-const LATEST: Duration = Duration::from_secs(600);
+/// Limit of `announce_schedule`.
+const MAX_COUNT: usize = 32;
+/// Limit of `arp_count`, as in IPaddr2.
+const MAX_REGULAR_COUNT: u32 = 1000;
+/// Limit of every time.
+const MAX_TIME: Duration = Duration::from_secs(600);
 
-/// Times after the address came up; strictly increasing, the first is zero.
+/// Times after the address was added; strictly increasing, the first is zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule(Vec<Duration>);
 
 impl Schedule {
-    /// The times, the first of which is zero.
     pub(crate) fn times(&self) -> &[Duration] {
         &self.0
     }
 
-    /// So many, that far apart.
+    /// A schedule of `count` announcements, `interval` apart.
     ///
     /// # Errors
-    /// [`InvalidSchedule::TooLate`], and [`InvalidSchedule::Order`] for no time between them.
+    /// [`InvalidSchedule::TooLate`], and [`InvalidSchedule::Order`] for an interval of zero.
     pub(crate) fn regular(count: u32, interval: Duration) -> Result<Self, InvalidSchedule> {
         if interval.is_zero() {
             return Err(InvalidSchedule::Order);
         }
-        let times: Vec<_> = (0..count.clamp(1, MOST_REGULAR))
+        let times: Vec<_> = (0..count.clamp(1, MAX_REGULAR_COUNT))
             .map(|number| interval.saturating_mul(number))
             .collect();
         match times.last() {
-            Some(last) if *last > LATEST => Err(InvalidSchedule::TooLate),
+            Some(last) if *last > MAX_TIME => Err(InvalidSchedule::TooLate),
             _ => Ok(Self(times)),
         }
     }
 
-    /// When the last one is due.
+    /// The time of the last announcement.
     pub(crate) fn end(&self) -> Duration {
         self.0.last().copied().unwrap_or_default()
     }
 }
 
-/// Why a text is no schedule.
+/// Why a text is not a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidSchedule {
-    /// Not a list of numbers.
-    #[error("not a list of milliseconds: give whole numbers with commas, like 0,50,250")]
+    #[error("not a list of milliseconds: use whole numbers and commas, like 0,50,250")]
     Syntax,
-    /// It begins later.
-    #[error("it must begin with 0: the first announcement goes out before start returns")]
+    #[error(
+        "does not begin with 0: begin with 0, because start sends the first announcement itself"
+    )]
     LateBegin,
-    /// Not sorted, or twice the same.
-    #[error("each time must be later than the one before it")]
+    #[error("not in increasing order: sort the times and remove duplicates")]
     Order,
-    /// More than 32.
-    #[error("too many: {MOST} announcements at most")]
+    #[error("too many announcements: use at most {MAX_COUNT}")]
     TooMany,
-    /// Later than ten minutes.
-    #[error("too late: {} ms (ten minutes) at most", LATEST.as_millis())]
+    #[error("too late: use at most {} ms (ten minutes)", MAX_TIME.as_millis())]
     TooLate,
 }
 
 impl FromStr for Schedule {
     type Err = InvalidSchedule;
 
-    /// Milliseconds, separated by commas; blanks around them don't matter.
+    /// Parses milliseconds separated by commas, with or without spaces.
     fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
-        match Self::reread(text) {
-            Ok(schedule) if schedule.0.len() > MOST => Err(InvalidSchedule::TooMany),
+        match Self::parse_any(text) {
+            Ok(schedule) if schedule.0.len() > MAX_COUNT => Err(InvalidSchedule::TooMany),
             read => read,
         }
     }
 }
 
 impl Schedule {
-    /// As [`FromStr`], of a text that was made of a schedule, be it a regular one.
-    ///
-    /// # Errors
-    /// Those of [`InvalidSchedule`]
-    pub(crate) fn reread(text: &str) -> Result<Self, InvalidSchedule> {
-        let most = usize::try_from(MOST_REGULAR).unwrap_or(usize::MAX);
+    /// Parses the text of any schedule, including a regular one, which may be longer than
+    /// `announce_schedule` allows.
+    pub(crate) fn parse_any(text: &str) -> Result<Self, InvalidSchedule> {
+        let max = usize::try_from(MAX_REGULAR_COUNT).unwrap_or(usize::MAX);
         let mut times: Vec<Duration> = Vec::new();
         for word in text.split(',') {
             let word = word.trim_matches(' ');
             if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(InvalidSchedule::Syntax);
             }
-            // Digits that don't fit are a number all the same.
+            // Too many digits for the type are still a number.
             let milliseconds = word.parse().map_err(|_| InvalidSchedule::TooLate)?;
             let time = Duration::from_millis(milliseconds);
-            if times.len() == most {
+            if times.len() == max {
                 return Err(InvalidSchedule::TooMany);
             }
             match times.last() {
                 None if !time.is_zero() => return Err(InvalidSchedule::LateBegin),
                 Some(last) if time <= *last => return Err(InvalidSchedule::Order),
-                _ if time > LATEST => return Err(InvalidSchedule::TooLate),
+                _ if time > MAX_TIME => return Err(InvalidSchedule::TooLate),
                 _ => times.push(time),
             }
         }
@@ -158,7 +152,7 @@ mod tests {
         assert_eq!(regular(2, 0), Err(InvalidSchedule::Order));
         assert_eq!(regular(1000, 60_000), Err(InvalidSchedule::TooLate));
         let longest = regular(1000, 600).unwrap();
-        assert_eq!(Schedule::reread(&longest.to_string()), Ok(longest));
+        assert_eq!(Schedule::parse_any(&longest.to_string()), Ok(longest));
     }
 
     proptest! {

@@ -222,7 +222,7 @@ impl Job {
                     .map(|text| text.parse().ok())
                     .collect::<Option<_>>()?,
             },
-            schedule: Schedule::reread(schedule.to_str()?).ok()?,
+            schedule: Schedule::parse_any(schedule.to_str()?).ok()?,
             next: next.to_str()?.parse().ok()?,
             lock: lock.into(),
         })
