@@ -6,7 +6,7 @@ use std::time::Duration;
 use hostnet::{Address, LinkName, MacAddress};
 use ocf::{Exit, Findings, Verdict};
 
-use crate::decide::judge::List;
+use crate::decide::names::LinkNames;
 use crate::decide::routing::NoRoute;
 use crate::decide::target::Refusal;
 use crate::host::{ipv6::NoIpv6, source_routing};
@@ -94,7 +94,7 @@ pub(crate) enum Error {
         ip: IpAddr,
     },
     /// stop: instances of the VIP that are still there after everything was tried.
-    #[error("still there after stop: {}{}", List(&left.iter().collect::<Vec<_>>()), because(source.as_ref()))]
+    #[error("still there after stop: {}{}", LinkNames::default().addresses(left), because(source.as_ref()))]
     StillThere {
         /// The instances.
         left: Vec<Address>,

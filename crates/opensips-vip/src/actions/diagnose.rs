@@ -7,7 +7,8 @@ use hostnet::{Address, Link, Netlink};
 use hostproc::{PidFd, ProcFs};
 use ocf::{Diagnosis, Request, Value};
 
-use crate::decide::judge::{self, Shown};
+use crate::decide::judge;
+use crate::decide::names::LinkNames;
 use crate::decide::target::Snapshot;
 use crate::decide::{plan, routing, target};
 use crate::host::run_directory::RunDirectory;
@@ -58,7 +59,7 @@ fn on_host(
     let instances = judge::instances(params, &snapshot.addresses);
     let expected = match snapshot.expected_link(params, &instances) {
         Some(link) => Ok(link.clone()),
-        None => target::target(params, snapshot).map(|target| target.link),
+        None => target::choose(params, snapshot).map(|target| target.link),
     };
     let run = tables::run_directory(netlink, params, until).unwrap_or_else(|_| RunDirectory::new());
     let announced = run
@@ -89,9 +90,9 @@ fn on_host(
 
 /// What monitor says.
 fn verdict(params: &Params, netlink: &Netlink, until: Deadline) -> Value {
-    let judged = tables::sight(netlink, params, until).and_then(|sight| {
-        let missing = source_routing::missing(netlink, params, &sight, until)?;
-        Ok((sight.judge(params), missing))
+    let judged = tables::observe(netlink, params, until).and_then(|observation| {
+        let missing = source_routing::missing(netlink, params, &observation, until)?;
+        Ok((observation.judge(params), missing))
     });
     match judged {
         Ok((verdict, missing)) => Diagnosis::from(&verdict).with("missing", missing).into(),
@@ -112,7 +113,7 @@ fn address(address: &Address) -> Value {
     ];
     let flags: Vec<&str> = flags.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
     Diagnosis::default()
-        .with("address", Shown(address).to_string())
+        .with("address", LinkNames::default().address(address))
         .with("label", address.label.clone())
         .with("flags", flags)
         .into()

@@ -6,7 +6,7 @@ use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Netlink};
 use ocf::{Exit, Request, Verdict};
 
-use crate::decide::judge::Sight;
+use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::{namespace, source_routing, tables};
 use crate::params::Params;
@@ -30,38 +30,42 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     }
     let netlink = Netlink::open()?;
     let until = request.deadline.within(SETTLING);
-    let sight = settled_sight(&netlink, &params, until)?;
-    let mut verdict = sight.judge(&params);
+    let observation = settled_observation(&netlink, &params, until)?;
+    let mut verdict = observation.judge(&params);
     if matches!(verdict.exit, Exit::Success | Exit::Degraded)
-        && let Some(missing) = source_routing::missing(&netlink, &params, &sight, until)?
+        && let Some(missing) = source_routing::missing(&netlink, &params, &observation, until)?
     {
         verdict = Verdict::failed(Exit::Generic, format!("{}: {missing}", params.ip));
     }
-    if verdict.exit.is_failure() && verdict.exit != Exit::Degraded || sight.link.is_none() {
+    if verdict.exit.is_failure() && verdict.exit != Exit::Degraded || observation.link.is_none() {
         return Ok(verdict);
     }
     if !request.probe {
-        neighbours::refresh(&params, &sight);
+        neighbours::refresh(&params, &observation);
     }
     if request.check_level < NEIGHBOURS {
         return Ok(verdict);
     }
-    let asked = neighbours::ask(&netlink, &params, &sight, request.deadline);
+    let asked = neighbours::ask(&netlink, &params, &observation, request.deadline);
     // What was wrong before remains the first thing to look at.
     Ok(if asked.exit == Exit::Success || asked.exit == verdict.exit { verdict } else { asked })
 }
 
 /// What is to be judged, when the kernel's duplicate address detection is over, if it goes on.
-fn settled_sight(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Sight, Error> {
-    let sight = tables::sight(netlink, params, until)?;
-    if !sight.is_tentative(params) {
-        return Ok(sight);
+fn settled_observation(
+    netlink: &Netlink,
+    params: &Params,
+    until: Deadline,
+) -> Result<Observation, Error> {
+    let observation = tables::observe(netlink, params, until)?;
+    if !observation.is_tentative(params) {
+        return Ok(observation);
     }
-    let mut last = sight;
+    let mut last = observation;
     let mut events = Events::subscribe(&[EventGroup::Address(params.family())])?;
     let patience = until.within(DETECTION);
     events.wait_until(patience, || {
-        last = tables::sight(netlink, params, until)?;
+        last = tables::observe(netlink, params, until)?;
         Ok((!last.is_tentative(params)).then_some(()))
     })?;
     Ok(last)

@@ -10,7 +10,7 @@ use hostnet::{Family, Link, NamespaceName, Netlink};
 use ocf::{Parameter, Reader, Request, Verdict};
 
 use crate::actions::turn::Stopping;
-use crate::decide::judge::Shown;
+use crate::decide::names::LinkNames;
 use crate::decide::plan;
 use crate::decide::plan::Deletion;
 use crate::description;
@@ -219,9 +219,9 @@ fn remove_everywhere(
         }
         round += 1;
         for deletion in &plan {
-            log::debug!("step: {deletion}");
+            log::debug!("step: {}", deletion.describe(&LinkNames::default()));
             match deletion::delete(netlink, run, deletion, until) {
-                Ok(true) => removed.push(Shown(&deletion.address).to_string()),
+                Ok(true) => removed.push(LinkNames::default().address(&deletion.address)),
                 Ok(false) => {}
                 Err(error) => refused = Some(error),
             }

@@ -1,41 +1,40 @@
-//! What start and stop are going to do, decided from the parameters and the host's tables. Pure.
+//! What start and stop do, decided from the parameters and the host's tables. Pure.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use hostnet::{Address, Link, LinkIndex, MacAddress, Network, NewAddress};
+use hostnet::{Address, Link, MacAddress, Network, NewAddress};
 
-use crate::decide::judge::{self, Shown};
-use crate::decide::routing;
-use crate::decide::target::{self, Refusal, Snapshot, Target};
+use super::judge;
+use super::names::LinkNames;
+use super::routing;
+use super::target::{self, Refusal, Snapshot, Target};
 use crate::params::{LinkCheck, Nodad, Params};
 
-/// What start is going to do, in this order.
+/// What start does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Plan {
-    /// Where the VIP belongs.
     pub(crate) target: Target,
-    /// What is known of the VIP on this host.
     pub(crate) found: Found,
-    /// The steps.
+    /// In this order.
     pub(crate) steps: Vec<Step>,
+    /// For texts.
+    names: LinkNames,
 }
 
-/// What start found of the VIP.
+/// What start found of the VIP on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Nothing.
     Absent,
-    /// Just what it would have made.
+    /// Exactly what start would have added.
     Exact,
-    /// Instances with another prefix or on another link only.
+    /// Only instances with another prefix or on another link.
     Misplaced,
 }
 
 impl Found {
-    /// The word for what start did about it, for the log.
-    pub(crate) const fn done(self) -> &'static str {
+    /// What start did about it, as the field `state` of its log line.
+    pub(crate) const fn state(self) -> &'static str {
         match self {
             Self::Absent => "added",
             Self::Exact => "adopted",
@@ -44,27 +43,21 @@ impl Found {
     }
 }
 
-/// One step of start.
+/// One step of start. The link and the address are those of the plan's target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Bring the link administratively up.
-    BringUp(LinkIndex),
-    /// Wait for the link to have carrier; go on without one unless it is required.
+    BringUp,
+    /// Without a carrier start fails if it is required, and goes on otherwise.
     AwaitCarrier {
-        /// Whether start fails without one.
         required: bool,
     },
-    /// Ask whether another host has the VIP.
     CheckDuplicates,
-    /// Add the VIP.
-    Add(NewAddress),
-    /// IPv6: wait for the end of the kernel's duplicate address detection, if it does any.
+    Add,
+    /// IPv6: wait until the kernel's duplicate address detection has ended, if it runs.
     AwaitDuplicateDetection,
-    /// Make rule and routes for packets from the VIP.
-    RouteFromVip,
-    /// Tell the neighbours.
+    AddSourceRouting,
     Announce,
-    /// Delete a wrong instance of the VIP.
+    /// Delete an instance of the VIP that is not as the parameters want it.
     Delete(Deletion),
 }
 
@@ -73,13 +66,39 @@ pub(crate) enum Step {
 pub(crate) struct Deletion {
     /// As it was dumped.
     pub(crate) address: Address,
-    /// Others of its subnet are on the same link. If the kernel has the VIP as the subnet's
-    /// primary address, it deletes them with it, unless `promote_secondaries` is set.
+    /// There are other addresses of the same subnet on the link. If the VIP is the primary address of
+    /// the subnet, the kernel deletes them with it, unless `promote_secondaries` is set.
     pub(crate) keep_siblings: bool,
 }
 
+impl Plan {
+    /// The step in words, for the log.
+    pub(crate) fn describe(&self, step: &Step) -> String {
+        let Target { link, address } = &self.target;
+        match step {
+            Step::BringUp => format!("bring {} up", link.name),
+            Step::AwaitCarrier { required: true } => "wait for carrier".to_owned(),
+            Step::AwaitCarrier { required: false } => "wait for carrier, not required".to_owned(),
+            Step::CheckDuplicates => "check for a duplicate address".to_owned(),
+            Step::Add => format!("add {}/{} to {}", address.ip, address.prefix, link.name),
+            Step::AwaitDuplicateDetection => "wait for duplicate address detection".to_owned(),
+            Step::AddSourceRouting => "add source routing".to_owned(),
+            Step::Announce => "announce".to_owned(),
+            Step::Delete(deletion) => deletion.describe(&self.names),
+        }
+    }
+}
+
+impl Deletion {
+    /// The deletion in words, for the log.
+    pub(crate) fn describe(&self, names: &LinkNames) -> String {
+        let kept = if self.keep_siblings { ", keep the others of its subnet" } else { "" };
+        format!("delete {}{kept}", names.address(&self.address))
+    }
+}
+
 /// The plan of start. Of several instances the right one stays; a new one is added before the wrong
-/// ones go, so that there is no moment without the VIP.
+/// ones are deleted, so that there is no moment without the VIP.
 ///
 /// # Errors
 /// The VIP can't be on this host.
@@ -88,16 +107,22 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
     let exact = snapshot
         .expected_link(params, &instances)
         .and_then(|link| Some((link, judge::exact(params, &instances, link)?)))
-        // The kernel does not use it, and will not: it has to be added anew.
+        // The kernel does not use it and never will: it has to be deleted and added again.
         .filter(|(_, exact)| !exact.flags.dadfailed);
-    let (target, found) = match exact {
+    let (mut target, found) = match exact {
         Some((link, exact)) => {
             let address = NewAddress::new(link.index, exact.ip, exact.prefix);
             (Target { link: link.clone(), address }, Found::Exact)
         }
-        None if instances.is_empty() => (target::target(params, snapshot)?, Found::Absent),
-        None => (target::target(params, snapshot)?, Found::Misplaced),
+        None if instances.is_empty() => (target::choose(params, snapshot)?, Found::Absent),
+        None => (target::choose(params, snapshot)?, Found::Misplaced),
     };
+    let checks_duplicates =
+        found != Found::Exact && params.duplicates.is_some() && has_neighbours(&target.link);
+    if found != Found::Exact {
+        target.address.nodad |=
+            params.ip.is_ipv6() && params.nodad == Nodad::Auto && checks_duplicates;
+    }
     let wrong = instances
         .iter()
         .filter(|address| exact.is_none_or(|(_, exact)| *address != exact))
@@ -105,36 +130,42 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
     let (in_the_way, others): (Vec<_>, Vec<_>) =
         wrong.partition(|deletion| excludes(&deletion.address, &target.address));
 
-    let link = &target.link;
+    let mut steps = before_adding(params, &target.link);
+    if checks_duplicates {
+        steps.push(Step::CheckDuplicates);
+    }
+    steps.extend(in_the_way.into_iter().map(Step::Delete));
+    if found != Found::Exact {
+        steps.push(Step::Add);
+    }
+    steps.extend(after_adding(params, &target.link));
+    steps.extend(others.into_iter().map(Step::Delete));
+    Ok(Plan { target, found, steps, names: LinkNames::of(&snapshot.links) })
+}
+
+fn before_adding(params: &Params, link: &Link) -> Vec<Step> {
     let mut steps = Vec::new();
     if !link.admin_up {
-        steps.push(Step::BringUp(link.index));
+        steps.push(Step::BringUp);
     }
     if params.link_check != LinkCheck::Ignore && judge::without_carrier(link).is_some() {
         steps.push(Step::AwaitCarrier { required: params.link_check == LinkCheck::Fail });
     }
-    if found != Found::Exact && params.duplicates.is_some() && has_neighbours(link) {
-        steps.push(Step::CheckDuplicates);
-    }
-    steps.extend(in_the_way.into_iter().map(Step::Delete));
-    let mut target = target.clone();
-    if found != Found::Exact {
-        target.address.nodad |= params.ip.is_ipv6()
-            && params.nodad == Nodad::Auto
-            && steps.contains(&Step::CheckDuplicates);
-        steps.push(Step::Add(target.address.clone()));
-    }
+    steps
+}
+
+fn after_adding(params: &Params, link: &Link) -> Vec<Step> {
+    let mut steps = Vec::new();
     if params.ip.is_ipv6() {
         steps.push(Step::AwaitDuplicateDetection);
     }
     if routing::is_asked_for(params) {
-        steps.push(Step::RouteFromVip);
+        steps.push(Step::AddSourceRouting);
     }
     if params.announce.is_some() && has_neighbours(link) {
         steps.push(Step::Announce);
     }
-    steps.extend(others.into_iter().map(Step::Delete));
-    Ok(Plan { target, found, steps })
+    steps
 }
 
 /// The plan of stop: every instance of the VIP, whatever its prefix, link or label.
@@ -148,8 +179,8 @@ pub(crate) fn stop(ip: IpAddr, addresses: &[Address]) -> Vec<Deletion> {
 }
 
 fn deletion(address: &Address, addresses: &[Address]) -> Deletion {
-    // Not by the flag `secondary`: deleting one instance may make another one the primary.
-    // IPv6 knows no secondary addresses in this sense.
+    // The flag `secondary` does not decide: the deletion of one instance can make another one the
+    // primary address. IPv6 has no secondary addresses in this sense.
     let keep_siblings = address.ip.is_ipv4()
         && addresses.iter().any(|other| {
             other.link == address.link
@@ -159,16 +190,16 @@ fn deletion(address: &Address, addresses: &[Address]) -> Deletion {
     Deletion { address: address.clone(), keep_siblings }
 }
 
-/// Whether the kernel refuses to add `new` while `present` is there: the same address with the same
-/// mask, the far ends in the same subnet (`__inet_insert_ifa`); for IPv6 the same address whatever
-/// its prefix (`ipv6_add_addr`).
+/// Returns true if the kernel refuses to add `new` while `present` is there: the same address with the
+/// same mask and with peers in the same subnet (`__inet_insert_ifa`), for IPv6 the same address with
+/// any prefix (`ipv6_add_addr`).
 fn excludes(present: &Address, new: &NewAddress) -> bool {
     present.link == new.link
         && present.ip == new.ip
         && (new.ip.is_ipv6() || present.network() == Network::of(new.ip, new.prefix))
 }
 
-/// Whether the link has neighbours that keep an ARP cache.
+/// Returns true if the link has neighbours that keep an ARP cache.
 pub(crate) fn has_neighbours(link: &Link) -> bool {
     link.ethernet
         && !link.loopback
@@ -176,32 +207,9 @@ pub(crate) fn has_neighbours(link: &Link) -> bool {
         && link.mac.is_some_and(|mac| mac != MacAddress::ZERO)
 }
 
-/// Whether the link has neighbours whose frames are not Ethernet's, such as Infiniband's (RFC 4391).
-pub(crate) fn is_of_another_kind(link: &Link) -> bool {
+/// Returns true if the link has neighbours, but no Ethernet frames, such as Infiniband (RFC 4391).
+pub(crate) fn has_non_ethernet_neighbours(link: &Link) -> bool {
     !(link.ethernet || link.loopback || link.noarp || link.point_to_point)
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BringUp(link) => write!(f, "bring interface {link} up"),
-            Self::AwaitCarrier { required: true } => f.write_str("wait for carrier"),
-            Self::AwaitCarrier { required: false } => f.write_str("wait for carrier, if it comes"),
-            Self::Add(new) => write!(f, "add {}/{} to interface {}", new.ip, new.prefix, new.link),
-            Self::CheckDuplicates => f.write_str("ask for duplicates"),
-            Self::AwaitDuplicateDetection => f.write_str("wait for duplicate address detection"),
-            Self::RouteFromVip => f.write_str("make rule and routes from the VIP"),
-            Self::Announce => f.write_str("announce"),
-            Self::Delete(deletion) => deletion.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Deletion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = if self.keep_siblings { ", keeping the others of its subnet" } else { "" };
-        write!(f, "delete {}{kept}", Shown(&self.address))
-    }
 }
 
 #[cfg(test)]
@@ -219,16 +227,17 @@ mod tests {
     }
 
     fn steps(given: &[(&str, &str)], host: &Snapshot) -> Vec<String> {
-        start(&params(given), host).unwrap().steps.iter().map(ToString::to_string).collect()
+        let plan = start(&params(given), host).unwrap();
+        plan.steps.iter().map(|step| plan.describe(step)).collect()
     }
 
-    const ASK: &str = "ask for duplicates";
-    const ADD: &str = "add 192.0.2.10/24 to interface 2";
+    const CHECK: &str = "check for a duplicate address";
+    const ADD: &str = "add 192.0.2.10/24 to eth0";
 
     #[test]
     fn nothing_there() {
-        assert_eq!(steps(&[], &host(&[])), [ASK, ADD, "announce"]);
-        assert_eq!(steps(&[("announce", "none")], &host(&[])), [ASK, ADD]);
+        assert_eq!(steps(&[], &host(&[])), [CHECK, ADD, "announce"]);
+        assert_eq!(steps(&[("announce", "none")], &host(&[])), [CHECK, ADD]);
         assert_eq!(steps(&[("duplicate_check", "no")], &host(&[])), [ADD, "announce"]);
         assert_eq!(start(&params(&[]), &host(&[])).unwrap().found, Found::Absent);
     }
@@ -239,38 +248,35 @@ mod tests {
             let plan = start(&params(given), &host(&[address(2, "192.0.2.10/24")])).unwrap();
             assert_eq!((plan.found, plan.steps), (Found::Exact, vec![Step::Announce]));
         }
-        // What monitor accepts, start accepts: without nic and mask it is where it is.
+        // start accepts what monitor accepts: without nic and cidr_netmask any instance.
         let elsewhere = start(&params(&[]), &host(&[address(3, "192.0.2.10/32")])).unwrap();
         assert_eq!((elsewhere.found, elsewhere.target.link.name.as_str()), (Found::Exact, "eth1"));
     }
 
     #[test]
-    fn the_right_one_comes_before_the_wrong_ones_go() {
+    fn the_right_one_is_added_before_the_wrong_ones_are_deleted() {
         let given = [("nic", "eth0"), ("cidr_netmask", "24")];
         let wrong = [address(2, "192.0.2.10/32"), labelled(3, "192.0.2.10/24", "eth1")];
         assert_eq!(
             steps(&given, &host(&wrong)),
             [
-                ASK,
+                CHECK,
                 ADD,
                 "announce",
-                "delete 192.0.2.10/32 on interface 2",
+                "delete 192.0.2.10/32 on eth0",
                 "delete 192.0.2.10/24 on eth1"
             ]
         );
         assert_eq!(start(&params(&given), &host(&wrong)).unwrap().found, Found::Misplaced);
         let both = [address(2, "192.0.2.10/24"), address(3, "192.0.2.10/24")];
-        assert_eq!(
-            steps(&given, &host(&both)),
-            ["announce", "delete 192.0.2.10/24 on interface 3"]
-        );
+        assert_eq!(steps(&given, &host(&both)), ["announce", "delete 192.0.2.10/24 on eth1"]);
     }
 
     #[test]
-    fn what_excludes_the_right_one_goes_first() {
+    fn what_excludes_the_right_one_is_deleted_first() {
         let peer = Address { peer: "192.0.2.99".parse().ok(), ..address(2, "192.0.2.10/24") };
-        let delete = "delete 192.0.2.10/24 on interface 2, keeping the others of its subnet";
-        assert_eq!(steps(&[("nic", "eth0")], &host(&[peer])), [ASK, delete, ADD, "announce"]);
+        let delete = "delete 192.0.2.10/24 on eth0, keep the others of its subnet";
+        assert_eq!(steps(&[("nic", "eth0")], &host(&[peer])), [CHECK, delete, ADD, "announce"]);
     }
 
     #[test]
@@ -282,77 +288,75 @@ mod tests {
         };
         let wait = "wait for carrier";
         let down = with(|link| (link.admin_up, link.carrier) = (false, false));
-        assert_eq!(steps(&[], &down), ["bring interface 2 up", wait, ASK, ADD, "announce"]);
+        assert_eq!(steps(&[], &down), ["bring eth0 up", wait, CHECK, ADD, "announce"]);
         let no_carrier = with(|link| link.carrier = false);
-        assert_eq!(steps(&[], &no_carrier), [wait, ASK, ADD, "announce"]);
+        assert_eq!(steps(&[], &no_carrier), [wait, CHECK, ADD, "announce"]);
         let check = |word| [("check_link_status", word)];
-        assert_eq!(steps(&check("no"), &no_carrier), [ASK, ADD, "announce"]);
-        let degraded = "wait for carrier, if it comes";
-        assert_eq!(steps(&check("degraded"), &no_carrier), [degraded, ASK, ADD, "announce"]);
-        for quiet in [
+        assert_eq!(steps(&check("no"), &no_carrier), [CHECK, ADD, "announce"]);
+        let optional = "wait for carrier, not required";
+        assert_eq!(steps(&check("degraded"), &no_carrier), [optional, CHECK, ADD, "announce"]);
+        for without_arp in [
             with(|link| link.noarp = true),
             with(|link| link.ethernet = false),
             with(|link| link.mac = None),
             with(|link| link.mac = Some(MacAddress::ZERO)),
         ] {
-            assert_eq!(steps(&[], &quiet), [ADD]);
+            assert_eq!(steps(&[], &without_arp), [ADD]);
         }
     }
 
     #[test]
     fn ipv6() {
-        let add = "add 2001:db8::10/64 to interface 2";
+        let add = "add 2001:db8::10/64 to eth0";
         let dad = "wait for duplicate address detection";
         let mut host = host(&[address(2, "2001:db8::1/64")]);
         let given = [("ip", "2001:db8::10"), ("nic", "eth0"), ("cidr_netmask", "64")];
         let with = |name, value| [&given[..], &[(name, value)]].concat();
         let nodad = |given: &[(&str, &str)], host: &Snapshot| {
             let plan = start(&params(given), host).unwrap();
-            let found = plan.steps.iter().find_map(|step| match step {
-                Step::Add(new) => Some(new.nodad),
-                _ => None,
-            });
-            assert_eq!(found, Some(plan.target.address.nodad));
+            assert!(plan.steps.contains(&Step::Add));
             plan.target.address.nodad
         };
-        assert_eq!(steps(&given, &host), [ASK, add, dad, "announce"]);
+        assert_eq!(steps(&given, &host), [CHECK, add, dad, "announce"]);
         assert!(nodad(&given, &host));
         assert!(!nodad(&with("nodad", "no"), &host));
-        let unasked = with("duplicate_check", "no");
-        assert!(!nodad(&unasked, &host));
-        assert!(nodad(&[&unasked[..], &[("nodad", "true")]].concat(), &host));
-        // Another prefix on the same link excludes ours; what the kernel has given up is done anew.
+        let unchecked = with("duplicate_check", "no");
+        assert!(!nodad(&unchecked, &host));
+        assert!(nodad(&[&unchecked[..], &[("nodad", "true")]].concat(), &host));
+        // Another prefix on the same link excludes ours; an address with dadfailed is added again.
         host.addresses.push(address(2, "2001:db8::10/128"));
-        let delete = "delete 2001:db8::10/128 on interface 2";
-        assert_eq!(steps(&given, &host), [ASK, delete, add, dad, "announce"]);
+        let delete = "delete 2001:db8::10/128 on eth0";
+        assert_eq!(steps(&given, &host), [CHECK, delete, add, dad, "announce"]);
         host.addresses.pop();
         host.addresses.push(address(2, "2001:db8::10/64"));
         assert_eq!(steps(&given, &host), [dad, "announce"]);
         host.addresses.last_mut().unwrap().flags.dadfailed = true;
-        let delete = "delete 2001:db8::10/64 on interface 2";
-        assert_eq!(steps(&given, &host), [ASK, delete, add, dad, "announce"]);
+        let delete = "delete 2001:db8::10/64 on eth0";
+        assert_eq!(steps(&given, &host), [CHECK, delete, add, dad, "announce"]);
     }
 
     #[test]
     fn loopback_is_neither_waited_for_nor_announced_on() {
         let given = [("nic", "lo"), ("cidr_netmask", "32")];
-        assert_eq!(steps(&given, &host(&[])), ["add 192.0.2.10/32 to interface 1"]);
+        assert_eq!(steps(&given, &host(&[])), ["add 192.0.2.10/32 to lo"]);
     }
 
     #[test]
-    fn stop_takes_every_instance_and_knows_its_siblings() {
+    fn stop_deletes_every_instance_and_keeps_its_siblings() {
         let ip = "192.0.2.10".parse().unwrap();
         let host = host(&[
             address(2, "192.0.2.10/24"),
             address(2, "192.0.2.10/32"),
             labelled(3, "192.0.2.10/24", "eth1:sip"),
         ]);
-        let plan: Vec<_> = stop(ip, &host.addresses).iter().map(ToString::to_string).collect();
+        let names = LinkNames::of(&host.links);
+        let plan: Vec<_> =
+            stop(ip, &host.addresses).iter().map(|deletion| deletion.describe(&names)).collect();
         assert_eq!(
             plan,
             [
-                "delete 192.0.2.10/24 on interface 2, keeping the others of its subnet",
-                "delete 192.0.2.10/32 on interface 2",
+                "delete 192.0.2.10/24 on eth0, keep the others of its subnet",
+                "delete 192.0.2.10/32 on eth0",
                 "delete 192.0.2.10/24 on eth1"
             ]
         );

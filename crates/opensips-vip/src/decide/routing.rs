@@ -1,10 +1,10 @@
-//! Source routing: which rule and routes the VIP has beside it. Pure.
+//! Source routing: which rule and which routes belong to the VIP. Pure.
 //!
-//! Nothing that others have made is changed. A route whose source becomes the VIP gets a copy with
-//! that source, which the kernel uses as long as it is there: for IPv4 before the original, with the
-//! same metric; for IPv6 with a lower one. All of it carries the mark of this project
-//! ([`RouteProtocol::OWN`]) and the VIP as its source, so that stop finds it in the kernel's own
-//! tables, whatever became of the agent that made it, and without it they are as they were.
+//! The routes of others are never changed. For `source_for`, a route gets a copy with the VIP as its
+//! source, which the kernel prefers while it is there: for IPv4 it precedes the original, with the same
+//! metric; for IPv6 it has a lower metric. All rules and routes carry the mark of this project
+//! ([`RouteProtocol::OWN`]) and the VIP as their source, so that stop finds them in the kernel's own
+//! tables even if the agent that added them was killed.
 
 use std::net::IpAddr;
 
@@ -13,91 +13,72 @@ use hostnet::{
     RuleAction, Scope, TABLE_MAIN,
 };
 
+use super::names::LinkNames;
 use crate::params::Params;
 
-/// The place of the rules: before those of the main table (32766).
+/// The priority of the rules: before the rule of the main table (32766).
 const PRIORITY: u32 = 17_600;
-/// Where the tables begin that are chosen here; far beyond the numbers that people give.
-const TABLES: u32 = 1_000_000_000;
-/// How many VIPs find a place at once where their numbers or metrics are the same.
-const PLACES: u32 = 32;
-/// IPv6: a route to a part of a route's destination has the kernel's usual metric (1024) or a lower
-/// one.
+/// The first table that the agent chooses; administrators use lower numbers.
+const FIRST_TABLE: u32 = 1_000_000_000;
+/// How many VIPs can have neighbouring numbers of tables, or metrics, before there is none left.
+const MAX_NEIGHBOURS: u32 = 32;
+/// IPv6: the metric of a route to a part of another route's destination is below this: the kernel's
+/// default (1024) or lower.
 const PART_BELOW: u32 = 1025;
 
-/// What source routing needs of the host's tables.
+/// The rules and routes of the VIP's family that source routing needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
-    /// The rules of the VIP's family.
     pub(crate) rules: Vec<Rule>,
-    /// The routes of the VIP's family in the main table and in `route_table`, and those of this
-    /// project in all.
+    /// The routes of the main table and of `route_table`, and those of this project in all tables.
     pub(crate) routes: Vec<RouteRecord>,
 }
 
-/// What there has to be for the VIP.
+/// What has to be there for the VIP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Wanted {
-    /// In this order.
+    /// In the order in which they are added.
     pub(crate) routes: Vec<RouteRecord>,
-    /// After the routes: until there are some, the main table serves.
+    /// Added after the routes: until then packets use the main table.
     pub(crate) rule: Option<Rule>,
 }
 
-/// Why there can't be the routes that the parameters ask for.
+/// Why the VIP can't have the routes that the parameters ask for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoRoute {
-    /// Nothing leads there.
-    #[error("source_for={destination}: no route of the main table leads there")]
-    Destination {
-        /// As given.
-        destination: Network,
-    },
-    /// The route has no place before it.
+    #[error("source_for={destination} has no route in the main table: add that route")]
+    Destination { destination: Network },
     #[error(
-        "source_for={destination}: the metric of its route is {metric}, and no lower one is left"
+        "source_for={destination} needs a metric below {metric}, and none is free: raise the metric \
+         of the route to it"
     )]
-    Metric {
-        /// As given.
-        destination: Network,
-        /// Of the route.
-        metric: u32,
-    },
-    /// The table is not the VIP's alone.
-    #[error("route_table={table}: {user}: give a number that nobody else uses")]
-    TableInUse {
-        /// Its number.
-        table: u32,
-        /// Who has it, in words.
-        user: String,
-    },
-    /// The route leads over several next hops, and only a part of it is wanted.
-    #[error("source_for={destination}: {route} has several next hops: give its destination")]
-    Multipath {
-        /// As given.
-        destination: Network,
-        /// The route.
-        route: String,
-    },
+    Metric { destination: Network, metric: u32 },
+    #[error("route_table={table} {user}: set an unused table number")]
+    TableInUse { table: u32, user: String },
+    /// The kernel does not accept a part of a multipath route.
+    #[error(
+        "source_for={destination} is part of the multipath route to {route}: set source_for={route}"
+    )]
+    Multipath { destination: Network, route: Network },
 }
 
-/// Whether the parameters ask for any.
+/// Returns true if the parameters ask for source routing.
 pub(crate) fn is_asked_for(params: &Params) -> bool {
     params.gateway.is_some() || !params.source_for.is_empty()
 }
 
-/// The first choice of a table for a VIP, made of its last 24 bits, which differ within a network.
+/// The first choice of a table: numbered by the last 24 bits of the VIP, which differ within a network.
 fn first_table(ip: IpAddr) -> u32 {
     let [.., a, b, c] = match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
         IpAddr::V6(ip) => ip.octets(),
     };
-    TABLES + u32::from_be_bytes([0, a, b, c])
+    FIRST_TABLE + u32::from_be_bytes([0, a, b, c])
 }
 
-/// The table of the VIP's own routes: `route_table`, or that which its rule leads to, or the first
-/// number that nobody uses, as far as `tables` tell.
+/// The table of the VIP's own routes: `route_table`, or the table of the rule that is there, or the
+/// first one that is unused, according to `tables`.
 ///
 /// # Errors
 /// [`NoRoute::TableInUse`]
@@ -110,7 +91,7 @@ pub(crate) fn table(params: &Params, tables: &Tables) -> Result<u32, NoRoute> {
         };
     }
     let first = first_table(ip);
-    let numbers = || first..first.saturating_add(PLACES);
+    let numbers = || first..first.saturating_add(MAX_NEIGHBOURS);
     let current = own_rules(ip, tables).find_map(|rule| match rule.action {
         RuleAction::Lookup(table) => Some(table).filter(|table| numbers().contains(table)),
         _ => None,
@@ -122,11 +103,11 @@ pub(crate) fn table(params: &Params, tables: &Tables) -> Result<u32, NoRoute> {
     };
     current.or_else(|| numbers().find(is_free)).ok_or_else(|| NoRoute::TableInUse {
         table: first,
-        user: "others have it and all that follow".to_owned(),
+        user: format!("and the {} tables after it are in use", MAX_NEIGHBOURS - 1),
     })
 }
 
-/// Whose the table is, if not the VIP's.
+/// What uses the table, if it is not the VIP.
 fn user_of(ip: IpAddr, table: u32, tables: &Tables) -> Option<String> {
     let route = tables.routes.iter().map(RouteRecord::route).find(|route| {
         let ours = route.protocol == RouteProtocol::OWN
@@ -142,26 +123,27 @@ fn user_of(ip: IpAddr, table: u32, tables: &Tables) -> Option<String> {
     };
     match route {
         Some(Route { protocol: RouteProtocol::OWN, preferred_source: Some(other), .. }) => {
-            Some(format!("it is the table of the VIP {other}"))
+            Some(format!("is the table of the VIP {other}"))
         }
         Some(route) => {
             let maker = match route.protocol {
-                RouteProtocol::Kernel => "the kernel's".to_owned(),
-                RouteProtocol::Boot | RouteProtocol::Static => "an administrator's".to_owned(),
-                RouteProtocol::Dhcp => "a DHCP client's".to_owned(),
-                RouteProtocol::RouterAdvertisement => "a router advertisement's".to_owned(),
-                RouteProtocol::Other(number) => format!("of protocol {number}"),
+                RouteProtocol::Kernel => "the kernel".to_owned(),
+                RouteProtocol::Boot | RouteProtocol::Static => "an administrator".to_owned(),
+                RouteProtocol::Dhcp => "a DHCP client".to_owned(),
+                RouteProtocol::RouterAdvertisement => "router advertisements".to_owned(),
+                RouteProtocol::Other(number) => format!("routing protocol {number}"),
             };
-            Some(format!("the route {route} is in it and not ours ({maker})"))
+            let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+            Some(format!("has the route {}{via} of {maker}", route.destination))
         }
-        None => rule().map(|rule| format!("another VIP's rule leads there ({rule})")),
+        None => rule().map(|rule| format!("is used by the rule of another VIP ({rule})")),
     }
 }
 
-/// What there has to be while the VIP is on that link with that prefix.
+/// What has to be there while the VIP is on that link with that prefix.
 ///
 /// # Errors
-/// The main table does not say how.
+/// The main table does not lead to a destination, or a table or metric is in use.
 pub(crate) fn wanted(
     params: &Params,
     link: LinkIndex,
@@ -188,7 +170,7 @@ pub(crate) fn wanted(
             wanted.routes.push(RouteRecord::new(&own(network, None, Scope::Link)));
         }
         let default = own(everywhere(family), Some(gateway), Scope::Universe);
-        // Also if no route of the main table says that the gateway is on this link.
+        // onlink: the main table can lead to the gateway over another link.
         wanted.routes.push(RouteRecord::new(&default).onlink());
         wanted.rule = Some(Rule::from_source(host(params.ip), table, PRIORITY));
     }
@@ -198,7 +180,7 @@ pub(crate) fn wanted(
     Ok(wanted)
 }
 
-/// The route to a destination with the VIP as its source; `None` if it has that already.
+/// The route to a destination with the VIP as its source; `None` if it already has that source.
 fn with_source(
     ip: IpAddr,
     destination: Network,
@@ -213,7 +195,7 @@ fn with_source(
             copy(original, ip, tables).map(Some)
         };
     }
-    // A part of another one.
+    // A part of the destination of another route.
     let wider = foreign(tables).filter(|record| {
         let other = record.route().destination;
         other.prefix() < destination.prefix() && other.contains(destination.base())
@@ -225,7 +207,7 @@ fn with_source(
         .ok_or(NoRoute::Destination { destination })?
         .route();
     if wider.link.is_none() {
-        return Err(NoRoute::Multipath { destination, route: wider.to_string() });
+        return Err(NoRoute::Multipath { destination, route: wider.destination });
     }
     let metric = if ip.is_ipv4() { 0 } else { free_metric(ip, destination, PART_BELOW, tables)? };
     Ok(Some(RouteRecord::new(&Route {
@@ -237,7 +219,7 @@ fn with_source(
     })))
 }
 
-/// The routes of the main table that are not of this project.
+/// The unicast routes of the main table that are not of this project.
 fn foreign(tables: &Tables) -> impl Iterator<Item = &RouteRecord> {
     tables.routes.iter().filter(|record| {
         let route = record.route();
@@ -256,14 +238,14 @@ fn copy(original: &RouteRecord, ip: IpAddr, tables: &Tables) -> Result<RouteReco
     Ok(copy.with_metric(free_metric(ip, destination, metric, tables)?))
 }
 
-/// Metrics below that one, the highest first.
+/// The metrics below that one, the highest first.
 fn lower(below: u32) -> impl Iterator<Item = u32> {
-    (below.saturating_sub(PLACES).max(1)..below).rev()
+    (below.saturating_sub(MAX_NEIGHBOURS).max(1)..below).rev()
 }
 
-/// IPv6: the metric of the VIP's route to a destination, below that of the original. Two routes with
-/// the same metric would be two next hops of one, so other VIPs' are left out. The one that is there
-/// stays, whatever has become free since.
+/// IPv6: the metric of the VIP's route to a destination, below that of the original. The kernel joins
+/// two routes with the same metric into one multipath route, so those of other VIPs are avoided. A route
+/// that is there keeps its metric, even if a higher one has become free since.
 fn free_metric(
     ip: IpAddr,
     destination: Network,
@@ -285,10 +267,9 @@ fn free_metric(
         .ok_or(NoRoute::Metric { destination, metric: below })
 }
 
-/// The routes of this project that are there for the VIP: by their source. Without one they may be
-/// orphans of an IPv6 address that has been deleted (the kernel takes the source from the route then,
-/// and leaves it) or anybody's: they count only in a table of the VIP's own, and where they are what
-/// `source_for` would make. IPv4 routes go with their source.
+/// The routes of this project that belong to the VIP, by their source. When an IPv6 address is deleted,
+/// the kernel keeps its routes without their source (for IPv4 it deletes them): such an orphan counts
+/// only in a table of the VIP, or if it is what `source_for` adds.
 pub(crate) fn own_routes<'a>(
     ip: IpAddr,
     source_for: &'a [Network],
@@ -307,16 +288,17 @@ pub(crate) fn own_routes<'a>(
     })
 }
 
-/// Whether a rule for the VIP leads to the table, or its number is the VIP's and nobody uses it.
+/// Returns true if a rule of the VIP leads to the table, or if it is the VIP's first choice and no rule
+/// leads to it.
 fn is_own_table(ip: IpAddr, table: u32, tables: &Tables) -> bool {
     let leads_there = |rule: &&Rule| rule.action == RuleAction::Lookup(table);
     own_rules(ip, tables).any(|rule| leads_there(&rule))
         || table == first_table(ip) && !tables.rules.iter().any(|rule| leads_there(&rule))
 }
 
-/// Whether a route without a source is what [`with_source`] makes, but for that.
+/// Returns true if a route without a source is otherwise what [`with_source`] returns.
 fn is_orphan(route: &Route, source_for: &[Network], tables: &Tables) -> bool {
-    let is_like = |original: &Route| {
+    let is_copy_of = |original: &Route| {
         let next_hop = |route: &Route| (route.link, route.gateway);
         let below =
             if original.destination == route.destination { original.metric } else { PART_BELOW };
@@ -329,10 +311,10 @@ fn is_orphan(route: &Route, source_for: &[Network], tables: &Tables) -> bool {
         && route.kind == RouteKind::Unicast
         && route.link.is_some()
         && source_for.contains(&route.destination)
-        && foreign(tables).any(|record| is_like(record.route()))
+        && foreign(tables).any(|record| is_copy_of(record.route()))
 }
 
-/// The rules of this project that are there for the VIP.
+/// The rules of this project that belong to the VIP.
 pub(crate) fn own_rules(ip: IpAddr, tables: &Tables) -> impl Iterator<Item = &Rule> {
     tables.rules.iter().filter(move |rule| {
         rule.protocol == RouteProtocol::OWN
@@ -342,12 +324,10 @@ pub(crate) fn own_rules(ip: IpAddr, tables: &Tables) -> impl Iterator<Item = &Ru
 }
 
 impl Wanted {
-    /// Whether it contains that route.
     pub(crate) fn has_route(&self, record: &RouteRecord) -> bool {
         self.routes.iter().any(|wanted| wanted.route() == record.route())
     }
 
-    /// The routes that are not there.
     pub(crate) fn missing_routes<'a>(
         &'a self,
         tables: &'a Tables,
@@ -357,17 +337,16 @@ impl Wanted {
             .filter(|wanted| !tables.routes.iter().any(|there| there.route() == wanted.route()))
     }
 
-    /// The rule, if it is not there.
     pub(crate) fn missing_rule(&self, tables: &Tables) -> Option<&Rule> {
         self.rule.as_ref().filter(|rule| !tables.rules.contains(rule))
     }
 
     /// What is missing, in words.
-    pub(crate) fn missing(&self, tables: &Tables) -> Option<String> {
+    pub(crate) fn missing(&self, tables: &Tables, names: &LinkNames) -> Option<String> {
         let route = self.missing_routes(tables).next();
         route
-            .map(|record| format!("the route {}", record.route()))
-            .or_else(|| self.missing_rule(tables).map(|rule| format!("the rule {rule}")))
+            .map(|record| format!("route {}", names.route(record.route())))
+            .or_else(|| self.missing_rule(tables).map(|rule| format!("rule {rule}")))
     }
 }
 

@@ -9,7 +9,7 @@ use hostnet::{
 };
 use nix::libc;
 
-use crate::decide::judge::Sight;
+use crate::decide::judge::Observation;
 use crate::decide::routing::{self, NoRoute, Tables, Wanted};
 use crate::host::tables::settled;
 use crate::params::Params;
@@ -229,15 +229,17 @@ fn remove_but(
 pub(crate) fn missing(
     netlink: &Netlink,
     params: &Params,
-    sight: &Sight,
+    observation: &Observation,
     until: Deadline,
 ) -> Result<Option<String>> {
-    let Some(exact) = sight.exact(params).filter(|_| routing::is_asked_for(params)) else {
+    let Some(exact) = observation.exact(params).filter(|_| routing::is_asked_for(params)) else {
         return Ok(None);
     };
     let found = tables(netlink, params.family(), true, until)?;
     Ok(match routing::wanted(params, exact.link, exact.prefix, &found) {
-        Ok(wanted) => wanted.missing(&found).map(|what| format!("{what} is missing")),
+        Ok(wanted) => {
+            wanted.missing(&found, &observation.names).map(|what| format!("{what} is missing"))
+        }
         Err(error) => Some(error.to_string()),
     })
 }

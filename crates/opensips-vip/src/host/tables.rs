@@ -7,7 +7,8 @@ use deadline::Deadline;
 use hostnet::{Address, Error, Family, Link, Netlink, Result};
 use hostnet::{LinkIndex, TABLE_MAIN, condition};
 
-use crate::decide::judge::{self, Sight};
+use crate::decide::judge::{self, Observation};
+use crate::decide::names::LinkNames;
 use crate::decide::target::{Snapshot, needs_routes};
 use crate::host::run_directory::RunDirectory;
 use crate::params::{Nic, Params, is_link_local};
@@ -86,11 +87,11 @@ pub(crate) fn run_directory(
 /// What monitor judges: the instances of the VIP, and the link on which it is expected. One
 /// address dump; of links one, and only if there is an instance; all where `nic` is no name, or
 /// the link stands on others.
-pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Sight> {
+pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Observation> {
     let addresses = addresses_that_count(netlink, params, until)?;
     let instances = judge::instances(params, &addresses);
     let Some(likely) = judge::most_likely(params, &instances).map(|address| address.link) else {
-        return Ok(Sight::default());
+        return Ok(Observation::default());
     };
     let mut lost_network = false;
     let links = || settled(until, || netlink.links(until));
@@ -119,7 +120,8 @@ pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Deadline) -> Resu
         }
     };
     let stack = link.as_ref().zip(links).map(|(link, links)| condition(link, &links));
-    Ok(Sight { instances, link, stack, lost_network })
+    let names = LinkNames::of(&link);
+    Ok(Observation { instances, link, stack, lost_network, names })
 }
 
 /// Whether a link may stand on others, so that it can work although one of them does not.

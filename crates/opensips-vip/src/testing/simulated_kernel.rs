@@ -5,7 +5,7 @@ use hostnet::{Address, LinkIndex, NewAddress};
 use ocf::{Exit, Verdict};
 use proptest::prelude::*;
 
-use crate::decide::judge;
+use crate::decide::judge::{self, Observation};
 use crate::decide::plan::{self, Deletion, Step};
 use crate::decide::target::{Snapshot, needs_routes};
 use crate::params::Params;
@@ -129,13 +129,13 @@ impl Host {
         let plan = plan::start(params, &self.seen(params)).ok()?;
         for step in &plan.steps {
             match step {
-                Step::BringUp(link) => self.set_link(*link, true),
+                Step::BringUp => self.set_link(plan.target.link.index, true),
                 Step::AwaitCarrier { .. }
                 | Step::CheckDuplicates
                 | Step::AwaitDuplicateDetection
-                | Step::RouteFromVip
+                | Step::AddSourceRouting
                 | Step::Announce => {}
-                Step::Add(new) => self.add(new),
+                Step::Add => self.add(&plan.target.address),
                 Step::Delete(deletion) => self.delete(deletion),
             }
         }
@@ -150,7 +150,8 @@ impl Host {
 
     fn monitor(&self, params: &Params) -> Verdict {
         let instances = judge::instances(params, &self.snapshot.addresses);
-        judge::judge(params, &instances, self.seen(params).expected_link(params, &instances))
+        let link = self.seen(params).expected_link(params, &instances).cloned();
+        Observation { instances, link, ..Observation::default() }.judge(params)
     }
 
     /// What belongs to others, as a sorted list.

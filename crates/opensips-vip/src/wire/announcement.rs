@@ -102,7 +102,7 @@ impl Subject {
         };
         match netlink.link_by_index(self.link, until) {
             // Its duplicate address detection comes first (RFC 4862 section 5.4).
-            Ok(Some(link)) if link.usable() && crate::decide::judge::not_ready(there) => {
+            Ok(Some(link)) if link.usable() && crate::decide::judge::is_unusable(there) => {
                 Look::NotYet
             }
             Ok(Some(link)) if link.usable() => Look::Ready(Box::new(link)),

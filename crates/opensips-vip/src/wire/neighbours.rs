@@ -6,7 +6,7 @@ use deadline::Deadline;
 use hostnet::{Link, Netlink, PacketSocket};
 use ocf::{Exit, Verdict};
 
-use crate::decide::judge::Sight;
+use crate::decide::judge::Observation;
 use crate::decide::plan;
 use crate::host::run_directory::RunDirectory;
 use crate::host::tables;
@@ -18,11 +18,11 @@ use crate::wire::conflict_probe::{self, Asker, Heard, Rivals};
 const ANSWER: Duration = Duration::from_millis(300);
 
 /// The announcements of a monitor (`arp_count_refresh`).
-pub(crate) fn refresh(params: &Params, sight: &Sight) {
+pub(crate) fn refresh(params: &Params, observation: &Observation) {
     if params.refresh == 0 {
         return;
     }
-    let Some((link, subject)) = subject(params, sight) else { return };
+    let Some((link, subject)) = subject(params, observation) else { return };
     let sent = conflict_probe::socket(link, params.ip).and_then(|mut socket| {
         (0..params.refresh).try_for_each(|_| subject.send(&mut socket, link))
     });
@@ -33,8 +33,14 @@ pub(crate) fn refresh(params: &Params, sight: &Sight) {
 
 /// Asks whether another host claims the VIP, and whether the gateway answers to it. Success also
 /// where there is nobody to ask, or where that can't be done.
-pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Deadline) -> Verdict {
-    let Some(link) = sight.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))
+pub(crate) fn ask(
+    netlink: &Netlink,
+    params: &Params,
+    observation: &Observation,
+    until: Deadline,
+) -> Verdict {
+    let Some(link) =
+        observation.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))
     else {
         return Verdict::success();
     };
@@ -43,7 +49,7 @@ pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Dead
         let links = tables::settled(until, || netlink.links(until))?;
         let own = links.iter().filter_map(|link| link.mac).collect();
         let asker = Asker { ip: params.ip, mac, own };
-        let rival = rival(params, sight, &asker, &mut socket, until)?;
+        let rival = rival(params, observation, &asker, &mut socket, until)?;
         if rival.exit != Exit::Success {
             return Ok(rival);
         }
@@ -75,13 +81,14 @@ pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Dead
 /// there again at the next look is the fault of somebody who has to look at it.
 fn rival(
     params: &Params,
-    sight: &Sight,
+    observation: &Observation,
     asker: &Asker,
     socket: &mut PacketSocket,
     until: Deadline,
 ) -> Result<Verdict, hostnet::Error> {
     let Some(check) = params.duplicates else { return Ok(Verdict::success()) };
-    let zone = sight.link.as_ref().filter(|_| is_link_local(params.ip)).map(|link| &link.name);
+    let zone =
+        observation.link.as_ref().filter(|_| is_link_local(params.ip)).map(|link| &link.name);
     let run = RunDirectory::new().on(zone);
     let mac = match asker.rival(socket, Rivals::Owners, check.timeout, until)? {
         Heard::Rival(mac) => mac,
@@ -95,7 +102,7 @@ fn rival(
             return Ok(Verdict::success());
         }
     };
-    if let Some((link, subject)) = subject(params, sight) {
+    if let Some((link, subject)) = subject(params, observation) {
         subject.send(socket, link)?;
     }
     let before = run.remember_rival(params.ip, mac);
@@ -108,9 +115,10 @@ fn rival(
 }
 
 /// What can be announced now.
-fn subject<'a>(params: &Params, sight: &'a Sight) -> Option<(&'a Link, Subject)> {
-    let link = sight.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))?;
-    let prefix = sight.exact(params)?.prefix;
+fn subject<'a>(params: &Params, observation: &'a Observation) -> Option<(&'a Link, Subject)> {
+    let link =
+        observation.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))?;
+    let prefix = observation.exact(params)?.prefix;
     let form = params.announce?;
     let subject = Subject { ip: params.ip, prefix, link: link.index, form, targets: Vec::new() };
     Some((link, subject))

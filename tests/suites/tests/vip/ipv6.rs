@@ -209,7 +209,7 @@ fn misplaced_ones() {
         ends(&vip.action("start"), 0);
         assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad"]);
         site.a.ip("addr add 2001:db8::10/128 dev eth1 nodad");
-        fails(&recurring(&vip), 190, "more than once: also 2001:db8::10/128");
+        fails(&recurring(&vip), 190, "more than once: remove 2001:db8::10/128");
         ends(&vip.action("stop"), 0);
         assert!(instances(&site.a).is_empty());
     }
@@ -281,7 +281,7 @@ fn a_link_local_address_elsewhere_is_another_one() {
         assert!(on("eth1"));
     }
     let bare = agent(&site.a, super::program()).under_pacemaker("vip").param("ip", "fe80::10");
-    fails(&bare.action("start"), 6, "give nic, too");
+    fails(&bare.action("start"), 6, "also needs nic");
     ends(&bare.action("stop"), 0);
     assert!(on("eth1"));
 }

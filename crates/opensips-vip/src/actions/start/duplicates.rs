@@ -111,7 +111,7 @@ impl Start<'_> {
             Ok(match here.next() {
                 None => Some(Detection::Gone),
                 Some(address) if address.flags.dadfailed => Some(Detection::Failed),
-                Some(address) => (!judge::not_ready(address)).then_some(Detection::Ended),
+                Some(address) => (!judge::is_unusable(address)).then_some(Detection::Ended),
             })
         })?;
         let link = self.link.name.clone();

@@ -45,7 +45,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         source_routing::tables_of(&netlink, &params, request.deadline)?;
     }
     let NewAddress { ip, prefix, link, .. } = plan.target.address;
-    if plan::is_of_another_kind(&plan.target.link) {
+    if plan::has_non_ethernet_neighbours(&plan.target.link) {
         log::warn!(
             "vip={ip} nic={} note=\"no Ethernet: nobody is asked for duplicates, nothing announced\"",
             plan.target.link.name
@@ -86,7 +86,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     log::info!(
         "vip={ip}/{prefix} nic={} state={}{after} took_ms={}",
         start.link.name,
-        plan.found.done(),
+        plan.found.state(),
         began.elapsed().as_millis()
     );
     Ok(Verdict::success())
@@ -131,8 +131,8 @@ enum Done {
 impl Start<'_> {
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
         for step in &plan.steps {
-            log::debug!("step: {step}");
-            self.step(step, plan.target.address.prefix)?;
+            log::debug!("step: {}", plan.describe(step));
+            self.step(step, plan)?;
         }
         if self.starting.was_stopped() {
             return Err(Error::Stopped { ip: self.params.ip });
@@ -141,23 +141,24 @@ impl Start<'_> {
         self.confirm()
     }
 
-    fn step(&mut self, step: &Step, prefix: Prefix) -> Result<(), Error> {
+    fn step(&mut self, step: &Step, plan: &Plan) -> Result<(), Error> {
         let until = self.deadline;
         match step {
-            Step::BringUp(link) => {
-                let changed = self.netlink.set_link_up(*link, until);
-                self.note(&changed, Done::BroughtUp(*link));
+            Step::BringUp => {
+                let link = self.link.index;
+                let changed = self.netlink.set_link_up(link, until);
+                self.note(&changed, Done::BroughtUp(link));
                 changed?;
                 // Virtual links have their carrier in a moment. Also where it is not required, the
                 // first announcement should find it.
                 let until = self.deadline.within(GRACE);
-                self.link = self.netlink.wait_for_link(*link, until, Link::usable)?;
+                self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
             }
             Step::AwaitCarrier { required } => self.await_carrier(*required)?,
             Step::CheckDuplicates => self.check_duplicates()?,
-            Step::Add(new) => self.add(new)?,
+            Step::Add => self.add(&plan.target.address)?,
             Step::AwaitDuplicateDetection => self.await_duplicate_detection()?,
-            Step::RouteFromVip => self.route_from_vip(prefix)?,
+            Step::AddSourceRouting => self.route_from_vip(plan.target.address.prefix)?,
             Step::Announce => {
                 self.open_socket()?;
                 self.starting.keep_stops_out(until)?;
@@ -165,7 +166,7 @@ impl Start<'_> {
                 self.starting.let_stops_in();
             }
             Step::Delete(deletion) => {
-                log::warn!("{deletion}: the VIP does not belong there");
+                log::warn!("{}: the VIP does not belong there", plan.describe(step));
                 deletion::delete(self.netlink, &self.run, deletion, until)?;
             }
         }
@@ -240,12 +241,14 @@ impl Start<'_> {
 
     /// Looks at the host as monitor will.
     fn confirm(&self) -> Result<(), Error> {
-        let sight = tables::sight(self.netlink, self.params, self.deadline)?;
+        let observation = tables::observe(self.netlink, self.params, self.deadline)?;
         let until = self.deadline;
-        if let Some(reason) = source_routing::missing(self.netlink, self.params, &sight, until)? {
+        if let Some(reason) =
+            source_routing::missing(self.netlink, self.params, &observation, until)?
+        {
             return Err(Error::NotConfirmed { reason });
         }
-        let verdict = sight.judge(self.params);
+        let verdict = observation.judge(self.params);
         match (verdict.exit, verdict.reason) {
             (Exit::Success, _) => Ok(()),
             (Exit::Degraded, reason) => {

@@ -15,14 +15,14 @@ fn host() -> Snapshot {
 }
 
 fn found(given: &[(&str, &str)], host: &Snapshot) -> Result<(String, u8), String> {
-    target(&params(given), host)
+    choose(&params(given), host)
         .map(|target| (target.link.name.to_string(), target.address.prefix.length()))
         .map_err(|refusal| refusal.to_string())
 }
 
 #[test]
 fn from_the_connected_network() {
-    let target = target(&params(&[]), &host()).unwrap();
+    let target = choose(&params(&[]), &host()).unwrap();
     assert_eq!((target.link.name.as_str(), target.address.prefix.length()), ("eth0", 24));
     assert_eq!(target.address.broadcast, Some(Ipv4Addr::new(192, 0, 2, 255)));
     assert_eq!(target.address.label, None);
@@ -49,15 +49,15 @@ fn the_most_specific_network_then_the_lowest_metric() {
 }
 
 #[test]
-fn equally_near_is_a_question() {
+fn two_equal_links_are_ambiguous() {
     let mut host = host();
     host.routes.push(connected(3, "192.0.2.0/24", None));
     assert_eq!(
         found(&[], &host),
-        Err("192.0.2.0/24 is connected to eth0 and to eth1: give nic".to_owned())
+        Err("192.0.2.0/24 is connected to both eth0 and eth1: set nic".to_owned())
     );
     assert_eq!(found(&[("nic", "eth1")], &host), Ok(("eth1".to_owned(), 24)));
-    // Two addresses of the network on one link are no question.
+    // Two addresses of the network on one link are not ambiguous.
     host.routes.pop();
     host.routes.push(connected(2, "192.0.2.0/24", Some("192.0.2.2")));
     assert_eq!(found(&[], &host), Ok(("eth0".to_owned(), 24)));
@@ -70,7 +70,7 @@ fn a_link_that_is_down_still_has_its_addresses() {
 }
 
 #[test]
-fn what_the_vip_itself_made_proves_nothing() {
+fn the_route_of_the_vip_itself_does_not_count() {
     let host = Snapshot {
         addresses: vec![address(2, "192.0.2.10/24")],
         routes: vec![connected(2, "192.0.2.0/24", Some("192.0.2.10"))],
@@ -89,10 +89,13 @@ fn nic_by_mac_and_by_network() {
         Ok(("eth1".to_owned(), 32))
     );
     let missing = named("02:00:00:00:00:09").unwrap_err();
-    assert_eq!(missing, "nic=02:00:00:00:00:09: there is no such interface on this node");
+    assert_eq!(
+        missing,
+        "nic=02:00:00:00:00:09 does not exist on this node: set nic to a name that \"ip link\" lists"
+    );
     let several = named("192.0.0.0/3").unwrap_err();
-    assert!(several.contains("fits several interfaces: eth0, eth1"), "{several}");
-    // Where the VIP is now says nothing about where it belongs.
+    assert!(several.contains("matches several interfaces (eth0, eth1)"), "{several}");
+    // The VIP's own address does not count.
     let mut host = host();
     host.addresses.push(address(3, "192.0.2.10/24"));
     assert_eq!(found(&[("nic", "192.0.2.0/24")], &host), Ok(("eth0".to_owned(), 24)));
@@ -115,15 +118,15 @@ fn ipv6_takes_the_prefix_of_its_network() {
     assert_eq!(found(&[("ip", "2001:DB8:0::10")]), Ok(("eth0".to_owned(), 64)));
     assert_eq!(found(&[("ip", "fe80::10"), ("nic", "eth1")]), Ok(("eth1".to_owned(), 64)));
     assert!(found(&[("ip", "2001:db8:1::10")]).is_err());
-    let target = target(&params(&[("ip", "2001:db8::10")]), &host).unwrap();
+    let target = choose(&params(&[("ip", "2001:db8::10")]), &host).unwrap();
     assert_eq!((target.address.broadcast, target.address.nodad), (None, false));
 
-    // A route that is there for the VIP alone.
+    // A route that exists only for the VIP.
     let alone = Snapshot {
         addresses: vec![address(2, "2001:db8::10/64"), address(2, "fe80::2/64")],
         ..host.clone()
     };
-    assert!(super::target(&params(&[("ip", "2001:db8::10")]), &alone).is_err());
+    assert!(choose(&params(&[("ip", "2001:db8::10")]), &alone).is_err());
 }
 
 #[test]
@@ -143,21 +146,21 @@ fn refusals() {
     assert!(refused(&[("nic", "eth0")], &elsewhere).contains("to eth0 contains 192.0.2.10"));
     assert_eq!(
         refused(&[("nic", "eth7")], &host()),
-        "nic=eth7: there is no such interface on this node"
+        "nic=eth7 does not exist on this node: set nic to a name that \"ip link\" lists"
     );
     assert!(
         refused(&[("nic", "eth0"), ("iflabel", "eleven-byte")], &host())
-            .ends_with("eth0:eleven-byte is longer than 15 bytes")
+            .contains("eth0:eleven-byte is longer than 15 bytes")
     );
     let mut host = host();
     host.routes.push(connected(2, "192.0.2.8/30", None));
     let broadcast = params(&[("ip", "192.0.2.11")]);
-    assert!(matches!(target(&broadcast, &host), Err(Refusal::BroadcastAddress { .. })));
+    assert!(matches!(choose(&broadcast, &host), Err(Refusal::BroadcastAddress { .. })));
 }
 
 #[test]
 fn labels() {
-    let target = target(&params(&[("iflabel", "sip"), ("nic", "enp2s0")]), &host()).unwrap();
+    let target = choose(&params(&[("iflabel", "sip"), ("nic", "enp2s0")]), &host()).unwrap();
     assert_eq!(target.address.label.as_deref(), Some("eth0:sip"));
 }
 
@@ -168,22 +171,22 @@ fn expected(given: &[(&str, &str)], host: &Snapshot) -> Option<String> {
 }
 
 #[test]
-fn where_the_vip_is_it_stays_expected() {
+fn the_vip_stays_expected_where_it_is() {
     let mut host = host();
     let network = [("nic", "192.0.2.0/24")];
     let mac = [("nic", "02:00:00:00:00:02")];
     let eth0 = Some("eth0".to_owned());
     assert_eq!((expected(&network, &host), expected(&mac, &host)), (eth0.clone(), eth0.clone()));
     host.addresses.push(address(2, "192.0.2.10/24"));
-    // Another link of that network, and one with that hardware address, come up later.
+    // Another link of that network, and one with that MAC address, appear later.
     host.addresses.push(address(3, "192.0.2.3/24"));
     host.links[2].mac = host.links[1].mac;
     assert_eq!((expected(&network, &host), expected(&mac, &host)), (eth0.clone(), eth0.clone()));
-    // Where it has to be put first, that is a question.
+    // Without an instance, nic is ambiguous.
     host.addresses.retain(|address| address.ip.to_string() != "192.0.2.10");
     assert_eq!((expected(&network, &host), expected(&mac, &host)), (None, None));
     assert!(found(&network, &host).unwrap_err().contains("eth0, eth1"));
-    // The VIP is the last of its network.
+    // The VIP is the last address of its network.
     host.addresses = vec![address(2, "192.0.2.10/24"), address(3, "198.51.100.1/24")];
     assert_eq!(expected(&network, &host), eth0);
     assert!(host.has_lost_network(&params(&network)));
@@ -192,7 +195,7 @@ fn where_the_vip_is_it_stays_expected() {
 }
 
 #[test]
-fn without_nic_nobody_means_loopback_while_there_is_a_network() {
+fn without_nic_loopback_is_not_expected_while_a_network_is_connected() {
     let mut host = host();
     host.addresses.push(address(1, "192.0.2.10/32"));
     assert_eq!(expected(&[], &host), Some("eth0".to_owned()));
