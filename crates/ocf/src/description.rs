@@ -1,5 +1,6 @@
 //! What an agent says about itself: the single truth for parsing, `--help` and meta-data.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::Action;
@@ -27,7 +28,21 @@ impl Description {
         self.parameters.iter().copied().find(|parameter| parameter.name == name)
     }
 
-    /// Whether the action is offered.
+    /// The names of the actions, each once: an action with several entries (monitor, one per check
+    /// level) has them next to each other.
+    pub fn action_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.actions.iter().map(|offered| offered.action.name()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The offered action of that name.
+    pub(crate) fn offered(&self, name: &OsStr) -> Option<Action> {
+        let action = name.to_str().and_then(Action::from_name);
+        action.filter(|action| self.offers(*action))
+    }
+
+    /// Returns true if the agent offers the action.
     pub fn offers(&self, action: Action) -> bool {
         self.actions.iter().any(|offered| offered.action == action)
     }

@@ -24,22 +24,25 @@ mod logging;
 mod metadata;
 mod reader;
 mod request;
+mod run;
 mod shown;
 mod verdict;
 
 pub use action::Action;
-pub use agent::{Agent, run, run_with};
+pub use agent::Agent;
 pub use cause::cause;
 pub use deadline::Deadline;
 pub use description::{ActionDescription, Deprecated, Description, Kind, Parameter};
 pub use diagnosis::{Diagnosis, Format, Value};
 pub use duration::{ParseDurationError, parse_duration};
-pub use environment::Environment;
 pub use exit::Exit;
 pub use finding::{Finding, Findings};
 pub use log_line::LogLine;
 pub use metadata::meta_data;
 pub use reader::Reader;
 pub use request::{InstanceName, Request, Values};
+pub use run::run;
 pub use shown::shown;
 pub use verdict::Verdict;
+
+pub(crate) use environment::Environment;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Action, Deadline};
+use crate::{Action, Deadline, Description, Environment};
 
 /// One call of an agent, after environment and command line have been read.
 #[derive(Clone, Debug)]
@@ -28,6 +28,29 @@ pub struct Request {
     pub promotable: bool,
     /// `OCF_CHECK_LEVEL`: how deep monitor and validate-all look.
     pub check_level: u32,
+}
+
+impl Request {
+    pub(crate) fn new(
+        description: &Description,
+        action: Action,
+        environment: &Environment,
+        started: Instant,
+    ) -> Self {
+        let instance = environment.instance.as_deref().unwrap_or(description.name.as_ref());
+        let timeout = environment.timeout.unwrap_or_else(|| description.timeout(action));
+        let recurring = environment.interval.is_some_and(|interval| !interval.is_zero());
+        Self {
+            action,
+            instance: InstanceName::new(instance),
+            values: environment.values.clone(),
+            deadline: Deadline::of_action(started, timeout),
+            timeout,
+            probe: action == Action::Monitor && !recurring,
+            promotable: environment.promotable,
+            check_level: environment.check_level.unwrap_or(0),
+        }
+    }
 }
 
 /// The name of a resource in the cluster, such as `vip` or `opensips:0`.

@@ -75,7 +75,7 @@ impl Page {
     }
 
     fn add_head(&self, roff: &mut Roff) {
-        let Description { name, version, shortdesc, longdesc, actions, .. } = self.description;
+        let Description { name, version, shortdesc, longdesc, .. } = self.description;
         // The arguments of a macro are not escaped by the crate.
         let title = self.name().to_uppercase().replace('-', "\\-");
         let source = format!("{name} {version}");
@@ -83,10 +83,8 @@ impl Page {
         add_section(roff, "NAME");
         add_text(roff, &format!("{} - {shortdesc}", self.name()));
         add_section(roff, "SYNOPSIS");
-        let mut names: Vec<&str> = actions.iter().map(|offered| offered.action.name()).collect();
-        // Several monitors of different levels stand together.
-        names.dedup();
-        roff.text([bold(*name), roman(format!(" [{}]", names.join(" | ")))]);
+        let actions = self.description.action_names().join(" | ");
+        roff.text([bold(*name), roman(format!(" [{actions}]"))]);
         add_section(roff, "DESCRIPTION");
         add_paragraphs(roff, longdesc, "PP");
     }
