@@ -1,13 +1,14 @@
 //! What a monitor asks of the kernel: one link, its IPv4 addresses. For counting system calls:
 //! `strace -f -c target/debug/examples/monitor eth0`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Family, Netlink};
 
 fn main() -> Result<(), hostnet::Error> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "lo".to_owned()).parse()?;
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Deadline::after(Duration::from_secs(5));
     let netlink = Netlink::open()?;
     let Some(link) = netlink.link_by_name(&name, until)? else {
         println!("no interface {name}");

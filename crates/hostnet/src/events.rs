@@ -6,8 +6,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
 
+use deadline::Deadline;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use nix::libc;
 
@@ -77,7 +77,7 @@ impl Events {
     ///
     /// # Errors
     /// [`Error::Refused`]
-    pub fn wait(&mut self, until: Instant) -> Result<bool> {
+    pub fn wait(&mut self, until: Deadline) -> Result<bool> {
         loop {
             if !wait_readable(&self.socket, until).map_err(refused)? {
                 return Ok(false);
@@ -98,7 +98,7 @@ impl Events {
     /// [`Error::Refused`], and those of `look`.
     pub fn wait_until<T>(
         &mut self,
-        until: Instant,
+        until: Deadline,
         mut look: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         let mut found = look()?;

@@ -2,7 +2,7 @@
 //! Discovery, sockets, sysctls, namespaces.
 //!
 //! Kernel interfaces only: rtnetlink, sock_diag, `AF_PACKET`, `/proc/sys`. Nothing here starts
-//! a process or a thread, and every call that could wait takes an [`std::time::Instant`] until
+//! a process or a thread, and every call that could wait takes a [`Deadline`](deadline::Deadline) by
 //! when it must answer. Knows nothing of OCF or SIP.
 //!
 //! All of it acts on the network namespace of the calling thread.

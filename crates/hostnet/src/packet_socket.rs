@@ -13,8 +13,8 @@
 use std::io;
 use std::net::{Ipv6Addr, UdpSocket};
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::time::Instant;
 
+use deadline::Deadline;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use pnet::datalink::{
     Channel, ChannelType, Config, DataLinkReceiver, DataLinkSender, NetworkInterface, linux,
@@ -194,7 +194,7 @@ impl PacketSocket {
     ///
     /// # Errors
     /// [`Error::Refused`]; its errno is `ENETDOWN` once the link has gone down.
-    pub fn receive(&mut self, until: Instant) -> Result<Option<Vec<u8>>> {
+    pub fn receive(&mut self, until: Deadline) -> Result<Option<Vec<u8>>> {
         let failed = |link: &str, source| {
             Error::refused(format!("receive on interface {link}"), Capability::NetRaw, source)
         };

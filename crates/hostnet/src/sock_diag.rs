@@ -3,8 +3,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
 
+use deadline::Deadline;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
     NetlinkPayload, Nla as _,
@@ -46,7 +46,7 @@ impl From<InetResponse> for Found {
 }
 
 /// Every socket that the request fits. Complete, or an error.
-pub(crate) fn dump(operation: &str, request: &InetRequest, until: Instant) -> Result<Vec<Found>> {
+pub(crate) fn dump(operation: &str, request: &InetRequest, until: Deadline) -> Result<Vec<Found>> {
     let request = message(request, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP);
     for _ in 0..ATTEMPTS {
         // A new socket for each attempt: nothing of the last one can be left in it.
@@ -61,7 +61,7 @@ pub(crate) fn dump(operation: &str, request: &InetRequest, until: Instant) -> Re
 }
 
 /// Ends the one socket that the request names.
-pub(crate) fn destroy(operation: &str, request: &InetRequest, until: Instant) -> Result<()> {
+pub(crate) fn destroy(operation: &str, request: &InetRequest, until: Deadline) -> Result<()> {
     let request = message(request, SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK);
     exchange(operation, &request, until, |datagram| {
         match NetlinkMessage::<SockDiagMessage>::deserialize(datagram).map(|read| read.payload) {
@@ -79,7 +79,7 @@ pub(crate) fn destroy(operation: &str, request: &InetRequest, until: Instant) ->
 fn exchange(
     operation: &str,
     request: &[u8],
-    until: Instant,
+    until: Deadline,
     mut take: impl FnMut(&[u8]) -> Result<bool>,
 ) -> Result<()> {
     let refused = |source| Error::refused(operation, Capability::NetAdmin, source);

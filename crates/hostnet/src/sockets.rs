@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
 
+use deadline::Deadline;
 use netlink_packet_sock_diag::constants::TCP_LISTEN;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use nix::libc;
@@ -66,7 +66,7 @@ pub struct BoundSocket {
 pub fn bound_sockets(
     protocol: Protocol,
     family: Family,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<BoundSocket>> {
     dump(protocol, family, 0, until)
 }
@@ -80,7 +80,7 @@ pub fn bound_sockets_on_port(
     protocol: Protocol,
     family: Family,
     port: u16,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<BoundSocket>> {
     let mut found = dump(protocol, family, port, until)?;
     found.retain(|socket| socket.local.port() == port);
@@ -96,7 +96,7 @@ pub fn bound_sockets_on_port(
 /// # Errors
 /// [`Error::NotSupported`] by a kernel without `CONFIG_INET_DIAG_DESTROY` (Linux 4.5);
 /// [`Error::PermissionDenied`], and those of [`bound_sockets`]
-pub fn destroy_tcp_connections(ip: IpAddr, until: Instant) -> Result<usize> {
+pub fn destroy_tcp_connections(ip: IpAddr, until: Deadline) -> Result<usize> {
     let operation = format!("close the TCP connections of {ip}");
     let mut states = StateFlags::all();
     // What waits after its end has nobody to tell about it.
@@ -143,7 +143,12 @@ fn not_supported(error: Error) -> Error {
 }
 
 /// Port 0: any.
-fn dump(protocol: Protocol, family: Family, port: u16, until: Instant) -> Result<Vec<BoundSocket>> {
+fn dump(
+    protocol: Protocol,
+    family: Family,
+    port: u16,
+    until: Deadline,
+) -> Result<Vec<BoundSocket>> {
     let states = match protocol {
         // UDP has two states: TCP_CLOSE for bound, TCP_ESTABLISHED for connected.
         Protocol::Udp => StateFlags::all(),
@@ -295,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_sctp_says_that_it_can_not_list() {
-        let until = Instant::now() + std::time::Duration::from_secs(60);
+        let until = Deadline::after(std::time::Duration::from_secs(60));
         for family in [Family::V4, Family::V6] {
             let listed = bound_sockets(Protocol::Sctp, family, until);
             match listed {

@@ -3,9 +3,10 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use deadline::Deadline;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostnet::{Capability, Error, destroy_tcp_connections};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
@@ -13,8 +14,8 @@ use testnet::{Cable, Host, cable};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn soon() -> Instant {
-    Instant::now() + LONG
+fn soon() -> Deadline {
+    Deadline::after(LONG)
 }
 
 fn two_hosts() -> (Host, Host, Cable) {

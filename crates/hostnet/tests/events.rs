@@ -3,17 +3,18 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::time::{Duration, Instant};
+use deadline::Deadline;
+use std::time::Duration;
 
 use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, NewAddress, Prefix};
 use testnet::{Host, cable};
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
-fn moment() -> Instant {
-    Instant::now() + Duration::from_millis(50)
+fn moment() -> Deadline {
+    Deadline::after(Duration::from_millis(50))
 }
 
 fn eth0(netlink: &Netlink) -> Link {

@@ -3,8 +3,9 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use deadline::Deadline;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostnet::{
     Address, Error, EventGroup, Events, Family, Lifetime, Link, Netlink, NewAddress, Prefix,
@@ -15,8 +16,8 @@ use testnet::{Cable, Host, cable, wait_until};
 const VIP: &str = "2001:db8::10";
 const PROBES: &str = "net/ipv6/conf/eth0/dad_transmits";
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
 fn two_hosts() -> (Host, Host, Cable) {

@@ -3,15 +3,16 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::time::{Duration, Instant};
+use deadline::Deadline;
+use std::time::Duration;
 
 use hostnet::{Family, Link, LinkCondition, Netlink, condition, link_in_network, link_with_mac};
 use testnet::{Host, cable, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn soon() -> Instant {
-    Instant::now() + LONG
+fn soon() -> Deadline {
+    Deadline::after(LONG)
 }
 
 fn named<'a>(name: &str, links: &'a [Link]) -> &'a Link {

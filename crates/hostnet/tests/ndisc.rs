@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{Ipv6Addr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::ndisc::{self, NeighborMessage};
 use hostnet::{Error, EtherType, Link, MacAddress, Netlink, PacketSocket};
 use testnet::{Cable, Capture, Direction, Host, cable, neighbour_cache, wait_until};
@@ -16,8 +17,8 @@ const VIP: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
 const ROUTER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 const LONG: Duration = Duration::from_secs(60);
 
-fn soon() -> Instant {
-    Instant::now() + LONG
+fn soon() -> Deadline {
+    Deadline::after(LONG)
 }
 
 fn two_hosts() -> (Host, Host, Cable) {
@@ -129,7 +130,7 @@ fn questions_are_answered_and_other_traffic_is_not_seen() {
         // Nobody has this one: what comes in until the deadline, if anything, is no claim.
         let free: Ipv6Addr = "2001:db8::77".parse().unwrap();
         socket.send(&ndisc::probe(mac, free)).unwrap();
-        let until = Instant::now() + Duration::from_millis(100);
+        let until = Deadline::after(Duration::from_millis(100));
         while let Some(frame) = socket.receive(until).unwrap() {
             assert_eq!(NeighborMessage::parse(&frame).unwrap().claims(free), None);
         }

@@ -3,8 +3,9 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use deadline::Deadline;
 use std::net::{IpAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostnet::{Family, MacAddress, Neighbour, NeighbourState, Netlink};
 use testnet::{Host, cable, wait_until};
@@ -13,7 +14,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn read(netlink: &Netlink, ip: &str) -> Option<Neighbour> {
     let ip: IpAddr = ip.parse().unwrap();
-    let all = netlink.neighbours(Family::of(ip), Instant::now() + LONG).unwrap();
+    let all = netlink.neighbours(Family::of(ip), Deadline::after(LONG)).unwrap();
     all.into_iter().find(|known| known.ip == ip)
 }
 

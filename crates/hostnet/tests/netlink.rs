@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{
     Address, Capability, Error, Family, Lifetime, Link, Netlink, Network, NewAddress, Prefix,
     Scope, TABLE_MAIN, connected_network_of,
@@ -15,8 +16,8 @@ use testnet::{Cable, Host, cable};
 
 const MAC: &str = "02:00:00:00:00:0a";
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
 fn two_hosts() -> (Host, Host, Cable) {
@@ -218,7 +219,7 @@ fn a_link_is_brought_up_and_its_carrier_waited_for() {
         let up = netlink.wait_for_link(eth0.index, soon(), |link| link.admin_up).unwrap();
         assert!(!up.carrier && !up.usable());
         // Without a carrier: the link as it is when the time is over.
-        let until = Instant::now() + Duration::from_millis(50);
+        let until = Deadline::after(Duration::from_millis(50));
         let still = netlink.wait_for_link(eth0.index, until, Link::usable).unwrap();
         assert!(!still.usable());
         std::thread::scope(|scope| {
@@ -241,7 +242,7 @@ fn what_is_refused_says_why() {
         let (ip, prefix) = v4("192.0.2.10", 24);
         let new = NewAddress::new(eth0, ip, prefix);
 
-        let past = Instant::now();
+        let past = Deadline::now();
         let late = netlink.addresses(Family::V4, None, past).unwrap_err();
         assert!(matches!(late, Error::DeadlinePassed { .. }), "{late:?}");
         assert!(matches!(netlink.links(past), Err(Error::DeadlinePassed { .. })));

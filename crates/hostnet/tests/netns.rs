@@ -4,8 +4,9 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Capability, Error, Family, NamespaceName, Netlink, NetworkNamespace, Sysctl};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use testnet::Host;
@@ -15,7 +16,7 @@ fn name(text: &str) -> NamespaceName {
 }
 
 fn links() -> Vec<String> {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Deadline::after(Duration::from_secs(60));
     let links = Netlink::open().unwrap().links(until).unwrap();
     links.iter().map(|link| link.name.to_string()).collect()
 }
@@ -42,7 +43,7 @@ fn links_and_settings_are_those_of_the_namespace() {
         let started = std::process::Command::new("ip").args(["link", "show", "blue0"]).output();
         assert!(started.unwrap().status.success());
         // A connection that was open before still talks to where it was opened.
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Deadline::after(Duration::from_secs(60));
         let eth0 = elsewhere.link_by_name(&"eth0".parse().unwrap(), until).unwrap();
         assert!(eth0.is_some());
     });

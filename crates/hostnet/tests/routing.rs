@@ -4,8 +4,9 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use deadline::Deadline;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostnet::{
     Capability, Error, Family, LinkIndex, Netlink, PacketMark, Route, RouteKind, RouteProtocol,
@@ -14,8 +15,8 @@ use hostnet::{
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use testnet::{Cable, Host, cable, wait_until};
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
 fn two_hosts() -> (Host, Host, [Cable; 2]) {

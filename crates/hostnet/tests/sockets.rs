@@ -3,14 +3,15 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used)]
 
+use deadline::Deadline;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostnet::{BoundSocket, Error, Family, Protocol, bound_sockets, bound_sockets_on_port};
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
 fn inode(socket: &impl AsRawFd) -> u32 {
@@ -83,7 +84,7 @@ fn a_dump_of_many_datagrams_is_complete() {
 
 #[test]
 fn the_deadline_counts() {
-    let late = bound_sockets(Protocol::Udp, Family::V4, Instant::now());
+    let late = bound_sockets(Protocol::Udp, Family::V4, Deadline::now());
     // The kernel may have answered at once.
     assert!(matches!(late, Ok(_) | Err(Error::DeadlinePassed { .. })), "{late:?}");
 }

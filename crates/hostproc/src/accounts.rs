@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
+use deadline::Deadline;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::child::wait;
@@ -25,7 +25,7 @@ pub enum Reach {
     Files,
     /// Also the host's name service, which may be at the other end of a network that is down, until
     /// then.
-    NameService(Instant),
+    NameService(Deadline),
 }
 
 /// The databases of accounts on this host.
@@ -109,7 +109,7 @@ impl Accounts {
         Ok(self.ask(database, key, until)?.as_deref().and_then(search))
     }
 
-    fn ask(&self, database: &str, key: &str, until: Instant) -> io::Result<Option<String>> {
+    fn ask(&self, database: &str, key: &str, until: Deadline) -> io::Result<Option<String>> {
         // A file in memory: the pipe of a hanging name service could not be read to its end, and one
         // that nobody reads fills up.
         let mut output: File = memfd_create("getent", MFdFlags::MFD_CLOEXEC)?.into();
@@ -163,13 +163,13 @@ mod tests {
     }
 
     fn in_time() -> Reach {
-        Reach::NameService(Instant::now() + Duration::from_secs(600))
+        Reach::NameService(Deadline::after(Duration::from_secs(600)))
     }
 
     #[test]
     fn a_name_service_that_hangs_is_given_up() {
         let (_directory, accounts) = accounts("exec sleep 600");
-        let soon = Reach::NameService(Instant::now() + Duration::from_millis(50));
+        let soon = Reach::NameService(Deadline::after(Duration::from_millis(50)));
         let error = accounts.user("far", soon).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         // Where it is not to be asked, it is not.

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::process::{Child, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use nix::sys::signal::Signal;
 
 use crate::error::Result;
@@ -23,7 +24,7 @@ const ROUNDS: u32 = 10;
 ///
 /// # Errors
 /// Those of waitpid(2).
-pub fn wait(mut child: Child, until: Instant) -> io::Result<Option<ExitStatus>> {
+pub fn wait(mut child: Child, until: Deadline) -> io::Result<Option<ExitStatus>> {
     let proc = ProcFs::default();
     // It can't be gone and its number used again: it is our child and not waited for.
     let process = i32::try_from(child.id())
@@ -38,7 +39,7 @@ pub fn wait(mut child: Child, until: Instant) -> io::Result<Option<ExitStatus>> 
         // Its number is still its own. What can't be killed can't be helped.
         let _ = child.kill();
     }
-    reap(&mut child, handle.as_ref(), Instant::now() + REAP)?;
+    reap(&mut child, handle.as_ref(), Deadline::after(REAP))?;
     Ok(None)
 }
 
@@ -47,13 +48,13 @@ pub fn wait(mut child: Child, until: Instant) -> io::Result<Option<ExitStatus>> 
 fn reap(
     child: &mut Child,
     handle: Option<&PidFd>,
-    until: Instant,
+    until: Deadline,
 ) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.remaining();
         if left.is_zero() {
             return Ok(None);
         }
@@ -112,8 +113,8 @@ mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
-    fn long() -> Instant {
-        Instant::now() + Duration::from_secs(600)
+    fn long() -> Deadline {
+        Deadline::after(Duration::from_secs(600))
     }
 
     #[test]
@@ -137,10 +138,10 @@ mod tests {
         let proc = ProcFs::default();
         let grandchild = proc.process(line.trim().parse().unwrap()).unwrap().unwrap();
         assert!(proc.is_alive(&grandchild).unwrap());
-        assert_eq!(wait(child, Instant::now()).unwrap(), None);
+        assert_eq!(wait(child, Deadline::now()).unwrap(), None);
         let until = long();
         while proc.is_alive(&grandchild).unwrap() {
-            assert!(Instant::now() < until, "{grandchild:?} lives on");
+            assert!(!until.has_passed(), "{grandchild:?} lives on");
             std::thread::sleep(LOOK_AGAIN);
         }
     }
@@ -158,7 +159,7 @@ mod tests {
         let mut tracer = Command::new("python3");
         tracer.args(["-c", TRACER, &child.id().to_string()]);
         let Ok(mut tracer) = tracer.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
-            wait(child, Instant::now()).unwrap();
+            wait(child, Deadline::now()).unwrap();
             return testnet::skipped("child::a_killed_child_that_does_not_end", "needs python3");
         };
         let mut line = String::new();
@@ -166,11 +167,11 @@ mod tests {
         if line.trim() != "traced" {
             drop(tracer.stdin.take());
             tracer.wait().unwrap();
-            wait(child, Instant::now()).unwrap();
+            wait(child, Deadline::now()).unwrap();
             return testnet::skipped("child::a_killed_child_that_does_not_end", "needs ptrace");
         }
         let (sender, receiver) = std::sync::mpsc::channel();
-        std::thread::spawn(move || sender.send(wait(child, Instant::now()).unwrap()));
+        std::thread::spawn(move || sender.send(wait(child, Deadline::now()).unwrap()));
         let waited = receiver.recv_timeout(Duration::from_secs(60));
         drop(tracer.stdin.take());
         tracer.wait().unwrap();

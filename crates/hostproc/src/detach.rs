@@ -41,10 +41,11 @@ pub fn detach() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use crate::{Pid, PidFd, ProcFs, Signal};
+    use deadline::Deadline;
     use std::io::Read;
     use std::path::Path;
     use std::process::{Command, Stdio};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     const CHILD: &str = "HOSTPROC_TEST_DETACHED_CHILD";
 
@@ -77,8 +78,8 @@ mod tests {
         let process = proc.process(pid).unwrap().unwrap();
         let handle = PidFd::open(&proc, &process).unwrap().unwrap();
 
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !sign.exists() && Instant::now() < deadline {
+        let deadline = Deadline::after(Duration::from_secs(60));
+        while !sign.exists() && !deadline.has_passed() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let detached = sign.exists();

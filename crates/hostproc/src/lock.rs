@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
@@ -62,10 +63,10 @@ impl LockFile {
     ///
     /// # Errors
     /// Those of [`LockFile::try_acquire`]
-    pub fn acquire(path: &Path, until: Instant) -> Result<Option<Self>> {
+    pub fn acquire(path: &Path, until: Deadline) -> Result<Option<Self>> {
         loop {
             let lock = Self::try_acquire(path)?;
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.remaining();
             if lock.is_some() || left.is_zero() {
                 return Ok(lock);
             }
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(LockFile::try_acquire(&path).unwrap().is_none());
         assert!(
-            LockFile::acquire(&path, Instant::now() + Duration::from_millis(20)).unwrap().is_none()
+            LockFile::acquire(&path, Deadline::after(Duration::from_millis(20))).unwrap().is_none()
         );
         drop(lock);
         assert_eq!(LockFile::holder(&path).unwrap(), None);
@@ -196,7 +197,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let until = Instant::now() + Duration::from_secs(60);
+                        let until = Deadline::after(Duration::from_secs(60));
                         let lock = LockFile::acquire(&path, until).unwrap().unwrap();
                         assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                         std::thread::yield_now();

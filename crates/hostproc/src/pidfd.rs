@@ -5,8 +5,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use nix::sys::signal::{Signal, kill};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -88,10 +89,10 @@ impl PidFd {
     ///
     /// # Errors
     /// [`Error::Wait`], and those of [`ProcFs::stat`]
-    pub fn wait_gone(&self, until: Instant) -> Result<bool> {
+    pub fn wait_gone(&self, until: Deadline) -> Result<bool> {
         let Some(fd) = &self.fd else { return self.look_until_gone(until) };
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.remaining();
             let timeout = Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),
@@ -107,9 +108,9 @@ impl PidFd {
         }
     }
 
-    fn look_until_gone(&self, until: Instant) -> Result<bool> {
+    fn look_until_gone(&self, until: Deadline) -> Result<bool> {
         while self.proc.is_alive(&self.process)? {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.remaining();
             if left.is_zero() {
                 return Ok(false);
             }
@@ -149,7 +150,7 @@ mod tests {
         let predecessor = Process { start_time: process.start_time - 1, ..process };
         let handle = PidFd { process: predecessor, proc: ProcFs::default(), fd: None };
         let sent = handle.signal(Signal::SIGKILL);
-        let gone = handle.wait_gone(Instant::now());
+        let gone = handle.wait_gone(Deadline::now());
         let alive = ProcFs::default().is_alive(&process);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -157,14 +158,14 @@ mod tests {
     }
 
     fn is_signalled_and_waited_for(mut child: Child, process: Process, handle: &PidFd) {
-        assert!(!handle.wait_gone(Instant::now()).unwrap());
-        assert!(!handle.wait_gone(Instant::now() + Duration::from_millis(5)).unwrap());
+        assert!(!handle.wait_gone(Deadline::now()).unwrap());
+        assert!(!handle.wait_gone(Deadline::after(Duration::from_millis(5))).unwrap());
         assert!(handle.signal(Signal::SIGTERM).unwrap());
         // Ended, though nobody has waited for it yet.
-        assert!(handle.wait_gone(Instant::now() + Duration::from_secs(60)).unwrap());
+        assert!(handle.wait_gone(Deadline::after(Duration::from_secs(60))).unwrap());
         child.wait().unwrap();
         assert!(!handle.signal(Signal::SIGTERM).unwrap());
-        assert!(handle.wait_gone(Instant::now()).unwrap());
+        assert!(handle.wait_gone(Deadline::now()).unwrap());
         assert!(PidFd::open(&ProcFs::default(), &process).unwrap().is_none());
     }
 

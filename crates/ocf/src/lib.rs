@@ -8,10 +8,10 @@
 //! Administration", chapter "Resource Agents".
 
 mod action;
+mod action_deadline;
 mod agent;
 mod cause;
 mod command_line;
-mod deadline;
 mod description;
 mod diagnosis;
 mod duration;
@@ -29,9 +29,9 @@ mod shown;
 mod verdict;
 
 pub use action::Action;
+pub use action_deadline::action_deadline;
 pub use agent::Agent;
 pub use cause::cause;
-pub use deadline::Deadline;
 pub use description::{ActionDescription, Deprecated, Description, Kind, Parameter};
 pub use diagnosis::{Diagnosis, Format, Value};
 pub use duration::{ParseDurationError, parse_duration};

@@ -6,7 +6,9 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-use crate::{Action, Deadline, Description, Environment};
+use deadline::Deadline;
+
+use crate::{Action, Description, Environment, action_deadline};
 
 /// One call of an agent, after environment and command line have been read.
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ impl Request {
             action,
             instance: InstanceName::new(instance),
             values: environment.values.clone(),
-            deadline: Deadline::of_action(started, timeout),
+            deadline: action_deadline(started, timeout),
             timeout,
             probe: action == Action::Monitor && !recurring,
             promotable: environment.promotable,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use deadline::Deadline;
 use hostnet::{
     Error, EventGroup, Events, Family, Link, LinkIndex, MacAddress, Netlink, PacketSocket, Prefix,
     Result, Sysctl, arp, ndisc,
@@ -86,7 +87,7 @@ impl Subject {
     }
 
     /// Looks whether the VIP may be announced now.
-    fn look(&self, netlink: &Netlink, until: Instant) -> Look {
+    fn look(&self, netlink: &Netlink, until: Deadline) -> Look {
         let addresses = match netlink.addresses(Family::of(self.ip), Some(self.link), until) {
             Ok(addresses) => addresses,
             Err(Error::NoSuchLink { .. }) => return Look::Gone,
@@ -123,19 +124,23 @@ impl Subject {
         netlink: &Netlink,
         schedule: &Schedule,
         next: usize,
-        until: Instant,
+        until: Deadline,
     ) {
         // Without events it still looks before each announcement.
         let mut events = Events::subscribe(&[EventGroup::Link]).ok();
         let mut burst = Burst { next, ..Burst::anew(Instant::now()) };
         while let Some(time) = schedule.times().get(burst.next) {
-            let due = if burst.waits { Instant::now() + LOOK_AGAIN } else { burst.begin + *time };
+            let due = if burst.waits {
+                Deadline::after(LOOK_AGAIN)
+            } else {
+                Deadline::at(burst.begin + *time)
+            };
             if due > until {
                 return;
             }
             wait(events.as_mut(), due);
             // A look of its own deadline: a kernel that does not answer is not waited for.
-            match self.look(netlink, Instant::now() + LOOK_AGAIN) {
+            match self.look(netlink, Deadline::after(LOOK_AGAIN)) {
                 Look::Gone => return,
                 Look::Ready(link) => {
                     let last = burst.seen;
@@ -160,7 +165,7 @@ impl Subject {
                 }
                 Look::NotYet => burst.waits = true,
                 Look::Unclear => {
-                    if Instant::now() + LOOK_AGAIN > until {
+                    if Deadline::after(LOOK_AGAIN) > until {
                         return;
                     }
                     std::thread::sleep(LOOK_AGAIN);
@@ -183,14 +188,14 @@ impl Subject {
 }
 
 /// Waits until `due`, or until a link has changed.
-fn wait(events: Option<&mut Events>, due: Instant) {
+fn wait(events: Option<&mut Events>, due: Deadline) {
     let rang = match events {
         Some(events) => events.wait(due),
         None => Ok(false),
     };
     // A subscription that fails must not turn the burst into a busy loop.
     if !matches!(rang, Ok(true)) {
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        std::thread::sleep(due.remaining());
     }
 }
 

@@ -13,8 +13,9 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{LinkIndex, Netlink, Network, PacketSocket};
 use hostproc::{LockFile, Pid, PidFd, ProcFs, Process, Signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -60,7 +61,7 @@ pub(crate) enum Error {
 
 /// Starts an announcer; returns when it holds its lock. The announcer also closes start's packet
 /// socket, for start has no time for that ([`PacketSocket::into_descriptor`]).
-pub(crate) fn spawn(job: &Job, socket: PacketSocket, until: Instant) -> Result<Child, Error> {
+pub(crate) fn spawn(job: &Job, socket: PacketSocket, until: Deadline) -> Result<Child, Error> {
     let mut child = Command::new("/proc/self/exe")
         .arg0(crate::description::DESCRIPTION.name)
         .arg(ARGUMENT)
@@ -91,11 +92,11 @@ pub(crate) fn end_child(child: &mut Child) {
 }
 
 /// Everything the child says until it closes its end.
-fn read_report(child: &mut Child, until: Instant) -> Result<String, Error> {
+fn read_report(child: &mut Child, until: Deadline) -> Result<String, Error> {
     let mut pipe = child.stdout.take().ok_or(Error::NoReport)?;
     let mut report = Vec::new();
     loop {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.remaining();
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, timeout) {
@@ -132,7 +133,7 @@ impl Silence {
 ///
 /// # Errors
 /// It is still there, or it can't be known.
-pub(crate) fn silence(lock: &Path, until: Instant) -> Result<Silence, NotSilent> {
+pub(crate) fn silence(lock: &Path, until: Deadline) -> Result<Silence, NotSilent> {
     // The usual case, and then no file is made.
     if !lock.try_exists().unwrap_or(true) {
         return Ok(Silence(None));
@@ -156,7 +157,7 @@ pub(crate) fn silence(lock: &Path, until: Instant) -> Result<Silence, NotSilent>
         if let Some(lock) = LockFile::try_acquire(lock)? {
             return Ok(Silence(Some(lock)));
         }
-        if Instant::now() >= until {
+        if until.has_passed() {
             return Err(NotSilent::Locked);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -253,7 +254,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     // For ps and top, which would show "exe" otherwise.
     let _ = nix::sys::prctl::set_name(c"opensips-vip");
     let lock = match hostproc::detach()
-        .and_then(|()| LockFile::acquire(&job.lock, Instant::now() + LOCK_WAIT))
+        .and_then(|()| LockFile::acquire(&job.lock, Deadline::after(LOCK_WAIT)))
     {
         Ok(Some(lock)) => lock,
         Ok(None) => {
@@ -275,7 +276,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let _ = writeln!(report, "{READY}");
     drop(report);
     drop::<OwnedFd>(socket);
-    let until = Instant::now() + job.schedule.end() + PATIENCE;
+    let until = Deadline::after(job.schedule.end() + PATIENCE);
     job.subject.burst(&netlink, &job.schedule, job.next, until);
     let _ = lock.remove();
     ExitCode::SUCCESS

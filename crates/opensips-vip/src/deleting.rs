@@ -1,8 +1,9 @@
 //! Deleting an address without harm to the others of its subnet.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{
     Address, Error, Family, Link, LinkIndex, LinkName, Netlink, NewAddress, Result, RouteProtocol,
     Sysctl,
@@ -21,7 +22,7 @@ pub(crate) fn delete(
     netlink: &Netlink,
     run: &RunDirectory,
     deletion: &Deletion,
-    until: Instant,
+    until: Deadline,
 ) -> Result<bool> {
     let address = &deletion.address;
     if !deletion.keep_siblings {
@@ -51,10 +52,10 @@ pub(crate) fn delete(
 
 /// Two stops on one link: the second would read the value the first one has set for a moment, leave
 /// it alone, and lose it when the first one puts it back.
-fn one_at_a_time(run: &RunDirectory, link: LinkIndex, until: Instant) -> Option<LockFile> {
+fn one_at_a_time(run: &RunDirectory, link: LinkIndex, until: Deadline) -> Option<LockFile> {
     // Of a short time, most is for the deletion.
-    let third = until.saturating_duration_since(Instant::now()) / 3;
-    let until = Instant::now() + PROMOTION_WAIT.min(third);
+    let third = until.remaining() / 3;
+    let until = Deadline::after(PROMOTION_WAIT.min(third));
     let lock = run.create().map_err(|error| error.to_string()).and_then(|()| {
         LockFile::acquire(&run.promotion_lock(link), until).map_err(|error| error.to_string())
     });
@@ -68,7 +69,7 @@ fn one_at_a_time(run: &RunDirectory, link: LinkIndex, until: Instant) -> Option<
 }
 
 /// Puts back what a stop that was killed had set for a moment.
-pub(crate) fn end_interrupted(netlink: &Netlink, run: &RunDirectory, until: Instant) {
+pub(crate) fn end_interrupted(netlink: &Netlink, run: &RunDirectory, until: Deadline) {
     for index in run.promotion_marks() {
         // Whoever has it is in the middle of its deletion, and puts it back itself.
         let Some(lock) = one_at_a_time(run, index, until) else { continue };
@@ -130,7 +131,7 @@ impl Promotion<'_> {
 /// Where `promote_secondaries` can't be set (a read-only `/proc/sys`): lets the kernel delete the
 /// others, and adds again at once those that went with the VIP, and then the routes that went with
 /// them: with the last address of a link the kernel takes all its routes.
-fn delete_and_add_again(netlink: &Netlink, address: &Address, until: Instant) -> Result<bool> {
+fn delete_and_add_again(netlink: &Netlink, address: &Address, until: Deadline) -> Result<bool> {
     let on_link = || settled(until, || netlink.addresses(Family::V4, Some(address.link), until));
     let all_routes = || settled(until, || netlink.route_records(Family::V4, None, until));
     let before = on_link()?;

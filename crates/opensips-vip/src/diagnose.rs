@@ -1,7 +1,8 @@
 //! diagnose, for people: everything that is known of the VIP on this host. Changes nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Address, Link, Netlink};
 use hostproc::{PidFd, ProcFs};
 use ocf::{Diagnosis, Request, Value};
@@ -34,7 +35,7 @@ pub(crate) fn diagnose(request: &Request) -> Diagnosis {
         .with("network_namespace", namespace);
     let netlink = host::enter_where_started(params.namespace.as_ref(), params.ip)
         .and_then(|()| Netlink::open());
-    let until = request.deadline.or_within(SETTLING).instant();
+    let until = request.deadline.within(SETTLING);
     let looked = netlink.and_then(|netlink| {
         let snapshot = host::snapshot(&netlink, &params, until)?;
         Ok((netlink, snapshot))
@@ -50,7 +51,7 @@ fn on_host(
     params: &Params,
     netlink: &Netlink,
     snapshot: &Snapshot,
-    until: Instant,
+    until: Deadline,
 ) -> Diagnosis {
     let instances = judge::instances(params, &snapshot.addresses);
     let expected = match snapshot.expected_link(params, &instances) {
@@ -85,7 +86,7 @@ fn on_host(
 }
 
 /// What monitor says.
-fn verdict(params: &Params, netlink: &Netlink, until: Instant) -> Value {
+fn verdict(params: &Params, netlink: &Netlink, until: Deadline) -> Value {
     let judged = host::sight(netlink, params, until).and_then(|sight| {
         let missing = source_routing::missing(netlink, params, &sight, until)?;
         Ok((sight.judge(params), missing))
@@ -131,7 +132,7 @@ fn interface(link: &Link, snapshot: &Snapshot) -> Diagnosis {
         .with("down", below.iter().map(hostnet::LinkName::as_str).collect::<Vec<_>>())
 }
 
-fn routes(params: &Params, netlink: &Netlink, until: Instant) -> Value {
+fn routes(params: &Params, netlink: &Netlink, until: Deadline) -> Value {
     match source_routing::tables(netlink, params.family(), true, until) {
         Ok(tables) => {
             let rules = routing::own_rules(params.ip, &tables).map(ToString::to_string);
@@ -165,7 +166,7 @@ fn other_owner(params: &Params, link: &Link, snapshot: &Snapshot) -> Value {
         return Value::Unknown(format!("nobody can be asked on {}", link.name));
     };
     let own = snapshot.links.iter().filter_map(|link| link.mac).collect();
-    let until = Instant::now() + ANSWER + ANSWER;
+    let until = Deadline::after(ANSWER + ANSWER);
     let asker = Asker { ip: params.ip, mac, own };
     let asked = question::socket(link, params.ip)
         .and_then(|mut socket| asker.rival(&mut socket, Rivals::Owners, ANSWER, until));

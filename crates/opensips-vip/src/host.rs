@@ -1,8 +1,9 @@
 //! Reading the host's tables.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Address, Error, Family, Link, Netlink, Result};
 use hostnet::{LinkIndex, NamespaceName, NetworkNamespace, Sysctl, TABLE_MAIN, condition};
 
@@ -44,12 +45,16 @@ pub(crate) fn enter_where_started(namespace: Option<&NamespaceName>, ip: IpAddr)
 
 /// Every address of a family. A table that keeps changing while it is read is read again until the
 /// deadline: an incomplete one proves nothing.
-pub(crate) fn addresses(netlink: &Netlink, family: Family, until: Instant) -> Result<Vec<Address>> {
+pub(crate) fn addresses(
+    netlink: &Netlink,
+    family: Family,
+    until: Deadline,
+) -> Result<Vec<Address>> {
     settled(until, || netlink.addresses(family, None, until))
 }
 
 /// What start decides by.
-pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Instant) -> Result<Snapshot> {
+pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Snapshot> {
     Ok(Snapshot {
         links: settled(until, || netlink.links(until))?,
         addresses: addresses_that_count(netlink, params, until)?,
@@ -65,7 +70,7 @@ pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Instant) -> Re
 fn addresses_that_count(
     netlink: &Netlink,
     params: &Params,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<Address>> {
     let mut found = addresses(netlink, params.family(), until)?;
     if let Some(Nic::Network(network)) = &params.nic
@@ -86,7 +91,7 @@ pub(crate) fn own_link(
     netlink: &Netlink,
     ip: IpAddr,
     nic: Option<&Nic>,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Option<Option<Link>>> {
     if !is_link_local(ip) {
         return Ok(None);
@@ -100,7 +105,7 @@ pub(crate) fn own_link(
 pub(crate) fn run_directory(
     netlink: &Netlink,
     params: &Params,
-    until: Instant,
+    until: Deadline,
 ) -> Result<RunDirectory> {
     let link = own_link(netlink, params.ip, params.nic.as_ref(), until)?.flatten();
     Ok(RunDirectory::new().on(link.as_ref().map(|link| &link.name)))
@@ -125,7 +130,7 @@ pub(crate) fn require_ipv6(link: &Link) -> std::result::Result<(), crate::error:
 /// What monitor judges: the instances of the VIP, and the link on which it is expected. One
 /// address dump; of links one, and only if there is an instance; all where `nic` is no name, or
 /// the link stands on others.
-pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Instant) -> Result<Sight> {
+pub(crate) fn sight(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Sight> {
     let addresses = addresses_that_count(netlink, params, until)?;
     let instances = judge::instances(params, &addresses);
     let Some(likely) = judge::most_likely(params, &instances).map(|address| address.link) else {
@@ -173,7 +178,7 @@ pub(crate) fn gateway(
     netlink: &Netlink,
     params: &Params,
     link: LinkIndex,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Option<IpAddr>> {
     if params.gateway.is_some() {
         return Ok(params.gateway);
@@ -186,10 +191,10 @@ pub(crate) fn gateway(
     Ok(gateway.filter(|gateway| Family::of(*gateway) == params.family()))
 }
 
-pub(crate) fn settled<T>(until: Instant, read: impl Fn() -> Result<T>) -> Result<T> {
+pub(crate) fn settled<T>(until: Deadline, read: impl Fn() -> Result<T>) -> Result<T> {
     loop {
         match read() {
-            Err(Error::DumpInterrupted { .. }) if Instant::now() + REREAD < until => {
+            Err(Error::DumpInterrupted { .. }) if Deadline::after(REREAD) < until => {
                 std::thread::sleep(REREAD);
             }
             read => return read,

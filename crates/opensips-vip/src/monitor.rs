@@ -1,7 +1,8 @@
 //! monitor: one address dump and one link, judged; from level 10 on the neighbours are asked, too.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Netlink};
 use ocf::{Exit, Request, Verdict};
 
@@ -27,7 +28,7 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
         entered => entered?,
     }
     let netlink = Netlink::open()?;
-    let until = request.deadline.or_within(SETTLING).instant();
+    let until = request.deadline.within(SETTLING);
     let sight = settled_sight(&netlink, &params, until)?;
     let mut verdict = sight.judge(&params);
     if matches!(verdict.exit, Exit::Success | Exit::Degraded)
@@ -44,20 +45,20 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     if request.check_level < NEIGHBOURS {
         return Ok(verdict);
     }
-    let asked = neighbours::ask(&netlink, &params, &sight, request.deadline.instant());
+    let asked = neighbours::ask(&netlink, &params, &sight, request.deadline);
     // What was wrong before remains the first thing to look at.
     Ok(if asked.exit == Exit::Success || asked.exit == verdict.exit { verdict } else { asked })
 }
 
 /// What is to be judged, when the kernel's duplicate address detection is over, if it goes on.
-fn settled_sight(netlink: &Netlink, params: &Params, until: Instant) -> Result<Sight, Error> {
+fn settled_sight(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Sight, Error> {
     let sight = host::sight(netlink, params, until)?;
     if !sight.is_tentative(params) {
         return Ok(sight);
     }
     let mut last = sight;
     let mut events = Events::subscribe(&[EventGroup::Address(params.family())])?;
-    let patience = until.min(Instant::now() + DETECTION);
+    let patience = until.within(DETECTION);
     events.wait_until(patience, || {
         last = host::sight(netlink, params, until)?;
         Ok((!last.is_tentative(params)).then_some(()))

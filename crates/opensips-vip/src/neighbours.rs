@@ -1,7 +1,8 @@
 //! What monitor says to the neighbours, and asks them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Link, Netlink, PacketSocket};
 use ocf::{Exit, Verdict};
 
@@ -31,7 +32,7 @@ pub(crate) fn refresh(params: &Params, sight: &Sight) {
 
 /// Asks whether another host claims the VIP, and whether the gateway answers to it. Success also
 /// where there is nobody to ask, or where that can't be done.
-pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Instant) -> Verdict {
+pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Deadline) -> Verdict {
     let Some(link) = sight.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))
     else {
         return Verdict::success();
@@ -48,7 +49,7 @@ pub(crate) fn ask(netlink: &Netlink, params: &Params, sight: &Sight, until: Inst
         let gateway = host::gateway(netlink, params, link.index, until)?;
         gateway.map_or(Ok(Verdict::success()), |gateway| {
             for _ in 0..2 {
-                let left = until.saturating_duration_since(Instant::now());
+                let left = until.remaining();
                 let answered =
                     !asker.resolve(&mut socket, &[gateway], ANSWER.min(left))?.is_empty();
                 // Who had no time to answer is not silent.
@@ -76,7 +77,7 @@ fn rival(
     sight: &Sight,
     asker: &Asker,
     socket: &mut PacketSocket,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Verdict, hostnet::Error> {
     let Some(check) = params.duplicates else { return Ok(Verdict::success()) };
     let zone = sight.link.as_ref().filter(|_| is_link_local(params.ip)).map(|link| &link.name);

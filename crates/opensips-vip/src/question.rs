@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use deadline::Deadline;
 use hostnet::arp::{self, Arp};
 use hostnet::ndisc::{self, NeighborMessage};
 use hostnet::{Error, EtherType, Link, MacAddress, PacketSocket, Result};
@@ -65,17 +66,17 @@ impl Asker {
         &self,
         socket: &mut PacketSocket,
         check: DuplicateCheck,
-        until: Instant,
+        until: Deadline,
         ended: impl Fn() -> bool,
     ) -> Result<Heard> {
-        let give_up = (Instant::now() + check.wait).min(until);
+        let give_up = until.within(check.wait);
         let mut last = Heard::Unknown;
         // Since when nobody answers, where somebody did.
         let mut silent_since = None;
         let mut failed = None;
         loop {
             let begin = Instant::now();
-            let round = (begin + check.timeout).min(until);
+            let round = until.within(check.timeout);
             match self.rival(socket, Rivals::OwnersAndAskers, check.timeout, until) {
                 // Who was there a moment ago is more than a silence that was cut short.
                 Ok(Heard::Unknown) => return Ok(last),
@@ -95,14 +96,14 @@ impl Asker {
                 // A link that is down for a moment, a full buffer: a silence that nobody could break.
                 Err(error) => (failed, silent_since) = (Some(error), None),
             }
-            if Instant::now() >= give_up || ended() {
+            if give_up.has_passed() || ended() {
                 return match failed {
                     Some(error) if last == Heard::Unknown => Err(error),
                     _ => Ok(last),
                 };
             }
             // One question in a round: the wait may be long.
-            std::thread::sleep(round.saturating_duration_since(Instant::now()));
+            std::thread::sleep(round.remaining());
         }
     }
 
@@ -116,14 +117,14 @@ impl Asker {
         socket: &mut PacketSocket,
         rivals: Rivals,
         silence: Duration,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Heard> {
         if let IpAddr::V6(ip) = self.ip {
             // To hear of others who are about to take it. Without that, who has it is still heard.
             let _ = socket.join_solicited_node(ip);
         }
         let begin = Instant::now();
-        for end in [begin + silence / 2, begin + silence] {
+        for end in [begin + silence / 2, begin + silence].map(Deadline::at) {
             match self.ip {
                 IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
                 IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
@@ -163,7 +164,7 @@ impl Asker {
         neighbours: &[IpAddr],
         within: Duration,
     ) -> Result<Vec<(IpAddr, MacAddress)>> {
-        let until = Instant::now() + within;
+        let until = Deadline::after(within);
         for neighbour in neighbours {
             match (self.ip, neighbour) {
                 (IpAddr::V4(ip), IpAddr::V4(to)) => {

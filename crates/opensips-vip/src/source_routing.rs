@@ -1,8 +1,8 @@
 //! Source routing on the host: what is wanted is added, what is ours and not wanted goes.
 
 use std::net::IpAddr;
-use std::time::Instant;
 
+use deadline::Deadline;
 use hostnet::TABLE_MAIN;
 use hostnet::{
     Error, Family, LinkIndex, Netlink, Network, Prefix, Result, RouteProtocol, RouteRecord, Rule,
@@ -23,7 +23,7 @@ pub(crate) enum Made {
 
 impl Made {
     /// Takes it back; gone already is as good.
-    pub(crate) fn take_back(&self, netlink: &Netlink, until: Instant) -> Result<bool> {
+    pub(crate) fn take_back(&self, netlink: &Netlink, until: Deadline) -> Result<bool> {
         match self {
             Self::Route(record) => netlink.delete_route(record, until),
             Self::Rule(rule) => netlink.delete_rule(rule, until),
@@ -37,7 +37,7 @@ pub(crate) fn tables(
     netlink: &Netlink,
     family: Family,
     with_main: bool,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Tables> {
     Ok(Tables {
         rules: rules(netlink, family, until)?,
@@ -45,7 +45,7 @@ pub(crate) fn tables(
     })
 }
 
-fn rules(netlink: &Netlink, family: Family, until: Instant) -> Result<Vec<Rule>> {
+fn rules(netlink: &Netlink, family: Family, until: Deadline) -> Result<Vec<Rule>> {
     match settled(until, || netlink.rules(family, until)) {
         Err(error) if has_none(&error) => Ok(Vec::new()),
         rules => rules,
@@ -61,7 +61,7 @@ fn routes(
     netlink: &Netlink,
     family: Family,
     with_main: bool,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<RouteRecord>> {
     let own = RouteProtocol::OWN;
     let mut routes = settled(until, || netlink.route_records_of(family, own, until))?;
@@ -76,7 +76,7 @@ fn others_in(
     netlink: &Netlink,
     family: Family,
     table: u32,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<RouteRecord>> {
     let mut found = settled(until, || netlink.route_records(family, Some(table), until))?;
     found.retain(|record| record.route().protocol != RouteProtocol::OWN);
@@ -90,7 +90,7 @@ fn others_in(
 pub(crate) fn tables_of(
     netlink: &Netlink,
     params: &Params,
-    until: Instant,
+    until: Deadline,
 ) -> std::result::Result<Tables, crate::error::Error> {
     let family = params.family();
     let mut found = tables(netlink, family, true, until)?;
@@ -116,7 +116,7 @@ pub(crate) fn apply(
     params: &Params,
     (link, prefix): (LinkIndex, Prefix),
     made: &mut Vec<Made>,
-    until: Instant,
+    until: Deadline,
 ) -> std::result::Result<(), crate::error::Error> {
     let family = params.family();
     let found = tables_of(netlink, params, until)?;
@@ -167,7 +167,7 @@ pub(crate) fn remove(
     netlink: &Netlink,
     ip: IpAddr,
     source_for: &[Network],
-    until: Instant,
+    until: Deadline,
 ) -> std::result::Result<usize, Left> {
     let family = Family::of(ip);
     let with_main = family == Family::V6 && !source_for.is_empty();
@@ -191,7 +191,7 @@ fn remove_but(
     (ip, source_for): (IpAddr, &[Network]),
     found: &Tables,
     wanted: &Wanted,
-    until: Instant,
+    until: Deadline,
 ) -> Result<usize> {
     let mut removed = 0;
     let mut refused = None;
@@ -221,7 +221,7 @@ pub(crate) fn missing(
     netlink: &Netlink,
     params: &Params,
     sight: &Sight,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Option<String>> {
     let Some(exact) = sight.exact(params).filter(|_| routing::is_asked_for(params)) else {
         return Ok(None);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
+use deadline::Deadline;
 use hostnet::{Family, Link, NamespaceName, Netlink};
 use ocf::{Parameter, Reader, Request, Verdict};
 
@@ -22,7 +23,7 @@ const ROUNDS: u32 = 5;
 /// How long the announcer may take to end; it checks the address itself before each frame.
 const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
 /// How long the last look may take beyond the deadline, which is at least that long before Pacemaker
-/// kills ([`ocf::Deadline::of_action`]): a stop that has deleted the address has to see it.
+/// kills ([`ocf::action_deadline`]): a stop that has deleted the address has to see it.
 const GRACE: Duration = Duration::from_millis(100);
 /// Pause before rules and routes that could not be removed are looked at again.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -51,7 +52,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
         Entered::Namespace(name) => Some(name),
     };
     let mut netlink = Netlink::open()?;
-    let until = request.deadline.instant();
+    let until = request.deadline;
     let nic = request.values.get(description::NIC.name).and_then(|nic| nic.to_str());
     let nic = nic.and_then(|nic| parse_nic(nic).ok()).map(|(nic, _)| nic);
     let link = match host::own_link(&netlink, ip, nic.as_ref(), until)? {
@@ -63,20 +64,20 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
         None => None,
     };
     let run = RunDirectory::new().on(link.as_ref().map(|link| &link.name));
-    let third = request.deadline.or_within(request.deadline.remaining() / 3);
-    let _turn = Stopping::begin(&run, ip, third.instant());
-    let third = request.deadline.or_within(ANNOUNCER_WAIT.min(request.deadline.remaining() / 3));
-    let silence = announcer::silence(&run.announcer_lock(ip), third.instant())
+    let third = request.deadline.within(request.deadline.remaining() / 3);
+    let _turn = Stopping::begin(&run, ip, third);
+    let third = request.deadline.within(ANNOUNCER_WAIT.min(request.deadline.remaining() / 3));
+    let silence = announcer::silence(&run.announcer_lock(ip), third)
         .inspect_err(|error| log::warn!("vip={ip} {error}: removing the address all the same"));
 
     // Those of a link-local address may be on other links.
     if link.is_none() && given_yes(request, &description::CLOSE_CONNECTIONS) {
-        close_connections(ip, third.instant());
+        close_connections(ip, third);
     }
     let source_for = Params::read(&request.values).map_or_else(|_| Vec::new(), |it| it.source_for);
     // Before the address goes: with it the kernel would take the routes of some tables, not of all.
     let mut routing = match link {
-        None => source_routing::remove(&netlink, ip, &source_for, third.instant()),
+        None => source_routing::remove(&netlink, ip, &source_for, third),
         // It never has any.
         Some(_) => Ok(0),
     };
@@ -89,7 +90,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     let asked = [&description::GATEWAY, &description::SOURCE_FOR]
         .iter()
         .any(|parameter| request.values.get(parameter.name).is_some());
-    while removed.is_ok() && is_worth_another_try(&routing, asked) && Instant::now() + AGAIN < until
+    while removed.is_ok() && is_worth_another_try(&routing, asked) && Deadline::after(AGAIN) < until
     {
         std::thread::sleep(AGAIN);
         routing = Netlink::open()
@@ -139,7 +140,7 @@ fn given_yes(request: &Request, parameter: &Parameter) -> bool {
 }
 
 /// Resets the TCP connections of the VIP, while the resets can still leave.
-fn close_connections(ip: IpAddr, until: Instant) {
+fn close_connections(ip: IpAddr, until: Deadline) {
     match hostnet::destroy_tcp_connections(ip, until) {
         Ok(0) => {}
         Ok(count) => log::info!("vip={ip} connections_closed={count}"),
@@ -184,7 +185,7 @@ fn remove_everywhere(
     netlink: &Netlink,
     (ip, link): (IpAddr, Option<&Link>),
     run: &RunDirectory,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
     let mut refused = None;
@@ -194,7 +195,7 @@ fn remove_everywhere(
         // A connection whose answer did not come in time may have it still to come.
         let again = (round > 0 && refused.is_some()).then(Netlink::open);
         let netlink = again.as_ref().and_then(|opened| opened.as_ref().ok()).unwrap_or(netlink);
-        let look = until.max(Instant::now() + GRACE);
+        let look = until.but_at_least(GRACE);
         let addresses = match host::addresses(netlink, Family::of(ip), look) {
             Ok(addresses) => addresses,
             // What was seen before was not seen to be gone.
@@ -209,7 +210,7 @@ fn remove_everywhere(
         if plan.is_empty() {
             return Ok(removed);
         }
-        if round == ROUNDS || Instant::now() >= until {
+        if round == ROUNDS || until.has_passed() {
             let left = plan.into_iter().map(|deletion| deletion.address).collect();
             return Err(Error::StillThere { left, source: refused });
         }

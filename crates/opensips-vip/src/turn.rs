@@ -11,8 +11,9 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use deadline::Deadline;
 use hostproc::LockFile;
 
 use crate::error::Error;
@@ -39,7 +40,7 @@ impl Starting {
     ///
     /// # Errors
     /// [`Error::Busy`]
-    pub(crate) fn begin(run: &RunDirectory, ip: IpAddr, until: Instant) -> Result<Self, Error> {
+    pub(crate) fn begin(run: &RunDirectory, ip: IpAddr, until: Deadline) -> Result<Self, Error> {
         let mark = run.stop_mark(ip);
         let before = std::fs::read(&mark).ok();
         let lock = run.create().map_err(|error| error.to_string()).and_then(|()| {
@@ -66,7 +67,7 @@ impl Starting {
     ///
     /// # Errors
     /// [`Error::Stopped`]
-    pub(crate) fn keep_stops_out(&mut self, until: Instant) -> Result<(), Error> {
+    pub(crate) fn keep_stops_out(&mut self, until: Deadline) -> Result<(), Error> {
         // Without the first lock there are none.
         if self.alone.is_none() && self.lock.is_some() {
             self.alone = LockFile::acquire(&self.adding, until).unwrap_or_default();
@@ -97,7 +98,7 @@ pub(crate) struct Stopping {
 
 impl Stopping {
     /// Tells a start that is under way, and waits for its end until then.
-    pub(crate) fn begin(run: &RunDirectory, ip: IpAddr, until: Instant) -> Self {
+    pub(crate) fn begin(run: &RunDirectory, ip: IpAddr, until: Deadline) -> Self {
         let path = run.action_lock(ip);
         let mark = run.stop_mark(ip);
         let lock = match LockFile::try_acquire(&path) {
@@ -130,8 +131,8 @@ impl Drop for Stopping {
     }
 }
 
-fn leave_mark(run: &RunDirectory, ip: IpAddr, until: Instant) {
-    let until = until.min(Instant::now() + ADDING);
+fn leave_mark(run: &RunDirectory, ip: IpAddr, until: Deadline) {
+    let until = until.within(ADDING);
     let lock = LockFile::acquire(&run.adding_lock(ip), until).unwrap_or_default();
     // Another one for each stop.
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -32,7 +32,7 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 /// # Errors
 /// What keeps the rest from being looked at.
 fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result<(), Error> {
-    let until = request.deadline.instant();
+    let until = request.deadline;
     host::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
     let snapshot = host::snapshot(&netlink, params, until)?;

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use deadline::Deadline;
 use hostproc::{LockFile, Pid, ProcFs, Process, Stat};
-use ocf::{Deadline, Request};
+use ocf::Request;
 
 use crate::error::{Error, Result};
 use crate::host;
@@ -144,6 +145,6 @@ impl<'a> Context<'a> {
     /// [`Error::File`], [`Error::Processes`]
     pub(crate) fn lock(&self, until: Deadline) -> Result<Option<LockFile>> {
         host::make_own_directory(self.paths.directory())?;
-        Ok(LockFile::acquire(&self.paths.lock(), until.instant())?)
+        Ok(LockFile::acquire(&self.paths.lock(), until)?)
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
     if restarts {
         // What can't be started again is not stopped: it is still promoted, and a failed demote says
         // why. Pacemaker goes on with a stop.
-        let third = request.deadline.or_within(request.deadline.remaining() / 3);
+        let third = request.deadline.within(request.deadline.remaining() / 3);
         let _: Fit = fit(&params, request.promotable, third)?;
     }
     let mut record = context.record_of(main.process);
@@ -51,7 +51,7 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
 
 /// In doubt yes: whoever asks for a restart wants to be sure.
 fn holds_a_tag(context: &Context<'_>, params: &Params, main: Process) -> bool {
-    let third = context.deadline().or_within(context.deadline().remaining() / 3);
+    let third = context.deadline().within(context.deadline().remaining() / 3);
     match client(params, main) {
         Ok(Some(client)) => in_state(client, &params.sharing_tags, TagState::Active, third)
             .map_or(true, |active| !active.is_empty()),
@@ -61,7 +61,7 @@ fn holds_a_tag(context: &Context<'_>, params: &Params, main: Process) -> bool {
 
 fn restart(request: &Request) -> Result<Verdict> {
     let half = request.deadline.remaining() / 2;
-    let stopping = Request { deadline: request.deadline.or_within(half), ..request.clone() };
+    let stopping = Request { deadline: request.deadline.within(half), ..request.clone() };
     log::info!("action=demote next=restart");
     let _: Verdict = stop::stop(&stopping)?;
     start::start(request)

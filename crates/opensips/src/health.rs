@@ -3,11 +3,11 @@
 mod recognition;
 pub(crate) mod workers;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::Sysctl;
 use hostproc::{Pid, ProcFs, Stat};
-use ocf::Deadline;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -46,11 +46,11 @@ pub(crate) fn judge(
     let workers = living_workers(proc, main.process, deadline)?;
     let mut remarks = Vec::from_iter(plan::judge_processes(main, &workers)?);
     let pids: Vec<Pid> = workers.iter().chain([main]).map(|stat| stat.process.pid).collect();
-    expected::demand(proc, pid, &pids, &params.listeners, expected, deadline.instant())?;
-    let shared = expected::judge(proc, pid, &pids, expected, deadline.instant())?;
+    expected::demand(proc, pid, &pids, &params.listeners, expected, deadline)?;
+    let shared = expected::judge(proc, pid, &pids, expected, deadline)?;
     let listeners: Vec<Listener> = expected.iter().map(|(listener, _)| listener.clone()).collect();
     // One look at the addresses for both that follow.
-    let local = addresses(params, &listeners, reach, deadline.instant())?;
+    let local = addresses(params, &listeners, reach, deadline)?;
     let patience = params.probe.patience;
     let asked = probe(params, pid, &listeners, &local, reach, patience, deadline);
     asked.map_err(|error| not_asked_but(error, &shared))?;
@@ -86,7 +86,7 @@ pub(crate) fn opened(
     // itself is a client's, which comes and goes. TCP sockets listen, or are not in the table.
     let of_main = inodes_of_all([pid]);
     let of_any = inodes_of_all(workers.iter().chain([main]).map(|stat| stat.process.pid));
-    let table = SocketTable::complete(deadline.instant())?;
+    let table = SocketTable::complete(deadline)?;
     let mut opened: Vec<Expected> = table
         .listeners()
         .filter(|(listener, inode)| match listener.transport {
@@ -114,7 +114,7 @@ pub(crate) fn addresses(
     params: &Params,
     listeners: &[Listener],
     reach: Reach,
-    until: Instant,
+    until: Deadline,
 ) -> Result<LocalAddresses> {
     let asked = plan::probe_candidates(params, listeners, reach);
     let asked = asked.iter().map(|target| target.address.ip());
@@ -135,8 +135,8 @@ pub(crate) fn probe(
     patience: Patience,
     deadline: Deadline,
 ) -> Result<()> {
-    let until = deadline.instant();
-    let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10)).instant();
+    let until = deadline;
+    let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10));
     let candidates = plan::probe_candidates(params, listeners, reach);
     let targets = plan::probe_targets(candidates, local, reach);
     if reach == Reach::Every {
@@ -177,7 +177,7 @@ pub(crate) fn probe(
 }
 
 /// The addresses of this host, as far as these targets need them.
-fn local_addresses(targets: &[Target], until: Instant) -> Result<LocalAddresses> {
+fn local_addresses(targets: &[Target], until: Deadline) -> Result<LocalAddresses> {
     LocalAddresses::read(targets.iter().map(|target| target.address.ip()), until)
 }
 

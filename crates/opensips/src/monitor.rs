@@ -146,7 +146,7 @@ fn keep(
     if is_kept && !score::is_news(request, found.score, score) {
         return;
     }
-    let lock = context.lock(context.deadline().or_within(Duration::ZERO));
+    let lock = context.lock(context.deadline().within(Duration::ZERO));
     let Ok(Some(_lock)) = lock else { return };
     if context.record() != known {
         return;
@@ -211,7 +211,7 @@ fn remembered<'a>(context: &'a Context<'_>, main: &hostproc::Stat) -> Option<&'a
 /// when one of its sockets closes.
 fn adopt(context: &Context<'_>, params: &Params, main: &hostproc::Stat, opened: &[Expected]) {
     // A start at work knows better than its processes what it will open.
-    if let Ok(Some(_lock)) = context.lock(context.deadline().or_within(Duration::ZERO)) {
+    if let Ok(Some(_lock)) = context.lock(context.deadline().within(Duration::ZERO)) {
         context.remember(params, main, opened);
         log::info!("action=monitor pid={} adopted=yes sockets={}", main.process.pid, opened.len());
     }
@@ -221,7 +221,7 @@ fn adopt(context: &Context<'_>, params: &Params, main: &hostproc::Stat, opened: 
 pub(crate) fn refuse_leftover_sockets(context: &Context<'_>) -> Result<()> {
     let Some(state) = &context.state else { return Ok(()) };
     let listeners: Vec<_> = state.listeners.iter().map(|(listener, _)| listener.clone()).collect();
-    let table = SocketTable::of(&listeners, context.deadline().instant())?;
+    let table = SocketTable::of(&listeners, context.deadline())?;
     for (listener, inode) in &state.listeners {
         if let Some(socket) = table.at(listener).find(|socket| socket.inode == *inode) {
             let owner = Owner::of(&context.proc, socket);

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use deadline::Deadline;
 use hostnet::Sysctl;
 use hostproc::Stat;
-use ocf::{Deadline, Request, Verdict};
+use ocf::{Request, Verdict};
 
 use crate::context::Context;
 use crate::daemon::config;
@@ -63,12 +64,12 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     if !survey.is_empty() {
         start.clear(&survey.members)?;
     }
-    refuse_foreign(&context.proc, &wanted, working.instant())?;
+    refuse_foreign(&context.proc, &wanted, working)?;
     start.prepare_pidfile()?;
     if let Err(error) = start.remove_fifo() {
         log::warn!("action=start {error}");
     }
-    host::make_reply_directory(&params, working.instant())?;
+    host::make_reply_directory(&params, working)?;
 
     let output = Output::create(&context.paths.output())?;
     // From here on a failure leaves nothing behind.
@@ -109,7 +110,7 @@ pub(crate) struct Fit {
 /// Whether a start can succeed, by everything that can be looked at before one process is ended or
 /// executed: no running instance notices.
 pub(crate) fn fit(params: &Params, promotable: bool, working: Deadline) -> Result<Fit> {
-    host::check(params, working.instant())?;
+    host::check(params, working)?;
     // It has not happened yet, and a node that must take over now is no place to insist.
     if let Err(error) = systemd_unit::refuse_enabled(params) {
         log::warn!("action=start {error}");
@@ -126,7 +127,7 @@ pub(crate) fn fit(params: &Params, promotable: bool, working: Deadline) -> Resul
     // Without the check, what is known of its sockets is what the parameters name.
     let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
     unsupported(&wanted).into_iter().next().map_or(Ok(()), Err)?;
-    nonlocal_bind::prepare(params, promotable, &wanted, &Sysctl::default(), working.instant())?;
+    nonlocal_bind::prepare(params, promotable, &wanted, &Sysctl::default(), working)?;
     Ok(Fit { declared, wanted })
 }
 
@@ -161,7 +162,7 @@ impl Start<'_> {
     fn adopt(&self, main: &Stat) -> Result<Vec<Expected>> {
         let Self { context, params, working } = self;
         // As much again must be left for the verdict.
-        let half = working.or_within(working.remaining() / 2);
+        let half = working.within(working.remaining() / 2);
         let declared = params.start_check.then(|| config::check(params, half)).transpose();
         let declared = declared.unwrap_or_else(|error| {
             log::warn!("action=start pid={} next_start=fails \"{error}\"", main.process.pid);
@@ -172,7 +173,7 @@ impl Start<'_> {
         };
         let workers = health::workers::workers_of(&context.proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-        expected::held(&listeners, pids, working.instant())?
+        expected::held(&listeners, pids, *working)?
             .map_err(|unserved| unserved.into_error(&context.proc, main.process.pid))
     }
 
@@ -181,7 +182,7 @@ impl Start<'_> {
         log::warn!("action=start leftovers=\"{}\" next=kill", Pids(members));
         let Self { context, working, .. } = self;
         // A main process that does not serve may still know how to end its workers.
-        let grace = working.or_within(working.remaining() / 3).instant();
+        let grace = working.within(working.remaining() / 3);
         terminate(&context.proc, &context.identity, grace, *working)
     }
 
@@ -192,7 +193,7 @@ impl Start<'_> {
         if let Some(pid) = claimed_by_another(&context.proc, &context.identity, path)? {
             return Err(Error::ForeignPidFile { path: path.clone(), pid });
         }
-        host::make_pid_directory(params, self.working.instant())?;
+        host::make_pid_directory(params, self.working)?;
         host::remove(path)
     }
 
@@ -220,7 +221,7 @@ impl Start<'_> {
         let Self { context, params, working } = self;
         let tags = &params.sharing_tags;
         if let Some(client) = client(params, main.process)?.filter(|_| !tags.is_empty()) {
-            let active = first_answer(client, tags, working.or_within(MI_PATIENCE))?;
+            let active = first_answer(client, tags, working.within(MI_PATIENCE))?;
             if let Some(tag) = active.first() {
                 return Err(Error::TagActive { tag: (*tag).clone() });
             }

@@ -40,8 +40,8 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     if !survey.is_empty() {
         let reserve = KILL_RESERVE.min(deadline.remaining() / 2);
         let longest = deadline.less(reserve);
-        let grace = names.stop_grace.map_or(longest, |grace| longest.or_within(grace));
-        terminate(&context.proc, &context.identity, grace.instant(), deadline)?;
+        let grace = names.stop_grace.map_or(longest, |grace| longest.within(grace));
+        terminate(&context.proc, &context.identity, grace, deadline)?;
     }
     withdraw(request, deadline);
     free_sockets(&context, names.user.as_ref())?;
@@ -72,7 +72,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
 fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
     let deadline = context.deadline();
     let longest = deadline.less(KILL_RESERVE.min(deadline.remaining() / 2));
-    let mut until = deadline.or_within(deadline.remaining() / 3);
+    let mut until = deadline.within(deadline.remaining() / 3);
     let mut killed = false;
     loop {
         match context.lock(until) {
@@ -107,7 +107,7 @@ fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
         if longest.has_passed() {
             return Err(Error::Locked { holder: holder.map(|process| process.pid) });
         }
-        until = longest.or_within(AGAIN);
+        until = longest.within(AGAIN);
     }
 }
 
@@ -120,7 +120,7 @@ fn take_lock(context: &Context<'_>) -> Result<Option<LockFile>> {
 fn free_sockets(context: &Context<'_>, user: Option<&Account>) -> Result<()> {
     let Some(state) = &context.state else { return Ok(()) };
     let user = user.and_then(|user| host::local_user(user).ok().flatten());
-    let until = context.deadline().or_within(KILL_RESERVE);
+    let until = context.deadline().within(KILL_RESERVE);
     let mut killed = false;
     loop {
         let left = match refuse_leftover_sockets(context) {

@@ -1,8 +1,8 @@
 //! validate-all: the parameters alone, and from level 10 the host.
 
 use std::path::Path;
-use std::time::Instant;
 
+use deadline::Deadline;
 use ocf::{Exit, Finding, Request};
 
 use crate::context::Context;
@@ -37,7 +37,7 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 }
 
 fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
-    let until = request.deadline.instant();
+    let until = request.deadline;
     let missing = host::findings(params, until);
     let executable = !missing.iter().any(|error| {
         matches!(
@@ -110,7 +110,7 @@ fn socket_errors(request: &Request, params: &Params, listeners: &[Listener]) -> 
     for gap in gaps(&params.vips, listeners) {
         log::warn!("{gap}");
     }
-    let absent = nonlocal_bind::read(listeners, request.deadline.instant()).map(|local| {
+    let absent = nonlocal_bind::read(listeners, request.deadline).map(|local| {
         for listener in on_absent_addresses(listeners, &local) {
             // On a node where the address is not, this is as it should be, as long as OpenSIPS
             // is ordered after it.
@@ -138,12 +138,12 @@ fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> R
     let survey = context.identity.survey(&context.proc)?;
     plan::refuse_elsewhere(&survey)?;
     let own = inodes_of_all(survey.members.iter().map(|stat| stat.process.pid));
-    foreign(&context.proc, listeners, &own, request.deadline.instant())
+    foreign(&context.proc, listeners, &own, request.deadline)
 }
 
 /// Whether something else is where the daemon's FIFO or socket should be, or others could meddle
 /// with its replies.
-fn mi_trouble(params: &Params, until: Instant) -> Option<MiError> {
+fn mi_trouble(params: &Params, until: Deadline) -> Option<MiError> {
     match params.mi.as_ref()? {
         Endpoint::Fifo(path) => misplaced(path, "FIFO").or_else(|| {
             let daemon = host::user_of(&params.user, until).ok()?.0;
@@ -155,7 +155,7 @@ fn mi_trouble(params: &Params, until: Instant) -> Option<MiError> {
 }
 
 /// The directories that start makes, and those in which the daemon makes its FIFO or socket.
-fn directory_findings(params: &Params, until: Instant) -> Vec<Finding> {
+fn directory_findings(params: &Params, until: Deadline) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut look = |parameter: &str, directory: &Path| {
         let finding = |why| Finding::new(Exit::Args, format!("{parameter}: {why}"));
@@ -185,7 +185,7 @@ fn directory_findings(params: &Params, until: Instant) -> Vec<Finding> {
 fn remark_on_owners<'a>(
     params: &Params,
     directories: impl Iterator<Item = &'a Path>,
-    until: Instant,
+    until: Deadline,
 ) {
     let account = host::user_of(&params.user, until).and_then(|(user, _)| {
         let group = host::group_of(&params.group, until)?;

@@ -1,8 +1,8 @@
 //! Addresses over rtnetlink.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
 
+use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::{
     DecodeError, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL, NlasIterator, parse_u32,
@@ -30,7 +30,7 @@ impl Netlink {
         &self,
         family: Family,
         link: Option<LinkIndex>,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Vec<Address>> {
         let mut message = AddressMessage::default();
         message.header.family = wire_family(family);
@@ -54,7 +54,7 @@ impl Netlink {
     /// [`Error::AddressExists`] if this very address and prefix (IPv6: the address) is on the
     /// link, [`Error::NoSuchLink`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
-    pub fn add_address(&self, new: &NewAddress, until: Instant) -> Result<()> {
+    pub fn add_address(&self, new: &NewAddress, until: Deadline) -> Result<()> {
         let operation = format!("add {}/{} to interface {}", new.ip, new.prefix, new.link);
         let request = RouteNetlinkMessage::NewAddress(message_to_add(new));
         self.change(&operation, request, NLM_F_CREATE | NLM_F_EXCL, until).map_err(|error| {
@@ -71,7 +71,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
     /// [`Error::Refused`]
-    pub fn delete_address(&self, address: &Address, until: Instant) -> Result<bool> {
+    pub fn delete_address(&self, address: &Address, until: Deadline) -> Result<bool> {
         let operation =
             format!("delete {}/{} from interface {}", address.ip, address.prefix, address.link);
         let request = RouteNetlinkMessage::DelAddress(message_to_delete(address));

@@ -1,7 +1,8 @@
 //! Links over rtnetlink.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::{
     DecodeError, NLA_TYPE_MASK, NlaBuffer, NlasIterator, parse_u8, parse_u32,
@@ -25,7 +26,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::DumpInterrupted`], [`Error::DumpIncomplete`], [`Error::DeadlinePassed`],
     /// [`Error::Refused`]
-    pub fn links(&self, until: Instant) -> Result<Vec<Link>> {
+    pub fn links(&self, until: Deadline) -> Result<Vec<Link>> {
         let request = RouteNetlinkMessage::GetLink(request());
         self.dump("list the interfaces", request, until, link_of)
     }
@@ -34,7 +35,7 @@ impl Netlink {
     ///
     /// # Errors
     /// [`Error::DumpIncomplete`], [`Error::DeadlinePassed`], [`Error::Refused`]
-    pub fn link_by_name(&self, name: &LinkName, until: Instant) -> Result<Option<Link>> {
+    pub fn link_by_name(&self, name: &LinkName, until: Deadline) -> Result<Option<Link>> {
         // The kernel finds alternative names under IFLA_IFNAME too, but that attribute has room
         // for 15 bytes only.
         if name.is_alternative_only() {
@@ -49,7 +50,7 @@ impl Netlink {
     ///
     /// # Errors
     /// [`Error::DumpIncomplete`], [`Error::DeadlinePassed`], [`Error::Refused`]
-    pub fn link_by_index(&self, index: LinkIndex, until: Instant) -> Result<Option<Link>> {
+    pub fn link_by_index(&self, index: LinkIndex, until: Deadline) -> Result<Option<Link>> {
         let mut wanted = request();
         wanted.header.index = index.get();
         self.one_link(&format!("look up interface {index}"), wanted, until)
@@ -60,7 +61,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::NoSuchLink`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
-    pub fn set_link_up(&self, index: LinkIndex, until: Instant) -> Result<()> {
+    pub fn set_link_up(&self, index: LinkIndex, until: Deadline) -> Result<()> {
         self.set_link(index, LinkFlags::Up, "up", until)
     }
 
@@ -68,7 +69,7 @@ impl Netlink {
     ///
     /// # Errors
     /// Those of [`Netlink::set_link_up`]
-    pub fn set_link_down(&self, index: LinkIndex, until: Instant) -> Result<()> {
+    pub fn set_link_down(&self, index: LinkIndex, until: Deadline) -> Result<()> {
         self.set_link(index, LinkFlags::empty(), "down", until)
     }
 
@@ -77,7 +78,7 @@ impl Netlink {
         index: LinkIndex,
         flags: LinkFlags,
         word: &str,
-        until: Instant,
+        until: Deadline,
     ) -> Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = index.get();
@@ -97,7 +98,7 @@ impl Netlink {
     pub fn wait_for_link(
         &self,
         index: LinkIndex,
-        until: Instant,
+        until: Deadline,
         condition: impl Fn(&Link) -> bool,
     ) -> Result<Link> {
         let mut last = None;
@@ -113,7 +114,7 @@ impl Netlink {
                 }
                 Err(error) => return Err(error),
             };
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.remaining();
             if condition(&link) || left.is_zero() {
                 return Ok(link);
             }
@@ -126,7 +127,7 @@ impl Netlink {
         &self,
         operation: &str,
         wanted: LinkMessage,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Option<Link>> {
         match self.get(operation, RouteNetlinkMessage::GetLink(wanted), until) {
             Ok(Message::Link(link)) => Ok(Some(*link)),

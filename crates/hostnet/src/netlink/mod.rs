@@ -17,8 +17,7 @@ mod route;
 mod route_record;
 mod rule;
 
-use std::time::Instant;
-
+use deadline::Deadline;
 use futures_core::Stream;
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -80,7 +79,7 @@ impl Netlink {
         &self,
         operation: &str,
         request: impl Into<Request>,
-        until: Instant,
+        until: Deadline,
         keep: impl Fn(Message) -> Option<T>,
     ) -> Result<Vec<T>> {
         let request = request.into();
@@ -99,7 +98,12 @@ impl Netlink {
     }
 
     /// The single object that `request` asks for.
-    fn get(&self, operation: &str, request: impl Into<Request>, until: Instant) -> Result<Message> {
+    fn get(
+        &self,
+        operation: &str,
+        request: impl Into<Request>,
+        until: Deadline,
+    ) -> Result<Message> {
         self.wait(operation, until, async {
             let answers = self.send(request.into(), NLM_F_REQUEST);
             let closed = |_| exchange::incomplete(operation, "the connection is closed");
@@ -113,7 +117,7 @@ impl Netlink {
         operation: &str,
         request: impl Into<Request>,
         flags: u16,
-        until: Instant,
+        until: Deadline,
     ) -> Result<()> {
         self.wait(operation, until, async {
             let answers = self.send(request.into(), NLM_F_REQUEST | NLM_F_ACK | flags);
@@ -140,17 +144,17 @@ impl Netlink {
     fn wait<T>(
         &self,
         operation: &str,
-        until: Instant,
+        until: Deadline,
         exchange: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let passed = || Error::DeadlinePassed { operation: operation.to_owned() };
         // Timers count in milliseconds from the next one on: a deadline that has passed already
         // must not start anything.
-        if until <= Instant::now() {
+        if until.has_passed() {
             return Err(passed());
         }
         self.runtime
-            .block_on(async { timeout_at(until.into(), exchange).await })
+            .block_on(async { timeout_at(until.instant().into(), exchange).await })
             .unwrap_or_else(|_| Err(passed()))
     }
 }

@@ -1,7 +1,6 @@
 //! The cache of neighbours over rtnetlink.
 
-use std::time::Instant;
-
+use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::DecodeError;
 
@@ -26,7 +25,7 @@ impl Netlink {
     /// # Errors
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
-    pub fn neighbours(&self, family: Family, until: Instant) -> Result<Vec<Neighbour>> {
+    pub fn neighbours(&self, family: Family, until: Deadline) -> Result<Vec<Neighbour>> {
         let mut header = vec![0; HEADER_LENGTH];
         if let Some(first) = header.first_mut() {
             *first = wire_family(family);

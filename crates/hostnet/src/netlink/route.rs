@@ -1,7 +1,6 @@
 //! Routes over rtnetlink.
 
-use std::time::Instant;
-
+use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::RouteNetlinkMessage;
@@ -23,7 +22,7 @@ impl Netlink {
     /// # Errors
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
-    pub fn routes(&self, family: Family, table: u32, until: Instant) -> Result<Vec<Route>> {
+    pub fn routes(&self, family: Family, table: u32, until: Deadline) -> Result<Vec<Route>> {
         let wanted = Wanted { family, table: Some(table), protocol: None };
         self.dump_routes(&wanted, until, |record| record.route().clone())
     }
@@ -40,7 +39,7 @@ impl Netlink {
         &self,
         family: Family,
         table: Option<u32>,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
         let wanted = Wanted { family, table, protocol: None };
         self.dump_routes(&wanted, until, RouteRecord::clone)
@@ -54,7 +53,7 @@ impl Netlink {
         &self,
         family: Family,
         protocol: RouteProtocol,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
         let wanted = Wanted { family, table: None, protocol: Some(protocol) };
         self.dump_routes(&wanted, until, RouteRecord::clone)
@@ -68,7 +67,7 @@ impl Netlink {
     /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
     /// [`Error::Refused`], for one if the gateway can't be reached (`ENETUNREACH`) or the
     /// source address is not on this host (`EINVAL`).
-    pub fn add_route(&self, record: &RouteRecord, until: Instant) -> Result<()> {
+    pub fn add_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("add", record, NLM_F_CREATE | NLM_F_EXCL, until)
     }
 
@@ -79,7 +78,7 @@ impl Netlink {
     /// # Errors
     /// Those of [`Netlink::add_route`]; [`Error::RouteExists`] only for one that is the same in
     /// everything.
-    pub fn prepend_route(&self, record: &RouteRecord, until: Instant) -> Result<()> {
+    pub fn prepend_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("prepend", record, NLM_F_CREATE, until)
     }
 
@@ -88,7 +87,7 @@ impl Netlink {
     ///
     /// # Errors
     /// Those of [`Netlink::add_route`], but for [`Error::RouteExists`]
-    pub fn replace_route(&self, record: &RouteRecord, until: Instant) -> Result<()> {
+    pub fn replace_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("replace", record, NLM_F_CREATE | NLM_F_REPLACE, until)
     }
 
@@ -99,7 +98,7 @@ impl Netlink {
     ///
     /// # Errors
     /// Those of [`Netlink::routes`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
-    pub fn delete_route(&self, record: &RouteRecord, until: Instant) -> Result<bool> {
+    pub fn delete_route(&self, record: &RouteRecord, until: Deadline) -> Result<bool> {
         let route = record.route();
         let family = Family::of(route.destination.base());
         let (table, protocol) = (Some(route.table), Some(route.protocol));
@@ -123,7 +122,7 @@ impl Netlink {
         verb: &str,
         record: &RouteRecord,
         flags: u16,
-        until: Instant,
+        until: Deadline,
     ) -> Result<()> {
         let route = record.route();
         let request = Request::Raw { kind: libc::RTM_NEWROUTE, payload: record.request() };
@@ -139,7 +138,7 @@ impl Netlink {
     fn dump_routes<T>(
         &self,
         wanted: &Wanted,
-        until: Instant,
+        until: Deadline,
         make: impl Fn(&RouteRecord) -> T,
     ) -> Result<Vec<T>> {
         let request = RouteNetlinkMessage::GetRoute(wanted.message());

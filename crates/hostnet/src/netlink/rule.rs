@@ -1,7 +1,6 @@
 //! Policy routing rules over rtnetlink.
 
-use std::time::Instant;
-
+use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, parse_u8, parse_u32};
 
@@ -41,7 +40,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::DumpInterrupted`], [`Error::DumpIncomplete`], [`Error::DeadlinePassed`],
     /// [`Error::Refused`], for one by a kernel without policy routing.
-    pub fn rules(&self, family: Family, until: Instant) -> Result<Vec<Rule>> {
+    pub fn rules(&self, family: Family, until: Deadline) -> Result<Vec<Rule>> {
         // A strict kernel accepts nothing but the family.
         let mut header = vec![0; HEADER_LENGTH];
         if let Some(first) = header.first_mut() {
@@ -60,7 +59,7 @@ impl Netlink {
     /// [`Error::RuleExists`] if there is one with the same selectors, place and action,
     /// whoever made it; [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
-    pub fn add_rule(&self, rule: &Rule, until: Instant) -> Result<()> {
+    pub fn add_rule(&self, rule: &Rule, until: Deadline) -> Result<()> {
         let operation = format!("add the routing rule {rule}");
         let request = Request::Raw { kind: libc::RTM_NEWRULE, payload: message(rule) };
         self.change(&operation, request, NLM_F_CREATE | NLM_F_EXCL, until).map_err(|error| {
@@ -78,7 +77,7 @@ impl Netlink {
     ///
     /// # Errors
     /// Those of [`Netlink::rules`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
-    pub fn delete_rule(&self, rule: &Rule, until: Instant) -> Result<bool> {
+    pub fn delete_rule(&self, rule: &Rule, until: Deadline) -> Result<bool> {
         if !self.rules(rule.family, until)?.contains(rule) {
             return Ok(false);
         }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use deadline::Deadline;
 use hostnet::{Error as NetError, LinkIndex, Netlink};
-use ocf::Deadline;
 
 use super::{ANNOUNCER_WAIT, Done, RESERVE, Start};
 use crate::announcer::{self, Job};
@@ -23,13 +23,11 @@ pub(super) fn targets(
     for target in &params.targets {
         match target {
             AnnounceTarget::Host(ip) => targets.push(*ip),
-            AnnounceTarget::Gateway => {
-                match host::gateway(netlink, params, link, deadline.instant()) {
-                    Ok(Some(gateway)) => targets.push(gateway),
-                    Ok(None) => log::warn!("vip={} announce_targets: no gateway", params.ip),
-                    Err(error) => log::warn!("vip={} announce_targets: {error}", params.ip),
-                }
-            }
+            AnnounceTarget::Gateway => match host::gateway(netlink, params, link, deadline) {
+                Ok(Some(gateway)) => targets.push(gateway),
+                Ok(None) => log::warn!("vip={} announce_targets: no gateway", params.ip),
+                Err(error) => log::warn!("vip={} announce_targets: {error}", params.ip),
+            },
         }
     }
     targets
@@ -74,7 +72,7 @@ impl Start<'_> {
     pub(super) fn hand_over(&mut self) {
         let ip = self.params.ip;
         let lock = self.run.announcer_lock(ip);
-        let until = self.deadline.less(RESERVE).or_within(ANNOUNCER_WAIT).instant();
+        let until = self.deadline.less(RESERVE).within(ANNOUNCER_WAIT);
         // Of an earlier start: it would announce by that start's parameters.
         match announcer::silence(&lock, until) {
             Ok(silence) => silence.end(),
@@ -87,7 +85,7 @@ impl Start<'_> {
             return;
         }
         if !self.params.in_background {
-            subject.burst(self.netlink, schedule, next, self.deadline.less(RESERVE).instant());
+            subject.burst(self.netlink, schedule, next, self.deadline.less(RESERVE));
             return;
         }
         let job = Job { subject: subject.clone(), schedule: schedule.clone(), next, lock };
@@ -100,7 +98,7 @@ impl Start<'_> {
             Ok(child) => self.undo.push(Done::StartedAnnouncer(child)),
             Err(error) => {
                 log::error!("vip={ip} no announcer, start announces itself: {error}");
-                let until = self.deadline.less(RESERVE).instant();
+                let until = self.deadline.less(RESERVE);
                 subject.burst(self.netlink, schedule, next, until);
             }
         }

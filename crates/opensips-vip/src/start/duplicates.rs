@@ -1,7 +1,8 @@
 //! Nobody else has the VIP: by our own question before it is added, and by the kernel's.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Family};
 
 use super::{RESERVE, Start};
@@ -33,7 +34,7 @@ impl Start<'_> {
         let Some(mut check) = self.params.duplicates else { return Ok(()) };
         // Of a short time not all can be kept free.
         let reserve = RESERVE.min(self.deadline.remaining() / 4);
-        let until = self.deadline.less(reserve).instant();
+        let until = self.deadline.less(reserve);
         loop {
             let Some(asker) = self.asker().filter(|_| self.link.usable()) else { return Ok(()) };
             let asked = self.ask(&asker, check, until);
@@ -72,7 +73,7 @@ impl Start<'_> {
         &mut self,
         asker: &Asker,
         check: DuplicateCheck,
-        until: Instant,
+        until: Deadline,
     ) -> hostnet::Result<Heard> {
         let mut socket = match self.socket.take() {
             Some(socket) => socket,
@@ -98,9 +99,9 @@ impl Start<'_> {
             // It goes on when there is a carrier.
             return Ok(());
         }
-        let until = self.deadline.less(RESERVE).or_within(DETECTION).instant();
+        let until = self.deadline.less(RESERVE).within(DETECTION);
         let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)])?;
-        let deadline = self.deadline.instant();
+        let deadline = self.deadline;
         let ended = events.wait_until(until, || {
             let addresses = host::addresses(self.netlink, Family::V6, deadline)?;
             let mut here = addresses
@@ -126,7 +127,7 @@ impl Start<'_> {
     /// Who has the VIP, if that can be known.
     fn who(&self) -> Option<hostnet::MacAddress> {
         let mut socket = question::socket(&self.link, self.params.ip).ok()?;
-        match self.asker()?.rival(&mut socket, Rivals::Owners, WHO, Instant::now() + WHO).ok()? {
+        match self.asker()?.rival(&mut socket, Rivals::Owners, WHO, Deadline::after(WHO)).ok()? {
             Heard::Rival(mac) => Some(mac),
             Heard::Nobody | Heard::Unknown => None,
         }

@@ -7,8 +7,9 @@ mod taking_back;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use deadline::Deadline;
 use hostnet::{Link, LinkIndex, MacAddress, Netlink, NewAddress, PacketSocket, Prefix};
-use ocf::{Deadline, Exit, Request, Verdict};
+use ocf::{Exit, Request, Verdict};
 
 use crate::announce::Subject;
 use crate::error::Error;
@@ -22,7 +23,7 @@ use crate::{deleting, host, judge};
 /// What waits keep free of the action's time for the steps behind them and for taking back.
 const RESERVE: Duration = Duration::from_secs(1);
 /// How long taking back may take beyond the deadline, which is at least that long before Pacemaker
-/// kills ([`Deadline::of_action`]).
+/// kills ([`ocf::action_deadline`]).
 const GRACE: Duration = Duration::from_millis(100);
 /// How long the last announcer may take to end, and the new one to report.
 const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
@@ -34,13 +35,13 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     params.remarks.iter().for_each(|remark| log::warn!("{remark}"));
     host::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
-    let run = host::run_directory(&netlink, &params, request.deadline.instant())?;
-    let starting = Starting::begin(&run, params.ip, request.deadline.less(RESERVE).instant())?;
-    let snapshot = host::snapshot(&netlink, &params, request.deadline.instant())?;
+    let run = host::run_directory(&netlink, &params, request.deadline)?;
+    let starting = Starting::begin(&run, params.ip, request.deadline.less(RESERVE))?;
+    let snapshot = host::snapshot(&netlink, &params, request.deadline)?;
     let plan = plan::start(&params, &snapshot)?;
     if params.route_table.is_some() {
         // Before the address is there: no other try will find the table free.
-        source_routing::tables_of(&netlink, &params, request.deadline.instant())?;
+        source_routing::tables_of(&netlink, &params, request.deadline)?;
     }
     let NewAddress { ip, prefix, link, .. } = plan.target.address;
     if plan::is_of_another_kind(&plan.target.link) {
@@ -140,7 +141,7 @@ impl Start<'_> {
     }
 
     fn step(&mut self, step: &Step, prefix: Prefix) -> Result<(), Error> {
-        let until = self.deadline.instant();
+        let until = self.deadline;
         match step {
             Step::BringUp(link) => {
                 let changed = self.netlink.set_link_up(*link, until);
@@ -148,7 +149,7 @@ impl Start<'_> {
                 changed?;
                 // Virtual links have their carrier in a moment. Also where it is not required, the
                 // first announcement should find it.
-                let until = self.deadline.or_within(GRACE).instant();
+                let until = self.deadline.within(GRACE);
                 self.link = self.netlink.wait_for_link(*link, until, Link::usable)?;
             }
             Step::AwaitCarrier { required } => self.await_carrier(*required)?,
@@ -181,7 +182,7 @@ impl Start<'_> {
             // Before, so that the first frame follows the address at once.
             self.open_socket()?;
         }
-        let until = self.deadline.instant();
+        let until = self.deadline;
         self.starting.keep_stops_out(until)?;
         self.note_namespace();
         let added = self.netlink.add_address(&new, until);
@@ -212,7 +213,7 @@ impl Start<'_> {
     fn route_from_vip(&mut self, prefix: Prefix) -> Result<(), Error> {
         let mut made = Vec::new();
         let place = (self.link.index, prefix);
-        let until = self.deadline.instant();
+        let until = self.deadline;
         let applied = source_routing::apply(self.netlink, self.params, place, &mut made, until);
         self.undo.extend(made.into_iter().map(Done::Routing));
         applied
@@ -220,9 +221,9 @@ impl Start<'_> {
 
     fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
         let began = Instant::now();
-        let until = self.deadline.less(RESERVE).or_within(self.params.link_wait).instant();
+        let until = self.deadline.less(RESERVE).within(self.params.link_wait);
         // Time for one look, also with link_wait=0.
-        let until = until.max(began + GRACE.min(self.deadline.remaining()));
+        let until = until.but_at_least(GRACE.min(self.deadline.remaining()));
         self.link = self.netlink.wait_for_link(self.link.index, until, Link::usable)?;
         match judge::without_carrier(&self.link) {
             None => Ok(()),
@@ -238,8 +239,8 @@ impl Start<'_> {
 
     /// Looks at the host as monitor will.
     fn confirm(&self) -> Result<(), Error> {
-        let sight = host::sight(self.netlink, self.params, self.deadline.instant())?;
-        let until = self.deadline.instant();
+        let sight = host::sight(self.netlink, self.params, self.deadline)?;
+        let until = self.deadline;
         if let Some(reason) = source_routing::missing(self.netlink, self.params, &sight, until)? {
             return Err(Error::NotConfirmed { reason });
         }

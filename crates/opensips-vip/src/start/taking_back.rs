@@ -1,7 +1,6 @@
 //! A start that fails takes back what it has done, last first.
 
-use std::time::Instant;
-
+use deadline::Deadline;
 use hostnet::{Address, Error as NetError, Family, Netlink, NewAddress};
 
 use super::{Done, GRACE, Start};
@@ -10,7 +9,7 @@ use crate::{announcer, deleting, host, plan};
 
 impl Start<'_> {
     pub(super) fn take_back(mut self, error: Error) -> Error {
-        let until = self.deadline.instant().max(Instant::now() + GRACE);
+        let until = self.deadline.but_at_least(GRACE);
         // An answer that did not come in time may still come, on the connection that waited for it.
         let fresh = Netlink::open().ok();
         let netlink = fresh.as_ref().unwrap_or(self.netlink);
@@ -51,7 +50,7 @@ impl Start<'_> {
         &self,
         netlink: &Netlink,
         new: &NewAddress,
-        until: Instant,
+        until: Deadline,
     ) -> Result<(), NetError> {
         let addresses = host::addresses(netlink, Family::of(new.ip), until)?;
         let added = |address: &Address| {

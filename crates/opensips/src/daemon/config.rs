@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Instant;
 
+use deadline::Deadline;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ocf::Deadline;
 
 use crate::daemon::environment::clean;
 use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
@@ -99,7 +99,7 @@ pub(crate) fn refuse_old_mi(params: &Params, release: Option<Release>) -> Result
 /// Waits for the end of a child. At the deadline gives `None`, and the child is killed with all that
 /// it has started: a preprocessor (`-p`) would outlive it.
 pub(crate) fn wait(child: Child, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
-    hostproc::wait(child, deadline.instant())
+    hostproc::wait(child, deadline)
 }
 
 /// A file in memory: no name to clash, nothing to clean up, and no pipe that a child of the child
@@ -144,7 +144,7 @@ mod tests {
     use std::time::Duration;
 
     fn within(seconds: u64) -> Deadline {
-        Deadline::of_action(Instant::now(), Duration::from_secs(seconds))
+        Deadline::after(Duration::from_secs(seconds))
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let binary = directory.path().join("hangs");
         testnet::write_program(&binary, "#!/bin/sh\nexec sleep 600\n");
-        let error = version(&binary, within(600).or_within(Duration::ZERO)).unwrap_err();
+        let error = version(&binary, within(600).within(Duration::ZERO)).unwrap_err();
         assert!(error.to_string().contains("hangs -V did not end"), "{error}");
     }
 }

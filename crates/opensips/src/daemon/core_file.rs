@@ -7,12 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use ocf::Deadline;
-
 use crate::host::executable::is_core;
 use crate::host::files::{Links, open_regular};
 use crate::host::mounts::Mounts;
 use crate::process::state::State;
+use deadline::Deadline;
 
 /// What a crash has left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,7 +245,7 @@ mod tests {
     #[test]
     fn little_time_is_left_for_more_than_a_core() {
         let state = state(Path::new("/"));
-        let soon = Deadline::at(std::time::Instant::now());
+        let soon = Deadline::now();
         assert_eq!(find(&state, SystemTime::UNIX_EPOCH, soon), None);
     }
 }

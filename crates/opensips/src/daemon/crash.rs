@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use deadline::Deadline;
 use hostproc::{Pid, Signal};
-use ocf::Deadline;
 
 use crate::daemon::core_file::{self, Core};
 use crate::daemon::words::{Said, last_lines, shortened};

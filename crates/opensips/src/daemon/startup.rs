@@ -7,8 +7,8 @@
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
+use deadline::Deadline;
 use hostproc::{Pid, PidFd, Process, Stat};
-use ocf::Deadline;
 
 use crate::context::Context;
 use crate::daemon::config::wait;
@@ -143,7 +143,7 @@ impl<'a> Startup<'a> {
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
         loop {
-            match expected::held(listeners, self.look(main, handle)?, self.working.instant())? {
+            match expected::held(listeners, self.look(main, handle)?, self.working)? {
                 Ok(expected) => return Ok(expected),
                 Err(unserved) => {
                     self.watch(handle, STEP)?;
@@ -160,7 +160,7 @@ impl<'a> Startup<'a> {
     fn answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
         loop {
             let (pid, reach) = (main.process.pid, Reach::One);
-            let until = self.working.instant();
+            let until = self.working;
             let local = health::addresses(self.params, listeners, reach, until)?;
             let asked =
                 health::probe(self.params, pid, listeners, &local, reach, QUESTION, self.working);
@@ -194,14 +194,14 @@ impl<'a> Startup<'a> {
         let pid = main.process.pid;
         let workers = living_workers(&self.context.proc, main.process, self.working)?;
         plan::judge_processes(main, &workers)?;
-        expected::held(listeners, pids, self.working.instant())?
+        expected::held(listeners, pids, self.working)?
             .map(|_| ())
             .map_err(|unserved| unserved.into_error(&self.context.proc, pid))
     }
 
     /// Lets time pass; fails the moment the main process dies.
     fn watch(&self, handle: &PidFd, time: Duration) -> Result<()> {
-        if handle.wait_gone(self.working.or_within(time).instant())? {
+        if handle.wait_gone(self.working.within(time))? {
             return Err(self.died(Ended::Later));
         }
         Ok(())
@@ -287,7 +287,7 @@ impl<'a> Startup<'a> {
         let remains = identity.survey(proc).ok()?;
         let own = inodes_of_all(remains.members.iter().map(|stat| stat.process.pid));
         let listeners = self.listeners();
-        let table = SocketTable::around(&listeners, self.context.deadline().instant()).ok()?;
+        let table = SocketTable::around(&listeners, self.context.deadline()).ok()?;
         let mut found = table.find(&listeners, |listener, socket| {
             listener.overlaps(socket) && !own.contains(&socket.inode)
         });

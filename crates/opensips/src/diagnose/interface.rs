@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ocf::{Deadline, Diagnosis, Value as Shown};
+use deadline::Deadline;
+use ocf::{Diagnosis, Value as Shown};
 use serde_json::Value;
 
 use super::known;
@@ -39,8 +40,8 @@ impl<'a> Told<'a> {
             tags: Ok(Value::Null),
         };
         let Some(endpoint) = told.endpoint else { return told };
-        let within = || deadline.or_within(ANSWER);
-        let user = host::user_of(&params.user, within().instant());
+        let within = || deadline.within(ANSWER);
+        let user = host::user_of(&params.user, within());
         let client = user.map(|(daemon, _)| Client {
             endpoint,
             reply_directory: &params.mi_reply_dir,

@@ -1,11 +1,12 @@
 //! The sockets: where they are, whose, and what answers there.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Address, Family, Link, Netlink, Sysctl};
 use hostproc::ProcFs;
-use ocf::{Deadline, Diagnosis, Value};
+use ocf::{Diagnosis, Value};
 
 use super::known as known_or_why;
 use crate::context::Context;
@@ -57,7 +58,7 @@ fn look(
     declared: &[Listener],
     deadline: Deadline,
 ) -> Result<Listeners> {
-    let until = deadline.instant();
+    let until = deadline;
     let members = survey.into_iter().flat_map(|survey| &survey.members);
     let table = SocketTable::complete(until)?;
     let own = inodes_of_all(members.map(|stat| stat.process.pid));
@@ -128,7 +129,7 @@ fn answers(
     table: &SocketTable,
     own: &HashSet<u32>,
     local: &LocalAddresses,
-    until: Instant,
+    until: Deadline,
 ) -> Vec<Value> {
     let targets: Vec<Option<Target>> = listeners
         .iter()
@@ -187,7 +188,7 @@ struct Host {
 }
 
 impl Host {
-    fn read(until: Instant) -> Result<Self> {
+    fn read(until: Deadline) -> Result<Self> {
         let netlink = Netlink::open()?;
         let mut addresses = netlink.addresses(Family::V4, None, until)?;
         addresses.extend(netlink.addresses(Family::V6, None, until)?);

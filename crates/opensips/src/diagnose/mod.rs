@@ -9,7 +9,8 @@ mod processes;
 use std::path::Path;
 use std::time::Duration;
 
-use ocf::{Deadline, Diagnosis, Exit, Request, Value, Verdict};
+use deadline::Deadline;
+use ocf::{Diagnosis, Exit, Request, Value, Verdict};
 
 use crate::context::Context;
 use crate::daemon::{config, words};
@@ -49,7 +50,7 @@ pub(crate) fn diagnose(request: &Request) -> Diagnosis {
 }
 
 fn on_host(diagnosis: Diagnosis, request: &Request, params: &Params) -> Diagnosis {
-    let within = |time| request.deadline.or_within(time);
+    let within = |time| request.deadline.within(time);
     let context = Context::of_anybody(request, &Names::from(params));
     let root = nix::unistd::geteuid().is_root();
     let privileges = if root {

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use ocf::Deadline;
-
 use super::local_addresses;
 use crate::error::Result;
 use crate::params::{Params, ProbeTarget};
@@ -13,6 +11,7 @@ use crate::sip::probe::{Outcome, Patience, Silence, ask_each};
 use crate::sip::target::{Target, Transport};
 use crate::sockets::expected::Expected;
 use crate::sockets::listener::{self, Listener};
+use deadline::Deadline;
 
 /// What came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +46,11 @@ pub(super) fn recognise(
     deadline: Deadline,
 ) -> Result<()> {
     // As much again must be left for the verdict.
-    let half = deadline.or_within(deadline.remaining() / 2);
+    let half = deadline.within(deadline.remaining() / 2);
     let mut targets: Vec<Target> = Vec::new();
     if params.probe.target != ProbeTarget::Nowhere {
         targets.extend(opened.iter().filter_map(|(listener, _)| Target::of(listener)));
-        let local = local_addresses(&targets, half.instant())?;
+        let local = local_addresses(&targets, half)?;
         targets.retain(|target| plan::is_here(*target, &local));
     }
     let asked =
@@ -81,7 +80,7 @@ pub(super) fn recognise(
 fn hear(mut asked: Vec<&mut Asked>, patience: Patience, deadline: Deadline) {
     let targets: Vec<Target> =
         asked.iter().map(|one| Target { transport: one.transport, ..one.socket }).collect();
-    let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, deadline.instant());
+    let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, deadline);
     for (one, outcome) in asked.iter_mut().zip(outcomes) {
         one.heard = Heard::from(outcome);
     }

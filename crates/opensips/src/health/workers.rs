@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use deadline::Deadline;
 use hostproc::{Pid, PidFd, ProcFs, Process, Stat, State};
-use ocf::Deadline;
 
 use crate::error::Result;
 use crate::plan;
@@ -55,7 +55,7 @@ pub(crate) fn living_workers(
     if let Some(dead) = workers.iter().find(|stat| is_dead(stat)).map(|stat| stat.process) {
         let living: Vec<Process> =
             workers.iter().filter(|stat| !is_dead(stat)).map(|stat| stat.process).collect();
-        let until = deadline.or_within(SECOND_LOOK.min(deadline.remaining() / REST)).instant();
+        let until = deadline.within(SECOND_LOOK.min(deadline.remaining() / REST));
         // With the main process gone, nobody is left at its second look.
         let ended = match PidFd::open(proc, &main)? {
             Some(handle) => handle.wait_gone(until)?,

@@ -14,8 +14,8 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
-use std::time::Instant;
 
+use deadline::Deadline;
 use hostproc::{Accounts, Pid, Reach};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -29,7 +29,7 @@ use crate::mi::Endpoint;
 use crate::params::{Account, Params};
 
 /// Every reason why the daemon can't run here, in the order of the parameters.
-pub(crate) fn findings(params: &Params, until: Instant) -> Vec<Error> {
+pub(crate) fn findings(params: &Params, until: Deadline) -> Vec<Error> {
     let checks = [
         binary(&params.binary),
         config(&params.config),
@@ -44,7 +44,7 @@ pub(crate) fn findings(params: &Params, until: Instant) -> Vec<Error> {
 /// # Errors
 /// [`Error::BinaryMissing`], [`Error::BinaryNotExecutable`], [`Error::BinaryIsScript`],
 /// [`Error::BinaryForeign`], [`Error::ConfigUnreadable`], [`Error::NoSuchAccount`], [`Error::AccountLookup`]
-pub(crate) fn check(params: &Params, until: Instant) -> Result<()> {
+pub(crate) fn check(params: &Params, until: Deadline) -> Result<()> {
     findings(params, until).into_iter().next().map_or(Ok(()), Err)
 }
 
@@ -68,7 +68,7 @@ fn config(path: &Path) -> Result<()> {
 
 /// # Errors
 /// [`Error::NoSuchAccount`], [`Error::AccountLookup`]
-pub(crate) fn user_of(account: &Account, until: Instant) -> Result<(Uid, Gid)> {
+pub(crate) fn user_of(account: &Account, until: Deadline) -> Result<(Uid, Gid)> {
     let reach = Reach::NameService(until);
     let user = found_account("user", account, Accounts::default().user(account.as_str(), reach))?;
     // A number needs no entry: setuid(2) does not ask.
@@ -117,7 +117,7 @@ fn effective_user(status: &str) -> Option<Uid> {
     line.split_ascii_whitespace().nth(1)?.parse().ok().map(Uid::from_raw)
 }
 
-pub(crate) fn group_of(account: &Account, until: Instant) -> Result<Gid> {
+pub(crate) fn group_of(account: &Account, until: Deadline) -> Result<Gid> {
     if let Some(number) = account.number() {
         return Ok(Gid::from_raw(number));
     }
@@ -142,7 +142,7 @@ fn found_account<T>(
 ///
 /// # Errors
 /// [`Error::File`], and those of [`check`] about user and group
-pub(crate) fn make_pid_directory(params: &Params, until: Instant) -> Result<()> {
+pub(crate) fn make_pid_directory(params: &Params, until: Deadline) -> Result<()> {
     let Some(directory) = params.pidfile.parent().filter(|directory| !directory.exists()) else {
         return Ok(());
     };
@@ -156,7 +156,7 @@ pub(crate) fn make_pid_directory(params: &Params, until: Instant) -> Result<()> 
 ///
 /// # Errors
 /// [`Error::File`], and those of [`check`] about the group
-pub(crate) fn make_reply_directory(params: &Params, until: Instant) -> Result<()> {
+pub(crate) fn make_reply_directory(params: &Params, until: Deadline) -> Result<()> {
     let directory = &params.mi_reply_dir;
     if !matches!(params.mi, Some(Endpoint::Fifo(_))) || directory.exists() {
         return Ok(());
@@ -228,8 +228,8 @@ mod tests {
         Params::read(&all.collect(), &InstanceName::new(OsStr::new("x"))).unwrap()
     }
 
-    fn later() -> Instant {
-        Instant::now() + std::time::Duration::from_secs(600)
+    fn later() -> Deadline {
+        Deadline::after(std::time::Duration::from_secs(600))
     }
 
     #[test]

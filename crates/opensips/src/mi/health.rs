@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use deadline::Deadline;
 use hostproc::Process;
-use ocf::Deadline;
 use serde_json::Value;
 
 use crate::error::{Error, Result};

@@ -14,8 +14,8 @@ pub(crate) mod processes;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use deadline::Deadline;
 use nix::unistd::Uid;
-use ocf::Deadline;
 use serde_json::Value;
 
 pub use command::Command;
@@ -52,7 +52,7 @@ struct Exchange<'a> {
     id: &'a str,
     request: &'a [u8],
     started: Instant,
-    until: Instant,
+    until: Deadline,
 }
 
 impl Client<'_> {
@@ -86,7 +86,7 @@ impl Client<'_> {
             id: &id,
             request: &request,
             started: Instant::now(),
-            until: deadline.or_within(PATIENCE).instant(),
+            until: deadline.within(PATIENCE),
         };
         let reply = match self.endpoint {
             Endpoint::Fifo(path) => exchange.over_fifo(path),
@@ -101,7 +101,7 @@ impl Client<'_> {
 
 impl Exchange<'_> {
     fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        self.until.remaining()
     }
 
     fn timed_out(&self, received: usize) -> MiError {

@@ -1,9 +1,9 @@
 //! Ending every process of the instance, until none is left.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostproc::{PidFd, ProcFs, Signal, Stat, State};
-use ocf::Deadline;
 
 use crate::error::{Error, Result};
 use crate::plan::{self, StopStep};
@@ -26,19 +26,19 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub(crate) fn terminate(
     proc: &ProcFs,
     identity: &Identity,
-    grace: Instant,
+    grace: Deadline,
     deadline: Deadline,
 ) -> Result<()> {
     let mut killed = false;
     loop {
         let survey = identity.survey(proc)?;
-        let step = plan::stop_step(&survey, Instant::now() < grace);
+        let step = plan::stop_step(&survey, !grace.has_passed());
         let (members, until) = match step {
             StopStep::Done => return Ok(()),
             StopStep::Ask { main } => {
                 log::debug!("signal=SIGTERM pid={}", main.process.pid);
                 send(proc, &[main], Signal::SIGTERM);
-                (survey.members, grace.min(Instant::now() + TERM_AGAIN))
+                (survey.members, grace.within(TERM_AGAIN))
             }
             StopStep::Kill => {
                 // After the last SIGKILL one more look must be possible.
@@ -49,7 +49,7 @@ pub(crate) fn terminate(
                 log::info!("signal=SIGKILL pids=\"{}\"", Pids(&survey.members));
                 send(proc, &survey.members, Signal::SIGKILL);
                 killed = true;
-                (survey.members, Instant::now() + KILL_AGAIN)
+                (survey.members, Deadline::after(KILL_AGAIN))
             }
         };
         if !killed {
@@ -67,7 +67,7 @@ pub(crate) fn terminate(
 /// # Errors
 /// As [`terminate`].
 pub(crate) fn kill_all(proc: &ProcFs, identity: &Identity, deadline: Deadline) -> Result<()> {
-    terminate(proc, identity, Instant::now(), deadline)
+    terminate(proc, identity, Deadline::now(), deadline)
 }
 
 /// Sends a signal to each of them. One that refuses it keeps nobody else from getting it; whether it
@@ -83,7 +83,7 @@ pub(crate) fn send(proc: &ProcFs, members: &[Stat], signal: Signal) {
 }
 
 /// Until all of them have ended, or until `until`. Who can't be waited for is seen by the next look.
-fn wait_for_all(proc: &ProcFs, members: &[Stat], until: Instant) {
+fn wait_for_all(proc: &ProcFs, members: &[Stat], until: Deadline) {
     for member in members {
         let gone = PidFd::open(proc, &member.process)
             .and_then(|handle| handle.map_or(Ok(true), |handle| handle.wait_gone(until)));

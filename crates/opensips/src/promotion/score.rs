@@ -8,7 +8,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ocf::{Deadline, Request};
+use deadline::Deadline;
+use ocf::Request;
 
 use crate::daemon::config::{Memory, wait};
 use crate::promotion::role::{Record, Role};
@@ -89,7 +90,7 @@ fn run(request: &Request, what: &str, deadline: Deadline) -> bool {
             .stdout(Stdio::null())
             .stderr(output.for_child()?)
             .spawn()?;
-        Ok::<_, std::io::Error>((wait(child, deadline.or_within(PATIENCE))?, output.text()))
+        Ok::<_, std::io::Error>((wait(child, deadline.within(PATIENCE))?, output.text()))
     })();
     let trouble = match outcome {
         Ok((Some(status), _)) if status.success() => {

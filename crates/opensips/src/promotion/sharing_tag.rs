@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ocf::Deadline;
+use deadline::Deadline;
 use serde_json::Value;
 
 use crate::mi::command::{ACTIVATE_SHARING_TAG, LIST_SHARING_TAGS};

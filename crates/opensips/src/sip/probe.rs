@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::sip::message::{ExpectedCodes, Response};
 use crate::sip::target::{Target, Transport};
 use crate::sip::{stream, udp, unsent};
+use deadline::Deadline;
 
 /// How often and how long to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +92,9 @@ pub fn ask(
     target: Target,
     codes: &ExpectedCodes,
     wished: Patience,
-    until: Instant,
+    until: Deadline,
 ) -> io::Result<Outcome> {
-    let patience = wished.within(until.saturating_duration_since(Instant::now()));
+    let patience = wished.within(until.remaining());
     let passes = |error: &io::Error| unsent::passes(error, || target.is_here(until));
     match target.transport {
         Transport::Udp => {
@@ -121,7 +122,7 @@ pub fn ask_each(
     targets: &[Target],
     codes: &ExpectedCodes,
     patience: Patience,
-    until: Instant,
+    until: Deadline,
 ) -> Vec<io::Result<Outcome>> {
     if let [target] = targets {
         return vec![ask(*target, codes, patience, until)];
@@ -148,13 +149,13 @@ fn follow(
     patience: Patience,
     codes: &ExpectedCodes,
     passes: impl Fn(&io::Error) -> bool,
-    mut attempt: impl FnMut(u32, Instant) -> io::Result<Result<Answer, Silence>>,
+    mut attempt: impl FnMut(u32, Deadline) -> io::Result<Result<Answer, Silence>>,
 ) -> io::Result<Outcome> {
     let started = Instant::now();
     let mut unexpected = None;
     let mut failure = Ok(Silence::NoAnswer);
     for sequence in 1..=patience.attempts {
-        let end = Instant::now() + patience.timeout;
+        let end = Deadline::after(patience.timeout);
         match attempt(sequence, end) {
             Ok(Ok(Answer { code, .. })) if codes.contain(code) => {
                 return Ok(Outcome::Alive { code: Some(code), took: started.elapsed() });
@@ -168,7 +169,7 @@ fn follow(
             Err(error) => return Err(error),
         }
         if sequence < patience.attempts {
-            thread::sleep(end.saturating_duration_since(Instant::now()));
+            thread::sleep(end.remaining());
         }
     }
     Ok(match unexpected {
@@ -325,7 +326,7 @@ mod tests {
             Target { transport: Transport::Udp, address: "192.0.2.1:5060".parse().unwrap() },
         ];
         let patience = Patience { attempts: 1, timeout: Duration::from_millis(50) };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Deadline::after(Duration::from_secs(60));
         let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, until);
         let silence = |outcome: &io::Result<Outcome>| match outcome {
             Ok(Outcome::Silent { silence, .. }) => Ok(*silence),

@@ -3,8 +3,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use socket2::{Domain, Socket, Type};
 
 use crate::sip::framing::{Framing, NotSip};
@@ -19,7 +20,7 @@ pub(super) fn ask(
     token: &str,
     sequence: u32,
     codes: &ExpectedCodes,
-    until: Instant,
+    until: Deadline,
 ) -> io::Result<Result<Answer, Silence>> {
     let answer = Connection::open(target.address, until).and_then(|mut connection| {
         let local = connection.socket.local_addr()?;
@@ -98,11 +99,11 @@ fn silence(error: io::Error) -> io::Result<Silence> {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: TcpStream,
-    until: Instant,
+    until: Deadline,
 }
 
 impl Connection {
-    fn open(target: SocketAddr, until: Instant) -> io::Result<Self> {
+    fn open(target: SocketAddr, until: Deadline) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(target.ip(), 0).into())?;
         socket.connect_timeout(&target.into(), left(until)?)?;
@@ -117,8 +118,8 @@ impl Connection {
 }
 
 /// What is left, never zero: the sockets take that for "for ever".
-fn left(until: Instant) -> io::Result<Duration> {
-    let left = until.saturating_duration_since(Instant::now());
+fn left(until: Deadline) -> io::Result<Duration> {
+    let left = until.remaining();
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 

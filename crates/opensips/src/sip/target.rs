@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
 
 use crate::sockets::addresses::{LocalAddresses, Presence};
 use crate::sockets::listener::Listener;
+use deadline::Deadline;
 
 /// What SIP is asked over, as the daemon names its protocols. The order is that of preference.
 ///
@@ -86,7 +86,7 @@ impl Target {
     }
 
     /// Whether its address is on this host now; in doubt it is.
-    pub(super) fn is_here(&self, until: Instant) -> bool {
+    pub(super) fn is_here(&self, until: Deadline) -> bool {
         let ip = self.address.ip();
         LocalAddresses::read([ip], until)
             .map_or(true, |local| local.presence(ip) != Presence::Absent)

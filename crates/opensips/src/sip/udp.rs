@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sip::message::{ExpectedCodes, Options, Response};
 use crate::sip::probe::{Answer, Silence, token};
 use crate::sip::target::Target;
+use deadline::Deadline;
 
 /// T1 and T2 of RFC 3261, 17.1.2.2: a request over UDP is sent again after T1, then after twice
 /// the time each, T2 at most.
@@ -37,7 +38,7 @@ impl Asker {
         &mut self,
         sequence: u32,
         codes: &ExpectedCodes,
-        until: Instant,
+        until: Deadline,
         passes: impl Fn(&io::Error) -> bool,
     ) -> io::Result<Result<Answer, Silence>> {
         let request = Options { sequence, ..self.template.clone() };
@@ -52,7 +53,7 @@ impl Asker {
                 Err(error) if passes(&error) => Err(error),
                 Err(error) => return Err(error),
             };
-            let again = until.min(Instant::now() + interval);
+            let again = until.within(interval);
             interval = (interval * 2).min(T2);
             while let Some(answer) = self.receive(again)? {
                 if answer.ends(codes) {
@@ -60,7 +61,7 @@ impl Asker {
                 }
                 provisional = Some(answer);
             }
-            if Instant::now() >= until {
+            if until.has_passed() {
                 return match provisional {
                     Some(answer) => Ok(Ok(answer)),
                     None => sent,
@@ -70,10 +71,10 @@ impl Asker {
     }
 
     /// The next answer to one of our requests; `None` when the time has come.
-    fn receive(&self, until: Instant) -> io::Result<Option<Answer>> {
+    fn receive(&self, until: Deadline) -> io::Result<Option<Answer>> {
         let mut datagram = [0; 4096];
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.remaining();
             if left.is_zero() {
                 return Ok(None);
             }
@@ -114,7 +115,7 @@ mod tests {
 
     fn asked(target: SocketAddr, codes: &str, patience: Patience) -> Outcome {
         let target = Target { transport: Transport::Udp, address: target };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Deadline::after(Duration::from_secs(60));
         ask(target, &codes.parse().unwrap(), patience, until).unwrap()
     }
 

@@ -1,8 +1,8 @@
 //! Which addresses are on this host, now.
 
 use std::net::IpAddr;
-use std::time::Instant;
 
+use deadline::Deadline;
 use hostnet::{Address, Family, Netlink};
 
 use crate::error::Result;
@@ -28,7 +28,7 @@ impl LocalAddresses {
     ///
     /// # Errors
     /// The kernel gives no complete list before the deadline.
-    pub fn read(wanted: impl IntoIterator<Item = IpAddr>, until: Instant) -> Result<Self> {
+    pub fn read(wanted: impl IntoIterator<Item = IpAddr>, until: Deadline) -> Result<Self> {
         let mut families = [(Family::V4, false), (Family::V6, false)];
         for ip in wanted.into_iter().filter(|ip| !ip.is_loopback()) {
             for (family, needed) in &mut families {

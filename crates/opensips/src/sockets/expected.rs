@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Instant;
 
+use deadline::Deadline;
 use hostnet::BoundSocket;
 use hostproc::{Pid, ProcFs};
 
@@ -58,7 +58,7 @@ impl fmt::Display for Shared {
 pub(crate) fn held<'a>(
     listeners: impl IntoIterator<Item = &'a Listener> + Clone,
     pids: impl IntoIterator<Item = Pid>,
-    until: Instant,
+    until: Deadline,
 ) -> Result<std::result::Result<Vec<Expected>, Unserved>> {
     let table = SocketTable::of(listeners.clone(), until)?;
     let own = inodes_of_all(pids);
@@ -85,7 +85,7 @@ pub(crate) fn demand(
     pids: &[Pid],
     demanded: &[Listener],
     expected: &mut Vec<Expected>,
-    until: Instant,
+    until: Deadline,
 ) -> Result<()> {
     // Where nobody has declared a socket, its protocol is known from here alone.
     for (known, _) in expected.iter_mut().filter(|(known, _)| known.is_of_unknown_protocol()) {
@@ -115,7 +115,7 @@ pub(crate) fn judge(
     main: Pid,
     pids: &[Pid],
     expected: &[Expected],
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<Shared>> {
     let table = SocketTable::of(expected.iter().map(|(listener, _)| listener), until)?;
     let mut own: Option<HashSet<u32>> = None;
@@ -147,8 +147,8 @@ mod tests {
     use super::*;
     use std::net::{TcpListener, UdpSocket};
 
-    fn later() -> Instant {
-        Instant::now() + std::time::Duration::from_secs(60)
+    fn later() -> Deadline {
+        Deadline::after(std::time::Duration::from_secs(60))
     }
 
     fn listener(protocol: &str, local: std::net::SocketAddr) -> Listener {

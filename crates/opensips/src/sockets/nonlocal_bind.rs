@@ -4,8 +4,9 @@
 //! setting does nothing to sockets that are open.
 
 use std::net::{IpAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use deadline::Deadline;
 use hostnet::{Family, Sysctl};
 
 use crate::error::{Error, Result};
@@ -44,14 +45,13 @@ pub fn prepare(
     promotable: bool,
     listeners: &[Listener],
     sysctl: &Sysctl,
-    until: Instant,
+    until: Deadline,
 ) -> Result<()> {
     let mode = params.nonlocal_bind;
     if mode == NonlocalBind::Ignore {
         return Ok(());
     }
-    let started = Instant::now();
-    let patience = started + until.saturating_duration_since(started) / 2;
+    let patience = until.share(2);
     while let Some(waiting) = prepare_once(mode, listeners, sysctl, patience, until)? {
         log::debug!("listener={waiting} state=tentative next=wait");
         std::thread::sleep(AGAIN);
@@ -72,8 +72,8 @@ fn prepare_once<'a>(
     mode: NonlocalBind,
     listeners: &'a [Listener],
     sysctl: &Sysctl,
-    patience: Instant,
-    until: Instant,
+    patience: Deadline,
+    until: Deadline,
 ) -> Result<Option<&'a Listener>> {
     let local = read(listeners, until)?;
     let mut waiting = None;
@@ -83,7 +83,7 @@ fn prepare_once<'a>(
         let is_tentative = local.presence(ip) == Presence::Tentative;
         match (sysctl.ip_nonlocal_bind(family), mode) {
             (Ok(true), _) => {}
-            _ if is_tentative && Instant::now() < patience => waiting = Some(listener),
+            _ if is_tentative && !patience.has_passed() => waiting = Some(listener),
             (_, NonlocalBind::Ensure) => switch_on(sysctl, listener)?,
             (Ok(false), _) if is_tentative => {
                 return Err(Error::TentativeAddress { listener: listener.clone() });
@@ -177,7 +177,7 @@ pub fn setting(family: Family) -> &'static str {
 ///
 /// # Errors
 /// [`Error::Network`]
-pub fn read(listeners: &[Listener], until: Instant) -> Result<LocalAddresses> {
+pub fn read(listeners: &[Listener], until: Deadline) -> Result<LocalAddresses> {
     let wanted = listeners.iter().filter(|listener| is_bound_to_one_address(listener));
     LocalAddresses::read(wanted.map(|listener| listener.local.ip()), until)
 }
@@ -313,7 +313,7 @@ mod tests {
         let sysctl = Sysctl::at(directory.path());
         // TEST-NET-1 is on no host.
         let absent = listeners(&["udp:192.0.2.10:5060"]);
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Deadline::after(Duration::from_secs(60));
         let mode = |mode| params(&[("nonlocal_bind", mode)]);
         let prepare = |name, value: &str| {
             std::fs::write(&file, value).unwrap();

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::net::{TcpListener, UdpSocket};
-use std::time::Instant;
 
+use deadline::Deadline;
 use hostnet::{Family, supports_sctp, try_sctp_bind};
 use hostproc::ProcFs;
 
@@ -17,7 +17,7 @@ use crate::sockets::table::SocketTable;
 ///
 /// # Errors
 /// [`Error::ForeignSocket`], [`Error::Network`]
-pub fn refuse_foreign(proc: &ProcFs, listeners: &[Listener], until: Instant) -> Result<()> {
+pub fn refuse_foreign(proc: &ProcFs, listeners: &[Listener], until: Deadline) -> Result<()> {
     let none = HashSet::new();
     foreign(proc, listeners, &none, until)?.into_iter().next().map_or(Ok(()), Err)
 }
@@ -31,7 +31,7 @@ pub fn foreign(
     proc: &ProcFs,
     listeners: &[Listener],
     own: &HashSet<u32>,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Vec<Error>> {
     let table = SocketTable::around(listeners, until)?;
     let found = table.find(listeners, |listener, socket| {
@@ -76,8 +76,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn later() -> Instant {
-        Instant::now() + std::time::Duration::from_secs(60)
+    fn later() -> Deadline {
+        Deadline::after(std::time::Duration::from_secs(60))
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::time::Instant;
 
+use deadline::Deadline;
 use hostnet::{BoundSocket, Family, Protocol, bound_sockets};
 
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ impl SocketTable {
     /// The kernel gives no complete list before the deadline.
     pub fn of<'a>(
         listeners: impl IntoIterator<Item = &'a Listener>,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Self> {
         let wanted =
             listeners.into_iter().map(|listener| (listener.transport, family_of(listener.local)));
@@ -36,7 +36,7 @@ impl SocketTable {
     ///
     /// # Errors
     /// As [`SocketTable::of`].
-    pub fn around(listeners: &[Listener], until: Instant) -> Result<Self> {
+    pub fn around(listeners: &[Listener], until: Deadline) -> Result<Self> {
         let wanted = listeners.iter().flat_map(|listener| {
             // An IPv6 wildcard may have taken IPv4 too.
             [family_of(listener.local), Family::V6].map(|family| (listener.transport, family))
@@ -48,7 +48,7 @@ impl SocketTable {
     ///
     /// # Errors
     /// As [`SocketTable::of`].
-    pub fn complete(until: Instant) -> Result<Self> {
+    pub fn complete(until: Deadline) -> Result<Self> {
         let families = [Family::V4, Family::V6];
         let wanted = Transport::ALL.map(|transport| families.map(|family| (transport, family)));
         Self::read(wanted.into_iter().flatten(), until)
@@ -67,7 +67,7 @@ impl SocketTable {
         })
     }
 
-    fn read(wanted: impl Iterator<Item = (Transport, Family)>, until: Instant) -> Result<Self> {
+    fn read(wanted: impl Iterator<Item = (Transport, Family)>, until: Deadline) -> Result<Self> {
         let mut table = Self::default();
         for (transport, family) in wanted.collect::<HashSet<_>>() {
             match bound_sockets(transport.into(), family, until) {

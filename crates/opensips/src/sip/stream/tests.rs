@@ -1,5 +1,6 @@
 use super::*;
 use crate::sip::probe::{Outcome, Patience, ask};
+use deadline::Deadline;
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -8,7 +9,7 @@ const QUICK: Patience = Patience { attempts: 2, timeout: Duration::from_millis(3
 const LONG: Patience = Patience { attempts: 1, timeout: Duration::from_secs(60) };
 
 fn asked(transport: Transport, address: SocketAddr, codes: &str, patience: Patience) -> Outcome {
-    let until = Instant::now() + Duration::from_secs(120);
+    let until = Deadline::after(Duration::from_secs(120));
     ask(Target { transport, address }, &codes.parse().unwrap(), patience, until).unwrap()
 }
 
@@ -150,7 +151,7 @@ fn a_code_that_does_not_count_is_told() {
 fn an_address_of_another_host_is_an_error() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
         let target = Target { transport, address: "192.0.2.1:5060".parse().unwrap() };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Deadline::after(Duration::from_secs(60));
         let outcome = ask(target, &ExpectedCodes::Any, QUICK, until);
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
     }
@@ -282,7 +283,7 @@ mod over_tls {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = listener.local_addr().unwrap();
         let connection =
-            Connection::open(target, Instant::now() + Duration::from_secs(120)).unwrap();
+            Connection::open(target, Deadline::after(Duration::from_secs(120))).unwrap();
         let (mut server, _) = listener.accept().unwrap();
         server.write_all(&ALERT).unwrap();
         // Closed with a reset, as where something is unread.
