@@ -111,11 +111,10 @@ pub(crate) static MANUAL: Manual = Manual {
              where it is known, as in the next item.",
         ),
         (
-            "main process PID has ended: worker PID ended by SIGNAL, core FILE",
-            "OpenSIPS exited without a stop. It prints which process failed, to stderr only with \
-             stderror_enabled=yes. A core file needs a working directory that the user of OpenSIPS \
-             can write to (extra_options -w) and a limit that allows it. \"last words\" is the \
-             last error message of that process; last_output of diagnose has more of the output.",
+            "main process PID has ended: worker PID ended by SIGNAL",
+            "OpenSIPS crashed. It prints which process ended, on stderr only with \
+             stderror_enabled=yes. coredumpctl shows the core, journalctl -k a kill by the kernel. \
+             \"last words\": the last error of that process; last_output of diagnose has more.",
         ),
         (
             "main process PID has ended: it left no word of why (SIGKILL, out of memory?)",
