@@ -1,10 +1,11 @@
-//! The agent: each action to its file.
+//! Each action to its file.
 
 use ocf::{Action, Agent, Description, Diagnosis, Exit, Finding, Request, Verdict};
 
 use crate::actions::{diagnose, monitor, reload, start, stop, validate};
-use crate::description;
+use crate::description::DESCRIPTION;
 use crate::error::Error;
+use crate::log_line;
 
 /// ocf:smartvox:opensips-vip
 #[derive(Clone, Copy, Debug)]
@@ -14,18 +15,21 @@ impl Agent for VirtualIp {
     type Error = Error;
 
     fn description(&self) -> &'static Description {
-        &description::DESCRIPTION
+        &DESCRIPTION
     }
 
     fn validate(&self, request: &Request) -> Vec<Finding> {
+        log_line::begin(request);
         validate::validate(request)
     }
 
     fn diagnose(&self, request: &Request) -> Diagnosis {
+        log_line::begin(request);
         diagnose::diagnose(request)
     }
 
     fn perform(&self, request: &Request) -> Result<Verdict, Error> {
+        log_line::begin(request);
         match request.action {
             Action::Start => start::start(request),
             Action::Stop => stop::stop(request),

@@ -14,6 +14,7 @@ mod decide;
 mod description;
 mod error;
 mod host;
+mod log_line;
 mod params;
 mod wire;
 

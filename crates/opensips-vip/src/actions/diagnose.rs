@@ -1,28 +1,21 @@
-//! diagnose, for people: everything that is known of the VIP on this host. Changes nothing.
-
-use std::time::Duration;
+//! diagnose: all that is known about the VIP on this host, for people. Changes nothing.
 
 use deadline::Deadline;
 use hostnet::{Address, Link, Netlink};
 use hostproc::{PidFd, ProcFs};
 use ocf::{Diagnosis, Request, Value};
 
-use crate::decide::judge;
+use super::budgets;
 use crate::decide::names::LinkNames;
 use crate::decide::target::Snapshot;
-use crate::decide::{plan, routing, target};
-use crate::host::run_directory::RunDirectory;
+use crate::decide::{judge, plan, routing, target};
+use crate::host::run_files::RunFiles;
+use crate::host::zone::Zone;
 use crate::host::{managers, namespace, source_routing, tables};
 use crate::params::Params;
-use crate::wire::announcer;
-use crate::wire::conflict_probe::{self, Asker, Heard, Rivals};
+use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober};
+use crate::wire::{announcer, open_socket};
 
-/// How long the tables may take.
-const SETTLING: Duration = Duration::from_secs(5);
-/// How long somebody else may take to answer for the VIP.
-const ANSWER: Duration = Duration::from_millis(300);
-
-/// Everything.
 pub(crate) fn diagnose(request: &Request) -> Diagnosis {
     let params = match Params::read(&request.values) {
         Ok(params) => params,
@@ -38,14 +31,14 @@ pub(crate) fn diagnose(request: &Request) -> Diagnosis {
         .with("network_namespace", namespace);
     let netlink = namespace::enter_where_started(params.namespace.as_ref(), params.ip)
         .and_then(|()| Netlink::open());
-    let until = request.deadline.within(SETTLING);
+    let until = budgets::for_tables(request.deadline);
     let looked = netlink.and_then(|netlink| {
         let snapshot = tables::snapshot(&netlink, &params, until)?;
         Ok((netlink, snapshot))
     });
     match looked {
         Ok((netlink, snapshot)) => on_host(diagnosis, &params, &netlink, &snapshot, until),
-        Err(error) => diagnosis.with("host", Value::Unknown(error.to_string())),
+        Err(error) => diagnosis.with("host", unknown(&error)),
     }
 }
 
@@ -61,13 +54,15 @@ fn on_host(
         Some(link) => Ok(link.clone()),
         None => target::choose(params, snapshot).map(|target| target.link),
     };
-    let run = tables::run_directory(netlink, params, until).unwrap_or_else(|_| RunDirectory::new());
-    let announced = run
-        .last_announcement(params.ip)
+    let zone = Zone::of(netlink, params.ip, params.nic.as_ref(), until).unwrap_or(Zone::Global);
+    let files = RunFiles::of(params.ip, zone.link_name());
+    let announced = files
+        .last_announcement()
         .map(|age| Value::Number(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
+    let names = LinkNames::of(&snapshot.links);
     diagnosis
         .with("monitor", verdict(params, netlink, until))
-        .with("addresses", instances.iter().map(address).collect::<Vec<_>>())
+        .with("addresses", instances.iter().map(|it| address(it, &names)).collect::<Vec<_>>())
         .with(
             "interface",
             match &expected {
@@ -75,8 +70,8 @@ fn on_host(
                 Err(refusal) => Value::Unknown(refusal.to_string()),
             },
         )
-        .with("source_routing", routes(params, netlink, until))
-        .with("announcer", announcing(&run, params))
+        .with("source_routing", routes(params, netlink, &names, until))
+        .with("announcer", announcer_process(&files))
         .with("last_announcement_s_ago", announced)
         .with(
             "other_owner",
@@ -88,19 +83,19 @@ fn on_host(
         )
 }
 
-/// What monitor says.
+/// The verdict of monitor.
 fn verdict(params: &Params, netlink: &Netlink, until: Deadline) -> Value {
     let judged = tables::observe(netlink, params, until).and_then(|observation| {
-        let missing = source_routing::missing(netlink, params, &observation, until)?;
-        Ok((observation.judge(params), missing))
+        let fault = source_routing::fault(netlink, params, &observation, until)?;
+        Ok((observation.judge(params), fault))
     });
     match judged {
-        Ok((verdict, missing)) => Diagnosis::from(&verdict).with("missing", missing).into(),
-        Err(error) => Value::Unknown(error.to_string()),
+        Ok((verdict, fault)) => Diagnosis::from(&verdict).with("missing", fault).into(),
+        Err(error) => unknown(&error),
     }
 }
 
-fn address(address: &Address) -> Value {
+fn address(address: &Address, names: &LinkNames) -> Value {
     let flags = address.flags;
     let flags = [
         ("secondary", flags.secondary),
@@ -113,7 +108,7 @@ fn address(address: &Address) -> Value {
     ];
     let flags: Vec<&str> = flags.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
     Diagnosis::default()
-        .with("address", LinkNames::default().address(address))
+        .with("address", names.address(address))
         .with("label", address.label.clone())
         .with("flags", flags)
         .into()
@@ -135,20 +130,20 @@ fn interface(link: &Link, snapshot: &Snapshot) -> Diagnosis {
         .with("down", below.iter().map(hostnet::LinkName::as_str).collect::<Vec<_>>())
 }
 
-fn routes(params: &Params, netlink: &Netlink, until: Deadline) -> Value {
+fn routes(params: &Params, netlink: &Netlink, names: &LinkNames, until: Deadline) -> Value {
     match source_routing::tables(netlink, params.family(), true, until) {
         Ok(tables) => {
             let rules = routing::own_rules(params.ip, &tables).map(ToString::to_string);
             let routes = routing::own_routes(params.ip, &params.source_for, &tables);
-            let routes = routes.map(|record| record.route().to_string());
+            let routes = routes.map(|record| names.route(record.route()));
             Value::from(rules.chain(routes).collect::<Vec<_>>())
         }
-        Err(error) => Value::Unknown(error.to_string()),
+        Err(error) => unknown(&error),
     }
 }
 
-fn announcing(run: &RunDirectory, params: &Params) -> Value {
-    let lock = run.announcer_lock(params.ip);
+fn announcer_process(files: &RunFiles) -> Value {
+    let lock = files.announcer_lock();
     if !lock.exists() {
         return Value::None;
     }
@@ -159,23 +154,28 @@ fn announcing(run: &RunDirectory, params: &Params) -> Value {
     match holder {
         Ok(Some(process)) => Value::Text(format!("process {}", process.pid)),
         Ok(None) => Value::None,
-        Err(error) => Value::Unknown(error.to_string()),
+        Err(error) => unknown(&error),
     }
 }
 
-/// Who else answers for the VIP on the link.
+/// The MAC address of another host that answers for the VIP.
 fn other_owner(params: &Params, link: &Link, snapshot: &Snapshot) -> Value {
     let Some(mac) = link.mac.filter(|_| link.usable() && plan::has_neighbours(link)) else {
-        return Value::Unknown(format!("nobody can be asked on {}", link.name));
+        return Value::Unknown(format!("{} has no carrier or no neighbours", link.name));
     };
     let own = snapshot.links.iter().filter_map(|link| link.mac).collect();
-    let until = Deadline::after(ANSWER + ANSWER);
-    let asker = Asker { ip: params.ip, mac, own };
-    let asked = conflict_probe::socket(link, params.ip)
-        .and_then(|mut socket| asker.rival(&mut socket, Rivals::Owners, ANSWER, until));
-    match asked {
-        Ok(Heard::Rival(mac)) => Value::Text(mac.to_string()),
-        Ok(Heard::Nobody | Heard::Unknown) => Value::None,
-        Err(error) => Value::Unknown(error.to_string()),
+    let timeout = budgets::CONFLICT_ANSWER;
+    let until = Deadline::after(timeout + timeout);
+    let prober = Prober { ip: params.ip, mac, own };
+    let result = open_socket(link, params.ip)
+        .and_then(|mut socket| prober.probe(&mut socket, Conflicts::Owners, timeout, until));
+    match result {
+        Ok(ProbeResult::Conflict(mac)) => Value::Text(mac.to_string()),
+        Ok(ProbeResult::Free | ProbeResult::Unknown) => Value::None,
+        Err(error) => unknown(&error),
     }
+}
+
+fn unknown(error: &impl std::fmt::Display) -> Value {
+    Value::Unknown(ocf::cause(error))
 }

@@ -1,70 +1,70 @@
-//! monitor: one address dump and one link, judged; from level 10 on the neighbours are asked, too.
-
-use std::time::Duration;
+//! monitor: one dump of the addresses and one query for the link, judged; from level 10 on the neighbours
+//! are checked, too.
 
 use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Netlink};
 use ocf::{Exit, Request, Verdict};
 
+use super::budgets;
 use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::{namespace, source_routing, tables};
 use crate::params::Params;
 use crate::wire::neighbours;
 
-/// How long a table that keeps changing is read again before that is an error.
-const SETTLING: Duration = Duration::from_secs(5);
-/// How long the kernel's duplicate address detection may go on, which begins anew when the carrier is
-/// back.
-const DETECTION: Duration = Duration::from_secs(3);
-/// The level from which the neighbours are asked.
-const NEIGHBOURS: u32 = 10;
+/// The level from which the neighbours are checked.
+const NEIGHBOURS_LEVEL: u32 = 10;
 
-/// Does the action.
 pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let params = Params::read(&request.values)?;
     match namespace::enter_where_started(params.namespace.as_ref(), params.ip) {
-        // With the namespace, and everybody who was in it, everything in it has gone.
+        // Everything in a namespace is gone with it.
         Err(NetError::NoSuchNamespace { .. }) => return Ok(Verdict::not_running()),
         entered => entered?,
     }
     let netlink = Netlink::open()?;
-    let until = request.deadline.within(SETTLING);
-    let observation = settled_observation(&netlink, &params, until)?;
-    let mut verdict = observation.judge(&params);
-    if matches!(verdict.exit, Exit::Success | Exit::Degraded)
-        && let Some(missing) = source_routing::missing(&netlink, &params, &observation, until)?
-    {
-        verdict = Verdict::failed(Exit::Generic, format!("{}: {missing}", params.ip));
-    }
-    if verdict.exit.is_failure() && verdict.exit != Exit::Degraded || observation.link.is_none() {
+    let until = budgets::for_tables(request.deadline);
+    let observation = observe(&netlink, &params, until)?;
+    let verdict = judge(&netlink, &params, &observation, until)?;
+    if !matches!(verdict.exit, Exit::Success | Exit::Degraded) || observation.link.is_none() {
         return Ok(verdict);
     }
     if !request.probe {
         neighbours::refresh(&params, &observation);
     }
-    if request.check_level < NEIGHBOURS {
+    if request.check_level < NEIGHBOURS_LEVEL {
         return Ok(verdict);
     }
-    let asked = neighbours::ask(&netlink, &params, &observation, request.deadline);
-    // What was wrong before remains the first thing to look at.
-    Ok(if asked.exit == Exit::Success || asked.exit == verdict.exit { verdict } else { asked })
+    let neighbours = neighbours::check(&netlink, &params, &observation, request.deadline);
+    // A fault of this host is the first thing to repair.
+    let is_worse = !matches!(neighbours.exit, Exit::Success) && neighbours.exit != verdict.exit;
+    Ok(if is_worse { neighbours } else { verdict })
 }
 
-/// What is to be judged, when the kernel's duplicate address detection is over, if it goes on.
-fn settled_observation(
+/// The verdict on the address and on its source routing.
+fn judge(
     netlink: &Netlink,
     params: &Params,
+    observation: &Observation,
     until: Deadline,
-) -> Result<Observation, Error> {
+) -> Result<Verdict, Error> {
+    let verdict = observation.judge(params);
+    if !matches!(verdict.exit, Exit::Success | Exit::Degraded) {
+        return Ok(verdict);
+    }
+    let fault = source_routing::fault(netlink, params, observation, until)?;
+    Ok(fault.map_or(verdict, |reason| Verdict::failed(Exit::Generic, reason)))
+}
+
+/// What is judged, after the kernel's duplicate address detection has ended if it runs.
+fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Observation, Error> {
     let observation = tables::observe(netlink, params, until)?;
     if !observation.is_tentative(params) {
         return Ok(observation);
     }
     let mut last = observation;
     let mut events = Events::subscribe(&[EventGroup::Address(params.family())])?;
-    let patience = until.within(DETECTION);
-    events.wait_until(patience, || {
+    events.wait_until(budgets::for_repeated_detection(until), || {
         last = tables::observe(netlink, params, until)?;
         Ok((!last.is_tentative(params)).then_some(()))
     })?;

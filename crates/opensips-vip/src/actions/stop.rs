@@ -1,231 +1,341 @@
-//! stop: the VIP is nowhere on this host, and not one frame for it leaves any more.
+//! stop: the VIP is nowhere on this host, and no frame for it is sent any more.
+//!
+//! The only parameter that counts is `ip`. Whatever is wrong with the others, the address is either here
+//! or not.
 
-use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use deadline::Deadline;
-use hostnet::{Family, Link, NamespaceName, Netlink};
+use hostnet::{Error as NetError, Family, NamespaceName, Netlink, Network};
+use hostproc::{Acquisition, ActionLock, OwnActions};
 use ocf::{Parameter, Reader, Request, Verdict};
 
-use crate::actions::turn::Stopping;
+use super::budgets;
 use crate::decide::names::LinkNames;
-use crate::decide::plan;
-use crate::decide::plan::Deletion;
+use crate::decide::plan::{self, Deletion};
 use crate::description;
 use crate::error::Error;
-use crate::host::run_directory::RunDirectory;
-use crate::host::source_routing::Left;
-use crate::host::{deletion, namespace, source_routing, tables};
+use crate::host::run_files::RunFiles;
+use crate::host::source_routing::{self, Leftover};
+use crate::host::zone::Zone;
+use crate::host::{deletion, namespace, tables};
+use crate::log_line::line;
 use crate::params::{Params, parse_nic, parse_vip};
-use crate::wire::announcer;
+use crate::wire::announcer::{self, NoAnnouncer};
 
-/// How often instances are deleted that were not there, or could not be deleted, before.
-const ROUNDS: u32 = 5;
-/// How long the announcer may take to end; it checks the address itself before each frame.
-const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
-/// How long the last look may take beyond the deadline, which is at least that long before Pacemaker
-/// kills ([`ocf::action_deadline`]): a stop that has deleted the address has to see it.
-const GRACE: Duration = Duration::from_millis(100);
-/// Pause before rules and routes that could not be removed are looked at again.
-const AGAIN: Duration = Duration::from_millis(50);
+/// How often instances are deleted that another program has added again, or that could not be deleted.
+const MAX_ROUNDS: u32 = 5;
 
-/// Does the action. The only parameter that counts is `ip`: whatever else is wrong, the address is
-/// either here or not.
 pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
-    let given = request.values.get(description::IP.name);
-    let ip = match given.map(|value| value.to_str().map(parse_vip)) {
-        Some(Some(Ok(ip))) => ip,
-        other => {
-            let value = ocf::shown(given.map(OsStr::as_bytes).unwrap_or_default());
-            let why = match other {
-                None => "not set".to_owned(),
-                Some(Some(Err(why))) => why.to_string(),
-                Some(_) => "not valid UTF-8".to_owned(),
-            };
-            log::warn!("ip={value}: {why}; start never put that on a node, so it is stopped");
-            return Ok(Verdict::success());
-        }
-    };
-    let namespace = match enter(request, ip)? {
-        Entered::Nowhere => return Ok(Verdict::success()),
+    let Some(ip) = given_vip(request) else { return Ok(Verdict::success()) };
+    let namespace = match enter_namespace(request, ip)? {
         Entered::Host => None,
         Entered::Namespace(name) => Some(name),
+        Entered::Nowhere => return Ok(Verdict::success()),
     };
-    let mut netlink = Netlink::open()?;
-    let until = request.deadline;
-    let nic = request.values.get(description::NIC.name).and_then(|nic| nic.to_str());
-    let nic = nic.and_then(|nic| parse_nic(nic).ok()).map(|(nic, _)| nic);
-    let link = match tables::own_link(&netlink, ip, nic.as_ref(), until)? {
-        Some(None) => {
-            log::info!("vip={ip} there is no interface that nic names: nothing is on it");
-            return Ok(Verdict::success());
-        }
-        Some(link) => link,
-        None => None,
-    };
-    let run = RunDirectory::new().on(link.as_ref().map(|link| &link.name));
-    let third = request.deadline.within(request.deadline.remaining() / 3);
-    let _turn = Stopping::begin(&run, ip, third);
-    let third = request.deadline.within(ANNOUNCER_WAIT.min(request.deadline.remaining() / 3));
-    let silence = announcer::silence(&run.announcer_lock(ip), third)
-        .inspect_err(|error| log::warn!("vip={ip} {error}: removing the address all the same"));
+    let netlink = Netlink::open()?;
+    let zone = zone(&netlink, request, ip)?;
+    if matches!(zone, Zone::MissingLink) {
+        log::info!("{}", line().note("the interface of nic does not exist: the VIP is not on it"));
+        return Ok(Verdict::success());
+    }
+    let files = RunFiles::of(ip, zone.link_name());
+    let mut stop = Stop { ip, zone, files, netlink, deadline: request.deadline };
 
-    // Those of a link-local address may be on other links.
-    if link.is_none() && given_yes(request, &description::CLOSE_CONNECTIONS) {
-        close_connections(ip, third);
+    let _lock = stop.lock();
+    let no_announcer = stop.end_announcer();
+    stop.close_connections(request);
+    let mut routes = stop.remove_routes(request);
+    let addresses = stop.remove_addresses();
+    if addresses.is_ok() {
+        routes.retry(&stop);
     }
-    let source_for = Params::read(&request.values).map_or_else(|_| Vec::new(), |it| it.source_for);
-    // Before the address goes: with it the kernel would take the routes of some tables, not of all.
-    let mut routing = match link {
-        None => source_routing::remove(&netlink, ip, &source_for, third),
-        // It never has any.
-        Some(_) => Ok(0),
-    };
-    if routing.is_err() {
-        // A connection that failed there must not fail where the address is removed.
-        netlink = Netlink::open()?;
+    stop.restore_settings();
+    if let Some(no_announcer) = no_announcer {
+        no_announcer.release();
     }
-    let removed = remove_everywhere(&netlink, (ip, link.as_ref()), &run, until);
-    // Whatever is wrong with it.
-    let asked = [&description::GATEWAY, &description::SOURCE_FOR]
-        .iter()
-        .any(|parameter| request.values.get(parameter.name).is_some());
-    while removed.is_ok() && is_worth_another_try(&routing, asked) && Deadline::after(AGAIN) < until
-    {
-        std::thread::sleep(AGAIN);
-        routing = Netlink::open()
-            .map_err(Left::Unknown)
-            .and_then(|netlink| source_routing::remove(&netlink, ip, &source_for, until));
-    }
-    deletion::end_interrupted(&netlink, &run, until);
-    if let Ok(silence) = silence {
-        silence.end();
-    }
-    let removed = removed?;
-    match routing {
-        Ok(_) => {}
-        Err(Left::Seen(source)) => return Err(Error::RoutingLeft { ip, source }),
-        Err(Left::Unknown(source)) if asked => return Err(Error::RoutingUnknown { ip, source }),
-        // The address is gone, and nothing says that there ever was more.
-        Err(Left::Unknown(error)) => {
-            log::warn!("vip={ip} {error}: whether it had rules or routes is not known");
-        }
-    }
-    run.forget(ip);
-    if let Some(name) = namespace {
-        run.forget_namespace(ip, &name);
-    }
+    let removed = addresses?;
+    routes.check(ip)?;
+    stop.forget(namespace.as_ref());
     if !removed.is_empty() {
-        log::info!(
-            "vip={ip} state=removed from=\"{}\" took_ms={}",
-            removed.join(", "),
-            began.elapsed().as_millis()
-        );
+        let line = line().field("state", "removed").field("from", removed.join(", "));
+        log::info!("{}", line.field("took_ms", began.elapsed().as_millis()));
     }
     Ok(Verdict::success())
 }
 
-/// Whether what is left of source routing may be gone at the next try, and counts.
-fn is_worth_another_try(routing: &Result<usize, Left>, asked: bool) -> bool {
-    match routing {
-        Ok(_) | Err(Left::Seen(hostnet::Error::PermissionDenied { .. })) => false,
-        Err(Left::Seen(_)) => true,
-        Err(Left::Unknown(_)) => asked,
-    }
-}
-
-/// Whether a boolean parameter says yes; whatever else is in it is no reason not to stop.
-fn given_yes(request: &Request, parameter: &Parameter) -> bool {
-    Reader::new(&request.values).boolean(parameter)
-}
-
-/// Resets the TCP connections of the VIP, while the resets can still leave.
-fn close_connections(ip: IpAddr, until: Deadline) {
-    match hostnet::destroy_tcp_connections(ip, until) {
-        Ok(0) => {}
-        Ok(count) => log::info!("vip={ip} connections_closed={count}"),
-        Err(error) => log::warn!("vip={ip} {error}: they will end by their own timeouts"),
-    }
+/// The VIP; `None`: start never adds what `ip` contains.
+fn given_vip(request: &Request) -> Option<IpAddr> {
+    let given = request.values.get(description::IP.name);
+    let why = match given.map(|value| value.to_str().map(parse_vip)) {
+        Some(Some(Ok(ip))) => return Some(ip),
+        None => "ip is not set".to_owned(),
+        Some(Some(Err(why))) => why.to_string(),
+        Some(None) => "ip is not valid UTF-8".to_owned(),
+    };
+    let note = format!("{why}; start never adds such an address, so there is nothing to remove");
+    log::warn!("{}", line().note(note));
+    None
 }
 
 /// Where stop works.
 enum Entered {
-    /// Where it was started.
     Host,
-    /// In that namespace.
     Namespace(NamespaceName),
-    /// There is none that start could have put the VIP into.
+    /// There is no namespace in which start could have added the VIP.
     Nowhere,
 }
 
-/// Enters the network namespace of the resource.
-fn enter(request: &Request, ip: IpAddr) -> Result<Entered, Error> {
+fn enter_namespace(request: &Request, ip: IpAddr) -> Result<Entered, Error> {
     let parameter = description::NETWORK_NAMESPACE.name;
     let Some(given) = request.values.get(parameter) else { return Ok(Entered::Host) };
     let name = given.to_str().map(str::parse::<NamespaceName>);
     let Some(Ok(name)) = name else {
         let value = ocf::shown(given.as_bytes());
-        log::warn!("{parameter}={value}: no namespace is called so; start never entered one");
+        let note = "not the name of a network namespace: start never enters it";
+        log::warn!("{}", line().field(parameter, value).note(note));
         return Ok(Entered::Nowhere);
     };
     match namespace::enter_where_started(Some(&name), ip) {
         Ok(()) => Ok(Entered::Namespace(name)),
-        Err(hostnet::Error::NoSuchNamespace { .. }) => {
-            log::debug!("there is no network namespace {name}: nothing is in it");
-            RunDirectory::new().forget_namespace(ip, &name);
+        Err(NetError::NoSuchNamespace { .. }) => {
+            let note = "the network namespace does not exist: the VIP is not in it";
+            log::debug!("{}", line().field(parameter, &name).note(note));
+            RunFiles::of(ip, None).forget_namespace(&name);
             Ok(Entered::Nowhere)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Deletes every instance, of a link-local VIP those on its link, until a complete look shows none;
-/// what was deleted.
-fn remove_everywhere(
-    netlink: &Netlink,
-    (ip, link): (IpAddr, Option<&Link>),
-    run: &RunDirectory,
-    until: Deadline,
-) -> Result<Vec<String>, Error> {
-    let mut removed = Vec::new();
-    let mut refused = None;
-    let mut round = 0;
-    let mut last: Vec<Deletion> = Vec::new();
-    loop {
-        // A connection whose answer did not come in time may have it still to come.
-        let again = (round > 0 && refused.is_some()).then(Netlink::open);
-        let netlink = again.as_ref().and_then(|opened| opened.as_ref().ok()).unwrap_or(netlink);
-        let look = until.but_at_least(GRACE);
-        let addresses = match tables::addresses(netlink, Family::of(ip), look) {
-            Ok(addresses) => addresses,
-            // What was seen before was not seen to be gone.
-            Err(error) if !last.is_empty() => {
-                let left = last.into_iter().map(|deletion| deletion.address).collect();
-                return Err(Error::StillThere { left, source: Some(refused.unwrap_or(error)) });
+fn zone(netlink: &Netlink, request: &Request, ip: IpAddr) -> Result<Zone, Error> {
+    let nic = request.values.text(description::NIC.name);
+    let nic = nic.and_then(|nic| parse_nic(nic).ok()).map(|(nic, _)| nic);
+    Ok(Zone::of(netlink, ip, nic.as_ref(), request.deadline)?)
+}
+
+/// A stop at work.
+struct Stop {
+    ip: IpAddr,
+    zone: Zone,
+    files: RunFiles,
+    netlink: Netlink,
+    deadline: Deadline,
+}
+
+impl Stop {
+    /// Ends a start that is at work. Without the lock stop goes on: whatever holds it, the address must
+    /// go.
+    fn lock(&self) -> Option<ActionLock> {
+        if !self.files.directory_exists() {
+            // Without it no start has the lock.
+            return None;
+        }
+        let patience = budgets::for_lock_holder(self.deadline);
+        let until = budgets::for_stop_lock(self.deadline);
+        let taken = OwnActions::of_this_program("stop")
+            .map(|own| ActionLock::take_over(&self.files.action_lock(), &own, patience, until));
+        let error = match taken {
+            Ok(Acquisition::Acquired(lock)) => {
+                if let Some(killed) = lock.killed() {
+                    let line = line().field("pid", killed.pid);
+                    log::warn!("{}", line.note("a start of the VIP did not end and was killed"));
+                }
+                return Some(lock);
             }
-            Err(error) => return Err(error.into()),
+            Ok(Acquisition::Busy { .. } | Acquisition::Stopped) => {
+                "another start or stop of the VIP does not end".to_owned()
+            }
+            Ok(Acquisition::Unavailable(error)) | Err(error) => ocf::cause(&error),
         };
-        let mut plan = plan::stop(ip, &addresses);
-        plan.retain(|deletion| link.is_none_or(|link| link.index == deletion.address.link));
-        if plan.is_empty() {
-            return Ok(removed);
-        }
-        if round == ROUNDS || until.has_passed() {
-            let left = plan.into_iter().map(|deletion| deletion.address).collect();
-            return Err(Error::StillThere { left, source: refused });
-        }
-        round += 1;
-        for deletion in &plan {
-            log::debug!("step: {}", deletion.describe(&LinkNames::default()));
-            match deletion::delete(netlink, run, deletion, until) {
-                Ok(true) => removed.push(LinkNames::default().address(&deletion.address)),
-                Ok(false) => {}
-                Err(error) => refused = Some(error),
+        let note = "going on without the lock of start and stop";
+        log::warn!("{}", line().field("error", error).note(note));
+        None
+    }
+
+    fn end_announcer(&self) -> Option<NoAnnouncer> {
+        let until = budgets::for_stop_announcer(self.deadline);
+        match announcer::end(&self.files.announcer_lock(), until) {
+            Ok(no_announcer) => Some(no_announcer),
+            Err(error) => {
+                let line = line().field("error", ocf::cause(&error));
+                log::warn!("{}", line.note("the announcer can still be running: going on"));
+                None
             }
         }
-        last = plan;
     }
+
+    /// Resets the TCP connections of the VIP while the resets can still be sent.
+    fn close_connections(&self, request: &Request) {
+        let asked = given_yes(request, &description::CLOSE_CONNECTIONS);
+        // The connections of a link-local address can be on other links.
+        if !asked || !matches!(self.zone, Zone::Global) {
+            return;
+        }
+        match hostnet::destroy_tcp_connections(self.ip, budgets::for_connections(self.deadline)) {
+            Ok(0) => {}
+            Ok(count) => log::info!("{}", line().field("connections_closed", count)),
+            Err(error) => {
+                let line = line().field("error", ocf::cause(&error));
+                log::warn!("{}", line.note("TCP connections of the VIP end by their own timeouts"));
+            }
+        }
+    }
+
+    /// Removes the rules and routes before the address: with that, the kernel deletes those of some
+    /// tables, but not of all.
+    fn remove_routes(&mut self, request: &Request) -> Routes {
+        let asked = [&description::GATEWAY, &description::SOURCE_FOR]
+            .iter()
+            .any(|parameter| request.values.get(parameter.name).is_some());
+        let source_for =
+            Params::read(&request.values).map_or_else(|_| Vec::new(), |it| it.source_for);
+        let result = match self.zone {
+            Zone::Global => {
+                let until = budgets::for_routes(self.deadline);
+                source_routing::remove(&self.netlink, self.ip, &source_for, until).map(|_| ())
+            }
+            // A link-local address never has any.
+            Zone::Link(_) | Zone::MissingLink => Ok(()),
+        };
+        // A connection that has failed here must not fail where the address is removed.
+        if result.is_err()
+            && let Ok(fresh) = Netlink::open()
+        {
+            self.netlink = fresh;
+        }
+        Routes { asked, source_for, result }
+    }
+
+    /// Deletes every instance until a complete dump has none; returns what was deleted.
+    fn remove_addresses(&self) -> Result<Vec<String>, Error> {
+        let mut removed = Vec::new();
+        let mut refused = None;
+        let mut last: Vec<Deletion> = Vec::new();
+        let mut round = 0;
+        loop {
+            // After a refusal a new connection: on the old one, a late answer can still arrive.
+            let fresh = refused.is_some().then(Netlink::open).and_then(Result::ok);
+            let netlink = fresh.as_ref().unwrap_or(&self.netlink);
+            let plan = match self.remaining(netlink) {
+                Ok(plan) => plan,
+                // What was there before has not been seen to be gone.
+                Err(error) if !last.is_empty() => {
+                    return Err(self.still_there(&last, Some(refused.unwrap_or(error))));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if plan.is_empty() {
+                return Ok(removed);
+            }
+            if round == MAX_ROUNDS || self.deadline.has_passed() {
+                return Err(self.still_there(&plan, refused));
+            }
+            round += 1;
+            let names = self.names(&plan);
+            for deletion in &plan {
+                let text = names.address(&deletion.address);
+                log::debug!("{}", line().field("step", format_args!("delete {text}")));
+                let deadlines = budgets::for_deletion(self.deadline);
+                match deletion::delete(netlink, &self.files, deletion, deadlines) {
+                    Ok(true) => removed.push(text),
+                    Ok(false) => {}
+                    Err(error) => refused = Some(error),
+                }
+            }
+            last = plan;
+        }
+    }
+
+    /// The names for the texts of a plan. A label contains the name already, and IPv6 has none.
+    fn names(&self, plan: &[Deletion]) -> LinkNames {
+        if plan.iter().all(|deletion| deletion.address.label.is_some()) {
+            LinkNames::default()
+        } else {
+            tables::link_names(&self.netlink, budgets::for_last_look(self.deadline))
+        }
+    }
+
+    /// The deletions that remain to be done.
+    fn remaining(&self, netlink: &Netlink) -> hostnet::Result<Vec<Deletion>> {
+        let until = budgets::for_last_look(self.deadline);
+        let addresses = tables::addresses(netlink, Family::of(self.ip), until)?;
+        let mut plan = plan::stop(self.ip, &addresses);
+        plan.retain(|deletion| self.zone.contains(&deletion.address));
+        Ok(plan)
+    }
+
+    fn still_there(&self, left: &[Deletion], source: Option<NetError>) -> Error {
+        let names = tables::link_names(&self.netlink, budgets::for_last_look(self.deadline));
+        let left = names.addresses(left.iter().map(|deletion| &deletion.address));
+        Error::StillThere { left, source }
+    }
+
+    /// Restores what an earlier stop that was killed has left set.
+    fn restore_settings(&self) {
+        let until = self.deadline;
+        deletion::restore_promotions(&self.netlink, &self.files, until, || {
+            budgets::for_promotion_lock(until)
+        });
+    }
+
+    fn forget(&self, namespace: Option<&NamespaceName>) {
+        self.files.forget();
+        if let Some(name) = namespace {
+            self.files.forget_namespace(name);
+        }
+    }
+}
+
+/// The removal of rules and routes.
+struct Routes {
+    /// The parameters ask for source routing, valid or not.
+    asked: bool,
+    source_for: Vec<Network>,
+    result: Result<(), Leftover>,
+}
+
+impl Routes {
+    /// Tries again what has failed.
+    fn retry(&mut self, stop: &Stop) {
+        while self.can_be_retried() && Deadline::after(budgets::ROUTES_RETRY) < stop.deadline {
+            std::thread::sleep(budgets::ROUTES_RETRY);
+            self.result = Netlink::open().map_err(Leftover::Unknown).and_then(|netlink| {
+                source_routing::remove(&netlink, stop.ip, &self.source_for, stop.deadline)
+                    .map(|_| ())
+            });
+        }
+    }
+
+    fn can_be_retried(&self) -> bool {
+        match self.result {
+            Ok(()) | Err(Leftover::Seen(NetError::PermissionDenied { .. })) => false,
+            Err(Leftover::Seen(_)) => true,
+            Err(Leftover::Unknown(_)) => self.asked,
+        }
+    }
+
+    fn check(self, ip: IpAddr) -> Result<(), Error> {
+        match self.result {
+            Ok(()) => Ok(()),
+            Err(Leftover::Seen(source)) => Err(Error::RoutingLeft { ip, source }),
+            Err(Leftover::Unknown(source)) if self.asked => {
+                Err(Error::RoutingUnknown { ip, source })
+            }
+            // The address is gone, and nothing suggests that it ever had any.
+            Err(Leftover::Unknown(error)) => {
+                let line = line().field("error", ocf::cause(&error));
+                log::warn!("{}", line.note("rules and routes of the VIP can't be checked"));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The value of a boolean parameter; no for an invalid one, which is no reason not to stop.
+fn given_yes(request: &Request, parameter: &Parameter) -> bool {
+    Reader::new(&request.values).boolean(parameter)
 }

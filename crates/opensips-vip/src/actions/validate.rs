@@ -1,37 +1,37 @@
-//! validate-all: the parameters alone, from level 10 also this host.
+//! validate-all: the parameters alone, and from level 10 on also this host.
 
 use hostnet::{Netlink, Network, NewAddress};
 use ocf::{Finding, Request};
 
-use crate::decide::routing::{NoRoute, Tables};
+use crate::decide::plan;
+use crate::decide::routing::{self, NoRoute, Tables};
 use crate::decide::target::Target;
-use crate::decide::{plan, routing};
 use crate::error::Error;
 use crate::host::{ipv6, managers, namespace, source_routing, tables};
+use crate::log_line::{line, set_link};
 use crate::params::Params;
 
 /// The level from which the host is looked at.
-const HOST: u32 = 10;
+const HOST_LEVEL: u32 = 10;
 
-/// Every finding.
 pub(crate) fn validate(request: &Request) -> Vec<Finding> {
     match Params::read(&request.values) {
         Err(findings) => findings.into_vec(),
-        Ok(params) if request.check_level >= HOST => {
+        Ok(params) if request.check_level >= HOST_LEVEL => {
             let mut found = Vec::new();
             let looked = on_host(&params, request, &mut found);
             found.extend(looked.err());
-            found.iter().map(|error| Finding::new(error.exit(), error.to_string())).collect()
+            found.iter().map(|error| Finding::new(error.exit(), ocf::cause(error))).collect()
         }
         Ok(_) => Vec::new(),
     }
 }
 
-/// What start would refuse on this host. Nothing that changes by itself, such as carrier, is a finding;
-/// who else manages the interface is told, for it may be set up to leave the VIP alone.
+/// Finds what start would refuse on this host. What changes by itself, such as carrier, is no finding.
+/// Other managers of the interface are logged: they can be configured to leave the VIP alone.
 ///
 /// # Errors
-/// What keeps the rest from being looked at.
+/// What prevents the rest of the look.
 fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result<(), Error> {
     let until = request.deadline;
     namespace::enter(params.namespace.as_ref())?;
@@ -48,21 +48,27 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
         if params.ip.is_ipv6() {
             found.extend(ipv6::require(&target.link).err().map(Error::from));
         }
-        for manager in managers::of(&target.link, params.ip) {
-            log::warn!("{} is managed by {manager}, too", target.link.name);
-        }
+        warn_of_managers(params, target);
     }
     if routing::is_asked_for(params) {
         match source_routing::tables_of(&netlink, params, until) {
-            Ok(tables) => found.extend(target.and_then(|it| routes_refused(params, &it, &tables))),
+            Ok(tables) => found.extend(target.and_then(|it| route_refusal(params, &it, &tables))),
             Err(error) => found.push(error.into()),
         }
     }
     Ok(())
 }
 
-/// Why the routes beside the VIP can't be made. What leads into its own network comes with it.
-fn routes_refused(params: &Params, target: &Target, tables: &Tables) -> Option<Error> {
+fn warn_of_managers(params: &Params, target: &Target) {
+    set_link(&target.link.name);
+    for manager in managers::of(&target.link, params.ip) {
+        let note = format!("{} is also managed by {manager}", target.link.name);
+        log::warn!("{}", line().note(note));
+    }
+}
+
+/// Why the routes of the VIP can't be added. A route to the VIP's own network is added with the address.
+fn route_refusal(params: &Params, target: &Target, tables: &Tables) -> Option<Error> {
     let NewAddress { ip, prefix, link, .. } = target.address;
     match routing::wanted(params, link, prefix, tables).err()? {
         NoRoute::Destination { destination }

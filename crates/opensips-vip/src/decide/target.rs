@@ -104,7 +104,7 @@ pub(crate) struct Target {
 /// Why the VIP can't be on this host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("nic={nic} does not exist on this node: set nic to a name that \"ip link\" lists")]
+    #[error("nic={nic} does not exist on this node: set nic to a name that ip link lists")]
     NoSuchLink { nic: Nic },
     #[error("nic={nic} matches several interfaces ({links}): set nic to the name of one")]
     AmbiguousNic { nic: Nic, links: String },

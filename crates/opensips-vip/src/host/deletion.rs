@@ -1,174 +1,219 @@
-//! Deleting an address without harm to the others of its subnet.
-
-use std::path::PathBuf;
-use std::time::Duration;
+//! Deletes an address without harm to the other addresses of its subnet.
+//!
+//! With the primary address of a subnet the kernel deletes its secondary ones, unless
+//! `promote_secondaries` is set for the link (`__inet_del_ifa`).
 
 use deadline::Deadline;
 use hostnet::{
     Address, Error, Family, Link, LinkIndex, LinkName, Netlink, NewAddress, Result, RouteProtocol,
-    Sysctl,
+    RouteRecord, Sysctl,
 };
 use hostproc::LockFile;
 
+use super::run_files::{RunFiles, release};
+use super::tables::settled;
 use crate::decide::plan::Deletion;
-use crate::host::run_directory::RunDirectory;
-use crate::host::tables::settled;
+use crate::log_line::line;
 
-/// Longest wait for another stop that has `promote_secondaries` set for its own deletion.
-const PROMOTION_WAIT: Duration = Duration::from_secs(2);
+/// The deadlines of a deletion.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// For the lock of `promote_secondaries`.
+    pub(crate) lock: Deadline,
+    /// For all of it.
+    pub(crate) end: Deadline,
+}
 
-/// Deletes one instance of the VIP; `false` if it was gone already. The others of its subnet stay.
+/// Deletes one instance of the VIP; the others of its subnet stay. Returns false if it was not there
+/// any more.
 pub(crate) fn delete(
     netlink: &Netlink,
-    run: &RunDirectory,
+    files: &RunFiles,
     deletion: &Deletion,
-    until: Deadline,
+    deadlines: Deadlines,
 ) -> Result<bool> {
+    let Deadlines { lock, end } = deadlines;
     let address = &deletion.address;
     if !deletion.keep_siblings {
-        return netlink.delete_address(address, until);
+        return netlink.delete_address(address, end);
     }
-    // The name, for the path under /proc/sys; with the link its addresses have gone.
-    let Some(link) = netlink.link_by_index(address.link, until)? else { return Ok(false) };
-    let lock = one_at_a_time(run, link.index, until);
-    let deleted = match promote_secondaries(run, &link) {
+    // Its name, for the path below /proc/sys. If the link is gone, so is the address.
+    let Some(link) = netlink.link_by_index(address.link, end)? else { return Ok(false) };
+    let lock = lock_promotion(files, link.index, lock);
+    let deleted = match Promotion::set(files, &link) {
         Ok(promotion) => {
-            let deleted = netlink.delete_address(address, until);
-            promotion.put_back();
+            let deleted = netlink.delete_address(address, end);
+            promotion.restore();
             deleted
         }
         Err(error) => {
-            log::warn!("{error}: the other addresses of the subnet are added again if they go");
-            delete_and_add_again(netlink, address, until)
+            let note = "can't set promote_secondaries: other addresses of the subnet are added again \
+                        if the kernel deletes them";
+            log::warn!("{}", line().field("error", ocf::cause(&error)).note(note));
+            delete_and_restore_siblings(netlink, address, end)
         }
     };
-    if let Some(lock) = lock
-        && let Err(error) = lock.remove()
-    {
-        log::debug!("{error}");
-    }
+    release(lock);
     deleted
 }
 
-/// Two stops on one link: the second would read the value the first one has set for a moment, leave
-/// it alone, and lose it when the first one puts it back.
-fn one_at_a_time(run: &RunDirectory, link: LinkIndex, until: Deadline) -> Option<LockFile> {
-    // Of a short time, most is for the deletion.
-    let third = until.remaining() / 3;
-    let until = Deadline::after(PROMOTION_WAIT.min(third));
-    let lock = run.create().map_err(|error| error.to_string()).and_then(|()| {
-        LockFile::acquire(&run.promotion_lock(link), until).map_err(|error| error.to_string())
-    });
-    // Without the lock the deletion goes on: the danger is small, an address that stays is not.
+/// Locks `promote_secondaries` of a link. Without the lock, a second stop would take the value that the
+/// first one has set for a moment for the administrator's.
+fn lock_promotion(files: &RunFiles, link: LinkIndex, until: Deadline) -> Option<LockFile> {
+    let path = files.promotion_lock(link);
+    let lock = files.create_directory().and_then(|()| LockFile::acquire(&path, until));
+    // The deletion goes on without the lock: a conflict is rare, and an address that stays on two nodes
+    // is worse.
     match lock {
-        Ok(None) => log::warn!("promote_secondaries of interface {link} is in use for long"),
-        Err(error) => log::warn!("no lock in {}: {error}", run.path().display()),
-        Ok(lock @ Some(_)) => return lock,
+        Ok(Some(lock)) => return Some(lock),
+        Ok(None) => {
+            let note = "promote_secondaries is locked by another stop: going on without the lock";
+            log::warn!("{}", line().field("lock", path.display()).note(note));
+        }
+        Err(error) => {
+            let note = "promote_secondaries can't be locked: going on without the lock";
+            log::warn!("{}", line().field("error", ocf::cause(&error)).note(note));
+        }
     }
     None
 }
 
-/// Puts back what a stop that was killed had set for a moment.
-pub(crate) fn end_interrupted(netlink: &Netlink, run: &RunDirectory, until: Deadline) {
-    for index in run.promotion_marks() {
-        // Whoever has it is in the middle of its deletion, and puts it back itself.
-        let Some(lock) = one_at_a_time(run, index, until) else { continue };
-        let mark = run.promotion_mark(index);
-        // Who has set it may just have ended well.
-        if mark.exists() {
-            // With the link its settings have gone.
-            if let Ok(Some(link)) = netlink.link_by_index(index, until) {
-                let promotion =
-                    Promotion { sysctl: Sysctl::default(), link: &link.name, mark: Some(mark) };
-                promotion.put_back();
-            } else {
-                let _ = std::fs::remove_file(mark);
+/// Restores `promote_secondaries` where a stop that was killed has left it set. `lock_until` gives the
+/// deadline for each lock.
+pub(crate) fn restore_promotions(
+    netlink: &Netlink,
+    files: &RunFiles,
+    until: Deadline,
+    lock_until: impl Fn() -> Deadline,
+) {
+    for index in files.marked_promotions() {
+        // The holder of the lock is in the middle of its deletion and restores the setting itself.
+        let Some(lock) = lock_promotion(files, index, lock_until()) else { continue };
+        // Its holder can have restored it just before.
+        if files.is_promotion_marked(index) {
+            match netlink.link_by_index(index, until) {
+                Ok(Some(link)) => Promotion::left(files, &link).restore(),
+                // The settings of a link are gone with it.
+                _ => files.forget_promotion(index),
             }
         }
-        if let Err(error) = lock.remove() {
-            log::debug!("{error}");
-        }
+        release(Some(lock));
     }
 }
 
 /// The setting `promote_secondaries` of a link while it is on.
 struct Promotion<'a> {
-    sysctl: Sysctl,
-    link: &'a LinkName,
-    /// There if it has to be put back.
-    mark: Option<PathBuf>,
+    files: &'a RunFiles,
+    link: LinkIndex,
+    name: LinkName,
+    /// It was off, and a mark tells that.
+    is_temporary: bool,
 }
 
-fn promote_secondaries<'a>(run: &RunDirectory, link: &'a Link) -> Result<Promotion<'a>> {
-    let sysctl = Sysctl::default();
-    let mark = run.promotion_mark(link.index);
-    // A mark is of one who was killed: it was off before.
-    let was_on = sysctl.promote_secondaries(&link.name)? && !mark.exists();
-    if was_on {
-        return Ok(Promotion { sysctl, link: &link.name, mark: None });
+impl<'a> Promotion<'a> {
+    fn set(files: &'a RunFiles, link: &Link) -> Result<Self> {
+        let sysctl = Sysctl::default();
+        let temporary = Self::left(files, link);
+        // With a mark, it is on because a stop was killed.
+        let was_on =
+            sysctl.promote_secondaries(&link.name)? && !files.is_promotion_marked(link.index);
+        if was_on {
+            return Ok(Self { is_temporary: false, ..temporary });
+        }
+        files.mark_promotion(link.index);
+        sysctl
+            .set_promote_secondaries(&link.name, true)
+            .inspect_err(|_| files.forget_promotion(link.index))?;
+        Ok(temporary)
     }
-    if let Err(error) = std::fs::write(&mark, "") {
-        log::debug!("{}: {error}", mark.display());
-    }
-    sysctl.set_promote_secondaries(&link.name, true).inspect_err(|_| {
-        let _ = std::fs::remove_file(&mark);
-    })?;
-    Ok(Promotion { sysctl, link: &link.name, mark: Some(mark) })
-}
 
-impl Promotion<'_> {
-    fn put_back(self) {
-        let Some(mark) = self.mark else { return };
-        match self.sysctl.set_promote_secondaries(self.link, false) {
-            Ok(()) => {
-                let _ = std::fs::remove_file(mark);
+    /// The setting that a killed stop has left on.
+    fn left(files: &'a RunFiles, link: &Link) -> Self {
+        Self { files, link: link.index, name: link.name.clone(), is_temporary: true }
+    }
+
+    fn restore(self) {
+        if !self.is_temporary {
+            return;
+        }
+        match Sysctl::default().set_promote_secondaries(&self.name, false) {
+            Ok(()) => self.files.forget_promotion(self.link),
+            Err(error) => {
+                let line = line().field("link", self.name).field("error", ocf::cause(&error));
+                log::warn!("{}", line.note("promote_secondaries is still set"));
             }
-            Err(error) => log::warn!("promote_secondaries of {} stays on: {error}", self.link),
         }
     }
 }
 
-/// Where `promote_secondaries` can't be set (a read-only `/proc/sys`): lets the kernel delete the
-/// others, and adds again at once those that went with the VIP, and then the routes that went with
-/// them: with the last address of a link the kernel takes all its routes.
-fn delete_and_add_again(netlink: &Netlink, address: &Address, until: Deadline) -> Result<bool> {
+/// Deletes an address where `promote_secondaries` can't be set (a read-only `/proc/sys`): lets the kernel
+/// delete the siblings, adds them again at once, and then the routes that went with them.
+fn delete_and_restore_siblings(
+    netlink: &Netlink,
+    address: &Address,
+    until: Deadline,
+) -> Result<bool> {
     let on_link = || settled(until, || netlink.addresses(Family::V4, Some(address.link), until));
     let all_routes = || settled(until, || netlink.route_records(Family::V4, None, until));
-    let before = on_link()?;
+    let addresses_before = on_link()?;
     let routes_before = all_routes()?;
     let deleted = netlink.delete_address(address, until)?;
-    let after = on_link()?;
-    let siblings = before.iter().filter(|other| {
-        other.ip != address.ip && other.peer.is_none() && other.network() == address.network()
-    });
-    for lost in siblings.filter(|sibling| {
-        !after.iter().any(|there| (there.ip, there.prefix) == (sibling.ip, sibling.prefix))
-    }) {
-        let again = NewAddress {
+    let addresses = on_link()?;
+    for lost in lost_siblings(address, &addresses_before, &addresses) {
+        match netlink.add_address(&lost, until) {
+            Ok(()) | Err(Error::AddressExists { .. }) => {}
+            Err(error) => log_lost(&error),
+        }
+    }
+    // With the last address of a link the kernel deletes all of its routes.
+    let routes = all_routes()?;
+    for lost in lost_routes(address, &routes_before, &routes) {
+        if let Err(error) = netlink.add_route(lost, until) {
+            log_lost(&error);
+        }
+    }
+    Ok(deleted)
+}
+
+/// The other addresses of the subnet that were there before and are not there now.
+fn lost_siblings(address: &Address, before: &[Address], now: &[Address]) -> Vec<NewAddress> {
+    let is_there = |sibling: &Address| {
+        now.iter().any(|there| (there.ip, there.prefix) == (sibling.ip, sibling.prefix))
+    };
+    before
+        .iter()
+        .filter(|other| {
+            other.ip != address.ip && other.peer.is_none() && other.network() == address.network()
+        })
+        .filter(|sibling| !is_there(sibling))
+        .map(|lost| NewAddress {
             broadcast: lost.broadcast,
             label: lost.label.clone(),
             scope: lost.scope,
             noprefixroute: lost.flags.noprefixroute,
             preferred_lft: lost.preferred_lft,
             ..NewAddress::new(lost.link, lost.ip, lost.prefix)
-        };
-        match netlink.add_address(&again, until) {
-            Ok(()) | Err(Error::AddressExists { .. }) => {}
-            Err(error) => log::error!("lost with the VIP: {error}"),
-        }
-    }
-    let after = all_routes()?;
-    let lost = routes_before.iter().filter(|record| {
+        })
+        .collect()
+}
+
+/// The routes that were there before and are not there now. The kernel adds its own together with their
+/// addresses, and those of the VIP are meant to go with it.
+fn lost_routes<'a>(
+    address: &Address,
+    before: &'a [RouteRecord],
+    now: &[RouteRecord],
+) -> impl Iterator<Item = &'a RouteRecord> {
+    before.iter().filter(|record| {
         let route = record.route();
-        // Those of the kernel come with their addresses; those of the VIP go with it.
         route.protocol != RouteProtocol::Kernel
             && route.preferred_source != Some(address.ip)
-            && !after.contains(record)
-    });
-    for record in lost {
-        if let Err(error) = netlink.add_route(record, until) {
-            log::error!("lost with the VIP: {error}");
-        }
-    }
-    Ok(deleted)
+            && !now.contains(record)
+    })
+}
+
+fn log_lost(error: &Error) {
+    let note =
+        "an address or route of another owner was deleted with the VIP and can't be restored";
+    log::error!("{}", line().field("error", ocf::cause(error)).note(note));
 }

@@ -2,18 +2,18 @@
 
 use hostnet::{Error, Link, LinkName, Sysctl};
 
-/// The link has no IPv6.
 #[derive(Debug, thiserror::Error)]
-#[error("{link} has no IPv6: net.ipv6.conf.{link}.disable_ipv6 is set, or the kernel has none")]
+#[error(
+    "{link} has no IPv6: set net.ipv6.conf.{link}.disable_ipv6=0, or enable IPv6 in the kernel"
+)]
 pub(crate) struct NoIpv6 {
-    /// The link.
     pub(crate) link: LinkName,
 }
 
-/// Whether the link has IPv6, for a VIP that needs it.
+/// Checks that the link has IPv6, because the kernel would only answer "permission denied".
 ///
 /// # Errors
-/// [`NoIpv6`]: the kernel would only say "permission denied".
+/// [`NoIpv6`]
 pub(crate) fn require(link: &Link) -> Result<(), NoIpv6> {
     let setting = format!("net/ipv6/conf/{}/disable_ipv6", link.name);
     match Sysctl::default().read(setting) {

@@ -1,26 +1,26 @@
-//! Who else manages an interface, and might take the VIP away or bring it back.
+//! Other programs that manage the interface and may remove or add the VIP.
 
 use std::net::IpAddr;
 use std::path::Path;
 
 use hostnet::Link;
 
-/// Programs that say in their run directories that they manage the link.
+/// The programs that manage the link, according to their run directories.
 pub(crate) fn of(link: &Link, ip: IpAddr) -> Vec<String> {
     found(Path::new("/run"), link, ip)
 }
 
 fn found(run: &Path, link: &Link, ip: IpAddr) -> Vec<String> {
-    let says = |path: String, words: &str| {
+    let contains = |path: String, words: &str| {
         std::fs::read_to_string(run.join(path)).is_ok_and(|text| text.contains(words))
     };
     let index = link.index;
     let mut found = Vec::new();
-    // sd-network: links that it does not manage have ADMIN_STATE=unmanaged.
-    if says(format!("systemd/netif/links/{index}"), "NETWORK_FILE=") {
+    // networkd writes ADMIN_STATE=unmanaged, and no NETWORK_FILE, for links that it does not manage.
+    if contains(format!("systemd/netif/links/{index}"), "NETWORK_FILE=") {
         found.push("systemd-networkd (set KeepConfiguration=yes for the interface)".to_owned());
     }
-    if says(format!("NetworkManager/devices/{index}"), "managed=true") {
+    if contains(format!("NetworkManager/devices/{index}"), "managed=true") {
         found.push("NetworkManager".to_owned());
     }
     if ["keepalived.pid", "keepalived/keepalived.pid"].iter().any(|path| run.join(path).exists()) {
@@ -35,7 +35,7 @@ mod tests {
     use crate::testing::fixtures::link;
 
     #[test]
-    fn who_says_so() {
+    fn by_their_run_directories() {
         let run = tempfile::tempdir().unwrap();
         let ip = "192.0.2.10".parse().unwrap();
         assert!(found(run.path(), &link(2, "eth0"), ip).is_empty());

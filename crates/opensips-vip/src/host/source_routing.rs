@@ -1,4 +1,4 @@
-//! Source routing on the host: what is wanted is added, what is ours and not wanted goes.
+//! Source routing in the kernel: adds what is wanted, deletes what is ours and not wanted.
 
 use std::net::IpAddr;
 
@@ -9,9 +9,11 @@ use hostnet::{
 };
 use nix::libc;
 
+use super::tables::{link_names, settled};
 use crate::decide::judge::Observation;
+use crate::decide::names::LinkNames;
 use crate::decide::routing::{self, NoRoute, Tables, Wanted};
-use crate::host::tables::settled;
+use crate::log_line::line;
 use crate::params::Params;
 
 /// Why there is no source routing.
@@ -23,15 +25,15 @@ pub(crate) enum Error {
     Network(#[from] hostnet::Error),
 }
 
-/// A change that was made, to be taken back.
+/// A rule or route that was added.
 #[derive(Debug)]
-pub(crate) enum Made {
+pub(crate) enum Added {
     Route(RouteRecord),
     Rule(Rule),
 }
 
-impl Made {
-    /// Takes it back; gone already is as good.
+impl Added {
+    /// Deletes it again. Returns false if it was not there any more.
     pub(crate) fn roll_back(&self, netlink: &Netlink, until: Deadline) -> Result<bool> {
         match self {
             Self::Route(record) => netlink.delete_route(record, until),
@@ -40,8 +42,8 @@ impl Made {
     }
 }
 
-/// The rules of a family and the routes of this project in all tables, with those of the main table
-/// where they count.
+/// The rules of a family and the routes of this project in all tables, and on demand those of the main
+/// table.
 pub(crate) fn tables(
     netlink: &Netlink,
     family: Family,
@@ -56,13 +58,13 @@ pub(crate) fn tables(
 
 fn rules(netlink: &Netlink, family: Family, until: Deadline) -> Result<Vec<Rule>> {
     match settled(until, || netlink.rules(family, until)) {
-        Err(error) if has_none(&error) => Ok(Vec::new()),
+        Err(error) if is_unsupported(&error) => Ok(Vec::new()),
         rules => rules,
     }
 }
 
-/// Whether a kernel says by this that it has no policy routing, or not this family.
-fn has_none(error: &hostnet::Error) -> bool {
+/// Returns true if the kernel has no policy routing, or not this family.
+fn is_unsupported(error: &hostnet::Error) -> bool {
     matches!(error.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP))
 }
 
@@ -92,10 +94,10 @@ fn others_in(
     Ok(found)
 }
 
-/// What start decides by: as [`tables`], and what others have in the table that is to be the VIP's.
+/// What start decides by: [`tables`], and the routes of others in the table that the VIP gets.
 ///
 /// # Errors
-/// Those of reading, and [`NoRoute::TableInUse`].
+/// [`NoRoute::TableInUse`], and those of reading.
 pub(crate) fn tables_of(
     netlink: &Netlink,
     params: &Params,
@@ -115,8 +117,8 @@ pub(crate) fn tables_of(
     Ok(found)
 }
 
-/// Makes what the parameters ask for; what was there of an earlier start and is asked for no more
-/// goes. `made` has every change, also if this fails.
+/// Adds what the parameters ask for, and deletes what an earlier start has added for other parameters.
+/// `added` gets every change, even if this fails.
 ///
 /// # Errors
 /// Those of the parameters against the main table, and of the kernel.
@@ -124,60 +126,65 @@ pub(crate) fn apply(
     netlink: &Netlink,
     params: &Params,
     (link, prefix): (LinkIndex, Prefix),
-    made: &mut Vec<Made>,
+    added: &mut Vec<Added>,
     until: Deadline,
 ) -> std::result::Result<(), Error> {
     let family = params.family();
     let found = tables_of(netlink, params, until)?;
     let wanted = routing::wanted(params, link, prefix, &found)?;
-    remove_but(netlink, (params.ip, &params.source_for), &found, &wanted, until)?;
+    remove_unwanted(netlink, (params.ip, &params.source_for), &found, &wanted, until)?;
     for record in wanted.missing_routes(&found) {
-        log::debug!("step: add the route {}", record.route());
-        // IPv6 goes before others by its metric; in a table of its own there are none.
-        let added = if family == Family::V4 && record.route().table == TABLE_MAIN {
+        log_step("add route", &record.route());
+        // For IPv6 the metric decides which route the kernel prefers, and in another table than the
+        // main one there are no others.
+        let result = if family == Family::V4 && record.route().table == TABLE_MAIN {
             netlink.prepend_route(record, until)
         } else {
             netlink.add_route(record, until)
         };
-        note(&added, made, || Made::Route(record.clone()));
-        added?;
+        record_change(&result, added, || Added::Route(record.clone()));
+        result?;
     }
     if let Some(rule) = wanted.missing_rule(&found) {
-        log::debug!("step: add the rule {rule}");
-        let added = netlink.add_rule(rule, until);
-        note(&added, made, || Made::Rule(rule.clone()));
-        added?;
+        log_step("add rule", rule);
+        let result = netlink.add_rule(rule, until);
+        record_change(&result, added, || Added::Rule(rule.clone()));
+        result?;
     }
     Ok(())
 }
 
-/// Notes a change that was made, and one of which that can't be known.
-fn note(result: &Result<()>, made: &mut Vec<Made>, change: impl FnOnce() -> Made) {
+/// Records a change that was made, or that may have been made.
+fn record_change(result: &Result<()>, added: &mut Vec<Added>, change: impl FnOnce() -> Added) {
     if result.as_ref().map_or_else(hostnet::Error::may_have_happened, |()| true) {
-        made.push(change());
+        added.push(change());
     }
 }
 
-/// Why rules or routes of ours may still be there.
+fn log_step(step: &str, what: &impl std::fmt::Display) {
+    log::debug!("{}", line().field("step", format_args!("{step} {what}")));
+}
+
+/// Why rules or routes of the VIP can still be there.
 #[derive(Debug)]
-pub(crate) enum Left {
-    /// They are: seen, and not removed.
+pub(crate) enum Leftover {
+    /// They were seen and could not be deleted.
     Seen(hostnet::Error),
-    /// The tables could not be read to the end; what was seen has been removed.
+    /// The tables could not be read completely; what was seen has been deleted.
     Unknown(hostnet::Error),
 }
 
-/// Removes every rule and route of ours for the VIP. Without `source_for` IPv6 routes whose address
-/// has been deleted are not known for ours in the main table.
+/// Deletes every rule and route of the VIP. Without `source_for`, IPv6 orphans in the main table are not
+/// recognised. Returns how many it has deleted.
 ///
 /// # Errors
-/// What could be removed has been. The connection may have failed with it.
+/// What could be deleted has been. The connection can be unusable afterwards.
 pub(crate) fn remove(
     netlink: &Netlink,
     ip: IpAddr,
     source_for: &[Network],
     until: Deadline,
-) -> std::result::Result<usize, Left> {
+) -> std::result::Result<usize, Leftover> {
     let family = Family::of(ip);
     let with_main = family == Family::V6 && !source_for.is_empty();
     let mut unread = None;
@@ -190,12 +197,12 @@ pub(crate) fn remove(
         Ok(routes) => found.routes = routes,
         Err(error) => unread = Some(error),
     }
-    let removed = remove_but(netlink, (ip, source_for), &found, &Wanted::default(), until)
-        .map_err(Left::Seen)?;
-    unread.map_or(Ok(removed), |error| Err(Left::Unknown(error)))
+    let removed = remove_unwanted(netlink, (ip, source_for), &found, &Wanted::default(), until)
+        .map_err(Leftover::Seen)?;
+    unread.map_or(Ok(removed), |error| Err(Leftover::Unknown(error)))
 }
 
-fn remove_but(
+fn remove_unwanted(
     netlink: &Netlink,
     (ip, source_for): (IpAddr, &[Network]),
     found: &Tables,
@@ -204,44 +211,52 @@ fn remove_but(
 ) -> Result<usize> {
     let mut removed = 0;
     let mut refused = None;
-    let mut note = |result: Result<bool>| match result {
+    let mut count = |result: Result<bool>| match result {
         Ok(true) => removed += 1,
         Ok(false) => {}
         Err(error) => refused = Some(error),
     };
-    // The rule first: without its routes it would lead nowhere.
+    // The rule first: without its routes it would lead to an empty table.
     for rule in routing::own_rules(ip, found).filter(|rule| wanted.rule.as_ref() != Some(rule)) {
-        log::debug!("step: delete the rule {rule}");
-        note(netlink.delete_rule(rule, until));
+        log_step("delete rule", rule);
+        count(netlink.delete_rule(rule, until));
     }
     let routes = routing::own_routes(ip, source_for, found);
     for record in routes.filter(|record| !wanted.has_route(record)) {
-        log::debug!("step: delete the route {}", record.route());
-        note(netlink.delete_route(record, until));
+        log_step("delete route", &record.route());
+        count(netlink.delete_route(record, until));
     }
     refused.map_or(Ok(removed), Err)
 }
 
-/// What is missing of what the parameters ask for, in words; only where the VIP is as it should be.
+/// The reason why the source routing of a VIP that is as it should be is not; `None` if it is complete,
+/// or not asked for.
 ///
 /// # Errors
 /// Those of reading the tables.
-pub(crate) fn missing(
+pub(crate) fn fault(
     netlink: &Netlink,
     params: &Params,
     observation: &Observation,
     until: Deadline,
 ) -> Result<Option<String>> {
-    let Some(exact) = observation.exact(params).filter(|_| routing::is_asked_for(params)) else {
+    let Some((exact, link)) = observation.exact(params).zip(observation.link.as_ref()) else {
         return Ok(None);
     };
+    if !routing::is_asked_for(params) {
+        return Ok(None);
+    }
     let found = tables(netlink, params.family(), true, until)?;
-    Ok(match routing::wanted(params, exact.link, exact.prefix, &found) {
-        Ok(wanted) => {
-            wanted.missing(&found, &observation.names).map(|what| format!("{what} is missing"))
-        }
-        Err(error) => Some(error.to_string()),
-    })
+    let wanted = match routing::wanted(params, exact.link, exact.prefix, &found) {
+        Ok(wanted) => wanted,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
+    if wanted.missing(&found, &LinkNames::default()).is_none() {
+        return Ok(None);
+    }
+    let missing = wanted.missing(&found, &link_names(netlink, until));
+    Ok(missing
+        .map(|missing| format!("{} is on {}, but its {missing} is missing", params.ip, link.name)))
 }
 
 #[cfg(test)]
@@ -249,19 +264,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_kernel_that_says_so_has_no_rules() {
+    fn only_unsupported_rules_count_as_none() {
         let refused = |errno| hostnet::Error::Refused {
             operation: "list the routing rules".to_owned(),
             source: std::io::Error::from_raw_os_error(errno),
         };
-        for (errno, none) in [
+        for (errno, unsupported) in [
             (libc::EAFNOSUPPORT, true),
             (libc::EOPNOTSUPP, true),
             (libc::ENOBUFS, false),
             (libc::ENOMEM, false),
             (libc::EBUSY, false),
         ] {
-            assert_eq!(has_none(&refused(errno)), none, "{errno}");
+            assert_eq!(is_unsupported(&refused(errno)), unsupported, "{errno}");
         }
     }
 }

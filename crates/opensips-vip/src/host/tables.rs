@@ -1,23 +1,33 @@
-//! Reading the host's tables.
+//! Reads the kernel's tables of links, addresses and routes.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostnet::{Address, Error, Family, Link, Netlink, Result};
-use hostnet::{LinkIndex, TABLE_MAIN, condition};
+use hostnet::{Address, Error, Family, Link, LinkIndex, Netlink, Result, TABLE_MAIN, condition};
 
+use super::zone::Zone;
 use crate::decide::judge::{self, Observation};
 use crate::decide::names::LinkNames;
 use crate::decide::target::{Snapshot, needs_routes};
-use crate::host::run_directory::RunDirectory;
-use crate::params::{Nic, Params, is_link_local};
+use crate::params::{Nic, Params};
 
-/// Pause before a table that kept changing is read again.
+/// Pause before a table that has changed during the dump is read again.
 const REREAD: Duration = Duration::from_millis(5);
 
-/// Every address of a family. A table that keeps changing while it is read is read again until the
-/// deadline: an incomplete one proves nothing.
+/// Reads again while the table changes during the dump: an incomplete one proves nothing.
+pub(crate) fn settled<T>(until: Deadline, read: impl Fn() -> Result<T>) -> Result<T> {
+    loop {
+        match read() {
+            Err(Error::DumpInterrupted { .. }) if Deadline::after(REREAD) < until => {
+                std::thread::sleep(REREAD);
+            }
+            read => return read,
+        }
+    }
+}
+
+/// All addresses of a family.
 pub(crate) fn addresses(
     netlink: &Netlink,
     family: Family,
@@ -26,11 +36,21 @@ pub(crate) fn addresses(
     settled(until, || netlink.addresses(family, None, until))
 }
 
+/// All links.
+pub(crate) fn links(netlink: &Netlink, until: Deadline) -> Result<Vec<Link>> {
+    settled(until, || netlink.links(until))
+}
+
+/// The names of all links, for a text: none if they can't be read.
+pub(crate) fn link_names(netlink: &Netlink, until: Deadline) -> LinkNames {
+    links(netlink, until).map(|links| LinkNames::of(&links)).unwrap_or_default()
+}
+
 /// What start decides by.
 pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Snapshot> {
     Ok(Snapshot {
-        links: settled(until, || netlink.links(until))?,
-        addresses: addresses_that_count(netlink, params, until)?,
+        links: links(netlink, until)?,
+        addresses: relevant_addresses(netlink, params, until)?,
         routes: if needs_routes(params) {
             settled(until, || netlink.routes(params.family(), TABLE_MAIN, until))?
         } else {
@@ -39,75 +59,44 @@ pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Deadline) -> R
     })
 }
 
-/// Those of the VIP's family, and of that of `nic`, where this is a network.
-fn addresses_that_count(
-    netlink: &Netlink,
-    params: &Params,
-    until: Deadline,
-) -> Result<Vec<Address>> {
+/// The addresses of the VIP's family and, if `nic` is a network, of that network's family, without
+/// those that equal a link-local VIP on other links.
+fn relevant_addresses(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Vec<Address>> {
     let mut found = addresses(netlink, params.family(), until)?;
     if let Some(Nic::Network(network)) = &params.nic
         && Family::of(network.base()) != params.family()
     {
         found.extend(addresses(netlink, Family::of(network.base()), until)?);
     }
-    if let Some(link) = own_link(netlink, params.ip, params.nic.as_ref(), until)? {
-        let link = link.map(|link| link.index);
-        found.retain(|address| address.ip != params.ip || Some(address.link) == link);
-    }
+    let zone = Zone::of(netlink, params.ip, params.nic.as_ref(), until)?;
+    found.retain(|address| address.ip != params.ip || zone.contains(address));
     Ok(found)
 }
 
-/// The link of a link-local VIP: on any other one the same address is another one. `None`: the VIP is
-/// not link-local. `Some(None)`: the link is not there.
-pub(crate) fn own_link(
-    netlink: &Netlink,
-    ip: IpAddr,
-    nic: Option<&Nic>,
-    until: Deadline,
-) -> Result<Option<Option<Link>>> {
-    if !is_link_local(ip) {
-        return Ok(None);
-    }
-    // By anything else it would not be known where it is when that has changed.
-    let Some(Nic::Name(name)) = nic else { return Ok(Some(None)) };
-    settled(until, || netlink.link_by_name(name, until)).map(Some)
-}
-
-/// The run directory for a VIP.
-pub(crate) fn run_directory(
-    netlink: &Netlink,
-    params: &Params,
-    until: Deadline,
-) -> Result<RunDirectory> {
-    let link = own_link(netlink, params.ip, params.nic.as_ref(), until)?.flatten();
-    Ok(RunDirectory::new().on(link.as_ref().map(|link| &link.name)))
-}
-
-/// What monitor judges: the instances of the VIP, and the link on which it is expected. One
-/// address dump; of links one, and only if there is an instance; all where `nic` is no name, or
-/// the link stands on others.
+/// What monitor judges. The usual case costs one dump of the addresses and one query for the link; no
+/// instance costs no query, and only the rare cases a dump of all links: `nic` is not a name, the link
+/// has links below it, or the VIP is not as it should be.
 pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Observation> {
-    let addresses = addresses_that_count(netlink, params, until)?;
+    let addresses = relevant_addresses(netlink, params, until)?;
     let instances = judge::instances(params, &addresses);
     let Some(likely) = judge::most_likely(params, &instances).map(|address| address.link) else {
         return Ok(Observation::default());
     };
     let mut lost_network = false;
-    let links = || settled(until, || netlink.links(until));
     let (link, links) = match &params.nic {
         Some(Nic::Name(name)) => {
             let link = settled(until, || netlink.link_by_name(name, until))?;
-            let all = link.as_ref().filter(|link| is_stacked(link)).map(|_| links()).transpose()?;
-            (link, all)
+            let links = links_below(netlink, link.as_ref(), until)?;
+            (link, links)
         }
         Some(_) => {
-            let snapshot = Snapshot { links: links()?, addresses, ..Snapshot::default() };
+            let links = links(netlink, until)?;
+            let snapshot = Snapshot { links, addresses, ..Snapshot::default() };
             lost_network = snapshot.has_lost_network(params);
             let link = snapshot.expected_link(params, &instances).cloned();
             (link, Some(snapshot.links))
         }
-        // On `lo`: perhaps it belongs elsewhere, which takes a look at everything.
+        // On `lo` it can belong elsewhere, which only a complete snapshot tells.
         None if likely.get() == judge::LOOPBACK => {
             let snapshot = snapshot(netlink, params, until)?;
             let link = snapshot.expected_link(params, &instances).cloned();
@@ -115,23 +104,38 @@ pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Re
         }
         None => {
             let link = netlink.link_by_index(likely, until)?;
-            let all = link.as_ref().filter(|link| is_stacked(link)).map(|_| links()).transpose()?;
-            (link, all)
+            let links = links_below(netlink, link.as_ref(), until)?;
+            (link, links)
         }
     };
-    let stack = link.as_ref().zip(links).map(|(link, links)| condition(link, &links));
-    let names = LinkNames::of(&link);
-    Ok(Observation { instances, link, stack, lost_network, names })
+    let stack = link.as_ref().zip(links.as_deref()).map(|(link, links)| condition(link, links));
+    let names = LinkNames::of(links.iter().flatten().chain(&link));
+    let mut observation = Observation { instances, link, stack, lost_network, names };
+    let as_wanted = observation.exact(params).is_some() && observation.instances.len() == 1;
+    if links.is_none() && !as_wanted {
+        observation.names = link_names(netlink, until);
+    }
+    Ok(observation)
 }
 
-/// Whether a link may stand on others, so that it can work although one of them does not.
-fn is_stacked(link: &Link) -> bool {
-    matches!(link.kind.as_deref(), Some("bond" | "team" | "bridge" | "vlan" | "macvlan" | "ipvlan"))
+/// All links, if the link can work although one of those below it does not.
+fn links_below(
+    netlink: &Netlink,
+    link: Option<&Link>,
+    until: Deadline,
+) -> Result<Option<Vec<Link>>> {
+    const STACKED: [&str; 6] = ["bond", "team", "bridge", "vlan", "macvlan", "ipvlan"];
+    let kind = link.and_then(|link| link.kind.as_deref());
+    if kind.is_some_and(|kind| STACKED.contains(&kind)) {
+        links(netlink, until).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
-/// The gateway of the network that the VIP is in: `gateway`, or that of the default route on its
-/// link. One of the other family (RFC 8950: an IPv4 route through an IPv6 next hop) says nothing
-/// about how the VIP's own is resolved.
+/// The gateway of the VIP's network: the parameter `gateway`, or that of the default route on the VIP's
+/// link. One of the other family (RFC 8950: an IPv4 route through an IPv6 next hop) is not reached
+/// from the VIP.
 pub(crate) fn gateway(
     netlink: &Netlink,
     params: &Params,
@@ -147,15 +151,4 @@ pub(crate) fn gateway(
         .filter(|route| route.destination.prefix().length() == 0 && route.link == Some(link));
     let gateway = defaults.min_by_key(|route| route.metric).and_then(|route| route.gateway);
     Ok(gateway.filter(|gateway| Family::of(*gateway) == params.family()))
-}
-
-pub(crate) fn settled<T>(until: Deadline, read: impl Fn() -> Result<T>) -> Result<T> {
-    loop {
-        match read() {
-            Err(Error::DumpInterrupted { .. }) if Deadline::after(REREAD) < until => {
-                std::thread::sleep(REREAD);
-            }
-            read => return read,
-        }
-    }
 }

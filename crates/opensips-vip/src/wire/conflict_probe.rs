@@ -1,4 +1,5 @@
-//! Questions on the link: who has this address? By ARP or Neighbor Discovery.
+//! Duplicate address check: does another host have the VIP? By ARP probes (RFC 5227) or, for IPv6, by
+//! Neighbor Solicitations (RFC 4862 section 5.4).
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -6,201 +7,151 @@ use std::time::{Duration, Instant};
 use deadline::Deadline;
 use hostnet::arp::{self, Arp};
 use hostnet::ndisc::{self, NeighborMessage};
-use hostnet::{Error, EtherType, Link, MacAddress, PacketSocket, Result};
+use hostnet::{Error, MacAddress, PacketSocket, Result};
 
+use super::claimed_by;
 use crate::params::DuplicateCheck;
 
-/// How long somebody who has the VIP has to be silent until it is believed that he has let it go: one
-/// lost frame, or a switch that learns, must not be taken for that.
-pub(crate) const LET_GO: Duration = Duration::from_millis(500);
+/// A host that has answered counts as gone after this time without an answer: one lost frame, or a switch
+/// that has not learned yet, must not be taken for that.
+pub(crate) const RELEASE_TIME: Duration = Duration::from_millis(500);
 
-/// A socket for announcements of and questions about `ip`.
-pub(crate) fn socket(link: &Link, ip: IpAddr) -> Result<PacketSocket> {
-    let protocol = if ip.is_ipv4() { EtherType::Arp } else { EtherType::Ipv6 };
-    PacketSocket::open(link, protocol)
-}
-
-/// What came of a question.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// Nothing in all the time that was to be listened.
-    Nobody,
-    /// Another host has the VIP, or is about to take it with a better right.
-    Rival(MacAddress),
-    /// Nothing, but there was no time to listen for long enough.
+pub(crate) enum ProbeResult {
+    /// No conflict in the whole time of the probe.
+    Free,
+    /// Another host has the VIP, or is about to add it and has priority.
+    Conflict(MacAddress),
+    /// No conflict, but the deadline has passed before the end of the probe.
     Unknown,
 }
 
-/// Who counts as a rival.
+/// What counts as a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rivals {
-    /// Who has the VIP. For its owner somebody who asks for it, as another node's start and many
-    /// switches do, is none (RFC 5227 section 2.1.1 has the rule for those who ask themselves).
+pub(crate) enum Conflicts {
+    /// A host that has the VIP. For the owner a host that only probes for it, as the start on another
+    /// node and many switches do, is no conflict.
     Owners,
-    /// Who has it, or asks for it with a better right: of two who ask at the same time, the one with
-    /// the lower hardware address goes on.
-    OwnersAndAskers,
+    /// A host that has it, or that probes for it and has priority. Of two hosts that probe at the same
+    /// time, RFC 5227 section 2.1.1 lets both give up; here the one with the lower MAC address goes on.
+    OwnersAndProbers,
 }
 
-/// Who asks.
+/// What sends the probes.
 #[derive(Clone, Debug)]
-pub(crate) struct Asker {
+pub(crate) struct Prober {
     /// The VIP.
     pub(crate) ip: IpAddr,
-    /// The hardware address of the link.
+    /// The MAC address of the link.
     pub(crate) mac: MacAddress,
-    /// Those of all links of this host. Another one of them on the same LAN answers, too (Linux
-    /// answers on every link for every address of the host), and is no rival.
+    /// The MAC addresses of all links of this host. Linux answers on every link for every address of the
+    /// host, so another link on the same LAN answers, too, and is no conflict.
     pub(crate) own: Vec<MacAddress>,
 }
 
-impl Asker {
-    /// Asks whether another host has the VIP, until nobody has answered for the check's timeout
-    /// ([`LET_GO`] where somebody did before), or somebody still does at the end of its wait, or of the
-    /// action's time, or `ended` says so.
+impl Prober {
+    /// Probes until the address is free: no answer for the timeout of the check, or for
+    /// [`RELEASE_TIME`] if a host has answered before. Ends with the last result at the end of the
+    /// check's wait, at the deadline, or when `is_cancelled` returns true.
     ///
     /// # Errors
-    /// Those of the socket, where it can't be asked for all that time, and nobody was heard. Without
-    /// the privilege at once.
+    /// Those of the socket, if there was no conflict. A missing privilege is returned at once.
     pub(crate) fn wait_until_free(
         &self,
         socket: &mut PacketSocket,
         check: DuplicateCheck,
         until: Deadline,
-        ended: impl Fn() -> bool,
-    ) -> Result<Heard> {
+        is_cancelled: impl Fn() -> bool,
+    ) -> Result<ProbeResult> {
         let give_up = until.within(check.wait);
-        let mut last = Heard::Unknown;
-        // Since when nobody answers, where somebody did.
+        let mut last = ProbeResult::Unknown;
+        // The begin of the first probe without an answer, if there was an answer before.
         let mut silent_since = None;
         let mut failed = None;
         loop {
             let begin = Instant::now();
             let round = until.within(check.timeout);
-            match self.rival(socket, Rivals::OwnersAndAskers, check.timeout, until) {
-                // Who was there a moment ago is more than a silence that was cut short.
-                Ok(Heard::Unknown) => return Ok(last),
-                Ok(Heard::Nobody) if last == Heard::Unknown => return Ok(Heard::Nobody),
-                Ok(Heard::Nobody) => {
+            match self.probe(socket, Conflicts::OwnersAndProbers, check.timeout, until) {
+                // An earlier conflict tells more than a probe that was cut short.
+                Ok(ProbeResult::Unknown) => return Ok(last),
+                Ok(ProbeResult::Free) if last == ProbeResult::Unknown => {
+                    return Ok(ProbeResult::Free);
+                }
+                Ok(ProbeResult::Free) => {
                     let since = *silent_since.get_or_insert(begin);
-                    if since.elapsed() >= LET_GO {
-                        return Ok(Heard::Nobody);
+                    if since.elapsed() >= RELEASE_TIME {
+                        return Ok(ProbeResult::Free);
                     }
-                    // Whatever the wait: it may be his end.
-                    if !ended() {
+                    // Beyond the check's wait: the other host may just have released the address.
+                    if !is_cancelled() {
                         continue;
                     }
                 }
-                Ok(rival @ Heard::Rival(_)) => (last, silent_since) = (rival, None),
+                Ok(conflict @ ProbeResult::Conflict(_)) => (last, silent_since) = (conflict, None),
                 Err(error @ Error::PermissionDenied { .. }) => return Err(error),
-                // A link that is down for a moment, a full buffer: a silence that nobody could break.
+                // A link that is down for a moment, a full buffer: nothing was probed.
                 Err(error) => (failed, silent_since) = (Some(error), None),
             }
-            if give_up.has_passed() || ended() {
+            if give_up.has_passed() || is_cancelled() {
                 return match failed {
-                    Some(error) if last == Heard::Unknown => Err(error),
+                    Some(error) if last == ProbeResult::Unknown => Err(error),
                     _ => Ok(last),
                 };
             }
-            // One question in a round: the wait may be long.
+            // One probe per round, because the wait can be long.
             std::thread::sleep(round.remaining());
         }
     }
 
-    /// Asks once; who answers for the VIP, as soon as somebody does, or that nobody did in that
-    /// silence, if it ends before `until`. The question is sent twice, for a frame can be lost.
+    /// Probes once and listens for `timeout`, but not beyond `until`. It sends two frames, because one
+    /// can be lost. Returns a conflict as soon as there is one.
     ///
     /// # Errors
     /// Those of the socket.
-    pub(crate) fn rival(
+    pub(crate) fn probe(
         &self,
         socket: &mut PacketSocket,
-        rivals: Rivals,
-        silence: Duration,
+        conflicts: Conflicts,
+        timeout: Duration,
         until: Deadline,
-    ) -> Result<Heard> {
+    ) -> Result<ProbeResult> {
         if let IpAddr::V6(ip) = self.ip {
-            // To hear of others who are about to take it. Without that, who has it is still heard.
+            // For the probes of others; the answers of owners are received without it.
             let _ = socket.join_solicited_node(ip);
         }
         let begin = Instant::now();
-        for end in [begin + silence / 2, begin + silence].map(Deadline::at) {
+        for end in [begin + timeout / 2, begin + timeout].map(Deadline::at) {
             match self.ip {
                 IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
                 IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
             }
             while let Some(frame) = socket.receive(end.min(until))? {
-                if let Some(rival) = self.rival_in(&frame, rivals) {
-                    return Ok(Heard::Rival(rival));
+                if let Some(mac) = self.conflict_in(&frame, conflicts) {
+                    return Ok(ProbeResult::Conflict(mac));
                 }
             }
             if end > until {
-                return Ok(Heard::Unknown);
+                return Ok(ProbeResult::Unknown);
             }
         }
-        Ok(Heard::Nobody)
+        Ok(ProbeResult::Free)
     }
 
-    /// The rival by this frame.
-    fn rival_in(&self, frame: &[u8], rivals: Rivals) -> Option<MacAddress> {
+    /// The conflicting host, according to a frame.
+    fn conflict_in(&self, frame: &[u8], conflicts: Conflicts) -> Option<MacAddress> {
         let is_other = |mac: &MacAddress| !self.own.contains(mac) && *mac != self.mac;
-        let asker = || match rivals {
-            Rivals::Owners => None,
-            Rivals::OwnersAndAskers => {
+        let prober = || match conflicts {
+            Conflicts::Owners => None,
+            Conflicts::OwnersAndProbers => {
                 probed_by(frame, self.ip).filter(|mac| is_other(mac) && *mac < self.mac)
             }
         };
-        claimed_by(frame, self.ip).filter(is_other).or_else(asker)
-    }
-
-    /// The hardware addresses of these neighbours, asked from the VIP; those that have answered in
-    /// that time. A question from the VIP also tells the one who is asked where it is.
-    ///
-    /// # Errors
-    /// Those of the socket.
-    pub(crate) fn resolve(
-        &self,
-        socket: &mut PacketSocket,
-        neighbours: &[IpAddr],
-        within: Duration,
-    ) -> Result<Vec<(IpAddr, MacAddress)>> {
-        let until = Deadline::after(within);
-        for neighbour in neighbours {
-            match (self.ip, neighbour) {
-                (IpAddr::V4(ip), IpAddr::V4(to)) => {
-                    socket.send(&arp::request(self.mac, ip, *to))?;
-                }
-                (IpAddr::V6(ip), IpAddr::V6(to)) => {
-                    socket.send(&ndisc::request(self.mac, ip, *to))?;
-                }
-                _ => {}
-            }
-        }
-        let mut found: Vec<(IpAddr, MacAddress)> = Vec::new();
-        while found.len() < neighbours.len()
-            && let Some(frame) = socket.receive(until)?
-        {
-            for neighbour in neighbours {
-                if let Some(mac) = claimed_by(&frame, *neighbour)
-                    && !found.iter().any(|(known, _)| known == neighbour)
-                {
-                    found.push((*neighbour, mac));
-                }
-            }
-        }
-        Ok(found)
+        claimed_by(frame, self.ip).filter(is_other).or_else(prober)
     }
 }
 
-/// Who has `ip` by this frame.
-fn claimed_by(frame: &[u8], ip: IpAddr) -> Option<MacAddress> {
-    match ip {
-        IpAddr::V4(ip) => Arp::parse(frame)?.claims(ip),
-        IpAddr::V6(ip) => NeighborMessage::parse(frame)?.claims(ip),
-    }
-}
-
-/// Who is about to take `ip` by this frame.
+/// The host that probes for `ip`, according to a frame.
 fn probed_by(frame: &[u8], ip: IpAddr) -> Option<MacAddress> {
     match ip {
         IpAddr::V4(ip) => Arp::parse(frame)?.probes(ip),
@@ -221,30 +172,30 @@ mod tests {
     }
 
     #[test]
-    fn rivals() {
-        let asker = |ip| Asker { ip, mac: mac(5), own: vec![mac(5), mac(6)] };
-        let (v4, v6) = (asker(V4.into()), asker(V6.into()));
-        let all = Rivals::OwnersAndAskers;
-        for (other, rival) in [(9, Some(mac(9))), (4, Some(mac(4))), (5, None), (6, None)] {
+    fn conflicts() {
+        let prober = |ip| Prober { ip, mac: mac(5), own: vec![mac(5), mac(6)] };
+        let (v4, v6) = (prober(V4.into()), prober(V6.into()));
+        let all = Conflicts::OwnersAndProbers;
+        for (other, conflict) in [(9, Some(mac(9))), (4, Some(mac(4))), (5, None), (6, None)] {
             let other = mac(other);
-            assert_eq!(v4.rival_in(&arp::announcement_request(other, V4), all), rival);
+            assert_eq!(v4.conflict_in(&arp::announcement_request(other, V4), all), conflict);
             assert_eq!(
-                v4.rival_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1)), all),
-                rival
+                v4.conflict_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1)), all),
+                conflict
             );
-            assert_eq!(v6.rival_in(&ndisc::announcement(other, V6, false), all), rival);
-            assert_eq!(v4.rival_in(&ndisc::announcement(other, V6, false), all), None);
+            assert_eq!(v6.conflict_in(&ndisc::announcement(other, V6, false), all), conflict);
+            assert_eq!(v4.conflict_in(&ndisc::announcement(other, V6, false), all), None);
         }
-        // Who asks at the same time: one of both goes on.
-        for (other, rival) in [(9, None), (4, Some(mac(4))), (5, None), (6, None)] {
-            assert_eq!(v4.rival_in(&arp::probe(mac(other), V4), all), rival);
-            assert_eq!(v6.rival_in(&ndisc::probe(mac(other), V6), all), rival);
-            // Once one of them has it, the question of the other is none.
-            assert_eq!(v4.rival_in(&arp::probe(mac(other), V4), Rivals::Owners), None);
-            assert_eq!(v6.rival_in(&ndisc::probe(mac(other), V6), Rivals::Owners), None);
+        // Two hosts that probe at the same time: one of them goes on.
+        for (other, conflict) in [(9, None), (4, Some(mac(4))), (5, None), (6, None)] {
+            assert_eq!(v4.conflict_in(&arp::probe(mac(other), V4), all), conflict);
+            assert_eq!(v6.conflict_in(&ndisc::probe(mac(other), V6), all), conflict);
+            // For the owner, the probe of another host is no conflict.
+            assert_eq!(v4.conflict_in(&arp::probe(mac(other), V4), Conflicts::Owners), None);
+            assert_eq!(v6.conflict_in(&ndisc::probe(mac(other), V6), Conflicts::Owners), None);
         }
         let another = Ipv4Addr::new(192, 0, 2, 11);
-        assert_eq!(v4.rival_in(&arp::announcement_request(mac(9), another), all), None);
-        assert_eq!(v4.rival_in(&[0; 60], all), None);
+        assert_eq!(v4.conflict_in(&arp::announcement_request(mac(9), another), all), None);
+        assert_eq!(v4.conflict_in(&[0; 60], all), None);
     }
 }

@@ -1,125 +1,142 @@
-//! What monitor says to the neighbours, and asks them.
+//! What a recurring monitor sends to the neighbours, and what a monitor of level 10 asks them.
 
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostnet::{Link, Netlink, PacketSocket};
+use hostnet::{Link, MacAddress, Netlink, PacketSocket, Result};
 use ocf::{Exit, Verdict};
 
+use super::announcement::Announcement;
+use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::open_socket;
+use super::resolve::resolve;
 use crate::decide::judge::Observation;
-use crate::decide::plan;
-use crate::host::run_directory::RunDirectory;
+use crate::decide::plan::has_neighbours;
+use crate::host::run_files::RunFiles;
 use crate::host::tables;
-use crate::params::{Params, is_link_local};
-use crate::wire::announcement::Subject;
-use crate::wire::conflict_probe::{self, Asker, Heard, Rivals};
+use crate::log_line::line;
+use crate::params::Params;
 
-/// How long the gateway may take to answer, each of two times.
-const ANSWER: Duration = Duration::from_millis(300);
+/// How often the gateway is asked, because a frame can be lost, and how long it may take to answer.
+const GATEWAY_REQUESTS: u32 = 2;
+const GATEWAY_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// The announcements of a monitor (`arp_count_refresh`).
+/// Sends the announcements of a monitor (`arp_count_refresh`).
 pub(crate) fn refresh(params: &Params, observation: &Observation) {
     if params.refresh == 0 {
         return;
     }
-    let Some((link, subject)) = subject(params, observation) else { return };
-    let sent = conflict_probe::socket(link, params.ip).and_then(|mut socket| {
-        (0..params.refresh).try_for_each(|_| subject.send(&mut socket, link))
+    let Some((link, announcement)) = announcement(params, observation) else { return };
+    let sent = open_socket(link, params.ip).and_then(|mut socket| {
+        (0..params.refresh).try_for_each(|_| announcement.send(&mut socket, link))
     });
     if let Err(error) = sent {
-        log::warn!("vip={} is not announced: {error}", params.ip);
+        let line = line().field("error", ocf::cause(&error));
+        log::warn!("{}", line.note("the VIP is not announced"));
     }
 }
 
-/// Asks whether another host claims the VIP, and whether the gateway answers to it. Success also
-/// where there is nobody to ask, or where that can't be done.
-pub(crate) fn ask(
+/// Checks whether another host has the VIP, and whether the gateway answers it. Success also if there is
+/// nothing to ask, or if it can't be asked: the VIP serves.
+pub(crate) fn check(
     netlink: &Netlink,
     params: &Params,
     observation: &Observation,
     until: Deadline,
 ) -> Verdict {
-    let Some(link) =
-        observation.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))
-    else {
-        return Verdict::success();
-    };
-    let Some(mac) = link.mac else { return Verdict::success() };
-    let asked = conflict_probe::socket(link, params.ip).and_then(|mut socket| {
-        let links = tables::settled(until, || netlink.links(until))?;
+    let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
+    let checked = open_socket(link, params.ip).and_then(|mut socket| {
+        let links = tables::links(netlink, until)?;
         let own = links.iter().filter_map(|link| link.mac).collect();
-        let asker = Asker { ip: params.ip, mac, own };
-        let rival = rival(params, observation, &asker, &mut socket, until)?;
-        if rival.exit != Exit::Success {
-            return Ok(rival);
+        let prober = Prober { ip: params.ip, mac, own };
+        let conflict = check_conflict(params, observation, &prober, &mut socket, until)?;
+        if conflict.exit != Exit::Success {
+            return Ok(conflict);
         }
-        let gateway = tables::gateway(netlink, params, link.index, until)?;
-        gateway.map_or(Ok(Verdict::success()), |gateway| {
-            for _ in 0..2 {
-                let left = until.remaining();
-                let answered =
-                    !asker.resolve(&mut socket, &[gateway], ANSWER.min(left))?.is_empty();
-                // Who had no time to answer is not silent.
-                if answered || left < ANSWER {
-                    return Ok(Verdict::success());
-                }
+        let Some(gateway) = tables::gateway(netlink, params, link.index, until)? else {
+            return Ok(Verdict::success());
+        };
+        for _ in 0..GATEWAY_REQUESTS {
+            let left = until.remaining();
+            let timeout = GATEWAY_TIMEOUT.min(left);
+            let answers = resolve(&mut socket, (params.ip, mac), &[gateway], timeout)?;
+            // Without the full time, a missing answer tells nothing.
+            if !answers.is_empty() || left < GATEWAY_TIMEOUT {
+                return Ok(Verdict::success());
             }
-            Ok(Verdict::degraded(format!(
-                "gateway {gateway} does not answer {} on {}",
-                params.ip, link.name
-            )))
-        })
+        }
+        Ok(Verdict::degraded(format!(
+            "gateway {gateway} does not answer {} on {}: check the gateway and the VLAN",
+            params.ip, link.name
+        )))
     });
-    // Whatever keeps the question from being asked, the VIP serves.
-    asked.unwrap_or_else(|error| {
-        log::warn!("vip={}: the neighbours are not asked: {error}", params.ip);
+    checked.unwrap_or_else(|error| {
+        let line = line().field("error", ocf::cause(&error));
+        log::warn!("{}", line.note("the neighbours can't be checked"));
         Verdict::success()
     })
 }
 
-/// A rival that is found once may be a host that did not hear of the move: it is told. One that is
-/// there again at the next look is the fault of somebody who has to look at it.
-fn rival(
+/// A host that is found once may have missed the announcements: the VIP is announced again. A host that
+/// is found again by the next monitor needs an administrator.
+fn check_conflict(
     params: &Params,
     observation: &Observation,
-    asker: &Asker,
+    prober: &Prober,
     socket: &mut PacketSocket,
     until: Deadline,
-) -> Result<Verdict, hostnet::Error> {
-    let Some(check) = params.duplicates else { return Ok(Verdict::success()) };
-    let zone =
-        observation.link.as_ref().filter(|_| is_link_local(params.ip)).map(|link| &link.name);
-    let run = RunDirectory::new().on(zone);
-    let mac = match asker.rival(socket, Rivals::Owners, check.timeout, until)? {
-        Heard::Rival(mac) => mac,
-        Heard::Nobody => {
-            run.forget_rival(params.ip);
+) -> Result<Verdict> {
+    let (Some(check), Some(link)) = (params.duplicates, &observation.link) else {
+        return Ok(Verdict::success());
+    };
+    let files = RunFiles::of(params.ip, Some(&link.name));
+    let mac = match prober.probe(socket, Conflicts::Owners, check.timeout, until)? {
+        ProbeResult::Conflict(mac) => mac,
+        ProbeResult::Free => {
+            files.forget_conflict();
             return Ok(Verdict::success());
         }
-        Heard::Unknown => {
-            let ip = params.ip;
-            log::warn!("vip={ip} no time for duplicate_timeout: raise the timeout of monitor");
+        ProbeResult::Unknown => {
+            let note = "no time for the duplicate address check: raise the timeout of monitor";
+            log::warn!("{}", line().note(note));
             return Ok(Verdict::success());
         }
     };
-    if let Some((link, subject)) = subject(params, observation) {
-        subject.send(socket, link)?;
+    if let Some((link, announcement)) = announcement(params, observation) {
+        announcement.send(socket, link)?;
     }
-    let before = run.remember_rival(params.ip, mac);
-    let reason = format!("{} is claimed by {mac}, too", params.ip);
-    Ok(if before {
-        Verdict::failed(Exit::Generic, format!("{reason}, still after it was announced again"))
+    let (ip, link) = (params.ip, &link.name);
+    Ok(if files.remember_conflict(mac) {
+        let reason = format!(
+            "{ip} is still in use by {mac} on {link}, after it was announced again: remove it from \
+             that host"
+        );
+        Verdict::failed(Exit::Generic, reason)
     } else {
-        Verdict::degraded(format!("{reason}: announced again"))
+        Verdict::degraded(format!(
+            "{ip} is also in use by {mac} on {link}, and was announced again: remove it from that host"
+        ))
     })
 }
 
-/// What can be announced now.
-fn subject<'a>(params: &Params, observation: &'a Observation) -> Option<(&'a Link, Subject)> {
-    let link =
-        observation.link.as_ref().filter(|link| link.usable() && plan::has_neighbours(link))?;
-    let prefix = observation.exact(params)?.prefix;
-    let form = params.announce?;
-    let subject = Subject { ip: params.ip, prefix, link: link.index, form, targets: Vec::new() };
-    Some((link, subject))
+/// The link of the VIP and its MAC address, if it can be used and has neighbours.
+fn link_with_neighbours(observation: &Observation) -> Option<(&Link, MacAddress)> {
+    let link = observation.link.as_ref().filter(|link| link.usable() && has_neighbours(link))?;
+    Some((link, link.mac?))
+}
+
+/// The announcement that can be sent now.
+fn announcement<'a>(
+    params: &Params,
+    observation: &'a Observation,
+) -> Option<(&'a Link, Announcement)> {
+    let (link, _) = link_with_neighbours(observation)?;
+    let announcement = Announcement {
+        ip: params.ip,
+        prefix: observation.exact(params)?.prefix,
+        link: link.index,
+        form: params.announce?,
+        targets: Vec::new(),
+    };
+    Some((link, announcement))
 }

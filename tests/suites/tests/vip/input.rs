@@ -255,7 +255,7 @@ fn what_start_would_refuse_is_found_before() {
     let outcome = level10(&vip(&host).env("PCMK_service", ""));
     ends(&outcome, 0);
     assert!(
-        outcome.stderr.contains("eth0 is managed by NetworkManager, too"),
+        outcome.stderr.contains("eth0 is also managed by NetworkManager"),
         "{}",
         outcome.stderr
     );

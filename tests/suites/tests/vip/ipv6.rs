@@ -158,7 +158,7 @@ fn a_stop_in_the_middle_of_the_kernels_detection() {
         wait_until("the address is tentative", LONG, || !instances(&site.a).is_empty());
         ends(&agent.action("stop"), 0);
         assert!(instances(&site.a).is_empty());
-        fails(&start.join().unwrap(), 1, "was stopped while start waited");
+        fails(&start.join().unwrap(), 1, "was stopped while start was at work");
     });
     assert!(instances(&site.a).is_empty());
     assert!(advertisements(&capture).is_empty());

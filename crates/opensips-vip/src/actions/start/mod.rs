@@ -1,268 +1,279 @@
-//! start: the VIP is on this host, usable, and the neighbours know it.
+//! start: the VIP is on this host, usable, and its neighbours have been told.
 
-mod announcing;
-mod duplicates;
+mod announcements;
+mod duplicate_check;
 mod roll_back;
 
-use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use deadline::Deadline;
-use hostnet::{Link, LinkIndex, MacAddress, Netlink, NewAddress, PacketSocket, Prefix};
+use hostnet::{Error as NetError, Link, MacAddress, Netlink, PacketSocket};
+use hostproc::{Acquisition, ActionLock};
 use ocf::{Exit, Request, Verdict};
 
-use crate::actions::turn::Starting;
+use self::roll_back::Done;
+use super::budgets;
 use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
+use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_directory::RunDirectory;
-use crate::host::source_routing::{self, Made};
-use crate::host::{deletion, ipv6, namespace, tables};
+use crate::host::run_files::RunFiles;
+use crate::host::zone::Zone;
+use crate::host::{deletion, ipv6, namespace, source_routing, tables};
+use crate::log_line::{line, set_link};
 use crate::params::{Nodad, Params};
-use crate::wire::announcement::Subject;
+use crate::wire::announcement::Announcement;
 
-/// What waits keep free of the action's time for the steps behind them and for taking back.
-const RESERVE: Duration = Duration::from_secs(1);
-/// How long taking back may take beyond the deadline, which is at least that long before Pacemaker
-/// kills ([`ocf::action_deadline`]).
-const GRACE: Duration = Duration::from_millis(100);
-/// How long the last announcer may take to end, and the new one to report.
-const ANNOUNCER_WAIT: Duration = Duration::from_secs(3);
-
-/// Does the action.
 pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
     let params = Params::read(&request.values)?;
-    params.remarks.iter().for_each(|remark| log::warn!("{remark}"));
+    params.remarks.iter().for_each(|remark| log::warn!("{}", line().note(remark)));
     namespace::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
-    let run = tables::run_directory(&netlink, &params, request.deadline)?;
-    let starting = Starting::begin(&run, params.ip, request.deadline.less(RESERVE))?;
+    let zone = Zone::of(&netlink, params.ip, params.nic.as_ref(), request.deadline)?;
+    let files = RunFiles::of(params.ip, zone.link_name());
+    let lock = lock(&files, &params, budgets::for_start_lock(request.deadline))?;
     let snapshot = tables::snapshot(&netlink, &params, request.deadline)?;
     let plan = plan::start(&params, &snapshot)?;
     if params.route_table.is_some() {
-        // Before the address is there: no other try will find the table free.
+        // While nothing has been changed: a table that is in use stays in use.
         source_routing::tables_of(&netlink, &params, request.deadline)?;
     }
-    let NewAddress { ip, prefix, link, .. } = plan.target.address;
-    if plan::has_non_ethernet_neighbours(&plan.target.link) {
-        log::warn!(
-            "vip={ip} nic={} note=\"no Ethernet: nobody is asked for duplicates, nothing announced\"",
-            plan.target.link.name
-        );
+    let mut start = Start::new(&params, &netlink, request.deadline, &snapshot, &plan, files, lock);
+    match start.carry_out(&plan) {
+        Ok(()) => {
+            start.conclude(&plan, began);
+            Ok(Verdict::success())
+        }
+        Err(error) => Err(start.roll_back(error)),
     }
-    let announces = plan.steps.contains(&Step::Announce);
-    let form = params.announce.filter(|_| announces);
-    let targets = form.map(|_| announcing::targets(&params, &netlink, link, request.deadline));
-    let subject = form.map(|form| {
-        let targets = targets.unwrap_or_default();
-        Subject { ip, prefix, link, form, targets }
-    });
-    let mut start = Start {
-        subject,
-        own: snapshot.links.iter().filter_map(|link| link.mac).collect(),
-        params: &params,
-        netlink: &netlink,
-        run,
-        starting,
-        deadline: request.deadline,
-        link: plan.target.link.clone(),
-        socket: None,
-        found_free: false,
-        up: None,
-        announced: None,
-        undo: Vec::new(),
-    };
-    if plan.found == Found::Exact {
-        start.note_namespace();
-    }
-    if let Err(error) = start.carry_out(&plan) {
-        return Err(start.roll_back(error));
-    }
-    start.run.forget_rival(params.ip);
-    let after = start.announced.zip(start.up).map_or_else(String::new, |(announced, up)| {
-        format!(" announced_us={}", announced.saturating_duration_since(up).as_micros())
-    });
-    log::info!(
-        "vip={ip}/{prefix} nic={} state={}{after} took_ms={}",
-        start.link.name,
-        plan.found.state(),
-        began.elapsed().as_millis()
-    );
-    Ok(Verdict::success())
 }
 
-/// A start under way.
+/// Waits until no other start or stop of the VIP is at work. Without a run directory there is no lock,
+/// and start goes on without it.
+fn lock(files: &RunFiles, params: &Params, until: Deadline) -> Result<Option<ActionLock>, Error> {
+    let ip = params.ip;
+    match ActionLock::acquire(&files.action_lock(), until) {
+        Acquisition::Acquired(lock) => Ok(Some(lock)),
+        Acquisition::Stopped => Err(Error::Stopped { ip }),
+        Acquisition::Busy { holder } => Err(Error::Busy { ip, holder }),
+        Acquisition::Unavailable(error) => {
+            let line = line().field("error", ocf::cause(&error));
+            log::warn!("{}", line.note("going on without the lock of start and stop"));
+            Ok(None)
+        }
+    }
+}
+
+/// A start at work.
 struct Start<'a> {
     params: &'a Params,
     netlink: &'a Netlink,
-    run: RunDirectory,
-    /// Its turn: no other start or stop of the VIP works meanwhile.
-    starting: Starting,
     deadline: Deadline,
+    files: RunFiles,
+    lock: Option<ActionLock>,
     /// The link as last seen.
     link: Link,
-    /// What the neighbours are told, if they are.
-    subject: Option<Subject>,
-    /// The hardware addresses of all links of this host.
-    own: Vec<MacAddress>,
-    /// For questions and the first announcement; `None` also where it can't be opened.
+    /// The MAC addresses of all links of this host.
+    own_macs: Vec<MacAddress>,
+    /// `None`: nothing is announced.
+    announcement: Option<Announcement>,
+    /// For probes and the first announcement; `None` also if it can't be opened.
     socket: Option<PacketSocket>,
-    /// Nobody else has the VIP: it was asked for.
-    found_free: bool,
-    /// When the address was known to be there.
-    up: Option<Instant>,
-    /// When the first announcement had been handed to the link.
-    announced: Option<Instant>,
-    /// What has been done, to be taken back last first.
-    undo: Vec<Done>,
+    /// The duplicate address check has found no other host.
+    no_duplicate: bool,
+    /// When the address was added.
+    added_at: Option<Instant>,
+    /// When the first announcement was sent.
+    announced_at: Option<Instant>,
+    /// What has been done, in this order, for the roll back.
+    done: Vec<Done>,
 }
 
-/// Something that start has done.
-enum Done {
-    /// After a start that was killed the link stays up: others may use it since, and a link that is
-    /// up without its address harms nobody.
-    BroughtUp(LinkIndex),
-    Added(NewAddress),
-    StartedAnnouncer(Child),
-    Routing(Made),
-}
+impl<'a> Start<'a> {
+    fn new(
+        params: &'a Params,
+        netlink: &'a Netlink,
+        deadline: Deadline,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        files: RunFiles,
+        lock: Option<ActionLock>,
+    ) -> Self {
+        let link = &plan.target.link;
+        set_link(&link.name);
+        if plan::has_non_ethernet_neighbours(link) {
+            let note = "not an Ethernet link: no duplicate address check, no announcements";
+            log::warn!("{}", line().note(note));
+        }
+        Self {
+            params,
+            netlink,
+            deadline,
+            files,
+            lock,
+            link: link.clone(),
+            own_macs: snapshot.links.iter().filter_map(|link| link.mac).collect(),
+            announcement: announcements::announcement(params, netlink, plan, deadline),
+            socket: None,
+            no_duplicate: false,
+            added_at: None,
+            announced_at: None,
+            done: Vec::new(),
+        }
+    }
 
-impl Start<'_> {
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
+        if plan.found == Found::Exact {
+            self.note_namespace();
+        }
         for step in &plan.steps {
-            log::debug!("step: {}", plan.describe(step));
+            log::debug!("{}", line().field("step", plan.describe(step)));
             self.step(step, plan)?;
         }
-        if self.starting.was_stopped() {
-            return Err(Error::Stopped { ip: self.params.ip });
-        }
-        self.hand_over();
+        self.check_not_stopped()?;
+        self.hand_over_announcements();
         self.confirm()
     }
 
     fn step(&mut self, step: &Step, plan: &Plan) -> Result<(), Error> {
-        let until = self.deadline;
         match step {
-            Step::BringUp => {
-                let link = self.link.index;
-                let changed = self.netlink.set_link_up(link, until);
-                self.note(&changed, Done::BroughtUp(link));
-                changed?;
-                // Virtual links have their carrier in a moment. Also where it is not required, the
-                // first announcement should find it.
-                let until = self.deadline.within(GRACE);
-                self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
-            }
-            Step::AwaitCarrier { required } => self.await_carrier(*required)?,
-            Step::CheckDuplicates => self.check_duplicates()?,
-            Step::Add => self.add(&plan.target.address)?,
-            Step::AwaitDuplicateDetection => self.await_duplicate_detection()?,
-            Step::AddSourceRouting => self.route_from_vip(plan.target.address.prefix)?,
+            Step::BringUp => self.bring_up(),
+            Step::AwaitCarrier { required } => self.await_carrier(*required),
+            Step::CheckDuplicates => self.check_duplicates(),
+            Step::Add => self.add(plan),
+            Step::AwaitDuplicateDetection => self.await_kernel_detection(),
+            Step::AddSourceRouting => self.add_source_routing(plan),
             Step::Announce => {
                 self.open_socket()?;
-                self.starting.keep_stops_out(until)?;
+                self.check_not_stopped()?;
                 self.announce_first();
-                self.starting.let_stops_in();
+                Ok(())
             }
             Step::Delete(deletion) => {
-                log::warn!("{}: the VIP does not belong there", plan.describe(step));
-                deletion::delete(self.netlink, &self.run, deletion, until)?;
+                let note = "the VIP does not belong there";
+                log::warn!("{}", line().field("step", plan.describe(step)).note(note));
+                let deadlines = budgets::for_deletion(self.deadline);
+                deletion::delete(self.netlink, &self.files, deletion, deadlines)?;
+                Ok(())
             }
         }
+    }
+
+    /// Checked before each effect, and while start waits.
+    fn stop_requested(&self) -> bool {
+        self.lock.as_ref().is_some_and(ActionLock::stop_requested)
+    }
+
+    /// # Errors
+    /// [`Error::Stopped`]
+    fn check_not_stopped(&self) -> Result<(), Error> {
+        if self.stop_requested() { Err(Error::Stopped { ip: self.params.ip }) } else { Ok(()) }
+    }
+
+    fn bring_up(&mut self) -> Result<(), Error> {
+        let link = self.link.index;
+        let changed = self.netlink.set_link_up(link, self.deadline);
+        self.record(&changed, Done::BroughtUp(link));
+        changed?;
+        let until = budgets::for_new_link(self.deadline);
+        self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
         Ok(())
     }
 
-    fn add(&mut self, new: &NewAddress) -> Result<(), Error> {
-        let mut new = new.clone();
+    fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
+        let began = Instant::now();
+        let until = budgets::for_carrier(self.deadline, self.params.link_wait);
+        self.link = self
+            .netlink
+            .wait_for_link(self.link.index, until, |link| link.usable() || self.stop_requested())?;
+        self.check_not_stopped()?;
+        match judge::without_carrier(&self.link) {
+            None => Ok(()),
+            Some(state) if !required => {
+                log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
+                Ok(())
+            }
+            Some(_) => {
+                let waited = began.elapsed();
+                Err(Error::NoCarrier { link: self.link.name.clone(), waited })
+            }
+        }
+    }
+
+    fn add(&mut self, plan: &Plan) -> Result<(), Error> {
+        let mut new = plan.target.address.clone();
         if self.params.ip.is_ipv6() {
             ipv6::require(&self.link)?;
-            // Without carrier, or without the privilege, nobody was asked: the kernel has to.
-            new.nodad &= self.found_free || self.params.nodad == Nodad::Yes;
+            // Without carrier or without the privilege nothing was probed: then the kernel has to.
+            new.nodad &= self.no_duplicate || self.params.nodad == Nodad::Yes;
         }
-        if self.subject.is_some() {
-            // Before, so that the first frame follows the address at once.
+        if self.announcement.is_some() {
+            // Before the address is added, so that the first announcement follows at once.
             self.open_socket()?;
         }
-        let until = self.deadline;
-        self.starting.keep_stops_out(until)?;
+        self.check_not_stopped()?;
         self.note_namespace();
-        let added = self.netlink.add_address(&new, until);
-        self.note(&added, Done::Added(new));
+        let added = self.netlink.add_address(&new, self.deadline);
+        self.record(&added, Done::Added(new));
         match added {
-            // Somebody was quicker; confirm() says whether it is as it should be.
-            Ok(()) | Err(hostnet::Error::AddressExists { .. }) => {}
+            // Another program was faster: confirm() judges what it has added.
+            Ok(()) | Err(NetError::AddressExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        self.up = Some(Instant::now());
+        self.added_at = Some(Instant::now());
         Ok(())
     }
 
     fn note_namespace(&self) {
         if let Some(name) = &self.params.namespace {
-            self.run.note_namespace(self.params.ip, name);
+            self.files.note_namespace(name);
         }
     }
 
-    /// Notes a change to be taken back, if it was made, and also if that can't be known: the kernel may
-    /// have made it and said so too late. What is not there is taken back as easily.
-    fn note(&mut self, result: &hostnet::Result<()>, done: Done) {
-        if result.as_ref().map_or_else(hostnet::Error::may_have_happened, |()| true) {
-            self.undo.push(done);
-        }
-    }
-
-    fn route_from_vip(&mut self, prefix: Prefix) -> Result<(), Error> {
-        let mut made = Vec::new();
-        let place = (self.link.index, prefix);
-        let until = self.deadline;
-        let applied = source_routing::apply(self.netlink, self.params, place, &mut made, until);
-        self.undo.extend(made.into_iter().map(Done::Routing));
+    fn add_source_routing(&mut self, plan: &Plan) -> Result<(), Error> {
+        let mut added = Vec::new();
+        let place = (self.link.index, plan.target.address.prefix);
+        let applied =
+            source_routing::apply(self.netlink, self.params, place, &mut added, self.deadline);
+        self.done.extend(added.into_iter().map(Done::SourceRouting));
         Ok(applied?)
     }
 
-    fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
-        let began = Instant::now();
-        let until = self.deadline.less(RESERVE).within(self.params.link_wait);
-        // Time for one look, also with link_wait=0.
-        let until = until.but_at_least(GRACE.min(self.deadline.remaining()));
-        self.link = self.netlink.wait_for_link(self.link.index, until, Link::usable)?;
-        match judge::without_carrier(&self.link) {
-            None => Ok(()),
-            Some(state) if !required => {
-                log::warn!("{state}: going on without");
-                Ok(())
-            }
-            Some(_) => {
-                Err(Error::NoCarrier { link: self.link.name.to_string(), waited: began.elapsed() })
-            }
-        }
-    }
-
-    /// Looks at the host as monitor will.
+    /// Observes and judges the host as monitor does.
     fn confirm(&self) -> Result<(), Error> {
         let observation = tables::observe(self.netlink, self.params, self.deadline)?;
-        let until = self.deadline;
-        if let Some(reason) =
-            source_routing::missing(self.netlink, self.params, &observation, until)?
-        {
+        let fault = source_routing::fault(self.netlink, self.params, &observation, self.deadline)?;
+        if let Some(reason) = fault {
             return Err(Error::NotConfirmed { reason });
         }
         let verdict = observation.judge(self.params);
         match (verdict.exit, verdict.reason) {
             (Exit::Success, _) => Ok(()),
             (Exit::Degraded, reason) => {
-                log::warn!("{}", reason.unwrap_or_default());
+                log::warn!("{}", line().note(reason.unwrap_or_default()));
                 Ok(())
             }
             (_, Some(reason)) => Err(Error::NotConfirmed { reason }),
-            (_, None) => Err(self.gone()),
+            (_, None) => Err(self.vanished()),
         }
     }
 
     /// Why the address is not there any more.
-    fn gone(&self) -> Error {
-        let ip = self.params.ip;
-        if self.starting.was_stopped() { Error::Stopped { ip } } else { Error::Vanished { ip } }
+    fn vanished(&self) -> Error {
+        let (ip, link) = (self.params.ip, self.link.name.clone());
+        if self.stop_requested() { Error::Stopped { ip } } else { Error::Vanished { ip, link } }
+    }
+
+    /// The notes and the log line of a start that has succeeded.
+    fn conclude(&self, plan: &Plan, began: Instant) {
+        self.files.forget_conflict();
+        let mut line =
+            line().field("prefix", plan.target.address.prefix).field("state", plan.found.state());
+        if let Some((announced, added)) = self.announced_at.zip(self.added_at) {
+            let after = announced.saturating_duration_since(added);
+            line = line.field("announced_us", after.as_micros());
+        }
+        log::info!("{}", line.field("took_ms", began.elapsed().as_millis()));
     }
 }

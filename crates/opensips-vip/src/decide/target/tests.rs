@@ -91,7 +91,7 @@ fn nic_by_mac_and_by_network() {
     let missing = named("02:00:00:00:00:09").unwrap_err();
     assert_eq!(
         missing,
-        "nic=02:00:00:00:00:09 does not exist on this node: set nic to a name that \"ip link\" lists"
+        "nic=02:00:00:00:00:09 does not exist on this node: set nic to a name that ip link lists"
     );
     let several = named("192.0.0.0/3").unwrap_err();
     assert!(several.contains("matches several interfaces (eth0, eth1)"), "{several}");
@@ -146,7 +146,7 @@ fn refusals() {
     assert!(refused(&[("nic", "eth0")], &elsewhere).contains("to eth0 contains 192.0.2.10"));
     assert_eq!(
         refused(&[("nic", "eth7")], &host()),
-        "nic=eth7 does not exist on this node: set nic to a name that \"ip link\" lists"
+        "nic=eth7 does not exist on this node: set nic to a name that ip link lists"
     );
     assert!(
         refused(&[("nic", "eth0"), ("iflabel", "eleven-byte")], &host())
