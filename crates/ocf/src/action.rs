@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Action {
     /// Starts the resource. 0 only when it serves.
     Start,
-    /// Stops the resource. 0 only when it is proven that nothing of it is left.
+    /// Stops the resource. 0 only with proof that it is absent.
     Stop,
     /// Checks the resource.
     Monitor,

@@ -13,7 +13,7 @@ use crate::{Action, Description, Exit, Format, Kind, Parameter, Values};
 /// The option of [`Action::Diagnose`].
 const FORMAT: &str = "format";
 
-/// An action that is to be performed, and the options beside it.
+/// An action to perform, with its options.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     /// The action as given, which may be unknown.
@@ -21,7 +21,7 @@ pub(crate) struct Call {
     pub(crate) options: Options,
 }
 
-/// What the options say; each wins over the variable of the same meaning.
+/// The options; each wins over the environment variable of the same meaning.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) values: Values,

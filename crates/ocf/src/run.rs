@@ -1,4 +1,4 @@
-//! The way of a call through an agent, and the one place where an error becomes an exit code.
+//! The pipeline from the command line to the exit code and the exit reason.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -45,7 +45,7 @@ fn run_with(
     let environment = Environment::read(environment).overridden_by(options);
     let prefix = environment.exit_reason_prefix.as_os_str();
     let Some(action) = description.offered(&action) else {
-        return conclude(err, prefix, not_implemented(&action));
+        return report(err, prefix, not_implemented(&action));
     };
     let request = Request::new(description, action, &environment, started);
     let destination = logging::install(description.name, &request.instance, &environment);
@@ -53,7 +53,7 @@ fn run_with(
     warn_about_unknown_parameters(description, &request);
     let verdict = perform(agent, &request, format, out, err);
     log_verdict(action, &verdict, started, destination);
-    conclude(err, prefix, verdict)
+    report(err, prefix, verdict)
 }
 
 fn not_implemented(action: &OsStr) -> Verdict {
@@ -61,15 +61,15 @@ fn not_implemented(action: &OsStr) -> Verdict {
     Verdict::failed(Exit::Unimplemented, format!("action {action} is not implemented"))
 }
 
-/// Makes a panic an ordinary failure. As a death by SIGABRT it would look like a fault of the host,
-/// and in stop it would fence the node without a reason.
+/// Makes a panic an ordinary failure. A process that dies of SIGABRT looks like a fault of the host,
+/// and a stop that dies gets the node fenced without a reason.
 fn install_panic_hook(action: Action, prefix: &OsStr) {
     let prefix = prefix.to_owned();
     std::panic::set_hook(Box::new(move |panic| {
         log::error!("{}", LogLine::of(action).note(format_args!("internal error: {panic}")));
         // The release profile does not unwind: the process ends here.
         if cfg!(panic = "abort") {
-            let exit = conclude(&mut std::io::stderr(), &prefix, internal_error());
+            let exit = report(&mut std::io::stderr(), &prefix, internal_error());
             std::process::exit(exit.code().into());
         }
     }));
@@ -145,7 +145,7 @@ fn log_verdict(action: Action, verdict: &Verdict, started: Instant, destination:
 }
 
 /// Prints the exit reason, after everything else: Pacemaker shows the last one of an action.
-fn conclude(err: &mut impl Write, prefix: &OsStr, verdict: Verdict) -> Exit {
+fn report(err: &mut impl Write, prefix: &OsStr, verdict: Verdict) -> Exit {
     if let Some(reason) = verdict.reason {
         let mut bytes = prefix.as_encoded_bytes().to_vec();
         bytes.extend_from_slice(one_line(&reason).as_bytes());
@@ -303,7 +303,7 @@ mod tests {
     fn an_exit_reason_is_one_line_for_any_terminal() {
         let reason = "a\u{1b}[2Jb\tc\r\nd\u{9b}e\u{7f}";
         let mut out = Vec::new();
-        conclude(&mut out, OsStr::new("why:"), Verdict::failed(Exit::Generic, reason));
+        report(&mut out, OsStr::new("why:"), Verdict::failed(Exit::Generic, reason));
         assert_eq!(String::from_utf8(out).unwrap(), "why:a [2Jb c  d e\n");
     }
 
@@ -312,7 +312,7 @@ mod tests {
         let error = std::io::Error::from_raw_os_error(2);
         let mut out = Vec::new();
         let verdict = Verdict::failed(Exit::Generic, format!("/a: {error}: restore it"));
-        conclude(&mut out, OsStr::new("why:"), verdict);
+        report(&mut out, OsStr::new("why:"), verdict);
         let reason = "why:/a: No such file or directory: restore it\n";
         assert_eq!(String::from_utf8(out).unwrap(), reason);
     }

@@ -1,4 +1,4 @@
-//! What the page of the agent says beyond its description.
+//! The content of the page that is not in the description of the agent.
 
 use ocf::Exit;
 

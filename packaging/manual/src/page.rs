@@ -51,7 +51,7 @@ impl Page {
         Self { description, manual }
     }
 
-    /// What the agent says about itself.
+    /// The description of the agent.
     pub const fn description(&self) -> &'static Description {
         self.description
     }
@@ -222,7 +222,7 @@ fn add_parameter(roff: &mut Roff, parameter: &Parameter) {
     }
 }
 
-/// What the meta-data says about a parameter in attributes.
+/// The properties of a parameter that are attributes in the meta-data.
 fn facts(parameter: &Parameter) -> Vec<String> {
     let mut facts = Vec::new();
     match parameter.kind {
