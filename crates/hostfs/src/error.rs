@@ -50,7 +50,7 @@ mod tests {
     fn a_message_has_words_and_no_number() {
         let error = Error::on("read", Path::new("/a/b"))(Errno::EACCES);
         assert_eq!(error.to_string(), "cannot read /a/b: Permission denied");
-        assert_eq!(cause(&io::Error::from_raw_os_error(99_999)), "Unknown error 99999");
+        assert!(!cause(&io::Error::from_raw_os_error(99_999)).contains("os error"));
         assert_eq!(cause(&io::Error::other("not a regular file")), "not a regular file");
     }
 }
