@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::link::{LinkIndex, LinkName};
+use crate::link::LinkName;
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -154,12 +154,12 @@ pub enum Error {
         operation: String,
     },
     /// The address to add is on the link already (`EEXIST`).
-    #[error("{ip} is on interface {link} already")]
+    #[error("{ip} is on {link} already")]
     AddressExists {
         /// The address.
         ip: IpAddr,
-        /// Where it was to be added.
-        link: LinkIndex,
+        /// The link to which it was to be added.
+        link: String,
     },
     /// There is a route like the one to add.
     #[error("cannot add the route {route}: there is one to this destination with this metric")]

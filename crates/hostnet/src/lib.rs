@@ -10,7 +10,6 @@
 mod address;
 pub mod arp;
 mod error;
-mod events;
 mod link;
 mod lookup;
 pub mod ndisc;
@@ -22,23 +21,21 @@ mod readiness;
 mod route;
 mod rule;
 mod sctp;
-mod sock_diag;
-mod sockets;
+mod socket;
 mod sysctl;
 
 pub use address::{Address, AddressFlags, Family, Lifetime, Network, NewAddress, Prefix, Scope};
 pub use error::{Capability, Error, Result};
-pub use events::{EventGroup, Events};
 pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
 pub use lookup::{LinkCondition, condition, link_in_network, link_with_mac};
 pub use neighbour::{Neighbour, NeighbourState};
-pub use netlink::{Netlink, RouteRecord};
+pub use netlink::{
+    EventGroup, Events, Netlink, RouteRecord, SockDiag, bound_sockets, destroy_tcp_connections,
+};
 pub use netns::{NamespaceName, NetworkNamespace};
 pub use packet_socket::{EtherType, PacketSocket};
 pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};
 pub use rule::{OtherSelectors, PacketMark, Rule, RuleAction};
 pub use sctp::{supports_sctp, try_sctp_bind};
-pub use sockets::{
-    BoundSocket, Protocol, bound_sockets, bound_sockets_on_port, destroy_tcp_connections,
-};
+pub use socket::{BoundSocket, Protocol};
 pub use sysctl::Sysctl;

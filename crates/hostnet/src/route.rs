@@ -140,11 +140,9 @@ impl Route {
     pub fn is_connected(&self) -> bool {
         self.kind == RouteKind::Unicast && self.gateway.is_none() && self.link.is_some()
     }
-}
 
-impl fmt::Display for Route {
-    /// Much as `ip route` writes it, but for numbers instead of names.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes the route; `link` is what its link is called.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, link: Option<&str>) -> fmt::Result {
         if self.kind != RouteKind::Unicast {
             write!(f, "{} ", self.kind)?;
         }
@@ -152,7 +150,7 @@ impl fmt::Display for Route {
         if let Some(gateway) = self.gateway {
             write!(f, " via {gateway}")?;
         }
-        if let Some(link) = self.link {
+        if let Some(link) = link {
             write!(f, " dev {link}")?;
         }
         write!(f, " table {}", self.table)?;
@@ -163,6 +161,13 @@ impl fmt::Display for Route {
             write!(f, " metric {}", self.metric)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Route {
+    /// Much as `ip route` writes it, but for numbers instead of names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, self.link.map(|link| link.to_string()).as_deref())
     }
 }
 

@@ -1,16 +1,18 @@
 //! Routes over rtnetlink.
 
+use std::fmt;
+
 use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
 
-use super::address::wire_family;
-use super::link::no_such_link;
-use super::message::Request;
+use super::handle::Netlink;
+use super::interface::{Interface, no_such_link};
+use super::message::RawMessage;
 use super::route_record::RouteRecord;
-use super::{Message, Netlink};
+use super::wire::address_family;
 use crate::address::Family;
 use crate::error::{Error, Result};
 use crate::route::{Route, RouteProtocol};
@@ -24,7 +26,8 @@ impl Netlink {
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
     pub fn routes(&self, family: Family, table: u32, until: Deadline) -> Result<Vec<Route>> {
         let wanted = Wanted { family, table: Some(table), protocol: None };
-        self.dump_routes(&wanted, until, |record| record.route().clone())
+        let found = self.dump_routes(&wanted, until)?;
+        Ok(found.into_iter().map(RouteRecord::into_route).collect())
     }
 
     /// The same, each route whole, of one table or of all, such as to put them back later.
@@ -42,7 +45,7 @@ impl Netlink {
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
         let wanted = Wanted { family, table, protocol: None };
-        self.dump_routes(&wanted, until, RouteRecord::clone)
+        self.dump_routes(&wanted, until)
     }
 
     /// The routes that `protocol` made, in all tables, such as ours ([`RouteProtocol::OWN`]).
@@ -56,7 +59,7 @@ impl Netlink {
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
         let wanted = Wanted { family, table: None, protocol: Some(protocol) };
-        self.dump_routes(&wanted, until, RouteRecord::clone)
+        self.dump_routes(&wanted, until)
     }
 
     /// Adds a route, acknowledged by the kernel.
@@ -102,15 +105,14 @@ impl Netlink {
         let route = record.route();
         let family = Family::of(route.destination.base());
         let (table, protocol) = (Some(route.table), Some(route.protocol));
-        let like_it = self.dump_routes(&Wanted { family, table, protocol }, until, |found| {
-            // The next hops of multipath routes the kernel compares itself.
-            found.route() == route
-        })?;
-        if !like_it.contains(&true) {
+        let found = self.dump_routes(&Wanted { family, table, protocol }, until)?;
+        // The kernel compares the next hops of multipath routes itself.
+        if !found.iter().any(|found| found.route() == route) {
             return Ok(false);
         }
-        let request = Request::Raw { kind: libc::RTM_DELROUTE, payload: record.request() };
-        match self.change(&format!("delete the route {route}"), request, 0, until) {
+        let request = RawMessage { kind: libc::RTM_DELROUTE, payload: record.request() };
+        let operation = format_args!("delete the route {}", Named(route));
+        match self.connection.change(operation, request, 0, until) {
             Ok(()) => Ok(true),
             Err(error) if matches!(error.errno(), Some(libc::ESRCH | libc::ENODEV)) => Ok(false),
             Err(error) => Err(error),
@@ -125,31 +127,36 @@ impl Netlink {
         until: Deadline,
     ) -> Result<()> {
         let route = record.route();
-        let request = Request::Raw { kind: libc::RTM_NEWROUTE, payload: record.request() };
-        self.change(&format!("{verb} the route {route}"), request, flags, until).map_err(|error| {
+        let request = RawMessage { kind: libc::RTM_NEWROUTE, payload: record.request() };
+        let operation = format_args!("{verb} the route {}", Named(route));
+        self.connection.change(operation, request, flags, until).map_err(|error| {
             match (error.errno(), route.link) {
-                (Some(libc::EEXIST), _) => Error::RouteExists { route: route.to_string() },
+                (Some(libc::EEXIST), _) => Error::RouteExists { route: Named(route).to_string() },
                 (_, Some(link)) => no_such_link(error, link),
                 _ => error,
             }
         })
     }
 
-    fn dump_routes<T>(
-        &self,
-        wanted: &Wanted,
-        until: Deadline,
-        make: impl Fn(&RouteRecord) -> T,
-    ) -> Result<Vec<T>> {
-        let request = RouteNetlinkMessage::GetRoute(wanted.message());
-        let found = self.dump("list the routes", request, until, |message| match message {
-            Message::Route(record) if wanted.fits(record.route()) => Some(make(&record)),
-            _ => None,
-        });
-        match found {
-            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
-            found => found,
-        }
+    fn dump_routes(&self, wanted: &Wanted, until: Deadline) -> Result<Vec<RouteRecord>> {
+        let request = RawMessage::of(&RouteNetlinkMessage::GetRoute(wanted.message()));
+        let found = self.connection.dump("list the routes", &request, until);
+        let mut found: Vec<RouteRecord> = match found {
+            // There is no such table.
+            Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(Vec::new()),
+            found => found?,
+        };
+        found.retain(|record| wanted.fits(record.route()));
+        Ok(found)
+    }
+}
+
+/// A route with the name of its link, for messages.
+struct Named<'a>(&'a Route);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, self.0.link.map(|link| Interface(link).name()).as_deref())
     }
 }
 
@@ -163,7 +170,7 @@ struct Wanted {
 impl Wanted {
     fn message(&self) -> RouteMessage {
         let mut message = RouteMessage::default();
-        message.header.address_family = wire_family(self.family);
+        message.header.address_family = address_family(self.family);
         // Numbers above 255 fit the attribute only, which the kernel prefers anyway.
         message.attributes.extend(self.table.map(RouteAttribute::Table));
         if let Some(protocol) = self.protocol {

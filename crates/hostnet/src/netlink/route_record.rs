@@ -6,14 +6,17 @@ use std::str::FromStr;
 
 use nix::libc;
 use rtnetlink::packet_core::{DecodeError, parse_u32};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteVia};
 
-use super::address::ip;
-use super::attribute::{Attribute, attributes, octets};
-use super::rule::{table_byte, wire_family};
+use super::message::{Object, RawMessage};
+use super::wire::{
+    Attribute, address_family, attributes, attributes_after, family_of, ip, octets, table_byte,
+};
 use crate::address::{Family, Network, Prefix, Scope};
 use crate::error::{Error, shown};
 use crate::link::LinkIndex;
-use crate::route::{Route, RouteKind, RouteProtocol};
+use crate::route::{Route, RouteProtocol};
 
 /// `sizeof(struct rtmsg)`: family, prefix lengths of destination and source, type of service,
 /// table, protocol, scope, type, and one 32-bit word of flags.
@@ -48,6 +51,10 @@ impl RouteRecord {
     #[must_use]
     pub fn route(&self) -> &Route {
         &self.route
+    }
+
+    pub(super) fn into_route(self) -> Route {
+        self.route
     }
 
     /// A route of these fields and nothing else, to be added. `link` must be there, unless the
@@ -161,9 +168,12 @@ impl RouteRecord {
         }
         request
     }
+}
 
-    /// From the answer of the kernel. `None` for families that are not IP.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError> {
+impl Object for RouteRecord {
+    const KIND: u16 = libc::RTM_NEWROUTE;
+
+    fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError> {
         let Some(route) = read(payload)? else { return Ok(None) };
         Ok(Some(Self { route, message: stateless(payload)? }))
     }
@@ -209,44 +219,36 @@ impl FromStr for RouteRecord {
     }
 }
 
+/// `struct rtmsg`, then attributes `RTA_*`.
 fn message(family: Family, route: &Route) -> Vec<u8> {
-    let mut bytes = vec![
-        wire_family(family),
-        route.destination.prefix().length(),
-        0,
-        0,
-        table_byte(route.table),
-        route.protocol.into(),
-        route.scope.into(),
-        route.kind.into(),
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: address_family(family),
+        destination_prefix_length: route.destination.prefix().length(),
+        table: table_byte(route.table),
+        protocol: u8::from(route.protocol).into(),
+        scope: u8::from(route.scope).into(),
+        kind: u8::from(route.kind).into(),
+        ..RouteHeader::default()
+    };
+    let destination =
+        (route.destination.prefix().length() > 0).then(|| route.destination.base().into());
+    let gateway = route.gateway.map(|gateway| match gateway {
+        gateway if Family::of(gateway) == family => RouteAttribute::Gateway(gateway.into()),
+        // A gateway of the other family (RFC 5549).
+        IpAddr::V4(gateway) => RouteAttribute::Via(RouteVia::Inet(gateway)),
+        IpAddr::V6(gateway) => RouteAttribute::Via(RouteVia::Inet6(gateway)),
+    });
+    let attributes = [
+        Some(RouteAttribute::Table(route.table)),
+        destination.map(RouteAttribute::Destination),
+        route.link.map(|link| RouteAttribute::Oif(link.get())),
+        gateway,
+        route.preferred_source.map(|source| RouteAttribute::PrefSource(source.into())),
+        (route.metric != 0).then_some(RouteAttribute::Priority(route.metric)),
     ];
-    bytes.extend(0_u32.to_ne_bytes());
-    let mut push = |kind, value: &[u8]| Attribute::new(kind, value).push_to(&mut bytes);
-    push(libc::RTA_TABLE, &route.table.to_ne_bytes());
-    if route.destination.prefix().length() > 0 {
-        push(libc::RTA_DST, &octets(route.destination.base()));
-    }
-    if let Some(link) = route.link {
-        push(libc::RTA_OIF, &link.get().to_ne_bytes());
-    }
-    match route.gateway {
-        Some(gateway) if Family::of(gateway) == family => {
-            push(libc::RTA_GATEWAY, &octets(gateway));
-        }
-        // struct rtvia: family, then the address (RFC 5549).
-        Some(gateway) => {
-            let family = u16::from(wire_family(Family::of(gateway)));
-            push(libc::RTA_VIA, &[&family.to_ne_bytes()[..], &octets(gateway)].concat());
-        }
-        None => {}
-    }
-    if let Some(source) = route.preferred_source {
-        push(libc::RTA_PREFSRC, &octets(source));
-    }
-    if route.metric != 0 {
-        push(libc::RTA_PRIORITY, &route.metric.to_ne_bytes());
-    }
-    bytes
+    message.attributes.extend(attributes.into_iter().flatten());
+    RawMessage::of(&RouteNetlinkMessage::NewRoute(message)).payload
 }
 
 /// What the kernel said of a route, without counters (`RTA_CACHEINFO`) and states (dead,
@@ -263,7 +265,7 @@ fn stateless(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut message = [&header[..], &flags.to_ne_bytes()].concat();
     for attribute in kept {
         if attribute.kind == libc::RTA_MULTIPATH {
-            attribute.of(&next_hops(attribute.value)?).push_to(&mut message);
+            attribute.with_value(&next_hops(attribute.value)?).push_to(&mut message);
         } else {
             attribute.push_to(&mut message);
         }
@@ -289,31 +291,28 @@ fn next_hops(mut bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     Ok(hops)
 }
 
-/// `struct rtmsg`, then attributes `RTA_*`. `None` for families that are not IP.
+/// `struct rtmsg`, then attributes `RTA_*`.
 fn read(payload: &[u8]) -> Result<Option<Route>, DecodeError> {
-    let Some((&[family, length, _, _, table, protocol, scope, kind, ..], rest)) =
-        payload.split_first_chunk::<HEADER_LENGTH>()
-    else {
-        return Err("a route without its header".into());
+    let header = RouteHeader::parse(payload)?;
+    let Some(family) = family_of(header.address_family.into()) else { return Ok(None) };
+    let unspecified: IpAddr = match family {
+        Family::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        Family::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
     };
-    let (family, unspecified): (_, IpAddr) = match i32::from(family) {
-        libc::AF_INET => (Family::V4, std::net::Ipv4Addr::UNSPECIFIED.into()),
-        libc::AF_INET6 => (Family::V6, std::net::Ipv6Addr::UNSPECIFIED.into()),
-        _ => return Ok(None),
-    };
+    let length = header.destination_prefix_length;
     let prefix = Prefix::new(family, length).map_err(|error| error.to_string())?;
     let mut route = Route {
         destination: Network::of(unspecified, prefix),
         link: None,
         gateway: None,
         preferred_source: None,
-        scope: scope.into(),
-        table: table.into(),
-        protocol: protocol.into(),
-        kind: RouteKind::from(kind),
+        scope: u8::from(header.scope).into(),
+        table: header.table.into(),
+        protocol: u8::from(header.protocol).into(),
+        kind: u8::from(header.kind).into(),
         metric: 0,
     };
-    for attribute in attributes(rest) {
+    for attribute in attributes_after(HEADER_LENGTH, payload) {
         let attribute = attribute?;
         let value = attribute.value;
         match attribute.kind {

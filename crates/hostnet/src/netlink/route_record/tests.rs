@@ -1,5 +1,5 @@
 use super::*;
-use crate::route::TABLE_MAIN;
+use crate::route::{RouteKind, TABLE_MAIN};
 use proptest::prelude::*;
 
 fn default_route() -> Route {
