@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::error::{Error, shown};
 use crate::link::LinkIndex;
+use crate::text::shown;
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,8 +24,7 @@ impl Family {
     }
 
     /// Bits of an address: 32 or 128.
-    #[must_use]
-    pub fn bits(self) -> u8 {
+    pub(crate) fn bits(self) -> u8 {
         match self {
             Self::V4 => 32,
             Self::V6 => 128,
@@ -46,20 +45,34 @@ impl fmt::Display for Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix(u8);
 
+/// A prefix length that the address family does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("prefix length {length} is out of range: {family} has 0 to {}", family.bits())]
+pub struct InvalidPrefix {
+    /// The length as given.
+    pub length: u8,
+    /// The family of the address.
+    pub family: Family,
+}
+
+/// A dotted mask whose one bits are not contiguous.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{mask} is not a netmask: its one bits are not contiguous from the left")]
+pub struct InvalidNetmask {
+    /// The mask as given.
+    pub mask: Ipv4Addr,
+}
+
 impl Prefix {
     /// `length` bits of `family`: 0 to 32 or 0 to 128.
     ///
     /// # Errors
-    /// [`Error::InvalidPrefix`]
-    pub fn new(family: Family, length: u8) -> Result<Self, Error> {
+    /// [`InvalidPrefix`]
+    pub fn new(family: Family, length: u8) -> Result<Self, InvalidPrefix> {
         if length <= family.bits() {
             Ok(Self(length))
         } else {
-            let name = match family {
-                Family::V4 => "IPv4",
-                Family::V6 => "IPv6",
-            };
-            Err(Error::InvalidPrefix { length, family: name, max: family.bits() })
+            Err(InvalidPrefix { length, family })
         }
     }
 
@@ -72,12 +85,12 @@ impl Prefix {
     /// From a dotted mask such as 255.255.255.0.
     ///
     /// # Errors
-    /// [`Error::InvalidNetmask`] if the ones are not contiguous.
-    pub fn from_netmask(mask: Ipv4Addr) -> Result<Self, Error> {
+    /// [`InvalidNetmask`]
+    pub fn from_netmask(mask: Ipv4Addr) -> Result<Self, InvalidNetmask> {
         let ones = mask.to_bits().leading_ones();
         match u8::try_from(ones) {
             Ok(length) if mask.to_bits().count_ones() == ones => Ok(Self(length)),
-            _ => Err(Error::InvalidNetmask { mask }),
+            _ => Err(InvalidNetmask { mask }),
         }
     }
 
@@ -162,12 +175,26 @@ impl fmt::Display for Network {
     }
 }
 
-impl FromStr for Network {
-    type Err = Error;
+/// A text that is not a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidNetwork {
+    /// It has not the form `address/length`.
+    #[error("{text:?} is not a network: address/length is expected, as in 192.0.2.0/24")]
+    Malformed {
+        /// The text as given, shortened for display.
+        text: String,
+    },
+    /// The length is not one of the address's family.
+    #[error(transparent)]
+    Prefix(#[from] InvalidPrefix),
+}
 
-    /// `address/length`; bits behind the prefix are dropped, as people write them.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = || Error::InvalidNetwork { text: shown(text) };
+impl FromStr for Network {
+    type Err = InvalidNetwork;
+
+    /// Reads `address/length`; the address may be any in the network, as in `192.0.2.1/24`.
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        let invalid = || InvalidNetwork::Malformed { text: shown(text) };
         let (ip, length) = text.split_once('/').ok_or_else(invalid)?;
         let ip: IpAddr = ip.parse().map_err(|_| invalid())?;
         if length.is_empty() || !length.bytes().all(|digit| digit.is_ascii_digit()) {

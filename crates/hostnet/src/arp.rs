@@ -13,7 +13,7 @@ use crate::link::MacAddress;
 
 /// An Ethernet header (14 bytes) and an ARP packet for IPv4 (28 bytes). Drivers pad to the
 /// Ethernet minimum of 60.
-pub const FRAME_LENGTH: usize = 42;
+const FRAME_LENGTH: usize = 42;
 
 const ETHERNET_HEADER_LENGTH: usize = 14;
 

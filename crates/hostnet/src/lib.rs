@@ -23,18 +23,24 @@ mod rule;
 mod sctp;
 mod socket;
 mod sysctl;
+mod text;
 
-pub use address::{Address, AddressFlags, Family, Lifetime, Network, NewAddress, Prefix, Scope};
+pub use address::{
+    Address, AddressFlags, Family, InvalidNetmask, InvalidNetwork, InvalidPrefix, Lifetime,
+    Network, NewAddress, Prefix, Scope,
+};
 pub use error::{Capability, Error, Result};
-pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
+pub use link::{
+    InvalidLinkName, InvalidMacAddress, Link, LinkIndex, LinkName, MacAddress, OperationalState,
+};
 pub use lookup::{LinkCondition, condition, link_in_network, link_with_mac};
 pub use neighbour::{Neighbour, NeighbourState};
 pub use netlink::{
     EventGroup, Events, Netlink, RouteRecord, SockDiag, bound_sockets, destroy_tcp_connections,
 };
-pub use netns::{NamespaceName, NetworkNamespace};
+pub use netns::{InvalidNamespaceName, NamespaceName, NetworkNamespace};
 pub use packet_socket::{EtherType, PacketSocket};
-pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};
+pub use route::{Route, RouteKind, RouteProtocol, TABLE_MAIN};
 pub use rule::{OtherSelectors, PacketMark, Rule, RuleAction};
 pub use sctp::{supports_sctp, try_sctp_bind};
 pub use socket::{BoundSocket, Protocol};

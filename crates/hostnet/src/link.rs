@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use crate::error::{Error, shown};
+use crate::text::shown;
 
 /// Longest name of a link: `IFNAMSIZ` less the terminating zero (linux/if.h).
 const LONGEST_NAME: usize = 15;
@@ -27,9 +27,8 @@ impl LinkName {
         &self.0
     }
 
-    /// Longer than any link's own name: only an alternative name can be meant.
-    #[must_use]
-    pub fn is_alternative_only(&self) -> bool {
+    /// Whether it is longer than any link's own name, so that it can only be an alternative name.
+    pub(crate) fn is_alternative_only(&self) -> bool {
         self.0.len() > LONGEST_NAME
     }
 
@@ -39,10 +38,20 @@ impl LinkName {
     }
 }
 
-impl FromStr for LinkName {
-    type Err = Error;
+/// A text that can't be the name of a link.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not an interface name: {why}")]
+pub struct InvalidLinkName {
+    /// The text as given, shortened for display.
+    pub name: String,
+    /// The rule of the kernel that it breaks.
+    pub why: &'static str,
+}
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+impl FromStr for LinkName {
+    type Err = InvalidLinkName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLinkName> {
         let why = if text.is_empty() {
             "it is empty"
         } else if text.len() > LONGEST_ALTERNATIVE_NAME {
@@ -56,7 +65,7 @@ impl FromStr for LinkName {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(Error::InvalidLinkName { name: shown(text), why })
+        Err(InvalidLinkName { name: shown(text), why })
     }
 }
 
@@ -128,12 +137,23 @@ impl fmt::Debug for MacAddress {
     }
 }
 
+/// A text that is not a 48-bit hardware address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is not a MAC address: six pairs of hexadecimal digits are expected, as in \
+     02:00:00:aa:bb:cc"
+)]
+pub struct InvalidMacAddress {
+    /// The text as given, shortened for display.
+    pub text: String,
+}
+
 impl FromStr for MacAddress {
-    type Err = Error;
+    type Err = InvalidMacAddress;
 
     /// Six pairs of hexadecimal digits, separated by `:` or `-`.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = || Error::InvalidMacAddress { text: shown(text) };
+    fn from_str(text: &str) -> Result<Self, InvalidMacAddress> {
+        let invalid = || InvalidMacAddress { text: shown(text) };
         let mut bytes = [0; 6];
         let mut pairs = text.split([':', '-']);
         for byte in &mut bytes {

@@ -8,8 +8,6 @@ use crate::link::LinkIndex;
 
 /// The number of the `main` table, which holds the connected networks (`RT_TABLE_MAIN`).
 pub const TABLE_MAIN: u32 = 254;
-/// The number of the `local` table: the host's own addresses (`RT_TABLE_LOCAL`).
-pub const TABLE_LOCAL: u32 = 255;
 
 /// What the kernel does with a packet that matches a route (`RTN_*`, linux/rtnetlink.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,19 +169,6 @@ impl fmt::Display for Route {
     }
 }
 
-/// The connected network that `ip` belongs to: among `routes` of the main table that need no
-/// gateway, the longest prefix, then the lowest metric, as the kernel itself would choose.
-/// A default route without a gateway (point-to-point) does not count: it says nothing of
-/// the network the address is in.
-#[must_use]
-pub fn connected_network_of(ip: IpAddr, routes: &[Route]) -> Option<&Route> {
-    routes
-        .iter()
-        .filter(|route| route.table == TABLE_MAIN && route.is_connected())
-        .filter(|route| route.destination.prefix().length() > 0 && route.destination.contains(ip))
-        .min_by_key(|route| (u8::MAX - route.destination.prefix().length(), route.metric))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,19 +185,6 @@ mod tests {
             kind: RouteKind::Unicast,
             metric,
         }
-    }
-
-    #[test]
-    fn the_longest_prefix_wins_then_the_metric() {
-        let ip = "192.0.2.10".parse().unwrap();
-        let routes = [
-            connected("192.0.0.0/16", 2, 0),
-            connected("192.0.2.0/24", 3, 100),
-            connected("192.0.2.0/24", 4, 50),
-            connected("198.51.100.0/24", 5, 0),
-        ];
-        assert_eq!(connected_network_of(ip, &routes).unwrap().link, LinkIndex::new(4));
-        assert!(connected_network_of("203.0.113.1".parse().unwrap(), &routes).is_none());
     }
 
     #[test]
@@ -238,20 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn only_connected_routes_of_the_main_table_count() {
-        let ip = "192.0.2.10".parse().unwrap();
-        let gateway = Route {
-            gateway: Some("192.0.2.1".parse().unwrap()),
-            ..connected("192.0.2.0/24", 3, 0)
-        };
-        let local = Route {
-            table: TABLE_LOCAL,
-            kind: RouteKind::Local,
-            ..connected("192.0.2.10/32", 1, 0)
-        };
-        let blackhole =
-            Route { kind: RouteKind::Other(6), link: None, ..connected("192.0.2.0/25", 3, 0) };
-        let default = connected("0.0.0.0/0", 7, 0);
-        assert!(connected_network_of(ip, &[gateway, local, blackhole, default]).is_none());
+    fn connected_routes_need_no_gateway() {
+        let route = connected("192.0.2.0/24", 3, 0);
+        assert!(route.is_connected());
+        assert!(!Route { gateway: "192.0.2.1".parse().ok(), ..route.clone() }.is_connected());
+        assert!(!Route { kind: RouteKind::Local, ..route.clone() }.is_connected());
+        assert!(!Route { link: None, ..route }.is_connected());
     }
 }

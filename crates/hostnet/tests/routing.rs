@@ -137,12 +137,7 @@ fn every_route_can_be_taken_away_and_put_back() {
         let before = shown(&a);
         let mut taken = 0;
         for family in [Family::V4, Family::V6] {
-            // By way of a file, as a later process would have them.
-            let all: Vec<RouteRecord> = records(&netlink, family)
-                .iter()
-                .map(|record| record.to_string().parse().unwrap())
-                .collect();
-            assert_eq!(all, records(&netlink, family));
+            let all = records(&netlink, family);
             let ours: Vec<&RouteRecord> = all
                 .iter()
                 .filter(|record| record.route().protocol != RouteProtocol::Kernel)
@@ -162,40 +157,6 @@ fn every_route_can_be_taken_away_and_put_back() {
             }
         }
         assert_eq!(taken, ODD_ROUTES.len());
-        assert_eq!(shown(&a), before);
-    });
-}
-
-#[test]
-fn a_replaced_route_is_put_back() {
-    testnet::root_or_skip!();
-    let (a, _b, _cables) = two_hosts();
-    odd_routes(&a);
-    a.run(|| {
-        let netlink = Netlink::open().unwrap();
-        let before = shown(&a);
-        for (family, vip) in [(Family::V4, "192.0.2.10"), (Family::V6, "2001:db8::10")] {
-            let vip: IpAddr = vip.parse().unwrap();
-            let defaults: Vec<RouteRecord> = records(&netlink, family)
-                .into_iter()
-                .filter(|record| record.route().destination.prefix().length() == 0)
-                .filter(|record| record.route().kind == RouteKind::Unicast)
-                .collect();
-            assert!(defaults.len() >= 2, "{defaults:?}");
-            for original in &defaults {
-                let changed =
-                    original.clone().with_preferred_source(vip).with_protocol(RouteProtocol::OWN);
-                netlink.replace_route(&changed, soon()).unwrap();
-                let now = records(&netlink, family);
-                assert!(now.contains(&changed) && !now.contains(original));
-            }
-            let ours = netlink.route_records_of(family, RouteProtocol::OWN, soon()).unwrap();
-            assert_eq!(ours.len(), defaults.len());
-            for original in &defaults {
-                netlink.replace_route(original, soon()).unwrap();
-            }
-            assert_eq!(netlink.route_records_of(family, RouteProtocol::OWN, soon()).unwrap(), []);
-        }
         assert_eq!(shown(&a), before);
     });
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use deadline::Deadline;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
 
@@ -83,15 +83,6 @@ impl Netlink {
     /// everything.
     pub fn prepend_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("prepend", record, NLM_F_CREATE, until)
-    }
-
-    /// Puts a route in the place of the first one in its table to the same destination with
-    /// the same metric, or adds it if there is none.
-    ///
-    /// # Errors
-    /// Those of [`Netlink::add_route`], but for [`Error::RouteExists`]
-    pub fn replace_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
-        self.new_route("replace", record, NLM_F_CREATE | NLM_F_REPLACE, until)
     }
 
     /// Deletes exactly this route; `Ok(false)` if there is none like it.

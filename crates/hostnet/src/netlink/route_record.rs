@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use nix::libc;
 use rtnetlink::packet_core::{DecodeError, parse_u32};
@@ -14,14 +13,12 @@ use super::wire::{
     Attribute, address_family, attributes, attributes_after, family_of, ip, octets, table_byte,
 };
 use crate::address::{Family, Network, Prefix, Scope};
-use crate::error::{Error, shown};
 use crate::link::LinkIndex;
 use crate::route::{Route, RouteProtocol};
 
 /// `sizeof(struct rtmsg)`: family, prefix lengths of destination and source, type of service,
 /// table, protocol, scope, type, and one 32-bit word of flags.
 const HEADER_LENGTH: usize = 12;
-const TABLE: usize = 4;
 const PROTOCOL: usize = 5;
 const FLAGS: usize = 8;
 
@@ -104,17 +101,6 @@ impl RouteRecord {
         self
     }
 
-    /// The same route in another table.
-    #[must_use]
-    pub fn with_table(mut self, table: u32) -> Self {
-        self.set(libc::RTA_TABLE, Some(&table.to_ne_bytes()));
-        if let Some(byte) = self.message.get_mut(TABLE) {
-            *byte = table_byte(table);
-        }
-        self.route.table = table;
-        self
-    }
-
     /// The same route, made by somebody else, such as [`RouteProtocol::OWN`].
     #[must_use]
     pub fn with_protocol(mut self, protocol: RouteProtocol) -> Self {
@@ -182,40 +168,6 @@ impl Object for RouteRecord {
 impl fmt::Debug for RouteRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RouteRecord").field(&self.route).finish()
-    }
-}
-
-impl fmt::Display for RouteRecord {
-    /// In hexadecimal digits, for a file of this host; [`Route`] is for people. The first four
-    /// are the number of bytes that follow: a text that was cut off is noticed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}", self.message.len())?;
-        self.message.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl FromStr for RouteRecord {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid =
-            |why: &str| Error::InvalidRouteRecord { text: shown(text), why: why.to_owned() };
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let byte = |pair: &[u8]| match pair {
-            [high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),
-            _ => None,
-        };
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-        let bytes = bytes.ok_or_else(|| invalid("pairs of hexadecimal digits are expected"))?;
-        let message = match bytes.split_first_chunk() {
-            Some((length, rest)) if usize::from(u16::from_be_bytes(*length)) == rest.len() => rest,
-            _ => return Err(invalid("it is not as long as it says")),
-        };
-        match Self::read(message) {
-            Ok(Some(record)) => Ok(record),
-            Ok(None) => Err(invalid("it is neither IPv4 nor IPv6")),
-            Err(error) => Err(invalid(&error.to_string())),
-        }
     }
 }
 
