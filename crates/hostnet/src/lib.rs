@@ -8,15 +8,13 @@
 //! All of it acts on the network namespace of the calling thread.
 
 mod address;
-pub mod arp;
 mod error;
 mod link;
 mod lookup;
-pub mod ndisc;
 mod neighbour;
 mod netlink;
 mod netns;
-mod packet_socket;
+mod packet;
 mod readiness;
 mod route;
 mod rule;
@@ -39,7 +37,7 @@ pub use netlink::{
     EventGroup, Events, Netlink, RouteRecord, SockDiag, bound_sockets, destroy_tcp_connections,
 };
 pub use netns::{InvalidNamespaceName, NamespaceName, NetworkNamespace};
-pub use packet_socket::{EtherType, PacketSocket};
+pub use packet::{EtherType, PacketSocket, arp, ndisc};
 pub use route::{Route, RouteKind, RouteProtocol, TABLE_MAIN};
 pub use rule::{OtherSelectors, PacketMark, Rule, RuleAction};
 pub use sctp::{supports_sctp, try_sctp_bind};

@@ -22,9 +22,9 @@ use pnet::datalink::{
 use pnet::util::MacAddr;
 use socket2::{SockFilter, SockRef};
 
+use super::ndisc::solicited_node;
 use crate::error::{Capability, Error, Result};
 use crate::link::{Link, LinkIndex};
-use crate::ndisc::solicited_node;
 use crate::readiness::wait_readable;
 
 /// The protocol a socket is bound to (IEEE 802 numbers).

@@ -74,7 +74,7 @@ pub fn request(mac: MacAddress, ip: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
 
 /// The solicited-node multicast address of `ip`: `ff02::1:ff00:0/104` and its last 24 bits
 /// (RFC 4291 section 2.7.1).
-pub(crate) fn solicited_node(ip: Ipv6Addr) -> Ipv6Addr {
+pub(super) fn solicited_node(ip: Ipv6Addr) -> Ipv6Addr {
     const PREFIX: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0);
     Ipv6Addr::from_bits(PREFIX.to_bits() | ip.to_bits() & 0x00ff_ffff)
 }
