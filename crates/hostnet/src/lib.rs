@@ -1,11 +1,11 @@
-//! Linux host networking, typed and small: links, addresses, routes, rules, ARP and Neighbor
+//! Linux host networking with typed values: links, addresses, routes, rules, ARP and Neighbor
 //! Discovery, sockets, sysctls, namespaces.
 //!
-//! Kernel interfaces only: rtnetlink, sock_diag, `AF_PACKET`, `/proc/sys`. Nothing here starts
-//! a process or a thread, and every call that could wait takes a [`Deadline`](deadline::Deadline) by
-//! when it must answer. Knows nothing of OCF or SIP.
+//! The crate uses kernel interfaces only: rtnetlink, sock_diag, `AF_PACKET`, `/proc/sys`. Nothing
+//! here starts a process or a thread, and every call that could wait takes a
+//! [`Deadline`](deadline::Deadline). The crate knows nothing of OCF or SIP.
 //!
-//! All of it acts on the network namespace of the calling thread.
+//! Everything acts on the network namespace of the calling thread.
 
 mod address;
 mod error;

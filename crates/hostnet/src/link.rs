@@ -12,8 +12,7 @@ const LONGEST_NAME: usize = 15;
 /// (linux/if.h, since Linux 5.5).
 const LONGEST_ALTERNATIVE_NAME: usize = 127;
 
-/// A text a link may be called by: its name (1 to 15 bytes) or one of its alternative
-/// names (1 to 127 bytes).
+/// A name of a link: its own (1 to 15 bytes) or one of its alternative names (1 to 127 bytes).
 ///
 /// The rules are the kernel's `dev_valid_name()`: no `/`, no `:`, no white space, not `.`
 /// or `..`.
@@ -32,7 +31,7 @@ impl LinkName {
         self.0.len() > LONGEST_NAME
     }
 
-    /// The kernel's own word for a name, which needs no check of ours.
+    /// A name that the kernel gave, which needs no check.
     pub(crate) fn from_kernel(name: String) -> Self {
         Self(name)
     }
@@ -76,7 +75,7 @@ impl fmt::Display for LinkName {
 }
 
 /// The kernel's number of a link, unique in its network namespace and never 0. It stays the
-/// same when the link is renamed, and is not used again soon when the link goes.
+/// same when the link is renamed, and is not used again soon after the link is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkIndex(NonZeroU32);
 
@@ -105,9 +104,9 @@ impl fmt::Display for LinkIndex {
 pub struct MacAddress(pub [u8; 6]);
 
 impl MacAddress {
-    /// Everybody on the Ethernet segment.
+    /// Every host on the Ethernet segment.
     pub const BROADCAST: Self = Self([0xff; 6]);
-    /// "Unknown", as in the target of an ARP request (RFC 826, RFC 5227).
+    /// Unknown, as in the target of an ARP request (RFC 826, RFC 5227).
     pub const ZERO: Self = Self([0; 6]);
 
     /// From exactly six bytes.
@@ -116,7 +115,7 @@ impl MacAddress {
         <[u8; 6]>::try_from(bytes).ok().map(Self)
     }
 
-    /// Sent to a group: no host's own address.
+    /// Whether it is the address of a group, and not of a host.
     #[must_use]
     pub fn is_multicast(self) -> bool {
         let Self([first, ..]) = self;
@@ -158,7 +157,7 @@ impl FromStr for MacAddress {
         let mut pairs = text.split([':', '-']);
         for byte in &mut bytes {
             let pair = pairs.next().ok_or_else(invalid)?;
-            // from_str_radix would take "+f" too.
+            // from_str_radix accepts "+f" as well.
             if pair.len() != 2 || !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
                 return Err(invalid());
             }
@@ -171,17 +170,17 @@ impl FromStr for MacAddress {
 /// RFC 2863 operational state (`IFLA_OPERSTATE`, linux/if.h `IF_OPER_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationalState {
-    /// The driver does not tell; loopback and some virtual links stay here for ever.
+    /// The driver does not report it; loopback and some virtual links always have this state.
     Unknown,
     /// Some component is missing.
     NotPresent,
     /// No carrier, or administratively down.
     Down,
-    /// A link this one is stacked on is down (VLAN, macvlan).
+    /// The link that this one is stacked on is down (VLAN, macvlan).
     LowerLayerDown,
     /// In a test mode.
     Testing,
-    /// Waits for an event outside, such as 802.1X.
+    /// Waits for an external event, such as 802.1X.
     Dormant,
     /// Ready.
     Up,
@@ -229,24 +228,24 @@ pub struct Link {
     pub name: LinkName,
     /// Its alternative names (`IFLA_ALT_IFNAME`).
     pub altnames: Vec<String>,
-    /// Its hardware address; `None` where it is not six bytes long (Infiniband, tunnels).
+    /// Its hardware address; `None` if it is not six bytes long (Infiniband, tunnels).
     pub mac: Option<MacAddress>,
     /// Its hardware broadcast address, under the same condition.
     pub broadcast: Option<MacAddress>,
-    /// `ARPHRD_ETHER`: frames have Ethernet headers. True for veth, bond, bridge, VLAN.
+    /// `ARPHRD_ETHER`: frames have Ethernet headers. True for veth, bond, bridge and VLAN, too.
     pub ethernet: bool,
-    /// `IFF_UP`: an administrator wants it up.
+    /// `IFF_UP`: it is administratively up.
     pub admin_up: bool,
     /// `IFF_LOWER_UP`: the driver sees a carrier.
     pub carrier: bool,
     /// How often the carrier was lost since the link was made (`IFLA_CARRIER_DOWN_COUNT`; 0 before
-    /// Linux 4.16): tells of a loss that is over by the time somebody looks.
+    /// Linux 4.16). It shows a loss that is over when the link is read.
     pub carrier_losses: u32,
     /// RFC 2863 state.
     pub operstate: OperationalState,
     /// `IFF_LOOPBACK`.
     pub loopback: bool,
-    /// `IFF_NOARP`: the kernel neither asks nor answers ARP here.
+    /// `IFF_NOARP`: the kernel neither sends nor answers ARP requests on it.
     pub noarp: bool,
     /// `IFF_POINTOPOINT`.
     pub point_to_point: bool,
@@ -254,9 +253,9 @@ pub struct Link {
     pub kind: Option<String>,
     /// The link of this namespace that this one is stacked on (`IFLA_LINK`): a VLAN's parent.
     pub lower: Option<LinkIndex>,
-    /// The bond or bridge this one is a port of (`IFLA_MASTER`).
+    /// The bond or bridge that this one is a port of (`IFLA_MASTER`).
     pub controller: Option<LinkIndex>,
-    /// Bytes of payload per frame.
+    /// Bytes of payload in a frame at most.
     pub mtu: u32,
 }
 
@@ -267,9 +266,9 @@ impl Link {
         self.name == *name || self.altnames.iter().any(|altname| altname == name.as_str())
     }
 
-    /// Whether frames can leave and arrive: administratively up, a carrier, and no lower
-    /// layer known to be down. `Unknown` passes, because loopback and drivers without
-    /// link detection never say more.
+    /// Whether frames can leave and arrive: it is administratively up, has a carrier, and no lower
+    /// layer is known to be down. `Unknown` counts as usable, because loopback and drivers without
+    /// link detection report nothing else.
     #[must_use]
     pub fn usable(&self) -> bool {
         use OperationalState as State;
@@ -366,7 +365,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_judged(text: String) {
+        fn any_text_is_parsed_without_a_panic(text: String) {
             let _ = text.parse::<LinkName>();
             let _ = text.parse::<MacAddress>();
         }

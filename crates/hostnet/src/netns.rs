@@ -13,12 +13,12 @@ use nix::sched::{CloneFlags, setns};
 use crate::error::{Capability, Error, Result};
 use crate::text::shown;
 
-/// Where iproute2 keeps them (`NETNS_RUN_DIR`; `/var/run` is `/run`).
+/// The directory of iproute2 (`NETNS_RUN_DIR`; `/var/run` is `/run`).
 const DIRECTORY: &str = "/run/netns";
 /// `NAME_MAX` (linux/limits.h).
 const LONGEST_NAME: usize = 255;
 
-/// The name of a network namespace: one component of a path, as iproute2 demands it.
+/// The name of a network namespace: one component of a path, as iproute2 demands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamespaceName(String);
 
@@ -65,7 +65,7 @@ impl fmt::Display for NamespaceName {
     }
 }
 
-/// A network namespace, kept open: it stays this one, whatever becomes of the name.
+/// An open network namespace. It stays the same one if its name is deleted or used again.
 #[derive(Debug)]
 pub struct NetworkNamespace {
     name: NamespaceName,
@@ -81,7 +81,7 @@ impl NetworkNamespace {
     /// [`Error::Refused`]
     pub fn open(name: &NamespaceName) -> Result<Self> {
         let path = Path::new(DIRECTORY).join(name.as_str());
-        // A FIFO in its place would be waited for.
+        // Without O_NONBLOCK the open of a FIFO in its place blocks.
         match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
             Ok(file) => Ok(Self { name: name.clone(), path, file }),
             Err(source)
@@ -99,8 +99,9 @@ impl NetworkNamespace {
         }
     }
 
-    /// The one of that number (an inode of nsfs, namespaces(7)), by a process that is in it: it lives on
-    /// when its name has gone. `None` if no process is. Numbers are used again.
+    /// Finds the namespace with that number (an inode of nsfs, namespaces(7)) by a process that is in
+    /// it, for a namespace that lives on without its name. `None` if no process is in it. The kernel
+    /// uses numbers again.
     pub fn of_number(number: u64) -> Option<Self> {
         let processes = std::fs::read_dir("/proc").ok()?;
         processes.filter_map(std::result::Result::ok).find_map(|entry| {
@@ -118,21 +119,21 @@ impl NetworkNamespace {
     /// [`Error::Refused`]
     pub fn number(&self) -> Result<u64> {
         let refused = |source| {
-            let operation = format!("look at network namespace {}", self.name);
+            let operation = format!("examine network namespace {}", self.name);
             Error::refused(operation, Capability::SysAdmin, source)
         };
         self.file.metadata().map(|metadata| metadata.ino()).map_err(refused)
     }
 
-    /// Moves the calling thread into it: sockets that it opens, programs that it starts and
-    /// `/proc/sys/net` are the namespace's from then on. Other threads, and sockets that are
-    /// open already, stay where they are; so a program does this first of all.
+    /// Moves the calling thread into it: sockets that the thread opens, programs that it starts and
+    /// its `/proc/sys/net` belong to the namespace from then on. Other threads and sockets that are
+    /// already open stay where they are, so a program should do this first.
     ///
-    /// `/sys` stays that of the namespace it was mounted in, unlike after `ip netns exec`.
+    /// `/sys` still shows the namespace in which it was mounted, unlike after `ip netns exec`.
     ///
     /// # Errors
-    /// [`Error::NoSuchNamespace`] if the file is none: an empty one stays behind where the
-    /// mount of the namespace has gone. [`Error::PermissionDenied`], [`Error::Refused`]
+    /// [`Error::NoSuchNamespace`] if the file is not a network namespace: an empty file stays when
+    /// the namespace is no longer mounted on it. [`Error::PermissionDenied`], [`Error::Refused`]
     pub fn enter(&self) -> Result<()> {
         setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| {
             let source = errno.into();

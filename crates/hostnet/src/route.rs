@@ -59,14 +59,14 @@ impl fmt::Display for RouteKind {
     }
 }
 
-/// Who made a route (`RTPROT_*`, linux/rtnetlink.h).
+/// What made a route (`RTPROT_*`, linux/rtnetlink.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteProtocol {
     /// The kernel: a connected network.
     Kernel,
     /// An administrator, at boot (`ip route` without a protocol).
     Boot,
-    /// An administrator, on purpose.
+    /// An administrator, statically.
     Static,
     /// A DHCP client.
     Dhcp,
@@ -77,7 +77,7 @@ pub enum RouteProtocol {
 }
 
 impl RouteProtocol {
-    /// The mark of routes and rules that this crate's programs make: 176. The kernel gives no
+    /// Marks the routes and rules that programs with this crate make: 176. The kernel gives no
     /// meaning to numbers above 4, and neither iproute2 (`rt_protos`: up to 18, 42, 84, 99,
     /// 186 to 192) nor FRR (up to 198) uses this one.
     pub const OWN: Self = Self::Other(176);
@@ -109,14 +109,14 @@ impl From<u8> for RouteProtocol {
     }
 }
 
-/// One route, as the kernel described it.
+/// One route, as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Where to; `0.0.0.0/0` or `::/0` for a default route.
+    /// Its destination; `0.0.0.0/0` or `::/0` for a default route.
     pub destination: Network,
-    /// The link it leaves by; `None` for blackholes and multipath routes.
+    /// The link that packets leave by; `None` for blackholes and multipath routes.
     pub link: Option<LinkIndex>,
-    /// The next router; `None` for what is reached directly.
+    /// The next router; `None` if the destination is reached directly.
     pub gateway: Option<IpAddr>,
     /// The source address it prefers.
     pub preferred_source: Option<IpAddr>,
@@ -124,16 +124,16 @@ pub struct Route {
     pub scope: Scope,
     /// The table it is in.
     pub table: u32,
-    /// Who made it.
+    /// What made it.
     pub protocol: RouteProtocol,
-    /// What it does.
+    /// What the kernel does with matching packets.
     pub kind: RouteKind,
-    /// Its metric; the lowest wins. 0 where the kernel told none.
+    /// Its metric; the lowest wins. 0 if the kernel reports none.
     pub metric: u32,
 }
 
 impl Route {
-    /// Whether it says that its destination is on the link itself: unicast, no gateway.
+    /// Whether its destination is on the link itself: unicast, no gateway.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.kind == RouteKind::Unicast && self.gateway.is_none() && self.link.is_some()
@@ -163,7 +163,7 @@ impl Route {
 }
 
 impl fmt::Display for Route {
-    /// Much as `ip route` writes it, but for numbers instead of names.
+    /// As `ip route` writes it, with numbers instead of names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, self.link.map(|link| link.to_string()).as_deref())
     }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn as_people_read_it() {
+    fn display_resembles_ip_route() {
         let route = Route {
             gateway: Some("192.0.2.1".parse().unwrap()),
             preferred_source: Some("192.0.2.10".parse().unwrap()),

@@ -20,8 +20,8 @@ use crate::error::{Error, Result};
 use crate::link::LinkIndex;
 
 impl Netlink {
-    /// The addresses of a family, of one link or of the whole namespace; none for a link that
-    /// is not there.
+    /// The addresses of a family, of one link or of the whole namespace; none if there is no such
+    /// link.
     ///
     /// # Errors
     /// [`Error::DumpInterrupted`], [`Error::DumpIncomplete`], [`Error::DeadlinePassed`],
@@ -37,21 +37,21 @@ impl Netlink {
         let request = RawMessage::of(&RouteNetlinkMessage::GetAddress(message));
         let mut found: Vec<Address> =
             self.connection.dump("list the addresses", &request, until)?;
-        // Filtered by family in the kernel, by link only here. The kernel could do both, but
-        // it marks interrupted dumps (NLM_F_DUMP_INTR) of all links only: inet_dump_ifaddr()
-        // sets cb->seq behind its branch for a single one. Without that mark an address that
-        // is there may be missing from the answer, unnoticed, when another one on the same
-        // link is deleted during the dump (seen on Linux 6.18).
+        // The kernel filters by family, and could filter by link as well. But it marks interrupted
+        // dumps (NLM_F_DUMP_INTR) of all links only: inet_dump_ifaddr() sets cb->seq after its
+        // branch for a single link. Without that mark an address can be missing from the answer,
+        // unnoticed, when another one on the same link is deleted during the dump (seen on Linux
+        // 6.18).
         found.retain(|address| {
             Family::of(address.ip) == family && link.is_none_or(|link| link == address.link)
         });
         Ok(found)
     }
 
-    /// Adds an address, acknowledged by the kernel.
+    /// Adds an address.
     ///
     /// # Errors
-    /// [`Error::AddressExists`] if this very address and prefix (IPv6: the address) is on the
+    /// [`Error::AddressExists`] if the address with this prefix (IPv6: with any prefix) is on the
     /// link, [`Error::NoSuchLink`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn add_address(&self, new: &NewAddress, until: Deadline) -> Result<()> {
@@ -70,8 +70,8 @@ impl Netlink {
         })
     }
 
-    /// Deletes exactly this address, as it was dumped: link, local address, prefix and peer.
-    /// `Ok(false)` if it, or its link, was gone already.
+    /// Deletes exactly this address, as it was read: link, local address, prefix and peer.
+    /// `Ok(false)` if the address or its link does not exist any more.
     ///
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
@@ -109,7 +109,7 @@ fn message_to_add(new: &NewAddress) -> AddressMessage {
     flags.set(WireFlags::Noprefixroute, new.noprefixroute);
     flags.set(WireFlags::Nodad, new.nodad);
     if !flags.is_empty() {
-        // The 32-bit attribute: the header's eight bits have no room for NOPREFIXROUTE.
+        // The header's eight bits have no room for NOPREFIXROUTE.
         message.attributes.push(AddressAttribute::Flags(flags));
     }
     if new.preferred_lft != Lifetime::Forever {

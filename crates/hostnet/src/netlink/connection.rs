@@ -1,11 +1,11 @@
-//! A connection to one netlink protocol of the kernel: complete dumps, acknowledged changes,
-//! blocking, until a deadline.
+//! A connection to one netlink protocol of the kernel. A call blocks until its dump is complete or
+//! its change is acknowledged, or until its deadline.
 //!
-//! It is that of netlink-proto, which rtnetlink is made of. rtnetlink's own requests can't be used
-//! for it: the stream of answers to a dump ends in the same way after `NLMSG_DONE` and where the
-//! connection broke off, its end without the errno in it, and nothing looks at
-//! `NLM_F_DUMP_INTR`. For a monitor such a dump means that the address is absent, and a needless
-//! failover. Likewise a change counts as made if the connection ends before the acknowledgement.
+//! This is the connection of netlink-proto, on which rtnetlink is built. The requests of rtnetlink
+//! itself can't be used: their stream of answers to a dump ends in the same way after `NLMSG_DONE`
+//! and when the connection breaks off, the errno in `NLMSG_DONE` is lost, and nothing checks
+//! `NLM_F_DUMP_INTR`. A monitor that misses an address in such a dump causes a needless failover.
+//! Likewise rtnetlink reports a change as made if the connection ends before the acknowledgement.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -27,10 +27,10 @@ use super::exchange::{self, Answers, Dump};
 use super::message::{Object, RawMessage, WholeDatagrams};
 use crate::error::{Error, Result};
 
-/// How often a table that keeps changing while it is read is read, before that is an error.
+/// How often a table is read at most if it changes while it is read.
 const DUMP_ATTEMPTS: u32 = 3;
 
-/// Sends and receives; makes progress only while it is polled.
+/// Sends requests and receives answers while it is polled.
 type Driver = proto::Connection<RawMessage, TokioSocket, WholeDatagrams>;
 
 /// A connection in the network namespace of the thread that opened it: one socket, an event loop
@@ -44,13 +44,10 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Opens a connection to a protocol, such as `NETLINK_ROUTE`.
-    ///
-    /// # Errors
-    /// Of the system call that failed.
     pub(super) fn open(protocol: isize) -> io::Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        // The socket registers with the event loop of the runtime it is made in.
+        // The socket registers with the event loop of the runtime in which it is made.
         let guard = runtime.enter();
         let (mut driver, requests, _unsolicited) = proto::new_connection_with_codec(protocol)?;
         drop(guard);
@@ -59,18 +56,15 @@ impl Connection {
         Ok(Self { requests, driver: RefCell::new(Some(driver)), runtime })
     }
 
-    /// Makes the kernel honour the filters of a dump, such as the table of routes, and refuse
-    /// what it does not know (`NETLINK_GET_STRICT_CHK`).
-    ///
-    /// # Errors
-    /// Kernels before 4.20 don't have the option. They send everything.
+    /// Makes the kernel apply the filters of a dump, such as the table of routes, and refuse filters
+    /// that it does not know (`NETLINK_GET_STRICT_CHK`). Kernels before 4.20 don't have the option.
     pub(super) fn set_strict(&mut self) -> io::Result<()> {
         self.driver.get_mut().as_mut().map_or(Ok(()), |driver| {
             driver.socket_mut().socket_mut().set_netlink_get_strict_chk(true)
         })
     }
 
-    /// Every object of a kind. Complete, or an error.
+    /// Every object that `request` asks for. An incomplete answer is an error.
     pub(super) fn dump<T: Object>(
         &self,
         operation: impl Display + Copy,
@@ -111,8 +105,8 @@ impl Connection {
     }
 
     /// Sends `request` and drives the connection until `read` has the answer or the deadline has
-    /// passed. netlink-proto matches answers to requests by their sequence number: an answer that
-    /// comes after the deadline is not taken for that to the next request.
+    /// passed. netlink-proto matches answers to requests by sequence number, so that an answer that
+    /// comes after the deadline does not answer the next request.
     fn ask<T, F: Future<Output = Result<T>>>(
         &self,
         operation: impl Display + Copy,
@@ -122,8 +116,7 @@ impl Connection {
         read: impl FnOnce(Answers) -> F,
     ) -> Result<T> {
         let passed = || Error::DeadlinePassed { operation: operation.to_string() };
-        // Timers count in milliseconds from the next one on: after the deadline nothing may be
-        // sent any more.
+        // The timer rounds up to milliseconds, but nothing may be sent after the deadline.
         if until.has_passed() {
             return Err(passed());
         }
@@ -146,7 +139,7 @@ impl Connection {
         let mut driver = self.driver.borrow_mut();
         let ended = |driver: &mut Driver| Pin::new(driver).poll(context).is_ready();
         if driver.as_mut().is_some_and(ended) {
-            // This ends the streams of answers that are waited for.
+            // Dropping it ends the streams of answers.
             *driver = None;
         }
     }

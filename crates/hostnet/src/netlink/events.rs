@@ -1,9 +1,8 @@
-//! Events: the kernel tells that links or addresses have changed.
+//! Notifications of the kernel that links, addresses, routes or rules have changed.
 //!
-//! An event says that something has changed, not what: that is read from the table again. So
-//! nothing depends on the content of an event, and one that was lost because too many came at
-//! once (`ENOBUFS`: the buffer of the socket overran) counts like any other. This needs no
-//! connection that reads messages, only a socket.
+//! An event means that a table has changed and must be read again. Its content is not read, so that
+//! an event that was lost because too many came at once (`ENOBUFS`: the buffer of the socket
+//! overran) counts like any other. This takes a socket, not a connection that reads messages.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,13 +16,13 @@ use crate::address::Family;
 use crate::error::{Capability, Error, Result};
 use crate::readiness::wait_readable;
 
-/// How many events are read in one go: a host whose tables never stop changing is looked at now
-/// and then in spite of that.
+/// How many events are read at most before [`Events::wait`] returns, on a host whose tables never
+/// stop changing.
 const DRAIN: usize = 4096;
 
 const OPERATION: &str = "listen for changes of the network";
 
-/// A table whose changes are told.
+/// A table of which changes are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventGroup {
     /// Links: made, deleted, up, down, carrier, hardware address, name (`RTNLGRP_LINK`).
@@ -61,7 +60,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Subscribes: every change from the return on is told.
+    /// Subscribes: every later change is reported.
     ///
     /// # Errors
     /// [`Error::Refused`] if the kernel gives no socket.

@@ -1,4 +1,4 @@
-//! How the answers to one request are read to their end: pure, over any stream of messages.
+//! Reads the answers to one request to their end. Pure, from any stream of messages.
 
 use std::fmt::Display;
 use std::future::poll_fn;
@@ -13,11 +13,11 @@ use rtnetlink::packet_core::{
 use super::message::{Object, RawMessage};
 use crate::error::{Capability, Error, Result};
 
-/// The answers to one request. They end where the connection does.
+/// The answers to one request, or until the connection ends.
 pub(super) struct Answers(Option<Pin<Box<dyn Stream<Item = NetlinkMessage<RawMessage>>>>>);
 
 impl Answers {
-    /// `None` if the connection has ended already.
+    /// `None` if the connection has already ended.
     pub(super) fn new(
         stream: Option<impl Stream<Item = NetlinkMessage<RawMessage>> + 'static>,
     ) -> Self {
@@ -34,7 +34,7 @@ impl Answers {
 /// How a dump ended.
 #[derive(Debug, PartialEq)]
 pub(super) enum Dump<T> {
-    /// The kernel has said that this is all.
+    /// The kernel has marked the end.
     Complete(Vec<T>),
     /// The table changed during the dump: objects may be missing or there twice.
     Interrupted,
@@ -57,7 +57,7 @@ pub(super) async fn read_dump<T: Object>(
         match payload {
             NetlinkPayload::InnerMessage(message) => match object(&message) {
                 Ok(object) => found.extend(object),
-                // The rest is read all the same: a dump that is left half way keeps the socket busy.
+                // The rest must be read: a dump that is left half way keeps the socket busy.
                 Err(error) => unreadable = Some(error),
             },
             NetlinkPayload::Done(done) if done.code == 0 => break,
@@ -145,7 +145,7 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    /// Ends where the connection would.
+    /// Ends like the stream of a connection that ends.
     struct Queue(VecDeque<NetlinkMessage<RawMessage>>);
     impl Stream for Queue {
         type Item = NetlinkMessage<RawMessage>;
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_dump_says_so_wherever_the_mark_is() {
+    fn any_message_may_have_the_mark_of_an_interrupted_dump() {
         let marked = || raw(NLM_F_DUMP_INTR, Byte::KIND, &[7]);
         assert_eq!(dump([marked(), object(), done(0, 0)]).unwrap(), Dump::Interrupted);
         assert_eq!(dump([object(), done(NLM_F_DUMP_INTR, 0)]).unwrap(), Dump::Interrupted);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_wherever_it_is() {
+    fn an_error_may_come_at_any_place() {
         for messages in [[object(), done(0, -libc::ENOMEM)], [object(), error(-libc::ENOMEM)]] {
             assert_eq!(dump(messages).unwrap_err().errno(), Some(libc::ENOMEM));
         }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_acknowledged_change_is_made() {
+    fn only_an_acknowledged_change_is_ok() {
         change([error(0)]).unwrap();
         change([object(), error(0)]).unwrap();
         for messages in [vec![], vec![object()], vec![done(0, 0)]] {

@@ -6,8 +6,8 @@ use super::connection::Connection;
 use crate::error::{Capability, Error, Result};
 
 /// A connection to the kernel's tables of links, addresses, neighbours, routes and rules, in the
-/// network namespace of the thread that opened it. It costs one socket and an event loop on the
-/// calling thread, no other thread.
+/// network namespace of the thread that opened it: one socket and an event loop on the calling
+/// thread, no other thread.
 pub struct Netlink {
     pub(super) connection: Connection,
 }
@@ -21,8 +21,8 @@ impl Netlink {
         let mut connection = Connection::open(NETLINK_ROUTE).map_err(|source| {
             Error::refused("open a netlink socket", Capability::NetAdmin, source)
         })?;
-        // Without it every answer comes, also those that a filter was to keep out, so answers are
-        // filtered here once more.
+        // Without the option the kernel ignores filters, which is why answers are filtered here
+        // once more.
         if let Err(error) = connection.set_strict() {
             log::debug!("no strict checking of netlink requests: {error}");
         }

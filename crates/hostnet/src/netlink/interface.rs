@@ -8,8 +8,9 @@ use nix::net::if_::if_indextoname;
 use crate::error::Error;
 use crate::link::LinkIndex;
 
-/// A link as an operator knows it: by its name, or by its number where no link has that number
-/// any more. The name is looked up when the message is written, not before.
+/// A link as an operator knows it: by its name, or by its number if the link does not exist any
+/// more. The name is looked up in the calling thread's network namespace when the message is
+/// written.
 #[derive(Clone, Copy)]
 pub(super) struct Interface(pub(super) LinkIndex);
 
@@ -30,7 +31,7 @@ impl fmt::Display for Interface {
     }
 }
 
-/// What `ENODEV` means: the caller knows which link it asked for, the kernel does not tell.
+/// Turns `ENODEV` into [`Error::NoSuchLink`] for the link that the request was about.
 pub(super) fn no_such_link(error: Error, index: LinkIndex) -> Error {
     match error {
         Error::Refused { source, .. } if source.raw_os_error() == Some(libc::ENODEV) => {

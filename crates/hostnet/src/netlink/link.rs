@@ -19,8 +19,8 @@ use super::wire::{attributes, attributes_after, text};
 use crate::error::{Error, Result};
 use crate::link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
 
-/// How often a link is read while it is waited for. Reading costs less than a subscription
-/// with its overruns, and 20 ms is small against the seconds a switch port takes.
+/// Pause between two readings of a link that is waited for. Reading costs less than a subscription
+/// with its overruns, and 20 ms is short compared with the seconds that a switch port takes.
 const REREAD: Duration = Duration::from_millis(20);
 
 impl Netlink {
@@ -33,13 +33,13 @@ impl Netlink {
         self.connection.dump("list the interfaces", &request(LinkMessage::default()), until)
     }
 
-    /// The link called `name`, be it its name or an alternative name; `None` if there is none.
+    /// The link with this name or alternative name; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::DumpIncomplete`], [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn link_by_name(&self, name: &LinkName, until: Deadline) -> Result<Option<Link>> {
-        // The kernel finds alternative names under IFLA_IFNAME too, but that attribute has room
-        // for 15 bytes only.
+        // The kernel looks IFLA_IFNAME up among alternative names as well, but that attribute has
+        // room for 15 bytes only.
         if name.is_alternative_only() {
             return Ok(self.links(until)?.into_iter().find(|link| link.is_called(name)));
         }
@@ -66,7 +66,7 @@ impl Netlink {
         self.set_link(index, message, "up", until)
     }
 
-    /// Takes a link administratively down, to put back what [`Netlink::set_link_up`] did.
+    /// Takes a link administratively down, to undo [`Netlink::set_link_up`].
     ///
     /// # Errors
     /// Those of [`Netlink::set_link_up`]
@@ -88,12 +88,11 @@ impl Netlink {
             .map_err(|error| no_such_link(error, index))
     }
 
-    /// The link, as soon as `condition` holds for it, or as it is when `until` has come.
-    /// At least one look is taken, if the deadline leaves room for it.
+    /// The link, as soon as `condition` holds for it, or as it is at the deadline.
     ///
     /// # Errors
-    /// [`Error::NoSuchLink`] if it goes, and those of [`Netlink::link_by_index`].
-    /// [`Error::DeadlinePassed`] only if `until` had passed before the first look.
+    /// [`Error::NoSuchLink`] if it is deleted, and those of [`Netlink::link_by_index`].
+    /// [`Error::DeadlinePassed`] only if the link could not be read once by the deadline.
     pub fn wait_for_link(
         &self,
         index: LinkIndex,
@@ -137,8 +136,8 @@ impl Netlink {
     }
 }
 
-/// A request without the counters, which are half of an answer and cost the kernel a walk
-/// over every CPU.
+/// A request for links without their counters, which are half of an answer and cost the kernel a
+/// walk over every CPU.
 fn request(mut wanted: LinkMessage) -> RawMessage {
     wanted.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     RawMessage::of(&RouteNetlinkMessage::GetLink(wanted))
@@ -149,7 +148,7 @@ impl Object for Link {
 
     /// `struct ifinfomsg`, then attributes `IFLA_*`.
     fn read(payload: &[u8]) -> std::result::Result<Option<Self>, DecodeError> {
-        let mut link = described_by(&LinkHeader::parse(payload)?)?;
+        let mut link = from_header(&LinkHeader::parse(payload)?)?;
         let (mut named, mut elsewhere) = (false, false);
         for attribute in attributes_after(size_of::<libc::ifinfomsg>(), payload) {
             let attribute = attribute?;
@@ -165,7 +164,7 @@ impl Object for Link {
                 libc::IFLA_OPERSTATE => link.operstate = parse_u8(value)?.into(),
                 libc::IFLA_MTU => link.mtu = parse_u32(value)?,
                 libc::IFLA_LINK => link.lower = LinkIndex::new(parse_u32(value)?),
-                // IFLA_LINK is a number of another namespace then: a container's macvlan, a veth.
+                // IFLA_LINK is then a number of another namespace: a container's macvlan, a veth.
                 libc::IFLA_LINK_NETNSID => elsewhere = true,
                 libc::IFLA_MASTER => link.controller = LinkIndex::new(parse_u32(value)?),
                 libc::IFLA_LINKINFO => link.kind = nested(value, libc::IFLA_INFO_KIND)?.pop(),
@@ -180,8 +179,8 @@ impl Object for Link {
     }
 }
 
-/// What the header of a message says of a link.
-fn described_by(header: &LinkHeader) -> std::result::Result<Link, DecodeError> {
+/// A link of which only the header of its message has been read.
+fn from_header(header: &LinkHeader) -> std::result::Result<Link, DecodeError> {
     let flags = header.flags;
     Ok(Link {
         index: LinkIndex::new(header.index).ok_or("link without an index")?,

@@ -1,10 +1,10 @@
 //! A netlink message as bytes, and the trait of what is read from one.
 //!
-//! The messages of the packet crates are not what travels on the connection. netlink-proto skips
-//! a message that its type does not parse and leaves a line in the log, so that a dump with a
-//! hole looks complete; and the packet crates parse every attribute, so that one attribute of a
-//! newer kernel makes a link unreadable of which nothing but the name was asked. Here a message
-//! always arrives, and what is read from it are the attributes that are used. Those must parse.
+//! Answers are not received as messages of the packet crates, for two reasons. netlink-proto skips
+//! a message that its type can't parse and only logs that, so that a dump with a hole looks
+//! complete. And the packet crates parse every attribute, so that a single attribute of a newer
+//! kernel makes the whole link unreadable. Here every message arrives, and only the attributes that
+//! are used are parsed. If one of those can't be parsed, the dump fails.
 
 use std::convert::Infallible;
 
@@ -24,7 +24,7 @@ pub(super) struct RawMessage {
 }
 
 impl RawMessage {
-    /// A message of a packet crate.
+    /// The bytes of a packet crate's message.
     pub(super) fn of(message: &impl NetlinkSerializable) -> Self {
         let mut payload = vec![0; message.buffer_len()];
         message.serialize(&mut payload);
@@ -42,7 +42,7 @@ impl NetlinkSerializable for RawMessage {
     }
 
     fn serialize(&self, buffer: &mut [u8]) {
-        // The caller has made the buffer as long as buffer_len() says.
+        // The buffer is buffer_len() long.
         buffer.iter_mut().zip(&self.payload).for_each(|(to, from)| *to = *from);
     }
 }
@@ -68,8 +68,8 @@ pub(super) trait Object: Sized {
     fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError>;
 }
 
-/// The codec of netlink-proto, but a datagram that was cut off ends the connection. The original
-/// drops what is left of such a datagram and goes on with the next one.
+/// The codec of netlink-proto, except that a datagram that was cut off ends the connection. The
+/// original drops the rest of such a datagram and continues with the next one.
 pub(super) struct WholeDatagrams;
 
 impl NetlinkMessageCodec for WholeDatagrams {

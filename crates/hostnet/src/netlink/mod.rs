@@ -1,7 +1,7 @@
-//! The kernel over netlink(7): rtnetlink's tables, the table of sockets, and events.
+//! The kernel over netlink(7): the tables of rtnetlink(7) and sock_diag(7), and notifications.
 //!
-//! This is the only module that knows rtnetlink, its family of packet crates and tokio: breaking
-//! releases of these crates are frequent.
+//! This is the only module that knows the crates rtnetlink, netlink-packet-sock-diag and tokio:
+//! breaking releases are frequent.
 
 mod address;
 mod connection;

@@ -25,16 +25,17 @@ impl Netlink {
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
     pub fn routes(&self, family: Family, table: u32, until: Deadline) -> Result<Vec<Route>> {
-        let wanted = Wanted { family, table: Some(table), protocol: None };
-        let found = self.dump_routes(&wanted, until)?;
+        let filter = Filter { family, table: Some(table), protocol: None };
+        let found = self.dump_routes(&filter, until)?;
         Ok(found.into_iter().map(RouteRecord::into_route).collect())
     }
 
-    /// The same, each route whole, of one table or of all, such as to put them back later.
+    /// The same for one table or for all, with everything that the kernel reports of each route, so
+    /// that it can be restored.
     ///
-    /// The kernel does not mark dumps of routes that a change has interrupted: a route that
-    /// stays may be told twice (IPv6) or be passed over, if one with the same destination
-    /// goes at the same moment.
+    /// The kernel does not mark dumps of routes that a change has interrupted: a route may be there
+    /// twice (IPv6) or be missing if another one with the same destination is deleted during the
+    /// dump.
     ///
     /// # Errors
     /// Those of [`Netlink::routes`]
@@ -44,11 +45,11 @@ impl Netlink {
         table: Option<u32>,
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
-        let wanted = Wanted { family, table, protocol: None };
-        self.dump_routes(&wanted, until)
+        let filter = Filter { family, table, protocol: None };
+        self.dump_routes(&filter, until)
     }
 
-    /// The routes that `protocol` made, in all tables, such as ours ([`RouteProtocol::OWN`]).
+    /// The routes of a protocol, such as [`RouteProtocol::OWN`], in all tables.
     ///
     /// # Errors
     /// Those of [`Netlink::routes`]
@@ -58,37 +59,37 @@ impl Netlink {
         protocol: RouteProtocol,
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
-        let wanted = Wanted { family, table: None, protocol: Some(protocol) };
-        self.dump_routes(&wanted, until)
+        let filter = Filter { family, table: None, protocol: Some(protocol) };
+        self.dump_routes(&filter, until)
     }
 
-    /// Adds a route, acknowledged by the kernel.
+    /// Adds a route.
     ///
     /// # Errors
     /// [`Error::RouteExists`] if the table has a route to this destination with the same
     /// metric (and type of service), whatever its gateway; [`Error::NoSuchLink`],
     /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
-    /// [`Error::Refused`], for one if the gateway can't be reached (`ENETUNREACH`) or the
+    /// [`Error::Refused`], for example if the gateway can't be reached (`ENETUNREACH`) or the
     /// source address is not on this host (`EINVAL`).
     pub fn add_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("add", record, NLM_F_CREATE | NLM_F_EXCL, until)
     }
 
-    /// Adds an IPv4 route before those to the same destination with the same metric, which stay:
-    /// this one is used as long as it is there. (For IPv6 the kernel would make next hops of
-    /// one route of them; use a lower metric there.)
+    /// Adds an IPv4 route before the ones to the same destination with the same metric, which stay:
+    /// the kernel uses this one as long as it exists. (For IPv6 the kernel makes next hops of one
+    /// route of them: use a lower metric there.)
     ///
     /// # Errors
-    /// Those of [`Netlink::add_route`]; [`Error::RouteExists`] only for one that is the same in
+    /// Those of [`Netlink::add_route`]; [`Error::RouteExists`] only for a route that is equal in
     /// everything.
     pub fn prepend_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("prepend", record, NLM_F_CREATE, until)
     }
 
-    /// Deletes exactly this route; `Ok(false)` if there is none like it.
+    /// Deletes exactly this route; `Ok(false)` if no route is equal to it.
     ///
-    /// Looked for first, because for the kernel a metric of 0 or a missing source fits any: it
-    /// would delete another route to the destination instead.
+    /// The routes are read first, because to the kernel a metric of 0 or a missing source matches
+    /// any: it may delete another route to the destination.
     ///
     /// # Errors
     /// Those of [`Netlink::routes`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
@@ -96,7 +97,7 @@ impl Netlink {
         let route = record.route();
         let family = Family::of(route.destination.base());
         let (table, protocol) = (Some(route.table), Some(route.protocol));
-        let found = self.dump_routes(&Wanted { family, table, protocol }, until)?;
+        let found = self.dump_routes(&Filter { family, table, protocol }, until)?;
         // The kernel compares the next hops of multipath routes itself.
         if !found.iter().any(|found| found.route() == route) {
             return Ok(false);
@@ -129,15 +130,15 @@ impl Netlink {
         })
     }
 
-    fn dump_routes(&self, wanted: &Wanted, until: Deadline) -> Result<Vec<RouteRecord>> {
-        let request = RawMessage::of(&RouteNetlinkMessage::GetRoute(wanted.message()));
+    fn dump_routes(&self, filter: &Filter, until: Deadline) -> Result<Vec<RouteRecord>> {
+        let request = RawMessage::of(&RouteNetlinkMessage::GetRoute(filter.message()));
         let found = self.connection.dump("list the routes", &request, until);
         let mut found: Vec<RouteRecord> = match found {
             // There is no such table.
             Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(Vec::new()),
             found => found?,
         };
-        found.retain(|record| wanted.fits(record.route()));
+        found.retain(|record| filter.matches(record.route()));
         Ok(found)
     }
 }
@@ -151,18 +152,18 @@ impl fmt::Display for Named<'_> {
     }
 }
 
-/// What a dump is to be of; filtered by the kernel, and here for kernels that don't.
-struct Wanted {
+/// The routes of a dump; filtered by the kernel, and here for kernels that don't.
+struct Filter {
     family: Family,
     table: Option<u32>,
     protocol: Option<RouteProtocol>,
 }
 
-impl Wanted {
+impl Filter {
     fn message(&self) -> RouteMessage {
         let mut message = RouteMessage::default();
         message.header.address_family = address_family(self.family);
-        // Numbers above 255 fit the attribute only, which the kernel prefers anyway.
+        // Numbers above 255 fit only into the attribute, which the kernel prefers in any case.
         message.attributes.extend(self.table.map(RouteAttribute::Table));
         if let Some(protocol) = self.protocol {
             message.header.protocol = u8::from(protocol).into();
@@ -170,7 +171,7 @@ impl Wanted {
         message
     }
 
-    fn fits(&self, route: &Route) -> bool {
+    fn matches(&self, route: &Route) -> bool {
         Family::of(route.destination.base()) == self.family
             && self.table.is_none_or(|table| table == route.table)
             && self.protocol.is_none_or(|protocol| protocol == route.protocol)

@@ -1,4 +1,4 @@
-//! Routes as the kernel writes them: read into values, kept whole, written back. Pure.
+//! Routes with everything that the kernel reports of them, so that they can be restored. Pure.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -22,20 +22,19 @@ const HEADER_LENGTH: usize = 12;
 const PROTOCOL: usize = 5;
 const FLAGS: usize = 8;
 
-/// linux/rtnetlink.h; the only flag of a next hop that is set by who makes it, and not a state.
+/// linux/rtnetlink.h; the only flag of a next hop that a request sets. The others are states.
 const RTNH_F_ONLINK: u8 = 4;
 /// linux/rtnetlink.h: the route's next hop is a nexthop object.
 const RTA_NH_ID: u16 = 30;
 /// The metric of an IPv6 route where none is given (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
 const IPV6_DEFAULT_METRIC: u32 = 1024;
 
-/// A route with everything the kernel said about it (next hops, metrics, MTU, encapsulation,
-/// nexthop object, ...), so that it can be put back as it was, by a later process, too: as
-/// text it is one word.
+/// A route with everything that the kernel reports of it (next hops, metrics, MTU, encapsulation,
+/// nexthop object), so that it can be restored as it was.
 ///
-/// Two records of the same route are equal, whenever they were taken: counters and states
-/// are not in them. Not kept is the end of a route that has one (IPv6, from router
-/// advertisements): put back, it would stay.
+/// Two records of the same route are equal, whenever they were read: counters and states are not
+/// in them. The lifetime of a route is not kept (IPv6, from router advertisements): a restored
+/// route has no end.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RouteRecord {
     route: Route,
@@ -44,7 +43,7 @@ pub struct RouteRecord {
 }
 
 impl RouteRecord {
-    /// What is known of it in fields.
+    /// The fields of the route that have a type here.
     #[must_use]
     pub fn route(&self) -> &Route {
         &self.route
@@ -54,10 +53,10 @@ impl RouteRecord {
         self.route
     }
 
-    /// A route of these fields and nothing else, to be added. `link` must be there, unless the
-    /// kind needs none.
+    /// A route of these fields and nothing else, to be added. `link` must be set, unless the kind
+    /// needs none.
     ///
-    /// For IPv6 the kernel knows no scope, and takes metric 0 for 1024; so does this.
+    /// IPv6 routes have no scope, and metric 0 becomes 1024, as in the kernel.
     #[must_use]
     pub fn new(route: &Route) -> Self {
         let family = Family::of(route.destination.base());
@@ -73,8 +72,8 @@ impl RouteRecord {
         Self { route, message }
     }
 
-    /// The gateway is taken as reachable on the link, even if no connected network contains it
-    /// (`RTNH_F_ONLINK`). For routes with one next hop.
+    /// The same route with a gateway that counts as reachable on the link even if no connected
+    /// network contains it (`RTNH_F_ONLINK`). For routes with one next hop.
     #[must_use]
     pub fn onlink(mut self) -> Self {
         if let Some(flags) = self.message.get_mut(FLAGS..HEADER_LENGTH) {
@@ -94,14 +93,14 @@ impl RouteRecord {
     /// The same route with another metric.
     #[must_use]
     pub fn with_metric(mut self, metric: u32) -> Self {
-        // The kernel does not tell the metric 0.
+        // The kernel does not report the metric 0.
         let value = metric.to_ne_bytes();
         self.set(libc::RTA_PRIORITY, (metric != 0).then_some(&value[..]));
         self.route.metric = metric;
         self
     }
 
-    /// The same route, made by somebody else, such as [`RouteProtocol::OWN`].
+    /// The same route with another protocol, such as [`RouteProtocol::OWN`].
     #[must_use]
     pub fn with_protocol(mut self, protocol: RouteProtocol) -> Self {
         if let Some(byte) = self.message.get_mut(PROTOCOL) {
@@ -111,13 +110,13 @@ impl RouteRecord {
         self
     }
 
-    /// Sets an attribute, or takes it out.
+    /// Sets an attribute, or removes it.
     fn set(&mut self, kind: u16, value: Option<&[u8]>) {
         let mut message = self.keeping(|found| found != kind);
         if let Some(value) = value {
             Attribute::new(kind, value).push_to(&mut message);
         }
-        // It has been read before: there is nothing in it that can't be.
+        // The message has been read before, so that it can be read again.
         self.message = stateless(&message).unwrap_or(message);
     }
 
@@ -131,8 +130,8 @@ impl RouteRecord {
         message
     }
 
-    /// The payload of a request for it. Of a route by a nexthop object only the object's number
-    /// goes into it, though the kernel tells next hops as well.
+    /// The payload of a request for it. Of a route by a nexthop object the kernel reports the next
+    /// hops as well, but accepts only the object's number.
     pub(super) fn request(&self) -> Vec<u8> {
         let rest = self.message.get(HEADER_LENGTH..).unwrap_or_default();
         if !attributes(rest).flatten().any(|attribute| attribute.kind == RTA_NH_ID) {
@@ -187,7 +186,7 @@ fn message(family: Family, route: &Route) -> Vec<u8> {
         (route.destination.prefix().length() > 0).then(|| route.destination.base().into());
     let gateway = route.gateway.map(|gateway| match gateway {
         gateway if Family::of(gateway) == family => RouteAttribute::Gateway(gateway.into()),
-        // A gateway of the other family (RFC 5549).
+        // A gateway of the other family (RFC 8950).
         IpAddr::V4(gateway) => RouteAttribute::Via(RouteVia::Inet(gateway)),
         IpAddr::V6(gateway) => RouteAttribute::Via(RouteVia::Inet6(gateway)),
     });
@@ -203,9 +202,9 @@ fn message(family: Family, route: &Route) -> Vec<u8> {
     RawMessage::of(&RouteNetlinkMessage::NewRoute(message)).payload
 }
 
-/// What the kernel said of a route, without counters (`RTA_CACHEINFO`) and states (dead,
-/// linkdown, offloaded), which it would refuse in a request; attributes in the order of their
-/// types, so that equal routes are equal bytes.
+/// The kernel's description of a route without counters (`RTA_CACHEINFO`) and states (dead,
+/// linkdown, offloaded), which it refuses in a request. Attributes are sorted by their types, so
+/// that equal routes have equal bytes.
 fn stateless(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let too_short = || DecodeError::from("a route without its header");
     let (header, rest) = payload.split_first_chunk::<HEADER_LENGTH>().ok_or_else(too_short)?;
@@ -271,7 +270,7 @@ fn read(payload: &[u8]) -> Result<Option<Route>, DecodeError> {
             libc::RTA_DST => route.destination = Network::of(ip(family, value)?, prefix),
             libc::RTA_OIF => route.link = LinkIndex::new(parse_u32(value)?),
             libc::RTA_GATEWAY => route.gateway = Some(ip(family, value)?),
-            // A gateway of the other family (RFC 5549): family, then the address.
+            // A gateway of the other family (RFC 8950): family, then the address.
             libc::RTA_VIA => {
                 let via = value.get(2..).unwrap_or_default();
                 let other = if via.len() == 4 { Family::V4 } else { Family::V6 };

@@ -32,11 +32,11 @@ const FRA_OIFNAME: u16 = 17;
 const FRA_PROTOCOL: u16 = 21;
 
 impl Netlink {
-    /// The rules of a family, in the order in which the kernel asks them.
+    /// The rules of a family, in the order in which the kernel applies them.
     ///
     /// # Errors
     /// [`Error::DumpInterrupted`], [`Error::DumpIncomplete`], [`Error::DeadlinePassed`],
-    /// [`Error::Refused`], for one by a kernel without policy routing.
+    /// [`Error::Refused`], for example by a kernel without policy routing.
     pub fn rules(&self, family: Family, until: Deadline) -> Result<Vec<Rule>> {
         // With strict checking the kernel accepts nothing but the family.
         let mut message = RuleMessage::default();
@@ -48,11 +48,11 @@ impl Netlink {
         Ok(found)
     }
 
-    /// Adds a rule, acknowledged by the kernel.
+    /// Adds a rule.
     ///
     /// # Errors
-    /// [`Error::RuleExists`] if there is one with the same selectors, place and action,
-    /// whoever made it; [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
+    /// [`Error::RuleExists`] if there is one with the same selectors, priority and action, even if
+    /// its protocol is another; [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn add_rule(&self, rule: &Rule, until: Deadline) -> Result<()> {
         let request = RawMessage { kind: libc::RTM_NEWRULE, payload: payload(rule) };
@@ -64,10 +64,10 @@ impl Netlink {
         })
     }
 
-    /// Deletes exactly this rule; `Ok(false)` if there is none that is equal to it.
+    /// Deletes exactly this rule; `Ok(false)` if no rule is equal to it.
     ///
-    /// Looked for first, because for the kernel a selector that is not named fits any: it would
-    /// delete another rule at the same place that demands more.
+    /// The rules are read first, because to the kernel a selector that is missing from the request
+    /// matches any: it may delete another rule of the same priority that has more selectors.
     ///
     /// # Errors
     /// Those of [`Netlink::rules`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
@@ -135,7 +135,7 @@ impl Object for Rule {
         let (mut mark, mut mask) = (0, None);
         let mut rule = Self {
             family,
-            // The kernel does not tell the priority 0.
+            // The kernel does not report the priority 0.
             priority: 0,
             from: None,
             to: None,
@@ -161,7 +161,7 @@ impl Object for Rule {
                 FRA_FWMASK => mask = Some(parse_u32(value)?),
                 FRA_TABLE => table = parse_u32(value)?,
                 FRA_PROTOCOL => rule.protocol = parse_u8(value)?.into(),
-                // The kernel tells it of every rule; all ones: nothing is suppressed.
+                // Every rule has it; all ones mean that nothing is suppressed.
                 FRA_SUPPRESS_PREFIXLEN if parse_u32(value)? == u32::MAX => {}
                 _ => attribute.push_to(&mut rule.others.0),
             }

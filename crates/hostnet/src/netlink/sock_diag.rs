@@ -73,7 +73,7 @@ impl SockDiag {
         };
         let request = message(SOCK_DIAG_BY_FAMILY, request(protocol, family, states));
         let operation = format_args!("list the {protocol} sockets");
-        let found: Vec<Found> = self.connection.dump(operation, &request, until)?;
+        let found: Vec<DiagSocket> = self.connection.dump(operation, &request, until)?;
         Ok(found.iter().flat_map(|socket| bound(protocol, family, socket)).collect())
     }
 
@@ -89,7 +89,7 @@ impl SockDiag {
             let request = request(Protocol::Tcp, *family, connected());
             let request = message(SOCK_DIAG_BY_FAMILY, request);
             let operation = format_args!("list the TCP connections of {ip}");
-            let found: Vec<Found> = self.connection.dump(operation, &request, until)?;
+            let found: Vec<DiagSocket> = self.connection.dump(operation, &request, until)?;
             connections.extend(found.into_iter().map(|found| found.header.socket_id));
         }
         connections.retain(|connection| connection.source_address.to_canonical() == ip);
@@ -147,7 +147,7 @@ pub fn destroy_tcp_connections(ip: IpAddr, until: Deadline) -> Result<usize> {
     Ok(count)
 }
 
-/// The states of a connection whose other end is to hear of its end.
+/// The states in which the other end is there to receive a reset.
 fn connected() -> StateFlags {
     let mut states = StateFlags::all();
     states.remove(StateFlags::LISTEN | StateFlags::TIME_WAIT | StateFlags::CLOSE);
@@ -190,15 +190,15 @@ fn message(kind: u16, request: InetRequest) -> RawMessage {
     RawMessage { kind, ..RawMessage::of(&SockDiagMessage::InetRequest(request)) }
 }
 
-/// A socket as the kernel has described it.
+/// A socket as the kernel describes it.
 #[derive(Debug)]
-struct Found {
+struct DiagSocket {
     header: InetResponseHeader,
-    /// SCTP alone: every local address; the header has only one of them.
+    /// SCTP only: every local address; the header has one of them.
     locals: Vec<SocketAddr>,
 }
 
-impl Object for Found {
+impl Object for DiagSocket {
     const KIND: u16 = SOCK_DIAG_BY_FAMILY;
 
     /// `struct inet_diag_msg`, then attributes `INET_DIAG_*`.
@@ -215,7 +215,7 @@ impl Object for Found {
     }
 }
 
-fn bound(protocol: Protocol, family: Family, socket: &Found) -> Vec<BoundSocket> {
+fn bound(protocol: Protocol, family: Family, socket: &DiagSocket) -> Vec<BoundSocket> {
     let header = &socket.header;
     let id = &header.socket_id;
     let first = SocketAddr::new(id.source_address, id.source_port);

@@ -18,7 +18,7 @@ fn read(payload: &[u8]) {
 
 proptest! {
     #[test]
-    fn any_bytes_are_judged(
+    fn any_bytes_are_read_without_a_panic(
         family in prop::sample::select(vec![0, libc::AF_INET, libc::AF_INET6, libc::AF_BRIDGE]),
         mut payload: Vec<u8>,
     ) {

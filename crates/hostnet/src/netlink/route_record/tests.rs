@@ -63,7 +63,7 @@ fn states_and_counters_are_left_out() {
     dumped[FLAGS] |= 0x11; // dead, linkdown
     Attribute::new(libc::RTA_CACHEINFO, &[7; 32]).push_to(&mut dumped);
     assert_eq!(RouteRecord::read(&dumped).unwrap(), Some(record.clone()));
-    // A nexthop object replaces what it says.
+    // A nexthop object replaces the next hops.
     Attribute::new(RTA_NH_ID, &7_u32.to_ne_bytes()).push_to(&mut dumped);
     let by_object = RouteRecord::read(&dumped).unwrap().unwrap();
     let kept: Vec<u16> =
@@ -82,10 +82,10 @@ fn states_and_counters_are_left_out() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_judged(family in prop::sample::select(vec![2_u8, 10]), rest: Vec<u8>) {
+    fn any_bytes_are_read_without_a_panic(family in prop::sample::select(vec![2_u8, 10]), rest: Vec<u8>) {
         let bytes = [&[family][..], &rest].concat();
         if let Ok(Some(record)) = RouteRecord::read(&bytes) {
-            // What is accepted can be changed and read again.
+            // A record that was read can be changed and read again.
             let changed = record.with_metric(7);
             prop_assert_eq!(RouteRecord::read(&changed.message).unwrap(), Some(changed));
         }

@@ -54,7 +54,7 @@ fn sctp_endpoints_as_the_kernel_describes_them() {
         endpoint(libc::AF_INET, ESTABLISHED, 5060, &[v4(5, 5060)], 10),
         endpoint(libc::AF_INET, LISTENING, 5062, &[], 11),
     ];
-    let found = endpoints.iter().map(|payload| Found::read(payload).unwrap().unwrap());
+    let found = endpoints.iter().map(|payload| DiagSocket::read(payload).unwrap().unwrap());
     let sockets: Vec<BoundSocket> =
         found.flat_map(|found| bound(Protocol::Sctp, Family::V4, &found)).collect();
     let shown: Vec<String> =
