@@ -178,7 +178,7 @@ impl fmt::Display for Network {
 /// A text that is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidNetwork {
-    /// It has not the form `address/length`.
+    /// It does not have the form `address/length`.
     #[error("{text:?} is not a network: address/length is expected, as in 192.0.2.0/24")]
     Malformed {
         /// The text as given, shortened for display.
