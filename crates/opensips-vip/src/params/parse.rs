@@ -9,7 +9,8 @@ use super::{AnnounceTarget, Broadcast, LinkCheck, MAX_LABEL, Nic, Nodad};
 /// Parses `nic`; the second value is the label of `eth0:label`.
 pub(crate) fn parse_nic(text: &str) -> Result<(Nic, Option<String>), String> {
     if text.contains('/') {
-        let network: Network = text.parse().map_err(|error: hostnet::Error| error.to_string())?;
+        let network: Network =
+            text.parse().map_err(|error: hostnet::InvalidNetwork| error.to_string())?;
         if network.prefix().length() == 0 {
             return Err("it contains every address: use a smaller network".to_owned());
         }
@@ -27,10 +28,7 @@ pub(crate) fn parse_nic(text: &str) -> Result<(Nic, Option<String>), String> {
     };
     match name.parse::<LinkName>() {
         Ok(name) => Ok((Nic::Name(name), label)),
-        Err(hostnet::Error::InvalidLinkName { why, .. }) => {
-            Err(format!("not an interface name: {why}"))
-        }
-        Err(other) => Err(other.to_string()),
+        Err(error) => Err(format!("not an interface name: {}", error.why)),
     }
 }
 
