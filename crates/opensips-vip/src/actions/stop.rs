@@ -136,20 +136,20 @@ impl Stop {
         }
         let patience = budgets::for_lock_holder(self.deadline);
         let until = budgets::for_stop_lock(self.deadline);
-        let taken = OwnActions::of_this_program("stop")
-            .map(|own| ActionLock::take_over(&self.files.action_lock(), &own, patience, until));
+        let own = OwnActions::of_this_program("stop");
+        let taken = ActionLock::take_over(&self.files.action_lock(), &own, patience, until);
         let error = match taken {
-            Ok(Acquisition::Acquired(lock)) => {
+            Acquisition::Acquired(lock) => {
                 if let Some(killed) = lock.killed() {
                     let line = line().field("pid", killed.pid);
                     log::warn!("{}", line.note("a start of the VIP did not end and was killed"));
                 }
                 return Some(lock);
             }
-            Ok(Acquisition::Busy { .. } | Acquisition::Stopped) => {
+            Acquisition::Busy { .. } | Acquisition::Stopped => {
                 "another start or stop of the VIP does not end".to_owned()
             }
-            Ok(Acquisition::Unavailable(error)) | Err(error) => ocf::cause(&error),
+            Acquisition::Unavailable(error) => ocf::cause(&error),
         };
         let note = "going on without the lock of start and stop";
         log::warn!("{}", line().field("error", error).note(note));
