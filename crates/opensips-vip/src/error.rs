@@ -48,7 +48,7 @@ pub(crate) enum Error {
          address detection can end"
     )]
     Tentative { ip: IpAddr, link: LinkName },
-    /// start has done everything, but monitor would fail.
+    /// start has done everything, but monitor fails.
     #[error("not usable right after start: {reason}")]
     NotConfirmed { reason: String },
     #[error(

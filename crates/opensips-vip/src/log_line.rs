@@ -62,6 +62,11 @@ pub(crate) fn line() -> LogLine {
     line
 }
 
+/// A new line with the first fields and an error.
+pub(crate) fn failure(error: &impl std::fmt::Display) -> LogLine {
+    line().field("error", ocf::cause(error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

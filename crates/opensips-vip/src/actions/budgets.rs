@@ -94,12 +94,12 @@ pub(crate) const ROUTES_RETRY: Duration = Duration::from_millis(50);
 
 /// start, stop: for a deletion, and in it for the lock of `promote_secondaries`.
 pub(crate) fn for_deletion(step: Deadline) -> deletion::Deadlines {
-    deletion::Deadlines { lock: for_promotion_lock(step), end: step }
+    deletion::Deadlines { lock: for_promote_secondaries_lock(step), end: step }
 }
 
 /// start, stop: for another stop that has set `promote_secondaries` for its own deletion. Most of a short
 /// time is for the deletion.
-pub(crate) fn for_promotion_lock(step: Deadline) -> Deadline {
+pub(crate) fn for_promote_secondaries_lock(step: Deadline) -> Deadline {
     step.share(3).within(Duration::from_secs(2))
 }
 

@@ -21,11 +21,11 @@ use crate::host::run_files::RunFiles;
 use crate::host::source_routing::{self, Leftover};
 use crate::host::zone::Zone;
 use crate::host::{deletion, namespace, tables};
-use crate::log_line::line;
+use crate::log_line::{failure, line};
 use crate::params::{Params, parse_nic, parse_vip};
 use crate::wire::announcer::{self, NoAnnouncer};
 
-/// How often instances are deleted that another program has added again, or that could not be deleted.
+/// Limit of the rounds, for instances that another program adds again or that can't be deleted.
 const MAX_ROUNDS: u32 = 5;
 
 pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
@@ -117,7 +117,7 @@ fn zone(netlink: &Netlink, request: &Request, ip: IpAddr) -> Result<Zone, Error>
     Ok(Zone::of(netlink, ip, nic.as_ref(), request.deadline)?)
 }
 
-/// A stop at work.
+/// A stop in progress.
 struct Stop {
     ip: IpAddr,
     zone: Zone,
@@ -127,8 +127,8 @@ struct Stop {
 }
 
 impl Stop {
-    /// Ends a start that is at work. Without the lock stop goes on: whatever holds it, the address must
-    /// go.
+    /// Ends a start that is in progress. Without the lock stop goes on, because the address must be removed
+    /// in any case.
     fn lock(&self) -> Option<ActionLock> {
         if !self.files.directory_exists() {
             // Without it no start has the lock.
@@ -161,8 +161,10 @@ impl Stop {
         match announcer::end(&self.files.announcer_lock(), until) {
             Ok(no_announcer) => Some(no_announcer),
             Err(error) => {
-                let line = line().field("error", ocf::cause(&error));
-                log::warn!("{}", line.note("the announcer can still be running: going on"));
+                log::warn!(
+                    "{}",
+                    failure(&error).note("the announcer can still be running: going on")
+                );
                 None
             }
         }
@@ -179,8 +181,10 @@ impl Stop {
             Ok(0) => {}
             Ok(count) => log::info!("{}", line().field("connections_closed", count)),
             Err(error) => {
-                let line = line().field("error", ocf::cause(&error));
-                log::warn!("{}", line.note("TCP connections of the VIP end by their own timeouts"));
+                log::warn!(
+                    "{}",
+                    failure(&error).note("TCP connections of the VIP end by their own timeouts")
+                );
             }
         }
     }
@@ -277,8 +281,8 @@ impl Stop {
     /// Restores what an earlier stop that was killed has left set.
     fn restore_settings(&self) {
         let until = self.deadline;
-        deletion::restore_promotions(&self.netlink, &self.files, until, || {
-            budgets::for_promotion_lock(until)
+        deletion::restore_promote_secondaries(&self.netlink, &self.files, until, || {
+            budgets::for_promote_secondaries_lock(until)
         });
     }
 
@@ -327,8 +331,10 @@ impl Routes {
             }
             // The address is gone, and nothing suggests that it ever had any.
             Err(Leftover::Unknown(error)) => {
-                let line = line().field("error", ocf::cause(&error));
-                log::warn!("{}", line.note("rules and routes of the VIP can't be checked"));
+                log::warn!(
+                    "{}",
+                    failure(&error).note("rules and routes of the VIP can't be checked")
+                );
                 Ok(())
             }
         }

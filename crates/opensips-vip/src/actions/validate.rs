@@ -27,7 +27,7 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
     }
 }
 
-/// Finds what start would refuse on this host. What changes by itself, such as carrier, is no finding.
+/// Finds what start refuses on this host. What changes by itself, such as carrier, is no finding.
 /// Other managers of the interface are logged: they can be configured to leave the VIP alone.
 ///
 /// # Errors

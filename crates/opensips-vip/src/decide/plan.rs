@@ -26,7 +26,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Absent,
-    /// Exactly what start would have added.
+    /// Exactly what start adds.
     Exact,
     /// Only instances with another prefix or on another link.
     Misplaced,
@@ -107,7 +107,7 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
     let exact = snapshot
         .expected_link(params, &instances)
         .and_then(|link| Some((link, judge::exact(params, &instances, link)?)))
-        // The kernel does not use it and never will: it has to be deleted and added again.
+        // The kernel never uses it: it has to be deleted and added again.
         .filter(|(_, exact)| !exact.flags.dadfailed);
     let (mut target, found) = match exact {
         Some((link, exact)) => {

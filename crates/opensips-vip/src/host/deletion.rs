@@ -11,9 +11,9 @@ use hostnet::{
 use hostproc::LockFile;
 
 use super::run_files::{RunFiles, release};
-use super::tables::settled;
+use super::settled;
 use crate::decide::plan::Deletion;
-use crate::log_line::line;
+use crate::log_line::{failure, line};
 
 /// The deadlines of a deletion.
 #[derive(Clone, Copy, Debug)]
@@ -39,17 +39,17 @@ pub(crate) fn delete(
     }
     // Its name, for the path below /proc/sys. If the link is gone, so is the address.
     let Some(link) = netlink.link_by_index(address.link, end)? else { return Ok(false) };
-    let lock = lock_promotion(files, link.index, lock);
-    let deleted = match Promotion::set(files, &link) {
-        Ok(promotion) => {
+    let lock = lock_promote_secondaries(files, link.index, lock);
+    let deleted = match PromoteSecondaries::set(files, &link) {
+        Ok(setting) => {
             let deleted = netlink.delete_address(address, end);
-            promotion.restore();
+            setting.restore();
             deleted
         }
         Err(error) => {
             let note = "can't set promote_secondaries: other addresses of the subnet are added again \
                         if the kernel deletes them";
-            log::warn!("{}", line().field("error", ocf::cause(&error)).note(note));
+            log::warn!("{}", failure(&error).note(note));
             delete_and_restore_siblings(netlink, address, end)
         }
     };
@@ -59,8 +59,12 @@ pub(crate) fn delete(
 
 /// Locks `promote_secondaries` of a link. Without the lock, a second stop would take the value that the
 /// first one has set for a moment for the administrator's.
-fn lock_promotion(files: &RunFiles, link: LinkIndex, until: Deadline) -> Option<LockFile> {
-    let path = files.promotion_lock(link);
+fn lock_promote_secondaries(
+    files: &RunFiles,
+    link: LinkIndex,
+    until: Deadline,
+) -> Option<LockFile> {
+    let path = files.promote_secondaries_lock(link);
     let lock = files.create_directory().and_then(|()| LockFile::acquire(&path, until));
     // The deletion goes on without the lock: a conflict is rare, and an address that stays on two nodes
     // is worse.
@@ -72,7 +76,7 @@ fn lock_promotion(files: &RunFiles, link: LinkIndex, until: Deadline) -> Option<
         }
         Err(error) => {
             let note = "promote_secondaries can't be locked: going on without the lock";
-            log::warn!("{}", line().field("error", ocf::cause(&error)).note(note));
+            log::warn!("{}", failure(&error).note(note));
         }
     }
     None
@@ -80,21 +84,21 @@ fn lock_promotion(files: &RunFiles, link: LinkIndex, until: Deadline) -> Option<
 
 /// Restores `promote_secondaries` where a stop that was killed has left it set. `lock_until` gives the
 /// deadline for each lock.
-pub(crate) fn restore_promotions(
+pub(crate) fn restore_promote_secondaries(
     netlink: &Netlink,
     files: &RunFiles,
     until: Deadline,
     lock_until: impl Fn() -> Deadline,
 ) {
-    for index in files.marked_promotions() {
+    for index in files.marked_promote_secondaries() {
         // The holder of the lock is in the middle of its deletion and restores the setting itself.
-        let Some(lock) = lock_promotion(files, index, lock_until()) else { continue };
+        let Some(lock) = lock_promote_secondaries(files, index, lock_until()) else { continue };
         // Its holder can have restored it just before.
-        if files.is_promotion_marked(index) {
+        if files.is_promote_secondaries_marked(index) {
             match netlink.link_by_index(index, until) {
-                Ok(Some(link)) => Promotion::left(files, &link).restore(),
+                Ok(Some(link)) => PromoteSecondaries::left(files, &link).restore(),
                 // The settings of a link are gone with it.
-                _ => files.forget_promotion(index),
+                _ => files.forget_promote_secondaries(index),
             }
         }
         release(Some(lock));
@@ -102,28 +106,28 @@ pub(crate) fn restore_promotions(
 }
 
 /// The setting `promote_secondaries` of a link while it is on.
-struct Promotion<'a> {
+struct PromoteSecondaries<'a> {
     files: &'a RunFiles,
     link: LinkIndex,
     name: LinkName,
-    /// It was off, and a mark tells that.
+    /// It was off, and a mark records that.
     is_temporary: bool,
 }
 
-impl<'a> Promotion<'a> {
+impl<'a> PromoteSecondaries<'a> {
     fn set(files: &'a RunFiles, link: &Link) -> Result<Self> {
         let sysctl = Sysctl::default();
         let temporary = Self::left(files, link);
         // With a mark, it is on because a stop was killed.
-        let was_on =
-            sysctl.promote_secondaries(&link.name)? && !files.is_promotion_marked(link.index);
+        let was_on = sysctl.promote_secondaries(&link.name)?
+            && !files.is_promote_secondaries_marked(link.index);
         if was_on {
             return Ok(Self { is_temporary: false, ..temporary });
         }
-        files.mark_promotion(link.index);
+        files.mark_promote_secondaries(link.index);
         sysctl
             .set_promote_secondaries(&link.name, true)
-            .inspect_err(|_| files.forget_promotion(link.index))?;
+            .inspect_err(|_| files.forget_promote_secondaries(link.index))?;
         Ok(temporary)
     }
 
@@ -137,7 +141,7 @@ impl<'a> Promotion<'a> {
             return;
         }
         match Sysctl::default().set_promote_secondaries(&self.name, false) {
-            Ok(()) => self.files.forget_promotion(self.link),
+            Ok(()) => self.files.forget_promote_secondaries(self.link),
             Err(error) => {
                 let line = line().field("link", self.name).field("error", ocf::cause(&error));
                 log::warn!("{}", line.note("promote_secondaries is still set"));
@@ -215,5 +219,5 @@ fn lost_routes<'a>(
 fn log_lost(error: &Error) {
     let note =
         "an address or route of another owner was deleted with the VIP and can't be restored";
-    log::error!("{}", line().field("error", ocf::cause(error)).note(note));
+    log::error!("{}", failure(error).note(note));
 }

@@ -10,7 +10,7 @@ pub(crate) struct NoIpv6 {
     pub(crate) link: LinkName,
 }
 
-/// Checks that the link has IPv6, because the kernel would only answer "permission denied".
+/// Checks that the link has IPv6, because the kernel only answers "permission denied".
 ///
 /// # Errors
 /// [`NoIpv6`]

@@ -14,7 +14,7 @@ use hostproc::{ActionLockFiles, LockFile, RunDirectory};
 use crate::log_line::line;
 use crate::params::is_link_local;
 
-/// The first part of the names of promotion marks.
+/// The first part of the names of the marks of `promote_secondaries`.
 const PROMOTED: &str = "promoted-";
 
 /// The files of one VIP in the network namespace of this process.
@@ -123,20 +123,20 @@ impl RunFiles {
 
     /// Marks a link whose `promote_secondaries` is on only for a deletion, so that another stop
     /// restores it if this one is killed.
-    pub(crate) fn mark_promotion(&self, link: LinkIndex) {
-        self.write(&self.promotion_mark(link), "");
+    pub(crate) fn mark_promote_secondaries(&self, link: LinkIndex) {
+        self.write(&self.promote_secondaries_mark(link), "");
     }
 
-    pub(crate) fn is_promotion_marked(&self, link: LinkIndex) -> bool {
-        self.run.file(&self.promotion_mark(link)).exists()
+    pub(crate) fn is_promote_secondaries_marked(&self, link: LinkIndex) -> bool {
+        self.run.file(&self.promote_secondaries_mark(link)).exists()
     }
 
-    pub(crate) fn forget_promotion(&self, link: LinkIndex) {
-        self.remove(&self.promotion_mark(link));
+    pub(crate) fn forget_promote_secondaries(&self, link: LinkIndex) {
+        self.remove(&self.promote_secondaries_mark(link));
     }
 
     /// The links with such a mark.
-    pub(crate) fn marked_promotions(&self) -> Vec<LinkIndex> {
+    pub(crate) fn marked_promote_secondaries(&self) -> Vec<LinkIndex> {
         let Ok(entries) = std::fs::read_dir(self.run.path()) else { return Vec::new() };
         let link = |name: &str| {
             let (link, namespace) = name.strip_prefix(PROMOTED)?.split_once('@')?;
@@ -146,12 +146,12 @@ impl RunFiles {
         entries.filter_map(|entry| link(entry.ok()?.file_name().to_str()?)).collect()
     }
 
-    fn promotion_mark(&self, link: LinkIndex) -> String {
+    fn promote_secondaries_mark(&self, link: LinkIndex) -> String {
         format!("{PROMOTED}{link}@{}", self.namespace)
     }
 
     /// The lock for a change of a link's `promote_secondaries` that is restored afterwards.
-    pub(crate) fn promotion_lock(&self, link: LinkIndex) -> PathBuf {
+    pub(crate) fn promote_secondaries_lock(&self, link: LinkIndex) -> PathBuf {
         self.run.file(&format!("promote-secondaries-{link}@{}.lock", self.namespace))
     }
 

@@ -9,7 +9,8 @@ use hostnet::{
 };
 use nix::libc;
 
-use super::tables::{link_names, settled};
+use super::settled;
+use super::tables::link_names;
 use crate::decide::judge::Observation;
 use crate::decide::names::LinkNames;
 use crate::decide::routing::{self, NoRoute, Tables, Wanted};
@@ -216,7 +217,7 @@ fn remove_unwanted(
         Ok(false) => {}
         Err(error) => refused = Some(error),
     };
-    // The rule first: without its routes it would lead to an empty table.
+    // The rule first: without its routes it leads to an empty table.
     for rule in routing::own_rules(ip, found).filter(|rule| wanted.rule.as_ref() != Some(rule)) {
         log_step("delete rule", rule);
         count(netlink.delete_rule(rule, until));

@@ -1,31 +1,16 @@
 //! Reads the kernel's tables of links, addresses and routes.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use deadline::Deadline;
-use hostnet::{Address, Error, Family, Link, LinkIndex, Netlink, Result, TABLE_MAIN, condition};
+use hostnet::{Address, Family, Link, LinkIndex, Netlink, Result, TABLE_MAIN, condition};
 
+use super::settled;
 use super::zone::Zone;
 use crate::decide::judge::{self, Observation};
 use crate::decide::names::LinkNames;
 use crate::decide::target::{Snapshot, needs_routes};
 use crate::params::{Nic, Params};
-
-/// Pause before a table that has changed during the dump is read again.
-const REREAD: Duration = Duration::from_millis(5);
-
-/// Reads again while the table changes during the dump: an incomplete one proves nothing.
-pub(crate) fn settled<T>(until: Deadline, read: impl Fn() -> Result<T>) -> Result<T> {
-    loop {
-        match read() {
-            Err(Error::DumpInterrupted { .. }) if Deadline::after(REREAD) < until => {
-                std::thread::sleep(REREAD);
-            }
-            read => return read,
-        }
-    }
-}
 
 /// All addresses of a family.
 pub(crate) fn addresses(
@@ -96,7 +81,7 @@ pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Re
             let link = snapshot.expected_link(params, &instances).cloned();
             (link, Some(snapshot.links))
         }
-        // On `lo` it can belong elsewhere, which only a complete snapshot tells.
+        // On `lo` it can belong elsewhere, which only a complete snapshot shows.
         None if likely.get() == judge::LOOPBACK => {
             let snapshot = snapshot(netlink, params, until)?;
             let link = snapshot.expected_link(params, &instances).cloned();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use deadline::Deadline;
 use hostnet::{Address, Link, LinkName, Netlink, Result};
 
-use super::tables::settled;
+use super::settled;
 use crate::params::{Nic, is_link_local};
 
 /// The zone of the VIP (RFC 4007).

@@ -46,7 +46,7 @@ pub(super) fn parse_prefix(text: &str, family: Family) -> Result<Prefix, &'stati
     } else {
         None
     };
-    // With /0 the kernel would look for every host of the Internet on the link.
+    // With /0 the kernel looks for every host of the Internet on the link.
     prefix.filter(|prefix| prefix.length() > 0).ok_or(wrong)
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum InvalidVip {
     /// `0.0.0.0`, `::`
     #[error("the unspecified address can't be a VIP: use a unicast address")]
     Unspecified,
-    /// 127.0.0.0/8, `::1`: deleting it on stop would break the host.
+    /// 127.0.0.0/8, `::1`: its deletion on stop breaks the host.
     #[error("a loopback address can't be a VIP: use an address that other hosts can reach")]
     Loopback,
     /// 224.0.0.0/4, `ff00::/8`

@@ -5,7 +5,7 @@ use hostnet::{OperationalState, Route, RouteKind, RouteProtocol, Scope, TABLE_MA
 
 use crate::params::Params;
 
-/// Parameters of 192.0.2.10 with these beside it.
+/// The parameters of 192.0.2.10, and these.
 pub(crate) fn params(given: &[(&str, &str)]) -> Params {
     let pairs = [("ip", "192.0.2.10")].iter().chain(given).copied();
     Params::read(&pairs.collect()).unwrap()

@@ -1,5 +1,5 @@
-//! Plans applied to a simulated host: after any sequence of actions and foreign changes the last
-//! action's promise holds, and foreign addresses are as others left them.
+//! Plans applied to a simulated kernel: after any sequence of actions and changes by others, the promise
+//! of the last action holds, and the addresses of others are unchanged.
 
 use hostnet::{Address, LinkIndex, NewAddress};
 use ocf::{Exit, Verdict};
@@ -45,7 +45,7 @@ impl Host {
             other.link == new.link && other.prefix == new.prefix && other.network() == new.network()
         };
         let addresses = &self.snapshot.addresses;
-        // IPv6 wants an address once on a link, whatever its prefix.
+        // IPv6 accepts an address once on a link, whatever its prefix.
         let excludes = |other: &Address| {
             other.ip == new.ip && other.link == new.link && (new.ip.is_ipv6() || same_subnet(other))
         };
@@ -64,8 +64,8 @@ impl Host {
         self.insert(new).expect("the plan adds what the kernel takes");
     }
 
-    /// `__inet_del_ifa`: the primary takes the secondaries of its subnet along, or makes the first
-    /// of them the primary.
+    /// `__inet_del_ifa`: with the primary address it deletes the secondary ones of the subnet, or makes
+    /// the first of them the primary one.
     fn remove(&mut self, gone: &Address) {
         let addresses = &mut self.snapshot.addresses;
         let Some(at) = addresses.iter().position(|address| {
@@ -106,7 +106,7 @@ impl Host {
         }
     }
 
-    /// As start would see it: routes of links that are up, one per connected network.
+    /// What start reads: the routes of links that are up, one for each connected network.
     fn seen(&self, params: &Params) -> Snapshot {
         let mut snapshot = self.snapshot.clone();
         if needs_routes(params) {
@@ -154,7 +154,7 @@ impl Host {
         Observation { instances, link, ..Observation::default() }.judge(params)
     }
 
-    /// What belongs to others, as a sorted list.
+    /// The addresses of others, sorted.
     fn foreign(&self, params: &Params) -> Vec<String> {
         let addresses = self.snapshot.addresses.iter().filter(|address| address.ip != params.ip);
         let mut shown: Vec<_> = addresses
@@ -175,7 +175,7 @@ enum Event {
     PromoteSecondaries(bool),
 }
 
-/// Which VIP the events are about.
+/// The VIP of the events.
 #[derive(Clone, Copy, Debug)]
 enum Vip {
     V4,
@@ -186,7 +186,7 @@ impl Vip {
     fn text(self) -> &'static str {
         match self {
             Self::V4 => "192.0.2.10",
-            // Not as the kernel writes it.
+            // Not in the spelling of the kernel.
             Self::V6 => "2001:DB8:0::0010",
         }
     }
@@ -278,7 +278,7 @@ proptest! {
                         prop_assert_eq!(verdict.exit, Exit::Success, "{:?}", verdict.reason);
                         let instances = judge::instances(&params, &host.snapshot.addresses);
                         prop_assert_eq!(instances.len(), 1);
-                        // Started is started: again changes nothing.
+                        // A second start changes nothing.
                         let once = host.snapshot.clone();
                         prop_assert!(host.start(&params).is_some());
                         prop_assert_eq!(&host.snapshot, &once);
@@ -294,7 +294,7 @@ proptest! {
                     prop_assert_eq!(host.promote_secondaries, before.promote_secondaries);
                 }
                 Event::Added(address) => {
-                    // EEXIST is the others' concern.
+                    // EEXIST is an answer to others.
                     let _ = host.insert(address);
                 }
                 Event::Removed(at) => {

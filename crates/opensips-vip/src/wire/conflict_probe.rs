@@ -73,7 +73,7 @@ impl Prober {
             let begin = Instant::now();
             let round = until.within(check.timeout);
             match self.probe(socket, Conflicts::OwnersAndProbers, check.timeout, until) {
-                // An earlier conflict tells more than a probe that was cut short.
+                // An earlier conflict counts more than an incomplete probe.
                 Ok(ProbeResult::Unknown) => return Ok(last),
                 Ok(ProbeResult::Free) if last == ProbeResult::Unknown => {
                     return Ok(ProbeResult::Free);

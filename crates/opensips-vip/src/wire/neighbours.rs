@@ -1,4 +1,4 @@
-//! What a recurring monitor sends to the neighbours, and what a monitor of level 10 asks them.
+//! What a recurring monitor sends to the neighbours, and what a monitor of level 10 checks there.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::decide::judge::Observation;
 use crate::decide::plan::has_neighbours;
 use crate::host::run_files::RunFiles;
 use crate::host::tables;
-use crate::log_line::line;
+use crate::log_line::{failure, line};
 use crate::params::Params;
 
 /// How often the gateway is asked, because a frame can be lost, and how long it may take to answer.
@@ -31,8 +31,7 @@ pub(crate) fn refresh(params: &Params, observation: &Observation) {
         (0..params.refresh).try_for_each(|_| announcement.send(&mut socket, link))
     });
     if let Err(error) = sent {
-        let line = line().field("error", ocf::cause(&error));
-        log::warn!("{}", line.note("the VIP is not announced"));
+        log::warn!("{}", failure(&error).note("the VIP is not announced"));
     }
 }
 
@@ -60,7 +59,7 @@ pub(crate) fn check(
             let left = until.remaining();
             let timeout = GATEWAY_TIMEOUT.min(left);
             let answers = resolve(&mut socket, (params.ip, mac), &[gateway], timeout)?;
-            // Without the full time, a missing answer tells nothing.
+            // Without the full time, a missing answer proves nothing.
             if !answers.is_empty() || left < GATEWAY_TIMEOUT {
                 return Ok(Verdict::success());
             }
@@ -71,8 +70,7 @@ pub(crate) fn check(
         )))
     });
     checked.unwrap_or_else(|error| {
-        let line = line().field("error", ocf::cause(&error));
-        log::warn!("{}", line.note("the neighbours can't be checked"));
+        log::warn!("{}", failure(&error).note("the neighbours can't be checked"));
         Verdict::success()
     })
 }

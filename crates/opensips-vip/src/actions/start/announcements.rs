@@ -10,7 +10,7 @@ use super::{Done, Start, budgets};
 use crate::decide::plan::{Plan, Step};
 use crate::error::Error;
 use crate::host::tables;
-use crate::log_line::line;
+use crate::log_line::{failure, line};
 use crate::params::{AnnounceTarget, Params};
 use crate::wire::announcement::Announcement;
 use crate::wire::announcer::{self, Job};
@@ -41,8 +41,10 @@ fn targets(params: &Params, netlink: &Netlink, link: LinkIndex, until: Deadline)
                     log::warn!("{}", line().note("announce_targets=gateway: there is no gateway"));
                 }
                 Err(error) => {
-                    let line = line().field("error", ocf::cause(&error));
-                    log::warn!("{}", line.note("announce_targets=gateway: no gateway is known"));
+                    log::warn!(
+                        "{}",
+                        failure(&error).note("announce_targets=gateway: no gateway is known")
+                    );
                 }
             },
         }
@@ -64,8 +66,7 @@ impl Start<'_> {
             Ok(socket) => self.socket = Some(socket),
             Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
             Err(error) => {
-                let line = line().field("error", ocf::cause(&error));
-                log::error!("{}", line.note("the VIP is not announced"));
+                log::error!("{}", failure(&error).note("the VIP is not announced"));
             }
         }
         Ok(())
@@ -84,8 +85,7 @@ impl Start<'_> {
                 self.files.note_announcement();
             }
             Err(error) => {
-                let line = line().field("error", ocf::cause(&error));
-                log::error!("{}", line.note("the first announcement was not sent"));
+                log::error!("{}", failure(&error).note("the first announcement was not sent"));
             }
         }
     }
@@ -122,8 +122,10 @@ impl Start<'_> {
         match spawned {
             Ok(child) => self.done.push(Done::StartedAnnouncer(child)),
             Err(error) => {
-                let line = line().field("error", ocf::cause(&error));
-                log::error!("{}", line.note("no announcer: start sends the announcements itself"));
+                log::error!(
+                    "{}",
+                    failure(&error).note("no announcer: start sends the announcements itself")
+                );
                 send_here(budgets::for_announcements(self.deadline));
             }
         }
@@ -135,8 +137,7 @@ impl Start<'_> {
         match announcer::end(&self.files.announcer_lock(), until) {
             Ok(no_announcer) => no_announcer.release(),
             Err(error) => {
-                let line = line().field("error", ocf::cause(&error));
-                log::warn!("{}", line.note("the previous announcer does not end"));
+                log::warn!("{}", failure(&error).note("the previous announcer does not end"));
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{Start, budgets};
 use crate::decide::judge;
 use crate::error::Error;
 use crate::host::tables;
-use crate::log_line::line;
+use crate::log_line::{failure, line};
 use crate::params::{DuplicateCheck, LinkCheck};
 use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use crate::wire::open_socket;
@@ -47,8 +47,7 @@ impl Start<'_> {
                 }
                 Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
                 Err(error) => {
-                    let line = line().field("error", ocf::cause(&error));
-                    log::error!("{}", line.note("no duplicate address check"));
+                    log::error!("{}", failure(&error).note("no duplicate address check"));
                     return Ok(());
                 }
             }

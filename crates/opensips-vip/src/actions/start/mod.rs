@@ -1,4 +1,4 @@
-//! start: the VIP is on this host, usable, and its neighbours have been told.
+//! start: the VIP is on this host, usable, and announced to its neighbours.
 
 mod announcements;
 mod duplicate_check;
@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::host::run_files::RunFiles;
 use crate::host::zone::Zone;
 use crate::host::{deletion, ipv6, namespace, source_routing, tables};
-use crate::log_line::{line, set_link};
+use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
 
@@ -58,14 +58,13 @@ fn lock(files: &RunFiles, params: &Params, until: Deadline) -> Result<Option<Act
         Acquisition::Stopped => Err(Error::Stopped { ip }),
         Acquisition::Busy { holder } => Err(Error::Busy { ip, holder }),
         Acquisition::Unavailable(error) => {
-            let line = line().field("error", ocf::cause(&error));
-            log::warn!("{}", line.note("going on without the lock of start and stop"));
+            log::warn!("{}", failure(&error).note("going on without the lock of start and stop"));
             Ok(None)
         }
     }
 }
 
-/// A start at work.
+/// A start in progress.
 struct Start<'a> {
     params: &'a Params,
     netlink: &'a Netlink,

@@ -46,7 +46,7 @@ impl Start<'_> {
         }
     }
 
-    /// Undoes one thing; the error tells what is left.
+    /// Undoes one thing; the error is what is left.
     fn undo(&self, done: Done, netlink: &Netlink, until: Deadline) -> Result<(), String> {
         match done {
             Done::StartedAnnouncer(mut child) => {

@@ -44,8 +44,8 @@ pub(crate) fn end(lock: &Path, until: Deadline) -> Result<NoAnnouncer, StillRunn
     }
     let proc = ProcFs::default();
     loop {
-        // Another stop holds the lock in the same way. It is waited for: if it were killed, that stop
-        // would fail.
+        // Another stop holds the lock in the same way. It is waited for, because a stop that is killed
+        // has failed.
         if let Some(process) = holder(lock)?
             && let Some(handle) = PidFd::open(&proc, &process)?
             && is_announcer(&proc, process.pid)?

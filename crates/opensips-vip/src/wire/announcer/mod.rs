@@ -3,7 +3,7 @@
 //!
 //! It has a session of its own and none of Pacemaker's open files, so that Pacemaker neither waits for it
 //! nor kills it together with the action. It holds a lock, named after the address, as long as it lives:
-//! whoever has that lock knows that no announcer runs. It has no environment and no log. Everything that
+//! no announcer runs while another process holds that lock. It has no environment and no log. Everything that
 //! it needs is in its arguments, and everything that it could report is also seen by the next monitor.
 
 mod end;
@@ -128,7 +128,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let Ok(report) = io::stdout().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let mut report = std::fs::File::from(report);
-    // For ps and top, which would show "exe" otherwise.
+    // For ps and top, which show "exe" otherwise.
     let _ = nix::sys::prctl::set_name(c"opensips-vip");
     match prepare(&job) {
         Ok((lock, netlink)) => {
@@ -158,7 +158,7 @@ fn prepare(job: &Job) -> Result<(LockFile, Netlink), String> {
 }
 
 /// Closes the files that start has inherited. Pacemaker leaves none open, but a shell script or a test
-/// can wait for the end of a pipe that this process would keep open.
+/// can wait for the end of a pipe that this process keeps open.
 fn close_inherited() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     let open: Vec<RawFd> =
