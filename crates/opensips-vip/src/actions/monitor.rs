@@ -9,6 +9,7 @@ use super::budgets;
 use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::{namespace, source_routing, tables};
+use crate::log_line::set_link;
 use crate::params::Params;
 use crate::wire::neighbours;
 
@@ -25,6 +26,7 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let netlink = Netlink::open()?;
     let until = budgets::for_tables(request.deadline);
     let observation = observe(&netlink, &params, until)?;
+    observation.link.iter().for_each(|link| set_link(&link.name));
     let verdict = judge(&netlink, &params, &observation, until)?;
     if !matches!(verdict.exit, Exit::Success | Exit::Degraded) || observation.link.is_none() {
         return Ok(verdict);
