@@ -47,7 +47,7 @@ setup:
 
 # A real two-node cluster on this machine: start, SIP at the virtual IP, power cut, SIP again.
 demo: setup build
-	$(CARGO) build --locked -p lab -p suites -p opensips-stand-in --bins
+	tests/build
 	$(TARGET)/debug/demo --agents $(BUILT)
 
 # Unit tests, suites in network namespaces, suites on a real cluster.
@@ -73,17 +73,17 @@ msrv:
 
 # The faults of ocf:heartbeat:IPaddr2, put to it and to our agent, as a table; docs/peers.md.
 compare: setup build
-	$(CARGO) build --locked -p suites --bins
+	tests/build
 	$(TARGET)/debug/compare --agents $(BUILT)
 
 # Our agents and ocf:heartbeat:IPaddr2 side by side, as ratios.
 bench: setup build
-	$(CARGO) build --locked -p lab -p suites -p opensips-stand-in --bins
+	tests/build
 	$(TARGET)/debug/bench --agents $(BUILT)
 
 # Calls by SIPp through both examples while they fail over: needs a real OpenSIPS; docs/calls.md.
 calls: setup build
-	$(CARGO) build --locked -p lab -p suites --bins
+	tests/build
 	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:
