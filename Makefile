@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -53,6 +53,14 @@ demo: setup build
 # Unit tests, suites in network namespaces, suites on a real cluster.
 test: setup
 	tests/run
+
+# The unit tests of the libraries and agents: no root, no packages, nothing executed.
+unit:
+	tests/run --unit $(shell grep -hm1 '^name = ' crates/*/Cargo.toml | sed 's/.*"\(.*\)"/-p \1/') --lib
+
+# The tests with T in their name: make t T=tags
+t:
+	@tests/named "$(T)"
 
 # The agents as they are shipped (static, optimised, without unwinding) before the same suites.
 test-shipped: setup build
