@@ -23,6 +23,7 @@ mod host;
 mod ndisc;
 mod neighbour;
 mod privilege;
+mod process;
 mod program;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub use ndisc::NdiscFrame;
 pub use neighbour::{Neighbour, neighbour_cache};
 #[doc(hidden)]
 pub use privilege::{missing_privilege, skipped};
+pub use process::{resume, suspend};
 pub use program::{copy_program, write_program};
 
 /// Waits until `condition` holds.
