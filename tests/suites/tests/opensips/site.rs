@@ -335,15 +335,6 @@ pub(crate) fn processes(site: &Site, kind: &str) -> Vec<i32> {
     found
 }
 
-/// Waits until the signal has stopped the process.
-pub(crate) fn stop_signal(pid: i32) {
-    signal(pid, Signal::SIGSTOP);
-    wait_until("the process is stopped", LONG, || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
-    });
-}
-
 /// Writes a file on the host.
 pub(crate) fn write(site: &Site, path: &str, content: &str) {
     site.on_host(|| {
