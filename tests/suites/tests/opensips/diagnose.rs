@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use testnet::Agent;
 
-use crate::site::{PIDFILE, signal, stop_signal};
+use crate::site::{PIDFILE, signal};
 use crate::{Site, ends, every_daemon, every_daemon_with_mi};
 
 const MI: &str = "datagram:127.0.0.1:8080";
@@ -101,7 +101,7 @@ fn what_is_known_of_the_instance() {
             .filter(|one| one["role"].as_str().unwrap().starts_with("SIP receiver udp:127"))
             .map(|one| i32::try_from(one["pid"].as_i64().unwrap()).unwrap())
             .collect();
-        receivers.iter().for_each(|pid| stop_signal(*pid));
+        receivers.iter().for_each(|pid| testnet::suspend(*pid));
         let silent = json(&agent.clone().param("sip_probe_attempts", "1"));
         receivers.iter().for_each(|pid| signal(*pid, Signal::SIGCONT));
         let listener = row(&silent["listeners"], "socket", "udp:127.0.0.1:5060");

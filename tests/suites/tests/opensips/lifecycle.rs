@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::site::{PIDFILE, children, is_alive, stop_signal, write};
+use crate::site::{PIDFILE, children, is_alive, write};
 use crate::{Site, ends, every_daemon, fails};
 
 #[test]
@@ -257,7 +257,7 @@ fn a_spoilt_configuration_ends_nothing_that_serves() {
         site.forget();
         site.write("no such word in its language\n");
         for worker in site.workers() {
-            stop_signal(worker);
+            testnet::suspend(worker);
         }
         let hurried = site.agent().param("sip_probe_timeout", "200ms");
         fails(&hurried.action("start"), 2, "configuration check: ");

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use nix::sys::signal::Signal;
 use testnet::wait_until;
 
-use crate::site::{STATE, Site, is_alive, recurring, signal, stop_signal, write};
+use crate::site::{STATE, Site, is_alive, recurring, signal, write};
 use crate::{LONG, ends, every_daemon, fails};
 
 #[test]
@@ -70,7 +70,7 @@ fn a_dead_worker_is_seen_though_the_others_answer() {
         site.start();
         let worker = *site.workers().last().unwrap();
         // With the main process stopped, nobody reacts to the death of a worker.
-        stop_signal(site.main());
+        testnet::suspend(site.main());
         signal(worker, Signal::SIGKILL);
         let reason = format!("worker {worker} is dead");
         wait_until("the worker is dead", LONG, || !is_alive(worker));
@@ -90,7 +90,7 @@ fn an_instance_that_nobody_remembers_is_asked_too() {
         site.forget();
         let workers = site.workers();
         for worker in &workers {
-            stop_signal(*worker);
+            testnet::suspend(*worker);
         }
         let asked =
             site.agent().param("sip_probe_timeout", "200ms").param("sip_probe_attempts", "1");

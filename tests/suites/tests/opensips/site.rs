@@ -37,7 +37,7 @@ pub(crate) fn every_daemon_that(
     test: &str,
     body: impl Fn(&Site),
 ) -> bool {
-    let daemons = std::iter::once(stand_in()).chain(Daemon::real());
+    let daemons = std::iter::once(Daemon::stand_in_for_suite()).chain(Daemon::real());
     let fitting: Vec<Daemon> = daemons.filter(|daemon| fits(version_of(daemon))).collect();
     fitting.iter().for_each(|daemon| against(test, daemon, &body));
     !fitting.is_empty()
@@ -49,12 +49,7 @@ fn version_of(daemon: &Daemon) -> Version {
 
 /// Runs a test that needs a fault switch, which no real daemon has.
 pub(crate) fn stand_in_alone(test: &str, body: impl Fn(&Site)) {
-    against(test, &stand_in(), &body);
-}
-
-fn stand_in() -> Daemon {
-    Daemon::stand_in(binary("opensips-stand-in").parent().unwrap())
-        .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`")
+    against(test, &Daemon::stand_in_for_suite(), &body);
 }
 
 fn against(test: &str, daemon: &Daemon, body: &impl Fn(&Site)) {
@@ -98,9 +93,7 @@ impl Site {
 
     /// With the stand-in, for what does not depend on the daemon.
     pub(crate) fn stand_in() -> Self {
-        let daemon = Daemon::stand_in(binary("opensips-stand-in").parent().unwrap())
-            .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`");
-        Self::new(&daemon)
+        Self::new(&Daemon::stand_in_for_suite())
     }
 
     /// Whether the daemon has a module in a file of its own; the stand-in has none.
@@ -340,15 +333,6 @@ pub(crate) fn processes(site: &Site, kind: &str) -> Vec<i32> {
         !found.is_empty()
     });
     found
-}
-
-/// Waits until the signal has stopped the process.
-pub(crate) fn stop_signal(pid: i32) {
-    signal(pid, Signal::SIGSTOP);
-    wait_until("the process is stopped", LONG, || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
-    });
 }
 
 /// Writes a file on the host.

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use opensips_stand_in::Version;
 use testnet::{Agent, wait_until};
 
-use crate::site::{PROCESSES_AT, Site, processes, recurring, signal, stop_signal};
+use crate::site::{PROCESSES_AT, Site, processes, recurring, signal};
 use crate::{LONG, ends, every_daemon, fails};
 
 const AT: &str = "tls:127.0.0.1:5061";
@@ -94,7 +94,7 @@ fn options_over_tls() {
         let deep = hasty(site).env("OCF_CHECK_LEVEL", "20").param("sip_probe_codes", "483");
         ends(&recurring(&deep), 0);
         for receiver in processes(site, "TCP receiver") {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
         // Silent, though TCP main accepts every connection, and makes the handshake (4.0).
         let silent = format!("no answer to OPTIONS at {AT} within 2 x 2s");
@@ -119,7 +119,7 @@ fn a_client_certificate_is_wanted() {
         let listed = recurring(&asked.clone().param("sip_probe_codes", "200-499"));
         fails(&listed, 1, &format!("TLS refused (a client certificate?), so no code at {AT}"));
         for receiver in processes(site, "TCP receiver") {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
         let outcome = recurring(&asked);
         // From 4.0 on TCP main makes the handshake, and that is as far as we come.
@@ -141,7 +141,7 @@ fn an_instance_that_nobody_remembers() {
         site.forget();
         let receivers = processes(site, "TCP receiver");
         for receiver in &receivers {
-            stop_signal(*receiver);
+            testnet::suspend(*receiver);
         }
         // From 4.0 on TCP main makes the handshake, and refuses what is none; before, nobody does.
         let transport = if site.version == Version::V4_0 { "tls" } else { "tcp" };

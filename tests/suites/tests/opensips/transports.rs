@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use nix::sys::signal::Signal;
 use testnet::{Agent, Outcome, wait_until};
 
-use crate::site::{PROCESSES_AT, Site, processes, recurring, signal, stop_signal};
+use crate::site::{PROCESSES_AT, Site, processes, recurring, signal};
 use crate::{LONG, ends, every_daemon, every_daemon_with_mi, fails};
 
 /// Starts a daemon with these sockets, and an MI that tells which process does what.
@@ -105,7 +105,7 @@ fn tcp_and_mi_answer_while_udp_is_dead() {
         start_with(site, &["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]);
         let receivers = processes(site, "SIP receiver udp:");
         for receiver in &receivers {
-            stop_signal(*receiver);
+            testnet::suspend(*receiver);
         }
         let asked = hasty(site);
         let silent = "alive, no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s";
@@ -132,7 +132,7 @@ fn udp_answers_while_tcp_is_dead() {
         // (4.0), for receivers that take nothing; that of the stand-in is its own receiver.
         let kind = if site.is_stand_in() { "TCP" } else { "TCP receiver" };
         for receiver in processes(site, kind) {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
         let asked = hasty(site);
         fails(&recurring(&asked), 190, "workers are stopped (SIGSTOP)");
@@ -154,7 +154,7 @@ fn one_silent_listener_among_others() {
         start_with(site, &["udp:127.0.0.1:5060", "udp:127.0.0.1:5064", "tcp:127.0.0.1:5060"]);
         let receivers = processes(site, "SIP receiver udp:127.0.0.1:5064");
         for receiver in receivers {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
         let asked = hasty(site);
         fails(&recurring(&asked), 190, "workers are stopped (SIGSTOP)");
@@ -256,7 +256,7 @@ fn an_instance_that_nobody_remembers_and_whose_tcp_is_dead() {
         site.forget();
         let workers = site.workers();
         for worker in &workers {
-            stop_signal(*worker);
+            testnet::suspend(*worker);
         }
         let asked = hasty(site);
         let silent = "no answer to OPTIONS at tcp:127.0.0.1:5060 within 2 x 0.3s";

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use testnet::{Agent, Capture, Host, wait_until};
 
-use super::{LONG, MAC_B, MAC_N, Site, VIP, ends, fails, instances, locks, recurring, state, vip};
+use super::{
+    LONG, MAC_B, MAC_N, Site, VIP, Wire, ends, fails, instances, locks, recurring, state, vip,
+};
 
 /// How long somebody who has answered is believed to have the VIP (`conflict_probe::RELEASE_TIME`).
 const LET_GO: Duration = Duration::from_millis(500);
@@ -68,9 +70,9 @@ fn a_dying_peer_is_waited_for() {
 fn its_question_is_a_probe_that_no_cache_learns_from() {
     testnet::root_or_skip!();
     let site = Site::new();
-    let capture = Capture::start(&site.neighbour, "eth0");
+    let wire = Wire::of(&site);
     ends(&site.vip().param("announce", "none").action("start"), 0);
-    let frames = capture.arp_frames();
+    let frames = wire.frames(|_| true);
     assert_eq!(frames.len(), 2, "{frames:?}");
     for frame in frames {
         assert!(!frame.is_reply && frame.sender_ip.is_unspecified());

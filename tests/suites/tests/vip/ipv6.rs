@@ -17,6 +17,7 @@ fn site() -> Site {
     for (host, address) in [(&site.a, "1"), (&site.b, "2"), (&site.neighbour, "99")] {
         host.ip(&format!("addr add 2001:db8::{address}/64 dev eth0 nodad"));
     }
+    super::wait_until_ipv6_is_settled(&site.a);
     site
 }
 
@@ -231,9 +232,6 @@ fn without_ipv6_on_the_link() {
 fn link_local_and_no_source() {
     testnet::root_or_skip!();
     let site = site();
-    wait_until("the link-local address is usable", LONG, || {
-        !site.a.ip("-6 addr show dev eth0").contains("tentative")
-    });
     let local = agent(&site.a, super::program())
         .under_pacemaker("vip")
         .param("ip", "fe80::10")

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use testnet::{Agent, Host, wait_until};
+use testnet::{Agent, Host};
 
 use super::{LONG, Site, VIP, ends, fails, instances, plain, recurring, second_interface};
 
@@ -29,10 +29,7 @@ fn site() -> Site {
         host.ip(&format!("addr add {address}/64 dev eth0 nodad"));
     }
     site.a.ip("-6 route add default via 2001:db8::99 dev eth0 metric 300");
-    // The link-local addresses' routes come when the kernel is done with these.
-    wait_until("the kernel is done", LONG, || {
-        !site.a.ip("-6 addr show").contains("tentative") && !tables(&site.a).contains("linkdown")
-    });
+    super::wait_until_ipv6_is_settled(&site.a);
     site
 }
 
