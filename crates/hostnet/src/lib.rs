@@ -33,9 +33,7 @@ pub use link::{
 };
 pub use lookup::{LinkCondition, condition, link_in_network, link_with_mac};
 pub use neighbour::{Neighbour, NeighbourState};
-pub use netlink::{
-    EventGroup, Events, Netlink, RouteRecord, SockDiag, bound_sockets, destroy_tcp_connections,
-};
+pub use netlink::{EventGroup, Events, Netlink, RouteRecord, SockDiag, destroy_tcp_connections};
 pub use netns::{InvalidNamespaceName, NamespaceName, NetworkNamespace};
 pub use packet::{EtherType, PacketSocket, arp, ndisc};
 pub use route::{Route, RouteKind, RouteProtocol, TABLE_MAIN};

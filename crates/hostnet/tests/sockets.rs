@@ -10,8 +10,12 @@ use std::os::fd::AsRawFd;
 
 use common::soon;
 use deadline::Deadline;
-use hostnet::{BoundSocket, Error, Family, Protocol, SockDiag, bound_sockets};
+use hostnet::{BoundSocket, Error, Family, Protocol, Result, SockDiag};
 use testnet::Host;
+
+fn bound_sockets(protocol: Protocol, until: Deadline) -> Result<Vec<BoundSocket>> {
+    SockDiag::open()?.bound_sockets(protocol, Family::V4, until)
+}
 
 fn inode(socket: &impl AsRawFd) -> u32 {
     let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
@@ -30,7 +34,7 @@ fn bound_udp_sockets() {
         let bound = UdpSocket::bind("127.0.0.1:0").unwrap();
         let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
         connected.connect(bound.local_addr().unwrap()).unwrap();
-        let found = bound_sockets(Protocol::Udp, Family::V4, soon()).unwrap();
+        let found = bound_sockets(Protocol::Udp, soon()).unwrap();
         for socket in [&bound, &connected] {
             assert_eq!(at(&found, socket.local_addr().unwrap()), [inode(socket)]);
         }
@@ -38,7 +42,7 @@ fn bound_udp_sockets() {
         assert!(found.iter().any(|socket| socket.inode == inode(&bound) && socket.uid == uid));
         let local = bound.local_addr().unwrap();
         drop(bound);
-        let found = bound_sockets(Protocol::Udp, Family::V4, soon()).unwrap();
+        let found = bound_sockets(Protocol::Udp, soon()).unwrap();
         assert_eq!(at(&found, local), [0_u32; 0]);
     });
 }
@@ -51,7 +55,7 @@ fn listening_tcp_sockets_only() {
         let local = listener.local_addr().unwrap();
         let client = TcpStream::connect(local).unwrap();
         let (server, _) = listener.accept().unwrap();
-        let found = bound_sockets(Protocol::Tcp, Family::V4, soon()).unwrap();
+        let found = bound_sockets(Protocol::Tcp, soon()).unwrap();
         assert_eq!(at(&found, local), [inode(&listener)]);
         let inodes = [inode(&client), inode(&server)];
         assert!(!found.iter().any(|socket| inodes.contains(&socket.inode)));
@@ -79,7 +83,7 @@ fn a_dump_of_many_datagrams_is_complete() {
     Host::new("a").run(|| {
         let bind = |_| UdpSocket::bind("127.0.0.1:0").unwrap();
         let many: Vec<UdpSocket> = (0..700).map(bind).collect();
-        let found = bound_sockets(Protocol::Udp, Family::V4, soon()).unwrap();
+        let found = bound_sockets(Protocol::Udp, soon()).unwrap();
         for socket in &many {
             assert_eq!(at(&found, socket.local_addr().unwrap()), [inode(socket)]);
         }
@@ -88,6 +92,6 @@ fn a_dump_of_many_datagrams_is_complete() {
 
 #[test]
 fn nothing_is_read_after_the_deadline() {
-    let late = bound_sockets(Protocol::Udp, Family::V4, Deadline::now());
+    let late = bound_sockets(Protocol::Udp, Deadline::now());
     assert!(matches!(late, Err(Error::DeadlinePassed { .. })), "{late:?}");
 }

@@ -21,7 +21,7 @@ mod wire;
 pub use events::{EventGroup, Events};
 pub use handle::Netlink;
 pub use route_record::RouteRecord;
-pub use sock_diag::{SockDiag, bound_sockets, destroy_tcp_connections};
+pub use sock_diag::{SockDiag, destroy_tcp_connections};
 
 #[cfg(test)]
 mod tests;

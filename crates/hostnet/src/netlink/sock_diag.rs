@@ -117,18 +117,6 @@ impl std::fmt::Debug for SockDiag {
     }
 }
 
-/// [`SockDiag::bound_sockets`] for a single table.
-///
-/// # Errors
-/// Those of [`SockDiag::open`] and [`SockDiag::bound_sockets`].
-pub fn bound_sockets(
-    protocol: Protocol,
-    family: Family,
-    until: Deadline,
-) -> Result<Vec<BoundSocket>> {
-    SockDiag::open()?.bound_sockets(protocol, family, until)
-}
-
 /// Ends every TCP connection of this host from or to its address `ip`, also while it is being
 /// made: both sides see a reset. Returns how many there were. Listening sockets stay.
 ///
@@ -137,7 +125,7 @@ pub fn bound_sockets(
 ///
 /// # Errors
 /// [`Error::NotSupported`] by a kernel without `CONFIG_INET_DIAG_DESTROY` (Linux 4.5);
-/// [`Error::PermissionDenied`], and those of [`bound_sockets`]
+/// [`Error::PermissionDenied`], and those of [`SockDiag::bound_sockets`]
 pub fn destroy_tcp_connections(ip: IpAddr, until: Deadline) -> Result<usize> {
     let sockets = SockDiag::open()?;
     let mut count = 0;

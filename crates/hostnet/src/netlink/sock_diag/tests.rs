@@ -77,7 +77,7 @@ fn sctp_endpoints_as_the_kernel_describes_them() {
 fn a_kernel_without_sctp_says_that_it_can_not_list() {
     let until = Deadline::after(std::time::Duration::from_secs(60));
     for family in [Family::V4, Family::V6] {
-        let listed = bound_sockets(Protocol::Sctp, family, until);
+        let listed = SockDiag::open().unwrap().bound_sockets(Protocol::Sctp, family, until);
         match listed {
             Ok(_) => assert!(crate::sctp::supports_sctp(family).unwrap()),
             Err(error) => assert_eq!(error.errno(), Some(libc::ENOENT), "{error}"),
