@@ -1,9 +1,9 @@
 //! ocf:smartvox:opensips-vip, the virtual IP address of a SIP cluster.
 //!
-//! An action reads the parameters ([`params`]), takes a snapshot of the host's tables ([`host`]),
-//! decides as a value what to do ([`decide`]), does it on the kernel ([`host`]) and on the link
-//! ([`wire`]), takes a new snapshot and judges it as monitor would. Imports point down: `actions`,
-//! then `wire`, then `host`, `decide`, `params`, `description`; `error` wraps the errors of all rooms.
+//! An action reads the parameters (`params`), takes a snapshot of the host's tables (`host`), decides as
+//! a value what to do (`decide`), does it in the kernel (`host`) and on the link (`wire`), takes a new
+//! snapshot and judges it as monitor does. Imports point down: `actions`, `wire`, `host`, `decide`,
+//! `params`, `description`. The one `error` of the crate wraps those of the rooms; only `actions` use it.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ mod testing;
 
 pub use description::DESCRIPTION;
 
-/// The program: an action of the agent, or the announcer that its start leaves behind.
+/// Runs the program: an action of the agent, or the announcer that start leaves running.
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if wire::announcer::is_meant(arguments.next().as_deref()) {
