@@ -157,6 +157,24 @@ fn without_carrier_start_fails_and_puts_everything_back() {
 }
 
 #[test]
+fn a_stop_ends_a_start_that_waits_for_the_carrier() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.cable_a.unplug(&site.a);
+    wait_until("eth0 has no carrier", LONG, || has_no_carrier(&site.a));
+    let agent = site.vip().param("nic", "eth0").param("link_wait", "60s");
+    let patient = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "60000");
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| patient.action("start"));
+        wait_until("start is at work", LONG, || is_at_work(&site.a));
+        ends(&agent.action("stop"), 0);
+        fails(&start.join().unwrap(), 1, "192.0.2.10 was stopped while start was at work");
+    });
+    assert!(instances(&site.a).is_empty());
+    assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
+}
+
+#[test]
 fn a_carrier_that_comes_in_time() {
     testnet::root_or_skip!();
     let site = Site::new();
