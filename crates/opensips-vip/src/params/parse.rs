@@ -11,7 +11,8 @@ use super::{AnnounceTarget, Broadcast, LONGEST_LABEL, LinkCheck, Nic, Nodad};
 /// What `nic` names, and the label of `eth0:label`.
 pub(crate) fn parse_nic(text: &str) -> Result<(Nic, Option<String>), String> {
     if text.contains('/') {
-        let network: Network = text.parse().map_err(|error: hostnet::Error| error.to_string())?;
+        let network: Network =
+            text.parse().map_err(|error: hostnet::InvalidNetwork| error.to_string())?;
         if network.prefix().length() == 0 {
             return Err("every address is in this network: give a smaller one".to_owned());
         }
@@ -29,10 +30,7 @@ pub(crate) fn parse_nic(text: &str) -> Result<(Nic, Option<String>), String> {
     };
     match name.parse::<LinkName>() {
         Ok(name) => Ok((Nic::Name(name), label)),
-        Err(hostnet::Error::InvalidLinkName { why, .. }) => {
-            Err(format!("not an interface name: {why}"))
-        }
-        Err(other) => Err(other.to_string()),
+        Err(error) => Err(format!("not an interface name: {}", error.why)),
     }
 }
 

@@ -117,20 +117,20 @@ fn frames_as_etherparse_reads_them() {
 }
 
 #[test]
-fn who_claims_and_who_probes() {
+fn claims_and_probes() {
     let claim = NeighborMessage::parse(&announcement(MAC, vip(), false)).unwrap();
     assert_eq!((claim.claims(vip()), claim.claims(other_ip())), (Some(MAC), None));
     assert_eq!(claim.probes(vip()), None);
     let probe = NeighborMessage::parse(&probe(MAC, vip())).unwrap();
     assert_eq!((probe.claims(vip()), probe.probes(vip())), (None, Some(MAC)));
     assert_eq!(probe.claims(Ipv6Addr::UNSPECIFIED), None);
-    // Asking for an address claims one's own, not the one asked for.
+    // A solicitation claims the address of its sender, not the one that it asks for.
     let question = NeighborMessage::parse(&request(MAC, other_ip(), vip())).unwrap();
     assert_eq!((question.claims(vip()), question.claims(other_ip())), (None, Some(MAC)));
     assert_eq!(question.probes(vip()), None);
 }
 
-/// The frame after a change, with its checksum made right again.
+/// The frame after a change, with its checksum corrected.
 fn changed(frame: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = frame.to_vec();
     change(&mut frame);
@@ -143,7 +143,7 @@ fn changed(frame: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_not_valid_is_nothing() {
+fn invalid_frames_are_not_parsed() {
     let claim = announcement(MAC, vip(), false);
     assert!(NeighborMessage::parse(&changed(&claim, |_| {})).is_some());
     let refused = |what: &str, change: &dyn Fn(&mut Vec<u8>)| {
@@ -183,15 +183,15 @@ fn what_is_not_valid_is_nothing() {
 }
 
 #[test]
-fn options_of_others_and_padding_are_passed_over() {
+fn other_options_and_padding_are_skipped() {
     // A nonce (RFC 3971), as the kernel sends it in its own probes (RFC 7527).
     let nonce = changed(&probe(MAC, vip()), |frame| frame.extend([14, 1, 1, 2, 3, 4, 5, 6]));
     assert_eq!(NeighborMessage::parse(&nonce).unwrap().probes(vip()), Some(MAC));
-    // Without its option an advertisement tells only who sent it.
+    // Without the option only the sender of an advertisement is known.
     let bare = changed(&announcement(MAC, vip(), false), |frame| frame.truncate(78));
     let bare = NeighborMessage::parse(&bare).unwrap();
     assert_eq!((bare.link_layer, bare.claims(vip())), (None, Some(MAC)));
-    // Sent by one on behalf of another (a proxy): the option counts.
+    // Sent by a proxy for another host: the option counts.
     let proxied =
         changed(&announcement(MAC, vip(), false), |frame| frame[80..].copy_from_slice(&OTHER.0));
     assert_eq!(NeighborMessage::parse(&proxied).unwrap().claims(vip()), Some(OTHER));
@@ -217,12 +217,12 @@ fn unicast() -> impl Strategy<Value = Ipv6Addr> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_judged(bytes: Vec<u8>) {
+    fn any_bytes_are_parsed_without_a_panic(bytes: Vec<u8>) {
         let _ = NeighborMessage::parse(&bytes);
     }
 
     #[test]
-    fn any_message_in_a_right_packet_is_judged(kind in 133_u8..138, message: Vec<u8>) {
+    fn any_message_in_a_valid_packet_is_parsed_without_a_panic(kind in 133_u8..138, message: Vec<u8>) {
         let frame = changed(&announcement(MAC, vip(), false), |frame| {
             frame.truncate(54);
             frame.extend([kind, 0, 0, 0]);
@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn any_options_are_judged(options: Vec<u8>) {
+    fn any_options_are_parsed_without_a_panic(options: Vec<u8>) {
         let frame = changed(&announcement(MAC, vip(), false), |frame| {
             frame.truncate(78);
             frame.extend(options);
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn built_and_read_are_the_same(
+    fn a_frame_is_parsed_as_it_was_built(
         mac: [u8; 6], to: [u8; 6], ip in unicast(), to_ip in unicast(), router: bool,
     ) {
         let (mac, to) = (MacAddress(mac), MacAddress(to));

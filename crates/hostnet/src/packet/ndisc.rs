@@ -1,8 +1,8 @@
-//! Neighbor Discovery over Ethernet (RFC 4861, RFC 4862): frames as bytes, built and matched;
-//! no effect here.
+//! Neighbor Discovery over Ethernet (RFC 4861, RFC 4862): frames are built and parsed; no effect in
+//! here.
 //!
-//! Options are read by hand: pnet computes the length of an option of 256 bytes and more in
-//! eight bits.
+//! Options are parsed here and not by pnet, which computes the length of an option in eight bits,
+//! too few for 256 bytes and more.
 
 use std::net::Ipv6Addr;
 
@@ -31,21 +31,21 @@ const OPTION_LENGTH: usize = 8;
 /// No router has forwarded it (RFC 4861 sections 4.3 and 4.4).
 const HOP_LIMIT: u8 = 255;
 
-/// An unsolicited Neighbor Advertisement (RFC 4861 sections 4.4 and 7.2.6): "`ip` is at `mac`
-/// now", to every node on the link.
+/// An unsolicited Neighbor Advertisement (RFC 4861 sections 4.4 and 7.2.6) to every node on the
+/// link: `ip` is at `mac` now.
 ///
-/// Override is set, so that caches that have another address for `ip` change it; Solicited is
-/// clear. `router` must say whether this host forwards on the link: an advertisement without
-/// it makes the neighbours drop routes through a host they know as a router (7.2.5). The
-/// source is `ip` itself, as it is for the kernel. Also right while `ip` is optimistic here.
+/// Override is set, so that caches that have another hardware address for `ip` change it; Solicited
+/// is clear. `router` must be true if this host forwards on the link: an advertisement without it
+/// makes the neighbours drop routes through a host that they know as a router (section 7.2.5). The
+/// source is `ip` itself, as in the kernel's own, also while `ip` is optimistic (RFC 4429).
 #[must_use]
 pub fn announcement(mac: MacAddress, ip: Ipv6Addr, router: bool) -> Vec<u8> {
     advertisement(mac, ip, router, (multicast_mac(ALL_NODES), ALL_NODES))
 }
 
-/// The same to one host only: its hardware address and an IPv6 address of it.
+/// The same to one host, given by its hardware address and an IPv6 address of it.
 ///
-/// Solicited stays clear: the host did not ask, and reachability is not confirmed by this.
+/// Solicited stays clear: the host did not ask, and this does not confirm reachability.
 #[must_use]
 pub fn announcement_to(
     mac: MacAddress,
@@ -56,17 +56,17 @@ pub fn announcement_to(
     advertisement(mac, ip, router, to)
 }
 
-/// The Neighbor Solicitation of duplicate address detection (RFC 4862 section 5.4.2): "has
-/// anybody `ip`?", from the unspecified address to the solicited-node group, without options. No
-/// cache learns from it. Who has the address answers to [`ALL_NODES`]; who is about to take it
-/// into use, and detects duplicates itself, gives it up.
+/// The Neighbor Solicitation of duplicate address detection (RFC 4862 section 5.4.2), which asks
+/// whether a host has `ip`: from the unspecified address to the solicited-node group, without
+/// options. No cache learns from it. A host that has the address answers to [`ALL_NODES`]; a host
+/// that is detecting duplicates of it itself gives it up.
 #[must_use]
 pub fn probe(mac: MacAddress, ip: Ipv6Addr) -> Vec<u8> {
     solicitation(mac, Ipv6Addr::UNSPECIFIED, ip)
 }
 
-/// An ordinary Neighbor Solicitation (RFC 4861 section 4.3): who has `target`? Tell `ip` at
-/// `mac`. The answer comes to `ip`, which must be an address of this host.
+/// An ordinary Neighbor Solicitation (RFC 4861 section 4.3) from `ip` at `mac` for the hardware
+/// address of `target`. The answer goes to `ip`, which must be an address of this host.
 #[must_use]
 pub fn request(mac: MacAddress, ip: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
     solicitation(mac, ip, target)
@@ -74,8 +74,7 @@ pub fn request(mac: MacAddress, ip: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
 
 /// The solicited-node multicast address of `ip`: `ff02::1:ff00:0/104` and its last 24 bits
 /// (RFC 4291 section 2.7.1).
-#[must_use]
-pub fn solicited_node(ip: Ipv6Addr) -> Ipv6Addr {
+pub(super) fn solicited_node(ip: Ipv6Addr) -> Ipv6Addr {
     const PREFIX: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0);
     Ipv6Addr::from_bits(PREFIX.to_bits() | ip.to_bits() & 0x00ff_ffff)
 }
@@ -94,7 +93,7 @@ fn advertisement(
     (to_mac, to): (MacAddress, Ipv6Addr),
 ) -> Vec<u8> {
     let mut message = [0; MESSAGE_LENGTH];
-    // The buffer has just the minimum size, so the packet always exists.
+    // The buffer has exactly the minimum size, so that the packet exists.
     if let Some(mut packet) = MutableNeighborAdvertPacket::new(&mut message) {
         packet.set_icmpv6_type(Icmpv6Types::NeighborAdvert);
         let router = if router { NeighborAdvertFlags::Router } else { 0 };
@@ -112,7 +111,7 @@ fn solicitation(mac: MacAddress, source: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> 
         packet.set_target_addr(target);
     }
     let mut message = message.to_vec();
-    // Without a source there is nobody to answer to (RFC 4861 section 4.3).
+    // The option is forbidden with the unspecified source (RFC 4861 section 4.3).
     if !source.is_unspecified() {
         message.extend(link_layer_option(NdpOptionTypes::SourceLLAddr.0, mac));
     }
@@ -146,7 +145,7 @@ fn frame(
     }
     if let Some(mut ip) = MutableIpv6Packet::new(ip) {
         ip.set_version(6);
-        // Our messages are 24 or 32 bytes long.
+        // Messages made here are 24 or 32 bytes long.
         ip.set_payload_length(u16::try_from(message.len()).unwrap_or_default());
         ip.set_next_header(IpNextHeaderProtocols::Icmpv6);
         ip.set_hop_limit(HOP_LIMIT);
@@ -157,27 +156,27 @@ fn frame(
     bytes
 }
 
-/// What a Neighbor Advertisement or Solicitation says, whatever made it.
+/// The content of a Neighbor Advertisement or Solicitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NeighborMessage {
-    /// An Advertisement; otherwise a Solicitation.
+    /// Whether it is an Advertisement, and not a Solicitation.
     pub is_advertisement: bool,
     /// The hardware address that sent the frame.
     pub sender_mac: MacAddress,
-    /// The IPv6 address it is from; `::` in a probe.
+    /// The IPv6 source address; `::` in a probe.
     pub source: Ipv6Addr,
-    /// The IPv6 address it is to.
+    /// The IPv6 destination address.
     pub destination: Ipv6Addr,
-    /// The address it is about.
+    /// The address that is advertised or asked for.
     pub target: Ipv6Addr,
-    /// The target's (Advertisement) or source's (Solicitation) hardware address, where its
-    /// option is there.
+    /// The hardware address of the target (Advertisement) or source (Solicitation), if the message
+    /// has that option.
     pub link_layer: Option<MacAddress>,
     /// Advertisement: the sender is a router.
     pub router: bool,
-    /// Advertisement: the answer to a Solicitation to this host.
+    /// Advertisement: it answers a Solicitation of its destination.
     pub solicited: bool,
-    /// Advertisement: caches are to be changed.
+    /// Advertisement: caches are to replace what they have (the flag Override).
     pub overrides: bool,
 }
 
@@ -185,9 +184,9 @@ impl NeighborMessage {
     /// Reads an Ethernet frame; `None` if it is anything else, or not valid by RFC 4861 sections
     /// 7.1.1 and 7.1.2: hop limit 255, right checksum, code 0, no option of length 0 or
     /// beyond the end, no multicast target, a Solicitation from `::` to a solicited-node group
-    /// and without source, an Advertisement to a group not marked as solicited. Extension
-    /// headers are not looked behind: nobody sends them here, and fragments are forbidden
-    /// (RFC 6980). What trails the IPv6 packet is padding.
+    /// and without source option, an Advertisement to a group not marked as solicited. A message
+    /// after extension headers is not parsed: hosts don't send such messages, and fragments are
+    /// forbidden (RFC 6980). Bytes after the IPv6 packet are padding.
     #[must_use]
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let ethernet = EthernetPacket::new(frame)?;
@@ -195,13 +194,13 @@ impl NeighborMessage {
             return None;
         }
         let ip = Ipv6Packet::new(ethernet.payload())?;
-        let neighbourly = ip.get_version() == 6
+        let plausible = ip.get_version() == 6
             && ip.get_next_header() == IpNextHeaderProtocols::Icmpv6
             && ip.get_hop_limit() == HOP_LIMIT;
-        // All of it: pnet's own payload ends quietly where a truncated packet does.
+        // The payload of pnet is shorter, without an error, if the packet was truncated.
         let length = usize::from(ip.get_payload_length());
         let message = ip.packet().get(IPV6_HEADER_LENGTH..)?.get(..length)?;
-        let icmp = Icmpv6Packet::new(message).filter(|_| neighbourly)?;
+        let icmp = Icmpv6Packet::new(message).filter(|_| plausible)?;
         let (source, destination) = (ip.get_source(), ip.get_destination());
         if icmp.get_icmpv6_code() != Icmpv6Code(0)
             || icmp.get_checksum() != checksum(&icmp, &source, &destination)
@@ -250,16 +249,16 @@ impl NeighborMessage {
         possible && !self.target.is_multicast() && !self.source.is_multicast()
     }
 
-    /// Who claims to have `ip` by this message: who advertises it, or solicits from it. The
-    /// caller compares the answer with its own hardware address.
+    /// The hardware address that claims `ip` with this message: of a host that advertises it, or
+    /// that solicits from it. The caller compares it with its own.
     #[must_use]
     pub fn claims(&self, ip: Ipv6Addr) -> Option<MacAddress> {
         let claimed = if self.is_advertisement { self.target } else { self.source };
         (claimed == ip && !ip.is_unspecified()).then(|| self.link_layer.unwrap_or(self.sender_mac))
     }
 
-    /// Who is about to take `ip` into use as we are: who solicits it from the unspecified
-    /// address (RFC 4862 section 5.4.3).
+    /// The hardware address that is about to use `ip`: of a host that solicits it from the
+    /// unspecified address (RFC 4862 section 5.4.3).
     #[must_use]
     pub fn probes(&self, ip: Ipv6Addr) -> Option<MacAddress> {
         let is_probe = !self.is_advertisement && self.source.is_unspecified() && self.target == ip;
@@ -267,20 +266,20 @@ impl NeighborMessage {
     }
 }
 
-/// The link-layer address in the options, of which only the type `wanted` is looked at;
-/// `None` if the options are malformed.
+/// The link-layer address in the option of type `wanted`; the outer `None` if the options are
+/// malformed.
 fn read_option(wanted: u8, mut options: &[u8]) -> Option<Option<MacAddress>> {
     let mut found = None;
     while let [kind, units, ..] = *options {
         let length = usize::from(units) * OPTION_LENGTH;
         let (option, rest) = options.split_at_checked(length).filter(|_| length > 0)?;
         if kind == wanted {
-            // Another length is not Ethernet's.
+            // Ethernet addresses have this length only.
             found = Some(MacAddress::from_slice(option.get(2..)?)?);
         }
         options = rest;
     }
-    // A single byte is left of an option that was cut off.
+    // A single byte that is left is an option that was cut off.
     options.is_empty().then_some(found)
 }
 

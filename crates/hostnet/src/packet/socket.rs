@@ -1,14 +1,12 @@
 //! A packet socket (packet(7)) for one protocol on one link.
 //!
-//! A pnet channel with three of its defaults turned off: it would make the interface
-//! promiscuous; it would receive every protocol, and on a busy SIP proxy the RTP stream would
-//! push the one ARP reply out of the socket's buffer; and between socket() and bind() it
-//! would receive from every link. So the socket is made here for protocol 0, which receives
-//! nothing, and pnet binds it to one protocol on one link.
+//! It is a channel of pnet without three of pnet's defaults, which make the interface promiscuous,
+//! receive every protocol, so that RTP on a busy SIP proxy pushes the one ARP reply out of the
+//! socket's buffer, and receive from every link between socket() and bind(). Here the socket is made
+//! for protocol 0, which receives nothing, and pnet binds it to one protocol on one link.
 //!
-//! For IPv6 the protocol alone would still be all of the RTP stream. A classic BPF filter, in
-//! place before the socket receives anything, lets pass Neighbor Advertisements and
-//! Solicitations only.
+//! The protocol IPv6 still includes all of the RTP stream. A classic BPF filter, attached before the
+//! socket receives anything, passes Neighbor Advertisements and Solicitations only.
 
 use std::io;
 use std::net::{Ipv6Addr, UdpSocket};
@@ -22,9 +20,9 @@ use pnet::datalink::{
 use pnet::util::MacAddr;
 use socket2::{SockFilter, SockRef};
 
+use super::ndisc::solicited_node;
 use crate::error::{Capability, Error, Result};
 use crate::link::{Link, LinkIndex};
-use crate::ndisc::solicited_node;
 use crate::readiness::wait_readable;
 
 /// The protocol a socket is bound to (IEEE 802 numbers).
@@ -44,7 +42,7 @@ impl EtherType {
         }
     }
 
-    /// What is let through, where that is not everything.
+    /// The filter of the frames that are received; `None` for all.
     fn filter(self) -> Option<[SockFilter; 7]> {
         // linux/bpf_common.h: BPF_LD|BPF_B|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K. Offsets
         // count from the Ethernet header, jumps from the next instruction.
@@ -73,10 +71,10 @@ impl EtherType {
 pub struct PacketSocket {
     link: String,
     index: LinkIndex,
-    // Memberships of multicast groups last as long as this socket, which receives nothing.
+    // Memberships of multicast groups last as long as this socket. It receives nothing.
     groups: Option<UdpSocket>,
-    // The same open socket as in sender and receiver, to wait on: pnet's receiver takes its
-    // timeout when it is made, ours is a deadline that comes with each call.
+    // The same open socket as in sender and receiver, to wait for: the timeout of pnet's receiver
+    // is fixed when it is made, while each call here has a deadline of its own.
     readiness: OwnedFd,
     sender: Box<dyn DataLinkSender>,
     receiver: Box<dyn DataLinkReceiver>,
@@ -87,7 +85,7 @@ impl PacketSocket {
     ///
     /// # Errors
     /// [`Error::NotEthernet`], [`Error::PermissionDenied`] without `CAP_NET_RAW`,
-    /// [`Error::NoSuchLink`] if it has gone since, [`Error::Refused`]
+    /// [`Error::NoSuchLink`] if the link has been deleted, [`Error::Refused`]
     pub fn open(link: &Link, protocol: EtherType) -> Result<Self> {
         let name = link.name.to_string();
         let Some(mac) = link.mac.filter(|_| link.ethernet) else {
@@ -101,7 +99,7 @@ impl PacketSocket {
                 Error::refused(operation, Capability::NetRaw, source)
             }
         };
-        // SOCK_RAW: with Ethernet headers. No protocol yet: see above.
+        // SOCK_RAW: frames with Ethernet headers. The protocol is 0 until pnet binds the socket.
         let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
             .map_err(|errno| refused(errno.into()))?;
         if let Some(filter) = protocol.filter() {
@@ -118,9 +116,9 @@ impl PacketSocket {
         };
         let config = Config {
             promiscuous: false,
-            // With a socket given, this only says which protocol it is bound to.
+            // For a given socket this is only the protocol that it is bound to.
             channel_type: ChannelType::Layer3(protocol.number()),
-            // pnet closes it, also when it fails.
+            // pnet closes it, even if pnet fails.
             socket_fd: Some(fd.into_raw_fd()),
             ..Config::default()
         };
@@ -133,16 +131,16 @@ impl PacketSocket {
         }
     }
 
-    /// Makes the link receive what is sent to the solicited-node group of `ip`, for as long as
-    /// this socket lives: other hosts' questions for an address that is not on this host (yet).
-    /// A membership of the host, not promiscuous mode; it is announced (MLD), so that switches
-    /// that forward multicast by membership let it pass.
+    /// Makes the link receive what is sent to the solicited-node group of `ip` while this socket is
+    /// open: solicitations of other hosts for an address that is not on this host. The host becomes
+    /// a member of the group, without promiscuous mode, and announces that (MLD), for switches that
+    /// forward multicast to members only.
     ///
-    /// Not needed to be answered to a probe: these answers go to all nodes.
+    /// The answers to a probe need no membership: they go to all nodes.
     ///
     /// # Errors
-    /// [`Error::NoSuchLink`] if it has gone since, [`Error::Refused`], for one if IPv6 is disabled
-    /// on it.
+    /// [`Error::NoSuchLink`] if the link has been deleted, [`Error::Refused`], for example if IPv6
+    /// is disabled on it.
     pub fn join_solicited_node(&mut self, ip: Ipv6Addr) -> Result<()> {
         let refused = |source: io::Error| {
             if source.raw_os_error() == Some(nix::libc::ENODEV) {
@@ -154,13 +152,13 @@ impl PacketSocket {
         };
         let groups = match self.groups.take() {
             Some(groups) => groups,
-            // Not bound: it has no port that anything could be sent to.
+            // It is not bound: there is no port to which anything could be sent.
             None => socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
                 .map_err(|errno| refused(errno.into()))?
                 .into(),
         };
         let joined = match groups.join_multicast_v6(&solicited_node(ip), self.index.get()) {
-            // A member already: another address with the same last 24 bits.
+            // It is a member already: another address has the same last 24 bits.
             Err(error) if error.raw_os_error() == Some(nix::libc::EADDRINUSE) => Ok(()),
             joined => joined.map_err(refused),
         };
@@ -172,8 +170,8 @@ impl PacketSocket {
     ///
     /// # Errors
     /// [`Error::SendFailed`]; its errno is `ENETDOWN` on a link that is administratively down.
-    /// Without a carrier it depends on the driver: most take the frame, which goes nowhere,
-    /// some (veth) refuse it with `ENOBUFS`.
+    /// Without a carrier it depends on the driver: most take the frame and drop it, some (veth)
+    /// refuse it with `ENOBUFS`.
     pub fn send(&mut self, frame: &[u8]) -> Result<()> {
         loop {
             let source = match self.sender.send_to(frame, None) {
@@ -182,18 +180,19 @@ impl PacketSocket {
                 Some(Err(error)) => error,
                 None => io::ErrorKind::Other.into(),
             };
-            // poll() reports ENETDOWN as an event without a reason; the socket has it.
+            // pnet waits with poll(2), which reports ENETDOWN as an event without a reason; the
+            // socket has it.
             let source = self.pending_error().unwrap_or(source);
             return Err(Error::SendFailed { link: self.link.clone(), source });
         }
     }
 
-    /// The next frame of the protocol that arrives on the link, or was sent by another
-    /// process of this host on it; `None` if there is none until `until`. Frames sent
-    /// through this very socket are not received.
+    /// The next frame of the protocol that arrives on the link, or that another socket of this host
+    /// sends on it; `None` if there is none by the deadline. Frames sent through this socket are not
+    /// received.
     ///
     /// # Errors
-    /// [`Error::Refused`]; its errno is `ENETDOWN` once the link has gone down.
+    /// [`Error::Refused`]; its errno is `ENETDOWN` after the link went down.
     pub fn receive(&mut self, until: Deadline) -> Result<Option<Vec<u8>>> {
         let failed = |link: &str, source| {
             Error::refused(format!("receive on interface {link}"), Capability::NetRaw, source)
@@ -219,14 +218,14 @@ impl PacketSocket {
         }
     }
 
-    /// The open socket alone, to be closed by whoever has the time: the kernel's packet_release()
+    /// The open socket alone, for callers that have no time to close it: packet_release()
     /// (net/packet/af_packet.c) calls synchronize_net(), which takes 10 ms and more for the last
     /// descriptor of a bound socket.
     pub fn into_descriptor(self) -> OwnedFd {
         self.readiness
     }
 
-    /// The error that waits on the socket, which reading it clears.
+    /// The pending error of the socket, which this clears.
     fn pending_error(&self) -> Option<io::Error> {
         use nix::sys::socket::{getsockopt, sockopt::SocketError};
         match getsockopt(&self.readiness, SocketError) {

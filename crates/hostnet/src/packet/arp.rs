@@ -1,4 +1,4 @@
-//! ARP over Ethernet (RFC 826, RFC 5227): frames as bytes, built and matched; no effect here.
+//! ARP over Ethernet (RFC 826, RFC 5227): frames are built and parsed; no effect in here.
 
 use std::net::Ipv4Addr;
 
@@ -13,7 +13,7 @@ use crate::link::MacAddress;
 
 /// An Ethernet header (14 bytes) and an ARP packet for IPv4 (28 bytes). Drivers pad to the
 /// Ethernet minimum of 60.
-pub const FRAME_LENGTH: usize = 42;
+const FRAME_LENGTH: usize = 42;
 
 const ETHERNET_HEADER_LENGTH: usize = 14;
 
@@ -22,37 +22,36 @@ const ETHERNET_HEADER_LENGTH: usize = 14;
 /// target MAC and IP.
 pub type Frame = [u8; FRAME_LENGTH];
 
-/// An ARP announcement as a *request* (RFC 5227 section 2.3): "`mac` has `ip`", to everybody.
+/// An ARP announcement as a *request* (RFC 5227 section 2.3) to every host: `mac` has `ip`.
 ///
-/// Sender and target protocol address are both `ip`. A request, because every stack updates
-/// its cache from one, while some ignore replies nobody asked for (RFC 5227 section 3). The
-/// target hardware address is ignored by receivers; it is set to the broadcast address as
-/// keepalived and ocf:heartbeat:IPaddr2 do, for some filters let through only what they have
-/// always seen.
+/// Sender and target protocol address are both `ip`. Every stack updates its cache from a request,
+/// while some ignore unsolicited replies (RFC 5227 section 3). Receivers ignore the target hardware
+/// address; it is the broadcast address, as keepalived and ocf:heartbeat:IPaddr2 send it, because
+/// some filters pass only the frames that they know.
 #[must_use]
 pub fn announcement_request(mac: MacAddress, ip: Ipv4Addr) -> Frame {
     frame(MacAddress::BROADCAST, ArpOperations::Request, (mac, ip), (MacAddress::BROADCAST, ip))
 }
 
-/// An ARP announcement as a *reply*, for switches and firewalls that take nothing else
+/// An ARP announcement as a *reply*, for switches and firewalls that accept nothing else
 /// (resource-agents pull request 977).
 ///
-/// To everybody with `to` = [`MacAddress::BROADCAST`], or to one host. The target hardware
-/// address is the receiver's, as in a true reply; the target protocol address is `ip`.
+/// It goes to one host, or to every host if `to` is [`MacAddress::BROADCAST`]. The target hardware
+/// address is the receiver's, as in the reply to a request; the target protocol address is `ip`.
 #[must_use]
 pub fn announcement_reply(mac: MacAddress, ip: Ipv4Addr, to: MacAddress) -> Frame {
     frame(to, ArpOperations::Reply, (mac, ip), (to, ip))
 }
 
-/// An ARP probe (RFC 5227 section 2.1.1): "has anybody `ip`?", from `mac`, which does not claim
-/// the address: the sender protocol address is 0.0.0.0, so that no cache learns from it.
+/// An ARP probe (RFC 5227 section 2.1.1): asks whether a host has `ip`, without a claim to it. The
+/// sender protocol address is 0.0.0.0, so that no cache learns from it.
 #[must_use]
 pub fn probe(mac: MacAddress, ip: Ipv4Addr) -> Frame {
-    let nobody = Ipv4Addr::UNSPECIFIED;
-    frame(MacAddress::BROADCAST, ArpOperations::Request, (mac, nobody), (MacAddress::ZERO, ip))
+    let sender = (mac, Ipv4Addr::UNSPECIFIED);
+    frame(MacAddress::BROADCAST, ArpOperations::Request, sender, (MacAddress::ZERO, ip))
 }
 
-/// An ordinary ARP request: who has `target`? Tell `ip` at `mac`.
+/// An ordinary ARP request from `ip` at `mac` for the hardware address of `target`.
 #[must_use]
 pub fn request(mac: MacAddress, ip: Ipv4Addr, target: Ipv4Addr) -> Frame {
     frame(MacAddress::BROADCAST, ArpOperations::Request, (mac, ip), (MacAddress::ZERO, target))
@@ -66,7 +65,7 @@ fn frame(
 ) -> Frame {
     let mut bytes = [0; FRAME_LENGTH];
     let (header, payload) = bytes.split_at_mut(ETHERNET_HEADER_LENGTH);
-    // Both buffers have just the minimum size, so both packets always exist.
+    // Both buffers have exactly the minimum size, so that both packets exist.
     if let Some(mut ethernet) = MutableEthernetPacket::new(header) {
         ethernet.set_destination(to_pnet(to));
         ethernet.set_source(to_pnet(sender_mac));
@@ -86,18 +85,18 @@ fn frame(
     bytes
 }
 
-/// What an ARP packet says, whatever made it.
+/// The content of an ARP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arp {
-    /// An answer (operation 2); otherwise a request (1).
+    /// Whether it is a reply (operation 2), and not a request (1).
     pub is_reply: bool,
-    /// Who says so.
+    /// The hardware address of the sender.
     pub sender_mac: MacAddress,
-    /// The address it claims; 0.0.0.0 in a probe.
+    /// The address that the sender claims; 0.0.0.0 in a probe.
     pub sender_ip: Ipv4Addr,
-    /// Whom it is meant for; without meaning in a request.
+    /// The hardware address of the receiver; without meaning in a request.
     pub target_mac: MacAddress,
-    /// The address it is about.
+    /// The address of the receiver, or the one that a request asks for.
     pub target_ip: Ipv4Addr,
 }
 
@@ -129,16 +128,16 @@ impl Arp {
         })
     }
 
-    /// Who claims to have `ip` by this packet: any ARP packet, request or reply, whose sender
-    /// protocol address is `ip` does (RFC 5227 section 2.1.1). The caller compares the answer
-    /// with its own hardware address.
+    /// The hardware address that claims `ip` with this packet: the sender of any ARP packet,
+    /// request or reply, whose sender protocol address is `ip` (RFC 5227 section 2.1.1). The caller
+    /// compares it with its own.
     #[must_use]
     pub fn claims(&self, ip: Ipv4Addr) -> Option<MacAddress> {
         (self.sender_ip == ip).then_some(self.sender_mac)
     }
 
-    /// Who is about to take `ip` into use as we are: a probe of another host for it, which RFC
-    /// 5227 section 2.1.1 counts as a conflict too.
+    /// The hardware address that is about to use `ip`: the sender of a probe for it, which RFC 5227
+    /// section 2.1.1 counts as a conflict, too.
     #[must_use]
     pub fn probes(&self, ip: Ipv4Addr) -> Option<MacAddress> {
         let is_probe = !self.is_reply && self.sender_ip.is_unspecified() && self.target_ip == ip;
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn who_claims_and_who_probes() {
+    fn claims_and_probes() {
         let claim = Arp::parse(&announcement_request(MAC, VIP)).unwrap();
         assert_eq!(claim.claims(VIP), Some(MAC));
         assert_eq!(claim.probes(VIP), None);
@@ -228,7 +227,7 @@ mod tests {
         let probe = Arp::parse(&probe(MAC, VIP)).unwrap();
         assert_eq!(probe.claims(VIP), None);
         assert_eq!(probe.probes(VIP), Some(MAC));
-        // Asking for an address claims one's own, not the one asked for.
+        // A request claims the address of its sender, not the one that it asks for.
         let other = Ipv4Addr::new(192, 0, 2, 77);
         let question = Arp::parse(&request(MAC, other, VIP)).unwrap();
         assert_eq!(question.claims(VIP), None);
@@ -254,19 +253,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_judged(bytes: Vec<u8>) {
+        fn any_bytes_are_parsed_without_a_panic(bytes: Vec<u8>) {
             let _ = Arp::parse(&bytes);
         }
 
         #[test]
-        fn what_follows_the_header_is_judged(payload: Vec<u8>) {
+        fn any_payload_is_parsed_without_a_panic(payload: Vec<u8>) {
             let mut bytes = announcement_request(MAC, VIP)[..20].to_vec();
             bytes.extend(payload);
             let _ = Arp::parse(&bytes);
         }
 
         #[test]
-        fn built_and_read_are_the_same(mac: [u8; 6], to: [u8; 6], ip: [u8; 4]) {
+        fn a_frame_is_parsed_as_it_was_built(mac: [u8; 6], to: [u8; 6], ip: [u8; 4]) {
             let (mac, to, ip) = (MacAddress(mac), MacAddress(to), Ipv4Addr::from(ip));
             let arp = Arp::parse(&announcement_reply(mac, ip, to)).unwrap();
             prop_assert_eq!(arp, Arp {

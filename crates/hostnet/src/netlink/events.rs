@@ -1,32 +1,33 @@
-//! Events: the kernel's word that links or addresses have changed.
+//! Notifications of the kernel that links, addresses, routes or rules have changed.
 //!
-//! A doorbell, no messenger: what has changed is read anew from the table. So nothing depends
-//! on the content of an event, and one that was lost because too many came at once (the
-//! socket's buffer overran, `ENOBUFS`) rings the bell like any other.
+//! An event means that a table has changed and must be read again. Its content is not read, so that
+//! an event that was lost because too many came at once (`ENOBUFS`: the buffer of the socket
+//! overran) counts like any other. This takes a socket, not a connection that reads messages.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use deadline::Deadline;
-use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use nix::libc;
+use rtnetlink::MulticastGroup;
+use rtnetlink::sys::{Socket, protocols::NETLINK_ROUTE};
 
 use crate::address::Family;
 use crate::error::{Capability, Error, Result};
 use crate::readiness::wait_readable;
 
-/// Events read in one go at most: a host whose tables never stop changing is looked at now
-/// and then all the same.
+/// How many events are read at most before [`Events::wait`] returns, on a host whose tables never
+/// stop changing.
 const DRAIN: usize = 4096;
 
 const OPERATION: &str = "listen for changes of the network";
 
-/// What to be told of.
+/// A table of which changes are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventGroup {
-    /// Links: made, gone, up, down, carrier, hardware address, name (`RTNLGRP_LINK`).
+    /// Links: made, deleted, up, down, carrier, hardware address, name (`RTNLGRP_LINK`).
     Link,
-    /// Addresses of a family: added, gone, flags and lifetimes changed, such as the end of
+    /// Addresses of a family: added, deleted, flags and lifetimes changed, such as at the end of
     /// duplicate address detection (`RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR`).
     Address(Family),
     /// Routes of a family (`RTNLGRP_IPV4_ROUTE`, `RTNLGRP_IPV6_ROUTE`). Many where a routing
@@ -37,29 +38,29 @@ pub enum EventGroup {
 }
 
 impl EventGroup {
-    fn number(self) -> u32 {
+    fn multicast_group(self) -> MulticastGroup {
         match self {
-            Self::Link => libc::RTNLGRP_LINK,
-            Self::Address(Family::V4) => libc::RTNLGRP_IPV4_IFADDR,
-            Self::Address(Family::V6) => libc::RTNLGRP_IPV6_IFADDR,
-            Self::Route(Family::V4) => libc::RTNLGRP_IPV4_ROUTE,
-            Self::Route(Family::V6) => libc::RTNLGRP_IPV6_ROUTE,
-            Self::Rule(Family::V4) => libc::RTNLGRP_IPV4_RULE,
-            Self::Rule(Family::V6) => libc::RTNLGRP_IPV6_RULE,
+            Self::Link => MulticastGroup::Link,
+            Self::Address(Family::V4) => MulticastGroup::Ipv4Ifaddr,
+            Self::Address(Family::V6) => MulticastGroup::Ipv6Ifaddr,
+            Self::Route(Family::V4) => MulticastGroup::Ipv4Route,
+            Self::Route(Family::V6) => MulticastGroup::Ipv6Route,
+            Self::Rule(Family::V4) => MulticastGroup::Ipv4Rule,
+            Self::Rule(Family::V6) => MulticastGroup::Ipv6Rule,
         }
     }
 }
 
 /// A subscription in the network namespace of the thread that made it. Needs no privilege.
 ///
-/// Its descriptor is readable when an event is waiting, for programs that wait for other
-/// things, too.
+/// Its descriptor is readable when an event is waiting, for programs that also wait for other
+/// things.
 pub struct Events {
     socket: Socket,
 }
 
 impl Events {
-    /// Subscribes: every change after the return rings.
+    /// Subscribes: every later change is reported.
     ///
     /// # Errors
     /// [`Error::Refused`] if the kernel gives no socket.
@@ -67,13 +68,13 @@ impl Events {
         let mut socket = Socket::new(NETLINK_ROUTE).map_err(refused)?;
         socket.bind_auto().map_err(refused)?;
         for group in groups {
-            socket.add_membership(group.number()).map_err(refused)?;
+            socket.add_membership(group.multicast_group() as u32).map_err(refused)?;
         }
         Ok(Self { socket })
     }
 
-    /// Waits until something has changed since the last call, or the subscription; `false`
-    /// if nothing has until `until`. Several changes are one.
+    /// Waits until something has changed since the last call, or since the subscription; `false`
+    /// if nothing has changed by the deadline. Several changes count as one.
     ///
     /// # Errors
     /// [`Error::Refused`]
@@ -88,11 +89,11 @@ impl Events {
         }
     }
 
-    /// Calls `look` until it has found what is waited for: at once, and then after every
-    /// change. `Ok(None)` if it has not until `until`.
+    /// Calls `look` until it finds something: at once, and then after every change. `Ok(None)` if
+    /// it has found nothing by the deadline.
     ///
-    /// `look` reads what it judges anew each time. That it runs out of time itself
-    /// ([`Error::DeadlinePassed`]) counts as not found, but for the first look.
+    /// `look` must read the tables again each time. Where it runs out of time itself
+    /// ([`Error::DeadlinePassed`]) it has found nothing; the first look fails then.
     ///
     /// # Errors
     /// [`Error::Refused`], and those of `look`.
@@ -111,24 +112,24 @@ impl Events {
         Ok(found)
     }
 
-    /// Takes what is waiting; whether there was anything.
+    /// Takes the events that are waiting; returns whether there were any.
     fn drain(&mut self) -> Result<bool> {
-        let mut rang = false;
-        // The content does not matter: the kernel drops what does not fit.
+        let mut any = false;
+        // The content does not matter: the kernel drops the part that does not fit.
         let mut start = Vec::with_capacity(16);
         for _ in 0..DRAIN {
             start.clear();
             match self.socket.recv(&mut start, libc::MSG_DONTWAIT) {
-                Ok(_) => rang = true,
+                Ok(_) => any = true,
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::ENOBUFS) => rang = true,
+                    Some(libc::ENOBUFS) => any = true,
                     Some(libc::EAGAIN) => break,
                     Some(libc::EINTR) => {}
                     _ => return Err(refused(error)),
                 },
             }
         }
-        Ok(rang)
+        Ok(any)
     }
 }
 
