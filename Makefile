@@ -64,7 +64,7 @@ t:
 
 # The agents as they are shipped (static, optimised, without unwinding) before the same suites.
 test-shipped: setup build
-	SMARTVOX_AGENTS=$(abspath $(BUILT)) tests/run -p suites --test vip --test opensips
+	SMARTVOX_AGENTS=$(abspath $(BUILT)) tests/run --workspace --test vip --test opensips
 
 # What CI asks beside the tests: format, lints, documentation, licences and duplicates.
 check:

@@ -146,6 +146,12 @@ impl Site {
         self.agent_on(&self.host)
     }
 
+    /// With so much patience that a daemon which answers is always heard: an attempt that is answered
+    /// is over at once, and there is but one.
+    pub(crate) fn patient(&self) -> Agent {
+        self.agent().param("sip_probe_timeout", "60s").param("sip_probe_attempts", "1")
+    }
+
     /// The same resource on another host.
     pub(crate) fn agent_on(&self, host: &Host) -> Agent {
         self.plain_on(host)
@@ -223,6 +229,15 @@ impl Site {
 
     /// Every process on the host that runs the daemon's executable and has not ended.
     pub(crate) fn processes(&self) -> Vec<i32> {
+        self.processes_of(&self.binary)
+    }
+
+    /// Whether an action of the agent is under way on the host.
+    pub(crate) fn agent_runs(&self) -> bool {
+        !self.processes_of(&binary("opensips")).is_empty()
+    }
+
+    fn processes_of(&self, program: &Path) -> Vec<i32> {
         let inode = |pid: &str| {
             std::fs::metadata(format!("/proc/{pid}/ns/net")).map(|metadata| metadata.ino()).ok()
         };
@@ -232,7 +247,7 @@ impl Site {
             .filter_map(|entry| {
                 let pid = entry.file_name().into_string().ok()?;
                 let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-                let ours = executable == self.binary.canonicalize().ok()? && inode(&pid) == here;
+                let ours = executable == program.canonicalize().ok()? && inode(&pid) == here;
                 ours.then(|| pid.parse().ok()).flatten()
             })
             .collect();

@@ -205,7 +205,7 @@ fn a_stop_waits_for_another_ones_setting() {
     site.a.ip("addr flush dev eth0");
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
     site.a.ip("addr add 192.0.2.1/24 dev eth0");
-    let short = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "2000");
+    let short = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "4000");
     ends(&short.action("stop"), 0);
     assert!(instances(&site.a).is_empty());
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
