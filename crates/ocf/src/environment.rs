@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     /// `OCF_RESKEY_CRM_meta_interval`, which is in milliseconds. A monitor without it, or with
     /// zero, is a probe.
     pub(crate) interval: Option<Duration>,
+    /// `OCF_RESKEY_CRM_meta_role` is `Stopped`.
+    pub(crate) role_stopped: bool,
     /// The resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or one of
     /// `promoted_max` and `master_max` instead.
     pub(crate) promotable: bool,
@@ -40,6 +42,8 @@ pub(crate) struct Environment {
     pub(crate) debug: bool,
     /// A cluster manager made the call, so the log is read and stderr is not.
     pub(crate) under_pacemaker: bool,
+    /// `PCMK_service` is Pacemaker's executor, and not one of its tools.
+    pub(crate) by_executor: bool,
 }
 
 impl Default for Environment {
@@ -49,6 +53,7 @@ impl Default for Environment {
             instance: None,
             timeout: None,
             interval: None,
+            role_stopped: false,
             promotable: false,
             check_level: None,
             exit_reason_prefix: OsString::from("ocf-exit-reason:"),
@@ -57,6 +62,7 @@ impl Default for Environment {
             time_zone: None,
             debug: false,
             under_pacemaker: false,
+            by_executor: false,
         }
     }
 }
@@ -103,6 +109,7 @@ impl Environment {
                 self.timeout = milliseconds(value).filter(|timeout| !timeout.is_zero());
             }
             b"interval" => self.interval = milliseconds(value),
+            b"role" => self.role_stopped = value == "Stopped",
             b"promotable" => self.promotable |= value == "true",
             b"promoted_max" | b"master_max" => {
                 self.promotable |= number::<i32>(value).is_some_and(|most| most > 0);
@@ -136,7 +143,10 @@ impl Environment {
                 self.log_file = Some(value).filter(|path| path != "/dev/null");
             }
             b"HA_debug" => self.debug = value != "0",
-            b"PCMK_service" => self.under_pacemaker = true,
+            b"PCMK_service" => {
+                self.under_pacemaker = true;
+                self.by_executor = value == "pacemaker-execd";
+            }
             _ => {}
         }
     }
@@ -192,6 +202,17 @@ mod tests {
             let name = format!("OCF_RESKEY_CRM_meta_{name}");
             assert!(!read(&[(&name, value)]).promotable, "{name}");
         }
+    }
+
+    #[test]
+    fn the_executor_is_told_from_the_tools() {
+        for (service, by_executor) in [("pacemaker-execd", true), ("crm_resource", false)] {
+            let environment = read(&[("PCMK_service", service)]);
+            assert_eq!((environment.under_pacemaker, environment.by_executor), (true, by_executor));
+        }
+        assert!(!read(&[("HA_LOGFACILITY", "none")]).by_executor);
+        assert!(read(&[("OCF_RESKEY_CRM_meta_role", "Stopped")]).role_stopped);
+        assert!(!read(&[("OCF_RESKEY_CRM_meta_role", "Started")]).role_stopped);
     }
 
     #[test]

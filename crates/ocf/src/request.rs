@@ -25,6 +25,11 @@ pub struct Request {
     pub timeout: Duration,
     /// monitor only: a single check whether the resource is on this node, not a recurring one.
     pub probe: bool,
+    /// monitor only: Pacemaker checks with `role=Stopped` that the resource is not on this node.
+    pub expects_stopped: bool,
+    /// Pacemaker's executor made the call: what it starts here has been stopped, or fenced, elsewhere. A
+    /// call by hand, also by `crm_resource --force-start`, has no such meaning.
+    pub by_cluster: bool,
     /// The resource is a promotable clone: it has roles and promotion scores.
     pub promotable: bool,
     /// `OCF_CHECK_LEVEL`, the depth of monitor and validate-all: 0, 10 or 20.
@@ -48,6 +53,8 @@ impl Request {
             deadline: action_deadline(started, timeout),
             timeout,
             probe: action == Action::Monitor && !recurring,
+            expects_stopped: action == Action::Monitor && environment.role_stopped,
+            by_cluster: environment.by_executor,
             promotable: environment.promotable,
             check_level: environment.check_level.unwrap_or(0),
         }

@@ -31,8 +31,17 @@ pub(crate) enum Error {
     )]
     NoCarrier { link: LinkName, waited: Duration },
     /// `mac`: if it is known.
-    #[error("{ip} is in use by {} on {link}: remove it from that host", host(*mac))]
+    #[error(
+        "{ip} is in use by {} on {link}: remove it from that host, or set duplicate_check=no if that is a \
+         switch or router that answers for other hosts",
+        host(*mac)
+    )]
     InUse { ip: IpAddr, mac: Option<MacAddress>, link: LinkName },
+    #[error(
+        "{ip} is in use by {mac} on {link}, and this cluster has never held it: correct ip, or remove the \
+         address from that host"
+    )]
+    NeverHeld { ip: IpAddr, mac: MacAddress, link: LinkName },
     #[error(
         "{ip} on {link} can't be probed for {} ms: raise the timeout of start, or lower \
          duplicate_timeout",
@@ -97,6 +106,7 @@ impl Error {
             | Self::Network(_)
             | Self::NoCarrier { .. }
             | Self::InUse { .. }
+            | Self::NeverHeld { .. }
             | Self::NoTimeToCheck { .. }
             | Self::Stopped { .. }
             | Self::Busy { .. }

@@ -84,6 +84,8 @@ mod tests {
             deadline: Deadline::after(Duration::from_secs(20)),
             timeout: Duration::from_secs(20),
             probe: false,
+            expects_stopped: false,
+            by_cluster: false,
             promotable: false,
             check_level: 0,
         });

@@ -34,10 +34,13 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     if !request.probe {
         neighbours::refresh(&params, &observation);
     }
-    if request.check_level < NEIGHBOURS_LEVEL {
+    let neighbours = if request.check_level >= NEIGHBOURS_LEVEL {
+        neighbours::check(&netlink, &params, &observation, request.deadline)
+    } else if !request.probe && neighbours::has_noted_conflict(&params, &observation) {
+        neighbours::watch_conflict(&netlink, &params, &observation, request.deadline)
+    } else {
         return Ok(verdict);
-    }
-    let neighbours = neighbours::check(&netlink, &params, &observation, request.deadline);
+    };
     // A fault of this host is the first thing to repair.
     let is_worse = !matches!(neighbours.exit, Exit::Success) && neighbours.exit != verdict.exit;
     Ok(if is_worse { neighbours } else { verdict })

@@ -21,6 +21,7 @@ mod peers;
 mod privilege;
 mod routing;
 mod stop;
+mod take_over;
 mod wire;
 
 use std::io::{BufRead, BufReader};

@@ -17,9 +17,9 @@ use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_files::RunFiles;
+use crate::host::run_files::{ConflictOrigin, RunFiles};
 use crate::host::zone::Zone;
-use crate::host::{deletion, ipv6, namespace, source_routing, tables};
+use crate::host::{cluster, deletion, ipv6, namespace, source_routing, tables};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
@@ -39,7 +39,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         // While nothing has been changed: a table that is in use stays in use.
         source_routing::tables_of(&netlink, &params, request.deadline)?;
     }
-    let mut start = Start::new(&params, &netlink, request.deadline, &snapshot, &plan, files, lock);
+    let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);
     match start.carry_out(&plan) {
         Ok(()) => {
             start.conclude(&plan, began);
@@ -81,6 +81,10 @@ struct Start<'a> {
     socket: Option<PacketSocket>,
     /// The duplicate address check has found no other host.
     no_duplicate: bool,
+    /// The host that answers for the VIP although the previous owner is fenced.
+    taken_over_from: Option<MacAddress>,
+    /// Pacemaker's executor has called.
+    by_cluster: bool,
     /// When the address was added.
     added_at: Option<Instant>,
     /// When the first announcement was sent.
@@ -93,7 +97,7 @@ impl<'a> Start<'a> {
     fn new(
         params: &'a Params,
         netlink: &'a Netlink,
-        deadline: Deadline,
+        request: &Request,
         snapshot: &Snapshot,
         plan: &Plan,
         files: RunFiles,
@@ -108,14 +112,16 @@ impl<'a> Start<'a> {
         Self {
             params,
             netlink,
-            deadline,
+            deadline: request.deadline,
             files,
             lock,
             link: link.clone(),
             own_macs: snapshot.links.iter().filter_map(|link| link.mac).collect(),
-            announcement: announcements::announcement(params, netlink, plan, deadline),
+            announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
             no_duplicate: false,
+            taken_over_from: None,
+            by_cluster: request.by_cluster,
             added_at: None,
             announced_at: None,
             done: Vec::new(),
@@ -206,6 +212,8 @@ impl<'a> Start<'a> {
             ipv6::require(&self.link)?;
             // Without carrier or without the privilege nothing was probed: then the kernel has to.
             new.nodad &= self.no_duplicate || self.params.nodad == Nodad::Yes;
+            // The kernel would find the host that is known.
+            new.nodad |= self.taken_over_from.is_some();
         }
         if self.announcement.is_some() {
             // Before the address is added, so that the first announcement follows at once.
@@ -266,7 +274,14 @@ impl<'a> Start<'a> {
 
     /// The notes and the log line of a start that has succeeded.
     fn conclude(&self, plan: &Plan, began: Instant) {
-        self.files.forget_conflict();
+        match self.taken_over_from {
+            Some(mac) => self.files.note_conflict(mac, ConflictOrigin::TakenOver),
+            None => self.files.forget_conflict(),
+        }
+        // What was asked for and answered by nobody, or was here before, is an address of this cluster.
+        if self.by_cluster && (self.no_duplicate || plan.found == Found::Exact) {
+            cluster::note_held(self.params, &self.files);
+        }
         let mut line =
             line().field("prefix", plan.target.address.prefix).field("state", plan.found.state());
         if let Some((announced, added)) = self.announced_at.zip(self.added_at) {
