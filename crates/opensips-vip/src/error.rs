@@ -7,6 +7,7 @@ use hostnet::{LinkName, MacAddress};
 use hostproc::Process;
 use ocf::{Exit, Findings, Verdict};
 
+use crate::decide::own_address::OwnAddress;
 use crate::decide::routing::NoRoute;
 use crate::decide::target::Refusal;
 use crate::host::{ipv6::NoIpv6, source_routing};
@@ -18,6 +19,8 @@ pub(crate) enum Error {
     Parameters(#[from] Findings),
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error(transparent)]
+    OwnAddress(#[from] OwnAddress),
     #[error(transparent)]
     NoRoute(#[from] NoRoute),
     #[error(transparent)]
@@ -94,6 +97,8 @@ impl Error {
         match self {
             Self::Parameters(findings) => findings.first().exit,
             Self::Refused(refusal) => refusal.exit(),
+            // An address of a node of the cluster is no VIP on any of them.
+            Self::OwnAddress(OwnAddress::Corosync { .. }) => Exit::Configured,
             Self::NoRoute(NoRoute::TableInUse { .. }) => Exit::Args,
             Self::Network(
                 hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
@@ -102,7 +107,9 @@ impl Error {
                 Exit::Installed
             }
             Self::RollBack { source, .. } => source.exit(),
-            Self::NoRoute(_)
+            // What the tables show can change: an address that was left over is deleted, a lease ends.
+            Self::OwnAddress(_)
+            | Self::NoRoute(_)
             | Self::Network(_)
             | Self::NoCarrier { .. }
             | Self::InUse { .. }

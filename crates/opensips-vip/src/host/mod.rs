@@ -5,14 +5,15 @@ use std::time::Duration;
 use deadline::Deadline;
 use hostnet::{Error, Result};
 
-pub(crate) mod cluster;
 pub(crate) mod deletion;
 pub(crate) mod ipv6;
 pub(crate) mod managers;
 pub(crate) mod namespace;
+pub(crate) mod own_address;
 pub(crate) mod run_files;
 pub(crate) mod source_routing;
 pub(crate) mod tables;
+pub(crate) mod take_over;
 pub(crate) mod zone;
 
 /// Pause before a table that has changed during the dump is read again.

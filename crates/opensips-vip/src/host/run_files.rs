@@ -17,6 +17,10 @@ use crate::params::is_link_local;
 /// The first part of the names of the marks of `promote_secondaries`.
 const PROMOTED: &str = "promoted-";
 
+/// The first parts of the names of the notes that a VIP is here, and that it was announced.
+const HERE: &str = "here-";
+const ANNOUNCED: &str = "announced-";
+
 /// The second word in the note of a conflict that start has found.
 const TAKEN_OVER: &str = " taken-over";
 
@@ -110,10 +114,36 @@ impl RunFiles {
         format!("rival-{}", self.vip)
     }
 
+    /// Notes that the VIP was started or adopted here: stop removes it, also if nothing else in the tables
+    /// tells it from an address of the host's own.
+    pub(crate) fn note_here(&self) {
+        self.write(&format!("{HERE}{}", self.vip), "");
+    }
+
+    /// Returns true if the VIP was started or adopted here. An announcement is a note, too: earlier versions
+    /// of this agent leave no other one.
+    pub(crate) fn is_noted_here(&self) -> bool {
+        let has = |name: String| self.run.file(&name).exists();
+        has(format!("{HERE}{}", self.vip)) || has(self.announced())
+    }
+
+    /// The VIPs that are noted in this network namespace.
+    pub(crate) fn noted_vips(&self) -> Vec<IpAddr> {
+        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return Vec::new() };
+        let vip = |name: &str| {
+            let vip = name.strip_prefix(HERE).or_else(|| name.strip_prefix(ANNOUNCED))?;
+            let (vip, namespace) = vip.rsplit_once('@')?;
+            let (ip, _) = vip.split_once('%').unwrap_or((vip, ""));
+            ip.parse().ok().filter(|_| namespace.parse() == Ok(self.namespace))
+        };
+        entries.filter_map(|entry| vip(entry.ok()?.file_name().to_str()?)).collect()
+    }
+
     /// Removes the notes about a VIP that is not on this host any more.
     pub(crate) fn forget(&self) {
         self.forget_conflict();
         self.remove(&self.announced());
+        self.remove(&format!("{HERE}{}", self.vip));
     }
 
     /// The file that says that the cluster was told that it has held the VIP; `None` if it is there, or if
@@ -162,7 +192,7 @@ impl RunFiles {
     }
 
     fn announced(&self) -> String {
-        format!("announced-{}", self.vip)
+        format!("{ANNOUNCED}{}", self.vip)
     }
 
     /// Marks a link whose `promote_secondaries` is on only for a deletion, so that another stop

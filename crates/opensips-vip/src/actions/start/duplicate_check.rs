@@ -8,8 +8,8 @@ use hostnet::{Error as NetError, EventGroup, Events, Family, MacAddress};
 use super::{Start, budgets};
 use crate::decide::judge;
 use crate::error::Error;
-use crate::host::cluster::{self, TakeOver};
 use crate::host::tables;
+use crate::host::take_over::{self, TakeOver};
 use crate::log_line::{failure, line};
 use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck};
 use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
@@ -72,9 +72,9 @@ impl Start<'_> {
     /// [`Error::InUse`], [`Error::NeverHeld`]
     fn take_over(&mut self, mac: MacAddress, check: DuplicateCheck) -> Result<(), Error> {
         let (ip, link) = (self.params.ip, self.link.name.clone());
-        let asks = self.by_cluster && check.action == DuplicateAction::Defend;
+        let asks = self.request.by_cluster && check.action == DuplicateAction::Defend;
         let answer = if asks {
-            cluster::may_take_over(self.params, budgets::for_cluster(self.deadline))
+            take_over::may_take_over(self.params, budgets::for_cluster(self.deadline))
         } else {
             TakeOver::Unknown
         };

@@ -19,7 +19,7 @@ use crate::decide::target::Snapshot;
 use crate::error::Error;
 use crate::host::run_files::{ConflictOrigin, RunFiles};
 use crate::host::zone::Zone;
-use crate::host::{cluster, deletion, ipv6, namespace, source_routing, tables};
+use crate::host::{deletion, ipv6, namespace, own_address, source_routing, tables, take_over};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
@@ -34,6 +34,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let files = RunFiles::of(params.ip, zone.link_name());
     let lock = lock(&files, &params, budgets::for_start_lock(request.deadline))?;
     let snapshot = tables::snapshot(&netlink, &params, request.deadline)?;
+    refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
     let plan = plan::start(&params, &snapshot)?;
     if params.route_table.is_some() {
         // While nothing has been changed: a table that is in use stays in use.
@@ -46,6 +47,24 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
             Ok(Verdict::success())
         }
         Err(error) => Err(start.roll_back(error)),
+    }
+}
+
+/// # Errors
+/// [`Error::OwnAddress`]
+fn refuse_own_address(
+    netlink: &Netlink,
+    params: &Params,
+    snapshot: &Snapshot,
+    files: &RunFiles,
+    request: &Request,
+) -> Result<(), Error> {
+    let instances = judge::instances(params, &snapshot.addresses);
+    let in_namespace = params.namespace.is_some();
+    let (ip, until) = (params.ip, request.deadline);
+    match own_address::find(netlink, files, ip, &instances, in_namespace, until)? {
+        Some(own) => Err(own.into()),
+        None => Ok(()),
     }
 }
 
@@ -68,6 +87,7 @@ fn lock(files: &RunFiles, params: &Params, until: Deadline) -> Result<Option<Act
 struct Start<'a> {
     params: &'a Params,
     netlink: &'a Netlink,
+    request: &'a Request,
     deadline: Deadline,
     files: RunFiles,
     lock: Option<ActionLock>,
@@ -83,8 +103,6 @@ struct Start<'a> {
     no_duplicate: bool,
     /// The host that answers for the VIP although the previous owner is fenced.
     taken_over_from: Option<MacAddress>,
-    /// Pacemaker's executor has called.
-    by_cluster: bool,
     /// When the address was added.
     added_at: Option<Instant>,
     /// When the first announcement was sent.
@@ -97,7 +115,7 @@ impl<'a> Start<'a> {
     fn new(
         params: &'a Params,
         netlink: &'a Netlink,
-        request: &Request,
+        request: &'a Request,
         snapshot: &Snapshot,
         plan: &Plan,
         files: RunFiles,
@@ -112,6 +130,7 @@ impl<'a> Start<'a> {
         Self {
             params,
             netlink,
+            request,
             deadline: request.deadline,
             files,
             lock,
@@ -121,7 +140,6 @@ impl<'a> Start<'a> {
             socket: None,
             no_duplicate: false,
             taken_over_from: None,
-            by_cluster: request.by_cluster,
             added_at: None,
             announced_at: None,
             done: Vec::new(),
@@ -130,7 +148,7 @@ impl<'a> Start<'a> {
 
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
         if plan.found == Found::Exact {
-            self.note_namespace();
+            self.note_here();
         }
         for step in &plan.steps {
             log::debug!("{}", line().field("step", plan.describe(step)));
@@ -220,7 +238,7 @@ impl<'a> Start<'a> {
             self.open_socket()?;
         }
         self.check_not_stopped()?;
-        self.note_namespace();
+        self.note_here();
         let added = self.netlink.add_address(&new, self.deadline);
         self.record(&added, Done::Added(new));
         match added {
@@ -232,7 +250,9 @@ impl<'a> Start<'a> {
         Ok(())
     }
 
-    fn note_namespace(&self) {
+    /// Notes that the VIP is this agent's, before it is.
+    fn note_here(&self) {
+        self.files.note_here();
         if let Some(name) = &self.params.namespace {
             self.files.note_namespace(name);
         }
@@ -279,8 +299,8 @@ impl<'a> Start<'a> {
             None => self.files.forget_conflict(),
         }
         // What was asked for and answered by nobody, or was here before, is an address of this cluster.
-        if self.by_cluster && (self.no_duplicate || plan.found == Found::Exact) {
-            cluster::note_held(self.params, &self.files);
+        if self.request.by_cluster && (self.no_duplicate || plan.found == Found::Exact) {
+            take_over::note_held(self.params, &self.files);
         }
         let mut line =
             line().field("prefix", plan.target.address.prefix).field("state", plan.found.state());
