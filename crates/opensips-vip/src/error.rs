@@ -35,14 +35,14 @@ pub(crate) enum Error {
     NoCarrier { link: LinkName, waited: Duration },
     /// `mac`: if it is known.
     #[error(
-        "{ip} is in use by {} on {link}: remove it from that host, or set duplicate_check=no if that is a \
-         switch or router that answers for other hosts",
+        "{ip} is in use by {} on {link}: remove it from that host, or set duplicate_check=no if a switch \
+         answers",
         host(*mac)
     )]
     InUse { ip: IpAddr, mac: Option<MacAddress>, link: LinkName },
     #[error(
-        "{ip} is in use by {mac} on {link}, and this cluster has never held it: correct ip, or remove the \
-         address from that host"
+        "{ip} is in use by {mac} on {link}, and this cluster has never held it: correct ip, or remove it \
+         there"
     )]
     NeverHeld { ip: IpAddr, mac: MacAddress, link: LinkName },
     #[error(

@@ -16,24 +16,24 @@ use crate::params::is_link_local;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OwnAddress {
     #[error(
-        "ip={ip} is an address that Corosync uses, by {}: use an address that no node has by itself",
+        "ip={ip} is an address that Corosync uses, by {}: use one that no node has by itself",
         file.display()
     )]
     Corosync { ip: IpAddr, file: PathBuf },
     /// By DHCP or from a router advertisement (RFC 4862).
     #[error(
-        "ip={ip} is this node's own address, with a lifetime as from DHCP: use an address that no node \
-         has by itself"
+        "ip={ip} is this node's own address, with a lifetime as from DHCP: use one that no node has by \
+         itself"
     )]
     Leased { ip: IpAddr },
     #[error(
-        "ip={ip} is this node's own address, by {}: use another address, or remove it there",
+        "ip={ip} is this node's own address, by {}: use another, or remove it there",
         file.display()
     )]
     Configured { ip: IpAddr, file: PathBuf },
     #[error(
-        "ip={ip} is this node's own address, the only one in {network} on {link}: use another address, or \
-         delete it there"
+        "ip={ip} is this node's own address, the only one in {network} on {link}: use another, or delete \
+         it there"
     )]
     Only { ip: IpAddr, network: Network, link: String },
 }

@@ -174,12 +174,12 @@ fn verdict_on_conflict(
             Verdict::failed(Exit::Generic, reason)
         }
         ConflictOrigin::TakenOver => Verdict::degraded(format!(
-            "{ip} was taken over from a fenced node, but {mac} still answers for it on {link}: \
-             remove it from that host, or end proxy ARP or ARP suppression for it on that switch"
+            "{ip} runs here, but {mac} on {link} answers for its fenced owner: clear it on that \
+             switch or host"
         )),
         ConflictOrigin::Found => Verdict::degraded(format!(
             "{ip} is also in use by {mac} on {link}, and was announced again: remove it from that \
-             host, or end proxy ARP or ARP suppression for it on that switch"
+             host or switch"
         )),
     }
 }

@@ -101,5 +101,28 @@ fn without_an_outage() {
     settled(&lab, |now| now == peer);
     let owners = scenario::owners(&lab).unwrap();
     assert_eq!(owners.len(), 1, "{owners:?}");
+
+    // An address with nothing of its network beside it looks like the node's own one.
+    run(
+        "node1",
+        &[
+            "pcs",
+            "resource",
+            "create",
+            "alone",
+            "ocf:heartbeat:IPaddr2",
+            "ip=203.0.113.10",
+            "cidr_netmask=24",
+            "nic=eth0",
+        ],
+    );
+    run("node1", &["crm_resource", "--wait", "--timeout=100"]);
+    let node = lab.resource_location("alone").unwrap();
+    run(&node, &[script, "alone"]);
+    assert_eq!(lab.resource_location("alone").as_ref(), Some(&node));
+    let has_it = || run(&node, &["ip", "-o", "address"]).contains("203.0.113.10/24");
+    assert!(has_it());
+    run("node1", &["pcs", "resource", "disable", "alone", "--wait=100"]);
+    assert!(!has_it());
     lab.down().unwrap();
 }

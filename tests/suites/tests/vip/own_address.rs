@@ -114,7 +114,7 @@ fn an_address_of_corosync() {
     let site = Site::new();
     let text = "nodelist {\n node {\n  ring0_addr: 192.0.2.1\n }\n node {\n  ring0_addr: 192.0.2.2\n }\n}\n";
     configuration(&site.a, "/etc/corosync", "corosync.conf", text);
-    let reason = "is an address that Corosync uses, by /etc/corosync/corosync.conf: use an address";
+    let reason = "is an address that Corosync uses, by /etc/corosync/corosync.conf: use one";
     for ip in [OWN, "192.0.2.2"] {
         is_refused(&site.a, &plain(&site.a).param("ip", ip), 6, &format!("ip={ip} {reason}"));
     }

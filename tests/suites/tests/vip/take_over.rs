@@ -80,7 +80,7 @@ fn a_fenced_owner_whose_address_is_still_answered_for_is_no_obstacle() {
     });
     // Every monitor knows.
     let reason =
-        format!("was taken over from a fenced node, but {MAC_B} still answers for it on eth0");
+        format!("192.0.2.10 runs here, but {MAC_B} on eth0 answers for its fenced owner: clear it");
     fails(&recurring(&agent), 190, &reason);
     let deep = agent.clone().env("OCF_CHECK_LEVEL", "10");
     fails(&recurring(&deep), 190, &reason);
@@ -178,6 +178,6 @@ fn ipv6_is_taken_over_although_the_kernel_would_find_the_other() {
     super::wait_until_ipv6_is_settled(&site.a);
     let agent = quick(super::plain(&site.a).param("ip", "2001:db8::10"));
     ends(&agent.action("start"), 0);
-    fails(&recurring(&agent), 190, "2001:db8::10 was taken over from a fenced node");
+    fails(&recurring(&agent), 190, "2001:db8::10 runs here, but ");
     ends(&agent.action("stop"), 0);
 }
