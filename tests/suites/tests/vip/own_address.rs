@@ -84,22 +84,20 @@ fn configuration(host: &Host, directory: &str, file: &str, text: &str) {
 #[test]
 fn the_configuration_of_the_host_has_it() {
     testnet::root_or_skip!();
-    if !std::path::Path::new("/etc/network").is_dir() {
-        testnet::skipped("own_address::the_configuration_of_the_host", "needs /etc/network");
+    if !std::path::Path::new("/etc/systemd/network").is_dir() {
+        testnet::skipped("own_address::the_configuration_of_the_host", "needs systemd");
         return;
     }
     let site = Site::new();
-    let text =
-        "iface eth0 inet static\n  address 192.0.2.1/24\n  up ip addr add 192.0.2.10/24 dev eth0\n";
-    let text = format!("{text}iface eth0 inet static\n  address 192.0.2.7/24\n");
-    configuration(&site.a, "/etc/network", "interfaces", &text);
+    let text = "[Network]\nAddress=192.0.2.1/24\nAddress=192.0.2.7/24\nDNS=192.0.2.10\n";
+    configuration(&site.a, "/etc/systemd/network", "10-eth0.network", text);
     site.a.ip("addr add 192.0.2.7/24 dev eth0");
     let own = plain(&site.a).param("ip", "192.0.2.7");
     is_refused(
         &site.a,
         &own,
         1,
-        "ip=192.0.2.7 is this node's own address, by /etc/network/interfaces",
+        "ip=192.0.2.7 is this node's own address, by /etc/systemd/network/10-eth0.network",
     );
 }
 
