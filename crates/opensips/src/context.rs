@@ -10,10 +10,11 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::host::mounts::Mounts;
 use crate::host::paths::Paths;
+use crate::instance::identity::Identity;
+use crate::instance::state::State;
 use crate::params::{Names, Params};
 use crate::plan;
-use crate::process::instance::{Identity, working_directory};
-use crate::process::state::State;
+use crate::process::inspect::working_directory;
 use crate::promotion::role::{Record, Role};
 use crate::sockets::expected::Expected;
 

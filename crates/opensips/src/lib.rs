@@ -12,6 +12,7 @@ mod diagnose;
 pub mod error;
 mod health;
 mod host;
+pub mod instance;
 pub mod manual;
 pub mod mi;
 mod monitor;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::host::executable::is_core;
 use crate::host::files::{Links, open_regular};
 use crate::host::mounts::Mounts;
-use crate::process::state::State;
+use crate::instance::state::State;
 use deadline::Deadline;
 
 /// What a crash has left.

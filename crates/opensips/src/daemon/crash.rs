@@ -9,7 +9,7 @@ use hostproc::{Pid, Signal};
 use crate::daemon::core_file::{self, Core};
 use crate::daemon::words::{Said, last_lines, shortened};
 use crate::host::files::{TAIL, tail};
-use crate::process::state::State;
+use crate::instance::state::State;
 
 /// As many of the daemon's last lines count as its last words.
 const LAST: usize = 10;

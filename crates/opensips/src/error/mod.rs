@@ -459,6 +459,12 @@ impl From<MiError> for Error {
     }
 }
 
+impl From<hostproc::Error> for Error {
+    fn from(source: hostproc::Error) -> Self {
+        Self::Processes { source }
+    }
+}
+
 impl From<Findings> for Error {
     fn from(findings: Findings) -> Self {
         Self::Parameters { findings }

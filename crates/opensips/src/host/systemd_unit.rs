@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use hostproc::{Pid, ProcFs};
 
 use crate::error::{Error, Result};
+use crate::instance::identity::Identity;
 use crate::params::Params;
-use crate::process::instance::{Identity, namespaces_of};
+use crate::process::inspect::namespaces_of;
 
 /// Where units and the links of enabled ones are, the strongest first (systemd.unit(5), "Unit File
 /// Load Path"): `systemctl enable` writes into the first, `--runtime` into the second; the rest are

@@ -1,7 +1,6 @@
-//! The processes of one instance: which they are, what is remembered of them, how they end.
+//! The processes of one instance: which they are, what /proc shows of them, how they end.
 
 pub mod command_line;
-pub mod instance;
-pub mod state;
+pub(crate) mod inspect;
 pub mod survey;
 pub(crate) mod terminate;

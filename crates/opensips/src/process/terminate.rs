@@ -6,8 +6,8 @@ use deadline::Deadline;
 use hostproc::{PidFd, ProcFs, Signal, Stat, State};
 
 use crate::error::{Error, Result};
+use crate::instance::identity::Identity;
 use crate::plan::{self, StopStep};
-use crate::process::instance::Identity;
 use crate::process::survey::Pids;
 
 /// A SIGTERM between two instructions of the daemon's main loop is lost (`handle_sigs(); pause();`

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use hostnet::BoundSocket;
 use hostproc::{Pid, ProcFs};
 
-use crate::process::instance::program_name;
+use crate::process::inspect::program_name;
 
 /// Who holds a socket, as far as `/proc` tells.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,19 +1,18 @@
 //! Which processes are this instance: by executable, `-f` and `-P`, start time and family; never
 //! by name. This agent's own file is called `opensips` too.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hostproc::{Pid, ProcFs, Process, Stat};
 use nix::unistd::Uid;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::mounts::{Followed, Mounts};
 use crate::host::user_of_process;
+use crate::instance::state::State;
 use crate::params::Names;
 use crate::process::command_line::Arguments;
-use crate::process::state::State;
+use crate::process::inspect::{arguments_of, namespaces_of, working_directories};
 use crate::process::survey::{self, Daemon, PidFile, Survey};
 use crate::sockets::expected::Expected;
 use crate::sockets::owner::holders_of;
@@ -320,50 +319,11 @@ impl Identity {
     }
 }
 
-fn arguments_of(proc: &ProcFs, pid: Pid) -> Result<Arguments> {
-    let words = proc.cmdline(pid)?.unwrap_or_default();
-    Ok(Arguments::read(words.get(1..).unwrap_or_default()))
-}
-
-/// Where the relative paths of a process's arguments may begin: where it is, and where it was
-/// started, for the daemon goes to `/` when it goes into the background.
-fn working_directories(pid: Pid) -> Vec<PathBuf> {
-    let now = working_directory(pid);
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let shell = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"PWD="));
-    let then = shell.map(|path| PathBuf::from(OsStr::from_bytes(path)));
-    now.into_iter().chain(then).filter(|path| path.is_absolute()).collect()
-}
-
-/// Where a process is; `None` if it is gone.
-pub(crate) fn working_directory(pid: Pid) -> Option<PathBuf> {
-    std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
-}
-
-/// Network and pid namespace, as far as they may be seen.
-pub(crate) fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
-    ["net", "pid"]
-        .iter()
-        .filter_map(|kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok())
-        .collect()
-}
-
 /// One pass over `/proc` may miss a process: a starting daemon forks twice, each time into a process
 /// that the pass is already beyond, and the one it would have seen ends. Nothing twice is nothing.
 fn confirmed(mut look: impl FnMut() -> Result<Survey>) -> Result<Survey> {
     let survey = look()?;
     if survey.is_empty() { look() } else { Ok(survey) }
-}
-
-/// The name of a program for a message, from its executable.
-pub(crate) fn program_name(executable: &Path) -> String {
-    ocf::shown(executable.file_name().unwrap_or(OsStr::new("?")).as_bytes())
-}
-
-impl From<hostproc::Error> for Error {
-    fn from(source: hostproc::Error) -> Self {
-        Self::Processes { source }
-    }
 }
 
 #[cfg(test)]
