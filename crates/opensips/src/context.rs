@@ -74,7 +74,7 @@ impl<'a> Context<'a> {
     /// The main process: by pid file and memory, or, where both are gone, among all processes.
     ///
     /// # Errors
-    /// [`Error::StartedElsewhere`], [`Error::Processes`]
+    /// [`Error::StartedElsewhere`], [`Error::Process`]
     pub(crate) fn main_process(&self) -> Result<Option<Stat>> {
         if let Some(main) = self.identity.main_process(&self.proc)? {
             return Ok(Some(main));
@@ -143,7 +143,7 @@ impl<'a> Context<'a> {
     /// ended; `None` if it does not until `until`.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Processes`]
+    /// [`Error::File`], [`Error::Process`]
     pub(crate) fn lock(&self, until: Deadline) -> Result<Option<LockFile>> {
         host::make_own_directory(self.paths.directory())?;
         Ok(LockFile::acquire(&self.paths.lock(), until)?)

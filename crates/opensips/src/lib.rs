@@ -4,6 +4,8 @@
 //! [`plan`]); the daemon's [`process`]es and [`sockets`], what is asked of it ([`sip`], [`mi`]), and
 //! the roles of a clone ([`promotion`]).
 
+#![allow(missing_docs, reason = "an agent is a program: nothing outside calls it")]
+
 mod context;
 mod daemon;
 mod demote;

@@ -46,33 +46,6 @@ pub fn refuse_elsewhere(survey: &Survey) -> Result<()> {
         .map_or(Ok(()), |(pid, pidfile)| Err(Error::StartedElsewhere { pid, pidfile }))
 }
 
-/// The next step of a stop, by what is alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum StopStep {
-    /// Nothing is.
-    Done,
-    /// Ask the main process to end the instance.
-    Ask {
-        /// The main process.
-        main: Stat,
-    },
-    /// Kill every process.
-    Kill,
-}
-
-/// Chooses it; `in_grace` while the daemon may still end by itself.
-pub fn stop_step(survey: &Survey, in_grace: bool) -> StopStep {
-    match survey.main {
-        _ if survey.is_empty() => StopStep::Done,
-        Some(main) if in_grace && !survey.initialising => StopStep::Ask { main },
-        // SIGTERM is ignored until the main loop is reached. Without main process nobody listens
-        // to it: workers obey it only after the main
-        // process has marked the shutdown in shared memory (signals.c).
-        _ => StopStep::Kill,
-    }
-}
-
 /// Judges an instance of which a child has died, by a second look at its children: the dead one is
 /// still there, or the main process follows it and ends the others. Where that takes them all along,
 /// as it does in milliseconds (5 s for those that are stuck), more than half can't be left; where the
@@ -202,20 +175,6 @@ mod tests {
         assert_eq!(start(&Survey::default()), StartPlan::Launch);
         assert_eq!(start(&running), StartPlan::Verify(main));
         assert_eq!(start(&orphans), StartPlan::Clear);
-    }
-
-    #[test]
-    fn stop_asks_who_can_listen_and_kills_the_rest() {
-        let main = stat(11, ALIVE);
-        let running = survey(Some(main), &[main, stat(12, ALIVE)]);
-        let orphans = survey(None, &[stat(12, ALIVE)]);
-        assert_eq!(stop_step(&Survey::default(), true), StopStep::Done);
-        assert_eq!(stop_step(&Survey::default(), false), StopStep::Done);
-        assert_eq!(stop_step(&running, true), StopStep::Ask { main });
-        assert_eq!(stop_step(&running, false), StopStep::Kill);
-        assert_eq!(stop_step(&orphans, true), StopStep::Kill);
-        let initialising = Survey { initialising: true, ..running };
-        assert_eq!(stop_step(&initialising, true), StopStep::Kill);
     }
 
     #[test]

@@ -183,7 +183,8 @@ impl Start<'_> {
         let Self { context, working, .. } = self;
         // A main process that does not serve may still know how to end its workers.
         let grace = working.within(working.remaining() / 3);
-        terminate(&context.proc, &context.identity, grace, *working)
+        let survey = || context.identity.survey(&context.proc);
+        Ok(terminate(&context.proc, survey, grace, *working)?)
     }
 
     /// A stale pid file would be taken for a running daemon if its number is used again.
@@ -251,7 +252,8 @@ impl Start<'_> {
     /// Takes down what has come up; a fault of its own is told and does not hide the first one.
     fn roll_back(&self) {
         let Self { context, params, .. } = self;
-        let cleared = kill_all(&context.proc, &context.identity, context.deadline());
+        let survey = || context.identity.survey(&context.proc);
+        let cleared = kill_all(&context.proc, survey, context.deadline()).map_err(Error::from);
         let removed = remove_pidfile(&context.proc, &context.identity, &params.pidfile);
         let closed = self.remove_fifo();
         let forgotten = host::remove(&context.paths.state());

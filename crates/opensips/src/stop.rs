@@ -41,7 +41,8 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
         let reserve = KILL_RESERVE.min(deadline.remaining() / 2);
         let longest = deadline.less(reserve);
         let grace = names.stop_grace.map_or(longest, |grace| longest.within(grace));
-        terminate(&context.proc, &context.identity, grace, deadline)?;
+        let again = || context.identity.survey(&context.proc);
+        terminate(&context.proc, again, grace, deadline)?;
     }
     withdraw(request, deadline);
     free_sockets(&context, names.user.as_ref())?;

@@ -4,8 +4,8 @@ use hostproc::{Stat, State};
 use ocf::{Diagnosis, Value};
 
 use super::interface::Told;
-use crate::error::Result;
 use crate::process::survey::Survey;
+use hostproc::Result;
 
 /// All of them, with what they do as far as the MI tells.
 pub(super) fn shown(survey: &Result<Survey>, told: &Told<'_>) -> Value {

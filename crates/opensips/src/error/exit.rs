@@ -6,6 +6,7 @@ use nix::libc;
 use ocf::{Exit, Verdict};
 
 use super::Error;
+use crate::process;
 
 impl Error {
     /// What it means to Pacemaker.
@@ -14,7 +15,7 @@ impl Error {
             Self::Parameters { findings } => findings.first().exit,
             Self::NotOffered { .. } => Exit::Unimplemented,
             Self::NotRoot { .. }
-            | Self::Processes { source: hostproc::Error::NotPermitted { .. } }
+            | Self::Process(process::Error::Processes(hostproc::Error::NotPermitted { .. }))
             | Self::NonlocalBind { source: hostnet::Error::SysctlDenied { .. }, .. } => {
                 Exit::Permission
             }

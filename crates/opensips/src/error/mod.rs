@@ -18,6 +18,7 @@ use crate::daemon::crash::Evidence;
 use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
 use crate::host::executable::NoProgram;
 use crate::mi::MiError;
+use crate::process;
 use crate::promotion::sharing_tag::SharingTag;
 use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::Target;
@@ -264,12 +265,6 @@ pub enum Error {
         /// Whose, if it is known.
         holder: Option<Pid>,
     },
-    /// Not everything could be ended.
-    #[error("still alive after SIGKILL: {pids}")]
-    StillAlive {
-        /// The processes.
-        pids: String,
-    },
     /// Processes whose main process is dead.
     #[error("main process is gone, {count} orphaned processes are alive ({pids})")]
     Orphans {
@@ -439,12 +434,9 @@ pub enum Error {
     /// promote without an instance.
     #[error("OpenSIPS does not run here: nothing to promote")]
     NothingToPromote,
-    /// Processes can't be looked at or signalled.
-    #[error("{source}")]
-    Processes {
-        /// The reason.
-        source: hostproc::Error,
-    },
+    /// The processes of the instance.
+    #[error(transparent)]
+    Process(#[from] process::Error),
     /// Sockets or addresses can't be listed.
     #[error("{source}")]
     Network {
@@ -461,7 +453,7 @@ impl From<MiError> for Error {
 
 impl From<hostproc::Error> for Error {
     fn from(source: hostproc::Error) -> Self {
-        Self::Processes { source }
+        Self::Process(source.into())
     }
 }
 

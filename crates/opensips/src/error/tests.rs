@@ -55,6 +55,10 @@ fn exit_codes() {
     assert_eq!(execute(nix::libc::EAGAIN), Exit::Generic);
     assert_eq!(exit(Error::ConfigUnreadable { path, source: source() }), Exit::Args);
     assert_eq!(exit(Error::NotRoot { action: ocf::Action::Start }), Exit::Permission);
+    let still_alive = process::Error::StillAlive { pids: "7".to_owned() };
+    assert_eq!(exit(still_alive.into()), Exit::Generic);
+    let hidden = hostproc::Error::NotPermitted { path: "/proc/7/exe".into(), source: source() };
+    assert_eq!(exit(hidden.into()), Exit::Permission);
     let evidence = Evidence::default();
     assert_eq!(
         exit(Error::Gone { main: Pid::own(), evidence: evidence.clone() }),

@@ -22,7 +22,7 @@ const REST: u32 = 2;
 /// The children of a main process; dead ones included, but for those that have retired.
 ///
 /// # Errors
-/// [`Error::Processes`](crate::Error::Processes)
+/// [`Error::Process`](crate::Error::Process)
 pub(crate) fn workers_of(proc: &ProcFs, main: Pid) -> Result<Vec<Stat>> {
     // The main process has one thread. The file needs CONFIG_PROC_CHILDREN, which distributions
     // have; where it is missing, the whole of /proc is looked at.
@@ -44,7 +44,7 @@ pub(crate) fn workers_of(proc: &ProcFs, main: Pid) -> Result<Vec<Stat>> {
 /// late as the deadline allows.
 ///
 /// # Errors
-/// [`Error::DeadWorker`](crate::Error::DeadWorker), [`Error::Processes`](crate::Error::Processes)
+/// [`Error::DeadWorker`](crate::Error::DeadWorker), [`Error::Process`](crate::Error::Process)
 pub(crate) fn living_workers(
     proc: &ProcFs,
     main: Process,

@@ -35,7 +35,7 @@ pub(crate) fn refuse_enabled(params: &Params) -> Result<()> {
 /// configuration or another: it would start again what the agent stops.
 ///
 /// # Errors
-/// [`Error::UnitActive`], [`Error::Processes`]
+/// [`Error::UnitActive`], [`Error::Process`]
 pub(crate) fn refuse_active(params: &Params, proc: &ProcFs, identity: &Identity) -> Result<()> {
     let Some(unit) = &params.systemd_unit else { return Ok(()) };
     let running = active_process(unit, proc, identity)?;
@@ -52,7 +52,7 @@ pub(crate) fn remark(params: &Params, main: Pid) -> Option<String> {
 /// A process of the program in the unit's control group.
 ///
 /// # Errors
-/// [`Error::Processes`]
+/// [`Error::Process`]
 pub(crate) fn active_process(
     unit: &str,
     proc: &ProcFs,

@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use hostproc::{Pid, ProcFs, Process, Stat};
+use hostproc::{Pid, ProcFs, Process, Result, Stat};
 use nix::unistd::Uid;
 
-use crate::error::Result;
 use crate::host::mounts::{Followed, Mounts};
 use crate::host::user_of_process;
 use crate::instance::state::State;
@@ -124,7 +123,7 @@ impl Identity {
         match proc.exe(pid) {
             Ok(found) => Ok(found.is_some_and(|found| self.runs(&found.path))),
             Err(hostproc::Error::NotPermitted { .. }) => Ok(true),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -165,11 +164,11 @@ impl Identity {
             Err(hidden @ hostproc::Error::NotPermitted { .. }) => {
                 let arguments = arguments_of(proc, pid)?;
                 return match self.claim(&arguments) {
-                    Some(_) => Err(hidden.into()),
+                    Some(_) => Err(hidden),
                     None => Ok(None),
                 };
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         if !self.runs(&executable) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What `/proc` shows of one process.
+//! What `/proc` shows of a process.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,8 +13,8 @@ pub(crate) fn arguments_of(proc: &ProcFs, pid: Pid) -> hostproc::Result<Argument
     Ok(Arguments::read(words.get(1..).unwrap_or_default()))
 }
 
-/// Where the relative paths of a process's arguments may begin: where it is, and where it was
-/// started, for the daemon goes to `/` when it goes into the background.
+/// The directories to which the relative paths of a process's arguments may refer: its working
+/// directory, and the one in which it was started, because a daemon changes to `/`.
 pub(crate) fn working_directories(pid: Pid) -> Vec<PathBuf> {
     let now = working_directory(pid);
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -23,12 +23,12 @@ pub(crate) fn working_directories(pid: Pid) -> Vec<PathBuf> {
     now.into_iter().chain(then).filter(|path| path.is_absolute()).collect()
 }
 
-/// Where a process is; `None` if it is gone.
+/// `None` if the process is gone.
 pub(crate) fn working_directory(pid: Pid) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
-/// Network and pid namespace, as far as they may be seen.
+/// Network and pid namespace, as far as the agent is permitted to see them.
 pub(crate) fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
     ["net", "pid"]
         .iter()
@@ -36,7 +36,7 @@ pub(crate) fn namespaces_of(pid: Pid) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The name of a program for a message, from its executable.
+/// The name of a program for a message.
 pub(crate) fn program_name(executable: &Path) -> String {
     ocf::shown(executable.file_name().unwrap_or(OsStr::new("?")).as_bytes())
 }

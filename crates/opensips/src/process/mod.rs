@@ -1,6 +1,11 @@
-//! The processes of one instance: which they are, what /proc shows of them, how they end.
+//! Processes of OpenSIPS: their command line, what `/proc` shows of them, which of them are alive,
+//! how they are ended. A leaf room: it knows neither parameters nor what is remembered.
 
-pub mod command_line;
+pub(crate) mod command_line;
+mod error;
 pub(crate) mod inspect;
-pub mod survey;
+pub(crate) mod survey;
 pub(crate) mod terminate;
+
+pub use error::Error;
+pub(crate) use error::Result;

@@ -195,11 +195,15 @@ fn a_process_that_nothing_ends_fails_the_stop_in_time() {
         // The runner gives up after two minutes, Pacemaker would after these 6 s.
         let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "6000");
         let outcome = hurried.action("stop");
-        fails(&outcome, 1, &format!("still alive after SIGKILL: {worker} (blocked in the kernel)"));
+        fails(
+            &outcome,
+            1,
+            &format!("still alive after SIGKILL (pid {worker}, blocked in the kernel)"),
+        );
         assert!(outcome.took < Duration::from_secs(60), "{:?}", outcome.took);
         fails(&site.monitor(), 1, "1 orphaned processes are alive");
         let start = hurried.action("start");
-        fails(&start, 1, &format!("still alive after SIGKILL: {worker}"));
+        fails(&start, 1, &format!("still alive after SIGKILL (pid {worker}"));
         assert_eq!(site.processes(), [worker], "executed beside it");
         drop(frozen);
         site.stop();
