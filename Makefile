@@ -142,8 +142,7 @@ meta-data:
 # The manual pages as installed, from the same tables.
 man:
 	install -d packaging/man
-	for agent in $(AGENTS); do \
-		$(CARGO) run -q --locked --example $$agent-manual > packaging/man/ocf_smartvox_$$agent.7 || exit 1; done
+	$(CARGO) run -q --locked -p manual -- packaging/man
 
 clean:
 	$(CARGO) clean

@@ -17,7 +17,6 @@ mod error;
 mod host;
 pub mod judge;
 mod managers;
-pub mod manual;
 mod monitor;
 mod neighbours;
 pub mod params;

@@ -14,7 +14,6 @@ use crate::instance::identity::Identity;
 use crate::instance::state::State;
 use crate::params::{Names, Params};
 use crate::plan;
-use crate::process::inspect::working_directory;
 use crate::promotion::role::{Record, Role};
 use crate::sockets::expected::Expected;
 
@@ -93,7 +92,6 @@ impl<'a> Context<'a> {
             executable: self.executable_of(params, main),
             config: params.config.clone(),
             pidfile: params.pidfile.clone(),
-            directory: working_directory(main.process.pid).unwrap_or_else(|| "/".into()),
             listeners: expected.to_vec(),
         };
         let path = self.paths.state();

@@ -23,8 +23,7 @@ replicated to this node become its own. Every node begins unpromoted; its config
 =backup for each tag. A promoted instance that finds a tag lost takes it back once and reports it.
 
 With mi, a monitor of level 10 (OCF_CHECK_LEVEL) also asks the Management Interface: a daemon that \
-does not answer there in 5 seconds is a failure, shared memory over shm_limit or load over \
-load_limit a degradation. One of level 20 asks OPTIONS at every socket of UDP, TCP and TLS on an \
+does not answer there in 5 seconds is a failure, shared memory over shm_limit a degradation. One of level 20 asks OPTIONS at every socket of UDP, TCP and TLS on an \
 address of this host.
 
 An instance is known by its executable and its -f and -P arguments, never by its name. One that \
@@ -53,7 +52,6 @@ reports it as a failure, start refuses to run beside it, and stop ends it. The d
         &SHARING_TAG,
         &DEMOTE,
         &SHM_LIMIT,
-        &LOAD_LIMIT,
         &START_CHECK,
         &STOP_GRACE,
         &SYSTEMD_UNIT,
@@ -334,19 +332,6 @@ pub static SHM_LIMIT: Parameter = Parameter {
     shortdesc: "Limit of shared memory in percent",
     longdesc: "With more than this in use, a monitor of level 10 reports the instance as \
 degraded, with the figure. Needs mi.",
-    ..Parameter::TEMPLATE
-};
-
-/// When load is worth a look.
-pub static LOAD_LIMIT: Parameter = Parameter {
-    name: "load_limit",
-    kind: Kind::Integer,
-    reloadable: true,
-    shortdesc: "Limit of load in percent",
-    longdesc: "Where the processes of one kind, such as all receivers of one socket, were busy for \
-more than this part of the last minute, a monitor of level 10 reports the instance as degraded, \
-with the figure. Busy is who handles a message, also while a database is waited for. Default: no \
-limit. Needs mi.",
     ..Parameter::TEMPLATE
 };
 

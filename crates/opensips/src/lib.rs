@@ -15,7 +15,6 @@ pub mod error;
 mod health;
 mod host;
 pub mod instance;
-pub mod manual;
 pub mod mi;
 mod monitor;
 pub mod params;

@@ -97,8 +97,7 @@ fn without_pidfile(
 
 /// What is known about the death of the instance that is remembered.
 fn evidence(context: &Context<'_>, state: &State) -> Evidence {
-    let (memory, output) = (context.paths.state(), context.paths.output());
-    Evidence::of(state, &memory, &output, context.deadline())
+    Evidence::of(state.main.pid, &context.paths.output())
 }
 
 /// The same, where a part of it is left.

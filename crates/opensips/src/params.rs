@@ -57,8 +57,6 @@ pub struct Params {
     pub demote: Demote,
     /// Percent of shared memory.
     pub shm_limit: u32,
-    /// Percent of the last minute that processes may be busy. None without `mi`.
-    pub load_limit: Option<u32>,
     /// Whether start checks the configuration first.
     pub start_check: bool,
     /// Time between SIGTERM and SIGKILL.
@@ -180,7 +178,6 @@ impl Params {
         let sharing_tags = sharing_tags(reader, values);
         let demote = demote(reader, values);
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
-        let load_limit = load_limit(reader, values);
         let start_check = reader.boolean(&table::START_CHECK);
         let hour = Duration::from_secs(3600);
         let stop_grace = reader.duration(&table::STOP_GRACE, Duration::ZERO..=hour);
@@ -212,7 +209,6 @@ impl Params {
             sharing_tags: sharing_tags.unwrap_or_default(),
             demote: demote?,
             shm_limit: u32::try_from(shm_limit?).ok()?,
-            load_limit,
             start_check,
             stop_grace,
             systemd_unit: systemd_unit?,
@@ -292,15 +288,6 @@ fn sharing_tags(reader: &mut Reader<'_>, values: &Values) -> Option<Vec<SharingT
         reader.reject(&table::SHARING_TAG, "needs mi, through which it is activated");
     }
     Some(tags)
-}
-
-/// Over 99 nothing is.
-fn load_limit(reader: &mut Reader<'_>, values: &Values) -> Option<u32> {
-    let limit = reader.integer(&table::LOAD_LIMIT, 1..=99)?;
-    if values.get(table::MI.name).is_none() {
-        reader.reject(&table::LOAD_LIMIT, "needs mi, through which it is asked");
-    }
-    u32::try_from(limit).ok()
 }
 
 fn demote(reader: &mut Reader<'_>, values: &Values) -> Option<Demote> {

@@ -1,15 +1,12 @@
-//! What tells why an instance died: the daemon's own words, and a core file.
+//! What the daemon itself says about why an instance died.
 
 use std::fmt;
 use std::path::Path;
 
-use deadline::Deadline;
 use hostproc::{Pid, Signal};
 
-use crate::daemon::core_file::{self, Core};
 use crate::daemon::words::{Said, last_lines, shortened};
 use crate::host::files::{TAIL, tail};
-use crate::instance::state::State;
 
 /// As many of the daemon's last lines count as its last words.
 const LAST: usize = 10;
@@ -78,40 +75,32 @@ pub struct Evidence {
     last_words: Option<String>,
     /// Its log is where we look.
     logs_here: bool,
-    core: Option<Core>,
 }
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.death, &self.last_words) {
-            (Some(death), None) => write!(f, "{death}")?,
-            (Some(death), Some(words)) => write!(f, "{death}, last words: {words}")?,
-            (None, Some(words)) => write!(f, "last words: {words}")?,
+            (Some(death), None) => write!(f, "{death}"),
+            (Some(death), Some(words)) => write!(f, "{death}, last words: {words}"),
+            (None, Some(words)) => write!(f, "last words: {words}"),
             (None, None) if self.logs_here => {
-                f.write_str("it left no word of why (SIGKILL, out of memory?)")?;
+                f.write_str("it left no word of why (SIGKILL, out of memory?)")
             }
-            (None, None) => f.write_str("see the system's log")?,
-        }
-        match &self.core {
-            Some(core) => write!(f, ", {core}"),
-            None => Ok(()),
+            (None, None) => f.write_str("see the system's log"),
         }
     }
 }
 
 impl Evidence {
-    /// Of an instance that is remembered, from the file of its output. Each monitor comes here until
-    /// Pacemaker has recovered it: the last lines, for which a reason has no room, are for debugging
-    /// and for diagnose.
-    pub(crate) fn of(state: &State, memory: &Path, output: &Path, deadline: Deadline) -> Self {
+    /// Of the instance with this main process, from the file of its output. Each monitor comes here
+    /// until Pacemaker has recovered it: the last lines, for which a reason has no room, are for
+    /// debugging and for diagnose.
+    pub(crate) fn of(main: Pid, output: &Path) -> Self {
         let text = tail(output).unwrap_or_default();
         for line in last_lines(&text) {
             log::debug!("daemon=\"{line}\"");
         }
-        // It was written when the instance served, so a core of it is younger.
-        let since = std::fs::metadata(memory).and_then(|metadata| metadata.modified());
-        let core = since.ok().and_then(|since| core_file::find(state, since, deadline));
-        Self::from_words(&text, state.main.pid, core)
+        Self::from_words(&text, main)
     }
 
     /// From the end of what was said.
@@ -120,7 +109,7 @@ impl Evidence {
     /// the process that died, among the last [`LAST`] lines before its death was told. Where none
     /// was told, the main process must have ended without a word; only what is CRITICAL and its
     /// own, at the very end, says why.
-    pub(crate) fn from_words(text: &str, main: Pid, core: Option<Core>) -> Self {
+    pub(crate) fn from_words(text: &str, main: Pid) -> Self {
         let said: Vec<Said<'_>> = text.lines().filter_map(Said::read).collect();
         let told = said.iter().enumerate().rev().filter(|(_, said)| said.pid == main);
         let told = told.filter_map(|(at, said)| Some((at, Death::told_in(said)?))).next();
@@ -142,7 +131,6 @@ impl Evidence {
             death: told.map(|(_, death)| death),
             last_words: last_words.map(|said| shortened(said.text)),
             logs_here,
-            core,
         }
     }
 }
@@ -172,7 +160,7 @@ Nov 24 19:00:02 [8] INFO:core:handle_sigs: terminating due to SIGCHLD
 ";
 
     fn words(text: &str) -> String {
-        Evidence::from_words(text, Pid::new(8).unwrap(), None).to_string()
+        Evidence::from_words(text, Pid::new(8).unwrap()).to_string()
     }
 
     /// A line of the main process, or of another one.

@@ -1,7 +1,6 @@
 //! Executing the daemon: to check its configuration and to serve; and what it says meanwhile.
 
 pub(crate) mod config;
-pub(crate) mod core_file;
 pub(crate) mod crash;
 mod environment;
 pub(crate) mod launch;

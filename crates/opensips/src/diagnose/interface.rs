@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::known;
 use crate::error::Result;
 use crate::host;
-use crate::mi::command::{LIST_SHARING_TAGS, PROCESSES, UPTIME};
-use crate::mi::health::{self, up_time};
+use crate::mi::command::{GET_STATISTICS, LIST_SHARING_TAGS, PROCESSES, UPTIME};
+use crate::mi::health::up_time;
 use crate::mi::processes::{DaemonProcess, busiest, listed};
 use crate::mi::{Client, Endpoint};
 use crate::params::Params;
@@ -56,7 +56,9 @@ impl<'a> Told<'a> {
             return told;
         }
         // What is missing here is missing in what is shown.
-        told.statistics = health::statistics(client, true, within()).unwrap_or_default();
+        told.statistics = client
+            .call(GET_STATISTICS, &[Value::from(["shmem:", "load:"])], within())
+            .unwrap_or_default();
         let processes = client.call(PROCESSES, &[], within()).unwrap_or_default();
         told.processes = listed(&processes);
         if !params.sharing_tags.is_empty() {

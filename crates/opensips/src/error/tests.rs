@@ -89,7 +89,7 @@ fn what_matters_is_within_what_crm_mon_shows() {
     let pid = main;
     let death = "Nov 24 19:00:02 [4194304] INFO:core:handle_sigs: \
                  child process 4194304 exited by a signal 11";
-    let evidence = || Evidence::from_words(death, main, None);
+    let evidence = || Evidence::from_words(death, main);
     let cases = [
         (Error::NotRoot { action: ocf::Action::ValidateAll }, "needs root"),
         (Error::BinaryMissing { path: path(), source: source() }, "is not installed"),

@@ -13,7 +13,6 @@ const HEADER_64: usize = 64;
 
 const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
-const ET_CORE: u16 = 4;
 
 /// Why a file is no program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,11 +122,6 @@ fn judge(found: &[u8], own: &[u8]) -> Kind {
         Some((_, ours)) if !runs_on(ours, machine) => Kind::Not(NoProgram::Machine(machine)),
         _ => Kind::Program,
     }
-}
-
-/// Whether a file that begins so is what a crash has left.
-pub(crate) fn is_core(start: &[u8]) -> bool {
-    read_header(start).is_some_and(|(kind, _)| kind == ET_CORE)
 }
 
 /// `e_type` and `e_machine`, in the byte order that the file says is its own.

@@ -25,8 +25,6 @@ pub struct State {
     pub config: PathBuf,
     /// `-P`
     pub pidfile: PathBuf,
-    /// Its working directory, where it leaves its cores.
-    pub directory: PathBuf,
     /// Its listeners, each with the inode of its socket. As long as that inode listens there,
     /// the socket belongs to this instance: a socket lives as long as somebody holds it, and
     /// nobody outside inherits it.
@@ -57,12 +55,9 @@ impl State {
         }
         let mut bytes = text.into_bytes();
         // Parameters are checked for line ends; paths need not be UTF-8.
-        for (key, path) in [
-            ("executable", &self.executable),
-            ("config", &self.config),
-            ("pidfile", &self.pidfile),
-            ("directory", &self.directory),
-        ] {
+        for (key, path) in
+            [("executable", &self.executable), ("config", &self.config), ("pidfile", &self.pidfile)]
+        {
             bytes.extend_from_slice(key.as_bytes());
             bytes.push(b' ');
             bytes.extend_from_slice(path.as_os_str().as_bytes());
@@ -75,8 +70,6 @@ impl State {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (mut main, mut session, mut listeners) = (None, None, Vec::new());
         let (mut executable, mut config, mut pidfile) = (None, None, None);
-        // The daemon's default.
-        let mut directory = PathBuf::from("/");
         // Without its last line it was not written to the end.
         for line in bytes.strip_suffix(b"end\n")?.split(|byte| *byte == b'\n') {
             let Some(space) = line.iter().position(|byte| *byte == b' ') else { continue };
@@ -98,7 +91,6 @@ impl State {
                 b"executable" => executable = path(),
                 b"config" => config = path(),
                 b"pidfile" => pidfile = path(),
-                b"directory" => directory = path()?,
                 // Of a later version.
                 _ => {}
             }
@@ -109,7 +101,6 @@ impl State {
             executable: executable?,
             config: config?,
             pidfile: pidfile?,
-            directory,
             listeners,
         })
     }
@@ -127,7 +118,6 @@ mod tests {
             executable: "/usr/sbin/opensips".into(),
             config: "/etc/opensips/a b.cfg".into(),
             pidfile: OsStr::from_bytes(b"/run/\xff.pid").into(),
-            directory: "/var/lib/opensips".into(),
             listeners: vec![
                 ("udp:192.0.2.10:5060".parse().unwrap(), 7),
                 ("tls:[2001:db8::1]:5061".parse().unwrap(), 8),

@@ -1,5 +1,5 @@
-//! What monitor asks through the Management Interface: whether it answers, shared memory, load, the
-//! sharing tags and the data that nodes exchange.
+//! What monitor asks through the Management Interface: whether it answers, shared memory, the sharing
+//! tags and the data that nodes exchange.
 
 use std::time::Duration;
 
@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::host;
-use crate::mi::command::{GET_STATISTICS, LIST_CAPABILITIES, PROCESSES, UPTIME};
-use crate::mi::processes::{busiest, listed};
+use crate::mi::command::{GET_STATISTICS, LIST_CAPABILITIES, UPTIME};
 use crate::mi::{Client, MiError};
 use crate::params::Params;
 use crate::promotion::role::{Record, Role};
@@ -35,32 +34,15 @@ pub(crate) struct Health {
     pub(crate) up: Option<Duration>,
 }
 
-/// The MI answers, and shared memory and load are within their limits.
+/// The MI answers, and shared memory is within its limit.
 ///
 /// # Errors
 /// [`Error::Mi`]
 pub(crate) fn judge(client: Client<'_>, params: &Params, deadline: Deadline) -> Result<Health> {
     let uptime = client.call(UPTIME, &[], deadline)?;
-    let statistics = statistics(client, params.load_limit.is_some(), deadline)?;
-    let mut remarks = Vec::from_iter(memory_remark(&statistics, params.shm_limit));
-    if let Some(limit) = params.load_limit {
-        let processes = client.call(PROCESSES, &[], deadline)?;
-        remarks.extend(load_remark(&processes, &statistics, limit));
-    }
+    let statistics = client.call(GET_STATISTICS, &[Value::from(["shmem:"])], deadline)?;
+    let remarks = Vec::from_iter(memory_remark(&statistics, params.shm_limit));
     Ok(Health { remarks, up: up_time(&uptime) })
-}
-
-/// Those of shared memory, and where they are wanted of load, which are three for each process.
-///
-/// # Errors
-/// [`MiError`]
-pub(crate) fn statistics(
-    client: Client<'_>,
-    load: bool,
-    deadline: Deadline,
-) -> std::result::Result<Value, MiError> {
-    let groups: &[&str] = if load { &["shmem:", "load:"] } else { &["shmem:"] };
-    client.call(GET_STATISTICS, &[Value::from(groups)], deadline)
 }
 
 /// `21 [sec]`
@@ -79,21 +61,6 @@ fn memory_remark(statistics: &Value, limit: u32) -> Option<String> {
     let mega = |bytes: u64| bytes.div_ceil(1024 * 1024);
     over.then(|| {
         format!("shared memory: {} of {} MB used, over shm_limit={limit}%", mega(used), mega(total))
-    })
-}
-
-/// `load: SIP receiver udp:192.0.2.10:5060 (4 processes) busy 97% of the last minute, over
-/// load_limit=90%`
-fn load_remark(processes: &Value, statistics: &Value, limit: u32) -> Option<String> {
-    let Some(crew) = busiest(&listed(processes), statistics) else {
-        log::warn!("load_limit={limit} note=\"OpenSIPS tells no load of its processes\"");
-        return None;
-    };
-    (crew.busy > u64::from(limit)).then(|| {
-        format!(
-            "load: {} ({} processes) busy {}% of the last minute, over load_limit={limit}%",
-            crew.role, crew.processes, crew.busy
-        )
     })
 }
 
@@ -189,25 +156,6 @@ mod tests {
         assert_eq!(remark(1, 0), None);
         assert!(remark(u64::MAX, u64::MAX).is_some());
         assert_eq!(memory_remark(&json!({}), 90), None);
-    }
-
-    #[test]
-    fn load() {
-        let processes = json!({"Processes": [
-            {"ID": 1, "PID": 11, "Type": "SIP receiver udp:192.0.2.10:5060"},
-            {"ID": 2, "PID": 12, "Type": "SIP receiver udp:192.0.2.10:5060"},
-        ]});
-        let remark = |busy: u64| {
-            let statistics = json!({"load:load1m-proc-1": busy, "load:load1m-proc-2": busy});
-            load_remark(&processes, &statistics, 90)
-        };
-        assert_eq!(remark(90), None);
-        assert_eq!(
-            remark(97).unwrap(),
-            "load: SIP receiver udp:192.0.2.10:5060 (2 processes) busy 97% of the last minute, \
-             over load_limit=90%"
-        );
-        assert_eq!(load_remark(&processes, &json!({}), 90), None);
     }
 
     #[test]

@@ -43,11 +43,14 @@ fn exit_reasons_are_those_of_the_agents() {
         let source = source_of(&repository().join("crates").join(agent).join("src"));
         let page = repository().join("packaging/man").join(page);
         let text = std::fs::read_to_string(page).expect("a page");
-        let section = text.split(".SH EXIT REASONS").nth(1).and_then(|it| it.split(".SH").next());
-        let reasons =
-            section.unwrap_or_default().lines().filter_map(|line| line.strip_prefix(".B "));
+        let section =
+            text.split(".SH \"EXIT REASONS\"").nth(1).and_then(|it| it.split(".SH").next());
+        let reasons = section
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.strip_prefix("\\fB")?.strip_suffix("\\fR"));
         let mut count = 0;
-        for reason in reasons.map(|reason| reason.replace("\\-", "-").replace("\\&", "")) {
+        for reason in reasons.map(|reason| reason.replace("\\-", "-").replace("\\*(Aq", "'")) {
             count += 1;
             for words in fixed(&reason) {
                 assert!(source.contains(&words), "{agent}: {words:?} of {reason:?} is nowhere");
@@ -83,7 +86,7 @@ fn source_of(directory: &std::path::Path) -> String {
         let path = entry.path();
         if path.is_dir() {
             text.push_str(&source_of(&path));
-        } else if !path.ends_with("manual.rs") {
+        } else {
             text.push_str(&std::fs::read_to_string(&path).expect("source"));
         }
     }

@@ -1,9 +1,11 @@
-//! What the manual page says beyond the parameter table. The binary does not contain it.
+//! What the page of the agent says beyond its description.
 
-use ocf::{Exit, Manual};
+use ocf::Exit;
+
+use crate::Manual;
 
 /// Exit codes, reasons, files and examples of `ocf_smartvox_opensips(7)`.
-pub static MANUAL: Manual = Manual {
+pub(crate) static MANUAL: Manual = Manual {
     exits: &[
         (
             Exit::Success,
@@ -99,11 +101,10 @@ pub static MANUAL: Manual = Manual {
              follows, as below.",
         ),
         (
-            "main process PID has ended: worker PID ended by SIGNAL, core FILE",
-            "It died by itself. Which process it was is in what OpenSIPS prints, and on stderr only \
-             with stderror_enabled=yes; a core needs a working directory that its user may write \
-             (extra_options -w) and a limit that allows it. \"last words\": the last error of that \
-             process; more of what was said is in last_output of diagnose.",
+            "main process PID has ended: worker PID ended by SIGNAL",
+            "OpenSIPS crashed. It prints which process ended, on stderr only with \
+             stderror_enabled=yes. coredumpctl shows the core, journalctl -k a kill by the kernel. \
+             \"last words\": the last error of that process; last_output of diagnose has more.",
         ),
         (
             "main process PID has ended: it left no word of why (SIGKILL, out of memory?)",

@@ -1,9 +1,11 @@
-//! What the manual page says beyond the parameter table. The binary does not contain it.
+//! What the page of the agent says beyond its description.
 
-use ocf::{Exit, Manual};
+use ocf::Exit;
+
+use crate::Manual;
 
 /// Exit codes, reasons, files and examples of `ocf_smartvox_opensips-vip(7)`.
-pub static MANUAL: Manual = Manual {
+pub(crate) static MANUAL: Manual = Manual {
     exits: &[
         (
             Exit::Success,

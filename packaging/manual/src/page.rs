@@ -1,0 +1,294 @@
+//! The manual page of one agent in roff. groff_man(7) explains the macros. The owner of the crate
+//! roff.
+
+use ocf::{Description, Kind, Parameter};
+use roff::{Inline, Roff, bold, italic, roman};
+
+use crate::Manual;
+
+/// The provider of both agents: the middle part of `ocf:smartvox:NAME`.
+const PROVIDER: &str = "smartvox";
+
+/// Variables that both agents read besides their parameters.
+const ENVIRONMENT: [(&str, &str); 8] = [
+    ("OCF_RESKEY_name", "The parameters. A variable that is set to nothing counts as not set."),
+    ("OCF_RESOURCE_INSTANCE", "Name of the resource: in the log, and in the names of files."),
+    ("OCF_CHECK_LEVEL", "How deep monitor and validate-all look: 0, 10 or 20. Default: 0."),
+    (
+        "OCF_RESKEY_CRM_meta_timeout",
+        "Time for the action in milliseconds. The agent ends before it is over; by hand, the \
+         timeout under SUPPORTED ACTIONS counts.",
+    ),
+    (
+        "OCF_RESKEY_CRM_meta_interval",
+        "Interval of a monitor in milliseconds. None or 0 is a probe: on a node that lacks the \
+         software or the interface it answers 7, never an error.",
+    ),
+    ("OCF_EXIT_REASON_PREFIX", "What stands before the exit reason on stderr."),
+    ("HA_LOGFACILITY, HA_LOGFILE", "Where the log goes: a facility of syslog, a file."),
+    ("HA_debug", "Anything but 0: each step is logged, as with -v on the command line."),
+];
+
+/// The manual page of one agent.
+#[derive(Debug)]
+pub struct Page {
+    description: &'static Description,
+    manual: &'static Manual,
+}
+
+impl Page {
+    pub(crate) const fn new(description: &'static Description, manual: &'static Manual) -> Self {
+        Self { description, manual }
+    }
+
+    /// What the agent says about itself.
+    pub const fn description(&self) -> &'static Description {
+        self.description
+    }
+
+    /// The name of the installed file, such as `ocf_smartvox_opensips.7`.
+    pub fn file_name(&self) -> String {
+        format!("{}.7", self.name())
+    }
+
+    /// The source of the page, with a newline at its end.
+    pub fn to_roff(&self) -> String {
+        let mut roff = Roff::new();
+        self.add_head(&mut roff);
+        self.add_parameters(&mut roff);
+        self.add_actions(&mut roff);
+        self.add_exits(&mut roff);
+        add_section(&mut roff, "ENVIRONMENT");
+        add_items(&mut roff, &ENVIRONMENT);
+        add_section(&mut roff, "FILES");
+        add_items(&mut roff, self.manual.files);
+        self.add_examples(&mut roff);
+        self.add_see_also(&mut roff);
+        format!(
+            ".\\\" Made from the agent's description by \"make man\": do not edit.\n{}",
+            roff.render()
+        )
+    }
+
+    fn name(&self) -> String {
+        format!("ocf_{PROVIDER}_{}", self.description.name)
+    }
+
+    fn add_head(&self, roff: &mut Roff) {
+        let Description { name, version, shortdesc, longdesc, actions, .. } = self.description;
+        // The arguments of a macro are not escaped by the crate.
+        let title = self.name().to_uppercase().replace('-', "\\-");
+        let source = format!("{name} {version}");
+        roff.control("TH", [title.as_str(), "7", released(), &source, "OCF resource agents"]);
+        add_section(roff, "NAME");
+        add_text(roff, &format!("{} - {shortdesc}", self.name()));
+        add_section(roff, "SYNOPSIS");
+        let mut names: Vec<&str> = actions.iter().map(|offered| offered.action.name()).collect();
+        // Several monitors of different levels stand together.
+        names.dedup();
+        roff.text([bold(*name), roman(format!(" [{}]", names.join(" | ")))]);
+        add_section(roff, "DESCRIPTION");
+        add_paragraphs(roff, longdesc, "PP");
+    }
+
+    fn add_parameters(&self, roff: &mut Roff) {
+        add_section(roff, "SUPPORTED PARAMETERS");
+        roff.text([
+            roman("Each is given by the cluster, as "),
+            bold("OCF_RESKEY_"),
+            italic("name"),
+            roman(" in the environment, or as "),
+            bold("--"),
+            italic("name"),
+            roman(" on the command line."),
+        ]);
+        for parameter in self.description.parameters {
+            add_parameter(roff, parameter);
+        }
+    }
+
+    fn add_actions(&self, roff: &mut Roff) {
+        add_section(roff, "SUPPORTED ACTIONS");
+        add_text(roff, "With the suggested timeouts:");
+        for offered in self.description.actions {
+            let mut facts = vec![format!("timeout {} s", offered.timeout_s)];
+            facts.extend(offered.interval_s.map(|interval| format!("interval {interval} s")));
+            facts.extend(offered.depth.map(|depth| format!("OCF_CHECK_LEVEL {depth}")));
+            facts.extend(offered.role.map(|role| format!("role {role}")));
+            add_item(roff, offered.action.name(), &facts.join(", "));
+        }
+    }
+
+    fn add_exits(&self, roff: &mut Roff) {
+        add_section(roff, "EXIT STATUS");
+        for (exit, meaning) in self.manual.exits {
+            add_item(roff, &format!("{} ({})", exit.code(), exit.name()), meaning);
+        }
+        add_section(roff, "EXIT REASONS");
+        add_text(
+            roff,
+            "One line for each failed action, shown by crm_mon and pcs status. Words in capitals \
+             stand for what differs.",
+        );
+        add_items(roff, self.manual.reasons);
+    }
+
+    fn add_examples(&self, roff: &mut Roff) {
+        add_section(roff, "EXAMPLES");
+        for (number, (purpose, command)) in self.manual.examples.iter().enumerate() {
+            if number > 0 {
+                roff.control("PP", []);
+            }
+            add_text(roff, purpose);
+            roff.control("PP", []).control("nf", []).control("RS", ["4"]);
+            roff.text([roman(*command)]);
+            roff.control("RE", []).control("fi", []);
+        }
+    }
+
+    fn add_see_also(&self, roff: &mut Roff) {
+        add_section(roff, "SEE ALSO");
+        let mut pages: Vec<Inline> = Vec::new();
+        for (name, section) in self.manual.see_also {
+            let separator = if pages.is_empty() { "" } else { ", " };
+            pages.extend([roman(separator), bold(*name), roman(format!("({section})"))]);
+        }
+        roff.text(pages);
+    }
+}
+
+/// The day of the newest release in CHANGELOG.md. Not the day of the build, so that the same tree
+/// gives the same page.
+fn released() -> &'static str {
+    let changelog = include_str!("../../../CHANGELOG.md");
+    let mut headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
+    headings.find_map(|heading| heading.split_once(" - ")).map_or("", |(_, day)| day)
+}
+
+fn add_section(roff: &mut Roff, title: &str) {
+    roff.control("SH", [title]);
+}
+
+/// One paragraph of running text; the formatter breaks its lines.
+fn add_text(roff: &mut Roff, text: &str) {
+    roff.text([roman(text.split_whitespace().collect::<Vec<_>>().join(" "))]);
+}
+
+/// Paragraphs that are separated by empty lines, with the macro `between` before each but the first.
+fn add_paragraphs(roff: &mut Roff, text: &str, between: &str) {
+    for (number, paragraph) in text.split("\n\n").enumerate() {
+        if number > 0 {
+            roff.control(between, []);
+        }
+        add_text(roff, paragraph);
+    }
+}
+
+fn add_items(roff: &mut Roff, items: &[(&str, &str)]) {
+    for (tag, text) in items {
+        add_item(roff, tag, text);
+    }
+}
+
+/// A tag in bold, and an indented paragraph.
+fn add_item(roff: &mut Roff, tag: &str, text: &str) {
+    add_tag(roff, tag);
+    add_text(roff, text);
+}
+
+fn add_tag(roff: &mut Roff, tag: &str) {
+    roff.control("TP", []).text([bold(tag)]);
+}
+
+fn add_parameter(roff: &mut Roff, parameter: &Parameter) {
+    add_tag(roff, parameter.name);
+    add_paragraphs(roff, parameter.longdesc, "IP");
+    let facts = facts(parameter);
+    if !facts.is_empty() {
+        roff.control("IP", []);
+        add_text(roff, &format!("({})", facts.join("; ")));
+    }
+    if let Some(deprecated) = parameter.deprecated {
+        roff.control("IP", []);
+        add_text(roff, &format!("Deprecated: {}", deprecated.desc));
+    }
+}
+
+/// What the meta-data says about a parameter in attributes.
+fn facts(parameter: &Parameter) -> Vec<String> {
+    let mut facts = Vec::new();
+    match parameter.kind {
+        Kind::Boolean => facts.push("yes or no".to_owned()),
+        Kind::Integer => facts.push("a whole number".to_owned()),
+        Kind::Select(options) => facts.push(format!("one of {}", options.join(", "))),
+        Kind::String => {}
+    }
+    if parameter.required {
+        facts.push("required".to_owned());
+    }
+    facts.extend(parameter.default.map(|default| format!("default {default}")));
+    if parameter.reloadable {
+        facts.push("a change needs no restart".to_owned());
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocf::{Action, ActionDescription, Exit};
+
+    #[test]
+    fn everything_described_is_in_the_page_and_nothing_is_a_request() {
+        static IP: Parameter = Parameter {
+            name: "ip",
+            required: true,
+            kind: Kind::Select(&["a-b", "c"]),
+            default: Some("a-b"),
+            shortdesc: "Address",
+            longdesc: "One.\n\n.TH is no request, and \\fB no font.",
+            ..Parameter::TEMPLATE
+        };
+        static DESCRIPTION: Description = Description {
+            name: "an-agent",
+            version: "1",
+            shortdesc: "An agent",
+            longdesc: "First.\n\nSecond.",
+            parameters: &[&IP],
+            actions: &[ActionDescription::new(Action::Start, 20)],
+        };
+        static MANUAL: Manual = Manual {
+            exits: &[(Exit::NotRunning, "Gone.")],
+            reasons: &[("IP is \"gone\"", "Look for it.")],
+            files: &[("/run/x", ".x")],
+            examples: &[("Begin:", "# pcs x \\\n    .y"), ("End:", "'z'")],
+            see_also: &[("a-b", "7"), ("c", "8")],
+        };
+        let page = Page::new(&DESCRIPTION, &MANUAL);
+        assert_eq!(page.file_name(), "ocf_smartvox_an-agent.7");
+        let page = page.to_roff();
+        for part in [
+            ".TH OCF_SMARTVOX_AN\\-AGENT 7 ",
+            "\\fBan\\-agent\\fR [start]\n",
+            ".IP\n\\&.TH is no request, and \\\\fB no font.\n",
+            "(one of a\\-b, c; required; default a\\-b)\n",
+            "timeout 20 s\n",
+            ".TP\n\\fB7 (OCF_NOT_RUNNING)\\fR\nGone.\n",
+            "\\fBIP is \"gone\"\\fR\nLook for it.\n",
+            "\n\\&.x\n",
+            ".nf\n.RS 4\n# pcs x \\\\\n    .y\n.RE\n.fi\n.PP\nEnd:",
+            // An apostrophe that can be copied, wherever it stands.
+            "\n\\*(Aqz\\*(Aq\n",
+        ] {
+            assert!(page.contains(part), "{part:?} is not in {page}");
+        }
+        assert!(page.ends_with("\\fBa\\-b\\fR(7), \\fBc\\fR(8)\n"), "{page}");
+    }
+
+    #[test]
+    fn the_date_is_that_of_a_release() {
+        let shape: String =
+            released().chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00");
+    }
+}
