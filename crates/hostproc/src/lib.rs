@@ -11,6 +11,7 @@ mod error;
 mod lock;
 mod pidfd;
 mod procfs;
+mod run_directory;
 mod snapshot;
 
 pub use accounts::{Accounts, Reach, UserAccount};
@@ -21,4 +22,5 @@ pub use lock::LockFile;
 pub use nix::sys::signal::Signal;
 pub use pidfd::PidFd;
 pub use procfs::{Executable, InvalidPid, Pid, ProcFs, Process, Stat, State};
+pub use run_directory::RunDirectory;
 pub use snapshot::Snapshot;

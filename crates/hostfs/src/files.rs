@@ -1,0 +1,199 @@
+//! Reads, writes and removes single files.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::error::{Error, Result};
+
+/// Whether a symbolic link at the end of the path is followed. Links further up always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// It is followed to wherever it leads.
+    Followed,
+    /// It is an error (`ELOOP`).
+    Refused,
+}
+
+/// Opens a regular file for reading. A FIFO would keep an ordinary open(2) waiting for ever, and a
+/// device may have no end.
+///
+/// # Errors
+/// The file is missing or may not be read, or it is not a regular file.
+pub fn open_regular(path: &Path, links: Links) -> Result<File> {
+    open_readable(path, links).map_err(Error::on("open", path))
+}
+
+/// Reads the first `limit` bytes of a regular file.
+///
+/// # Errors
+/// Those of [`open_regular`], and of read(2).
+pub fn read_regular(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open_readable(path, links)
+        .and_then(|file| file.take(limit).read_to_end(&mut content))
+        .map_err(Error::on("read", path))?;
+    Ok(content)
+}
+
+fn open_readable(path: &Path, links: Links) -> io::Result<File> {
+    // O_NONBLOCK means nothing to a regular file. std sets O_CLOEXEC.
+    let flags = match links {
+        Links::Followed => libc::O_NONBLOCK,
+        Links::Refused => libc::O_NONBLOCK | libc::O_NOFOLLOW,
+    };
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(Errno::EISDIR.into());
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Writes a file in one step, so that a reader finds either the former content or the new one.
+/// Its mode is 0666 without the umask.
+///
+/// Where the disk is full, nothing half written stays behind, and a file that exists is overwritten
+/// in place: the block that it has is enough for a few lines. A reader in that very moment may find
+/// a content without its end.
+///
+/// # Errors
+/// The directory is missing, not writable or full.
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let new = beside(path);
+    let written = write_new(&new, content).and_then(|()| std::fs::rename(&new, path));
+    let Err(error) = written else { return Ok(()) };
+    let _ = std::fs::remove_file(&new);
+    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    if full && overwrite(path, content).is_ok() {
+        return Ok(());
+    }
+    Err(Error::on("write", path)(error))
+}
+
+/// A name of its own for each process: two that replace the same file at once must not write into
+/// one temporary file.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(format!(".{}.new", std::process::id()));
+    PathBuf::from(name)
+}
+
+/// Never through a file or link that is already there: an untrusted user may have put it there.
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let create = || OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = match create() {
+        // Left by a process with the same number that was killed.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(path)?;
+            create()?
+        }
+        created => created?,
+    };
+    file.write_all(content)
+}
+
+/// Does not empty the file first, which would give its block to any process that waits for one.
+fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
+    file.write_all_at(content, 0)?;
+    file.set_len(u64::try_from(content.len()).unwrap_or(u64::MAX))
+}
+
+/// Removes a file. It is no error if there is none.
+///
+/// # Errors
+/// Those of unlink(2) other than `ENOENT`.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::on("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_file_is_replaced_or_stays_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let count = || std::fs::read_dir(directory.path()).unwrap().count();
+        let path = directory.path().join("x.state");
+        for content in ["one", "two"] {
+            replace(&path, content.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(count(), 1);
+        }
+        let error = replace(&directory.path().join("no/x.state"), b"x").unwrap_err();
+        assert!(error.to_string().ends_with("no/x.state: No such file or directory"), "{error}");
+        // A directory in its place: the new file is written, and cannot be renamed.
+        let taken = directory.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        assert!(replace(&taken, b"x").is_err());
+        assert_eq!(count(), 2);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert!(remove(&taken).is_err());
+    }
+
+    #[test]
+    fn a_file_is_never_written_through_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, victim) = (directory.path().join("x.state"), directory.path().join("victim"));
+        std::fs::write(&victim, "kept").unwrap();
+        symlink(&victim, beside(&path)).unwrap();
+        symlink(&victim, &path).unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");
+        assert!(!path.is_symlink());
+    }
+
+    #[test]
+    fn a_full_disk_leaves_room_in_the_file_that_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        replace(&path, &[0; 4096]).unwrap();
+        overwrite(&path, b"shorter").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"shorter");
+        assert!(overwrite(&directory.path().join("none"), b"x").is_err());
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, fifo) = (directory.path().join("file"), directory.path().join("fifo"));
+        let (link, zero) = (directory.path().join("link"), directory.path().join("zero"));
+        std::fs::write(&file, "0123456789").unwrap();
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        symlink(&file, &link).unwrap();
+        symlink("/dev/zero", &zero).unwrap();
+        let read = |path: &Path, links| read_regular(path, links, 4).ok();
+        for links in [Links::Followed, Links::Refused] {
+            assert_eq!(read(&file, links).unwrap(), b"0123");
+            // None of them is waited for.
+            assert_eq!(read(&fifo, links), None);
+            assert_eq!(read(&zero, links), None);
+            assert_eq!(read(directory.path(), links), None);
+        }
+        assert_eq!(read(&link, Links::Followed).unwrap(), b"0123");
+        assert_eq!(read(&link, Links::Refused), None);
+        let error = open_regular(directory.path(), Links::Refused).unwrap_err();
+        assert!(error.to_string().ends_with(": Is a directory"), "{error}");
+    }
+}

@@ -1,0 +1,14 @@
+//! Files in directories that an untrusted user can modify.
+//!
+//! Both agents run as root and meet directories that belong to the daemon's user. In such a
+//! directory a path can lead elsewhere at any moment, and what stands at its end can be a FIFO on
+//! which an ordinary open(2) waits for ever. The functions here refuse what they must not touch and
+//! never wait.
+
+mod directories;
+mod error;
+mod files;
+
+pub use directories::create_directory;
+pub use error::{Error, Result, cause};
+pub use files::{Links, open_regular, read_regular, remove, replace};

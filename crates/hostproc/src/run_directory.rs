@@ -1,0 +1,110 @@
+//! The directory in which both agents keep what lives as long as the host runs.
+
+use std::path::{Path, PathBuf};
+
+use hostfs::{Links, Result, read_regular, remove, replace};
+
+/// Longest content that [`RunDirectory::read`] returns, in bytes. The agents keep some lines.
+const LIMIT: u64 = 64 * 1024;
+
+/// The directory for locks and notes of both agents: `/run/smartvox` by default. It is empty after
+/// a boot, as the network configuration and the daemon are gone then.
+///
+/// Whether the directory exists is of no concern to the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl Default for RunDirectory {
+    fn default() -> Self {
+        Self::at("/run/smartvox")
+    }
+}
+
+impl RunDirectory {
+    /// Another directory, for tests.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of the file `name` in it, whether it exists or not.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Creates the directory and those above it, mode 0755. One that exists stays as it is.
+    ///
+    /// # Errors
+    /// Those of mkdir(2).
+    pub fn create(&self) -> Result<()> {
+        hostfs::create_directory(&self.path)
+    }
+
+    /// Reads the file `name`. `None` if there is none, or if it cannot be read: what is in the
+    /// directory only helps, and every reader can do without it.
+    #[must_use]
+    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
+        read_regular(&self.file(name), Links::Refused, LIMIT).ok()
+    }
+
+    /// Writes the file `name` in one step ([`hostfs::replace`]); creates the directory if needed.
+    ///
+    /// # Errors
+    /// Those of [`RunDirectory::create`] and [`hostfs::replace`].
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        self.create()?;
+        replace(&self.file(name), content)
+    }
+
+    /// Removes the file `name`. It is no error if there is none.
+    ///
+    /// # Errors
+    /// Those of unlink(2) other than `ENOENT`.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        remove(&self.file(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_written_read_and_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::at(directory.path().join("a/smartvox"));
+        assert_eq!(run.read("x"), None);
+        run.remove("x").unwrap();
+        run.write("x", b"one\n").unwrap();
+        run.write("x", b"two\n").unwrap();
+        assert_eq!(run.read("x").unwrap(), b"two\n");
+        assert_eq!(std::fs::read(run.file("x")).unwrap(), b"two\n");
+        let mode = run.path().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
+        run.create().unwrap();
+        run.remove("x").unwrap();
+        assert_eq!(run.read("x"), None);
+        assert_eq!(RunDirectory::default().path(), Path::new("/run/smartvox"));
+    }
+
+    #[test]
+    fn an_error_names_path_and_operation() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let run = RunDirectory::at(file.join("run"));
+        let error = run.write("x", b"").unwrap_err().to_string();
+        let path = run.path().display();
+        assert_eq!(error, format!("cannot create directory {path}: Not a directory"));
+        assert_eq!(run.read("x"), None);
+    }
+}
