@@ -55,9 +55,9 @@ pub(crate) fn judge(
     let asked = probe(params, pid, &listeners, &local, reach, patience, deadline);
     asked.map_err(|error| not_asked_but(error, &shared))?;
     remarks.extend(shared.iter().map(ToString::to_string));
-    let promotable = context.request.promotable;
-    let sysctl = Sysctl::default();
-    remarks.extend(nonlocal_bind::remark(params, promotable, &listeners, &local, &sysctl));
+    let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());
+    let leaving = params.leaving_vips(context.request.promotable);
+    remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl));
     Ok(remarks)
 }
 
@@ -118,7 +118,8 @@ pub(crate) fn addresses(
 ) -> Result<LocalAddresses> {
     let asked = plan::probe_candidates(params, listeners, reach);
     let asked = asked.iter().map(|target| target.address.ip());
-    LocalAddresses::read(asked.chain(nonlocal_bind::needed(params.nonlocal_bind, listeners)), until)
+    let bound = nonlocal_bind::needed(params.nonlocal_bind, listeners);
+    Ok(LocalAddresses::read(asked.chain(bound), until)?)
 }
 
 /// Asks OPTIONS where it can be asked: at the best place, or everywhere. Every failure is logged,
@@ -178,7 +179,7 @@ pub(crate) fn probe(
 
 /// The addresses of this host, as far as these targets need them.
 fn local_addresses(targets: &[Target], until: Deadline) -> Result<LocalAddresses> {
-    LocalAddresses::read(targets.iter().map(|target| target.address.ip()), until)
+    Ok(LocalAddresses::read(targets.iter().map(|target| target.address.ip()), until)?)
 }
 
 fn judge_answer(main: Pid, target: Target, outcome: std::io::Result<Outcome>) -> Result<()> {

@@ -17,6 +17,7 @@ use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::Patience;
 use crate::sip::target::Target;
 use crate::sockets::listener::{self, Listener};
+pub use crate::sockets::nonlocal_bind::NonlocalBind;
 
 /// What the administrator wants, complete and right in form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,17 +64,6 @@ pub struct Params {
     pub stop_grace: Option<Duration>,
     /// The unit that must not be enabled beside Pacemaker.
     pub systemd_unit: Option<String>,
-}
-
-/// What start does about sockets on addresses that this host does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NonlocalBind {
-    /// Fail where the kernel forbids it.
-    Check,
-    /// Make the kernel allow it.
-    Ensure,
-    /// Let the daemon try.
-    Ignore,
 }
 
 /// What demote does about a sharing tag that is active.
@@ -213,6 +203,11 @@ impl Params {
             stop_grace,
             systemd_unit: systemd_unit?,
         })
+    }
+
+    /// The virtual addresses that leave this host while the instance stays.
+    pub(crate) fn leaving_vips(&self, promotable: bool) -> &[IpAddr] {
+        if promotable { &self.vips } else { &[] }
     }
 
     /// The daemon's command line.

@@ -127,7 +127,9 @@ pub(crate) fn fit(params: &Params, promotable: bool, working: Deadline) -> Resul
     // Without the check, what is known of its sockets is what the parameters name.
     let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
     unsupported(&wanted).into_iter().next().map_or(Ok(()), Err)?;
-    nonlocal_bind::prepare(params, promotable, &wanted, &Sysctl::default(), working)?;
+    let leaving = params.leaving_vips(promotable);
+    let sysctl = Sysctl::default();
+    nonlocal_bind::prepare(params.nonlocal_bind, leaving, &wanted, &sysctl, working)?;
     Ok(Fit { declared, wanted })
 }
 
@@ -173,8 +175,8 @@ impl Start<'_> {
         };
         let workers = health::workers::workers_of(&context.proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-        expected::held(&listeners, pids, *working)?
-            .map_err(|unserved| unserved.into_error(&context.proc, main.process.pid))
+        let held = expected::held(&listeners, pids, *working)?;
+        Ok(held.all_or_error(&context.proc, main.process.pid)?)
     }
 
     /// Ends what is left of an earlier life.

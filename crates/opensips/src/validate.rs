@@ -119,8 +119,8 @@ fn socket_errors(request: &Request, params: &Params, listeners: &[Listener]) -> 
             }
         }
     });
-    let mut errors = unsupported(listeners);
-    errors.extend(absent.err());
+    let lacking = unsupported(listeners).into_iter().chain(absent.err());
+    let mut errors: Vec<Error> = lacking.map(Error::from).collect();
     errors.extend(free_or_ours(request, params, listeners).unwrap_or_else(|error| vec![error]));
     errors
 }
@@ -138,7 +138,8 @@ fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> R
     let survey = context.identity.survey(&context.proc)?;
     plan::refuse_elsewhere(&survey)?;
     let own = inodes_of_all(survey.members.iter().map(|stat| stat.process.pid));
-    foreign(&context.proc, listeners, &own, request.deadline)
+    let foreign = foreign(&context.proc, listeners, &own, request.deadline)?;
+    Ok(foreign.into_iter().map(Error::from).collect())
 }
 
 /// Whether something else is where the daemon's FIFO or socket should be, or others could meddle

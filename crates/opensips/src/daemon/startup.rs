@@ -20,7 +20,7 @@ use crate::params::Params;
 use crate::plan::{self, Reach};
 use crate::process::survey::PidFile;
 use crate::sip::probe::Patience;
-use crate::sockets::expected::{self, Expected};
+use crate::sockets::expected::{self, Expected, Held};
 use crate::sockets::listener::{Listener, united};
 use crate::sockets::obstacles::why_not_opened;
 use crate::sockets::owner::{Owner, inodes_of_all};
@@ -144,11 +144,11 @@ impl<'a> Startup<'a> {
     ) -> Result<Vec<Expected>> {
         loop {
             match expected::held(listeners, self.look(main, handle)?, self.working)? {
-                Ok(expected) => return Ok(expected),
-                Err(unserved) => {
+                Held::All(expected) => return Ok(expected),
+                Held::Missing(missing) => {
                     self.watch(handle, STEP)?;
                     if self.working.has_passed() {
-                        let error = unserved.into_error(&self.context.proc, main.process.pid);
+                        let error = missing.into_error(&self.context.proc, main.process.pid);
                         return Err(self.not_serving(error.to_string()));
                     }
                 }
@@ -194,9 +194,9 @@ impl<'a> Startup<'a> {
         let pid = main.process.pid;
         let workers = living_workers(&self.context.proc, main.process, self.working)?;
         plan::judge_processes(main, &workers)?;
-        expected::held(listeners, pids, self.working)?
-            .map(|_| ())
-            .map_err(|unserved| unserved.into_error(&self.context.proc, pid))
+        let held = expected::held(listeners, pids, self.working)?;
+        held.all_or_error(&self.context.proc, pid)?;
+        Ok(())
     }
 
     /// Lets time pass; fails the moment the main process dies.

@@ -6,7 +6,7 @@ use nix::libc;
 use ocf::{Exit, Verdict};
 
 use super::Error;
-use crate::process;
+use crate::{process, sockets};
 
 impl Error {
     /// What it means to Pacemaker.
@@ -16,13 +16,14 @@ impl Error {
             Self::NotOffered { .. } => Exit::Unimplemented,
             Self::NotRoot { .. }
             | Self::Process(process::Error::Processes(hostproc::Error::NotPermitted { .. }))
-            | Self::NonlocalBind { source: hostnet::Error::SysctlDenied { .. }, .. } => {
-                Exit::Permission
-            }
+            | Self::Sockets(sockets::Error::NonlocalBind {
+                source: hostnet::Error::SysctlDenied { .. },
+                ..
+            }) => Exit::Permission,
             Self::BinaryMissing { .. }
             | Self::BinaryNotExecutable { .. }
             | Self::BinaryForeign { .. }
-            | Self::NoSctp { .. } => Exit::Installed,
+            | Self::Sockets(sockets::Error::NoSctp { .. }) => Exit::Installed,
             Self::Execute { source, .. } if is_lacking(source) => Exit::Installed,
             Self::Gone { .. } => Exit::NotRunning,
             Self::Crashed { source, .. } => source.exit(),

@@ -5,12 +5,10 @@ mod exit;
 mod shown;
 
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use hostnet::Family;
 use hostproc::Pid;
 use ocf::Findings;
 
@@ -22,8 +20,8 @@ use crate::process;
 use crate::promotion::sharing_tag::SharingTag;
 use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::Target;
+use crate::sockets;
 use crate::sockets::listener::Listener;
-use crate::sockets::nonlocal_bind::setting;
 use crate::sockets::owner::Owner;
 
 pub use shown::Ended;
@@ -138,43 +136,6 @@ pub enum Error {
         path: PathBuf,
         /// How long it was given.
         waited: Duration,
-    },
-    /// A socket on an address that is not here, and the kernel forbids it.
-    #[error(
-        "{listener} is not on this host: order OpenSIPS after it, or nonlocal_bind=ensure ({}=1)",
-        setting(Family::of(listener.local.ip()))
-    )]
-    AbsentAddress {
-        /// The listener.
-        listener: Listener,
-    },
-    /// A socket on an address for which duplicate address detection does not end.
-    #[error("{listener}: its address stays tentative (IPv6 duplicate detection): no carrier?")]
-    TentativeAddress {
-        /// The listener.
-        listener: Listener,
-    },
-    /// The setting can't be read or changed.
-    #[error("{ip} is not on this host, and {source}")]
-    NonlocalBind {
-        /// The address that needs it.
-        ip: IpAddr,
-        /// The reason.
-        source: hostnet::Error,
-    },
-    /// Somebody else listens there.
-    #[error("{listener} is in use by {owner} at {}: not starting beside it", owner.local)]
-    ForeignSocket {
-        /// The listener.
-        listener: Listener,
-        /// Who.
-        owner: Owner,
-    },
-    /// The kernel has no SCTP.
-    #[error("{listener} needs SCTP, which this kernel does not have (CONFIG_IP_SCTP, module sctp)")]
-    NoSctp {
-        /// The listener.
-        listener: Listener,
     },
     /// Another instance, alive, has the same pid file.
     #[error("pid file belongs to another instance of OpenSIPS (pid {pid}): {}", path.display())]
@@ -317,24 +278,6 @@ pub enum Error {
         /// The main process.
         main: Pid,
     },
-    /// A socket that was open is not.
-    #[error("main process {main} alive, {listener} is not open")]
-    Closed {
-        /// The main process.
-        main: Pid,
-        /// The listener.
-        listener: Listener,
-    },
-    /// The socket is somebody else's.
-    #[error("main process {main}: {listener} is not its own: held by {owner}")]
-    NotOwn {
-        /// The main process.
-        main: Pid,
-        /// The listener.
-        listener: Listener,
-        /// Whose it is.
-        owner: Owner,
-    },
     /// Somebody else gets what is sent there.
     #[error("{listener} is taken by {owner}, which shares it with main process {main}")]
     Taken {
@@ -437,12 +380,9 @@ pub enum Error {
     /// The processes of the instance.
     #[error(transparent)]
     Process(#[from] process::Error),
-    /// Sockets or addresses can't be listed.
-    #[error("{source}")]
-    Network {
-        /// The reason.
-        source: hostnet::Error,
-    },
+    /// The sockets of the instance, or the addresses below them.
+    #[error(transparent)]
+    Sockets(#[from] sockets::Error),
 }
 
 impl From<MiError> for Error {
@@ -454,6 +394,12 @@ impl From<MiError> for Error {
 impl From<hostproc::Error> for Error {
     fn from(source: hostproc::Error) -> Self {
         Self::Process(source.into())
+    }
+}
+
+impl From<hostnet::Error> for Error {
+    fn from(source: hostnet::Error) -> Self {
+        Self::Sockets(source.into())
     }
 }
 

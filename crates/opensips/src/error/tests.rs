@@ -15,10 +15,11 @@ fn reasons_are_for_people() {
         silent.to_string(),
         "main process 4711 alive, no answer to OPTIONS at udp:192.0.2.12:5060 within 3 x 2s"
     );
-    let absent = Error::AbsentAddress { listener: "udp:[2001:db8::10]:5060".parse().unwrap() };
+    let absent =
+        sockets::Error::AbsentAddress { listener: "udp:[2001:db8::10]:5060".parse().unwrap() };
     assert_eq!(
         absent.to_string(),
-        "udp:[2001:db8::10]:5060 is not on this host: order OpenSIPS after it, or \
+        "udp:[2001:db8::10]:5060 is not on this host: start its address first or set \
          nonlocal_bind=ensure (net.ipv6.ip_nonlocal_bind=1)"
     );
     assert_eq!(Seconds(Duration::from_millis(1_250)).to_string(), "1.3s");
@@ -59,6 +60,18 @@ fn exit_codes() {
     assert_eq!(exit(still_alive.into()), Exit::Generic);
     let hidden = hostproc::Error::NotPermitted { path: "/proc/7/exe".into(), source: source() };
     assert_eq!(exit(hidden.into()), Exit::Permission);
+    let listener: Listener = "sctp:192.0.2.10:5060".parse().unwrap();
+    let sockets = |error: sockets::Error| exit(error.into());
+    let nonlocal_bind = |source| sockets::Error::NonlocalBind { ip: listener.local.ip(), source };
+    let path = || PathBuf::from("/proc/sys/net/ipv4/ip_nonlocal_bind");
+    let denied = hostnet::Error::SysctlDenied { path: path(), source: source() };
+    let missing = hostnet::Error::SysctlMissing { path: path(), source: source() };
+    let absent = sockets::Error::AbsentAddress { listener: listener.clone() };
+    assert_eq!(sockets(nonlocal_bind(denied)), Exit::Permission);
+    assert_eq!(sockets(nonlocal_bind(missing)), Exit::Generic);
+    assert_eq!(sockets(sockets::Error::NoSctp { listener: listener.clone() }), Exit::Installed);
+    // It may arrive at any moment.
+    assert_eq!(sockets(absent), Exit::Generic);
     let evidence = Evidence::default();
     assert_eq!(
         exit(Error::Gone { main: Pid::own(), evidence: evidence.clone() }),
@@ -80,7 +93,7 @@ fn what_matters_is_within_what_crm_mon_shows() {
     let listener: Listener = text.replace(":0db8", ":1db8").parse().unwrap();
     let local = listener.local;
     let target = Target { transport: Transport::Udp, address: local };
-    let owner = || Owner { local, process: Some((main, "opensips".to_owned())) };
+    let owner = || Owner { local, process: Some((main, "opensips".into())) };
     let path = || PathBuf::from(format!("/etc/opensips/{}/opensips.cfg", "x".repeat(40)));
     let tag = || "virtual-address-of-the-cluster/1".parse::<SharingTag>().unwrap();
     let patience = Patience { attempts: 3, timeout: Duration::from_secs(2) };
@@ -108,9 +121,15 @@ fn what_matters_is_within_what_crm_mon_shows() {
             Error::VersionTimedOut { path: path(), waited: Duration::from_secs(100) },
             "-V did not end within 100s",
         ),
-        (Error::AbsentAddress { listener: listener.clone() }, "nonlocal_bind=ensure"),
-        (Error::TentativeAddress { listener: listener.clone() }, "stays tentative"),
-        (Error::ForeignSocket { listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
+        (
+            sockets::Error::AbsentAddress { listener: listener.clone() }.into(),
+            "nonlocal_bind=ensure",
+        ),
+        (sockets::Error::TentativeAddress { listener: listener.clone() }.into(), "stays tentative"),
+        (
+            sockets::Error::ForeignSocket { listener: listener.clone(), owner: owner() }.into(),
+            "(pid 4194304)",
+        ),
         (Error::ForeignPidFile { path: path(), pid }, "another instance of OpenSIPS (pid 4194304)"),
         (Error::StartedElsewhere { pid, pidfile: path() }, "started by something else, systemd?"),
         (
@@ -137,10 +156,16 @@ fn what_matters_is_within_what_crm_mon_shows() {
         ),
         (Error::SocketLeft { listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
         (Error::NoSockets { main }, "no UDP or TCP socket"),
-        (Error::Closed { main, listener: listener.clone() }, "is not open"),
-        (Error::NotOwn { main, listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
+        (
+            sockets::Error::Closed { main, listener: listener.clone() }.into(),
+            "does not listen on udp:[2001:1db8:1234:5678:9abc:def0:1234:5678]:50600",
+        ),
+        (
+            sockets::Error::NotOwn { listener: listener.clone(), owner: owner() }.into(),
+            "(pid 4194304)",
+        ),
         (Error::Taken { main, listener: listener.clone(), owner: owner() }, "(pid 4194304)"),
-        (Error::NoSctp { listener: listener.clone() }, "this kernel does not have"),
+        (sockets::Error::NoSctp { listener: listener.clone() }.into(), "this kernel does not have"),
         (silent(Silence::NoAnswer), "within 3 x 2s"),
         (silent(Silence::Closed), "closed before an answer"),
         (silent(Silence::TlsRefused), "TLS refused"),

@@ -6,9 +6,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hostfs::{Links, read_regular};
 use hostproc::{Pid, Process, Snapshot, Stat};
-
-use crate::host::files::{Links, read_regular};
 
 /// In bytes; longer than any pid with its newline.
 const PID_FILE_LIMIT: u64 = 32;
@@ -46,7 +45,7 @@ impl PidFile {
                 let text = std::str::from_utf8(&content).unwrap_or_default();
                 text.trim().parse().map_or(Self::Unreadable, Self::Names)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Self::Missing,
             Err(_) => Self::Unreadable,
         }
     }

@@ -79,7 +79,7 @@ impl Target {
     /// group is not one host.
     pub fn of(listener: &Listener) -> Option<Self> {
         let transport = Transport::of(listener.protocol)?;
-        let address = listener.asked_at();
+        let address = listener.probe_address();
         let link_local = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
         let one_host = !link_local && !address.ip().is_multicast();
         one_host.then_some(Self { transport, address })

@@ -1,4 +1,4 @@
-//! Whose a socket is, as far as `/proc` tells: by the inode behind a process's descriptors.
+//! Which process holds a socket, by the inode behind its descriptors in `/proc`.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,32 +9,32 @@ use hostproc::{Pid, ProcFs};
 
 use crate::process::inspect::program_name;
 
-/// Who holds a socket, as far as `/proc` tells.
+/// The process that holds a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Where the socket is bound.
     pub local: SocketAddr,
-    /// The process and the name of its program; `None` where it can't be found, as for one in
+    /// The process and the name of its program; `None` where it is not visible, for example in
     /// another pid namespace.
-    pub process: Option<(Pid, String)>,
+    pub process: Option<(Pid, Box<str>)>,
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.process {
             Some((pid, name)) => write!(f, "{name} (pid {pid})"),
-            None => write!(f, "a process that can't be seen from here"),
+            None => write!(f, "a process that is not visible from here"),
         }
     }
 }
 
 impl Owner {
-    /// Looks through the descriptors of every process.
-    pub fn of(proc: &ProcFs, socket: &BoundSocket) -> Self {
+    /// Reads the descriptors of every process.
+    pub(crate) fn of(proc: &ProcFs, socket: &BoundSocket) -> Self {
         let holder = pids().find(|pid| inodes_of(*pid).contains(&socket.inode));
         let process = holder.map(|pid| {
             let executable = proc.exe(pid).ok().flatten();
-            (pid, executable.map_or_else(|| "?".into(), |found| program_name(&found.path)))
+            (pid, executable.map_or("?".into(), |found| program_name(&found.path).into()))
         });
         Self { local: socket.local, process }
     }
@@ -45,7 +45,7 @@ fn pids() -> impl Iterator<Item = Pid> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The inodes of all sockets that a process holds; none if it is gone or hidden.
+/// The inodes of all sockets that a process holds; empty if it is gone or hidden.
 fn inodes_of(pid: Pid) -> HashSet<u32> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     entries
@@ -62,6 +62,6 @@ pub(crate) fn holders_of(inodes: &HashSet<u32>) -> HashSet<Pid> {
 }
 
 /// The inodes of all sockets that these processes hold.
-pub fn inodes_of_all(pids: impl IntoIterator<Item = Pid>) -> HashSet<u32> {
+pub(crate) fn inodes_of_all(pids: impl IntoIterator<Item = Pid>) -> HashSet<u32> {
     pids.into_iter().flat_map(inodes_of).collect()
 }

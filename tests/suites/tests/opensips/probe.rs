@@ -43,7 +43,7 @@ fn a_socket_that_closed_is_seen_though_the_others_answer() {
             let state = site.state();
             write(site, STATE, &format!("listener {listener} 4294967295\n{state}"));
             let main = site.main();
-            let reason = format!("main process {main} alive, {listener} is not open");
+            let reason = format!("OpenSIPS (pid {main}) does not listen on {listener}");
             fails(&site.monitor(), 1, &reason);
             // A stranger who takes the address does not make it well.
             let held: Box<dyn Send> = site.on_host(|| -> Box<dyn Send> {
@@ -52,7 +52,7 @@ fn a_socket_that_closed_is_seen_though_the_others_answer() {
                     _ => Box::new(TcpListener::bind("127.0.0.1:5099").unwrap()),
                 }
             });
-            let owner = format!("{listener} is not its own: held by ");
+            let owner = format!("{listener} is held by ");
             fails(&site.monitor(), 1, &owner);
             fails(&site.monitor(), 1, &format!("(pid {})", std::process::id()));
             drop(held);
