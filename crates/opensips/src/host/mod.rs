@@ -5,7 +5,6 @@ pub(crate) mod directories;
 pub(crate) mod executable;
 pub(crate) mod fifo;
 pub(crate) mod files;
-pub(crate) mod memory;
 pub(crate) mod mounts;
 pub(crate) mod paths;
 pub(crate) mod systemd_unit;

@@ -55,7 +55,8 @@ fn wrong_values_change_nothing() {
     testnet::root_or_skip!();
     every_daemon("wrong_values_change_nothing", |site| {
         site.start();
-        let cases = [("vip", "x"), ("sip_probe_attempts", "0"), ("shm_limit", "0"), ("sip_probe", "no")];
+        let cases =
+            [("vip", "x"), ("sip_probe_attempts", "0"), ("shm_limit", "0"), ("sip_probe", "no")];
         for (name, value) in cases {
             let wrong = site.agent().param(name, value);
             reload(site, &wrong, 6);
