@@ -38,13 +38,12 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
     let until = request.deadline;
     let missing = host::findings(params, until);
-    let executable = !missing.iter().any(|error| {
+    let mut executable = !missing.iter().any(|error| {
         matches!(
             error,
             Error::BinaryMissing { .. }
                 | Error::BinaryNotExecutable { .. }
                 | Error::BinaryIsScript { .. }
-                | Error::BinaryForeign { .. }
         )
     });
     let readable = !missing.iter().any(|error| matches!(error, Error::ConfigUnreadable { .. }));
@@ -56,7 +55,10 @@ fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
                 findings
                     .extend(told(version_error(params, version.as_deref()).into_iter().collect()));
             }
-            Err(error) => findings.extend(error.into_findings()),
+            Err(error) => {
+                executable = !matches!(error, Error::Execute { .. });
+                findings.extend(error.into_findings());
+            }
         }
     }
     if executable && readable {

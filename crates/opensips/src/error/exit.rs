@@ -18,10 +18,9 @@ impl Error {
             | Self::NonlocalBind { source: hostnet::Error::SysctlDenied { .. }, .. } => {
                 Exit::Permission
             }
-            Self::BinaryMissing { .. }
-            | Self::BinaryNotExecutable { .. }
-            | Self::BinaryForeign { .. }
-            | Self::NoSctp { .. } => Exit::Installed,
+            Self::BinaryMissing { .. } | Self::BinaryNotExecutable { .. } | Self::NoSctp { .. } => {
+                Exit::Installed
+            }
             Self::Execute { source, .. } if is_lacking(source) => Exit::Installed,
             Self::Gone { .. } => Exit::NotRunning,
             Self::Crashed { source, .. } => source.exit(),
