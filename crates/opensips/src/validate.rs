@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::daemon::config;
 use crate::daemon::release::{OLDEST, Release};
 use crate::error::{Error, Result};
-use crate::host::memory::Memory;
 use crate::host::{directories, systemd_unit};
 use crate::mi::{Endpoint, MiError, misplaced, unsafe_directory};
 use crate::params::{Names, NonlocalBind, Params};
@@ -39,20 +38,16 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
 fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
     let until = request.deadline;
     let missing = host::findings(params, until);
-    let executable = !missing.iter().any(|error| {
+    let mut executable = !missing.iter().any(|error| {
         matches!(
             error,
             Error::BinaryMissing { .. }
                 | Error::BinaryNotExecutable { .. }
                 | Error::BinaryIsScript { .. }
-                | Error::BinaryForeign { .. }
         )
     });
     let readable = !missing.iter().any(|error| matches!(error, Error::ConfigUnreadable { .. }));
     let mut findings = told(missing);
-    let short_of_memory = Memory::read().and_then(|memory| memory_finding(params, &memory));
-    let checkable = executable && readable && short_of_memory.is_none();
-    findings.extend(short_of_memory);
     findings.extend(directory_findings(params, until));
     if executable {
         match config::version(&params.binary, request.deadline) {
@@ -60,11 +55,13 @@ fn host_findings(request: &Request, params: &Params) -> Vec<Finding> {
                 findings
                     .extend(told(version_error(params, version.as_deref()).into_iter().collect()));
             }
-            Err(error) => findings.extend(error.into_findings()),
+            Err(error) => {
+                executable = !matches!(error, Error::Execute { .. });
+                findings.extend(error.into_findings());
+            }
         }
     }
-    // The check takes the memory, too.
-    if checkable {
+    if executable && readable {
         match config::check(params, request.deadline) {
             Ok(listeners) => findings.extend(told(socket_errors(request, params, &listeners))),
             Err(error) => findings.extend(error.into_findings()),
@@ -209,32 +206,6 @@ fn remark_on_owners<'a>(
     }
 }
 
-/// Shared memory is taken as a whole at start. How many processes there will be, each with its
-/// private memory, nobody knows before.
-fn memory_finding(params: &Params, memory: &Memory) -> Option<Finding> {
-    let sum = u64::from(params.shm_memory.unwrap_or(0)) + u64::from(params.pkg_memory.unwrap_or(0));
-    let wanted: Vec<String> =
-        [("shm_memory", params.shm_memory), ("pkg_memory", params.pkg_memory)]
-            .into_iter()
-            .filter_map(|(name, megabytes)| Some(format!("{name}={}", megabytes?)))
-            .collect();
-    let wanted = wanted.join(" ");
-    if sum > memory.total {
-        let sentence = match &memory.limited_by {
-            Some(group) => format!("{wanted}: {} allows {} MB", group.display(), memory.total),
-            None => format!("{wanted}: this host has {} MB in all", memory.total),
-        };
-        return Some(Finding::new(Exit::Args, sentence));
-    }
-    if sum > memory.available {
-        log::warn!(
-            "{wanted} available_mb={} note=\"other programs need the rest\"",
-            memory.available
-        );
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,26 +215,6 @@ mod tests {
     fn params(pairs: &[(&str, &str)]) -> Params {
         let values = pairs.iter().copied().collect();
         Params::read(&values, &InstanceName::new(OsStr::new("x"))).unwrap()
-    }
-
-    #[test]
-    fn memory() {
-        let machine = Memory { total: 2000, available: 100, limited_by: None };
-        let group = Some("/sys/fs/cgroup/system.slice".into());
-        let part = Memory { total: 500, available: 100, limited_by: group };
-        let told = |pairs: &[(&str, &str)], memory: &Memory| {
-            memory_finding(&params(pairs), memory).map(|finding| finding.sentence)
-        };
-        assert_eq!(told(&[], &machine), None);
-        assert_eq!(told(&[("shm_memory", "2000")], &machine), None);
-        assert_eq!(
-            told(&[("shm_memory", "2001")], &machine).unwrap(),
-            "shm_memory=2001: this host has 2000 MB in all"
-        );
-        assert_eq!(
-            told(&[("shm_memory", "490"), ("pkg_memory", "16")], &part).unwrap(),
-            "shm_memory=490 pkg_memory=16: /sys/fs/cgroup/system.slice allows 500 MB"
-        );
     }
 
     #[test]

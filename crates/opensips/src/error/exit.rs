@@ -22,7 +22,6 @@ impl Error {
             }) => Exit::Permission,
             Self::BinaryMissing { .. }
             | Self::BinaryNotExecutable { .. }
-            | Self::BinaryForeign { .. }
             | Self::Sockets(sockets::Error::NoSctp { .. }) => Exit::Installed,
             Self::Execute { source, .. } if is_lacking(source) => Exit::Installed,
             Self::Gone { .. } => Exit::NotRunning,

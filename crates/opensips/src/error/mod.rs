@@ -14,7 +14,6 @@ use ocf::Findings;
 
 use crate::daemon::crash::Evidence;
 use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
-use crate::host::executable::NoProgram;
 use crate::mi::MiError;
 use crate::process;
 use crate::promotion::sharing_tag::SharingTag;
@@ -71,14 +70,6 @@ pub enum Error {
     BinaryIsScript {
         /// Parameter `binary`.
         path: PathBuf,
-    },
-    /// It is no program of this machine.
-    #[error("{} is {why}: install OpenSIPS for this node", path.display())]
-    BinaryForeign {
-        /// Parameter `binary`.
-        path: PathBuf,
-        /// What it is.
-        why: NoProgram,
     },
     /// The configuration can't be read.
     #[error("configuration {} can't be read: {source}", path.display())]
@@ -183,7 +174,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The daemon can't be executed.
-    #[error("can't execute {}: {}", path.display(), WhyNotExecuted(source))]
+    #[error("{} can't be executed{}", path.display(), WhyNotExecuted(source))]
     Execute {
         /// Parameter `binary`.
         path: PathBuf,

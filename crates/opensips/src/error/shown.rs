@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use hostproc::Pid;
+use nix::libc;
 
 /// How the daemon ended.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +56,17 @@ impl fmt::Display for Holder {
     }
 }
 
-/// What exec(2) says, where that alone would mislead: the file was looked at before, and is there.
+/// What exec(2) says, in words where its own would mislead: the file was looked at before, and is
+/// there.
 pub(super) struct WhyNotExecuted<'a>(pub(super) &'a io::Error);
 
 impl fmt::Display for WhyNotExecuted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.kind() {
-            io::ErrorKind::NotFound => write!(f, "its dynamic loader is missing ({})", self.0),
-            _ => self.0.fmt(f),
-        }
+        let why = match self.0.raw_os_error() {
+            Some(libc::ENOENT) => "its dynamic loader is missing",
+            Some(libc::ENOEXEC) => "it is not a program for this machine",
+            _ => return write!(f, ": {}", ocf::cause(self.0)),
+        };
+        write!(f, " because {why}: install OpenSIPS for this node")
     }
 }

@@ -108,10 +108,6 @@ fn what_matters_is_within_what_crm_mon_shows() {
         (Error::BinaryMissing { path: path(), source: source() }, "is not installed"),
         (Error::BinaryNotExecutable { path: path() }, "is not an executable file"),
         (Error::BinaryIsScript { path: path() }, "give the OpenSIPS executable itself"),
-        (
-            Error::BinaryForeign { path: path(), why: NoProgram::Machine(183) },
-            "built for another machine (AArch64)",
-        ),
         (Error::ConfigUnreadable { path: path(), source: source() }, "No such file"),
         (
             Error::CheckTimedOut { path: path(), waited: Duration::from_secs(100) },
@@ -141,7 +137,7 @@ fn what_matters_is_within_what_crm_mon_shows() {
             "systemd runs OpenSIPS (pid 4194304)",
         ),
         (Error::File { operation: "remove", path: path(), source: source() }, "No such file"),
-        (Error::Execute { path: path(), source: source() }, "No such file"),
+        (Error::Execute { path: path(), source: source() }, "its dynamic loader is missing"),
         (
             Error::OtherExecutable { pid, found: path(), expected: path() },
             "give the OpenSIPS executable itself",

@@ -2,16 +2,14 @@
 
 pub(crate) mod defaults;
 pub(crate) mod directories;
-pub(crate) mod executable;
 pub(crate) mod fifo;
 pub(crate) mod files;
-pub(crate) mod memory;
 pub(crate) mod mounts;
 pub(crate) mod paths;
 pub(crate) mod systemd_unit;
 
 use std::fs::DirBuilder;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
@@ -23,7 +21,6 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchown};
 
 use crate::error::{Error, Result};
-use crate::host::executable::Kind;
 use crate::host::files::{Links, open_regular};
 use crate::mi::Endpoint;
 use crate::params::{Account, Params};
@@ -43,7 +40,7 @@ pub(crate) fn findings(params: &Params, until: Deadline) -> Vec<Error> {
 ///
 /// # Errors
 /// [`Error::BinaryMissing`], [`Error::BinaryNotExecutable`], [`Error::BinaryIsScript`],
-/// [`Error::BinaryForeign`], [`Error::ConfigUnreadable`], [`Error::NoSuchAccount`], [`Error::AccountLookup`]
+/// [`Error::ConfigUnreadable`], [`Error::NoSuchAccount`], [`Error::AccountLookup`]
 pub(crate) fn check(params: &Params, until: Deadline) -> Result<()> {
     findings(params, until).into_iter().next().map_or(Ok(()), Err)
 }
@@ -54,11 +51,18 @@ fn binary(path: &Path) -> Result<()> {
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Err(Error::BinaryNotExecutable { path: path.to_owned() });
     }
-    match executable::kind_of(path) {
-        Kind::Program => Ok(()),
-        Kind::Script => Err(Error::BinaryIsScript { path: path.to_owned() }),
-        Kind::Not(why) => Err(Error::BinaryForeign { path: path.to_owned(), why }),
+    if is_script(path) {
+        return Err(Error::BinaryIsScript { path: path.to_owned() });
     }
+    Ok(())
+}
+
+/// Whether the kernel would run another program for this file. One that can't be read is none: the
+/// kernel would not run a script that it can't read.
+fn is_script(path: &Path) -> bool {
+    let mut start = [0; 2];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+        && start == *b"#!"
 }
 
 fn config(path: &Path) -> Result<()> {
