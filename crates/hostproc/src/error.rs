@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use hostfs::cause;
 use nix::sys::signal::Signal;
 
 use crate::procfs::Pid;
@@ -24,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Any other failure to read about a process.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), cause(source))]
     Unreadable {
         /// The file under `/proc`.
         path: PathBuf,
@@ -40,7 +41,7 @@ pub enum Error {
         content: String,
     },
     /// A signal was refused (`EPERM`).
-    #[error("cannot send {signal} to process {pid}: {source}")]
+    #[error("cannot send {signal} to process {pid}: {}", cause(source))]
     Signal {
         /// The process.
         pid: Pid,
@@ -50,7 +51,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Waiting for the end of a process failed.
-    #[error("cannot wait for process {pid}: {source}")]
+    #[error("cannot wait for process {pid}: {}", cause(source))]
     Wait {
         /// The process.
         pid: Pid,
@@ -59,15 +60,41 @@ pub enum Error {
     },
     /// A lock file can't be opened or locked. `ELOOP`: it is a symbolic link, which
     /// is refused, for the directory may be writable for others.
-    #[error("cannot use lock file {}: {source}", path.display())]
+    #[error("cannot use lock file {}: {}", path.display(), cause(source))]
     Lock {
         /// The file.
         path: PathBuf,
         /// The reason.
         source: io::Error,
     },
+    /// A file or directory cannot be used.
+    #[error(transparent)]
+    File(#[from] hostfs::Error),
+    /// A lock is held by a program that is none of the caller's own.
+    #[error("lock file {} is held by another program (pid {pid})", path.display())]
+    ForeignHolder {
+        /// The lock file.
+        path: PathBuf,
+        /// The process that holds it.
+        pid: Pid,
+    },
+    /// The holder of a lock was killed and does not end: it waits in a system call that no signal
+    /// interrupts, and executes nothing of its own any more.
+    #[error("lock file {} is held by process {pid}, which is killed and stuck in the kernel", path.display())]
+    HolderStuck {
+        /// The lock file.
+        path: PathBuf,
+        /// The process that holds it.
+        pid: Pid,
+    },
+    /// The holder of a lock is not visible, as in another pid namespace.
+    #[error("lock file {} is held by a process that is not visible from here", path.display())]
+    HolderHidden {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// The process could not leave its session, directory or standard streams.
-    #[error("cannot detach: {step}: {source}")]
+    #[error("cannot detach: {step}: {}", cause(source))]
     Detach {
         /// The system call.
         step: &'static str,

@@ -5,6 +5,7 @@
 //! [`PidFd`], which can't hit its successor.
 
 mod accounts;
+mod action_lock;
 mod child;
 mod detach;
 mod error;
@@ -15,6 +16,7 @@ mod run_directory;
 mod snapshot;
 
 pub use accounts::{Accounts, Reach, UserAccount};
+pub use action_lock::{Acquisition, ActionLock, ActionLockFiles, OwnActions};
 pub use child::{kill_tree, wait};
 pub use detach::detach;
 pub use error::{Error, Result};
