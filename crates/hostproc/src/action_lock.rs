@@ -24,7 +24,8 @@ use deadline::Deadline;
 use crate::child::kill_tree;
 use crate::error::{Error, Result};
 use crate::lock::LockFile;
-use crate::procfs::{Pid, ProcFs, Process};
+use crate::process::{Pid, Process};
+use crate::procfs::ProcFs;
 use crate::run_directory::RunDirectory;
 
 /// flock(2) has no timeout: a lock that is held is tried again after this pause.

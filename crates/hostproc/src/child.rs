@@ -9,7 +9,8 @@ use nix::sys::signal::Signal;
 
 use crate::error::Result;
 use crate::pidfd::PidFd;
-use crate::procfs::{Pid, ProcFs, Process};
+use crate::process::{Pid, Process};
+use crate::procfs::ProcFs;
 
 /// How often a child is looked at that no handle tells of.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);

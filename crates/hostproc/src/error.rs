@@ -2,12 +2,12 @@
 //! is `None` or `false`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hostfs::cause;
 use nix::sys::signal::Signal;
 
-use crate::procfs::Pid;
+use crate::process::Pid;
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -101,4 +101,11 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+}
+
+impl Error {
+    pub(crate) fn malformed(path: &Path, content: &[u8]) -> Self {
+        let content = String::from_utf8_lossy(content).into_owned();
+        Self::Malformed { path: path.to_owned(), content }
+    }
 }

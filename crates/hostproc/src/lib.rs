@@ -10,10 +10,15 @@ mod child;
 mod detach;
 mod error;
 mod lock;
+mod output;
 mod pidfd;
+mod process;
 mod procfs;
 mod run_directory;
 mod snapshot;
+#[cfg(test)]
+mod testing;
+mod token;
 
 pub use accounts::{Accounts, Reach, UserAccount};
 pub use action_lock::{Acquisition, ActionLock, ActionLockFiles, OwnActions};
@@ -22,7 +27,10 @@ pub use detach::detach;
 pub use error::{Error, Result};
 pub use lock::LockFile;
 pub use nix::sys::signal::Signal;
+pub use output::{Output, OutputFile, output, text_of};
 pub use pidfd::PidFd;
-pub use procfs::{Executable, InvalidPid, Pid, ProcFs, Process, Stat, State};
+pub use process::{InvalidPid, Pid, Process};
+pub use procfs::{ControlGroup, Executable, Namespaces, ProcFs, Stat, State};
 pub use run_directory::RunDirectory;
 pub use snapshot::Snapshot;
+pub use token::token;

@@ -13,7 +13,8 @@ use nix::libc;
 use nix::sys::stat::{major, minor};
 
 use crate::error::{Error, Result};
-use crate::procfs::{Pid, ProcFs, Process};
+use crate::process::{Pid, Process};
+use crate::procfs::ProcFs;
 
 /// flock(2) has no timeout, and a blocking one could outlive the action: it is tried.
 const RETRY: Duration = Duration::from_millis(5);

@@ -14,7 +14,8 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::error::{Error, Result};
-use crate::procfs::{ProcFs, Process};
+use crate::process::Process;
+use crate::procfs::ProcFs;
 
 /// How often a process is looked at that no pidfd tells of.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -123,7 +124,7 @@ impl PidFd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::procfs::Pid;
+    use crate::process::Pid;
     use std::process::{Child, Command};
 
     fn sleeping() -> (Child, Process) {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 use crate::error::Result;
-use crate::procfs::{Pid, ProcFs, Stat, State, unless_gone};
+use crate::process::Pid;
+use crate::procfs::{ProcFs, Stat, State};
 
 /// Every process of the pid namespace, from one pass over `/proc`. Not atomic: a process that
 /// forks during the pass may be missed, so whoever needs to know that a family is gone looks
@@ -22,13 +23,7 @@ impl ProcFs {
     /// [`ProcFs::stat`].
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut by_pid = HashMap::new();
-        let root = self.root();
-        let entries = unless_gone(root, std::fs::read_dir(root))?;
-        for entry in entries.into_iter().flatten() {
-            let Some(entry) = unless_gone(root, entry)? else { continue };
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
+        for pid in self.pids()? {
             if let Some(stat) = self.stat(pid)? {
                 by_pid.insert(pid, stat);
             }
@@ -93,7 +88,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::procfs::Process;
+    use crate::process::Process;
     use std::io::{BufRead, BufReader};
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
