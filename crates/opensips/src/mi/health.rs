@@ -12,8 +12,9 @@ use crate::host;
 use crate::mi::command::{GET_STATISTICS, LIST_CAPABILITIES, UPTIME};
 use crate::mi::{Client, MiError};
 use crate::params::Params;
+use crate::params::SharingTag;
 use crate::promotion::role::{Record, Role};
-use crate::promotion::sharing_tag::{SharingTag, TagState, activate, in_state};
+use crate::promotion::sharing_tag::{TagState, activate, in_state};
 
 /// Whom to ask, if anybody; of the instance with this main process.
 ///
@@ -128,7 +129,7 @@ fn first_not_synced(list: &Value, tags: &[SharingTag]) -> Option<String> {
     let clusters = list.get("Clusters")?.as_array()?;
     let ours = clusters.iter().filter(|cluster| {
         let id = cluster.get("cluster_id").and_then(Value::as_u64);
-        tags.iter().any(|tag| id == Some(tag.cluster().into()))
+        tags.iter().any(|tag| id == Some(tag.cluster.into()))
     });
     let mut capabilities = ours
         .filter_map(|cluster| cluster.get("Capabilities")?.as_array())
