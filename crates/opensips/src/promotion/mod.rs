@@ -5,3 +5,4 @@ pub mod role;
 pub(crate) mod score;
 pub mod sharing_tag;
 pub(crate) mod standby;
+pub(crate) mod tags;
