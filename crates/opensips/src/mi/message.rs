@@ -94,7 +94,7 @@ fn refusal(error: &Value) -> Fault {
 }
 
 /// Finds the end of the first JSON object in a stream: the daemon may open, write and close the
-/// reply FIFO several times for one reply (`mi_fifo_flush()`), so its closing says nothing.
+/// reply FIFO several times for one reply (`mi_fifo_flush()`), so that its closing means nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Framing {
     depth: usize,
