@@ -1,30 +1,29 @@
-//! Users and groups by name or number, without the C library's name service.
+//! Users and groups by name or number, without the name service of the C library.
 //!
 //! The agents are linked statically: NSS modules (systemd, sss, ldap) would have to be loaded into
-//! them at run time, and must match the very C library. So the local files are read here, where
-//! the accounts of daemons are; whatever else the host's name service knows is asked of
-//! getent(1), a program of its own.
+//! them at run time and must match the C library exactly. So the local files, which have the accounts
+//! of daemons, are read here; what only the name service of the host knows is asked of getent(1), a
+//! program of its own.
 
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use deadline::Deadline;
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use hostfs::cause;
 
-use crate::child::wait;
+use crate::output::output;
 
-/// A group of a hundred thousand members is shorter.
-const ENTRY_LIMIT: u64 = 4 * 1024 * 1024;
+/// Longest entry that is read, in bytes. A group of a hundred thousand members is shorter.
+const ENTRY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// How far a look-up may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The local files alone: no process is started, nobody is waited for.
+    /// The local files alone: starts no process and never waits.
     Files,
-    /// Also the host's name service, which may be at the other end of a network that is down, until
-    /// then.
+    /// Also the name service of the host, which may be at the other end of a network that is down:
+    /// waits for it until the deadline.
     NameService(Deadline),
 }
 
@@ -35,7 +34,7 @@ pub struct Accounts {
     getent: PathBuf,
 }
 
-/// A user: numbers only, its name is what it was asked for by.
+/// The numbers of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserAccount {
     /// User id.
@@ -51,16 +50,17 @@ impl Default for Accounts {
 }
 
 impl Accounts {
-    /// Databases elsewhere: `passwd` and `group` in `files`, and another getent.
+    /// Other databases, for tests: `passwd` and `group` in the directory `files`, and another
+    /// getent(1).
     pub fn at(files: impl Into<PathBuf>, getent: impl Into<PathBuf>) -> Self {
         Self { files: files.into(), getent: getent.into() }
     }
 
-    /// A user by name or number; `None` if the host knows none.
+    /// A user by name or number; `None` if the host has none.
     ///
     /// # Errors
-    /// The databases can't be read or asked, or do not answer in time
-    /// ([`io::ErrorKind::TimedOut`]).
+    /// A file cannot be read, getent(1) cannot be executed or fails, or it does not answer in time
+    /// ([`io::ErrorKind::TimedOut`]). The message names the file or program.
     pub fn user(&self, key: &str, reach: Reach) -> io::Result<Option<UserAccount>> {
         self.find("passwd", key, reach, |fields| match fields {
             // name:password:uid:gid:comment:home:shell (passwd(5))
@@ -71,7 +71,7 @@ impl Accounts {
         })
     }
 
-    /// A group's id by name or number; `None` if the host knows none.
+    /// The id of a group by name or number; `None` if the host has none.
     ///
     /// # Errors
     /// As [`Accounts::user`].
@@ -92,57 +92,49 @@ impl Accounts {
     ) -> io::Result<Option<T>> {
         let search =
             |text: &str| text.lines().find_map(|line| entry(&line.split(':').collect::<Vec<_>>()));
-        match std::fs::read(self.files.join(database)) {
+        let path = self.files.join(database);
+        match std::fs::read(&path) {
             Ok(bytes) => {
                 if let Some(found) = search(&String::from_utf8_lossy(&bytes)) {
                     return Ok(Some(found));
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(with_words("read", &path, &error)),
         }
-        // A key with a colon or a newline is in no database; `-` would be an option to getent.
+        // No database has a key with a colon or a newline; getent takes `-` for an option.
         if key.is_empty() || key.starts_with('-') || key.contains([':', '\n', '\0']) {
             return Ok(None);
         }
-        let Reach::NameService(until) = reach else { return Ok(None) };
-        Ok(self.ask(database, key, until)?.as_deref().and_then(search))
+        let Reach::NameService(deadline) = reach else { return Ok(None) };
+        Ok(self.ask(database, key, deadline)?.as_deref().and_then(search))
     }
 
-    fn ask(&self, database: &str, key: &str, until: Deadline) -> io::Result<Option<String>> {
-        // A file in memory: the pipe of a hanging name service could not be read to its end, and one
-        // that nobody reads fills up.
-        let mut output: File = memfd_create("getent", MFdFlags::MFD_CLOEXEC)?.into();
-        let spawned = Command::new(&self.getent)
-            .args([database, key])
-            .env_clear()
-            .current_dir(Path::new("/"))
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(Stdio::null())
-            .spawn();
-        let child = match spawned {
-            Ok(child) => child,
-            // A host without getent has its files and nothing else.
+    fn ask(&self, database: &str, key: &str, deadline: Deadline) -> io::Result<Option<String>> {
+        let mut command = Command::new(&self.getent);
+        command.args([database, key]).env_clear().current_dir(Path::new("/"));
+        let found = match output(&mut command, ENTRY_LIMIT, deadline) {
+            Ok(found) => found,
+            // A host without getent has no other databases than its files.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Err(with_words("execute", &self.getent, &error)),
         };
-        let status = wait(child, until)?.ok_or_else(|| {
+        let Some(found) = found else {
             let what = format!("getent {database} does not answer");
-            io::Error::new(io::ErrorKind::TimedOut, what)
-        })?;
-        match status.code() {
-            Some(0) => {
-                let mut entry = Vec::new();
-                output.rewind()?;
-                output.take(ENTRY_LIMIT).read_to_end(&mut entry)?;
-                Ok(Some(String::from_utf8_lossy(&entry).into_owned()))
-            }
-            // The key is in no database (getent(1)).
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+        };
+        match found.status.code() {
+            Some(0) => Ok(Some(found.stdout)),
+            // No database has the key (getent(1)).
             Some(2) => Ok(None),
-            _ => Err(io::Error::other(format!("getent {database}: {status}"))),
+            _ => Err(io::Error::other(format!("getent {database}: {}", found.status))),
         }
     }
+}
+
+fn with_words(operation: &str, path: &Path, error: &io::Error) -> io::Error {
+    let words = format!("cannot {operation} {}: {}", path.display(), cause(error));
+    io::Error::new(error.kind(), words)
 }
 
 #[cfg(test)]
@@ -172,7 +164,7 @@ mod tests {
         let soon = Reach::NameService(Deadline::after(Duration::from_millis(50)));
         let error = accounts.user("far", soon).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        // Where it is not to be asked, it is not.
+        // It is not asked where only the files count.
         assert_eq!(accounts.user("far", Reach::Files).unwrap(), None);
         assert!(accounts.user("sip", Reach::Files).unwrap().is_some());
     }
@@ -185,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn what_getent_leaves_behind_is_not_waited_for() {
-        // A process of its own with the pipe open, ended by itself.
+    fn a_process_that_getent_leaves_behind_is_not_waited_for() {
+        // It has the output open and ends by itself.
         let (_directory, accounts) = accounts("sleep 5 & echo 'far:*:7001:7002::/:'");
         let found = accounts.user("far", in_time()).unwrap();
         assert_eq!(found, Some(UserAccount { uid: 7001, gid: 7002 }));
@@ -221,10 +213,20 @@ mod tests {
         assert!(failing.user("far", in_time()).is_err());
         let without = Accounts::at(directory.path(), "/no/such/getent");
         assert_eq!(without.user("far", in_time()).unwrap(), None);
-        // Nothing that is no name reaches it.
+        // Only names reach it.
         for key in ["", "-s", "a:b", "a\nb"] {
             assert_eq!(failing.user(key, in_time()).unwrap(), None, "{key:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let (directory, accounts) = accounts("exit 2");
+        let passwd = directory.path().join("passwd");
+        std::fs::remove_file(&passwd).unwrap();
+        std::fs::create_dir(&passwd).unwrap();
+        let error = accounts.user("sip", Reach::Files).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot read {}: Is a directory", passwd.display()));
     }
 
     #[test]

@@ -1,0 +1,75 @@
+//! `/proc/PID/fd`: what a process has open.
+
+use std::collections::HashSet;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::process::Pid;
+use crate::procfs::{ProcFs, unless_gone};
+
+impl ProcFs {
+    /// The numbers of all descriptors of a process; `None` if it is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`](crate::Error::NotPermitted) for a process that may not be traced,
+    /// [`Error::Unreadable`](crate::Error::Unreadable)
+    pub fn descriptors(&self, pid: Pid) -> Result<Option<Vec<RawFd>>> {
+        let paths = self.descriptor_paths(pid)?;
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse().ok();
+        Ok(paths.map(|paths| paths.iter().filter_map(number).collect()))
+    }
+
+    /// The inode numbers of all sockets that a process holds; `None` if it is gone. The same socket
+    /// has this number in the list of the kernel's sockets (sock_diag(7)).
+    ///
+    /// # Errors
+    /// Those of [`ProcFs::descriptors`].
+    pub fn socket_inodes(&self, pid: Pid) -> Result<Option<HashSet<u32>>> {
+        let Some(paths) = self.descriptor_paths(pid)? else { return Ok(None) };
+        // One that is closed meanwhile is no socket of the process any more.
+        let targets = paths.iter().filter_map(|path| std::fs::read_link(path).ok());
+        let inode = |target: PathBuf| {
+            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        };
+        Ok(Some(targets.filter_map(inode).collect()))
+    }
+
+    fn descriptor_paths(&self, pid: Pid) -> Result<Option<Vec<PathBuf>>> {
+        let directory = self.path(pid, "fd");
+        let Some(entries) = unless_gone(&directory, std::fs::read_dir(&directory))? else {
+            return Ok(None);
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let Some(entry) = unless_gone(&directory, entry)? else { return Ok(None) };
+            paths.push(entry.path());
+        }
+        Ok(Some(paths))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn descriptors_and_sockets_of_this_process() {
+        let proc = ProcFs::default();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let number = socket.as_raw_fd();
+        assert!(proc.descriptors(Pid::own()).unwrap().unwrap().contains(&number));
+        let inode = std::fs::metadata(format!("/proc/self/fd/{number}")).unwrap().ino();
+        let inodes = proc.socket_inodes(Pid::own()).unwrap().unwrap();
+        assert!(inodes.contains(&u32::try_from(inode).unwrap()));
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let inode = u32::try_from(file.metadata().unwrap().ino()).unwrap();
+        assert!(!inodes.contains(&inode));
+        let nobody = Pid::new(i32::MAX).unwrap();
+        assert_eq!(proc.descriptors(nobody).unwrap(), None);
+        assert_eq!(proc.socket_inodes(nobody).unwrap(), None);
+    }
+}
