@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -34,20 +32,25 @@ impl Error {
 /// writes `Permission denied (os error 13)`.
 #[must_use]
 pub fn cause(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
+    let mut text = error.to_string();
+    if let Some(number) = error.raw_os_error()
+        && let Some(words) = text.strip_suffix(&format!(" (os error {number})"))
+    {
+        text.truncate(words.len());
     }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::errno::Errno;
 
     #[test]
     fn a_message_has_words_and_no_number() {
         let error = Error::on("read", Path::new("/a/b"))(Errno::EACCES);
         assert_eq!(error.to_string(), "cannot read /a/b: Permission denied");
+        assert!(!cause(&io::Error::from_raw_os_error(99_999)).contains("os error"));
         assert_eq!(cause(&io::Error::other("not a regular file")), "not a regular file");
     }
 }

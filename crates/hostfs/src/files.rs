@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,31 @@ pub fn read_regular(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>> {
         .and_then(|file| file.take(limit).read_to_end(&mut content))
         .map_err(Error::on("read", path))?;
     Ok(content)
+}
+
+/// Reads the last `limit` bytes of a regular file as text; what is not UTF-8 is replaced (U+FFFD). A
+/// symbolic link is refused.
+///
+/// # Errors
+/// Those of [`read_regular`].
+pub fn read_end(path: &Path, limit: u64) -> Result<String> {
+    let read = || {
+        let mut file = open_readable(path, Links::Refused)?;
+        let start = file.metadata()?.len().saturating_sub(limit);
+        file.seek(SeekFrom::Start(start))?;
+        let mut end = Vec::new();
+        file.take(limit).read_to_end(&mut end)?;
+        Ok(end)
+    };
+    let end = read().map_err(Error::on::<io::Error>("read", path))?;
+    Ok(String::from_utf8_lossy(&end).into_owned())
+}
+
+/// A path by which an open file can be opened once more, in another way or without the race of its
+/// former path. It is valid in this process as long as the file is open.
+#[must_use]
+pub fn path_of(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 fn open_readable(path: &Path, links: Links) -> io::Result<File> {
@@ -172,6 +198,30 @@ mod tests {
         overwrite(&path, b"shorter").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"shorter");
         assert!(overwrite(&directory.path().join("none"), b"x").is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_long_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.out");
+        std::fs::write(&path, "short").unwrap();
+        assert_eq!(read_end(&path, 100).unwrap(), "short");
+        std::fs::write(&path, format!("{}end", "x".repeat(200))).unwrap();
+        assert_eq!(read_end(&path, 4).unwrap(), "xend");
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert_eq!(read_end(&link, 4).unwrap_err().source.raw_os_error(), Some(libc::ELOOP));
+        assert!(read_end(directory.path(), 4).is_err());
+    }
+
+    #[test]
+    fn an_open_file_is_opened_again_by_its_handle() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        std::fs::write(&path, "x").unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+        assert_eq!(std::fs::read(path_of(&file)).unwrap(), b"x");
     }
 
     #[test]

@@ -8,7 +8,11 @@
 mod directories;
 mod error;
 mod files;
+mod mounts;
 
-pub use directories::create_directory;
+pub use directories::{
+    Obstacle, create_directory, create_directory_for, is_writable_for, obstacle_to,
+};
 pub use error::{Error, Result, cause};
-pub use files::{Links, open_regular, read_regular, remove, replace};
+pub use files::{Links, open_regular, path_of, read_end, read_regular, remove, replace};
+pub use mounts::{Followed, Mounts};

@@ -9,8 +9,8 @@
 //!    right before each effect, and ends when it sees the mark.
 //! 2. It waits for the lock. The holder that has not ended after a share of the stop's time, because
 //!    it is stopped (SIGSTOP) or waits for something else, is killed with all that it has started.
-//! 3. The kernel releases the lock of a killed process when all of its system calls have ended, so
-//!    whoever has the lock knows that no effect of the former holder is still to come.
+//! 3. The kernel releases the lock of a killed process only after its system calls have ended. So
+//!    when the stop has the lock, no effect of the former holder is still to come.
 //!
 //! The mark is a lock file, too, which the stop holds: a mark that nobody holds is left by a stop
 //! that was killed or that went on without the lock, and is discarded by the next action.
@@ -30,8 +30,8 @@ use crate::run_directory::RunDirectory;
 
 /// flock(2) has no timeout: a lock that is held is tried again after this pause.
 const RETRY: Duration = Duration::from_millis(5);
-/// How long a killed holder may take to end before it is killed again. It has children that it forks
-/// meanwhile, or another action may have got the lock.
+/// How long a killed holder may take to end before the stop looks again: another action may have the
+/// lock by then.
 const KILL_AGAIN: Duration = Duration::from_millis(100);
 
 /// The files of one action lock.
@@ -141,13 +141,12 @@ impl OwnActions {
         Self { executable: executable.to_owned(), stop }
     }
 
-    /// The same with the executable of the calling process.
-    ///
-    /// # Errors
-    /// Those of [`ProcFs::exe`].
-    pub fn of_this_program(stop: &'static str) -> Result<Self> {
-        let executable = ProcFs::default().exe(Pid::own())?;
-        Ok(Self { executable: executable.map(|found| found.path).unwrap_or_default(), stop })
+    /// The same with the executable of the calling process. Where `/proc` does not show that, only a
+    /// holder that has left its record in the lock file is recognised.
+    #[must_use]
+    pub fn of_this_program(stop: &'static str) -> Self {
+        let executable = ProcFs::default().exe(Pid::own()).ok().flatten();
+        Self { executable: executable.map(|found| found.path).unwrap_or_default(), stop }
     }
 
     /// Kills the holder of the lock if it is an action, with all that it has started.
@@ -187,7 +186,8 @@ pub enum Acquisition {
     Acquired(ActionLock),
     /// A stop came while the caller waited: it must end without any effect.
     Stopped,
-    /// Another process still has it at the deadline.
+    /// Another process still has it at the deadline. For [`ActionLock::take_over`] that is another
+    /// stop, or an action that cannot be killed.
     Busy {
         /// That process; `None` where it cannot be known, as in another pid namespace.
         holder: Option<Process>,
@@ -211,8 +211,9 @@ pub struct ActionLock {
 }
 
 impl ActionLock {
-    /// Waits for the lock until `deadline`; a deadline that has passed makes one attempt. For every
-    /// action that is not a stop. A stop that waits already goes first.
+    /// Waits for the lock until the deadline; one that has passed makes a single attempt. For every
+    /// action that is not a stop. A stop that waits already goes first, and one that comes later ends
+    /// the wait ([`Acquisition::Stopped`]).
     pub fn acquire(files: &ActionLockFiles, deadline: Deadline) -> Acquisition {
         loop {
             match files.discard_stale_mark() {
@@ -239,11 +240,12 @@ impl ActionLock {
         }
     }
 
-    /// Takes the lock over for a stop: leaves the mark, waits until `patience` for the holder to
-    /// end, then kills it if it is one of `own` and not another stop, and waits until `deadline`.
+    /// Takes the lock over for a stop. If another process has it, leaves the mark and waits until
+    /// `patience` for the holder to end, then kills it if it is one of `own` and not another stop, and
+    /// waits until `deadline`. Never gives [`Acquisition::Stopped`].
     ///
-    /// [`Acquisition::Busy`] tells that another stop is at work, or that the holder cannot be killed.
-    /// Never gives [`Acquisition::Stopped`].
+    /// May take a moment (0.1 s) longer than `deadline`, so that a holder that is killed at the
+    /// deadline has time to end.
     pub fn take_over(
         files: &ActionLockFiles,
         own: &OwnActions,
@@ -251,7 +253,7 @@ impl ActionLock {
         deadline: Deadline,
     ) -> Acquisition {
         let (mut mark, mut killed) = (None, None);
-        let mut next_look = patience;
+        let mut next_look = patience.min(deadline);
         loop {
             match files.try_lock() {
                 Ok(Some(lock)) => {
@@ -304,7 +306,7 @@ impl ActionLock {
 }
 
 impl Drop for ActionLock {
-    /// A file that cannot be removed harms nobody: it is not locked.
+    /// A file that cannot be removed does no harm: it is not locked.
     fn drop(&mut self) {
         let _ = match self.mark.take() {
             Some(mark) => mark.remove().map(|()| true),

@@ -1,4 +1,4 @@
-//! Waiting for a child, and giving one up.
+//! Waits for a child, and ends one that takes too long.
 
 use std::io;
 use std::process::{Child, ExitStatus};
@@ -12,54 +12,52 @@ use crate::pidfd::PidFd;
 use crate::process::{Pid, Process};
 use crate::procfs::ProcFs;
 
-/// How often a child is looked at that no handle tells of.
+/// Pause between two looks at a child without a pidfd.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How long a killed child is waited for. One in an uninterruptible sleep (a dead NFS server, a
-/// frozen cgroup) ends when the kernel lets it, and is init's then: nobody needs its status.
+/// How long to wait for a child that was killed. In an uninterruptible sleep (a dead NFS server, a
+/// frozen cgroup) it ends when the kernel lets it, and init reaps it: its status is not needed.
 const REAP: Duration = Duration::from_millis(500);
-/// Looks at what a stopped tree had forked meanwhile. Two are enough but for a fork bomb.
+/// How often to look for processes that the tree forked before it was stopped. Two looks are enough
+/// except for a fork bomb.
 const ROUNDS: u32 = 10;
 
-/// Waits for the end of a child. If it does not come until `until`, gives `None`, and the child is
-/// killed with all that it has started ([`kill_tree`]).
+/// Waits for a child to end. At the deadline the child is killed with all that it has started
+/// ([`kill_tree`]), and `None` is given.
 ///
 /// # Errors
 /// Those of waitpid(2).
-pub fn wait(mut child: Child, until: Deadline) -> io::Result<Option<ExitStatus>> {
+pub fn wait(mut child: Child, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
     let proc = ProcFs::default();
-    // It can't be gone and its number used again: it is our child and not waited for.
-    let process = i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::new)
-        .and_then(|pid| proc.process(pid).ok().flatten());
+    // The number is its own until it is reaped, which only this function does.
+    let process = proc.process(Pid::of(&child)).ok().flatten();
     let handle = process.and_then(|process| PidFd::open(&proc, &process).ok().flatten());
-    if let Some(status) = reap(&mut child, handle.as_ref(), until)? {
+    if let Some(status) = reap(&mut child, handle.as_ref(), deadline)? {
         return Ok(Some(status));
     }
     if process.is_none_or(|process| kill_tree(&proc, &process).is_err()) {
-        // Its number is still its own. What can't be killed can't be helped.
+        // Without /proc at least the child itself. If that fails, nothing else is left to try.
         let _ = child.kill();
     }
     reap(&mut child, handle.as_ref(), Deadline::after(REAP))?;
     Ok(None)
 }
 
-/// Never by a waitpid(2) that blocks: a process that has ended, which the handle tells, stays
-/// unreapable while a tracer of its own has not taken note of it.
+/// Never calls a waitpid(2) that blocks: a process that has ended, as the handle tells, cannot be
+/// reaped before its tracer, if it has one, has seen that.
 fn reap(
     child: &mut Child,
     handle: Option<&PidFd>,
-    until: Deadline,
+    deadline: Deadline,
 ) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        let left = until.remaining();
+        let left = deadline.remaining();
         if left.is_zero() {
             return Ok(None);
         }
-        if let Some(Ok(true)) = handle.map(|handle| handle.wait_gone(until))
+        if let Some(Ok(true)) = handle.map(|handle| handle.wait_gone(deadline))
             && let Some(status) = child.try_wait()?
         {
             return Ok(Some(status));
@@ -68,16 +66,17 @@ fn reap(
     }
 }
 
-/// Kills a process and everything below it, by SIGKILL. All are stopped first, so that none of
-/// them forks meanwhile.
+/// Kills a process and all its descendants by SIGKILL. They are stopped first, so that none of them
+/// forks meanwhile.
 ///
-/// By parentage and not by a process group of its own: Pacemaker kills the group of an action at
-/// its timeout, and whatever had left that group would live on, with nobody to end it. What has
-/// gone to init by a double fork is a daemon, and found as one.
+/// The descendants are found by their parents. A process group of their own would be simpler, but
+/// Pacemaker kills the process group of an action at its timeout, and children in another group would
+/// live on. A daemon, whose parent is init after a double fork, is not a descendant.
+///
+/// Does not wait until they have ended.
 ///
 /// # Errors
-/// [`crate::Error::Unreadable`] and the like, if nothing can be found; the first signal that was
-/// refused, after all others were sent.
+/// Those of [`ProcFs::snapshot`]; the first signal that was refused, after all others were sent.
 pub fn kill_tree(proc: &ProcFs, root: &Process) -> Result<()> {
     let mut tree = vec![*root];
     let mut refused = send_each(proc, &tree, Signal::SIGSTOP);
@@ -97,7 +96,7 @@ pub fn kill_tree(proc: &ProcFs, root: &Process) -> Result<()> {
     refused.and(send_each(proc, &tree, Signal::SIGKILL))
 }
 
-/// To every one of them, whoever refuses; gives the first refusal.
+/// Sends a signal to every one of them. Gives the first refusal.
 fn send_each(proc: &ProcFs, processes: &[Process], signal: Signal) -> Result<()> {
     let mut refused = Ok(());
     for process in processes {
@@ -111,47 +110,42 @@ fn send_each(proc: &ProcFs, processes: &[Process], signal: Signal) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead, BufReader};
+    use crate::testing::{LONG, first_line};
     use std::process::{Command, Stdio};
+    use testnet::wait_until;
 
     fn long() -> Deadline {
-        Deadline::after(Duration::from_secs(600))
+        Deadline::after(LONG)
     }
 
     #[test]
-    fn a_child_has_its_time() {
+    fn a_child_ends_before_the_deadline() {
         let child = Command::new("/bin/sh").args(["-c", "sleep 0.3; exit 3"]).spawn().unwrap();
         assert_eq!(wait(child, long()).unwrap().unwrap().code(), Some(3));
-        // Without a handle too.
+        // Likewise without a handle.
         let mut child = Command::new("/bin/sh").args(["-c", "sleep 0.3; exit 4"]).spawn().unwrap();
         assert_eq!(reap(&mut child, None, long()).unwrap().unwrap().code(), Some(4));
     }
 
     #[test]
-    fn what_a_child_has_started_goes_with_it() {
+    fn the_descendants_of_a_child_are_killed_with_it() {
         let mut child = Command::new("/bin/sh")
             .args(["-c", "(sleep 600 & echo $!; wait) & wait"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let proc = ProcFs::default();
-        let grandchild = proc.process(line.trim().parse().unwrap()).unwrap().unwrap();
+        let grandchild = proc.process(first_line(&mut child).parse().unwrap()).unwrap().unwrap();
         assert!(proc.is_alive(&grandchild).unwrap());
         assert_eq!(wait(child, Deadline::now()).unwrap(), None);
-        let until = long();
-        while proc.is_alive(&grandchild).unwrap() {
-            assert!(!until.has_passed(), "{grandchild:?} lives on");
-            std::thread::sleep(LOOK_AGAIN);
-        }
+        wait_until("the grandchild has ended", LONG, || !proc.is_alive(&grandchild).unwrap());
     }
 
-    /// A tracer that takes no note of its end keeps a killed child unreapable, as the kernel does one
-    /// in an uninterruptible sleep.
+    /// A killed child cannot be reaped before its tracer has seen that it has ended, just as one in an
+    /// uninterruptible sleep cannot.
     #[test]
     fn a_killed_child_that_does_not_end_is_left() {
-        // PTRACE_SEIZE; then it waits for the end of its input, and for no process.
+        // PTRACE_SEIZE; then the tracer waits for the end of its input and for no process.
         const TRACER: &str = "import ctypes, sys\n\
             done = ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), 0, 0)\n\
             print('traced' if done == 0 else 'refused', flush=True)\n\
@@ -163,9 +157,7 @@ mod tests {
             wait(child, Deadline::now()).unwrap();
             return testnet::skipped("child::a_killed_child_that_does_not_end", "needs python3");
         };
-        let mut line = String::new();
-        BufReader::new(tracer.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        if line.trim() != "traced" {
+        if first_line(&mut tracer) != "traced" {
             drop(tracer.stdin.take());
             tracer.wait().unwrap();
             wait(child, Deadline::now()).unwrap();
@@ -173,9 +165,9 @@ mod tests {
         }
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(wait(child, Deadline::now()).unwrap()));
-        let waited = receiver.recv_timeout(Duration::from_secs(60));
+        let waited = receiver.recv_timeout(LONG);
         drop(tracer.stdin.take());
         tracer.wait().unwrap();
-        assert_eq!(waited, Ok(None), "it is waited for");
+        assert_eq!(waited, Ok(None), "the child was waited for");
     }
 }

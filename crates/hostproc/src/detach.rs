@@ -1,4 +1,4 @@
-//! Leaving the caller behind.
+//! Makes a process independent of its caller.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -8,15 +8,15 @@ use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getsid, s
 
 use crate::error::{Error, Result};
 
-/// Makes the calling process independent of whoever started it: a session of its own, `/` as
-/// directory, descriptors 0 to 2 on `/dev/null`.
+/// Makes the calling process independent of the one that started it: it gets a session of its own,
+/// the working directory `/`, and `/dev/null` as descriptors 0 to 2.
 ///
-/// For a process that must outlive an action. Pacemaker kills the whole process *group* of an
-/// action at its timeout, and takes an action as finished only when its output pipes are
-/// closed, so a process that kept them would make every action time out.
+/// For a process that must outlive an action. Pacemaker kills the whole process *group* of an action
+/// at its timeout, and an action ends for it only when the output pipes are closed: a process that
+/// kept them open would make the action time out.
 ///
-/// The process must not lead a process group, which one started by `Command` does not unless
-/// asked to. Call it before anything else: it does not fork.
+/// The process must not lead a process group; one that is started by `Command` does not unless told
+/// to. It does not fork, so call it before anything else.
 ///
 /// # Errors
 /// [`Error::Detach`]
@@ -25,7 +25,7 @@ pub fn detach() -> Result<()> {
         |step: &'static str| move |errno: Errno| Error::Detach { step, source: errno.into() };
     match setsid() {
         Ok(_) => {}
-        // It leads a group: fine if that is because it leads a session already.
+        // It leads a process group. That is fine if it leads a session already.
         Err(Errno::EPERM) if getsid(None) == Ok(getpid()) => {}
         Err(errno) => return Err(failed("setsid")(errno)),
     }
@@ -40,12 +40,12 @@ pub fn detach() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use crate::testing::{LONG, spawn};
     use crate::{Pid, PidFd, ProcFs, Signal};
-    use deadline::Deadline;
     use std::io::Read;
     use std::path::Path;
     use std::process::{Command, Stdio};
-    use std::time::Duration;
+    use testnet::wait_until;
 
     const CHILD: &str = "HOSTPROC_TEST_DETACHED_CHILD";
 
@@ -65,35 +65,27 @@ mod tests {
     fn a_detached_process_keeps_nothing_of_its_parent() {
         let directory = tempfile::tempdir().unwrap();
         let sign = directory.path().join("sign");
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "detach::tests::child", "--nocapture", "--test-threads=1"])
-            .env(CHILD, &sign)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "detach::tests::child", "--nocapture", "--test-threads=1"]);
+        command.env(CHILD, &sign).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = spawn(command.stderr(Stdio::piped()));
+        let pid = Pid::of(&child);
         let proc = ProcFs::default();
         let process = proc.process(pid).unwrap().unwrap();
         let handle = PidFd::open(&proc, &process).unwrap().unwrap();
 
-        let deadline = Deadline::after(Duration::from_secs(60));
-        while !sign.exists() && !deadline.has_passed() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let detached = sign.exists();
+        wait_until("the child has detached", LONG, || sign.exists());
         let stat = proc.stat(pid).unwrap().unwrap();
         let links = ["cwd", "fd/0", "fd/1", "fd/2"]
             .map(|name| std::fs::read_link(format!("/proc/{pid}/{name}")).unwrap());
-        // Ends at once though the process lives: its end of the pipe is closed.
+        // The read ends at once, though the process lives: it has closed its end of the pipe.
         let mut output = String::new();
         child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
         let alive = proc.is_alive(&process).unwrap();
         handle.signal(Signal::SIGKILL).unwrap();
         child.wait().unwrap();
 
-        assert!(detached && alive);
+        assert!(alive);
         assert_eq!((stat.session, stat.group), (pid.get(), pid.get()));
         let null = Path::new("/dev/null");
         assert_eq!(links, [Path::new("/"), null, null, null]);

@@ -1,5 +1,4 @@
-//! What can go wrong with processes, by condition. That a process is *gone* is no error: it
-//! is `None` or `false`.
+//! What can go wrong with processes, by condition.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,14 +11,15 @@ use crate::process::Pid;
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Every failure of this crate.
+/// Every failure of this crate. The message is a sentence for an operator; it has the words of the
+/// system's error and not its number.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The process is there, but we may not look at it (`EACCES`, `EPERM`).
-    #[error("not permitted to read {}", path.display())]
+    /// The process exists, but the caller may not look at it (`EACCES`, `EPERM`).
+    #[error("cannot read {}: {}", path.display(), cause(source))]
     NotPermitted {
-        /// The file under `/proc`.
+        /// The file below `/proc`.
         path: PathBuf,
         /// The refusal.
         source: io::Error,
@@ -27,17 +27,17 @@ pub enum Error {
     /// Any other failure to read about a process.
     #[error("cannot read {}: {}", path.display(), cause(source))]
     Unreadable {
-        /// The file under `/proc`.
+        /// The file below `/proc`.
         path: PathBuf,
         /// The reason.
         source: io::Error,
     },
     /// A file of `/proc` does not have the form that proc(5) describes.
-    #[error("{} is not as expected: {content:?}", path.display())]
+    #[error("{} has an unknown form: {content:?}", path.display())]
     Malformed {
-        /// The file under `/proc`.
+        /// The file below `/proc`.
         path: PathBuf,
-        /// What it holds.
+        /// Its content.
         content: String,
     },
     /// A signal was refused (`EPERM`).
@@ -50,7 +50,7 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// Waiting for the end of a process failed.
+    /// Waiting for a process to end failed.
     #[error("cannot wait for process {pid}: {}", cause(source))]
     Wait {
         /// The process.
@@ -58,8 +58,11 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A lock file can't be opened or locked. `ELOOP`: it is a symbolic link, which
-    /// is refused, for the directory may be writable for others.
+    /// A file or directory cannot be used.
+    #[error(transparent)]
+    File(#[from] hostfs::Error),
+    /// A lock file cannot be opened or locked. `ELOOP` means that it is a symbolic link, which is
+    /// refused because an untrusted user may have put it there.
     #[error("cannot use lock file {}: {}", path.display(), cause(source))]
     Lock {
         /// The file.
@@ -67,9 +70,6 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A file or directory cannot be used.
-    #[error(transparent)]
-    File(#[from] hostfs::Error),
     /// A lock is held by a program that is none of the caller's own.
     #[error("lock file {} is held by another program (pid {pid})", path.display())]
     ForeignHolder {
@@ -79,7 +79,7 @@ pub enum Error {
         pid: Pid,
     },
     /// The holder of a lock was killed and does not end: it waits in a system call that no signal
-    /// interrupts, and executes nothing of its own any more.
+    /// interrupts, and never returns from it to its program.
     #[error("lock file {} is held by process {pid}, which is killed and stuck in the kernel", path.display())]
     HolderStuck {
         /// The lock file.
@@ -93,7 +93,7 @@ pub enum Error {
         /// The lock file.
         path: PathBuf,
     },
-    /// The process could not leave its session, directory or standard streams.
+    /// The process could not leave its session, working directory or standard streams.
     #[error("cannot detach: {step}: {}", cause(source))]
     Detach {
         /// The system call.

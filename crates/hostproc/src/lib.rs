@@ -1,8 +1,11 @@
-//! Processes, typed and small: identity, trees, pidfds, locks; the accounts they run as.
+//! Linux processes, typed and small: identity, trees, pidfds, locks, children, accounts, and what the
+//! kernel tells about them in `/proc`; the run directory and the action lock of both agents.
 //!
-//! A pid alone names nobody: it may be used again at any time. What identifies a process here
-//! is the pid together with the time it started ([`Process`]), and what acts on one is a
-//! [`PidFd`], which can't hit its successor.
+//! A pid alone does not identify a process, since the kernel uses it again. A process is identified by
+//! the pid together with the time at which it started ([`Process`]), and is signalled through a
+//! [`PidFd`], which cannot hit its successor.
+//!
+//! That a process is gone is not an error anywhere here: it is `None` or `false`.
 
 mod accounts;
 mod action_lock;

@@ -1,4 +1,4 @@
-//! One at a time: an exclusive lock on a file that says who holds it.
+//! An exclusive lock on a file that names its holder.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -16,11 +16,14 @@ use crate::error::{Error, Result};
 use crate::process::{Pid, Process};
 use crate::procfs::ProcFs;
 
-/// flock(2) has no timeout, and a blocking one could outlive the action: it is tried.
+/// Pause between two attempts. A blocking flock(2) has no timeout and could outlive the action.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// An exclusive lock on a file (flock(2)), held until dropped or until the process ends, however
-/// it ends. The file holds the holder's identity as `pid start_time`.
+/// An exclusive lock on a file (flock(2)). It is held until it is dropped or until its process ends,
+/// however that ends. Children that execute another program do not inherit it.
+///
+/// While the lock is held, the file has a record of its holder: pid and start time ([`Process`]) as
+/// decimal numbers, separated by a blank and followed by a newline.
 #[derive(Debug)]
 pub struct LockFile {
     path: PathBuf,
@@ -28,8 +31,8 @@ pub struct LockFile {
 }
 
 impl LockFile {
-    /// Takes the lock; `None` if somebody has it. The file is made with mode 0600 if it is
-    /// not there; its directory must exist. A symbolic link in its place is refused.
+    /// Takes the lock; `None` if another holder has it. Creates the file with mode 0600 if it is
+    /// missing, but not its directory. A symbolic link in its place is refused.
     ///
     /// # Errors
     /// [`Error::Lock`]
@@ -43,13 +46,13 @@ impl LockFile {
                 Err((_, Errno::EINTR)) => continue,
                 Err((_, errno)) => return Err(failed(errno.into())),
             };
-            // The last holder may have removed the file between our open and our lock: then we
-            // hold something that nobody else will ever find.
+            // The former holder may have removed the file between open(2) and flock(2) of this
+            // process, which then holds a lock that no other process will ever find.
             if !is_at(&file, path).map_err(failed)? {
                 continue;
             }
-            // A help for whoever asks for the holder. The lock is held all the same where it can't be
-            // written, on a full file system.
+            // The record is only a help: the lock is held even if it cannot be written, as on a full
+            // file system.
             if let Ok(own) = ProcFs::default().own()
                 && file.set_len(0).is_ok()
             {
@@ -60,28 +63,26 @@ impl LockFile {
         }
     }
 
-    /// Takes the lock as soon as it is free; `None` if it is not until `until`.
+    /// Takes the lock as soon as it is free; `None` if another holder still has it at the deadline.
     ///
     /// # Errors
-    /// Those of [`LockFile::try_acquire`]
-    pub fn acquire(path: &Path, until: Deadline) -> Result<Option<Self>> {
+    /// Those of [`LockFile::try_acquire`].
+    pub fn acquire(path: &Path, deadline: Deadline) -> Result<Option<Self>> {
         loop {
             let lock = Self::try_acquire(path)?;
-            let left = until.remaining();
-            if lock.is_some() || left.is_zero() {
+            if lock.is_some() || deadline.has_passed() {
                 return Ok(lock);
             }
-            std::thread::sleep(RETRY.min(left));
+            deadline.sleep(RETRY);
         }
     }
 
-    /// Who says in the file to hold the lock, and lives. `None` if there is no file, no
-    /// readable record (a holder writes it just after it got the lock, if the file system is not
-    /// full), or if the process of
-    /// the record has ended. To be sure that nobody holds the lock, take it.
+    /// The holder by the record in the file. `None` if there is no file or no record (the holder
+    /// writes it just after it got the lock, unless the file system is full), or if the process of the
+    /// record has ended. Only taking the lock proves that it is free.
     ///
     /// # Errors
-    /// [`Error::Lock`], and those of [`ProcFs::stat`]
+    /// [`Error::Lock`], and those of [`ProcFs::stat`].
     pub fn holder(path: &Path) -> Result<Option<Process>> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
         let file = match options().open(path) {
@@ -89,18 +90,19 @@ impl LockFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        // Two numbers at most: what else is in there is no record of ours.
+        // Two numbers at most: anything longer is not a record.
         let mut content = Vec::new();
         file.take(64).read_to_end(&mut content).map_err(failed)?;
         let Some(process) = parse(&content) else { return Ok(None) };
         Ok(ProcFs::default().is_alive(&process)?.then_some(process))
     }
 
-    /// Who holds the lock by the list of the kernel, `/proc/locks`: for a holder that could leave no
-    /// record, and for a program of others. `None` if nobody does, or nobody of this pid namespace.
+    /// The holder by the list of the kernel, `/proc/locks`: for a holder that could not write a record,
+    /// and for one that is another program. `None` if the lock is free, or if the holder is in another
+    /// pid namespace.
     ///
     /// # Errors
-    /// [`Error::Lock`], [`Error::Unreadable`], and those of [`ProcFs::stat`]
+    /// [`Error::Lock`], [`Error::Unreadable`], and those of [`ProcFs::stat`].
     pub fn holder_by_kernel(path: &Path) -> Result<Option<Process>> {
         let found = match std::fs::symlink_metadata(path) {
             Ok(found) => found,
@@ -114,12 +116,12 @@ impl LockFile {
         pid.map_or(Ok(None), |pid| ProcFs::default().process(pid))
     }
 
-    /// Gives the lock up and removes its file.
+    /// Removes the file and releases the lock.
     ///
     /// # Errors
     /// [`Error::Lock`]
     pub fn remove(self) -> Result<()> {
-        // While it is held: whoever opened the file before sees by is_at() that it is gone.
+        // While the lock is held: a process that has opened the file sees by is_at() that it is gone.
         std::fs::remove_file(&self.path)
             .map_err(|source| Error::Lock { path: self.path.clone(), source })
     }
@@ -127,16 +129,15 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // So that holder() says the truth while this process lives on. If it fails, the
-        // record is stale and the lock is free all the same.
+        // The process may live on, and would be taken for the holder. If this fails, the record is
+        // stale, and the lock is released nevertheless.
         let _ = self.file.set_len(0);
     }
 }
 
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    // std adds O_CLOEXEC.
-    // A FIFO in its place would be waited for.
+    // O_NONBLOCK, because open(2) would wait on a FIFO in its place. std adds O_CLOEXEC.
     options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     options
 }
@@ -150,7 +151,8 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// `1: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF`: the process by whom this file is locked.
+/// The process that holds a flock(2) on this file, from a line of `/proc/locks` (proc(5)):
+/// `1: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF`.
 fn flock_of(line: &str, device: u64, inode: u64) -> Option<Pid> {
     let mut words = line.split_ascii_whitespace().skip(1);
     let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
@@ -159,7 +161,7 @@ fn flock_of(line: &str, device: u64, inode: u64) -> Option<Pid> {
 }
 
 fn parse(record: &[u8]) -> Option<Process> {
-    // Without the newline it may not be written to the end yet.
+    // Without the newline it may not be written completely yet.
     let record = std::str::from_utf8(record).ok()?.strip_suffix('\n')?;
     let (pid, start_time) = record.split_once(' ')?;
     Some(Process { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
@@ -168,8 +170,16 @@ fn parse(record: &[u8]) -> Option<Process> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{LONG, spawn};
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
+    use testnet::wait_until;
+
+    /// Other threads of this program spawn children, and between fork and exec a child has a copy of
+    /// each descriptor: for a moment a lock outlives its drop.
+    fn acquire(path: &Path) -> LockFile {
+        LockFile::acquire(path, Deadline::after(LONG)).unwrap().unwrap()
+    }
 
     #[test]
     fn one_at_a_time() {
@@ -180,12 +190,11 @@ mod tests {
         assert_eq!(LockFile::holder(&path).unwrap(), Some(ProcFs::default().own().unwrap()));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(LockFile::try_acquire(&path).unwrap().is_none());
-        assert!(
-            LockFile::acquire(&path, Deadline::after(Duration::from_millis(20))).unwrap().is_none()
-        );
+        let soon = Deadline::after(Duration::from_millis(20));
+        assert!(LockFile::acquire(&path, soon).unwrap().is_none());
         drop(lock);
         assert_eq!(LockFile::holder(&path).unwrap(), None);
-        LockFile::try_acquire(&path).unwrap().unwrap().remove().unwrap();
+        acquire(&path).remove().unwrap();
         assert!(!path.exists());
     }
 
@@ -198,8 +207,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let until = Deadline::after(Duration::from_secs(60));
-                        let lock = LockFile::acquire(&path, until).unwrap().unwrap();
+                        let lock = acquire(&path);
                         assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                         std::thread::yield_now();
                         inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
@@ -215,12 +223,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let lock = LockFile::try_acquire(&path).unwrap().unwrap();
-        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let _child = spawn(Command::new("sleep").arg("600"));
         drop(lock);
-        let again = LockFile::try_acquire(&path).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(again.is_some());
+        acquire(&path);
 
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
@@ -239,30 +244,33 @@ mod tests {
         let own = ProcFs::default().own().unwrap();
         assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), Some(own));
         drop(lock);
-        assert_eq!(LockFile::holder_by_kernel(&path).unwrap(), None);
+        wait_until("the lock is free", LONG, || {
+            LockFile::holder_by_kernel(&path).unwrap().is_none()
+        });
         let line = "7: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF";
         assert_eq!(flock_of(line, 0x1a, 1234).map(Pid::get), Some(708));
         assert_eq!(flock_of(line, 0x1b, 1234), None);
         assert_eq!(flock_of(line, 0x1a, 123), None);
-        // Another kind of lock; the holder is in another pid namespace.
+        // Another kind of lock; a holder in another pid namespace.
         assert_eq!(flock_of(&line.replace("FLOCK", "POSIX"), 0x1a, 1234), None);
         assert_eq!(flock_of(&line.replace("708", "0"), 0x1a, 1234), None);
         assert_eq!(flock_of("", 0x1a, 1234), None);
     }
 
     #[test]
-    fn a_record_that_can_not_be_written_is_no_failure() {
-        // A device takes the lock and no record: ENOSPC.
+    fn a_record_that_cannot_be_written_is_no_failure() {
+        // A device that can be locked and not written: ENOSPC.
         let full = Path::new("/dev/full");
         if std::fs::metadata(full).is_err() || !nix::unistd::geteuid().is_root() {
-            testnet::skipped("lock::a_record_that_can_not_be_written", "needs root and /dev/full");
+            testnet::skipped("lock::a_record_that_cannot_be_written", "needs root and /dev/full");
             return;
         }
-        assert!(LockFile::try_acquire(full).unwrap().is_some());
+        // Another run of this test may have it just now.
+        acquire(full);
     }
 
     #[test]
-    fn records_of_others_are_no_holders() {
+    fn other_content_names_no_holder() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let own = ProcFs::default().own().unwrap();

@@ -1,7 +1,9 @@
-//! A handle on one process that can't slip to a successor with the same number
-//! (pidfd_open(2), Linux 5.3). Where there are no pidfds (an older kernel, a seccomp filter, no
-//! descriptor left), the start time is compared before each signal instead: the number would have
-//! to be used again within the microseconds in between.
+//! A handle on one process that never refers to a successor with the same number (pidfd_open(2),
+//! Linux 5.3).
+//!
+//! Where there are no pidfds (an older kernel, a seccomp filter, no descriptor left), the start time
+//! is compared before each signal instead: the kernel would have to use the number again within the
+//! microseconds in between.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::process::Process;
 use crate::procfs::ProcFs;
 
-/// How often a process is looked at that no pidfd tells of.
+/// Pause between two looks at a process without a pidfd.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A handle on one process.
@@ -30,11 +32,11 @@ pub struct PidFd {
 }
 
 impl PidFd {
-    /// Takes hold of exactly this process; `None` if it is gone or its number belongs to
-    /// another one now. One that has ended and waits for its parent can still be held.
+    /// Opens a handle on exactly this process; `None` if it is gone or another one has its number now.
+    /// A process that has ended and waits for its parent can still be opened.
     ///
     /// # Errors
-    /// Those of [`ProcFs::stat`]
+    /// Those of [`ProcFs::stat`].
     pub fn open(proc: &ProcFs, process: &Process) -> Result<Option<Self>> {
         let pid = process.pid;
         let number = rustix::process::Pid::from_raw(pid.get());
@@ -45,16 +47,16 @@ impl PidFd {
         let fd = match opened {
             Ok(fd) => Some(fd),
             Err(Errno::SRCH) => return Ok(None),
-            // Whatever refuses it: a stop must go on.
+            // For whatever reason: a stop must go on without pidfds.
             Err(_) => None,
         };
-        // After opening, not before: the process was there before (the caller saw it) and has
-        // the number now, so it had it all the time, also when the handle was made.
+        // After the handle was opened, not before: the process had the number when the caller saw it
+        // and has it now, so it had it when the handle was opened.
         let now = proc.process(pid)?;
         Ok((now == Some(*process)).then(|| Self { process: *process, proc: proc.clone(), fd }))
     }
 
-    /// Whom it holds.
+    /// The process that the handle refers to.
     #[must_use]
     pub fn process(&self) -> Process {
         self.process
@@ -71,8 +73,8 @@ impl PidFd {
         match self.fd.as_ref().map(|fd| pidfd_send_signal(fd, named)) {
             Some(Ok(())) => return Ok(true),
             Some(Err(Errno::SRCH)) => return Ok(false),
-            // A filter may know the one call and not the other. Who may not send the signal is told
-            // so by kill(2) too.
+            // A seccomp filter may allow the one call and not the other. Where the signal itself is
+            // not permitted, kill(2) reports that too.
             Some(Err(_)) | None => {}
         }
         if self.proc.process(self.process.pid)? != Some(self.process) {
@@ -85,15 +87,15 @@ impl PidFd {
         }
     }
 
-    /// Waits until the process has ended, or until `until`; tells whether it has ended.
-    /// Works for processes that are not our children.
+    /// Waits for the process to end, at most until the deadline. Returns whether it has ended. Works
+    /// for processes that are not children of the caller.
     ///
     /// # Errors
-    /// [`Error::Wait`], and those of [`ProcFs::stat`]
-    pub fn wait_gone(&self, until: Deadline) -> Result<bool> {
-        let Some(fd) = &self.fd else { return self.look_until_gone(until) };
+    /// [`Error::Wait`], and those of [`ProcFs::stat`].
+    pub fn wait_gone(&self, deadline: Deadline) -> Result<bool> {
+        let Some(fd) = &self.fd else { return self.look_until_gone(deadline) };
         loop {
-            let left = until.remaining();
+            let left = deadline.remaining();
             let timeout = Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),
@@ -109,9 +111,9 @@ impl PidFd {
         }
     }
 
-    fn look_until_gone(&self, until: Deadline) -> Result<bool> {
+    fn look_until_gone(&self, deadline: Deadline) -> Result<bool> {
         while self.proc.is_alive(&self.process)? {
-            let left = until.remaining();
+            let left = deadline.remaining();
             if left.is_zero() {
                 return Ok(false);
             }
@@ -125,45 +127,44 @@ impl PidFd {
 mod tests {
     use super::*;
     use crate::process::Pid;
-    use std::process::{Child, Command};
+    use crate::testing::{LONG, Spawned, spawn};
+    use std::process::Command;
 
-    fn sleeping() -> (Child, Process) {
-        let child = Command::new("sleep").arg("600").spawn().unwrap();
-        let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
-        (child, ProcFs::default().process(pid).unwrap().unwrap())
+    fn sleeping() -> (Spawned, Process) {
+        let child = spawn(Command::new("sleep").arg("600"));
+        let process = ProcFs::default().process(Pid::of(&child)).unwrap().unwrap();
+        (child, process)
     }
 
     #[test]
-    fn signals_and_waits() {
+    fn a_process_is_signalled_and_waited_for() {
         let (child, process) = sleeping();
         let handle = PidFd::open(&ProcFs::default(), &process).unwrap().unwrap();
         assert!(handle.fd.is_some());
-        is_signalled_and_waited_for(child, process, &handle);
+        signal_and_wait(child, process, &handle);
     }
 
     #[test]
     fn without_pidfds_too() {
         let (child, process) = sleeping();
         let handle = PidFd { process, proc: ProcFs::default(), fd: None };
-        is_signalled_and_waited_for(child, process, &handle);
-        // The number is another one's now.
-        let (mut child, process) = sleeping();
+        signal_and_wait(child, process, &handle);
+        // Another process has the number now.
+        let (_child, process) = sleeping();
         let predecessor = Process { start_time: process.start_time - 1, ..process };
         let handle = PidFd { process: predecessor, proc: ProcFs::default(), fd: None };
         let sent = handle.signal(Signal::SIGKILL);
         let gone = handle.wait_gone(Deadline::now());
         let alive = ProcFs::default().is_alive(&process);
-        child.kill().unwrap();
-        child.wait().unwrap();
         assert!(!sent.unwrap() && gone.unwrap() && alive.unwrap());
     }
 
-    fn is_signalled_and_waited_for(mut child: Child, process: Process, handle: &PidFd) {
+    fn signal_and_wait(mut child: Spawned, process: Process, handle: &PidFd) {
         assert!(!handle.wait_gone(Deadline::now()).unwrap());
         assert!(!handle.wait_gone(Deadline::after(Duration::from_millis(5))).unwrap());
         assert!(handle.signal(Signal::SIGTERM).unwrap());
-        // Ended, though nobody has waited for it yet.
-        assert!(handle.wait_gone(Deadline::after(Duration::from_secs(60))).unwrap());
+        // It has ended, though it has not been reaped yet.
+        assert!(handle.wait_gone(Deadline::after(LONG)).unwrap());
         child.wait().unwrap();
         assert!(!handle.signal(Signal::SIGTERM).unwrap());
         assert!(handle.wait_gone(Deadline::now()).unwrap());
@@ -171,12 +172,9 @@ mod tests {
     }
 
     #[test]
-    fn a_used_again_number_is_not_taken() {
-        let (mut child, process) = sleeping();
+    fn a_successor_with_the_same_number_is_not_opened() {
+        let (_child, process) = sleeping();
         let predecessor = Process { start_time: process.start_time - 1, ..process };
-        let taken = PidFd::open(&ProcFs::default(), &predecessor).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(taken.is_none());
+        assert!(PidFd::open(&ProcFs::default(), &predecessor).unwrap().is_none());
     }
 }

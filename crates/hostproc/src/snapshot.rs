@@ -1,15 +1,14 @@
-//! All processes at one moment, to find the members of a family.
+//! All processes of the host at one time, to find those that belong together.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::process::Pid;
 use crate::procfs::{ProcFs, Stat, State};
 
-/// Every process of the pid namespace, from one pass over `/proc`. Not atomic: a process that
-/// forks during the pass may be missed, so whoever needs to know that a family is gone looks
-/// again until two passes agree.
+/// Every process of the pid namespace, from one pass over `/proc`. It is not atomic: a child that a
+/// process forks during the pass may be missing. To be sure that all of them are gone, take snapshots
+/// until two of them agree.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     by_pid: HashMap<Pid, Stat>,
@@ -19,8 +18,7 @@ impl ProcFs {
     /// Looks at every process once. Those that end meanwhile are left out.
     ///
     /// # Errors
-    /// [`crate::Error::Unreadable`] if `/proc` can't be listed, and those of
-    /// [`ProcFs::stat`].
+    /// Those of [`ProcFs::pids`] and [`ProcFs::stat`].
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut by_pid = HashMap::new();
         for pid in self.pids()? {
@@ -33,13 +31,13 @@ impl ProcFs {
 }
 
 impl Snapshot {
-    /// From values, for decisions that are tested as values.
+    /// A snapshot of these processes, for decisions that are tested as values.
     #[must_use]
     pub fn of(processes: impl IntoIterator<Item = Stat>) -> Self {
         Self { by_pid: processes.into_iter().map(|stat| (stat.process.pid, stat)).collect() }
     }
 
-    /// One process.
+    /// The process with this number.
     #[must_use]
     pub fn get(&self, pid: Pid) -> Option<&Stat> {
         self.by_pid.get(&pid)
@@ -60,14 +58,13 @@ impl Snapshot {
         self.alive().filter(move |stat| stat.session == session)
     }
 
-    /// The direct children that have not ended.
+    /// The children of a process that have not ended.
     pub fn children(&self, pid: Pid) -> impl Iterator<Item = &Stat> {
         self.alive().filter(move |stat| stat.parent == Some(pid))
     }
 
-    /// Children, their children and so on, that have not ended, without `pid` itself. Those
-    /// whose parent has ended belong to init, no longer to the family: they are found by
-    /// group or session.
+    /// The descendants of a process that have not ended, without itself. A process whose parent has
+    /// ended is a child of init and not among them; it can be found by its group or session.
     #[must_use]
     pub fn descendants(&self, pid: Pid) -> Vec<&Stat> {
         let mut seen = HashSet::from([pid]);
@@ -89,7 +86,7 @@ impl Snapshot {
 mod tests {
     use super::*;
     use crate::process::Process;
-    use std::io::{BufRead, BufReader};
+    use crate::testing::{first_line, spawn};
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
@@ -99,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn families_as_values() {
+    fn descendants_groups_and_sessions() {
         let snapshot = Snapshot::of([
             stat(10, 1, 10, State::Alive),
             stat(11, 10, 10, State::Alive),
@@ -107,7 +104,7 @@ mod tests {
             stat(13, 10, 10, State::Ended),
             stat(14, 1, 10, State::Alive),
             stat(20, 1, 20, State::Alive),
-            // Numbers that were used again while /proc was read may form a ring.
+            // If numbers are used again while /proc is read, two processes can be each other's parent.
             stat(30, 31, 30, State::Alive),
             stat(31, 30, 30, State::Alive),
         ]);
@@ -125,16 +122,11 @@ mod tests {
 
     #[test]
     fn a_real_tree() {
-        let mut shell = Command::new("sh")
-            .args(["-c", "sleep 600 & echo $!; wait"])
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let grandchild: Pid = line.trim().parse().unwrap();
-        let pid = Pid::new(i32::try_from(shell.id()).unwrap()).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo $!; wait"]).process_group(0);
+        let mut shell = spawn(command.stdout(Stdio::piped()));
+        let grandchild: Pid = first_line(&mut shell).parse().unwrap();
+        let pid = Pid::of(&shell);
         let snapshot = ProcFs::default().snapshot().unwrap();
 
         let found: Vec<Pid> =

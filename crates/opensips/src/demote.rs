@@ -7,11 +7,11 @@ use ocf::{Request, Verdict};
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::mi::health::client;
 use crate::params::{Demote, Names, Params};
 use crate::promotion::role::{Record, Role};
 use crate::promotion::score;
 use crate::promotion::sharing_tag::{TagState, in_state};
+use crate::promotion::tags::client;
 use crate::start::{self, Fit, fit};
 use crate::stop;
 

@@ -1,5 +1,6 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
+pub(crate) mod memory;
 mod recognition;
 pub(crate) mod workers;
 

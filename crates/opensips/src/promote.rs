@@ -7,10 +7,10 @@ use ocf::{Request, Verdict};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::mi::health::{client, hold};
 use crate::params::{Names, Params};
 use crate::promotion::role::Role;
 use crate::promotion::score;
+use crate::promotion::tags::{client, hold};
 
 pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     let started = Instant::now();

@@ -17,8 +17,7 @@ use crate::health;
 use crate::host;
 use crate::host::fifo;
 use crate::host::systemd_unit;
-use crate::mi::health::client;
-use crate::mi::{Client, MiError};
+use crate::mi::{self, Client};
 use crate::params::SharingTag;
 use crate::params::{Names, Params};
 use crate::plan::{self, Reach, StartPlan};
@@ -28,6 +27,7 @@ use crate::promotion::declared_tags::declared_active;
 use crate::promotion::role::Role;
 use crate::promotion::score;
 use crate::promotion::sharing_tag::{TagState, in_state};
+use crate::promotion::tags::client;
 use crate::sockets::expected::{self, Expected};
 use crate::sockets::listener::{Listener, united};
 use crate::sockets::nonlocal_bind;
@@ -279,7 +279,7 @@ fn first_answer<'t>(
 ) -> Result<Vec<&'t SharingTag>> {
     loop {
         match in_state(client, tags, TagState::Active, until) {
-            Err(MiError::Unreachable { .. }) if until.remaining() > MI_RETRY => {
+            Err(mi::Error::Unreachable { .. }) if until.remaining() > MI_RETRY => {
                 std::thread::sleep(MI_RETRY);
             }
             answer => return Ok(answer?),

@@ -10,7 +10,7 @@ use crate::daemon::config;
 use crate::daemon::release::{OLDEST, Release};
 use crate::error::{Error, Result};
 use crate::host::{directories, systemd_unit};
-use crate::mi::{Endpoint, MiError, misplaced, unsafe_directory};
+use crate::mi::{self, Endpoint, misplaced, unsafe_directory};
 use crate::params::{Names, NonlocalBind, Params};
 use crate::promotion::declared_tags::declared_active;
 use crate::sockets::listener::Listener;
@@ -141,7 +141,7 @@ fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> R
 
 /// Whether something else is where the daemon's FIFO or socket should be, or others could meddle
 /// with its replies.
-fn mi_trouble(params: &Params, until: Deadline) -> Option<MiError> {
+fn mi_trouble(params: &Params, until: Deadline) -> Option<mi::Error> {
     match params.mi.as_ref()? {
         Endpoint::Fifo(path) => misplaced(path, "FIFO").or_else(|| {
             let daemon = host::user_of(&params.user, until).ok()?.0;

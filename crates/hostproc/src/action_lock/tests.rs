@@ -2,21 +2,19 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 use testnet::wait_until;
 
 use super::*;
+use crate::testing::{LONG, Spawned, first_line, spawn};
 use crate::{PidFd, Signal};
 
 /// What the child does: see [`child`].
 const ROLE: &str = "HOSTPROC_TEST_ACTION";
 /// The run directory.
 const RUN: &str = "HOSTPROC_TEST_RUN";
-/// How long each process waits at most: it must outlast a loaded machine, and end after all.
-const LONG: Duration = Duration::from_secs(120);
-
 fn long() -> Deadline {
     Deadline::after(LONG)
 }
@@ -26,7 +24,7 @@ fn files_in(directory: &Path) -> ActionLockFiles {
 }
 
 fn own() -> OwnActions {
-    OwnActions::of_this_program("stop").unwrap()
+    OwnActions::of_this_program("stop")
 }
 
 fn take_over(files: &ActionLockFiles, patience: Deadline, deadline: Deadline) -> Acquisition {
@@ -59,16 +57,17 @@ fn child() {
     };
     println!("\n@has the lock");
     if role == "start" {
-        while !lock.stop_requested() && long().sleep(RETRY) {}
+        let deadline = long();
+        while !lock.stop_requested() && deadline.sleep(RETRY) {}
         drop(lock);
         return println!("\n@stopped at work");
     }
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-/// Another process of this program. It is killed when the test ends, whatever came of it.
+/// Another process of this program.
 struct Action {
-    child: Child,
+    child: Spawned,
     output: BufReader<ChildStdout>,
     process: Process,
 }
@@ -79,10 +78,9 @@ impl Action {
         // The role is a filter that fits no test, and an argument by which a stop is recognised.
         command.args(["--exact", "action_lock::tests::child", "--nocapture", role]);
         command.env(ROLE, role).env(RUN, run.path());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let output = BufReader::new(child.stdout.take().unwrap());
-        let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
-        let process = ProcFs::default().process(pid).unwrap().unwrap();
+        let process = ProcFs::default().process(Pid::of(&child)).unwrap().unwrap();
         Self { child, output, process }
     }
 
@@ -125,13 +123,6 @@ impl Action {
     fn end(mut self) {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Action {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -287,13 +278,12 @@ fn another_program_on_the_lock() {
     let Ok(mut flock) = spawned else {
         return testnet::skipped("action_lock::another_program_on_the_lock", "needs flock(1)");
     };
-    let mut line = String::new();
-    BufReader::new(flock.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(first_line(&mut flock), "locked");
     let busy = ActionLock::acquire(&files, Deadline::now());
     let outcome = take_over(&files, Deadline::now(), long());
     drop(flock.stdin.take());
     flock.wait().unwrap();
-    let pid = Pid::new(i32::try_from(flock.id()).unwrap()).unwrap();
+    let pid = Pid::of(&flock);
     let Acquisition::Busy { holder: Some(holder) } = busy else { panic!("{busy:?}") };
     assert_eq!(holder.pid, pid);
     let Acquisition::Unavailable(error) = outcome else { panic!("{outcome:?}") };

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use deadline::Deadline;
 use ocf::{Diagnosis, Value as Shown};
-use serde_json::Value;
 
 use super::known;
 use crate::error::Result;
 use crate::host;
-use crate::mi::command::{GET_STATISTICS, LIST_SHARING_TAGS, PROCESSES, UPTIME};
-use crate::mi::health::up_time;
-use crate::mi::processes::{DaemonProcess, busiest, listed};
+use crate::mi::answers::{DaemonProcess, LOAD, ListedTag, SHARED_MEMORY, Statistics, busiest};
 use crate::mi::{Client, Endpoint};
 use crate::params::Params;
 use crate::promotion::sharing_tag::{TagState, state_in};
@@ -22,10 +19,10 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// The answers; nothing where it was not asked.
 pub(super) struct Told<'a> {
     endpoint: Option<&'a Endpoint>,
-    uptime: Result<Value>,
-    pub(super) statistics: Value,
+    up_time: Result<Option<Duration>>,
+    pub(super) statistics: Statistics,
     pub(super) processes: Vec<DaemonProcess>,
-    tags: Result<Value>,
+    tags: Result<Vec<ListedTag>>,
 }
 
 impl<'a> Told<'a> {
@@ -34,10 +31,10 @@ impl<'a> Told<'a> {
     pub(super) fn ask(params: &'a Params, deadline: Deadline) -> Self {
         let mut told = Self {
             endpoint: params.mi.as_ref(),
-            uptime: Ok(Value::Null),
-            statistics: Value::Null,
+            up_time: Ok(None),
+            statistics: Statistics::default(),
             processes: Vec::new(),
-            tags: Ok(Value::Null),
+            tags: Ok(Vec::new()),
         };
         let Some(endpoint) = told.endpoint else { return told };
         let within = || deadline.within(ANSWER);
@@ -49,20 +46,18 @@ impl<'a> Told<'a> {
         });
         let client = match client {
             Ok(client) => client,
-            Err(error) => return Self { uptime: Err(error), ..told },
+            Err(error) => return Self { up_time: Err(error), ..told },
         };
-        told.uptime = client.call(UPTIME, &[], within()).map_err(Into::into);
-        if told.uptime.is_err() {
+        told.up_time = client.up_time(within()).map_err(Into::into);
+        if told.up_time.is_err() {
             return told;
         }
         // What is missing here is missing in what is shown.
-        told.statistics = client
-            .call(GET_STATISTICS, &[Value::from(["shmem:", "load:"])], within())
-            .unwrap_or_default();
-        let processes = client.call(PROCESSES, &[], within()).unwrap_or_default();
-        told.processes = listed(&processes);
+        let statistics = client.statistics(&[SHARED_MEMORY, LOAD], within());
+        told.statistics = statistics.unwrap_or_default();
+        told.processes = client.processes(within()).unwrap_or_default();
         if !params.sharing_tags.is_empty() {
-            told.tags = client.call(LIST_SHARING_TAGS, &[], within()).map_err(Into::into);
+            told.tags = client.sharing_tags(within()).map_err(Into::into);
         }
         told
     }
@@ -70,22 +65,19 @@ impl<'a> Told<'a> {
     pub(super) fn shown(&self) -> Shown {
         let Some(endpoint) = self.endpoint else { return Shown::None };
         let diagnosis = Diagnosis::default().with("endpoint", endpoint.to_string());
-        let uptime = match &self.uptime {
-            Ok(uptime) => uptime,
+        let up_time = match &self.up_time {
+            Ok(up_time) => *up_time,
             Err(error) => {
                 return diagnosis.with("answer", Shown::Unknown(error.to_string())).into();
             }
         };
-        let up = up_time(uptime).and_then(|up| i64::try_from(up.as_secs()).ok());
-        let megabytes = |name| {
-            let bytes = self.statistics.get(name).and_then(Value::as_u64)?;
-            i64::try_from(bytes.div_ceil(1024 * 1024)).ok()
-        };
+        let up = up_time.and_then(|up| i64::try_from(up.as_secs()).ok());
+        let megabytes = |bytes: Option<u64>| i64::try_from(bytes?.div_ceil(1024 * 1024)).ok();
         let crew = busiest(&self.processes, &self.statistics);
         diagnosis
             .with("up_seconds", up)
-            .with("shared_memory_mb", megabytes("shmem:total_size"))
-            .with("shared_memory_used_mb", megabytes("shmem:real_used_size"))
+            .with("shared_memory_mb", megabytes(self.statistics.shared_memory_total))
+            .with("shared_memory_used_mb", megabytes(self.statistics.shared_memory_used))
             .with("busiest", crew.map(|crew| format!("{} ({}%)", crew.role, crew.busy)))
             .into()
     }
@@ -93,7 +85,7 @@ impl<'a> Told<'a> {
     /// The state of each tag of the parameters.
     pub(super) fn tags(&self, params: &Params) -> Shown {
         let tag = |tag| {
-            let state = match (&self.uptime, &self.tags) {
+            let state = match (&self.up_time, &self.tags) {
                 (Err(error), _) | (_, Err(error)) => Shown::Unknown(error.to_string()),
                 (Ok(_), Ok(list)) => known(state_in(list, tag).map(|state| match state {
                     TagState::Active => "active",

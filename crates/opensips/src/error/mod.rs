@@ -14,7 +14,7 @@ use ocf::Findings;
 
 use crate::daemon::crash::Evidence;
 use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
-use crate::mi::MiError;
+use crate::mi;
 use crate::params::SharingTag;
 use crate::process;
 use crate::sip::probe::{Patience, Silence};
@@ -333,11 +333,8 @@ pub(crate) enum Error {
         release: Release,
     },
     /// The Management Interface.
-    #[error("{source}")]
-    Mi {
-        /// The reason.
-        source: MiError,
-    },
+    #[error(transparent)]
+    Mi(#[from] mi::Error),
     /// A sharing tag that this node should hold and does not.
     #[error("sharing tag {tag} does not stay active on this node: another one takes it")]
     TagLost {
@@ -374,12 +371,6 @@ pub(crate) enum Error {
     /// The sockets of the instance, or the addresses below them.
     #[error(transparent)]
     Sockets(#[from] sockets::Error),
-}
-
-impl From<MiError> for Error {
-    fn from(source: MiError) -> Self {
-        Self::Mi { source }
-    }
 }
 
 impl From<hostproc::Error> for Error {

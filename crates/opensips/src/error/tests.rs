@@ -72,6 +72,8 @@ fn exit_codes() {
     assert_eq!(sockets(sockets::Error::NoSctp { listener: listener.clone() }), Exit::Installed);
     // It may arrive at any moment.
     assert_eq!(sockets(absent), Exit::Generic);
+    let refused = mi::Error::Refused { command: "ps", code: 500, message: "no".to_owned() };
+    assert_eq!(exit(refused.into()), Exit::Generic);
     let evidence = Evidence::default();
     assert_eq!(
         exit(Error::Gone { main: Pid::own(), evidence: evidence.clone() }),
@@ -98,6 +100,7 @@ fn what_matters_is_within_what_crm_mon_shows() {
     let tag = || "virtual-address-of-the-cluster/1".parse::<SharingTag>().unwrap();
     let patience = Patience { attempts: 3, timeout: Duration::from_secs(2) };
     let source = || io::Error::from_raw_os_error(2);
+    let endpoint = || "fifo:/run/opensips/opensips_fifo".parse::<mi::Endpoint>().unwrap();
     let silent = |silence| Error::Silent { main, target, silence, patience };
     let pid = main;
     let death = "Nov 24 19:00:02 [4194304] INFO:core:handle_sigs: \
@@ -170,6 +173,23 @@ fn what_matters_is_within_what_crm_mon_shows() {
             "answered 503, not among sip_probe_codes",
         ),
         (Error::Unasked { main, target, source: source() }, "can't be sent"),
+        (
+            mi::Error::Unreachable { endpoint: endpoint(), source: source() }.into(),
+            "can't be reached (No such file or directory)",
+        ),
+        (
+            mi::Error::TimedOut { endpoint: endpoint(), waited: patience.timeout, received: 7 }
+                .into(),
+            "gave no complete answer within 2000 ms",
+        ),
+        (
+            mi::Error::UnknownCommand {
+                command: "clusterer_shtag_set_active",
+                module: "clusterer",
+            }
+            .into(),
+            "load module clusterer",
+        ),
         (Error::TagLost { tag: tag() }, "does not stay active on this node"),
         (Error::TagActive { tag: tag() }, "cluster/1=backup"),
         (Error::TagDeclaredActive { tag: tag(), path: path() }, "cluster/1=backup"),

@@ -5,3 +5,4 @@ pub(crate) mod role;
 pub(crate) mod score;
 pub(crate) mod sharing_tag;
 pub(crate) mod standby;
+pub(crate) mod tags;

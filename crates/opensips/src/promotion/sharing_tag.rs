@@ -5,10 +5,9 @@
 //! configuration (`shtag_activate()`, `handle_shtag_active()` in modules/clusterer/sharing_tags.c).
 
 use deadline::Deadline;
-use serde_json::Value;
 
-use crate::mi::command::{ACTIVATE_SHARING_TAG, LIST_SHARING_TAGS};
-use crate::mi::{Client, MiError, Result};
+use crate::mi::answers::ListedTag;
+use crate::mi::{Client, Result};
 use crate::params::SharingTag;
 
 /// What a node is for a tag.
@@ -24,19 +23,16 @@ pub(crate) enum TagState {
 /// it, as backup, when it is first named.
 ///
 /// # Errors
-/// The list is none.
+/// The state is neither.
 pub(crate) fn state_in(
-    list: &Value,
+    list: &[ListedTag],
     tag: &SharingTag,
 ) -> std::result::Result<TagState, &'static str> {
-    let list = list.as_array().ok_or("the list of sharing tags is none")?;
-    let found = list.iter().find(|entry| {
-        entry.get("Tag").and_then(Value::as_str) == Some(&tag.name)
-            && entry.get("Cluster").and_then(Value::as_u64) == Some(tag.cluster.into())
-    });
-    match found.map(|entry| entry.get("State").and_then(Value::as_str)) {
-        None | Some(Some("backup")) => Ok(TagState::Backup),
-        Some(Some("active")) => Ok(TagState::Active),
+    let is_it =
+        |listed: &&ListedTag| listed.name == tag.name && listed.cluster == u64::from(tag.cluster);
+    match list.iter().find(is_it).map(|listed| listed.state.as_str()) {
+        None | Some("backup") => Ok(TagState::Backup),
+        Some("active") => Ok(TagState::Active),
         Some(_) => Err("the state of a sharing tag is neither active nor backup"),
     }
 }
@@ -44,20 +40,17 @@ pub(crate) fn state_in(
 /// Those of the tags that are in this state on this node, by the daemon's word.
 ///
 /// # Errors
-/// [`MiError`]
+/// Those of the MI.
 pub(crate) fn in_state<'t>(
     client: Client<'_>,
     tags: &'t [SharingTag],
     state: TagState,
     deadline: Deadline,
 ) -> Result<Vec<&'t SharingTag>> {
-    let list = client.call(LIST_SHARING_TAGS, &[], deadline)?;
+    let list = client.sharing_tags(deadline)?;
     let mut found = Vec::new();
     for tag in tags {
-        let theirs = state_in(&list, tag).map_err(|what| MiError::Garbled {
-            endpoint: client.endpoint.clone(),
-            what: what.to_owned(),
-        })?;
+        let theirs = state_in(&list, tag).map_err(|what| client.garbled(what))?;
         if theirs == state {
             found.push(tag);
         }
@@ -68,28 +61,29 @@ pub(crate) fn in_state<'t>(
 /// Makes a tag active here.
 ///
 /// # Errors
-/// [`MiError`]
+/// Those of the MI.
 pub(crate) fn activate(client: Client<'_>, tag: &SharingTag, deadline: Deadline) -> Result<()> {
-    client.call(ACTIVATE_SHARING_TAG, &[tag.to_string().into()], deadline).map(|_| ())
+    client.activate_sharing_tag(&tag.to_string(), deadline)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn states() {
         let tag: SharingTag = "vip/1".parse().unwrap();
-        let list = json!([
-            {"Tag": "vip", "Cluster": 2, "State": "active"},
-            {"Tag": "other", "Cluster": 1, "State": "active"},
-        ]);
+        let listed = |name: &str, cluster, state: &str| ListedTag {
+            name: name.to_owned(),
+            cluster,
+            state: state.to_owned(),
+        };
+        let list = [listed("vip", 2, "active"), listed("other", 1, "active")];
         assert_eq!(state_in(&list, &tag), Ok(TagState::Backup));
-        let with = |state: &str| json!([{"Tag": "vip", "Cluster": 1, "State": state}]);
+        let with = |state: &str| [listed("vip", 1, state)];
         assert_eq!(state_in(&with("active"), &tag), Ok(TagState::Active));
         assert_eq!(state_in(&with("backup"), &tag), Ok(TagState::Backup));
         assert!(state_in(&with("perhaps"), &tag).is_err());
-        assert!(state_in(&json!("OK"), &tag).is_err());
+        assert!(state_in(&with(""), &tag).is_err());
     }
 }

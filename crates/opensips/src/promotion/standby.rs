@@ -7,12 +7,13 @@ use hostproc::Process;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::mi::MiError;
-use crate::mi::health::{self, client, judge_tags, not_synced};
+use crate::health::memory;
+use crate::mi;
 use crate::params::Params;
 use crate::promotion::role::{Record, Role};
 use crate::promotion::score;
 use crate::promotion::sharing_tag::{TagState, in_state};
+use crate::promotion::tags::{client, judge_tags, not_synced};
 
 /// From this level on the MI is asked whatever the role is.
 const MI_LEVEL: u32 = 10;
@@ -97,7 +98,7 @@ pub(crate) fn judge(context: &Context<'_>, params: &Params, record: &mut Record)
     if let Some(client) = client {
         let mut settled = true;
         if deep {
-            let health = health::judge(client, params, deadline)?;
+            let health = memory::judge(client, params.shm_limit, deadline)?;
             remarks.extend(health.remarks);
             settled = health.up.is_none_or(|up| up > SYNC_TIME);
         }
@@ -105,7 +106,7 @@ pub(crate) fn judge(context: &Context<'_>, params: &Params, record: &mut Record)
             match judge_tags(client, tags, record, deadline) {
                 Ok(remark) => remarks.extend(remark),
                 // Calls are served as long as the MI is not needed; level 10 asks for more.
-                Err(Error::Mi { source }) if !deep => remarks.push(source.to_string()),
+                Err(Error::Mi(source)) if !deep => remarks.push(source.to_string()),
                 Err(error) => return Err(error),
             }
         }
@@ -114,7 +115,9 @@ pub(crate) fn judge(context: &Context<'_>, params: &Params, record: &mut Record)
                 Ok(Some(name)) if settled => remarks.push(format!("{name} is not synchronised")),
                 Ok(Some(name)) => log::info!("synchronised=no capability={name}"),
                 // Refused: a version without that command.
-                Ok(None) | Err(MiError::Refused { .. }) => synced = true,
+                Ok(None) | Err(mi::Error::UnknownCommand { .. } | mi::Error::Refused { .. }) => {
+                    synced = true;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,4 +1,5 @@
-//! SIP, as much of it as asking OPTIONS takes (RFC 3261).
+//! The part of SIP that a probe with OPTIONS needs (RFC 3261). A leaf room: it knows neither
+//! parameters nor the instance.
 
 mod framing;
 pub mod message;

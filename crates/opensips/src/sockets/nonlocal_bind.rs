@@ -297,7 +297,7 @@ mod tests {
             "udp:[2001:db8::10]:5060",
             "udp:192.0.2.10:5060",
         ]);
-        let told = |mode, leaving: &[IpAddr], local: &LocalAddresses| {
+        let remarks = |mode, leaving: &[IpAddr], local: &LocalAddresses| {
             remark(mode, leaving, &all, local, &sysctl)
         };
         let fails = |listener: &str| {
@@ -309,16 +309,16 @@ mod tests {
         let nowhere = LocalAddresses::default();
         let (check, ensure) = (NonlocalBind::Check, NonlocalBind::Ensure);
         // In active/standby the address is there before the daemon is.
-        assert_eq!(told(check, &[], &here), None);
-        assert_eq!(told(check, &[], &nowhere), fails("bin:192.0.2.1:5566"));
+        assert_eq!(remarks(check, &[], &here), None);
+        assert_eq!(remarks(check, &[], &nowhere), fails("bin:192.0.2.1:5566"));
         // Of the hot standby, the virtual address alone leaves.
-        assert_eq!(told(check, VIP, &here), fails("udp:192.0.2.10:5060"));
-        assert_eq!(told(NonlocalBind::Ignore, VIP, &nowhere), None);
-        let ensured = told(ensure, VIP, &here).unwrap();
+        assert_eq!(remarks(check, VIP, &here), fails("udp:192.0.2.10:5060"));
+        assert_eq!(remarks(NonlocalBind::Ignore, VIP, &nowhere), None);
+        let ensured = remarks(ensure, VIP, &here).unwrap();
         assert!(ensured.starts_with("net.ipv4.ip_nonlocal_bind was switched off: "), "{ensured}");
         // A setting that can't be read is not reported.
         std::fs::remove_file(directory.path().join("net/ipv4/ip_nonlocal_bind")).unwrap();
-        assert_eq!(told(check, VIP, &nowhere), None);
+        assert_eq!(remarks(check, VIP, &nowhere), None);
     }
 
     #[test]

@@ -108,8 +108,8 @@ mod tests {
         let held = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let wanted =
             held.each_ref().map(|one| listener(&format!("tcp:{}", one.local_addr().unwrap())));
-        let told = foreign(&ProcFs::default(), &wanted, &HashSet::new(), later()).unwrap();
-        assert_eq!(told.len(), 2, "{told:?}");
+        let found = foreign(&ProcFs::default(), &wanted, &HashSet::new(), later()).unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn gap(vip: IpAddr, listeners: &[Listener]) -> Option<Gap> {
 mod tests {
     use super::*;
 
-    fn told(vip: &str, listeners: &[&str]) -> String {
+    fn gap_of(vip: &str, listeners: &[&str]) -> String {
         let listeners: Vec<Listener> = listeners.iter().map(|text| text.parse().unwrap()).collect();
         let gaps = gaps(&[vip.parse().unwrap()], &listeners);
         gaps.iter().map(ToString::to_string).collect()
@@ -86,21 +86,21 @@ mod tests {
 
     #[test]
     fn an_address_with_a_socket_of_its_own_has_no_gap() {
-        assert_eq!(told("192.0.2.10", &["udp:192.0.2.10:5060"]), "");
-        assert_eq!(told("192.0.2.10", &["tls:192.0.2.10:5061"]), "");
-        assert_eq!(told("2001:db8::10", &["udp:0.0.0.0:5060", "udp:[2001:db8::10]:5060"]), "");
+        assert_eq!(gap_of("192.0.2.10", &["udp:192.0.2.10:5060"]), "");
+        assert_eq!(gap_of("192.0.2.10", &["tls:192.0.2.10:5061"]), "");
+        assert_eq!(gap_of("2001:db8::10", &["udp:0.0.0.0:5060", "udp:[2001:db8::10]:5060"]), "");
         // Next to an explicit socket, a wildcard receives nothing at that address and port.
-        assert_eq!(told("192.0.2.10", &["udp:0.0.0.0:5060", "udp:192.0.2.10:5060"]), "");
+        assert_eq!(gap_of("192.0.2.10", &["udp:0.0.0.0:5060", "udp:192.0.2.10:5060"]), "");
     }
 
     #[test]
     fn a_wildcard_is_reported() {
-        let udp = told("192.0.2.10", &["tcp:192.0.2.10:5060", "udp:0.0.0.0:5060"]);
+        let udp = gap_of("192.0.2.10", &["tcp:192.0.2.10:5060", "udp:0.0.0.0:5060"]);
         assert!(udp.contains("udp:0.0.0.0:5060 receives there and answers from another"), "{udp}");
         assert!(udp.ends_with("declare udp:192.0.2.10:5060"), "{udp}");
-        let tcp = told("2001:db8::10", &["tcp:[::]:5060", "udp:0.0.0.0:5060"]);
+        let tcp = gap_of("2001:db8::10", &["tcp:[::]:5060", "udp:0.0.0.0:5060"]);
         assert!(tcp.ends_with("declare tcp:[2001:db8::10]:5060"), "{tcp}");
-        let none = told("192.0.2.10", &["udp:198.51.100.1:5060", "udp:[::]:5060"]);
+        let none = gap_of("192.0.2.10", &["udp:198.51.100.1:5060", "udp:[::]:5060"]);
         assert!(none.starts_with("vip 192.0.2.10 is served by no socket"), "{none}");
     }
 }

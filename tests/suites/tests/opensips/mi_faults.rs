@@ -104,7 +104,7 @@ fn bad_answers_through_a_fifo_have_a_verdict_in_time() {
         assert_eq!(site.files(REPLIES), [""; 0], "a reply FIFO is left");
     };
     case(&|_| vec![], "gave no complete answer within");
-    case(&|request| vec![good(request).into_bytes()[..20].to_vec()], "(20 bytes of one)");
+    case(&|request| vec![good(request).into_bytes()[..20].to_vec()], "(20 bytes)");
     case(&|_| vec![b"400 Parse_error".to_vec()], "not a JSON object");
     case(&|_| vec![b"{\"id\":}".to_vec()], "not JSON");
     case(&|_| vec![b"{\"id\":\"0\",\"result\":1}".to_vec()], "answers another request");
@@ -290,7 +290,7 @@ fn answers_of_other_users_do_not_count() {
     ends(&agent.action("start"), 0);
     let stranger = 4321;
     let cases: [(&[u32], i32, &str); 4] = [
-        (&[stranger], 1, "from a user who is neither root nor the daemon's"),
+        (&[stranger], 1, "from a user that is neither root nor the daemon's"),
         (&[stranger, 0], 190, "over shm_limit=90%"),
         (&[nobody().0], 190, "over shm_limit=90%"),
         (&[0], 190, "over shm_limit=90%"),
