@@ -2,8 +2,9 @@
 
 use ocf::{Action, Agent, Description, Diagnosis, Finding, Request, Verdict};
 
+use crate::actions::{demote, diagnose, monitor, promote, reload, start, stop, validate};
+use crate::description;
 use crate::error::Error;
-use crate::{demote, description, diagnose, monitor, promote, reload, start, stop, validate};
 
 /// `ocf:smartvox:opensips`
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ impl Agent for OpenSips {
             Action::Promote => promote::promote(request),
             Action::Demote => demote::demote(request),
             Action::ReloadAgent => reload::reload(request),
-            action => Err(Error::NotOffered { action }),
+            action => Err(Error::NotImplemented(action)),
         }
     }
 }

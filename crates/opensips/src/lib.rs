@@ -1,31 +1,26 @@
 //! `ocf:smartvox:opensips`: OpenSIPS under Pacemaker.
+//!
+//! Imports point down: [`actions`]; [`promotion`], which asks [`health`]; [`daemon`]; [`instance`]; the
+//! leaf rooms [`process`], [`sockets`], [`sip`], [`mi`], which know neither parameters nor the instance.
+//! [`params`] and [`description`] are at the side. Each room has errors of its own, which [`error`] wraps
+//! and gives an exit code.
 #![allow(missing_docs)]
 
 use std::process::ExitCode;
 
+mod actions;
 mod agent;
-mod context;
 mod daemon;
-mod demote;
 mod description;
-mod diagnose;
 mod error;
 mod health;
-mod host;
 mod instance;
 mod mi;
-mod monitor;
 mod params;
-mod plan;
 mod process;
-mod promote;
 mod promotion;
-mod reload;
 mod sip;
 mod sockets;
-mod start;
-mod stop;
-mod validate;
 
 pub use description::DESCRIPTION;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The PATH of a service; what Pacemaker's happens to be is no business of the daemon.
+/// The PATH of a service: the daemon must not depend on that of Pacemaker.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The daemon with an environment of PATH, LANG and TZ alone (a configuration can read its

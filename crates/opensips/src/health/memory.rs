@@ -27,7 +27,7 @@ pub(crate) fn judge(client: Client<'_>, shm_limit: u32, deadline: Deadline) -> R
     Ok(Health { remarks: Vec::from_iter(memory_remark(&statistics, shm_limit)), up })
 }
 
-/// `shared memory: 61 of 64 MB used, over shm_limit=90%`
+/// `shared memory: 61 of 64 MB used, over shm_limit=90%: raise shm_memory`
 fn memory_remark(statistics: &Statistics, limit: u32) -> Option<String> {
     let used = statistics.shared_memory_used?;
     let total = statistics.shared_memory_total.filter(|total| *total > 0)?;
@@ -35,7 +35,10 @@ fn memory_remark(statistics: &Statistics, limit: u32) -> Option<String> {
     let over = u128::from(used) * 100 > u128::from(total) * u128::from(limit);
     let mega = |bytes: u64| bytes.div_ceil(1024 * 1024);
     over.then(|| {
-        format!("shared memory: {} of {} MB used, over shm_limit={limit}%", mega(used), mega(total))
+        let (used, total) = (mega(used), mega(total));
+        format!(
+            "shared memory: {used} of {total} MB used, over shm_limit={limit}%: raise shm_memory"
+        )
     })
 }
 
@@ -56,7 +59,7 @@ mod tests {
         assert_eq!(remark(90, 100), None);
         assert_eq!(
             remark(62 << 20, 64 << 20).unwrap(),
-            "shared memory: 62 of 64 MB used, over shm_limit=90%"
+            "shared memory: 62 of 64 MB used, over shm_limit=90%: raise shm_memory"
         );
         assert_eq!(remark(1, 0), None);
         assert!(remark(u64::MAX, u64::MAX).is_some());

@@ -1,13 +1,12 @@
-//! Which processes are this instance: by executable, `-f` and `-P`, start time and family; never
-//! by name. This agent's own file is called `opensips` too.
+//! Which processes belong to this instance: by executable, `-f` and `-P`, start time and family;
+//! never by name, because the file of this agent is called `opensips` too.
 
 use std::path::{Path, PathBuf};
 
+use hostfs::{Followed, Mounts};
 use hostproc::{Pid, ProcFs, Process, Result, Stat};
 use nix::unistd::Uid;
 
-use crate::host::mounts::{Followed, Mounts};
-use crate::host::user_of_process;
 use crate::instance::state::State;
 use crate::params::Names;
 use crate::process::command_line::Arguments;
@@ -16,32 +15,33 @@ use crate::process::survey::{self, Daemon, PidFile, Survey};
 use crate::sockets::expected::Expected;
 use crate::sockets::owner::holders_of;
 
-/// How a process that serves as this instance has come to be; the surer one first.
+/// Why a process belongs to this instance; the more certain reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
-    /// With the pid file of this resource, or with none.
+    /// It runs with the pid file of this resource, or without one.
     Own,
-    /// With the same configuration and another pid file: by a systemd unit, or by hand.
+    /// It runs with the same configuration and another pid file: a systemd unit or a person has
+    /// started it.
     StartedElsewhere,
 }
 
 /// What makes a process a part of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// The one of the parameters, and the one that was started, where they differ.
+    /// That of the parameters, and the one that was started, where they differ.
     executables: Vec<Program>,
-    /// The one of the parameters; without them, the one that was started with.
+    /// That of the parameters; if it is invalid, the one that the instance was started with.
     config: Option<PathBuf>,
-    /// The one that was started with.
+    /// The one that the instance was started with.
     former_config: Option<PathBuf>,
-    /// The one of the parameters, then the one that was started with, where they differ.
+    /// That of the parameters, then the one that the instance was started with, where they differ.
     pidfiles: Vec<PathBuf>,
     /// The main process as start remembers it.
     remembered: Option<Process>,
-    /// The session that it made for itself.
+    /// The session that the main process has created.
     session: Option<i32>,
-    /// Network and pid namespace of this host: the same daemon in a container of this host, or
-    /// on another node of a laboratory, is another instance.
+    /// Network and pid namespace of this host: the same daemon in a container of this host is
+    /// another instance.
     namespaces: Vec<PathBuf>,
     mounts: Mounts,
     own: Pid,
@@ -56,8 +56,8 @@ struct Program {
 }
 
 impl Program {
-    /// Whether a process that runs this executable may run this program; in doubt yes, for whose
-    /// process it is is not told by the executable alone.
+    /// Whether a process with this executable may run this program. Returns true when in doubt: the
+    /// executable alone does not decide which instance a process belongs to.
     fn is(&self, executable: &Path) -> bool {
         let behind = |point: &PathBuf| {
             executable.starts_with(point) && executable.file_name() == self.path.file_name()
@@ -73,7 +73,7 @@ impl From<Followed> for Program {
 }
 
 impl Identity {
-    /// The identity that parameters and the memory of start give.
+    /// By the parameters and what start remembers.
     pub(crate) fn new(names: &Names, state: Option<&State>) -> Self {
         let mounts = Mounts::read();
         let mut executables: Vec<Program> =
@@ -83,7 +83,7 @@ impl Identity {
         let mut config = names.config.clone();
         let mut pidfiles: Vec<PathBuf> = names.pidfile.iter().cloned().collect();
         if let Some(state) = state {
-            // Parameters that were spoilt while the instance ran.
+            // The parameters have become invalid while the instance runs.
             config.get_or_insert_with(|| state.config.clone());
             pidfiles.push(state.pidfile.clone());
         }
@@ -101,21 +101,20 @@ impl Identity {
         }
     }
 
-    /// The pid file, if it is known.
     pub(crate) fn pidfile(&self) -> Option<&Path> {
         self.pidfiles.first().map(PathBuf::as_path)
     }
 
-    /// Whether a process is the daemon of this instance, by itself: executable and arguments.
+    /// Whether a process is a daemon of this instance, by its own executable and arguments.
     ///
     /// # Errors
-    /// It may be ours, and we may not look.
+    /// The process may belong to the instance, and may not be looked at.
     pub(crate) fn recognises(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
         Ok(self.claim_on(proc, stat)?.is_some_and(|(claim, _)| claim == Claim::Own))
     }
 
-    /// Whether a process may run the daemon's program, for this instance or for another; in doubt
-    /// yes.
+    /// Whether a process may run the daemon's program, for this instance or another one. Returns
+    /// true when in doubt.
     ///
     /// # Errors
     /// `/proc` can't be read.
@@ -131,7 +130,7 @@ impl Identity {
         self.executables.iter().any(|program| program.is(executable))
     }
 
-    /// Whether two paths lead to the same file, as far as that can be told without waiting for
+    /// Whether two paths lead to the same file, as far as that can be known without waiting for
     /// another host.
     fn same_file(&self, a: &Path, b: &Path) -> bool {
         a == b || self.mounts.follow(a).path == self.mounts.follow(b).path
@@ -150,7 +149,7 @@ impl Identity {
         Ok(bases.any(|base| self.same_file(&base.join(&theirs), pidfile)))
     }
 
-    /// `None` for a process of others.
+    /// `None` for a process that does not belong to the instance.
     fn claim_on(&self, proc: &ProcFs, stat: &Stat) -> Result<Option<(Claim, Arguments)>> {
         let pid = stat.process.pid;
         if pid == self.own {
@@ -159,8 +158,8 @@ impl Identity {
         let executable = match proc.exe(pid) {
             Ok(Some(executable)) => executable.path,
             Ok(None) => return Ok(None),
-            // Not even root may look into some processes of others (containers, LSM). They
-            // concern us only if their command line, which is public, looks like ours.
+            // Some processes are hidden even from root (containers, LSM). Such a one matters only if
+            // its command line, which is public, is that of this instance.
             Err(hidden @ hostproc::Error::NotPermitted { .. }) => {
                 let arguments = arguments_of(proc, pid)?;
                 return match self.claim(&arguments) {
@@ -179,7 +178,7 @@ impl Identity {
         } else {
             let relative = arguments.has_relative_paths();
             let bases = if relative { working_directories(pid) } else { Vec::new() };
-            // As they are, too: what is relative and can't be resolved is the same as nothing.
+            // Also as written: a relative path that can't be resolved counts as none.
             std::iter::once(self.claim(&arguments))
                 .chain(bases.iter().map(|base| self.claim(&arguments.relative_to(base))))
                 .flatten()
@@ -201,29 +200,29 @@ impl Identity {
         };
         match (&arguments.config, &self.config) {
             (Some(theirs), Some(ours)) if self.same_file(theirs, ours) => Some(match pidfile {
-                // Two instances can't have the same configuration: they would have the same
-                // sockets. So it is this one, in the hands of somebody else.
+                // Two instances can't have the same configuration, because they would have the same
+                // sockets. So it is this one, started by another program or person.
                 Some(false) => Claim::StartedElsewhere,
                 Some(true) | None => Claim::Own,
             }),
-            // The parameter was changed while the instance ran. With the former configuration another
-            // instance may run by now, with a pid file of its own.
+            // The parameter was changed while the instance runs. Another instance may run with the
+            // former configuration now, with a pid file of its own.
             (Some(theirs), Some(_)) => {
                 let mut former = self.former_config.iter();
                 let is_former =
                     pidfile == Some(true) && former.any(|former| self.same_file(theirs, former));
                 is_former.then_some(Claim::Own)
             }
-            // It reads the configuration of its build, or we don't know ours: the pid file must
-            // say it.
+            // It reads the configuration that is built in, or the parameter is invalid: only the pid
+            // file can decide.
             (None, _) | (_, None) => (pidfile == Some(true)).then_some(Claim::Own),
         }
     }
 
-    /// Looks at every process of the host; twice before it says that nothing is alive.
+    /// Finds every process of the instance. Looks twice before it returns that none is alive.
     ///
     /// # Errors
-    /// `/proc` can't be read, so that nothing can be said.
+    /// `/proc` can't be read, so that nothing is known.
     pub(crate) fn survey(&self, proc: &ProcFs) -> Result<Survey> {
         confirmed(|| self.look(proc))
     }
@@ -242,7 +241,7 @@ impl Identity {
         let pidfile = self.pidfile().map_or(PidFile::Missing, PidFile::read);
         let remembered = self.remembered.zip(self.session);
         let mut survey = Survey::of(&snapshot, &daemons, pidfile, remembered, self.own);
-        // One of our own counts, whoever else is there.
+        // A single process of this resource makes the instance its own.
         if elsewhere.len() == daemons.len() {
             let main = survey.main.map(|main| main.process.pid);
             elsewhere.sort_by_key(|(pid, _)| (Some(*pid) != main, *pid));
@@ -251,9 +250,9 @@ impl Identity {
         Ok(survey)
     }
 
-    /// Who is left of the session that the main process had made, and who acts as the daemon's user,
-    /// among those who hold one of these very sockets of the instance: they have it from a process of
-    /// the instance. Whoever runs as root may have taken it from outside.
+    /// The processes that hold one of these very sockets of the instance and are in the session that
+    /// the main process had created, or run as the daemon's user: they have inherited the socket from
+    /// the instance. A process of root may have got it in another way.
     ///
     /// # Errors
     /// `/proc` can't be read.
@@ -267,7 +266,9 @@ impl Identity {
         let holders = holders_of(&inodes);
         let snapshot = proc.snapshot()?;
         let user = user.filter(|user| !user.is_root());
-        let acts_so = |stat: &Stat| user.is_some() && user_of_process(stat.process.pid) == user;
+        let acts_so = |stat: &Stat| {
+            user.is_some() && proc.effective_user(stat.process.pid).ok().flatten() == user
+        };
         let mut remains: Vec<Stat> = snapshot
             .alive()
             .filter(|stat| holders.contains(&stat.process.pid) && acts_so(stat))
@@ -282,11 +283,11 @@ impl Identity {
         Ok(remains)
     }
 
-    /// The main process, by pid file or memory alone: cheap, for monitor. `None` also where only
-    /// a full survey can say more.
+    /// The main process, by pid file or state alone: cheap, for monitor. `None` also where only a
+    /// survey can find it.
     ///
     /// # Errors
-    /// It may be ours, and we may not look.
+    /// The process may belong to the instance, and may not be looked at.
     pub(crate) fn main_process(&self, proc: &ProcFs) -> Result<Option<Stat>> {
         let named = match self.pidfile().map_or(PidFile::Missing, PidFile::read) {
             PidFile::Names(pid) => Some(pid),
@@ -297,8 +298,8 @@ impl Identity {
             if stat.state == hostproc::State::Ended || !self.recognises(proc, &stat)? {
                 continue;
             }
-            // A pid file that names a worker (its number came round) names no main process. The
-            // remembered one was seen to be one.
+            // The pid in the pid file may have been reused for a worker. The remembered process is
+            // known to be a main process.
             let known = self.remembered == Some(stat.process);
             if known || !self.has_recognised_parent(proc, &stat)? {
                 return Ok(Some(stat));
@@ -306,9 +307,7 @@ impl Identity {
         }
         Ok(None)
     }
-}
 
-impl Identity {
     fn has_recognised_parent(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
         let Some(parent) = stat.parent else { return Ok(false) };
         match proc.stat(parent)? {
@@ -319,7 +318,7 @@ impl Identity {
 }
 
 /// One pass over `/proc` may miss a process: a starting daemon forks twice, each time into a process
-/// that the pass is already beyond, and the one it would have seen ends. Nothing twice is nothing.
+/// that the pass is already beyond, and the one that it has yet to see ends. Two empty passes count.
 fn confirmed(mut look: impl FnMut() -> Result<Survey>) -> Result<Survey> {
     let survey = look()?;
     if survey.is_empty() { look() } else { Ok(survey) }

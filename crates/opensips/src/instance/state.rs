@@ -1,48 +1,39 @@
-//! What start remembers about the instance it brought up: a help for monitor and stop, never the
-//! only truth. A text file of `key value` lines in a directory of root's.
+//! What start remembers about an instance, in a text file of `key value` lines.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use hostproc::{Pid, Process};
+use hostproc::{Pid, Process, RunDirectory};
 
-use crate::host::files::replace;
 use crate::sockets::listener::Listener;
 
 /// An instance as it was when it was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    /// Its main process.
     pub(crate) main: Process,
-    /// The session that the daemon made for itself.
+    /// The session that the main process has created.
     pub(crate) session: i32,
-    /// The executable.
     pub(crate) executable: PathBuf,
-    /// `-f`
     pub(crate) config: PathBuf,
-    /// `-P`
     pub(crate) pidfile: PathBuf,
-    /// Its listeners, each with the inode of its socket. As long as that inode listens there,
-    /// the socket belongs to this instance: a socket lives as long as somebody holds it, and
-    /// nobody outside inherits it.
+    /// The listeners, each with the inode of its socket. As long as a socket with that inode listens
+    /// there, it belongs to this instance: a socket lives as long as a process holds it, and only
+    /// processes that the instance has started inherit it.
     pub(crate) listeners: Vec<(Listener, u32)>,
 }
 
 impl State {
-    /// Reads it; `None` where there is none, or none that can be understood.
-    pub(crate) fn load(path: &Path) -> Option<Self> {
-        Self::parse(&std::fs::read(path).ok()?)
+    /// `None` if there is no state, or none that can be understood.
+    pub(crate) fn load(run: &RunDirectory, name: &str) -> Option<Self> {
+        Self::parse(&run.read(name)?)
     }
 
-    /// Writes it, in one step for whoever reads.
-    ///
     /// # Errors
-    /// The directory is missing or not writable.
-    pub(crate) fn store(&self, path: &Path) -> io::Result<()> {
-        replace(path, &self.to_bytes())
+    /// The directory is not writable.
+    pub(crate) fn store(&self, run: &RunDirectory, name: &str) -> hostfs::Result<()> {
+        run.write(name, &self.to_bytes())
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -70,7 +61,7 @@ impl State {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (mut main, mut session, mut listeners) = (None, None, Vec::new());
         let (mut executable, mut config, mut pidfile) = (None, None, None);
-        // Without its last line it was not written to the end.
+        // A state without its last line is incomplete.
         for line in bytes.strip_suffix(b"end\n")?.split(|byte| *byte == b'\n') {
             let Some(space) = line.iter().position(|byte| *byte == b' ') else { continue };
             let (key, value) = line.split_at(space);
@@ -91,7 +82,7 @@ impl State {
                 b"executable" => executable = path(),
                 b"config" => config = path(),
                 b"pidfile" => pidfile = path(),
-                // Of a later version.
+                // A line of another version.
                 _ => {}
             }
         }
@@ -128,10 +119,10 @@ mod tests {
     #[test]
     fn what_is_stored_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("opensips-x.state");
-        assert_eq!(State::load(&path), None);
-        state().store(&path).unwrap();
-        assert_eq!(State::load(&path), Some(state()));
+        let (run, name) = (RunDirectory::at(directory.path()), "opensips-x.state");
+        assert_eq!(State::load(&run, name), None);
+        state().store(&run, name).unwrap();
+        assert_eq!(State::load(&run, name), Some(state()));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
