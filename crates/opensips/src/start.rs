@@ -175,7 +175,7 @@ impl Start<'_> {
         };
         let workers = health::workers::workers_of(&context.proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-        let held = expected::held(&listeners, pids, *working)?;
+        let held = expected::held(&context.proc, &listeners, pids, *working)?;
         Ok(held.all_or_error(&context.proc, main.process.pid)?)
     }
 

@@ -134,7 +134,7 @@ fn free_or_ours(request: &Request, params: &Params, listeners: &[Listener]) -> R
     };
     let survey = context.identity.survey(&context.proc)?;
     plan::refuse_elsewhere(&survey)?;
-    let own = inodes_of_all(survey.members.iter().map(|stat| stat.process.pid));
+    let own = inodes_of_all(&context.proc, survey.members.iter().map(|stat| stat.process.pid));
     let foreign = foreign(&context.proc, listeners, &own, request.deadline)?;
     Ok(foreign.into_iter().map(Error::from).collect())
 }

@@ -143,7 +143,8 @@ impl<'a> Startup<'a> {
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
         loop {
-            match expected::held(listeners, self.look(main, handle)?, self.working)? {
+            let pids = self.look(main, handle)?;
+            match expected::held(&self.context.proc, listeners, pids, self.working)? {
                 Held::All(expected) => return Ok(expected),
                 Held::Missing(missing) => {
                     self.watch(handle, STEP)?;
@@ -194,7 +195,7 @@ impl<'a> Startup<'a> {
         let pid = main.process.pid;
         let workers = living_workers(&self.context.proc, main.process, self.working)?;
         plan::judge_processes(main, &workers)?;
-        let held = expected::held(listeners, pids, self.working)?;
+        let held = expected::held(&self.context.proc, listeners, pids, self.working)?;
         held.all_or_error(&self.context.proc, pid)?;
         Ok(())
     }
@@ -285,7 +286,7 @@ impl<'a> Startup<'a> {
     fn holder(&self) -> Option<(Listener, Owner)> {
         let Context { identity, proc, .. } = self.context;
         let remains = identity.survey(proc).ok()?;
-        let own = inodes_of_all(remains.members.iter().map(|stat| stat.process.pid));
+        let own = inodes_of_all(proc, remains.members.iter().map(|stat| stat.process.pid));
         let listeners = self.listeners();
         let table = SocketTable::around(&listeners, self.context.deadline()).ok()?;
         let mut found = table.find(&listeners, |listener, socket| {

@@ -58,13 +58,13 @@ pub(crate) fn active_process(
     proc: &ProcFs,
     identity: &Identity,
 ) -> Result<Option<Pid>> {
-    let here = namespaces_of(Pid::own());
+    let here = namespaces_of(proc, Pid::own());
     for stat in proc.snapshot()?.alive() {
         let pid = stat.process.pid;
         // A container of this host may run systemd, too.
         if identity.may_be_the_daemon(proc, pid)?
             && is_process_of(unit, pid)
-            && namespaces_of(pid) == here
+            && namespaces_of(proc, pid) == here
         {
             return Ok(Some(pid));
         }

@@ -110,7 +110,7 @@ impl Client<'_> {
         parameters: &[Value],
         deadline: Deadline,
     ) -> Result<Value> {
-        let id = crate::sip::probe::token();
+        let id = hostproc::token();
         let request = Request { id: &id, method, parameters }.to_bytes();
         if request.len() > REQUEST_LIMIT {
             return Err(Error::RequestTooLong { length: request.len() });

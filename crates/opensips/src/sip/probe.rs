@@ -1,8 +1,6 @@
 //! A probe sends OPTIONS until an answer counts, the attempts are used up or the deadline passes.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -101,7 +99,7 @@ pub fn ask(
             })
         }
         Transport::Tcp | Transport::Tls => {
-            let token = token();
+            let token = hostproc::token();
             follow(patience, codes, temporary, |sequence, end| {
                 stream::ask(target, &token, sequence, codes, end)
             })
@@ -204,13 +202,6 @@ impl From<Response<'_>> for Answer {
     fn from(Response { code, reason, .. }: Response<'_>) -> Self {
         Self { code, reason }
     }
-}
-
-/// 64 bits that no other program can guess, from the keys that std draws with getrandom(2).
-pub(crate) fn token() -> String {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
 }
 
 #[cfg(test)]
