@@ -5,7 +5,7 @@
 pub(crate) mod answers;
 mod command;
 mod datagram;
-pub mod endpoint;
+pub(crate) mod endpoint;
 mod error;
 mod fifo;
 mod http;

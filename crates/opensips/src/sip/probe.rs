@@ -14,14 +14,14 @@ use deadline::Deadline;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Transactions in sequence; at least one.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// Of each attempt.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// The outcome of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// An answer with a code that counts.
     Alive {
         /// Status code; `None` for a TLS alert where any answer counts.
@@ -79,7 +79,7 @@ impl fmt::Display for Silence {
 /// (`EADDRNOTAVAIL`; with `ip_nonlocal_bind` no route for the source) ends the probe. A temporary
 /// error (`EPERM` of a packet filter, a full queue) is returned only where the last request met it
 /// and there was no answer.
-pub fn ask(
+pub(crate) fn ask(
     target: Target,
     codes: &ExpectedCodes,
     wished: Patience,
@@ -109,7 +109,7 @@ pub fn ask(
 
 /// Probes all of them at the same time, so that a dead one does not use up the time of the others.
 /// Returns the outcomes in the same order. A single target needs no thread.
-pub fn ask_each(
+pub(crate) fn ask_each(
     targets: &[Target],
     codes: &ExpectedCodes,
     patience: Patience,

@@ -144,7 +144,7 @@ pub(crate) fn judge(
         if found.iter().all(|socket| socket.inode == *inode) && !found.is_empty() {
             continue;
         }
-        // An unknown socket at this address: the daemon has opened it anew, or another program has
+        // An unknown socket at this address: the daemon has reopened it, or another program has
         // it, alone or as well. Only now reading the descriptors of all processes is worth its cost.
         let own = own.get_or_insert_with(|| inodes_of_all(proc, pids.iter().copied()));
         let is_foreign = |socket: &&&BoundSocket| !own.contains(&socket.inode);
@@ -186,7 +186,7 @@ mod tests {
         let expected = own.all_or_error(&proc, main).unwrap();
         assert_eq!(judge(&proc, main, &[main], &expected, later()).unwrap(), []);
 
-        // Opened anew.
+        // Reopened.
         let other: Vec<Expected> =
             expected.iter().map(|(listener, inode)| (listener.clone(), inode + 1)).collect();
         assert_eq!(judge(&proc, main, &[main], &other, later()).unwrap(), []);

@@ -4,7 +4,7 @@
 pub(crate) mod addresses;
 mod error;
 pub(crate) mod expected;
-pub mod listener;
+pub(crate) mod listener;
 pub(crate) mod nonlocal_bind;
 pub(crate) mod obstacles;
 pub(crate) mod owner;

@@ -12,10 +12,10 @@ use hostproc::{Pid, ProcFs};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Where the socket is bound.
-    pub local: SocketAddr,
+    pub(crate) local: SocketAddr,
     /// The process and the name of its program; `None` where it is not visible, for example in
     /// another pid namespace.
-    pub process: Option<(Pid, Box<str>)>,
+    pub(crate) process: Option<(Pid, Box<str>)>,
 }
 
 impl fmt::Display for Owner {
