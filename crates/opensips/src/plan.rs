@@ -14,7 +14,7 @@ use crate::sockets::listener::Listener;
 /// What start has to do first, by what is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum StartPlan {
+pub(crate) enum StartPlan {
     /// Nothing of the instance lives: execute the daemon.
     Launch,
     /// Orphans hold the sockets: end them, then execute it.
@@ -25,7 +25,7 @@ pub enum StartPlan {
 }
 
 /// Chooses it.
-pub fn start(survey: &Survey) -> StartPlan {
+pub(crate) fn start(survey: &Survey) -> StartPlan {
     match survey.main {
         Some(main) => StartPlan::Verify(main),
         None if survey.is_empty() => StartPlan::Launch,
@@ -39,7 +39,7 @@ pub fn start(survey: &Survey) -> StartPlan {
 ///
 /// # Errors
 /// [`Error::StartedElsewhere`]
-pub fn refuse_elsewhere(survey: &Survey) -> Result<()> {
+pub(crate) fn refuse_elsewhere(survey: &Survey) -> Result<()> {
     survey
         .elsewhere
         .clone()
@@ -53,7 +53,12 @@ pub fn refuse_elsewhere(survey: &Survey) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::DeadWorker`]
-pub fn judge_death(main: Pid, dead: Process, living: &[Process], second: &[Stat]) -> Result<()> {
+pub(crate) fn judge_death(
+    main: Pid,
+    dead: Process,
+    living: &[Process],
+    second: &[Stat],
+) -> Result<()> {
     let remains = second.iter().any(|stat| stat.process == dead);
     let lives = |one: &&Process| {
         second.iter().any(|stat| stat.process == **one && stat.state != State::Ended)
@@ -70,7 +75,7 @@ pub fn judge_death(main: Pid, dead: Process, living: &[Process], second: &[Stat]
 ///
 /// # Errors
 /// [`Error::NoWorkers`]
-pub fn judge_processes(main: &Stat, workers: &[Stat]) -> Result<Option<String>> {
+pub(crate) fn judge_processes(main: &Stat, workers: &[Stat]) -> Result<Option<String>> {
     let pid = main.process.pid;
     if workers.is_empty() {
         return Err(Error::NoWorkers { main: pid });
@@ -95,7 +100,7 @@ pub fn judge_processes(main: &Stat, workers: &[Stat]) -> Result<Option<String>> 
 ///
 /// # Errors
 /// [`Error::Orphans`]
-pub fn judge_leftovers(survey: &Survey) -> Result<()> {
+pub(crate) fn judge_leftovers(survey: &Survey) -> Result<()> {
     if survey.is_empty() {
         return Ok(());
     }
@@ -104,7 +109,7 @@ pub fn judge_leftovers(survey: &Survey) -> Result<()> {
 
 /// How far a monitor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// One answer is enough.
     One,
     /// Every listener has to answer.
@@ -115,7 +120,11 @@ pub enum Reach {
 /// among those, the virtual addresses, at which the service is wanted, before the others.
 ///
 /// [`Transport`]: crate::sip::target::Transport
-pub fn probe_candidates(params: &Params, listeners: &[Listener], reach: Reach) -> Vec<Target> {
+pub(crate) fn probe_candidates(
+    params: &Params,
+    listeners: &[Listener],
+    reach: Reach,
+) -> Vec<Target> {
     let mut targets: Vec<Target> = match (params.probe.target, reach) {
         (ProbeTarget::Nowhere, _) => return Vec::new(),
         (ProbeTarget::At(target), Reach::One) => return vec![target],
@@ -132,7 +141,7 @@ pub fn probe_candidates(params: &Params, listeners: &[Listener], reach: Reach) -
 
 /// Of these, those on addresses of this host. Perhaps nobody; least of all somebody at an address
 /// that is elsewhere, where another node would answer for us.
-pub fn probe_targets(
+pub(crate) fn probe_targets(
     mut candidates: Vec<Target>,
     local: &LocalAddresses,
     reach: Reach,
@@ -145,7 +154,7 @@ pub fn probe_targets(
 }
 
 /// Whether asking there asks this host.
-pub fn is_here(target: Target, local: &LocalAddresses) -> bool {
+pub(crate) fn is_here(target: Target, local: &LocalAddresses) -> bool {
     local.presence(target.address.ip()) == Presence::Usable
 }
 

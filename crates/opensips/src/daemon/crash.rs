@@ -70,7 +70,7 @@ impl Death {
 
 /// Everything that is known about a death; may be nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     death: Option<Death>,
     last_words: Option<String>,
     /// Its log is where we look.

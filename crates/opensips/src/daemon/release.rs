@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Major and minor number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Release(u32, u32);
+pub(crate) struct Release(u32, u32);
 
 /// The oldest one that the agent is tested with.
 pub(crate) const OLDEST: Release = Release(2, 4);

@@ -15,24 +15,24 @@ use ocf::Findings;
 use crate::daemon::crash::Evidence;
 use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
 use crate::mi;
+use crate::params::SharingTag;
 use crate::process;
-use crate::promotion::sharing_tag::SharingTag;
 use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::Target;
 use crate::sockets;
 use crate::sockets::listener::Listener;
 use crate::sockets::owner::Owner;
 
-pub use shown::Ended;
+pub(crate) use shown::Ended;
 use shown::{Holder, Seconds, WhyNotExecuted, shown_path};
 
 /// A result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// Every failure of an action; the message is the exit reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub(crate) enum Error {
     /// Parameters that are wrong on every node.
     #[error("{findings}")]
     Parameters {

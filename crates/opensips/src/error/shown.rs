@@ -10,7 +10,7 @@ use nix::libc;
 
 /// How the daemon ended.
 #[derive(Clone, Copy, Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// The command that starts it said so.
     Exited(ExitStatus),
     /// The command had reported success.

@@ -125,18 +125,6 @@ fn wanted_within(root: &Path, unit: &str) -> Option<PathBuf> {
     links.into_iter().next()
 }
 
-/// A unit's name (systemd.unit(5)), or `none`.
-pub(crate) fn parse(text: &str) -> std::result::Result<Option<String>, &'static str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-    match text {
-        "none" => Ok(None),
-        _ if text.len() > 255 || !text.chars().all(fits) || !text.contains('.') => {
-            Err("give the name of a unit, like opensips.service, or none")
-        }
-        _ => Ok(Some(text.to_owned())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,14 +168,5 @@ mod tests {
         assert!(!within("2:memory:/opensips.service\n0::/\n"));
         assert!(!within(""));
         assert!(!within("0:"));
-    }
-
-    #[test]
-    fn names() {
-        assert_eq!(parse("none"), Ok(None));
-        assert_eq!(parse("opensips@a.service"), Ok(Some("opensips@a.service".into())));
-        for wrong in ["", "opensips", "../x.service", "a b.service", "a.service\n"] {
-            assert!(parse(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

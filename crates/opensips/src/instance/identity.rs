@@ -27,7 +27,7 @@ enum Claim {
 
 /// What makes a process a part of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The one of the parameters, and the one that was started, where they differ.
     executables: Vec<Program>,
     /// The one of the parameters; without them, the one that was started with.
@@ -74,7 +74,7 @@ impl From<Followed> for Program {
 
 impl Identity {
     /// The identity that parameters and the memory of start give.
-    pub fn new(names: &Names, state: Option<&State>) -> Self {
+    pub(crate) fn new(names: &Names, state: Option<&State>) -> Self {
         let mounts = Mounts::read();
         let mut executables: Vec<Program> =
             names.binary.iter().map(|path| mounts.follow(path).into()).collect();
@@ -102,7 +102,7 @@ impl Identity {
     }
 
     /// The pid file, if it is known.
-    pub fn pidfile(&self) -> Option<&Path> {
+    pub(crate) fn pidfile(&self) -> Option<&Path> {
         self.pidfiles.first().map(PathBuf::as_path)
     }
 
@@ -110,7 +110,7 @@ impl Identity {
     ///
     /// # Errors
     /// It may be ours, and we may not look.
-    pub fn recognises(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
+    pub(crate) fn recognises(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
         Ok(self.claim_on(proc, stat)?.is_some_and(|(claim, _)| claim == Claim::Own))
     }
 
@@ -119,7 +119,7 @@ impl Identity {
     ///
     /// # Errors
     /// `/proc` can't be read.
-    pub fn may_be_the_daemon(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
+    pub(crate) fn may_be_the_daemon(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
         match proc.exe(pid) {
             Ok(found) => Ok(found.is_some_and(|found| self.runs(&found.path))),
             Err(hostproc::Error::NotPermitted { .. }) => Ok(true),
@@ -224,7 +224,7 @@ impl Identity {
     ///
     /// # Errors
     /// `/proc` can't be read, so that nothing can be said.
-    pub fn survey(&self, proc: &ProcFs) -> Result<Survey> {
+    pub(crate) fn survey(&self, proc: &ProcFs) -> Result<Survey> {
         confirmed(|| self.look(proc))
     }
 
@@ -287,7 +287,7 @@ impl Identity {
     ///
     /// # Errors
     /// It may be ours, and we may not look.
-    pub fn main_process(&self, proc: &ProcFs) -> Result<Option<Stat>> {
+    pub(crate) fn main_process(&self, proc: &ProcFs) -> Result<Option<Stat>> {
         let named = match self.pidfile().map_or(PidFile::Missing, PidFile::read) {
             PidFile::Names(pid) => Some(pid),
             PidFile::Missing | PidFile::Unreadable => None,

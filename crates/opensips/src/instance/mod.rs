@@ -1,4 +1,4 @@
 //! What is remembered of one instance, and which processes belong to it.
 
-pub mod identity;
-pub mod state;
+pub(crate) mod identity;
+pub(crate) mod state;

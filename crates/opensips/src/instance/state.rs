@@ -14,26 +14,26 @@ use crate::sockets::listener::Listener;
 
 /// An instance as it was when it was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
+pub(crate) struct State {
     /// Its main process.
-    pub main: Process,
+    pub(crate) main: Process,
     /// The session that the daemon made for itself.
-    pub session: i32,
+    pub(crate) session: i32,
     /// The executable.
-    pub executable: PathBuf,
+    pub(crate) executable: PathBuf,
     /// `-f`
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// `-P`
-    pub pidfile: PathBuf,
+    pub(crate) pidfile: PathBuf,
     /// Its listeners, each with the inode of its socket. As long as that inode listens there,
     /// the socket belongs to this instance: a socket lives as long as somebody holds it, and
     /// nobody outside inherits it.
-    pub listeners: Vec<(Listener, u32)>,
+    pub(crate) listeners: Vec<(Listener, u32)>,
 }
 
 impl State {
     /// Reads it; `None` where there is none, or none that can be understood.
-    pub fn load(path: &Path) -> Option<Self> {
+    pub(crate) fn load(path: &Path) -> Option<Self> {
         Self::parse(&std::fs::read(path).ok()?)
     }
 
@@ -41,7 +41,7 @@ impl State {
     ///
     /// # Errors
     /// The directory is missing or not writable.
-    pub fn store(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn store(&self, path: &Path) -> io::Result<()> {
         replace(path, &self.to_bytes())
     }
 

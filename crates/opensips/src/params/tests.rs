@@ -1,5 +1,6 @@
 use super::*;
 use std::ffi::OsStr;
+use std::path::Path;
 
 fn read(pairs: &[(&str, &str)]) -> Result<Params, String> {
     let values = pairs.iter().copied().collect();

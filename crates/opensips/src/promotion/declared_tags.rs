@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::host::files::{Links, read_regular};
-use crate::promotion::sharing_tag::SharingTag;
+use crate::params::SharingTag;
 
 /// The daemon gives up on includes nested deeper.
 const MAXIMUM_DEPTH: usize = 10;

@@ -1,8 +1,8 @@
 //! The promotable clone: roles, sharing tags, promotion score.
 
 pub(crate) mod declared_tags;
-pub mod role;
+pub(crate) mod role;
 pub(crate) mod score;
-pub mod sharing_tag;
+pub(crate) mod sharing_tag;
 pub(crate) mod standby;
 pub(crate) mod tags;

@@ -12,7 +12,7 @@ use crate::host::files::replace;
 
 /// Role of an instance of a promotable clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// It serves.
     Promoted,
     /// It stands by.
@@ -21,20 +21,20 @@ pub enum Role {
 
 /// What is remembered, in a directory that a boot empties: a node that comes back is unpromoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Whose role it is: a main process that came later has been promoted by nobody.
-    pub main: Process,
+    pub(crate) main: Process,
     /// The role.
-    pub role: Role,
+    pub(crate) role: Role,
     /// The last monitor that looked found a sharing tag otherwise than the role demands.
-    pub tag_astray: bool,
+    pub(crate) tag_astray: bool,
     /// The promotion score that Pacemaker was told last.
-    pub score: Option<i32>,
+    pub(crate) score: Option<i32>,
 }
 
 impl Record {
     /// Of an instance that has just come up, or that nobody remembers.
-    pub fn unpromoted(main: Process) -> Self {
+    pub(crate) fn unpromoted(main: Process) -> Self {
         Self { main, role: Role::Unpromoted, tag_astray: false, score: None }
     }
 
@@ -50,7 +50,7 @@ impl Record {
     }
 
     /// Reads it; `None` where there is none, or none that can be understood.
-    pub fn load(path: &Path) -> Option<Self> {
+    pub(crate) fn load(path: &Path) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(path).ok()?)
     }
 
@@ -58,7 +58,7 @@ impl Record {
     ///
     /// # Errors
     /// The directory is missing or not writable.
-    pub fn store(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn store(&self, path: &Path) -> io::Result<()> {
         replace(path, self.to_text().as_bytes())
     }
 

@@ -8,8 +8,9 @@ use crate::host;
 use crate::mi::answers::Capability;
 use crate::mi::{self, Client};
 use crate::params::Params;
+use crate::params::SharingTag;
 use crate::promotion::role::{Record, Role};
-use crate::promotion::sharing_tag::{SharingTag, TagState, activate, in_state};
+use crate::promotion::sharing_tag::{TagState, activate, in_state};
 
 /// The MI of the instance with this main process, if the parameters name one.
 ///
@@ -81,7 +82,7 @@ pub(crate) fn not_synced(
 }
 
 fn first_not_synced(capabilities: Vec<Capability>, tags: &[SharingTag]) -> Option<String> {
-    let is_ours = |id| tags.iter().any(|tag| id == u64::from(tag.cluster()));
+    let is_ours = |id| tags.iter().any(|tag| id == u64::from(tag.cluster));
     let mut lacking =
         capabilities.into_iter().filter(|one| is_ours(one.cluster) && one.state != "Ok");
     lacking.next().map(|one| one.name)
