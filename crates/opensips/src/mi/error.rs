@@ -11,7 +11,7 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// Why there is no answer, or no usable one.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// No such file, connection refused, no reader (ENXIO).
     #[error(
         "MI {endpoint} can't be reached ({}): check mi and the MI module of OpenSIPS",

@@ -7,5 +7,5 @@ pub(crate) mod inspect;
 pub(crate) mod survey;
 pub(crate) mod terminate;
 
-pub use error::Error;
+pub(crate) use error::Error;
 pub(crate) use error::Result;

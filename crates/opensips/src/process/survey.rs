@@ -14,7 +14,7 @@ const PID_FILE_LIMIT: u64 = 32;
 
 /// The living processes of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// The main process ("attendant"), if it is alive.
     pub(crate) main: Option<Stat>,
     /// Every living process of the instance, including the main process.

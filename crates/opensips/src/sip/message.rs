@@ -140,7 +140,7 @@ fn branch_of(via: &str) -> Option<&str> {
 
 /// The status codes that count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExpectedCodes {
+pub(crate) enum ExpectedCodes {
     /// Every answer counts.
     Any,
     /// Only these count; a provisional answer too must be among them.
@@ -159,7 +159,7 @@ impl ExpectedCodes {
 /// The text is not a list of status codes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give any, or a list of status codes from 100 to 699 like 200,404,480-489")]
-pub struct ParseCodesError;
+pub(crate) struct ParseCodesError;
 
 impl FromStr for ExpectedCodes {
     type Err = ParseCodesError;

@@ -12,7 +12,7 @@ use deadline::Deadline;
 
 /// The number of attempts and the timeout of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// Transactions in sequence; at least one.
     pub(crate) attempts: u32,
     /// Of each attempt.
@@ -42,7 +42,7 @@ pub(crate) enum Outcome {
 
 /// How an answer failed to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub(crate) enum Silence {
     /// Over TCP the kernel's backlog may have taken the connection, while no process accepts it.
     NoAnswer,
     /// No process listens.

@@ -63,7 +63,7 @@ impl fmt::Display for Transport {
 
 /// A transport address of the daemon that a probe can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
+pub(crate) struct Target {
     pub(crate) transport: Transport,
     /// The address of one host, never a wildcard.
     pub(crate) address: SocketAddr,

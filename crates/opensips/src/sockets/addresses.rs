@@ -9,7 +9,7 @@ use crate::sockets::Result;
 
 /// The addresses of this host, of the families that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LocalAddresses(Vec<Address>);
+pub(crate) struct LocalAddresses(Vec<Address>);
 
 /// Whether an address can be used on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use hostnet::{BoundSocket, Family, Protocol};
 
 /// A listening socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// The daemon's name for the protocol: `udp`, `tcp`, `tls`, `ws`, `bin` …
     pub(crate) protocol: &'static str,
     /// The transport below it.
@@ -151,7 +151,7 @@ impl fmt::Display for Listener {
 /// The text is not a listener.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give protocol:address:port, like udp:192.0.2.10:5060 or udp:[2001:db8::10]:5060")]
-pub struct ParseListenerError;
+pub(crate) struct ParseListenerError;
 
 impl FromStr for Listener {
     type Err = ParseListenerError;

@@ -11,5 +11,5 @@ pub(crate) mod owner;
 pub(crate) mod table;
 pub(crate) mod virtual_address;
 
-pub use error::Error;
+pub(crate) use error::Error;
 pub(crate) use error::Result;

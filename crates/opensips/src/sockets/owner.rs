@@ -10,7 +10,7 @@ use hostproc::{Pid, ProcFs};
 
 /// The process that holds a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// Where the socket is bound.
     pub(crate) local: SocketAddr,
     /// The process and the name of its program; `None` where it is not visible, for example in
