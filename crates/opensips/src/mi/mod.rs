@@ -21,8 +21,7 @@ use serde_json::Value;
 use answers::{Capability, DaemonProcess, ListedTag, Statistics};
 use command::Command;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use error::Error;
-pub(crate) use error::Result;
+pub(crate) use error::{Error, Result};
 pub(crate) use fifo::{misplaced, unsafe_directory};
 use message::{Fault, METHOD_NOT_FOUND, Request};
 

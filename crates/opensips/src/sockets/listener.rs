@@ -19,7 +19,7 @@ pub(crate) struct Listener {
 
 /// A transport that the kernel's socket table can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
+pub(crate) enum Transport {
     Udp,
     /// Also below TLS and WebSocket.
     Tcp,

@@ -11,5 +11,4 @@ pub(crate) mod owner;
 pub(crate) mod table;
 pub(crate) mod virtual_address;
 
-pub(crate) use error::Error;
-pub(crate) use error::Result;
+pub(crate) use error::{Error, Result};
