@@ -12,7 +12,7 @@
 //! 3. The kernel releases the lock of a killed process only after its system calls have ended. So
 //!    when the stop has the lock, no effect of the former holder is still to come.
 //!
-//! The mark is a lock file, too, which the stop holds: a mark that nobody holds is left by a stop
+//! The mark is a lock file, too, which the stop holds: a mark that is not held was left by a stop
 //! that was killed or that went on without the lock, and is discarded by the next action.
 
 use std::ffi::OsStr;

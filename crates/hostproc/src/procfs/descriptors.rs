@@ -68,8 +68,8 @@ mod tests {
         let file = std::fs::File::open("/dev/null").unwrap();
         let inode = u32::try_from(file.metadata().unwrap().ino()).unwrap();
         assert!(!inodes.contains(&inode));
-        let nobody = Pid::new(i32::MAX).unwrap();
-        assert_eq!(proc.descriptors(nobody).unwrap(), None);
-        assert_eq!(proc.socket_inodes(nobody).unwrap(), None);
+        let missing = Pid::new(i32::MAX).unwrap();
+        assert_eq!(proc.descriptors(missing).unwrap(), None);
+        assert_eq!(proc.socket_inodes(missing).unwrap(), None);
     }
 }

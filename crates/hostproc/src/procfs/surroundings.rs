@@ -155,12 +155,12 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone() {
-        let (proc, nobody) = (ProcFs::default(), Pid::new(i32::MAX).unwrap());
-        assert_eq!(proc.working_directory(nobody).unwrap(), None);
-        assert_eq!(proc.environment_variable(nobody, "PWD").unwrap(), None);
-        assert_eq!(proc.effective_user(nobody).unwrap(), None);
-        assert_eq!(proc.namespaces(nobody).unwrap(), None);
-        assert_eq!(proc.control_groups(nobody).unwrap(), None);
+        let (proc, missing) = (ProcFs::default(), Pid::new(i32::MAX).unwrap());
+        assert_eq!(proc.working_directory(missing).unwrap(), None);
+        assert_eq!(proc.environment_variable(missing, "PWD").unwrap(), None);
+        assert_eq!(proc.effective_user(missing).unwrap(), None);
+        assert_eq!(proc.namespaces(missing).unwrap(), None);
+        assert_eq!(proc.control_groups(missing).unwrap(), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! monitor: judges the instance as it is. Executes no program except when a promotion score changes.
 //!
-//! A pipeline: find the main process, observe it, judge its role, remember what was found. Only the
-//! last step has effects, so diagnose does without it.
+//! A pipeline: find the main process, recall its role, observe it, judge it by its role, remember what was
+//! found. Only the last step writes and tells Pacemaker, so diagnose does without it.
 
 use deadline::Deadline;
-use hostproc::Stat;
+use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
@@ -28,8 +28,10 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     let observing = Request { deadline: budgets::for_observation(request), ..request.clone() };
     let instance = Instance::load(&observing, &Names::from(&params))?;
-    let observed = observe(&instance, &params);
-    let judged = judge_role(&instance, &params, observed);
+    let found = find(&instance, &params);
+    let recalled = recall(&instance, &params, &found);
+    let observed = observe(&instance, &params, found);
+    let judged = judge_role(&instance, &params, recalled, observed);
     remember(request, &instance, &params, &judged);
     Ok(judged.verdict())
 }
@@ -37,37 +39,14 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
 /// What monitor reports now, without its effects: nothing is remembered, and sharing tags and
 /// promotion scores stay as they are.
 pub(crate) fn look(instance: &Instance<'_>, params: &Params) -> Verdict {
-    match observe(instance, params) {
+    let found = find(instance, params);
+    match observe(instance, params, found) {
         Observed::NotRunning => Verdict::not_running(),
         Observed::Failed(error) => in_role(role_of(instance.record()), Err(error)),
         Observed::Found { main, serving } => {
-            let record = instance.record_of(main.process);
-            in_role(record.role, serving.map(|serving| serving.remarks))
+            let role = instance.record_of(main.process).role;
+            in_role(role, serving.map(|serving| serving.remarks))
         }
-    }
-}
-
-/// What is there of the instance.
-enum Observed {
-    /// Nothing, as after a stop.
-    NotRunning,
-    /// No main process, though something should be there, or something else is.
-    Failed(Error),
-    Found {
-        main: Stat,
-        serving: Result<Serving>,
-    },
-}
-
-fn observe(instance: &Instance<'_>, params: &Params) -> Observed {
-    match find(instance, params) {
-        Ok(None) => Observed::NotRunning,
-        Ok(Some(main)) => {
-            let serving = observe_main(instance, params, &main);
-            let serving = serving.map_err(|error| with_evidence(instance, error));
-            Observed::Found { main, serving }
-        }
-        Err(error) => Observed::Failed(with_evidence(instance, error)),
     }
 }
 
@@ -92,6 +71,56 @@ fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
             Err(health::Error::Gone { main, evidence }.into())
         }
         _ => Ok(None),
+    }
+}
+
+/// The role as it is remembered, before the instance is observed: a promote that runs meanwhile
+/// concerns the next monitor.
+struct Recalled {
+    /// The record as it was read; of any main process.
+    known: Option<Record>,
+    /// That of the main process, or `known` if there is none.
+    record: Option<Record>,
+    certainty: Certainty,
+}
+
+fn recall(instance: &Instance<'_>, params: &Params, found: &Result<Option<Stat>>) -> Recalled {
+    let certainty = Certainty::Known;
+    match found {
+        Ok(None) => Recalled { known: None, record: None, certainty },
+        Ok(Some(main)) => {
+            let known = instance.record();
+            let (record, certainty) = promotion::recall(instance, params, known, main.process);
+            Recalled { known, record: Some(record), certainty }
+        }
+        Err(_) => {
+            let known = instance.record();
+            Recalled { known, record: known, certainty }
+        }
+    }
+}
+
+/// What is there of the instance.
+enum Observed {
+    /// Nothing, as after a stop.
+    NotRunning,
+    /// No main process, though something should be there, or something else is.
+    Failed(Error),
+    Found {
+        main: Stat,
+        serving: Result<Serving>,
+    },
+}
+
+fn observe(instance: &Instance<'_>, params: &Params, found: Result<Option<Stat>>) -> Observed {
+    match found {
+        Ok(None) => Observed::NotRunning,
+        Ok(Some(main)) => {
+            let serving = observe_main(instance, params, &main);
+            let serving = serving.map_err(|error| with_evidence(instance, error));
+            Observed::Found { main, serving }
+        }
+        Err(error) => Observed::Failed(with_evidence(instance, error)),
     }
 }
 
@@ -140,11 +169,7 @@ enum Judged {
 struct Findings {
     /// The main process and its sockets, if it serves.
     serving: Option<(Stat, Vec<Expected>)>,
-    /// The record as it was read; of any main process.
-    known: Option<Record>,
-    /// `None` where no main process and no record tell a role.
-    record: Option<Record>,
-    certainty: Certainty,
+    recalled: Recalled,
     score: i32,
     /// The remarks of an instance that is as its role demands.
     outcome: Result<Vec<String>>,
@@ -155,41 +180,51 @@ impl Judged {
     fn verdict(self) -> Verdict {
         match self {
             Self::NotRunning => Verdict::not_running(),
-            Self::Running(found) => in_role(role_of(found.record), found.outcome),
+            Self::Running(found) => in_role(role_of(found.recalled.record), found.outcome),
         }
     }
 }
 
-fn judge_role(instance: &Instance<'_>, params: &Params, observed: Observed) -> Judged {
-    let known = match observed {
+fn judge_role(
+    instance: &Instance<'_>,
+    params: &Params,
+    mut recalled: Recalled,
+    observed: Observed,
+) -> Judged {
+    let (main, serving) = match observed {
         Observed::NotRunning => return Judged::NotRunning,
-        Observed::Failed(_) | Observed::Found { .. } => instance.record(),
-    };
-    let mut found = Findings {
-        serving: None,
-        known,
-        record: known,
-        certainty: Certainty::Known,
-        score: score::FAILED,
-        outcome: Ok(Vec::new()),
-    };
-    match observed {
-        Observed::NotRunning => {}
-        Observed::Failed(error) => found.outcome = Err(error),
-        Observed::Found { main, serving } => {
-            let (mut record, certainty) = promotion::recall(instance, params, known, main.process);
-            found.certainty = certainty;
-            found.outcome = serving.and_then(|Serving { mut remarks, sockets }| {
-                found.serving = Some((main, sockets));
-                let fulfilled = promotion::judge(instance, params, &mut record)?;
-                remarks.extend(fulfilled.remarks);
-                found.score = fulfilled.score;
-                Ok(remarks)
-            });
-            found.record = Some(record);
+        Observed::Failed(error) => {
+            let (serving, score, outcome) = (None, score::FAILED, Err(error));
+            return Judged::Running(Box::new(Findings { serving, recalled, score, outcome }));
         }
-    }
-    Judged::Running(Box::new(found))
+        Observed::Found { main, serving } => (main, serving),
+    };
+    let (serving, judged) = match serving {
+        Ok(Serving { remarks, sockets }) => {
+            let judged = judge_serving(instance, params, &mut recalled, main.process, remarks);
+            (Some((main, sockets)), judged)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let (score, outcome) = match judged {
+        Ok((score, remarks)) => (score, Ok(remarks)),
+        Err(error) => (score::FAILED, Err(error)),
+    };
+    Judged::Running(Box::new(Findings { serving, recalled, score, outcome }))
+}
+
+/// Judges an instance that serves. Returns its promotion score, and what an operator should look at.
+fn judge_serving(
+    instance: &Instance<'_>,
+    params: &Params,
+    recalled: &mut Recalled,
+    main: Process,
+    mut remarks: Vec<String>,
+) -> Result<(i32, Vec<String>)> {
+    let record = recalled.record.get_or_insert(Record::unpromoted(main));
+    let fulfilled = promotion::judge(instance, params, record)?;
+    remarks.extend(fulfilled.remarks);
+    Ok((fulfilled.score, remarks))
 }
 
 fn role_of(record: Option<Record>) -> Role {
@@ -217,9 +252,7 @@ fn remember(request: &Request, instance: &Instance<'_>, params: &Params, judged:
         }
         trim_output(&instance.files.output_path());
     }
-    if let Some(record) = found.record {
-        remember_role(request, instance, found, record);
-    }
+    remember_role(request, instance, &found.recalled, found.score);
 }
 
 /// Remembers an instance that this agent has not started, whose state was lost, or of which more is
@@ -236,18 +269,19 @@ fn remember_sockets(instance: &Instance<'_>, params: &Params, main: &Stat, socke
 
 /// Remembers the role, and tells Pacemaker the score. If a promote or demote is or was running
 /// meanwhile, its record is the right one, and the next monitor looks again.
-fn remember_role(request: &Request, instance: &Instance<'_>, found: &Findings, mut record: Record) {
-    let is_kept = found.certainty == Certainty::Guessed || found.known == Some(record);
-    if is_kept && !score::is_news(request, record.score, found.score) {
+fn remember_role(request: &Request, instance: &Instance<'_>, recalled: &Recalled, score: i32) {
+    let Recalled { known, record: Some(mut record), certainty } = *recalled else { return };
+    let is_kept = certainty == Certainty::Guessed || known == Some(record);
+    if is_kept && !score::is_news(request, record.score, score) {
         return;
     }
     let Ok(_lock) = instance.lock(Deadline::now()) else { return };
-    if instance.record() != found.known {
+    if instance.record() != known {
         return;
     }
-    score::publish(request, &mut record, found.score);
-    if found.certainty != Certainty::Guessed
-        && found.known != Some(record)
+    score::publish(request, &mut record, score);
+    if certainty != Certainty::Guessed
+        && known != Some(record)
         && let Err(error) = instance.remember_role(&record)
     {
         log::warn!("{}", LogLine::of(Action::Monitor).note(error));

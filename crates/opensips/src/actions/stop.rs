@@ -39,6 +39,10 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     score::withdraw(request, instance.deadline());
     free_sockets(&instance, &names)?;
     clean_up(&instance, &names);
+    if lock.is_none() {
+        // The lock removes it otherwise.
+        let _ = instance.files.run().remove(&instance.files.stop_mark());
+    }
     if !survey.is_empty() {
         log_end(&survey, started);
     }

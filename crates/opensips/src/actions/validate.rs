@@ -124,7 +124,7 @@ impl HostCheck<'_> {
         };
         let survey = instance.survey()?;
         refuse_elsewhere(&survey)?;
-        let own = inodes_of_all(survey.members.iter().map(|stat| stat.process.pid));
+        let own = inodes_of_all(&instance.proc, survey.members.iter().map(|stat| stat.process.pid));
         let found = foreign(&instance.proc, listeners, &own, self.deadline())?;
         Ok(found.into_iter().map(Error::from).collect())
     }

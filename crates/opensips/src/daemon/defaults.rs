@@ -36,7 +36,8 @@ fn complete_from<const N: usize>(params: &mut Params, files: [&Path; N]) {
         match megabytes(&content, key) {
             Ok(found) => *memory = found,
             Err(wrong) => {
-                let line = LogLine::new().field("file", path.display()).field(key, wrong);
+                let line = LogLine::new().field("file", path.display());
+                let line = line.field("key", key).field("value", wrong);
                 log::warn!("{}", line.note("ignored: not a number of MB"));
             }
         }

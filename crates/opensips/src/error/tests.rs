@@ -154,7 +154,7 @@ fn what_matters_of_a_start_is_within_what_crm_mon_shows() {
             "another OpenSIPS (pid 4194304)",
         ),
         (
-            instance::Error::StartedElsewhere { pid: pid() }.into(),
+            instance::Error::StartedElsewhere { pid: pid(), pidfile: path() }.into(),
             "run \"systemctl disable --now opensips\"",
         ),
         (file().into(), "No such file"),

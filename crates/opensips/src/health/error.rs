@@ -17,8 +17,8 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("OpenSIPS has left {count} orphans (pid {pids}): its main process died")]
-    Orphans { count: usize, pids: String },
+    #[error("orphans of OpenSIPS are alive (pid {pids}): its main process died")]
+    Orphans { pids: String },
     /// No process is left of an instance that was not stopped.
     #[error("OpenSIPS (pid {main}) died{evidence}")]
     Gone { main: Pid, evidence: Evidence },

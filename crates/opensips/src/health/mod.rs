@@ -91,8 +91,8 @@ pub(crate) fn open_sockets(
     judge_processes(main, &workers)?;
     // UDP and SCTP sockets are opened before the first worker is forked; one that a worker alone has
     // is a client's, which comes and goes. TCP sockets listen, or are not in the table.
-    let of_main = inodes_of_all([pid]);
-    let of_any = inodes_of_all(workers.iter().chain([main]).map(|stat| stat.process.pid));
+    let of_main = inodes_of_all(proc, [pid]);
+    let of_any = inodes_of_all(proc, workers.iter().chain([main]).map(|stat| stat.process.pid));
     let table = SocketTable::complete(deadline)?;
     let mut open: Vec<Expected> = table
         .listeners()

@@ -14,7 +14,7 @@ pub(crate) fn refuse_orphans(survey: &Survey) -> Result<()> {
     if survey.is_empty() {
         return Ok(());
     }
-    Err(Error::Orphans { count: survey.members.len(), pids: Pids(&survey.members).to_string() })
+    Err(Error::Orphans { pids: Pids(&survey.members).to_string() })
 }
 
 /// A process still holds a socket that the instance had: the instance is not completely stopped.
@@ -49,7 +49,7 @@ mod tests {
         let survey = Survey { members: vec![stat(12), stat(13)], ..Survey::default() };
         assert_eq!(
             refuse_orphans(&survey).unwrap_err().to_string(),
-            "OpenSIPS has left 2 orphans (pid 12, 13): its main process died"
+            "orphans of OpenSIPS are alive (pid 12, 13): its main process died"
         );
     }
 }

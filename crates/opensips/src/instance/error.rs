@@ -1,5 +1,6 @@
 //! Why an action can't work on the instance.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use hostproc::Pid;
@@ -15,9 +16,10 @@ pub(crate) enum Error {
     /// The instance is running, and another program or person has started it.
     #[error(
         "OpenSIPS (pid {pid}) is running but was not started by this resource: run \
-         \"systemctl disable --now opensips\", then crm_resource --cleanup"
+         \"systemctl disable --now opensips\", then crm_resource --cleanup (its pid file is {})",
+        ocf::shown(pidfile.as_os_str().as_bytes())
     )]
-    StartedElsewhere { pid: Pid },
+    StartedElsewhere { pid: Pid, pidfile: PathBuf },
     /// Another action on this instance is running.
     #[error(
         "another start or stop of this instance is running{}: wait for its end",

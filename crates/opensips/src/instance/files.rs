@@ -43,7 +43,12 @@ impl Files {
 
     /// The lock that keeps the actions on this instance apart.
     pub(crate) fn action_lock(&self) -> ActionLockFiles {
-        ActionLockFiles::new(&self.run, &self.name_of("lock"), &self.name_of("stop"))
+        ActionLockFiles::new(&self.run, &self.name_of("lock"), &self.stop_mark())
+    }
+
+    /// The name of the mark by which a stop asks another action to end.
+    pub(crate) fn stop_mark(&self) -> String {
+        self.name_of("stop")
     }
 
     fn name_of(&self, suffix: &str) -> String {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use hostfs::{Followed, Mounts};
-use hostproc::{Pid, ProcFs, Process, Result, Stat};
+use hostproc::{Namespaces, Pid, ProcFs, Process, Result, Stat};
 use nix::unistd::Uid;
 
 use crate::instance::state::State;
@@ -42,7 +42,7 @@ pub(crate) struct Identity {
     session: Option<i32>,
     /// Network and pid namespace of this host: the same daemon in a container of this host is
     /// another instance.
-    namespaces: Vec<PathBuf>,
+    namespaces: Option<Namespaces>,
     mounts: Mounts,
     own: Pid,
 }
@@ -95,7 +95,7 @@ impl Identity {
             pidfiles,
             remembered: state.map(|state| state.main),
             session: state.map(|state| state.session),
-            namespaces: namespaces_of(own),
+            namespaces: namespaces_of(&ProcFs::default(), own),
             mounts,
             own,
         }
@@ -145,7 +145,7 @@ impl Identity {
         if theirs.is_absolute() {
             return Ok(self.same_file(&theirs, pidfile));
         }
-        let mut bases = working_directories(pid).into_iter();
+        let mut bases = working_directories(proc, pid).into_iter();
         Ok(bases.any(|base| self.same_file(&base.join(&theirs), pidfile)))
     }
 
@@ -177,14 +177,14 @@ impl Identity {
             Some(Claim::Own)
         } else {
             let relative = arguments.has_relative_paths();
-            let bases = if relative { working_directories(pid) } else { Vec::new() };
+            let bases = if relative { working_directories(proc, pid) } else { Vec::new() };
             // Also as written: a relative path that can't be resolved counts as none.
             std::iter::once(self.claim(&arguments))
                 .chain(bases.iter().map(|base| self.claim(&arguments.relative_to(base))))
                 .flatten()
                 .min()
         };
-        let here = || namespaces_of(pid) == self.namespaces;
+        let here = || namespaces_of(proc, pid) == self.namespaces;
         Ok(claim.filter(|_| here()).map(|claim| (claim, arguments)))
     }
 
@@ -263,7 +263,7 @@ impl Identity {
         user: Option<Uid>,
     ) -> Result<Vec<Stat>> {
         let inodes = sockets.iter().map(|(_, inode)| *inode).collect();
-        let holders = holders_of(&inodes);
+        let holders = holders_of(proc, &inodes);
         let snapshot = proc.snapshot()?;
         let user = user.filter(|user| !user.is_root());
         let acts_so = |stat: &Stat| {
@@ -279,7 +279,7 @@ impl Identity {
         }
         remains.sort_unstable_by_key(|stat| stat.process.pid);
         remains.dedup();
-        remains.retain(|stat| namespaces_of(stat.process.pid) == self.namespaces);
+        remains.retain(|stat| namespaces_of(proc, stat.process.pid) == self.namespaces);
         Ok(remains)
     }
 

@@ -158,8 +158,8 @@ impl<'a> Instance<'a> {
 /// # Errors
 /// [`Error::StartedElsewhere`]
 pub(crate) fn refuse_elsewhere(survey: &Survey) -> Result<()> {
-    match &survey.elsewhere {
-        Some((pid, _)) => Err(Error::StartedElsewhere { pid: *pid }),
+    match survey.elsewhere.clone() {
+        Some((pid, pidfile)) => Err(Error::StartedElsewhere { pid, pidfile }),
         None => Ok(()),
     }
 }

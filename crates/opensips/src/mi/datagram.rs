@@ -49,7 +49,7 @@ impl Exchange<'_> {
         self.trust(path, metadata.uid())?;
         // An address in the abstract name space leaves no file behind. Every user can read it in
         // /proc/net/unix and send to it, so it must not be the id, which identifies the answer.
-        let name = format!("smartvox-mi-{}", crate::sip::probe::token());
+        let name = format!("smartvox-mi-{}", hostproc::token());
         let own = UnixAddress::from_abstract_name(name).map_err(failed)?;
         let socket = UnixDatagram::bind_addr(&own).map_err(failed)?;
         // Not connected, because the daemon answers from a second socket, which has no name. So the

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// The address for MI commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     /// Module mi_fifo: its `fifo_name`.
     Fifo(PathBuf),
     /// Module mi_datagram, `socket_name` is a path.
@@ -23,7 +23,7 @@ pub enum Endpoint {
 
 /// Why a text is not an endpoint.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseEndpointError {
+pub(crate) enum ParseEndpointError {
     #[error("give fifo:/PATH, datagram:/PATH, datagram:ADDRESS:PORT or http://ADDRESS:PORT/ROOT")]
     Form,
     /// The MI has no access control, and another host runs another daemon.

@@ -11,7 +11,7 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// Why there is no answer, or no usable one.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// No such file, connection refused, no reader (ENXIO).
     #[error(
         "MI {endpoint} can't be reached ({}): check mi and the MI module of OpenSIPS",
@@ -37,7 +37,7 @@ pub enum Error {
     )]
     TimedOut { endpoint: Endpoint, waited: Duration, received: usize },
     /// Longer than any answer to the agent's commands; `limit` is in bytes.
-    #[error("MI {endpoint} sent an answer of more than {limit} bytes: check mi")]
+    #[error("MI {endpoint} sent an answer longer than {limit} bytes: check mi")]
     TooLong { endpoint: Endpoint, limit: usize },
     #[error(
         "MI {endpoint} answers in the form of OpenSIPS 2.x: remove mi, or use OpenSIPS 3.0 or newer"

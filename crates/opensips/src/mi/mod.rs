@@ -5,7 +5,7 @@
 pub(crate) mod answers;
 mod command;
 mod datagram;
-pub mod endpoint;
+pub(crate) mod endpoint;
 mod error;
 mod fifo;
 mod http;
@@ -20,9 +20,8 @@ use serde_json::Value;
 
 use answers::{Capability, DaemonProcess, ListedTag, Statistics};
 use command::Command;
-pub use endpoint::Endpoint;
-pub use error::Error;
-pub(crate) use error::Result;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use error::{Error, Result};
 pub(crate) use fifo::{misplaced, unsafe_directory};
 use message::{Fault, METHOD_NOT_FOUND, Request};
 
@@ -110,7 +109,7 @@ impl Client<'_> {
         parameters: &[Value],
         deadline: Deadline,
     ) -> Result<Value> {
-        let id = crate::sip::probe::token();
+        let id = hostproc::token();
         let request = Request { id: &id, method, parameters }.to_bytes();
         if request.len() > REQUEST_LIMIT {
             return Err(Error::RequestTooLong { length: request.len() });

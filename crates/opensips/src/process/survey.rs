@@ -14,16 +14,16 @@ const PID_FILE_LIMIT: u64 = 32;
 
 /// The living processes of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// The main process ("attendant"), if it is alive.
-    pub main: Option<Stat>,
+    pub(crate) main: Option<Stat>,
     /// Every living process of the instance, including the main process.
-    pub members: Vec<Stat>,
+    pub(crate) members: Vec<Stat>,
     /// The command that starts the daemon is still waiting: the daemon ignores SIGTERM.
-    pub initialising: bool,
+    pub(crate) initialising: bool,
     /// A process that runs with this instance's configuration and another pid file, the one given
     /// here, where every process of the instance does so: the agent has not started it.
-    pub elsewhere: Option<(Pid, PathBuf)>,
+    pub(crate) elsewhere: Option<(Pid, PathBuf)>,
 }
 
 /// The content of a pid file.

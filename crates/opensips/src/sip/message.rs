@@ -15,14 +15,14 @@ const REASON_LIMIT: usize = 40;
 /// With `Max-Forwards: 0` a proxy answers it or refuses it with 483, and never relays it to another
 /// server (RFC 3261, 11 and 16.3), whose health must not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    pub target: Target,
+pub(crate) struct Options {
+    pub(crate) target: Target,
     /// Where the response is expected.
-    pub local: SocketAddr,
+    pub(crate) local: SocketAddr,
     /// Distinguishes it from all other requests: letters and digits.
-    pub token: String,
+    pub(crate) token: String,
     /// Number of the attempt; each is a transaction of its own.
-    pub sequence: u32,
+    pub(crate) sequence: u32,
 }
 
 impl Options {
@@ -36,7 +36,7 @@ impl Options {
     }
 
     /// The request in the order of fields that RFC 3261, 7.3.1 recommends.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut text = String::with_capacity(512);
         // Writing to a String can't fail.
         let _ = self.write(&mut text);
@@ -61,7 +61,7 @@ impl Options {
 
     /// Whether a response belongs to this transaction (RFC 3261, 17.1.3: branch and method; Call-ID and
     /// sequence number keep out responses with a guessed branch).
-    pub fn is_answered_by(&self, response: &Response<'_>) -> bool {
+    pub(crate) fn is_answered_by(&self, response: &Response<'_>) -> bool {
         response.branch == self.branch()
             && response.call_id == self.call_id()
             && response.sequence == self.sequence
@@ -71,24 +71,24 @@ impl Options {
 
 /// The fields of a response that tell to which request it belongs, and its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response<'a> {
+pub(crate) struct Response<'a> {
     /// Status code, 100 to 699.
-    pub code: u16,
+    pub(crate) code: u16,
     /// Reason phrase without control characters.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Branch parameter of the topmost Via.
-    pub branch: &'a str,
-    pub call_id: &'a str,
+    pub(crate) branch: &'a str,
+    pub(crate) call_id: &'a str,
     /// Number in CSeq.
-    pub sequence: u32,
+    pub(crate) sequence: u32,
     /// Method in CSeq.
-    pub method: &'a str,
+    pub(crate) method: &'a str,
 }
 
 impl<'a> Response<'a> {
     /// Reads a datagram, or a message of a stream; `None` unless it is a response with all of these
     /// fields. Of a field that is folded over several lines (RFC 3261, 7.3.1) only the first is read.
-    pub fn parse(datagram: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(datagram: &'a [u8]) -> Option<Self> {
         let head = datagram.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(datagram.len());
         let head = std::str::from_utf8(datagram.get(..head)?).ok()?;
         let mut lines = head.split("\r\n");
@@ -140,7 +140,7 @@ fn branch_of(via: &str) -> Option<&str> {
 
 /// The status codes that count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExpectedCodes {
+pub(crate) enum ExpectedCodes {
     /// Every answer counts.
     Any,
     /// Only these count; a provisional answer too must be among them.
@@ -148,7 +148,7 @@ pub enum ExpectedCodes {
 }
 
 impl ExpectedCodes {
-    pub fn contain(&self, code: u16) -> bool {
+    pub(crate) fn contain(&self, code: u16) -> bool {
         match self {
             Self::Any => true,
             Self::Listed(ranges) => ranges.iter().any(|range| range.contains(&code)),
@@ -159,7 +159,7 @@ impl ExpectedCodes {
 /// The text is not a list of status codes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give any, or a list of status codes from 100 to 699 like 200,404,480-489")]
-pub struct ParseCodesError;
+pub(crate) struct ParseCodesError;
 
 impl FromStr for ExpectedCodes {
     type Err = ParseCodesError;

@@ -2,10 +2,10 @@
 //! parameters nor the instance.
 
 mod framing;
-pub mod message;
-pub mod probe;
+pub(crate) mod message;
+pub(crate) mod probe;
 mod stream;
-pub mod target;
+pub(crate) mod target;
 mod tls;
 mod udp;
 mod unsent;

@@ -1,8 +1,6 @@
 //! A probe sends OPTIONS until an answer counts, the attempts are used up or the deadline passes.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,16 +12,16 @@ use deadline::Deadline;
 
 /// The number of attempts and the timeout of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// Transactions in sequence; at least one.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// Of each attempt.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// The outcome of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// An answer with a code that counts.
     Alive {
         /// Status code; `None` for a TLS alert where any answer counts.
@@ -44,7 +42,7 @@ pub enum Outcome {
 
 /// How an answer failed to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub(crate) enum Silence {
     /// Over TCP the kernel's backlog may have taken the connection, while no process accepts it.
     NoAnswer,
     /// No process listens.
@@ -81,7 +79,7 @@ impl fmt::Display for Silence {
 /// (`EADDRNOTAVAIL`; with `ip_nonlocal_bind` no route for the source) ends the probe. A temporary
 /// error (`EPERM` of a packet filter, a full queue) is returned only where the last request met it
 /// and there was no answer.
-pub fn ask(
+pub(crate) fn ask(
     target: Target,
     codes: &ExpectedCodes,
     wished: Patience,
@@ -101,7 +99,7 @@ pub fn ask(
             })
         }
         Transport::Tcp | Transport::Tls => {
-            let token = token();
+            let token = hostproc::token();
             follow(patience, codes, temporary, |sequence, end| {
                 stream::ask(target, &token, sequence, codes, end)
             })
@@ -111,7 +109,7 @@ pub fn ask(
 
 /// Probes all of them at the same time, so that a dead one does not use up the time of the others.
 /// Returns the outcomes in the same order. A single target needs no thread.
-pub fn ask_each(
+pub(crate) fn ask_each(
     targets: &[Target],
     codes: &ExpectedCodes,
     patience: Patience,
@@ -204,13 +202,6 @@ impl From<Response<'_>> for Answer {
     fn from(Response { code, reason, .. }: Response<'_>) -> Self {
         Self { code, reason }
     }
-}
-
-/// 64 bits that no other program can guess, from the keys that std draws with getrandom(2).
-pub(crate) fn token() -> String {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use deadline::Deadline;
 /// before TLS: the same workers serve both, and TLS may demand a certificate, which the agent does
 /// not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
+pub(crate) enum Transport {
     Udp,
     Tcp,
     Tls,
@@ -22,7 +22,7 @@ pub enum Transport {
 
 impl Transport {
     /// `None` for a protocol that is not SIP, or needs more than SIP (`ws`, `wss`: an HTTP handshake).
-    pub fn of(protocol: &str) -> Option<Self> {
+    pub(crate) fn of(protocol: &str) -> Option<Self> {
         match protocol {
             "udp" => Some(Self::Udp),
             "tcp" => Some(Self::Tcp),
@@ -63,16 +63,16 @@ impl fmt::Display for Transport {
 
 /// A transport address of the daemon that a probe can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    pub transport: Transport,
+pub(crate) struct Target {
+    pub(crate) transport: Transport,
     /// The address of one host, never a wildcard.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Target {
     /// Where a probe reaches a listener; `None` where it can't be probed: a link-local address needs
     /// its interface, which the daemon does not print, and a multicast group is not one host.
-    pub fn of(listener: &Listener) -> Option<Self> {
+    pub(crate) fn of(listener: &Listener) -> Option<Self> {
         let transport = Transport::of(listener.protocol)?;
         let address = listener.probe_address();
         let link_local = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::sip::message::{ExpectedCodes, Options, Response};
-use crate::sip::probe::{Answer, Attempt, Silence, token};
+use crate::sip::probe::{Answer, Attempt, Silence};
 use crate::sip::target::Target;
 use deadline::Deadline;
 
@@ -27,7 +27,7 @@ impl Client {
     pub(super) fn open(target: Target) -> io::Result<Self> {
         let socket = UdpSocket::bind(SocketAddr::new(target.address.ip(), 0))?;
         let local = socket.local_addr()?;
-        let template = Options { target, local, token: token(), sequence: 0 };
+        let template = Options { target, local, token: hostproc::token(), sequence: 0 };
         Ok(Self { socket, template, open: Vec::new() })
     }
 

@@ -9,11 +9,11 @@ use crate::sockets::Result;
 
 /// The addresses of this host, of the families that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LocalAddresses(Vec<Address>);
+pub(crate) struct LocalAddresses(Vec<Address>);
 
 /// Whether an address can be used on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub(crate) enum Presence {
     Usable,
     /// On this host, but duplicate address detection has not finished.
     Tentative,
@@ -27,7 +27,7 @@ impl LocalAddresses {
     ///
     /// # Errors
     /// The kernel does not return a complete list before the deadline.
-    pub fn read(wanted: impl IntoIterator<Item = IpAddr>, until: Deadline) -> Result<Self> {
+    pub(crate) fn read(wanted: impl IntoIterator<Item = IpAddr>, until: Deadline) -> Result<Self> {
         let mut families = [(Family::V4, false), (Family::V6, false)];
         for ip in wanted.into_iter().filter(|ip| !ip.is_loopback()) {
             for (family, needed) in &mut families {
@@ -48,7 +48,7 @@ impl LocalAddresses {
     }
 
     /// Whether an address of a family that was read is on this host.
-    pub fn presence(&self, ip: IpAddr) -> Presence {
+    pub(crate) fn presence(&self, ip: IpAddr) -> Presence {
         // All of 127.0.0.0/8 is local, though only 127.0.0.1 is an address of `lo`.
         if ip.is_loopback() || ip.is_unspecified() {
             return Presence::Usable;

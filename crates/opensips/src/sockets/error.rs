@@ -14,7 +14,7 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// Why a socket can't be opened, or is not open.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The address is not on this host, and the kernel forbids to bind to it.
     #[error(
         "{listener} is not on this host: start its address first or set nonlocal_bind=ensure ({}=1)",

@@ -77,12 +77,13 @@ impl fmt::Display for Shared {
 /// # Errors
 /// [`Error::Network`]
 pub(crate) fn held<'a>(
+    proc: &ProcFs,
     listeners: impl IntoIterator<Item = &'a Listener> + Clone,
     pids: impl IntoIterator<Item = Pid>,
     until: Deadline,
 ) -> Result<Held> {
     let table = SocketTable::of(listeners.clone(), until)?;
-    let own = inodes_of_all(pids);
+    let own = inodes_of_all(proc, pids);
     let mut sockets = Vec::new();
     for listener in listeners.into_iter().filter(|listener| table.knows(listener.transport)) {
         match table.at(listener).find(|socket| own.contains(&socket.inode)) {
@@ -117,7 +118,7 @@ pub(crate) fn demand(
     let is_new = |one: &&Listener| !expected.iter().any(|(known, _)| known.is_also(one));
     let new: Vec<&Listener> = demanded.iter().filter(is_new).collect();
     if !new.is_empty() {
-        expected.extend(held(new, pids.iter().copied(), until)?.all_or_error(proc, main)?);
+        expected.extend(held(proc, new, pids.iter().copied(), until)?.all_or_error(proc, main)?);
     }
     Ok(())
 }
@@ -143,9 +144,9 @@ pub(crate) fn judge(
         if found.iter().all(|socket| socket.inode == *inode) && !found.is_empty() {
             continue;
         }
-        // An unknown socket at this address: the daemon has opened it anew, or another program has
+        // An unknown socket at this address: the daemon has reopened it, or another program has
         // it, alone or as well. Only now reading the descriptors of all processes is worth its cost.
-        let own = own.get_or_insert_with(|| inodes_of_all(pids.iter().copied()));
+        let own = own.get_or_insert_with(|| inodes_of_all(proc, pids.iter().copied()));
         let is_foreign = |socket: &&&BoundSocket| !own.contains(&socket.inode);
         let foreign = found.iter().find(is_foreign).copied().cloned();
         if found.iter().all(|socket| !own.contains(&socket.inode)) {
@@ -181,11 +182,11 @@ mod tests {
             listener("tls", tls.local_addr().unwrap()),
         ];
         let (proc, main) = (ProcFs::default(), Pid::own());
-        let own = held(&listeners, [main], later()).unwrap();
+        let own = held(&proc, &listeners, [main], later()).unwrap();
         let expected = own.all_or_error(&proc, main).unwrap();
         assert_eq!(judge(&proc, main, &[main], &expected, later()).unwrap(), []);
 
-        // Opened anew.
+        // Reopened.
         let other: Vec<Expected> =
             expected.iter().map(|(listener, inode)| (listener.clone(), inode + 1)).collect();
         assert_eq!(judge(&proc, main, &[main], &other, later()).unwrap(), []);
@@ -194,7 +195,7 @@ mod tests {
         let taken = judge(&proc, main, &[], &other, later()).unwrap_err();
         assert!(matches!(&taken, Error::NotOwn { .. }), "{taken}");
         assert!(taken.to_string().contains(&format!("(pid {main})")), "{taken}");
-        let none = held(&listeners, [], later()).unwrap().all_or_error(&proc, main);
+        let none = held(&proc, &listeners, [], later()).unwrap().all_or_error(&proc, main);
         assert!(matches!(none, Err(Error::NotOwn { .. })));
 
         // A demanded socket is found once, and only if the instance holds it.
@@ -214,7 +215,7 @@ mod tests {
             closed.to_string(),
             format!("OpenSIPS (pid {main}) does not listen on {}", listeners[1])
         );
-        let rest = held(&listeners, [main], later()).unwrap().all_or_error(&proc, main);
+        let rest = held(&proc, &listeners, [main], later()).unwrap().all_or_error(&proc, main);
         assert!(matches!(rest, Err(Error::Closed { .. })));
     }
 
@@ -225,7 +226,7 @@ mod tests {
             return;
         }
         let sctp: Listener = "sctp:127.0.0.1:5060".parse().unwrap();
-        assert_eq!(held([&sctp], [], later()).unwrap(), Held::All(vec![]));
+        assert_eq!(held(&ProcFs::default(), [&sctp], [], later()).unwrap(), Held::All(vec![]));
         let (proc, main) = (ProcFs::default(), Pid::own());
         assert_eq!(judge(&proc, main, &[], &[(sctp, 1)], later()).unwrap(), []);
     }

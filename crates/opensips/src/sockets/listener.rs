@@ -8,18 +8,18 @@ use hostnet::{BoundSocket, Family, Protocol};
 
 /// A listening socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// The daemon's name for the protocol: `udp`, `tcp`, `tls`, `ws`, `bin` …
-    pub protocol: &'static str,
+    pub(crate) protocol: &'static str,
     /// The transport below it.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// Address and port; an unspecified address stands for all addresses of the host.
-    pub local: SocketAddr,
+    pub(crate) local: SocketAddr,
 }
 
 /// A transport that the kernel's socket table can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
+pub(crate) enum Transport {
     Udp,
     /// Also below TLS and WebSocket.
     Tcp,
@@ -27,7 +27,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Sctp];
+    pub(crate) const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Sctp];
 }
 
 /// The protocols of OpenSIPS (`proto_*` modules of 2.4 to 4.0) with the transport below them.
@@ -69,7 +69,7 @@ impl From<Transport> for Protocol {
 impl Listener {
     /// The same socket with an unknown protocol.
     #[must_use]
-    pub fn of_unknown_protocol(self) -> Self {
+    pub(crate) fn of_unknown_protocol(self) -> Self {
         let protocol = match self.transport {
             Transport::Udp => "unknown_udp",
             Transport::Tcp => "unknown_tcp",
@@ -80,21 +80,21 @@ impl Listener {
 
     /// The same socket with SIP over TLS.
     #[must_use]
-    pub fn over_tls(self) -> Self {
+    pub(crate) fn over_tls(self) -> Self {
         Self { protocol: "tls", ..self }
     }
 
-    pub fn is_of_unknown_protocol(&self) -> bool {
+    pub(crate) fn is_of_unknown_protocol(&self) -> bool {
         self.protocol.starts_with("unknown_")
     }
 
     /// Whether it is bound to an address of its own, not to a wildcard.
-    pub fn is_explicit(&self) -> bool {
+    pub(crate) fn is_explicit(&self) -> bool {
         !self.local.ip().is_unspecified()
     }
 
     /// The address at which a probe from this host reaches it: loopback for a wildcard.
-    pub fn probe_address(&self) -> SocketAddr {
+    pub(crate) fn probe_address(&self) -> SocketAddr {
         let ip = match self.local.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -105,12 +105,12 @@ impl Listener {
 
     /// Whether both are the same socket to the kernel, like `tcp:` and `tls:` with one address and
     /// port.
-    pub fn is_also(&self, other: &Self) -> bool {
+    pub(crate) fn is_also(&self, other: &Self) -> bool {
         self.transport == other.transport && self.local == other.local
     }
 
     /// Whether the kernel's socket has the same transport, address and port.
-    pub fn is(&self, socket: &BoundSocket) -> bool {
+    pub(crate) fn is(&self, socket: &BoundSocket) -> bool {
         socket.protocol == self.transport.into() && socket.local == self.local
     }
 
@@ -120,7 +120,7 @@ impl Listener {
     /// where one of them is a wildcard. UDP: OpenSIPS sets SO_REUSEADDR, so the kernel can give both
     /// the same address, and each receives some of the requests; a wildcard next to an explicit
     /// address is harmless where both set the option, else the daemon itself fails.
-    pub fn clashes_with(&self, socket: &BoundSocket) -> bool {
+    pub(crate) fn clashes_with(&self, socket: &BoundSocket) -> bool {
         match self.transport {
             Transport::Udp => self.is(socket),
             Transport::Tcp | Transport::Sctp => self.overlaps(socket),
@@ -128,7 +128,7 @@ impl Listener {
     }
 
     /// Whether one datagram or connection could be meant for both.
-    pub fn overlaps(&self, socket: &BoundSocket) -> bool {
+    pub(crate) fn overlaps(&self, socket: &BoundSocket) -> bool {
         let (ours, theirs) = (self.local.ip(), socket.local.ip());
         // Their `::` may receive IPv4 as well (IPV6_V6ONLY is not in the table). The daemon opens its
         // own sockets per family.
@@ -151,7 +151,7 @@ impl fmt::Display for Listener {
 /// The text is not a listener.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give protocol:address:port, like udp:192.0.2.10:5060 or udp:[2001:db8::10]:5060")]
-pub struct ParseListenerError;
+pub(crate) struct ParseListenerError;
 
 impl FromStr for Listener {
     type Err = ParseListenerError;

@@ -4,12 +4,11 @@
 pub(crate) mod addresses;
 mod error;
 pub(crate) mod expected;
-pub mod listener;
+pub(crate) mod listener;
 pub(crate) mod nonlocal_bind;
 pub(crate) mod obstacles;
 pub(crate) mod owner;
 pub(crate) mod table;
 pub(crate) mod virtual_address;
 
-pub use error::Error;
-pub(crate) use error::Result;
+pub(crate) use error::{Error, Result};

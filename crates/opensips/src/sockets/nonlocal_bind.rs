@@ -18,7 +18,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What start does about sockets on addresses that this host does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NonlocalBind {
+pub(crate) enum NonlocalBind {
     /// Fail where the kernel forbids to bind to them.
     Check,
     /// Make the kernel allow it.

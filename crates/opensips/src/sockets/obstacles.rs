@@ -91,7 +91,7 @@ mod tests {
             let table = SocketTable::of([&listener], later()).unwrap();
             let found: Vec<_> = table.at(&listener).collect();
             assert_eq!(found.len(), 1, "{listener}");
-            assert!(inodes_of_all([Pid::own()]).contains(&found[0].inode));
+            assert!(inodes_of_all(&ProcFs::default(), [Pid::own()]).contains(&found[0].inode));
             let proc = ProcFs::default();
             let wanted = std::slice::from_ref(&listener);
             let error = refuse_foreign(&proc, wanted, later()).unwrap_err();

@@ -61,7 +61,7 @@ fn look(
     let until = deadline;
     let members = survey.into_iter().flat_map(|survey| &survey.members);
     let table = SocketTable::complete(until)?;
-    let own = inodes_of_all(members.map(|stat| stat.process.pid));
+    let own = inodes_of_all(&instance.proc, members.map(|stat| stat.process.pid));
     let host = Host::read(until)?;
     let listeners = united(params, instance, declared, &table, &own);
     let answers = answers(params, &listeners, &table, &own, &host.local, until);

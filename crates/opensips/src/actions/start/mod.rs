@@ -114,7 +114,7 @@ impl Start<'_> {
         };
         let workers = workers_of(proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
-        let held = expected::held(&listeners, pids, *deadline)?;
+        let held = expected::held(proc, &listeners, pids, *deadline)?;
         Ok(held.all_or_error(proc, main.process.pid)?)
     }
 

@@ -127,12 +127,12 @@ impl<'a> Startup<'a> {
     ) -> Result<Vec<Expected>> {
         loop {
             let pids = self.look(main, handle)?;
-            match expected::held(listeners, pids, self.start.deadline)? {
+            let proc = &self.start.instance.proc;
+            match expected::held(proc, listeners, pids, self.start.deadline)? {
                 Held::All(sockets) => return Ok(sockets),
                 Held::Missing(missing) => {
                     self.watch(handle, STEP)?;
                     if self.start.deadline.has_passed() {
-                        let proc = &self.start.instance.proc;
                         let error = missing.into_error(proc, main.process.pid);
                         return Err(self.not_serving(error.to_string()));
                     }
@@ -178,7 +178,7 @@ impl<'a> Startup<'a> {
         let (proc, deadline) = (&self.start.instance.proc, self.start.deadline);
         let workers = living_workers(proc, main.process, deadline)?;
         judge_processes(main, &workers)?;
-        expected::held(listeners, pids, deadline)?.all_or_error(proc, main.process.pid)?;
+        expected::held(proc, listeners, pids, deadline)?.all_or_error(proc, main.process.pid)?;
         Ok(())
     }
 
@@ -270,7 +270,7 @@ impl<'a> Startup<'a> {
     fn holder(&self) -> Option<(Listener, Owner)> {
         let instance = self.start.instance;
         let survey = instance.survey().ok()?;
-        let own = inodes_of_all(survey.members.iter().map(|stat| stat.process.pid));
+        let own = inodes_of_all(&instance.proc, survey.members.iter().map(|stat| stat.process.pid));
         let listeners = self.listeners();
         let table = SocketTable::around(&listeners, instance.deadline()).ok()?;
         let mut found = table.find(&listeners, |listener, socket| {

@@ -8,7 +8,7 @@ fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
         pidfiles: pidfile.map(PathBuf::from).into_iter().collect(),
         remembered: None,
         session: None,
-        namespaces: Vec::new(),
+        namespaces: None,
         mounts: Mounts::default(),
         own: Pid::new(1).unwrap(),
     }
