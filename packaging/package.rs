@@ -1,1 +1,1 @@
-//! Nothing but what the package is made of: see `Cargo.toml` beside this file.
+//! Empty: the crate exists for its dependencies, see `Cargo.toml`.

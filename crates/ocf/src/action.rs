@@ -1,30 +1,30 @@
-//! The actions that Pacemaker and people ask for.
+//! The actions of an agent.
 
 use std::fmt;
 
-/// An action of the OCF RA API 1.1 that agents of this project can offer.
+/// An action: those of the OCF RA API 1.1 that the agents of this project can offer, and diagnose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// Bring the resource up; 0 only when it serves.
+    /// Starts the resource. 0 only when it serves.
     Start,
-    /// Take the resource away; 0 only when provably nothing is left.
+    /// Stops the resource. 0 only with proof that it is absent.
     Stop,
-    /// Judge the resource as it is.
+    /// Checks the resource.
     Monitor,
-    /// Promotable: take the active role.
+    /// Promotable clones: takes the active role.
     Promote,
-    /// Promotable: give the active role up.
+    /// Promotable clones: gives up the active role.
     Demote,
-    /// Promotable: told of changes on the peers.
+    /// Clones: is called before and after an action on another instance.
     Notify,
-    /// Take over changed agent parameters without touching the service.
+    /// Applies changed parameters of the agent without a restart of the service.
     ReloadAgent,
-    /// Judge the parameters (and, from level 10, the host).
+    /// Checks the parameters and, from `OCF_CHECK_LEVEL` 10, also the host.
     ValidateAll,
-    /// Print the OCF 1.1 meta-data.
+    /// Prints the OCF 1.1 meta-data.
     MetaData,
-    /// For people, not for Pacemaker, and not in the meta-data: everything that is known of the
-    /// resource on this host.
+    /// Prints everything that is known of the resource on this host. For people: it is not in the
+    /// meta-data, and Pacemaker never calls it.
     Diagnose,
 }
 
@@ -42,12 +42,12 @@ impl Action {
         Self::Diagnose,
     ];
 
-    /// Whether the action is no business of Pacemaker's.
-    pub const fn is_for_people(self) -> bool {
+    /// Returns true for an action that the meta-data does not advertise.
+    pub(crate) const fn is_for_people(self) -> bool {
         matches!(self, Self::Diagnose)
     }
 
-    /// The word on the command line.
+    /// The word on the command line, such as `validate-all`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -63,8 +63,8 @@ impl Action {
         }
     }
 
-    /// The action of that name; `None` for a word that is no action.
-    pub fn from_name(name: &str) -> Option<Self> {
+    /// The inverse of [`Action::name`]; `None` for any other word.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 }

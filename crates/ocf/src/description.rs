@@ -1,40 +1,55 @@
-//! What an agent says about itself: the single truth for parsing, `--help` and meta-data.
+//! The description of an agent: the one table behind parsing, `--help`, meta-data and manual page.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::Action;
 
-/// An agent: its names, texts, parameters and actions.
+/// The names, texts, parameters and actions of an agent.
 #[derive(Debug)]
 pub struct Description {
-    /// Name of the agent and of its file, the last part of `ocf:PROVIDER:NAME`.
+    /// The name of the agent and of its file: the last part of `ocf:PROVIDER:NAME`.
     pub name: &'static str,
-    /// Version of the agent (not of the OCF API).
+    /// The version of the agent, not of the OCF API.
     pub version: &'static str,
-    /// One line.
+    /// One line without a full stop.
     pub shortdesc: &'static str,
-    /// Some paragraphs.
+    /// Paragraphs, with an empty line between two of them.
     pub longdesc: &'static str,
-    /// Its parameters, in the order in which people should read them.
+    /// The parameters, in the order in which help and manual show them.
     pub parameters: &'static [&'static Parameter],
-    /// The actions that it offers; anything else is unimplemented (3).
+    /// The actions that the agent offers; any other is `OCF_ERR_UNIMPLEMENTED`.
     pub actions: &'static [ActionDescription],
 }
 
 impl Description {
-    /// The parameter of that name.
-    pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
+    /// The parameter called `name`.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&'static Parameter> {
         self.parameters.iter().copied().find(|parameter| parameter.name == name)
     }
 
-    /// Whether the action is offered.
-    pub fn offers(&self, action: Action) -> bool {
+    /// The names of the actions, each once: an action with several entries (monitor, one per check
+    /// level) has them next to each other.
+    pub fn action_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.actions.iter().map(|offered| offered.action.name()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The offered action of that name.
+    pub(crate) fn offered(&self, name: &OsStr) -> Option<Action> {
+        let action = name.to_str().and_then(Action::from_name);
+        action.filter(|action| self.offers(*action))
+    }
+
+    /// Returns true if the agent offers the action.
+    pub(crate) fn offers(&self, action: Action) -> bool {
         self.actions.iter().any(|offered| offered.action == action)
     }
 
-    /// The time an action may take where Pacemaker gave none: the advertised one. An action that
-    /// is advertised more than once (monitor, per level) counts with the longest.
-    pub fn timeout(&self, action: Action) -> Duration {
+    /// The timeout of an action for which Pacemaker gave none: the advertised one. Of an action
+    /// with several entries (monitor, one per check level) the longest counts.
+    pub(crate) fn timeout(&self, action: Action) -> Duration {
         self.actions
             .iter()
             .filter(|offered| offered.action == action)
@@ -48,28 +63,29 @@ impl Description {
 /// A parameter of an agent.
 #[derive(Debug)]
 pub struct Parameter {
-    /// Name, as in `OCF_RESKEY_<name>` and `--<name>`.
+    /// The name, as in `OCF_RESKEY_<name>` and `--<name>`.
     pub name: &'static str,
-    /// What its value looks like.
+    /// The content type.
     pub kind: Kind,
-    /// Value where it is not set.
+    /// The value that counts where the parameter is not set. `None`: no value.
     pub default: Option<&'static str>,
-    /// Whether there is no resource without it.
+    /// The parameter must be set.
     pub required: bool,
-    /// Parameters whose values together must differ between resources.
+    /// The name of a group of parameters whose values together must be unique among the resources of
+    /// this agent.
     pub unique_group: Option<&'static str>,
-    /// Whether a change is taken over by reload-agent, without a restart.
+    /// A change is applied by reload-agent, without a restart.
     pub reloadable: bool,
-    /// Kept for old configurations only.
+    /// The parameter exists for old configurations only.
     pub deprecated: Option<Deprecated>,
-    /// One line.
+    /// One line without a full stop.
     pub shortdesc: &'static str,
-    /// Full text: meaning, form, unit.
+    /// Meaning, form, unit and default. The first sentence stands alone: pcs prints no other.
     pub longdesc: &'static str,
 }
 
 impl Parameter {
-    /// A parameter to be completed with struct update syntax: optional, a string, no default.
+    /// An optional string without a default, to be completed with struct update syntax.
     pub const TEMPLATE: Self = Self {
         name: "",
         kind: Kind::String,
@@ -83,10 +99,10 @@ impl Parameter {
     };
 }
 
-/// Content type of a parameter (OCF 1.1 meta-data knows these four).
+/// The content type of a parameter: one of the four of OCF 1.1 meta-data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `yes`/`no` and their usual spellings.
+    /// `yes` or `no`, or another of the spellings of [`Reader::boolean`](crate::Reader::boolean).
     Boolean,
     /// Any text.
     String,
@@ -96,10 +112,10 @@ pub enum Kind {
     Select(&'static [&'static str]),
 }
 
-/// Why a parameter should not be used any more.
+/// Why a parameter should not be used.
 #[derive(Clone, Copy, Debug)]
 pub struct Deprecated {
-    /// The parameter that took its place.
+    /// The parameter to use instead.
     pub replaced_with: Option<&'static str>,
     /// One sentence.
     pub desc: &'static str,
@@ -110,18 +126,18 @@ pub struct Deprecated {
 pub struct ActionDescription {
     /// The action.
     pub action: Action,
-    /// Suggested timeout in seconds; also the deadline when called by hand.
+    /// The suggested timeout in seconds. It counts where neither Pacemaker nor an option gives one.
     pub timeout_s: u64,
-    /// Suggested interval in seconds, monitor only.
+    /// The suggested interval in seconds; of monitor only.
     pub interval_s: Option<u64>,
-    /// Check level (`OCF_CHECK_LEVEL`), monitor only.
+    /// The check level (`OCF_CHECK_LEVEL`); of monitor only.
     pub depth: Option<u32>,
-    /// Role, promotable agents only.
+    /// The role (`Promoted`, `Unpromoted`); of promotable agents only.
     pub role: Option<&'static str>,
 }
 
 impl ActionDescription {
-    /// An action with its timeout, without interval, level or role.
+    /// An action without interval, check level or role.
     pub const fn new(action: Action, timeout_s: u64) -> Self {
         Self { action, timeout_s, interval_s: None, depth: None, role: None }
     }

@@ -1,39 +1,40 @@
-//! What people are told of a resource: one value, as a table or as JSON.
+//! The result of diagnose: one tree of values, printed as a table or as JSON.
 
 use std::fmt::{self, Write};
 
 use crate::Verdict;
 
-/// How a diagnosis is written.
+/// The output format of a diagnosis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// A table for people.
+pub(crate) enum Format {
+    /// Aligned text for people.
     #[default]
     Text,
-    /// JSON for machines.
+    /// One line of JSON for programs.
     Json,
 }
 
-/// Named values, in the order in which people should read them. Names are words with `_`.
+/// Named values in the order of the output. A name is made of lowercase words with `_` between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnosis(Vec<(&'static str, Value)>);
 
-/// Something that is known, or not.
+/// A value of a [`Diagnosis`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Not there. JSON: null.
+    /// Absent. JSON: `null`.
     None,
-    /// Any text.
+    /// Text; control characters are printed as blanks, in JSON as escapes.
     Text(String),
-    /// Any whole number.
+    /// A whole number; the name carries the unit (`took_ms`).
     Number(i64),
-    /// Yes or no.
+    /// `yes` or `no`. JSON: `true` or `false`.
     Flag(bool),
-    /// Several of a kind.
+    /// Several values of one kind.
     List(Vec<Value>),
-    /// Named values of their own.
+    /// Named values.
     Fields(Diagnosis),
-    /// It can't be known, and why. JSON: an object with the single member `unknown`.
+    /// A value that could not be determined, and the cause. JSON: an object with the single member
+    /// `unknown`.
     Unknown(String),
 }
 
@@ -45,9 +46,9 @@ impl Diagnosis {
         self
     }
 
-    /// All of it, ending with a newline.
+    /// The diagnosis as text that ends with a newline.
     #[must_use]
-    pub fn written(&self, format: Format) -> String {
+    pub(crate) fn written(&self, format: Format) -> String {
         let mut text = String::new();
         // Writing to a String can't fail.
         let _ = match format {
@@ -82,7 +83,7 @@ impl Diagnosis {
 }
 
 impl Value {
-    /// Whether it begins on a line of its own.
+    /// Returns true if the text of the value begins on the line after its name.
     fn has_lines(&self) -> bool {
         match self {
             Self::List(values) => !values.is_empty(),
@@ -91,7 +92,7 @@ impl Value {
         }
     }
 
-    /// In a cell of a table; `None` for what has parts of its own.
+    /// The text in a cell of a table; `None` for a list and for fields.
     fn cell(&self) -> Option<String> {
         match self {
             Self::List(_) | Self::Fields(_) => None,
@@ -104,7 +105,7 @@ impl Value {
         }
     }
 
-    /// Behind its name; to the end of its last line.
+    /// Writes the text after the name, with the newline at its end.
     fn write_text(&self, out: &mut String, indent: usize) -> fmt::Result {
         match self {
             Self::None => writeln!(out, " -"),
@@ -120,7 +121,7 @@ impl Value {
                     return write_rows(&rows, out, indent);
                 }
                 values.iter().try_for_each(|value| match value {
-                    // The first field stands beside the hyphen.
+                    // The first field is on the line of the hyphen.
                     Self::Fields(fields) => {
                         let mut lines = String::new();
                         fields.write_text(&mut lines, indent + 2)?;
@@ -163,7 +164,8 @@ impl Value {
     }
 }
 
-/// Several of a kind that have the same names, and no parts within: a header, and a line for each.
+/// The rows of a table, the header first. `None` unless there are two or more values with the same
+/// names and nothing nested.
 fn rows_of(values: &[Value]) -> Option<Vec<Vec<String>>> {
     let [Value::Fields(Diagnosis(first)), _, ..] = values else { return None };
     let names = |fields: &[(&'static str, Value)]| -> Vec<&'static str> {
@@ -210,7 +212,7 @@ fn write_string(out: &mut String, text: &str) -> fmt::Result {
     out.write_char('"')
 }
 
-/// `code`, `name` and `reason`.
+/// The fields `code`, `name` and `reason`.
 impl From<&Verdict> for Diagnosis {
     fn from(verdict: &Verdict) -> Self {
         Self::default()
@@ -273,7 +275,7 @@ mod tests {
             .with("all", vec![Diagnosis::default().with("a", 1).with("bc", 2)])
             .with("last_seen", None::<i64>)
             .with("count", 3)
-            .with("rival", Value::Unknown("no CAP_NET_RAW".to_owned()))
+            .with("duplicate", Value::Unknown("no CAP_NET_RAW".to_owned()))
             .with("flags", Vec::<String>::new())
             .with("labels", vec!["a\"\\\n\u{1}", "é"])
     }
@@ -292,7 +294,7 @@ all
     bc  2
 last seen  -
 count      3
-rival      unknown: no CAP_NET_RAW
+duplicate  unknown: no CAP_NET_RAW
 flags      none
 labels
   - a\"\\  
@@ -302,7 +304,7 @@ labels
     }
 
     #[test]
-    fn several_of_a_kind_are_a_table() {
+    fn values_with_the_same_names_are_a_table() {
         let process = |pid: i64, role: Option<&str>| {
             Diagnosis::default().with("pid", pid).with("main_role", role).with("ended", false)
         };
@@ -316,7 +318,7 @@ processes
   4711  -          no
 "
         );
-        // Of different kinds, or with parts: one below the other.
+        // Different names, or something nested: one value below the other.
         let other = Diagnosis::default().with("pid", 1);
         let mixed = vec![two[0].clone(), other];
         assert!(rows_of(&mixed.into_iter().map(Value::from).collect::<Vec<_>>()).is_none());
@@ -340,7 +342,7 @@ processes
             sample().written(Format::Json),
             concat!(
                 r#"{"vip":"192.0.2.10","link":{"name":"eth0","carrier":true},"all":[{"a":1,"bc":2}],"last_seen":null,"#,
-                r#""count":3,"rival":{"unknown":"no CAP_NET_RAW"},"flags":[],"#,
+                r#""count":3,"duplicate":{"unknown":"no CAP_NET_RAW"},"flags":[],"#,
                 r#""labels":["a\"\\\u000a\u0001","é"]}"#,
                 "\n"
             )

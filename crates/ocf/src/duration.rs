@@ -1,17 +1,17 @@
-//! Durations as administrators write them.
+//! Durations as text.
 
 use std::time::Duration;
 
-/// Why a text is no duration.
+/// The text is not a duration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a duration: give a number with a unit, like 500ms, 3s or 2m")]
 pub struct ParseDurationError;
 
-/// A duration as Pacemaker writes it: a whole number with `ms`, `s`, `m`/`min` or `h`; without a
-/// unit it counts as seconds.
+/// Parses a duration as Pacemaker writes it: a whole number and one of the units `ms`, `msec`, `s`,
+/// `sec`, `m`, `min`, `h` and `hr`. Without a unit the number is in seconds.
 ///
 /// # Errors
-/// Anything else, and numbers beyond 64 bits.
+/// [`ParseDurationError`] for any other text, and if the milliseconds do not fit into 64 bits.
 pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

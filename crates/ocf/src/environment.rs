@@ -1,40 +1,45 @@
-//! One read of the variables that Pacemaker gives.
+//! The environment variables that Pacemaker sets.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use crate::Values;
+use crate::command_line::Options;
 
 const PARAMETER: &[u8] = b"OCF_RESKEY_";
 const META: &[u8] = b"CRM_meta_";
 
 /// The environment of an action (Pacemaker Administration, "Resource agent environment").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Environment {
-    /// `OCF_RESKEY_*` without Pacemaker's own.
-    pub values: Values,
+pub(crate) struct Environment {
+    /// `OCF_RESKEY_*` without the variables of Pacemaker itself.
+    pub(crate) values: Values,
     /// `OCF_RESOURCE_INSTANCE`.
-    pub instance: Option<OsString>,
-    /// `OCF_RESKEY_CRM_meta_timeout`, given in milliseconds; zero means none to Pacemaker, too.
-    pub timeout: Option<Duration>,
-    /// `OCF_RESKEY_CRM_meta_interval`, given in milliseconds; absent or zero marks a probe.
-    pub interval: Option<Duration>,
-    /// Whether the resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or
-    /// `promoted_max`, `master_max` in its place.
-    pub promotable: bool,
-    /// `OCF_CHECK_LEVEL`; what is not a number counts as unset.
-    pub check_level: Option<u32>,
+    pub(crate) instance: Option<OsString>,
+    /// `OCF_RESKEY_CRM_meta_timeout`, which is in milliseconds. Zero means no timeout to Pacemaker
+    /// and counts as unset.
+    pub(crate) timeout: Option<Duration>,
+    /// `OCF_RESKEY_CRM_meta_interval`, which is in milliseconds. A monitor without it, or with
+    /// zero, is a probe.
+    pub(crate) interval: Option<Duration>,
+    /// The resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or one of
+    /// `promoted_max` and `master_max` instead.
+    pub(crate) promotable: bool,
+    /// `OCF_CHECK_LEVEL`; a value that is not a number counts as unset.
+    pub(crate) check_level: Option<u32>,
     /// `OCF_EXIT_REASON_PREFIX`.
-    pub exit_reason_prefix: OsString,
+    pub(crate) exit_reason_prefix: OsString,
     /// `HA_LOGFACILITY`; `none` counts as unset.
-    pub log_facility: Option<String>,
-    /// `HA_LOGFILE`.
-    pub log_file: Option<OsString>,
+    pub(crate) log_facility: Option<String>,
+    /// `HA_LOGFILE`; `/dev/null` counts as unset.
+    pub(crate) log_file: Option<OsString>,
+    /// `TZ`, the time zone of the dates in the log file. The empty string means UTC.
+    pub(crate) time_zone: Option<OsString>,
     /// `HA_debug` is set and not 0.
-    pub debug: bool,
-    /// Whether a cluster manager made the call: then people read the log, not stderr.
-    pub under_pacemaker: bool,
+    pub(crate) debug: bool,
+    /// A cluster manager made the call, so the log is read and stderr is not.
+    pub(crate) under_pacemaker: bool,
 }
 
 impl Default for Environment {
@@ -49,6 +54,7 @@ impl Default for Environment {
             exit_reason_prefix: OsString::from("ocf-exit-reason:"),
             log_facility: None,
             log_file: None,
+            time_zone: None,
             debug: false,
             under_pacemaker: false,
         }
@@ -56,40 +62,67 @@ impl Default for Environment {
 }
 
 impl Environment {
-    /// Reads pairs as `std::env::vars_os` gives them. Unknown variables are left alone.
-    pub fn read(pairs: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    /// Reads pairs as `std::env::vars_os` gives them. Unknown variables are ignored.
+    pub(crate) fn read(pairs: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in pairs {
-            environment.take(&name, value);
+            environment.set(&name, value);
         }
         environment
     }
 
-    fn take(&mut self, name: &OsStr, value: OsString) {
-        if let Some(parameter) = name.as_bytes().strip_prefix(PARAMETER) {
-            match parameter.strip_prefix(META) {
-                Some(b"timeout") => {
-                    self.timeout = milliseconds(&value).filter(|timeout| !timeout.is_zero());
-                }
-                Some(b"interval") => self.interval = milliseconds(&value),
-                Some(b"promotable") => self.promotable |= value == "true",
-                Some(b"promoted_max" | b"master_max") => {
-                    self.promotable |= number::<i32>(&value).is_some_and(|most| most > 0);
-                }
-                Some(_) => {}
-                None if parameter == b"crm_feature_set" => {}
-                None => {
-                    // A name that is not UTF-8 is none of ours.
-                    if let Ok(parameter) = String::from_utf8(parameter.to_vec()) {
-                        self.values.set(parameter, value);
-                    }
-                }
+    /// Applies the options of the command line, which win over the variables.
+    pub(crate) fn overridden_by(mut self, options: Options) -> Self {
+        for (name, value) in options.values.iter() {
+            self.values.set(name, value);
+        }
+        self.instance = options.instance.or(self.instance);
+        self.check_level = options.check_level.or(self.check_level);
+        self.timeout = options.timeout.or(self.timeout);
+        self.debug |= options.verbose;
+        self
+    }
+
+    fn set(&mut self, name: &OsStr, value: OsString) {
+        match name.as_bytes().strip_prefix(PARAMETER) {
+            Some(parameter) => match parameter.strip_prefix(META) {
+                Some(name) => self.set_meta(name, &value),
+                None => self.set_parameter(parameter, value),
+            },
+            // To the C library, a TZ that is set to nothing is not one that is not set.
+            None if name == "TZ" => self.time_zone = Some(value),
+            None if value.is_empty() => {}
+            None => self.set_variable(name, value),
+        }
+    }
+
+    /// Sets the field of a meta attribute of the resource or the operation.
+    fn set_meta(&mut self, name: &[u8], value: &OsStr) {
+        match name {
+            b"timeout" => {
+                self.timeout = milliseconds(value).filter(|timeout| !timeout.is_zero());
             }
+            b"interval" => self.interval = milliseconds(value),
+            b"promotable" => self.promotable |= value == "true",
+            b"promoted_max" | b"master_max" => {
+                self.promotable |= number::<i32>(value).is_some_and(|most| most > 0);
+            }
+            _ => {}
+        }
+    }
+
+    fn set_parameter(&mut self, name: &[u8], value: OsString) {
+        // Pacemaker's own, without its usual prefix.
+        if name == b"crm_feature_set" {
             return;
         }
-        if value.is_empty() {
-            return;
+        // No parameter of ours has a name that is not UTF-8.
+        if let Ok(name) = String::from_utf8(name.to_vec()) {
+            self.values.set(name, value);
         }
+    }
+
+    fn set_variable(&mut self, name: &OsStr, value: OsString) {
         match name.as_bytes() {
             b"OCF_RESOURCE_INSTANCE" => self.instance = Some(value),
             b"OCF_CHECK_LEVEL" => self.check_level = number(&value),
@@ -102,7 +135,7 @@ impl Environment {
             b"HA_LOGFILE" => {
                 self.log_file = Some(value).filter(|path| path != "/dev/null");
             }
-            b"HA_debug" => self.debug = value.into_vec() != b"0",
+            b"HA_debug" => self.debug = value != "0",
             b"PCMK_service" => self.under_pacemaker = true,
             _ => {}
         }
@@ -120,13 +153,14 @@ fn milliseconds(value: &OsStr) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt;
 
     fn read(pairs: &[(&str, &str)]) -> Environment {
         Environment::read(pairs.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))))
     }
 
     #[test]
-    fn parameters_and_pacemakers_own_are_kept_apart() {
+    fn variables_of_pacemaker_are_no_parameters() {
         let environment = read(&[
             ("OCF_RESKEY_ip", "192.0.2.10"),
             ("OCF_RESKEY_CRM_meta_timeout", "20000"),
@@ -136,6 +170,7 @@ mod tests {
             ("OCF_RESOURCE_INSTANCE", "vip"),
             ("OCF_CHECK_LEVEL", "10"),
             ("HA_debug", "1"),
+            ("TZ", ""),
             ("PATH", "/bin"),
         ]);
         assert_eq!(environment.values, [("ip", "192.0.2.10")].into_iter().collect());
@@ -143,11 +178,12 @@ mod tests {
         assert_eq!(environment.interval, Some(Duration::from_secs(10)));
         assert_eq!(environment.check_level, Some(10));
         assert_eq!(environment.instance, Some("vip".into()));
+        assert_eq!(environment.time_zone, Some("".into()));
         assert!(environment.debug);
     }
 
     #[test]
-    fn promotable_clones_are_known_by_any_of_their_marks() {
+    fn each_variable_of_a_promotable_clone_is_enough() {
         for (name, value) in [("promotable", "true"), ("promoted_max", "1"), ("master_max", "1")] {
             let name = format!("OCF_RESKEY_CRM_meta_{name}");
             assert!(read(&[(&name, value)]).promotable, "{name}");
@@ -159,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_counts_as_unset() {
+    fn an_invalid_value_counts_as_unset() {
         assert_eq!(read(&[("OCF_RESKEY_CRM_meta_timeout", "0")]).timeout, None);
         let environment = read(&[
             ("OCF_RESKEY_CRM_meta_timeout", "soon"),

@@ -1,38 +1,39 @@
-//! Exit codes and what Pacemaker makes of them.
+//! Exit codes.
 
-/// Exit code of an action (OCF RA API 1.1, "Return codes"; Pacemaker Administration, "Exit
+/// The exit code of an action (OCF RA API 1.1, "Return codes"; Pacemaker Administration, "Exit
 /// status").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// The action did what it says; monitor: running and usable.
+    /// The action succeeded; monitor: running and usable.
     Success = 0,
-    /// Something went wrong that may go away; monitor: present, but not a working resource.
+    /// A failure that a restart or a move can heal; monitor: something of the resource is present,
+    /// but it does not work.
     Generic = 1,
-    /// Parameters right in form but wrong on this node.
+    /// Valid parameters that are wrong on this node.
     Args = 2,
-    /// Unknown action.
+    /// The agent does not offer the action.
     Unimplemented = 3,
-    /// No privilege for the action.
+    /// The process lacks a privilege.
     Permission = 4,
     /// A component is missing on this node.
     Installed = 5,
-    /// Parameters wrong on every node.
+    /// Parameters that are wrong on every node.
     Configured = 6,
-    /// monitor only: provably nothing of the resource is left on this node.
+    /// monitor only: it is proven that nothing of the resource is on this node.
     NotRunning = 7,
-    /// monitor, promotable: running and promoted.
+    /// monitor of a promotable clone: running and promoted.
     RunningPromoted = 8,
-    /// monitor, promotable: promoted, but broken.
+    /// monitor of a promotable clone: promoted, but it does not work.
     FailedPromoted = 9,
-    /// monitor: it serves, and an operator should look.
+    /// monitor: the resource serves, but needs the attention of an operator.
     Degraded = 190,
-    /// monitor, promotable: the same, promoted.
+    /// monitor of a promotable clone: promoted, and degraded.
     DegradedPromoted = 191,
 }
 
 impl Exit {
-    /// The number the process exits with.
+    /// The exit status of the process.
     pub const fn code(self) -> u8 {
         self as u8
     }
@@ -55,7 +56,7 @@ impl Exit {
         }
     }
 
-    /// Whether the exit tells of a fault, so that a reason belongs to it.
+    /// Returns true if an exit reason belongs to the code. Degraded is such a code.
     pub const fn is_failure(self) -> bool {
         !matches!(self, Self::Success | Self::NotRunning | Self::RunningPromoted)
     }

@@ -1,26 +1,26 @@
-//! What validation has to say.
+//! The findings of a validation.
 
 use std::fmt;
 
 use crate::{Exit, Verdict};
 
-/// One thing wrong with the parameters or, from level 10, with the host.
+/// One fault of the parameters or, from `OCF_CHECK_LEVEL` 10, of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The exit code it stands for.
+    /// The exit code of an action that fails for it.
     pub exit: Exit,
-    /// One clear sentence: the parameter, the value, the way out.
+    /// One line: the parameter with its value, what is wrong, what to do.
     pub sentence: String,
 }
 
 impl Finding {
-    /// A finding.
+    /// A fault with its exit code and its sentence.
     pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
         Self { exit, sentence: sentence.into() }
     }
 }
 
-/// All findings of one validation, in the order of the parameter table; never empty.
+/// All findings of one validation, in the order of the parameter table. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     first: Finding,
@@ -29,12 +29,12 @@ pub struct Findings {
 
 impl Findings {
     /// A single finding.
-    pub const fn one(finding: Finding) -> Self {
+    pub(crate) const fn one(finding: Finding) -> Self {
         Self { first: finding, others: Vec::new() }
     }
 
-    /// The findings, or `None` where there are none.
-    pub fn from_vec(mut findings: Vec<Finding>) -> Option<Self> {
+    /// `None` if `findings` is empty.
+    pub(crate) fn from_vec(mut findings: Vec<Finding>) -> Option<Self> {
         if findings.is_empty() {
             return None;
         }
@@ -42,17 +42,17 @@ impl Findings {
         Some(Self { first, others: findings })
     }
 
-    /// The first finding; its code is the exit code.
+    /// The first finding. Its exit code is that of the action.
     pub const fn first(&self) -> &Finding {
         &self.first
     }
 
-    /// All of them.
+    /// The findings, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// All of them, by value.
+    /// The findings by value, the first one first.
     pub fn into_vec(self) -> Vec<Finding> {
         let mut all = vec![self.first];
         all.extend(self.others);

@@ -1,8 +1,8 @@
 //! OCF Resource Agent API 1.1: actions, parameters, meta-data, exit codes, logging.
 //!
-//! The crate knows nothing of networks or SIP. An agent describes itself with one table
-//! ([`Description`]) that feeds parsing, `--help` and meta-data alike, implements [`Agent`], and
-//! its `main` is one call of [`run`].
+//! The crate knows nothing of networks or SIP. An agent has one table ([`Description`]) behind
+//! parsing, `--help`, meta-data and manual page; it implements [`Agent`], and its `main` is one call
+//! of [`run`].
 //!
 //! Sources: "OCF Resource Agent API 1.1" (ClusterLabs/OCF-spec, ra/1.1) and "Pacemaker
 //! Administration", chapter "Resource Agents".
@@ -18,27 +18,32 @@ mod duration;
 mod environment;
 mod exit;
 mod finding;
+mod local_time;
 mod log_line;
 mod logging;
 mod metadata;
 mod reader;
 mod request;
+mod run;
 mod shown;
 mod verdict;
 
 pub use action::Action;
 pub use action_deadline::action_deadline;
-pub use agent::{Agent, run, run_with};
+pub use agent::Agent;
 pub use cause::cause;
 pub use description::{ActionDescription, Deprecated, Description, Kind, Parameter};
-pub use diagnosis::{Diagnosis, Format, Value};
+pub use diagnosis::{Diagnosis, Value};
 pub use duration::{ParseDurationError, parse_duration};
-pub use environment::Environment;
 pub use exit::Exit;
 pub use finding::{Finding, Findings};
 pub use log_line::LogLine;
-pub use metadata::meta_data;
 pub use reader::Reader;
 pub use request::{InstanceName, Request, Values};
+pub use run::run;
 pub use shown::shown;
 pub use verdict::Verdict;
+
+pub(crate) use diagnosis::Format;
+pub(crate) use environment::Environment;
+pub(crate) use metadata::meta_data;

@@ -1,8 +1,8 @@
-//! The `log` facade to a terminal or to syslog. The owner of the syslog crate.
+//! The `log` facade to a terminal, to syslog and to a log file. The owner of the crate syslog.
 //!
-//! On a terminal, or called by hand: readable lines on stderr. Under a cluster manager: syslog
-//! with its facility, and its log file where it names one. Every sink is optional: a missing,
-//! full or stuck log must never change what an action does.
+//! On a terminal, or called by hand: lines on stderr. Under a cluster manager: syslog with the
+//! facility that the manager names, and its log file where it names one. Every sink is optional: a
+//! log that is missing, full or stuck never changes what an action does.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -11,60 +11,48 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::libc;
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
-use crate::{Environment, InstanceName};
+use crate::{Environment, InstanceName, local_time};
 
-/// Installs the logger of this process; a second call changes nothing. Tells whether people are
-/// reading, who see the exit reason on the same terminal anyway.
-pub(crate) fn install(agent: &str, instance: &InstanceName, environment: &Environment) -> bool {
-    let to_people = std::io::stderr().is_terminal() || !environment.under_pacemaker;
-    let sink = if to_people {
-        Sink::Terminal
-    } else {
-        Sink::Cluster {
-            facility: environment
-                .log_facility
-                .as_deref()
-                .and_then(|name| Facility::from_str(name).ok()),
-            file: environment.log_file.clone(),
-            tag: format!("{agent}({instance})"),
-            syslog: Mutex::new(Connection::Untried),
-        }
+/// Where the lines of this process go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// stderr, which also shows the exit reason.
+    Stderr,
+    /// The logs that the cluster manager names.
+    Cluster,
+}
+
+/// Installs the logger of this process; a second call has no effect on the logger.
+pub(crate) fn install(
+    agent: &str,
+    instance: &InstanceName,
+    environment: &Environment,
+) -> Destination {
+    let by_hand = std::io::stderr().is_terminal() || !environment.under_pacemaker;
+    let destination = if by_hand { Destination::Stderr } else { Destination::Cluster };
+    let sink = match destination {
+        Destination::Stderr => Sink::Stderr,
+        Destination::Cluster => Sink::Cluster(ClusterLog::new(agent, instance, environment)),
     };
-    if log::set_boxed_logger(Box::new(Sinks { sink })).is_ok() {
+    if log::set_boxed_logger(Box::new(sink)).is_ok() {
         let level = if environment.debug { LevelFilter::Debug } else { LevelFilter::Info };
         log::set_max_level(level);
     }
-    to_people
-}
-
-struct Sinks {
-    sink: Sink,
+    destination
 }
 
 enum Sink {
-    Terminal,
-    Cluster {
-        facility: Option<Facility>,
-        file: Option<OsString>,
-        /// `agent(instance)`; the process id follows in brackets.
-        tag: String,
-        syslog: Mutex<Connection>,
-    },
+    Stderr,
+    Cluster(ClusterLog),
 }
 
-/// The socket is opened with the first message: a quiet monitor opens none.
-enum Connection {
-    Untried,
-    Open(Box<Logger<LoggerBackend, Formatter3164>>),
-    Missing,
-}
-
-impl Log for Sinks {
+impl Log for Sink {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level() && is_ours(metadata.target())
     }
@@ -74,61 +62,108 @@ impl Log for Sinks {
             return;
         }
         // One line per message, whatever a value contains.
-        let message = record.args().to_string().replace(['\n', '\r'], " ");
-        match &self.sink {
-            Sink::Terminal => {
-                let _ = match record.level() {
-                    Level::Error => writeln!(std::io::stderr(), "error: {message}"),
-                    Level::Warn => writeln!(std::io::stderr(), "warning: {message}"),
-                    _ => writeln!(std::io::stderr(), "{message}"),
-                };
-            }
-            Sink::Cluster { facility, file, tag, syslog } => {
-                if let Some(facility) = facility {
-                    to_syslog(syslog, *facility, tag, record.level(), &message);
-                }
-                if let Some(path) = file {
-                    to_file(path, tag, record.level(), &message);
-                }
-            }
+        let message = record.args().to_string().replace(char::is_control, " ");
+        match self {
+            Self::Stderr => write_to_stderr(record.level(), &message),
+            Self::Cluster(log) => log.write(record.level(), &message),
         }
     }
 
     fn flush(&self) {}
 }
 
-/// The libraries below us log too; their messages are for their developers.
+/// Returns true for the crates of this workspace: the messages of other libraries are for their
+/// developers.
 fn is_ours(target: &str) -> bool {
     ["ocf", "hostnet", "hostproc", "opensips_vip", "opensips_ra"].iter().any(|name| {
         target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     })
 }
 
-fn to_syslog(
-    connection: &Mutex<Connection>,
-    facility: Facility,
-    tag: &str,
-    level: Level,
-    message: &str,
-) {
-    let Ok(mut connection) = connection.lock() else { return };
-    if matches!(*connection, Connection::Untried) {
-        *connection = open_syslog(facility, tag)
-            .map_or(Connection::Missing, |logger| Connection::Open(Box::new(logger)));
+fn write_to_stderr(level: Level, message: &str) {
+    let prefix = match level {
+        Level::Error => "error: ",
+        Level::Warn => "warning: ",
+        Level::Info | Level::Debug | Level::Trace => "",
+    };
+    let _ = writeln!(std::io::stderr(), "{prefix}{message}");
+}
+
+/// The logs of the cluster manager.
+struct ClusterLog {
+    /// `agent(instance)`; the process id follows in brackets.
+    tag: String,
+    facility: Option<Facility>,
+    syslog: Mutex<Connection>,
+    file: Option<OsString>,
+    time_zone: Option<OsString>,
+}
+
+/// The connection to syslog, made with the first message: a monitor that logs nothing opens no
+/// socket.
+enum Connection {
+    Untried,
+    Open(Box<Logger<LoggerBackend, Formatter3164>>),
+    Missing,
+}
+
+impl ClusterLog {
+    fn new(agent: &str, instance: &InstanceName, environment: &Environment) -> Self {
+        let facility = environment.log_facility.as_deref();
+        Self {
+            tag: format!("{agent}({instance})"),
+            facility: facility.and_then(|name| Facility::from_str(name).ok()),
+            syslog: Mutex::new(Connection::Untried),
+            file: environment.log_file.clone(),
+            time_zone: environment.time_zone.clone(),
+        }
     }
-    if let Connection::Open(logger) = &mut *connection {
-        let _ = match level {
-            Level::Error => logger.err(message),
-            Level::Warn => logger.warning(message),
-            Level::Info => logger.info(message),
-            Level::Debug | Level::Trace => logger.debug(message),
+
+    fn write(&self, level: Level, message: &str) {
+        if let Some(facility) = self.facility {
+            self.write_to_syslog(facility, level, message);
+        }
+        if let Some(path) = &self.file {
+            self.write_to_file(path, level, message);
+        }
+    }
+
+    fn write_to_syslog(&self, facility: Facility, level: Level, message: &str) {
+        let Ok(mut connection) = self.syslog.lock() else { return };
+        if matches!(*connection, Connection::Untried) {
+            *connection = open_syslog(facility, &self.tag)
+                .map_or(Connection::Missing, |logger| Connection::Open(Box::new(logger)));
+        }
+        if let Connection::Open(logger) = &mut *connection {
+            let _ = match level {
+                Level::Error => logger.err(message),
+                Level::Warn => logger.warning(message),
+                Level::Info => logger.info(message),
+                Level::Debug | Level::Trace => logger.debug(message),
+            };
+        }
+    }
+
+    /// Appends a line in the format of `ocf_log` (`__ha_log` in resource-agents' ocf-shellfuncs),
+    /// with its words for the levels and its blanks.
+    fn write_to_file(&self, path: &OsStr, level: Level, message: &str) {
+        let Ok(mut file) = open_log_file(path) else { return };
+        let date = local_time::stamp(SystemTime::now(), self.time_zone.as_deref());
+        let level = match level {
+            Level::Error => "ERROR",
+            Level::Warn => "WARNING",
+            Level::Info => "INFO",
+            Level::Debug | Level::Trace => "DEBUG",
         };
+        let line = format!("{date}  {}[{}]:    {level}: {message}\n", self.tag, std::process::id());
+        // One write(2), so that lines of several processes do not mix.
+        let _ = file.write_all(line.as_bytes());
     }
 }
 
 fn open_syslog(facility: Facility, tag: &str) -> Option<Logger<LoggerBackend, Formatter3164>> {
-    // Not through the crate's own constructors: their socket blocks, and a stuck journald would
-    // hold the action until Pacemaker kills it; they also fall back to UDP on the loopback.
+    // The crate's own constructors make a blocking socket, with which a stuck journald holds the
+    // action until Pacemaker kills it; they also fall back to UDP on the loopback interface.
     let socket = UnixDatagram::unbound().ok()?;
     socket.set_nonblocking(true).ok()?;
     ["/dev/log", "/run/systemd/journal/dev-log", "/var/run/syslog"]
@@ -145,47 +180,55 @@ fn open_syslog(facility: Facility, tag: &str) -> Option<Logger<LoggerBackend, Fo
     ))
 }
 
-/// A log to append to. A FIFO that nobody reads would keep an ordinary open(2) waiting for ever, and
-/// one whose reader is stuck a write(2): only a regular file is written to.
-///
-/// Never created here: a cluster manager that logs to a file has made it.
-fn open_log(path: &OsStr) -> std::io::Result<File> {
+/// Opens a regular file for appending. Anything else is an error of kind `Unsupported`: open(2) of a
+/// FIFO without a reader blocks, and so does write(2) to one whose reader is stuck. The file is not
+/// created: a cluster manager that logs to a file has created it.
+fn open_log_file(path: &OsStr) -> std::io::Result<File> {
     let file = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::Unsupported.into()) }
-}
-
-fn to_file(path: &OsStr, tag: &str, level: Level, message: &str) {
-    // No time of our own: the wall clock with a zone needs a crate; seconds since 1970 sort and
-    // are exact.
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    if let Ok(mut file) = open_log(path) {
-        let pid = std::process::id();
-        let _ = file.write_all(format!("{seconds} {tag}[{pid}]: {level}: {message}\n").as_bytes());
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cluster_log(file: &OsStr) -> ClusterLog {
+        let environment = Environment {
+            log_file: Some(file.to_owned()),
+            time_zone: Some("UTC0".into()),
+            ..Environment::default()
+        };
+        ClusterLog::new("agent", &InstanceName::new(OsStr::new("x")), &environment)
+    }
+
     #[test]
-    fn only_a_file_is_written_to() {
+    fn a_line_in_the_file_is_one_of_ocf_log() {
         let directory = tempfile::tempdir().unwrap();
-        let (file, fifo) = (directory.path().join("file"), directory.path().join("fifo"));
+        let file = directory.path().join("file");
         std::fs::write(&file, "before\n").unwrap();
-        to_file(file.as_os_str(), "agent(x)", Level::Warn, "words");
+        cluster_log(file.as_os_str()).write(Level::Warn, "words");
         let log = std::fs::read_to_string(&file).unwrap();
-        assert!(log.starts_with("before\n") && log.ends_with(": WARN: words\n"), "{log}");
+        let line = log.strip_prefix("before\n").unwrap_or_default();
+        let shape = line.replace(|c: char| c.is_ascii_digit(), "0");
+        let pid = "0".repeat(std::process::id().to_string().len());
+        let (month, rest) = shape.split_at(4);
+        assert!(month.ends_with(' '), "{line}");
+        assert_eq!(rest, format!("00 00:00:00  agent(x)[{pid}]:    WARNING: words\n"));
+    }
+
+    #[test]
+    fn only_a_regular_file_is_written_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         // Neither without a reader nor with one.
-        assert!(open_log(fifo.as_os_str()).is_err());
+        assert!(open_log_file(fifo.as_os_str()).is_err());
         let reader = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
-        assert!(open_log(fifo.as_os_str()).is_err());
+        assert!(open_log_file(fifo.as_os_str()).is_err());
         drop(reader);
-        assert!(open_log(directory.path().join("none").as_os_str()).is_err());
-        assert!(!directory.path().join("none").exists());
+        let none = directory.path().join("none");
+        cluster_log(none.as_os_str()).write(Level::Error, "words");
+        assert!(!none.exists());
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! OCF 1.1 meta-data, written from the description.
+//! OCF 1.1 meta-data, made from the description.
 //!
-//! Shape: ClusterLabs/OCF-spec, ra/1.1/ra-api.rng. The order of a parameter's children
+//! Schema: ClusterLabs/OCF-spec, ra/1.1/ra-api.rng. The order of a parameter's children
 //! (deprecated, longdesc, shortdesc, content) is part of that schema.
 
 use std::fmt::{self, Write};
 
 use crate::{Description, Kind, Parameter};
 
-/// The meta-data of an agent, an XML document that ends with a newline.
-pub fn meta_data(description: &Description) -> String {
+/// The meta-data of an agent: an XML document that ends with a newline.
+pub(crate) fn meta_data(description: &Description) -> String {
     let mut xml = String::with_capacity(8 * 1024);
     // Writing to a String can't fail.
     let _ = write_document(&mut xml, description);
@@ -92,7 +92,7 @@ fn write_texts(xml: &mut String, indent: &str, longdesc: &str, shortdesc: &str) 
     writeln!(xml, "{indent}<shortdesc lang=\"en\">{}</shortdesc>", Escaped(shortdesc))
 }
 
-/// Text with the five characters escaped that mean something in XML.
+/// Text with the five special characters of XML escaped.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

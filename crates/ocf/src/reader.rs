@@ -1,4 +1,4 @@
-//! From bytes of an administrator to typed values, collecting every finding.
+//! Reads typed values of parameters and collects every finding.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::request::shown_value;
 use crate::{Exit, Finding, Findings, Kind, Parameter, Values, parse_duration};
 
-/// Reads typed values; goes on after a finding, so that all of them are told.
+/// Reads typed values. It goes on after a finding, so that validation reports all of them.
 #[derive(Debug)]
 pub struct Reader<'a> {
     values: &'a Values,
@@ -15,12 +15,12 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of these values.
+    /// A reader without findings.
     pub const fn new(values: &'a Values) -> Self {
         Self { values, findings: Vec::new() }
     }
 
-    /// The text of a parameter, its default where it is not set. A missing required parameter
+    /// The text of a parameter, or its default where it is not set. A missing required parameter
     /// and a value that is not UTF-8 are findings.
     pub fn text(&mut self, parameter: &Parameter) -> Option<&'a str> {
         let Some(value) = self.values.get(parameter.name) else {
@@ -39,8 +39,8 @@ impl<'a> Reader<'a> {
         text
     }
 
-    /// A value through `parse`, whose error completes the sentence `NAME=VALUE: …`. `None` where
-    /// it is not set and has no default, or where it was rejected.
+    /// The text of a parameter, parsed by `parse`. Its error completes the finding `NAME=VALUE: …`.
+    /// `None` if the parameter is not set and has no default, or if it was rejected.
     pub fn parsed<T, E: Display>(
         &mut self,
         parameter: &Parameter,
@@ -50,13 +50,14 @@ impl<'a> Reader<'a> {
         parse(text).map_err(|error| self.reject(parameter, error)).ok()
     }
 
-    /// A boolean: `yes`, `true`, `on`, `1` or `no`, `false`, `off`, `0`, in any case (the words of
-    /// `ocf_is_true`). Unset without default is `false`.
+    /// A boolean: `yes`, `true`, `on`, `1`, `y` or `no`, `false`, `off`, `0`, `n`, in upper or lower
+    /// case (the words of `ocf_is_true` in ocf-shellfuncs, and their opposites). `false` if the
+    /// parameter is not set and has no default, or if it was rejected.
     pub fn boolean(&mut self, parameter: &Parameter) -> bool {
         self.parsed(parameter, parse_boolean).unwrap_or(false)
     }
 
-    /// A whole number within a range.
+    /// A whole number within `range`.
     pub fn integer(&mut self, parameter: &Parameter, range: RangeInclusive<i64>) -> Option<i64> {
         self.parsed(parameter, |text| {
             text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
@@ -65,7 +66,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A duration within a range.
+    /// A duration within `range`, in the form of [`parse_duration`].
     pub fn duration(
         &mut self,
         parameter: &Parameter,
@@ -81,7 +82,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// One of the words of a [`Kind::Select`] parameter.
+    /// One of the options of a [`Kind::Select`] parameter; `None` for a parameter of another kind.
     pub fn select(&mut self, parameter: &Parameter) -> Option<&'static str> {
         let Kind::Select(options) = parameter.kind else { return None };
         self.parsed(parameter, |text| {
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Adds the finding `NAME=VALUE: WHY`, wrong on every node.
+    /// Adds the finding `NAME=VALUE: why` with [`Exit::Configured`]: the value is wrong on every node.
     pub fn reject(&mut self, parameter: &Parameter, why: impl Display) {
         let value = self
             .values
@@ -103,21 +104,20 @@ impl<'a> Reader<'a> {
             .push(Finding::new(Exit::Configured, format!("{}={value}: {why}", parameter.name)));
     }
 
-    /// Adds a finding about more than one parameter.
+    /// Adds a finding, for example one about several parameters.
     pub fn finding(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
 
-    /// The result: `complete` unless there were findings.
+    /// Returns `complete` if there are no findings.
     ///
     /// # Errors
-    /// Every finding.
+    /// All findings. `None` without a finding is an internal error.
     pub fn finish<T>(self, complete: Option<T>) -> Result<T, Findings> {
         match (Findings::from_vec(self.findings), complete) {
             (None, Some(complete)) => Ok(complete),
             (Some(findings), _) => Err(findings),
-            // A reader that yields nothing without saying why is a fault of the agent; it must
-            // not pass for valid.
+            // A fault of the agent; the parameters must not pass for valid.
             (None, None) => Err(Findings::one(Finding::new(
                 Exit::Generic,
                 "internal error: parameters incomplete",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_finding_is_told() {
+    fn every_finding_is_collected() {
         let error = read(&[("count", "-1"), ("form", "shout"), ("wait", "2h"), ("flag", "maybe")]);
         assert_eq!(
             error.unwrap_err(),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_yields_nothing_is_not_valid() {
+    fn no_values_and_no_findings_is_an_error() {
         let values = Values::default();
         assert!(Reader::new(&values).finish::<()>(None).is_err());
     }

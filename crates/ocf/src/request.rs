@@ -1,35 +1,57 @@
-//! What is asked of an agent in one call.
+//! One call of an agent.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 
-use crate::Action;
+use crate::{Action, Description, Environment, action_deadline};
 
-/// One call of an agent, after environment and command line have been read.
+/// One call of an agent, made from its environment and its command line.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The action.
+    /// The action, which the agent offers.
     pub action: Action,
-    /// The resource's name in the cluster.
+    /// The name of the resource in the cluster; without a cluster, the name of the agent.
     pub instance: InstanceName,
-    /// The parameters as given, not yet judged.
+    /// The parameters as given, not yet validated.
     pub values: Values,
-    /// When the action must have ended.
+    /// The instant by which the action must have ended.
     pub deadline: Deadline,
-    /// Time that Pacemaker (or the meta-data) grants the action as a whole.
+    /// The time that Pacemaker, an option or the meta-data gives the whole action.
     pub timeout: Duration,
-    /// monitor only: asked once whether the resource is here, not as a recurring check.
+    /// monitor only: a single check whether the resource is on this node, not a recurring one.
     pub probe: bool,
-    /// Whether the resource is a promotable clone, so that roles and promotion scores mean
-    /// something.
+    /// The resource is a promotable clone: it has roles and promotion scores.
     pub promotable: bool,
-    /// `OCF_CHECK_LEVEL`: how deep monitor and validate-all look.
+    /// `OCF_CHECK_LEVEL`, the depth of monitor and validate-all: 0, 10 or 20.
     pub check_level: u32,
+}
+
+impl Request {
+    pub(crate) fn new(
+        description: &Description,
+        action: Action,
+        environment: &Environment,
+        started: Instant,
+    ) -> Self {
+        let instance = environment.instance.as_deref().unwrap_or(description.name.as_ref());
+        let timeout = environment.timeout.unwrap_or_else(|| description.timeout(action));
+        let recurring = environment.interval.is_some_and(|interval| !interval.is_zero());
+        Self {
+            action,
+            instance: InstanceName::new(instance),
+            values: environment.values.clone(),
+            deadline: action_deadline(started, timeout),
+            timeout,
+            probe: action == Action::Monitor && !recurring,
+            promotable: environment.promotable,
+            check_level: environment.check_level.unwrap_or(0),
+        }
+    }
 }
 
 /// The name of a resource in the cluster, such as `vip` or `opensips:0`.
@@ -37,7 +59,7 @@ pub struct Request {
 pub struct InstanceName(String);
 
 impl InstanceName {
-    /// A name from outside. Non-UTF-8 parts are replaced.
+    /// A name as given; bytes that are not UTF-8 become U+FFFD.
     pub fn new(name: &OsStr) -> Self {
         Self(name.to_string_lossy().into_owned())
     }
@@ -47,9 +69,9 @@ impl InstanceName {
         &self.0
     }
 
-    /// The name as a part of a file name: letters, digits, `-`, `_` and inner dots stay, any other
-    /// byte becomes `%XX`, so that different names never share a file and none leaves its
-    /// directory. Of what is longer than 100 bytes then, the rest becomes a hash.
+    /// The name as a part of a file name, at most 100 bytes long. Letters, digits, `-`, `_` and all
+    /// dots but a leading one stay, any other byte becomes `%XX`: two names never share a file, and
+    /// no name leaves its directory. The end of a longer result is replaced by a hash of the name.
     pub fn as_file_name(&self) -> String {
         let mut name = String::new();
         for (at, byte) in self.0.bytes().enumerate() {
@@ -62,18 +84,18 @@ impl InstanceName {
         if name.len() > FILE_NAME_LIMIT {
             let hash = fnv_1a(self.0.as_bytes());
             name.truncate(FILE_NAME_LIMIT - 18);
-            // No name that is not cut has two percent signs side by side.
+            // Two percent signs in a row occur in no other name.
             name.push_str(&format!("%%{hash:016X}"));
         }
         name
     }
 }
 
-/// With what comes before and behind it, a name has to be shorter than 256 bytes (NAME_MAX).
+/// With the text before and after it, a file name must be shorter than 256 bytes (NAME_MAX).
 const FILE_NAME_LIMIT: usize = 100;
 
-/// The 64 bit FNV-1a hash (draft-eastlake-fnv), which stays the same with every version of the agent:
-/// an upgrade must find the files of what runs.
+/// The 64-bit FNV-1a hash (draft-eastlake-fnv). It is the same in every version of the agent: after
+/// an upgrade the agent must find the files of a running resource.
 fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -86,28 +108,28 @@ impl fmt::Display for InstanceName {
     }
 }
 
-/// The values of an agent's parameters as given: bytes from an administrator.
+/// The values of the parameters as given: any bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values(BTreeMap<String, OsString>);
 
 impl Values {
-    /// The value of a parameter; `None` where it is not set or set to the empty string.
+    /// The value of a parameter; `None` if it is not set or empty.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// The value as text; `None` where it is not set, empty or not UTF-8.
+    /// The value of a parameter as text; `None` if it is not set, empty or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(OsStr::to_str)
     }
 
-    /// Sets a value; a later one wins.
+    /// Sets a value; it replaces an earlier one.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<OsString>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// All names and values, in alphabetical order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &OsStr)> {
+    /// The names and values, also empty ones, in the order of the names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_os_str()))
     }
 }
@@ -118,7 +140,7 @@ impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Values {
     }
 }
 
-/// The bytes of a value, shown in one line.
+/// [`crate::shown`] of a value.
 pub(crate) fn shown_value(value: &OsStr) -> String {
     crate::shown(value.as_bytes())
 }

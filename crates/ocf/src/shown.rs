@@ -1,13 +1,13 @@
-//! Foreign text in one line of ours.
+//! Foreign text within one line of a log or an exit reason.
 
-/// Longest part of a foreign value that is shown, in characters.
+/// The number of characters of a value that are shown.
 const LIMIT: usize = 60;
 
-/// A value from outside, fit for one line of a log or an exit reason: non-UTF-8 and control
-/// characters escaped, cut after 60 characters with the full length told.
+/// A foreign value as text for one line. Control characters and bytes that are not UTF-8 are escaped
+/// (`\n`, `\xff`); after 60 characters follow `…` and the length of the whole value in bytes.
 ///
-/// Pacemaker ends an exit reason at the end of the line; a value with a newline must not be able
-/// to forge one.
+/// An exit reason is one line to Pacemaker: without the escapes, a value with a newline could forge
+/// another one.
 pub fn shown(value: &[u8]) -> String {
     let mut text = String::new();
     let mut characters = 0;
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_whatever_comes() {
+    fn any_value_is_one_short_line() {
         assert_eq!(shown(b"192.0.2.10"), "192.0.2.10");
         assert_eq!(shown(b"a\nocf-exit-reason:b"), "a\\nocf-exit-reason:b");
         assert_eq!(shown(b"\xff\xfe"), "\\xff\\xfe");

@@ -1,35 +1,35 @@
-//! How an action ended.
+//! The result of an action.
 
 use crate::Exit;
 
-/// The end of an action: the exit code, and the reason that belongs to a fault.
+/// The result of an action: the exit code, and the exit reason of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Verdict {
     /// The exit code.
     pub exit: Exit,
-    /// One short line for `crm_mon`, naming the thing and the way out.
+    /// The exit reason, one short line for `crm_mon`: subject, what is wrong, what to do.
     pub reason: Option<String>,
 }
 
 impl Verdict {
-    /// 0: done; monitor: running and usable.
+    /// `OCF_SUCCESS`, without a reason.
     pub const fn success() -> Self {
         Self { exit: Exit::Success, reason: None }
     }
 
-    /// 7, monitor only: provably nothing is left.
+    /// `OCF_NOT_RUNNING`, without a reason; of monitor only.
     pub const fn not_running() -> Self {
         Self { exit: Exit::NotRunning, reason: None }
     }
 
-    /// 190, monitor only: it serves, and an operator should look.
+    /// `OCF_DEGRADED` with its reason; of monitor only.
     pub fn degraded(reason: impl Into<String>) -> Self {
         Self { exit: Exit::Degraded, reason: Some(reason.into()) }
     }
 
-    /// monitor only: the same judgement of an instance that is promoted. What has a code of its own
-    /// for that role gets it; the others mean the same in both.
+    /// The same verdict of monitor on a promoted instance: success, degraded and generic error have
+    /// codes of their own for that role.
     pub fn of_promoted(mut self) -> Self {
         self.exit = match self.exit {
             Exit::Success => Exit::RunningPromoted,
@@ -40,7 +40,7 @@ impl Verdict {
         self
     }
 
-    /// Any fault, with its reason.
+    /// A failure with its exit code and its reason.
     pub fn failed(exit: Exit, reason: impl Into<String>) -> Self {
         Self { exit, reason: Some(reason.into()) }
     }

@@ -2,7 +2,7 @@
 //! (`ocf_PROVIDER_AGENT(7)`).
 //!
 //! Parameters, actions and timeouts come from the [`ocf::Description`] that the agent itself uses;
-//! this package adds what a page says beyond it.
+//! this package adds the rest of a page.
 
 mod opensips;
 mod opensips_vip;
@@ -12,7 +12,7 @@ pub use page::Page;
 
 use ocf::Exit;
 
-/// What the page of an agent says beyond its description.
+/// The content of a page that is not in the description of the agent.
 #[derive(Debug)]
 struct Manual {
     /// Every exit code that the agent returns, and what it means for this agent.

@@ -1,4 +1,4 @@
-//! What the page of the agent says beyond its description.
+//! The content of the page that is not in the description of the agent.
 
 use ocf::Exit;
 
@@ -9,96 +9,106 @@ pub(crate) static MANUAL: Manual = Manual {
     exits: &[
         (
             Exit::Success,
-            "The action did what it says. start: every declared socket is open and SIP is answered. \
-             stop: no process, socket or pid file is left. monitor: it serves, not promoted.",
+            "The action succeeded. start: every declared socket is open and SIP is answered. stop: \
+             no process, socket or pid file is left. monitor: OpenSIPS serves and is not promoted.",
         ),
         (
             Exit::Generic,
-            "Something that may go away. monitor: something of the instance is alive, but it does \
-             not serve. stop: something is still there after SIGKILL; with fencing the node is shot.",
+            "A failure that a restart or another node can heal. monitor: a process or socket of \
+             the instance exists, but OpenSIPS does not serve. stop: a process or socket still \
+             exists after SIGKILL; with fencing, the node is fenced.",
         ),
         (
             Exit::Args,
-            "Wrong on this node: the configuration has an error or can't be read, the user does not \
-             exist, the systemd unit is enabled. Pacemaker does not start it here again until \
-             crm_resource --cleanup.",
+            "Wrong on this node: the configuration has an error or is not readable, the user does \
+             not exist, or the systemd unit is enabled. Pacemaker does not start the resource on \
+             this node again until crm_resource --cleanup.",
         ),
         (Exit::Unimplemented, "Unknown action."),
-        (Exit::Permission, "Not root, or without a capability that the reason names."),
+        (
+            Exit::Permission,
+            "The agent does not run as root, or lacks the capability that the reason names.",
+        ),
         (
             Exit::Installed,
-            "Missing on this node: the OpenSIPS executable (or it is no program that this machine runs), \
-             or SCTP in the kernel for an sctp: socket.",
+            "A component is missing on this node: the OpenSIPS executable (or this machine can't \
+             execute it), or SCTP in the kernel for an sctp: socket.",
         ),
         (
             Exit::Configured,
-            "The parameters are wrong on every node. Pacemaker starts it nowhere until they are right.",
+            "The parameters are wrong on every node. Pacemaker starts the resource on no node \
+             until they are corrected.",
         ),
         (
             Exit::NotRunning,
-            "monitor only: no process of the instance is alive and none of its sockets is open. With \
-             a reason where it was started and not stopped.",
+            "monitor only: no process of the instance is alive and none of its sockets is open. If \
+             the instance was started and not stopped, the reason says how it ended.",
         ),
-        (Exit::RunningPromoted, "monitor: promoted, and it serves."),
+        (Exit::RunningPromoted, "monitor: OpenSIPS serves and is promoted."),
         (
             Exit::FailedPromoted,
-            "monitor: promoted, and it does not serve. Its promotion score falls below that of every \
-             instance that serves, so one of them is promoted; it rises again with the next monitor \
-             that finds it well. With no other it is restarted here.",
+            "monitor: OpenSIPS is promoted and does not serve. Its promotion score falls below \
+             that of every instance that serves, so that one of them is promoted; the score rises \
+             with the next monitor that succeeds. Without another instance, OpenSIPS is restarted \
+             on this node.",
         ),
         (
             Exit::Degraded,
-            "monitor: it serves, and somebody should look. Nothing is restarted or moved.",
+            "monitor: OpenSIPS serves, but needs the attention of an operator. Pacemaker restarts \
+             and moves nothing.",
         ),
-        (Exit::DegradedPromoted, "monitor: the same, promoted."),
+        (Exit::DegradedPromoted, "monitor: degraded and promoted."),
     ],
     reasons: &[
         (
             "configuration check: TEXT",
-            "OpenSIPS itself refuses the file; TEXT is its own error with file and line. Mend the \
-             file, then crm_resource --cleanup.",
+            "OpenSIPS rejects its configuration; TEXT is its error message with file and line. \
+             Correct the file, then run crm_resource --cleanup.",
         ),
         (
             "LISTENER is not on this host: order OpenSIPS after it, or nonlocal_bind=ensure (SYSCTL=1)",
-            "A socket is declared on an address that this node does not have. Active/standby: an \
-             order constraint, first the address. Hot standby: nonlocal_bind=ensure.",
+            "A socket is declared on an address that this node does not have. Active/standby: add \
+             an order constraint that starts the address first. Hot standby: set \
+             nonlocal_bind=ensure.",
         ),
         (
             "LISTENER is in use by OWNER at ADDRESS: not starting beside it",
-            "Another program has the port. Stop it; if it is an OpenSIPS of systemd, disable its unit.",
+            "Another program uses the port: stop it. If it is an OpenSIPS that systemd started, \
+             disable its unit.",
         ),
         (
             "LISTENER: its address stays tentative (IPv6 duplicate detection): no carrier?",
-            "Duplicate address detection does not end, so nobody can bind to the address: the cable, \
-             or the switch.",
+            "Duplicate address detection does not end, so no program can bind to the address: \
+             check the cable and the switch.",
         ),
         (
             "LISTENER needs SCTP, which this kernel does not have (CONFIG_IP_SCTP, module sctp)",
-            "Install or allow the module (a blacklist in /etc/modprobe.d \
-             may keep it away), or remove the socket from the configuration.",
+            "Install or allow the module (a file in /etc/modprobe.d can block it), or remove the \
+             socket from the configuration.",
         ),
         (
             "OpenSIPS (pid PID) was started by something else, systemd? Its pid file is FILE",
-            "systemctl disable --now opensips: the cluster starts it, nobody else.",
+            "Only the cluster may start OpenSIPS: run systemctl disable --now opensips.",
         ),
         (
             "systemctl disable UNIT: it is enabled beside Pacemaker, by LINK",
-            "Do as it says, on every node.",
+            "Only the cluster may start OpenSIPS: run the command on every node.",
         ),
         (
             "main process PID alive, no answer to OPTIONS at SOCKET within ATTEMPTS x TIME",
-            "The workers hang or are overloaded. It is restarted; look into the log of OpenSIPS for \
-             the time before.",
+            "The workers hang or are overloaded. The cluster restarts OpenSIPS; its log from the \
+             time before shows the cause.",
         ),
         (
             "main process is gone, COUNT orphaned processes are alive (PIDS)",
-            "The main process was killed and its children answer on. stop ends them all; what is \
-             known of the cause follows, else look for the kernel's out-of-memory killer.",
+            "The main process was killed, and its orphaned children still answer. stop ends them \
+             all. The reason ends with the cause where it is known; otherwise look for the \
+             out-of-memory killer with journalctl -k.",
         ),
         (
             "main process PID alive, worker PID is dead",
-            "A worker has crashed; OpenSIPS is about to end itself. What is known of the cause \
-             follows, as below.",
+            "A worker has crashed, and OpenSIPS is about to exit. The reason ends with the cause \
+             where it is known, as in the next item.",
         ),
         (
             "main process PID has ended: worker PID ended by SIGNAL",
@@ -108,98 +118,105 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             "main process PID has ended: it left no word of why (SIGKILL, out of memory?)",
-            "It logs on stderr and has told no death: somebody has killed it, most often the \
-             kernel's out-of-memory killer, which the system's log tells.",
+            "OpenSIPS logs to stderr and has logged no crash: it was killed by SIGKILL, in most \
+             cases by the out-of-memory killer. journalctl -k shows that.",
         ),
         (
             "main process PID alive, LISTENER is not open",
-            "A socket has been closed: it is restarted.",
+            "A socket was closed. The cluster restarts OpenSIPS.",
         ),
         (
             "main process PID: LISTENER is not its own: held by OWNER",
-            "Another program has opened the port that OpenSIPS had. It is restarted, which fails until \
-             that program is ended.",
+            "Another program has opened the port of OpenSIPS. The cluster restarts OpenSIPS, and \
+             the start fails until that program is stopped.",
         ),
         (
             "LISTENER is shared with OWNER, which takes requests away: end it",
-            "Degraded (190). Both have opened the port, with SO_REUSEADDR: the kernel gives what \
-             arrives to the one that was last. \"is taken by\": the same, and OPTIONS is not answered.",
+            "Degraded (190). Both programs have opened the port with SO_REUSEADDR, and the kernel \
+             delivers packets to the one that opened it last. \"is taken by\": the same, and \
+             OPTIONS is not answered.",
         ),
         (
             "the next start will fail: sysctl SYSCTL=1, for LISTENER",
-            "Degraded (190). Open sockets stay open, but the setting that allows them on an address \
-             that is or will be elsewhere is off. Set it, in /etc/sysctl.d for good.",
+            "Degraded (190). Open sockets stay open, but the setting that allows sockets on an \
+             address of another node is off. Set it in a file in /etc/sysctl.d, so that it \
+             survives a boot.",
         ),
         (
             "OpenSIPS ENDED: TEXT",
-            "It died while it started; TEXT is its last error line, or what was found out about it.",
+            "OpenSIPS exited during its start. TEXT is its last error message, or what is known of \
+             its end.",
         ),
         (
             "MI ENDPOINT gave no complete answer within TIME ms (COUNT bytes of one)",
-            "The Management Interface hangs though SIP is answered: look at mi_fifo, mi_datagram or \
-             httpd, and for a command that does not end.",
+            "The Management Interface (MI) hangs, although SIP is answered: check mi_fifo, \
+             mi_datagram or httpd, and look for a command that does not end.",
         ),
         (
             "shared memory: USED of TOTAL MB used, over shm_limit=PERCENT%",
-            "Degraded (190). Raise shm_memory before it runs out: that needs a restart.",
+            "Degraded (190). Raise shm_memory before the memory is used up; the change needs a \
+             restart.",
         ),
         (
             "sharing tag TAG does not stay active on this node: another one takes it",
-            "Two nodes take the tag from each other: both are promoted after a cut without fencing, \
-             or a configuration says =active.",
+            "Two nodes take the tag from each other. Either both are promoted, after a partition \
+             without fencing, or a configuration declares the tag =active.",
         ),
         (
             "say TAG=backup: FILE declares sharing tag TAG=active, which takes it from the node that serves",
-            "Every node's configuration has to say =backup; promote makes it active.",
+            "Declare the tag =backup in the configuration of every node; promote makes it active.",
         ),
         (
             "LISTENER is held by OWNER, though no process of the instance is alive",
-            "A program that OpenSIPS had started, in a session of its own by now, or that was given the \
-             socket, keeps it open. What is in the daemon's session, or acts as its user, is ended by \
-             stop; this one is yours to end, else stop fails, and with fencing the node is shot.",
+            "A program that OpenSIPS started, or that inherited the socket, keeps it open. stop \
+             ends the programs in the session of OpenSIPS and those of its user, but not this one: \
+             end it, else stop fails and, with fencing, the node is fenced.",
         ),
         (
             "still alive after SIGKILL: PIDS",
-            "stop fails, and with fencing the node is shot. The processes wait in the kernel (state D): \
-             a dead disk or network file system.",
+            "stop fails; with fencing, the node is fenced. The processes wait in the kernel (state \
+             D): check disks and network file systems.",
         ),
     ],
     files: &[
         ("/usr/lib/ocf/resource.d/smartvox/opensips", "The agent."),
-        ("/etc/opensips/opensips.cfg", "Configuration of OpenSIPS (config)."),
+        ("/etc/opensips/opensips.cfg", "The configuration of OpenSIPS (config)."),
         (
             "/etc/default/opensips, /etc/sysconfig/opensips",
-            "Of the node's OpenSIPS package: S_MEMORY and P_MEMORY are the defaults of shm_memory and \
-             pkg_memory. Read, never executed.",
+            "Settings of the OpenSIPS package: S_MEMORY and P_MEMORY are the defaults of \
+             shm_memory and pkg_memory. The agent reads the file and never executes it.",
         ),
-        ("/run/opensips/INSTANCE.pid", "Pid file (pidfile)."),
+        ("/run/opensips/INSTANCE.pid", "The pid file (pidfile)."),
         (
             "/run/smartvox/opensips-INSTANCE.*",
-            "What the agent remembers, root's alone: state (main process, sockets), role, out (what \
-             OpenSIPS printed), lock. Gone after a boot, as OpenSIPS is.",
+            "The state of one instance: state (main process, sockets), role, out (output of \
+             OpenSIPS), lock. Only root can write there. Empty after a boot.",
         ),
-        ("/usr/share/doc/resource-agents-smartvox/examples", "Complete configurations of a pair."),
+        (
+            "/usr/share/doc/resource-agents-smartvox/examples",
+            "Complete configurations of a two-node cluster.",
+        ),
     ],
     examples: &[
         (
-            "Active/standby, with the virtual address as resource vip:",
+            "Active/standby; the resource vip is the virtual IP address:",
             "# pcs resource create opensips ocf:smartvox:opensips vip=192.0.2.10 \\\n    \
              op monitor interval=10s\n\
              # pcs constraint colocation add opensips with vip INFINITY\n\
              # pcs constraint order start vip then start opensips",
         ),
         (
-            "The parameters alone are judged, on any host:",
+            "Check the parameters alone, on any host:",
             "# crm_resource --validate --class ocf --provider smartvox --agent opensips \\\n    \
              --option vip=192.0.2.10",
         ),
         (
-            "The node, too: binary, configuration, user, ports, systemd unit:",
+            "Check also this node: executable, configuration, user, ports, systemd unit:",
             "# OCF_CHECK_LEVEL=10 /usr/lib/ocf/resource.d/smartvox/opensips validate-all \\\n    \
              --vip 192.0.2.10",
         ),
         (
-            "Hot standby: active-standby.sh and hot-standby.sh among the examples are complete:",
+            "Hot standby: the examples active-standby.sh and hot-standby.sh are complete:",
             "# less /usr/share/doc/resource-agents-smartvox/examples/hot-standby.sh",
         ),
     ],

@@ -1,4 +1,4 @@
-//! What the page of the agent says beyond its description.
+//! The content of the page that is not in the description of the agent.
 
 use ocf::Exit;
 
@@ -9,118 +9,133 @@ pub(crate) static MANUAL: Manual = Manual {
     exits: &[
         (
             Exit::Success,
-            "The action did what it says. start: the address is usable and the first announcement is \
-             on the wire. stop: no instance of the address is on this node. monitor: it is where it \
-             belongs, and usable.",
+            "The action succeeded. start: the address is usable and the first announcement is \
+             sent. stop: no instance of the address is on this node. monitor: the address is on \
+             the right interface, and usable.",
         ),
         (
             Exit::Generic,
-            "Something that may go away: no carrier, another host has the address. monitor: the \
-             address is here, but not as it should be. stop: it is still here after everything was \
-             tried; with fencing the node is shot.",
+            "A failure that a retry or another node can heal, such as a missing carrier or a \
+             duplicate address. monitor: the address is on this node, but not as configured. stop: \
+             the address is still on this node after every attempt; with fencing, the node is \
+             fenced.",
         ),
         (
             Exit::Args,
-            "Wrong on this node: no connected network contains the address, nic or route_table does \
-             not fit. Pacemaker does not start it here again until crm_resource --cleanup.",
+            "The parameters are wrong on this node: no connected network contains the address, or \
+             nic or route_table does not fit. Pacemaker does not start the resource on this node \
+             again until crm_resource --cleanup.",
         ),
         (Exit::Unimplemented, "Unknown action."),
         (
             Exit::Permission,
-            "Without CAP_NET_ADMIN, or without CAP_NET_RAW where there is something to ask or to \
-             announce (duplicate_check, announce); the reason says which.",
+            "CAP_NET_ADMIN is missing, or CAP_NET_RAW where duplicate_check or announce needs it; \
+             the reason names the capability.",
         ),
         (Exit::Installed, "The interface, the network namespace or IPv6 is missing on this node."),
         (
             Exit::Configured,
-            "The parameters are wrong on every node. Pacemaker starts it nowhere until they are right.",
+            "The parameters are wrong on every node. Pacemaker starts the resource on no node \
+             until they are corrected.",
         ),
         (Exit::NotRunning, "monitor only: the address is on no interface of this node."),
         (
             Exit::Degraded,
-            "monitor: the address serves, and somebody should look. Nothing is moved.",
+            "monitor: the address serves, but needs the attention of an operator. Pacemaker moves \
+             nothing.",
         ),
     ],
     reasons: &[
         (
             "IP is in use by MAC on LINK: not starting a second owner",
-            "Another host answers for the address. Find it by its MAC address: a node that is no \
-             longer in the cluster, an IPaddr2 that was left running, a phone with a fixed address.",
+            "Another host answers for the address. Find the host by its MAC address; often it is a \
+             former node of the cluster, a node on which ocf:heartbeat:IPaddr2 still runs, or a \
+             phone with a static address.",
         ),
         (
             "IP is claimed by MAC, too: announced again",
-            "Degraded (190): found by a monitor of level 10. If the same host claims it again at the \
-             next look, monitor fails. A host that merely asks for it does not count.",
+            "Degraded (190), found by a monitor of level 10. If the same host claims the address \
+             again at the next monitor of that level, monitor fails. An ARP request for the \
+             address is not a claim.",
         ),
         (
             "LINK has no carrier after TIME ms: check cable and switch port, or link_wait",
-            "As it says. The cluster tries the other node.",
+            "The link is down: check the cable and the switch port, or raise link_wait. The \
+             cluster tries the other node.",
         ),
         (
             "IP is on LINK, but LINK has no carrier",
-            "The cable or switch port died under the address; the cluster moves it. \
+            "The interface lost its link while it had the address. The cluster moves the address; \
              check_link_status decides whether it does.",
         ),
         (
             "IP is on LINK, but below it LINKS is down",
-            "Degraded (190): a bond, bridge or VLAN works on what is left.",
+            "Degraded (190). The bond, bridge or VLAN works with its remaining interfaces: repair \
+             those that are named.",
         ),
         (
             "no connected network of this node contains IP: give nic and cidr_netmask",
-            "The interface can't be found in the kernel's tables: name it, and the prefix length.",
+            "The routing table does not show the interface: set nic and cidr_netmask.",
         ),
         (
             "nic=NIC: there is no such interface on this node",
-            "nic may also be a MAC address or a network.",
+            "Set nic to an interface of this node. Where the names differ between nodes, nic can \
+             be a MAC address or a network.",
         ),
         (
             "IP belongs on LINK, but it is there as ADDRESS on LINK",
-            "Somebody has added it with another prefix or on another interface. The restart that \
-             follows puts it right.",
+            "The address was added outside the cluster, with another prefix length or on another \
+             interface. The restart that follows corrects it.",
         ),
         (
             "IP is on LINK, but no interface has an address in nic=NETWORK any more: it could not be \
              started here again",
-            "Degraded (190): the node's own address of that network has gone.",
+            "Degraded (190). The node has lost its own address in that network: restore it.",
         ),
         (
             "IP is gone again right after start: does something else manage the interface?",
-            "systemd-networkd, NetworkManager or keepalived: diagnose names it.",
+            "A network manager such as systemd-networkd, NetworkManager or keepalived removes the \
+             address; diagnose names it. Configure it to ignore the interface or the address.",
         ),
         (
             "gateway GATEWAY does not answer IP on LINK",
-            "Degraded (190): found by a monitor of level 10.",
+            "Degraded (190), found by a monitor of level 10. Check the gateway and the switch.",
         ),
         (
             "route_table=TABLE: USER: give a number that nobody else uses",
-            "Another rule or route uses the table of gateway.",
+            "Another rule or route uses this routing table: set route_table to an unused number.",
         ),
         (
             "still there after stop: ADDRESSES",
-            "stop fails, and with fencing the node is shot. The reason ends with what the kernel said.",
+            "stop fails; with fencing, the node is fenced. The reason ends with the error of the \
+             kernel.",
         ),
     ],
     files: &[
         ("/usr/lib/ocf/resource.d/smartvox/opensips-vip", "The agent."),
         (
             "/run/smartvox",
-            "Locks of the announcer and of start and stop, root's alone. Gone after a boot, as the address is.",
+            "Locks of the announcer and of start and stop; only root can write there. Empty after \
+             a boot.",
         ),
-        ("/run/netns/NAME", "The namespace of network_namespace=NAME."),
-        ("/usr/share/doc/resource-agents-smartvox/examples", "Complete configurations of a pair."),
+        ("/run/netns/NAME", "The network namespace of network_namespace=NAME."),
+        (
+            "/usr/share/doc/resource-agents-smartvox/examples",
+            "Complete configurations of a two-node cluster.",
+        ),
     ],
     examples: &[
         (
-            "An address in the cluster; the interface and the prefix are found:",
+            "A virtual IP address; the agent finds the interface and the prefix length:",
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 op monitor interval=5s",
         ),
         (
-            "With a second, deeper monitor, which asks whether another host has the address:",
+            "With a second monitor of level 10, which also checks for a duplicate address:",
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 nic=eth0 \\\n    \
              op monitor interval=5s op monitor interval=60s OCF_CHECK_LEVEL=10",
         ),
         (
-            "By hand, on a node without a cluster; -v tells each step:",
+            "By hand, on a host without a cluster; -v logs each step:",
             "# cd /usr/lib/ocf/resource.d/smartvox\n\
              # ./opensips-vip start --ip 192.0.2.77 -v\n\
              # ./opensips-vip diagnose --ip 192.0.2.77\n\

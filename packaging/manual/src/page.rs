@@ -11,22 +11,32 @@ const PROVIDER: &str = "smartvox";
 
 /// Variables that both agents read besides their parameters.
 const ENVIRONMENT: [(&str, &str); 8] = [
-    ("OCF_RESKEY_name", "The parameters. A variable that is set to nothing counts as not set."),
-    ("OCF_RESOURCE_INSTANCE", "Name of the resource: in the log, and in the names of files."),
-    ("OCF_CHECK_LEVEL", "How deep monitor and validate-all look: 0, 10 or 20. Default: 0."),
+    ("OCF_RESKEY_name", "The parameters. An empty value counts as not set."),
+    (
+        "OCF_RESOURCE_INSTANCE",
+        "The name of the resource. It is part of log lines and of file names.",
+    ),
+    ("OCF_CHECK_LEVEL", "The depth of monitor and validate-all: 0, 10 or 20. Default: 0."),
     (
         "OCF_RESKEY_CRM_meta_timeout",
-        "Time for the action in milliseconds. The agent ends before it is over; by hand, the \
-         timeout under SUPPORTED ACTIONS counts.",
+        "The timeout of the action in milliseconds. The agent ends before it. Default: the timeout \
+         under SUPPORTED ACTIONS.",
     ),
     (
         "OCF_RESKEY_CRM_meta_interval",
-        "Interval of a monitor in milliseconds. None or 0 is a probe: on a node that lacks the \
-         software or the interface it answers 7, never an error.",
+        "The interval of monitor in milliseconds. Without it, or with 0, monitor is a probe: on a \
+         node without the software or the interface, it returns 7 and no error.",
     ),
-    ("OCF_EXIT_REASON_PREFIX", "What stands before the exit reason on stderr."),
-    ("HA_LOGFACILITY, HA_LOGFILE", "Where the log goes: a facility of syslog, a file."),
-    ("HA_debug", "Anything but 0: each step is logged, as with -v on the command line."),
+    (
+        "OCF_EXIT_REASON_PREFIX",
+        "The text before the exit reason on stderr. Default: ocf-exit-reason:",
+    ),
+    (
+        "HA_LOGFACILITY, HA_LOGFILE",
+        "The syslog facility, and the file, for log lines. The dates in the file are in the zone \
+         of TZ.",
+    ),
+    ("HA_debug", "With any value but 0, each step is logged, as with -v on the command line."),
 ];
 
 /// The manual page of one agent.
@@ -41,7 +51,7 @@ impl Page {
         Self { description, manual }
     }
 
-    /// What the agent says about itself.
+    /// The description of the agent.
     pub const fn description(&self) -> &'static Description {
         self.description
     }
@@ -75,7 +85,7 @@ impl Page {
     }
 
     fn add_head(&self, roff: &mut Roff) {
-        let Description { name, version, shortdesc, longdesc, actions, .. } = self.description;
+        let Description { name, version, shortdesc, longdesc, .. } = self.description;
         // The arguments of a macro are not escaped by the crate.
         let title = self.name().to_uppercase().replace('-', "\\-");
         let source = format!("{name} {version}");
@@ -83,10 +93,8 @@ impl Page {
         add_section(roff, "NAME");
         add_text(roff, &format!("{} - {shortdesc}", self.name()));
         add_section(roff, "SYNOPSIS");
-        let mut names: Vec<&str> = actions.iter().map(|offered| offered.action.name()).collect();
-        // Several monitors of different levels stand together.
-        names.dedup();
-        roff.text([bold(*name), roman(format!(" [{}]", names.join(" | ")))]);
+        let actions = self.description.action_names().join(" | ");
+        roff.text([bold(*name), roman(format!(" [{actions}]"))]);
         add_section(roff, "DESCRIPTION");
         add_paragraphs(roff, longdesc, "PP");
     }
@@ -94,13 +102,13 @@ impl Page {
     fn add_parameters(&self, roff: &mut Roff) {
         add_section(roff, "SUPPORTED PARAMETERS");
         roff.text([
-            roman("Each is given by the cluster, as "),
+            roman("The cluster sets each parameter as "),
             bold("OCF_RESKEY_"),
             italic("name"),
-            roman(" in the environment, or as "),
+            roman(" in the environment; by hand, "),
             bold("--"),
             italic("name"),
-            roman(" on the command line."),
+            roman(" on the command line does the same."),
         ]);
         for parameter in self.description.parameters {
             add_parameter(roff, parameter);
@@ -109,7 +117,7 @@ impl Page {
 
     fn add_actions(&self, roff: &mut Roff) {
         add_section(roff, "SUPPORTED ACTIONS");
-        add_text(roff, "With the suggested timeouts:");
+        add_text(roff, "The timeouts and intervals are suggestions.");
         for offered in self.description.actions {
             let mut facts = vec![format!("timeout {} s", offered.timeout_s)];
             facts.extend(offered.interval_s.map(|interval| format!("interval {interval} s")));
@@ -127,8 +135,8 @@ impl Page {
         add_section(roff, "EXIT REASONS");
         add_text(
             roff,
-            "One line for each failed action, shown by crm_mon and pcs status. Words in capitals \
-             stand for what differs.",
+            "Each failed action has an exit reason, which crm_mon and pcs status show. Words in \
+             capitals stand for the parts that vary.",
         );
         add_items(roff, self.manual.reasons);
     }
@@ -214,7 +222,7 @@ fn add_parameter(roff: &mut Roff, parameter: &Parameter) {
     }
 }
 
-/// What the meta-data says about a parameter in attributes.
+/// The properties of a parameter that are attributes in the meta-data.
 fn facts(parameter: &Parameter) -> Vec<String> {
     let mut facts = Vec::new();
     match parameter.kind {
