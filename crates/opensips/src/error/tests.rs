@@ -43,6 +43,12 @@ fn reasons_are_for_people() {
     );
     let gone = health::Error::Gone { main, evidence: Evidence::default() };
     assert_eq!(gone.to_string(), "OpenSIPS (pid 4711) died: see the log of OpenSIPS");
+    let logged = "Nov 24 19:00:02 [4711] INFO:core:main: x";
+    let gone = health::Error::Gone { main, evidence: Evidence::from_words(logged, main) };
+    assert_eq!(
+        gone.to_string(),
+        "OpenSIPS (pid 4711) died without logging an error (SIGKILL? out of memory?): see journalctl -k"
+    );
 }
 
 #[test]

@@ -61,13 +61,13 @@ fn ensure_sets_it_and_the_standby_starts() {
         fails(
             &recurring(&agent.clone().param("sip_probe_codes", "299")),
             1,
-            "OPTIONS at udp:192.0.2.10:5060 answered ",
+            "OPTIONS at udp:192.0.2.10:5060 is answered with ",
         );
         let v6 = agent.clone().param("sip_probe", "udp:[2001:db8::10]:5060");
         fails(
             &recurring(&v6.param("sip_probe_codes", "299")),
             1,
-            "OPTIONS at udp:[2001:db8::10]:5060 answered ",
+            "OPTIONS at udp:[2001:db8::10]:5060 is answered with ",
         );
 
         // It leaves again: a standby once more.

@@ -25,7 +25,7 @@ fn the_death_of_a_worker_is_told_with_its_signal() {
         let worker = *site.workers().last().unwrap();
         crash(worker);
         wait_until("the instance is gone", LONG, || site.processes().is_empty());
-        let reason = format!("main process {main} has ended: worker {worker} ended by SIGSEGV");
+        let reason = format!("OpenSIPS (pid {main}) died: worker {worker} ended by SIGSEGV");
         fails(&site.monitor(), 7, &reason);
         // A probe asks whether it runs, and Pacemaker expects nothing else of it.
         let probe = site.agent().action("monitor");
@@ -51,13 +51,13 @@ fn without_words_of_the_daemon_its_log_is_named() {
         site.start();
         let main = site.kill_main();
         let outcome = site.monitor();
-        fails(&outcome, 1, "main process is gone, ");
-        fails(&outcome, 1, "; see the system's log");
+        fails(&outcome, 1, "orphans of OpenSIPS are alive");
+        fails(&outcome, 1, "its main process died: see the log of OpenSIPS");
         for pid in site.processes() {
             signal(pid, Signal::SIGKILL);
         }
         wait_until("nothing is left", LONG, || site.processes().is_empty());
-        fails(&site.monitor(), 7, &format!("main process {main} has ended: see the system's log"));
+        fails(&site.monitor(), 7, &format!("OpenSIPS (pid {main}) died: see the log of OpenSIPS"));
         site.stop();
     });
 }

@@ -366,10 +366,10 @@ fn the_mi_of_2_x_is_refused() {
         config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
         site.write(&config.text());
         let agent = site.agent().param("mi", "datagram:127.0.0.1:8080");
-        fails(&agent.action("start"), 2, "is OpenSIPS 2.4, whose MI speaks no JSON-RPC");
+        fails(&agent.action("start"), 2, "is OpenSIPS 2.4, whose MI has no JSON-RPC");
         site.nothing_is_left();
         let validate = agent.clone().env("OCF_CHECK_LEVEL", "10");
-        fails(&validate.action("validate-all"), 2, "is OpenSIPS 2.4, whose MI speaks no JSON-RPC");
+        fails(&validate.action("validate-all"), 2, "is OpenSIPS 2.4, whose MI has no JSON-RPC");
         // Without it, it serves.
         site.start();
         fails(&deep(&agent), 1, "in the form of OpenSIPS 2.x");

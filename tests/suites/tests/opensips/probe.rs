@@ -17,9 +17,9 @@ fn where_is_asked() {
         // An answer that never counts tells who gave it.
         let asked =
             site.agent().param("sip_probe_codes", "299").param("sip_probe_timeout", "100ms");
-        fails(&recurring(&asked), 1, "OPTIONS at udp:127.0.0.1:5062 answered ");
+        fails(&recurring(&asked), 1, "OPTIONS at udp:127.0.0.1:5062 is answered with ");
         let elsewhere = asked.clone().param("sip_probe", "udp:127.0.0.1:5064");
-        fails(&recurring(&elsewhere), 1, "OPTIONS at udp:127.0.0.1:5064 answered ");
+        fails(&recurring(&elsewhere), 1, "OPTIONS at udp:127.0.0.1:5064 is answered with ");
         // On another host, it is not asked.
         ends(&recurring(&asked.clone().param("sip_probe", "udp:192.0.2.1:5060")), 0);
         ends(&recurring(&asked.clone().param("sip_probe", "none")), 0);
@@ -72,7 +72,7 @@ fn a_dead_worker_is_seen_though_the_others_answer() {
         // With the main process stopped, nobody reacts to the death of a worker.
         stop_signal(site.main());
         signal(worker, Signal::SIGKILL);
-        let reason = format!("worker {worker} is dead");
+        let reason = format!("worker {worker} of OpenSIPS (pid ");
         wait_until("the worker is dead", LONG, || !is_alive(worker));
         assert!(site.answers("127.0.0.1:5060"));
         fails(&site.monitor(), 1, &reason);
@@ -136,7 +136,7 @@ fn a_request_that_cannot_be_sent_for_a_moment() {
             site.host.ip(&format!("rule add pref 10 to 127.0.0.1 {rule}"));
             let asked = |timeout| site.agent().param("sip_probe_timeout", timeout);
             let outcome = recurring(&asked("100ms"));
-            fails(&outcome, 1, "alive, OPTIONS can't be sent to udp:127.0.0.1:5060: ");
+            fails(&outcome, 1, "OPTIONS can't be sent to udp:127.0.0.1:5060: ");
             assert!(outcome.exit_reason.unwrap_or_default().contains(reason));
             for attempts in ["1", "3"] {
                 let patient = asked("60s")
