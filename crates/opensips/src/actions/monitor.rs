@@ -38,7 +38,7 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
 
 /// What monitor reports now, without its effects: nothing is remembered, and sharing tags and
 /// promotion scores stay as they are.
-pub(crate) fn look(instance: &Instance<'_>, params: &Params) -> Verdict {
+pub(crate) fn verdict_now(instance: &Instance<'_>, params: &Params) -> Verdict {
     let found = find(instance, params);
     match observe(instance, params, found) {
         Observed::NotRunning => Verdict::not_running(),

@@ -198,6 +198,12 @@ fn what_matters_of_a_start_is_within_what_crm_mon_shows() {
             daemon::Error::OtherExecutable { pid: pid(), found: path(), expected: path() }.into(),
             "set binary to the OpenSIPS executable itself",
         ),
+    ]);
+}
+
+#[test]
+fn what_matters_of_a_socket_is_within_what_crm_mon_shows() {
+    assert_shown(vec![
         (sockets::Error::AbsentAddress { listener: listener() }.into(), "nonlocal_bind=ensure"),
         (sockets::Error::TentativeAddress { listener: listener() }.into(), "stays tentative"),
         (

@@ -224,10 +224,10 @@ impl Identity {
     /// # Errors
     /// `/proc` can't be read, so that nothing is known.
     pub(crate) fn survey(&self, proc: &ProcFs) -> Result<Survey> {
-        confirmed(|| self.look(proc))
+        confirmed(|| self.survey_once(proc))
     }
 
-    fn look(&self, proc: &ProcFs) -> Result<Survey> {
+    fn survey_once(&self, proc: &ProcFs) -> Result<Survey> {
         let snapshot = proc.snapshot()?;
         let (mut daemons, mut elsewhere) = (Vec::new(), Vec::new());
         for stat in snapshot.alive() {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::daemon;
+use crate::mi;
 use crate::params::SharingTag;
-use crate::{daemon, mi};
 
 /// A result of this room.
 pub(crate) type Result<T> = std::result::Result<T, Error>;

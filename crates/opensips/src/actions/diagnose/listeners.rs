@@ -42,7 +42,7 @@ pub(super) fn known(
     declared: &[Listener],
     deadline: Deadline,
 ) -> Listeners {
-    match look(params, instance, survey, declared, deadline) {
+    match observe(params, instance, survey, declared, deadline) {
         Ok(listeners) => listeners,
         Err(error) => {
             let unknown = Value::Unknown(error.to_string());
@@ -51,7 +51,7 @@ pub(super) fn known(
     }
 }
 
-fn look(
+fn observe(
     params: &Params,
     instance: &Instance<'_>,
     survey: Option<&Survey>,

@@ -93,7 +93,7 @@ fn verdict(request: &Request, params: &Params) -> Verdict {
     let deadline = budgets::for_judgement(request.deadline);
     let request = Request { deadline, check_level: 0, ..request.clone() };
     let instance = Instance::load_unprivileged(&request, &Names::from(params));
-    monitor::look(&instance, params)
+    monitor::verdict_now(&instance, params)
 }
 
 fn sentence(verdict: &Verdict) -> String {

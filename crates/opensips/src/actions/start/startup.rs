@@ -126,7 +126,7 @@ impl<'a> Startup<'a> {
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
         loop {
-            let pids = self.look(main, handle)?;
+            let pids = self.observe(main, handle)?;
             let proc = &self.start.instance.proc;
             match expected::held(proc, listeners, pids, self.start.deadline)? {
                 Held::All(sockets) => return Ok(sockets),
@@ -158,7 +158,7 @@ impl<'a> Startup<'a> {
                 Err(error) => return Err(error.into()),
             };
             self.watch(handle, STEP)?;
-            self.look(main, handle)?;
+            self.observe(main, handle)?;
             if deadline.has_passed() {
                 return Err(match error {
                     health::Error::Silent { main, target, silence, .. } => self.not_serving(
@@ -172,9 +172,9 @@ impl<'a> Startup<'a> {
 
     /// Looks once more a moment later: everything is still alive.
     fn settle(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
-        self.look(main, handle)?;
+        self.observe(main, handle)?;
         self.watch(handle, SETTLE)?;
-        let pids = self.look(main, handle)?;
+        let pids = self.observe(main, handle)?;
         let (proc, deadline) = (&self.start.instance.proc, self.start.deadline);
         let workers = living_workers(proc, main.process, deadline)?;
         judge_processes(main, &workers)?;
@@ -193,7 +193,7 @@ impl<'a> Startup<'a> {
     }
 
     /// The pids of the instance. Fails if a worker has died.
-    fn look(&mut self, main: &Stat, handle: &PidFd) -> Result<Vec<Pid>> {
+    fn observe(&mut self, main: &Stat, handle: &PidFd) -> Result<Vec<Pid>> {
         self.follow_the_dead(main, handle)?;
         let instance = self.start.instance;
         let children = workers_of(&instance.proc, main.process.pid)?;

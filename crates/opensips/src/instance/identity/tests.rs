@@ -29,16 +29,16 @@ fn arguments_tell_instances_apart() {
     assert_eq!(claim(&ours, &["-C", "-f", "/etc/a.cfg"]), None);
     assert_eq!(claim(&ours, &["monitor"]), None);
     assert_eq!(claim(&ours, &[]), None);
-    let spoilt = identity(None, Some("/run/a.pid"));
-    assert_eq!(claim(&spoilt, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]), own);
-    assert_eq!(claim(&spoilt, &["-f", "/etc/b.cfg"]), None);
-    let nobody = identity(None, None);
-    assert_eq!(claim(&nobody, &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]), None);
-    assert_eq!(claim(&nobody, &["-f", "/etc/a.cfg"]), None);
+    let invalid = identity(None, Some("/run/a.pid"));
+    assert_eq!(claim(&invalid, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]), own);
+    assert_eq!(claim(&invalid, &["-f", "/etc/b.cfg"]), None);
+    let unknown = identity(None, None);
+    assert_eq!(claim(&unknown, &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]), None);
+    assert_eq!(claim(&unknown, &["-f", "/etc/a.cfg"]), None);
 }
 
 #[test]
-fn a_changed_pid_file_is_not_somebody_elses() {
+fn a_changed_pid_file_is_still_of_this_instance() {
     let mut ours = identity(Some("/etc/a.cfg"), Some("/run/new.pid"));
     ours.pidfiles.push("/run/old.pid".into());
     let old = Arguments::read(&["-P", "/run/old.pid", "-f", "/etc/a.cfg"]);
@@ -47,7 +47,7 @@ fn a_changed_pid_file_is_not_somebody_elses() {
 }
 
 #[test]
-fn a_changed_configuration_is_not_somebody_elses() {
+fn a_changed_configuration_is_still_of_this_instance() {
     let mut ours = identity(Some("/etc/new.cfg"), Some("/run/a.pid"));
     let claim = |ours: &Identity, words: &[&str]| ours.claim(&Arguments::read(words));
     let orphan = ["-P", "/run/a.pid", "-f", "/etc/old.cfg"];
