@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadline::Deadline;
 use hostnet::{Family, Netlink};
 
-fn main() -> Result<(), hostnet::Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "lo".to_owned()).parse()?;
     let until = Deadline::after(Duration::from_secs(5));
     let netlink = Netlink::open()?;

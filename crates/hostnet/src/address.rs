@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::error::{Error, shown};
 use crate::link::LinkIndex;
+use crate::text::shown;
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,8 +24,7 @@ impl Family {
     }
 
     /// Bits of an address: 32 or 128.
-    #[must_use]
-    pub fn bits(self) -> u8 {
+    pub(crate) fn bits(self) -> u8 {
         match self {
             Self::V4 => 32,
             Self::V6 => 128,
@@ -46,20 +45,34 @@ impl fmt::Display for Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix(u8);
 
+/// A prefix length that the address family does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("prefix length {length} is out of range: {family} has 0 to {}", family.bits())]
+pub struct InvalidPrefix {
+    /// The length as given.
+    pub length: u8,
+    /// The family of the address.
+    pub family: Family,
+}
+
+/// A dotted mask whose one bits are not contiguous.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{mask} is not a netmask: its one bits are not contiguous from the left")]
+pub struct InvalidNetmask {
+    /// The mask as given.
+    pub mask: Ipv4Addr,
+}
+
 impl Prefix {
     /// `length` bits of `family`: 0 to 32 or 0 to 128.
     ///
     /// # Errors
-    /// [`Error::InvalidPrefix`]
-    pub fn new(family: Family, length: u8) -> Result<Self, Error> {
+    /// [`InvalidPrefix`]
+    pub fn new(family: Family, length: u8) -> Result<Self, InvalidPrefix> {
         if length <= family.bits() {
             Ok(Self(length))
         } else {
-            let name = match family {
-                Family::V4 => "IPv4",
-                Family::V6 => "IPv6",
-            };
-            Err(Error::InvalidPrefix { length, family: name, max: family.bits() })
+            Err(InvalidPrefix { length, family })
         }
     }
 
@@ -72,12 +85,12 @@ impl Prefix {
     /// From a dotted mask such as 255.255.255.0.
     ///
     /// # Errors
-    /// [`Error::InvalidNetmask`] if the ones are not contiguous.
-    pub fn from_netmask(mask: Ipv4Addr) -> Result<Self, Error> {
+    /// [`InvalidNetmask`]
+    pub fn from_netmask(mask: Ipv4Addr) -> Result<Self, InvalidNetmask> {
         let ones = mask.to_bits().leading_ones();
         match u8::try_from(ones) {
             Ok(length) if mask.to_bits().count_ones() == ones => Ok(Self(length)),
-            _ => Err(Error::InvalidNetmask { mask }),
+            _ => Err(InvalidNetmask { mask }),
         }
     }
 
@@ -94,7 +107,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// An IP network; the bits behind the prefix are zero.
+/// An IP network; the bits after the prefix are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
     base: IpAddr,
@@ -102,8 +115,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network that `ip`/`prefix` is in. A prefix of the other family counts as far as
-    /// the address has bits.
+    /// The network that `ip`/`prefix` is in. A prefix that is longer than the address is cut to its
+    /// length.
     #[must_use]
     pub fn of(ip: IpAddr, prefix: Prefix) -> Self {
         let prefix = Prefix(prefix.0.min(Family::of(ip).bits()));
@@ -162,12 +175,26 @@ impl fmt::Display for Network {
     }
 }
 
-impl FromStr for Network {
-    type Err = Error;
+/// A text that is not a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidNetwork {
+    /// It does not have the form `address/length`.
+    #[error("{text:?} is not a network: address/length is expected, as in 192.0.2.0/24")]
+    Malformed {
+        /// The text as given, shortened for display.
+        text: String,
+    },
+    /// The length is not one of the address's family.
+    #[error(transparent)]
+    Prefix(#[from] InvalidPrefix),
+}
 
-    /// `address/length`; bits behind the prefix are dropped, as people write them.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = || Error::InvalidNetwork { text: shown(text) };
+impl FromStr for Network {
+    type Err = InvalidNetwork;
+
+    /// Reads `address/length`; the address may be any in the network, as in `192.0.2.1/24`.
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        let invalid = || InvalidNetwork::Malformed { text: shown(text) };
         let (ip, length) = text.split_once('/').ok_or_else(invalid)?;
         let ip: IpAddr = ip.parse().map_err(|_| invalid())?;
         if length.is_empty() || !length.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -190,7 +217,7 @@ pub enum Scope {
     Link,
     /// This host.
     Host,
-    /// Nowhere: a destination that does not exist.
+    /// Nowhere: the destination does not exist.
     Nowhere,
     /// Defined by an administrator (1 to 199).
     Other(u8),
@@ -222,7 +249,8 @@ impl From<Scope> for u8 {
     }
 }
 
-/// How long something stays (seconds; the kernel's `INFINITY_LIFE_TIME` is all ones).
+/// How long an address exists or is preferred (seconds; the kernel's `INFINITY_LIFE_TIME` is all
+/// ones).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lifetime {
     /// Without end.
@@ -257,14 +285,14 @@ pub struct AddressFlags {
     pub dadfailed: bool,
     /// Tentative, yet usable with restrictions (RFC 4429).
     pub optimistic: bool,
-    /// IPv4: not the first address of its subnet on the link; goes when the first one goes,
-    /// unless `promote_secondaries` is set. IPv6: temporary.
+    /// IPv4: not the first address of its subnet on the link; deleted together with the first
+    /// one, unless `promote_secondaries` is set. IPv6: temporary.
     pub secondary: bool,
     /// Its lifetimes are infinite.
     pub permanent: bool,
-    /// No connected route was made for it.
+    /// The kernel added no connected route for it.
     pub noprefixroute: bool,
-    /// Its preferred lifetime is over: no source for new connections.
+    /// Its preferred lifetime is over: it is not used as the source of new connections.
     pub deprecated: bool,
     /// Duplicate address detection is skipped.
     pub nodad: bool,
@@ -275,23 +303,23 @@ pub struct AddressFlags {
 pub struct Address {
     /// The link it is on.
     pub link: LinkIndex,
-    /// The address of this host (`IFA_LOCAL`, or `IFA_ADDRESS` where there is no such).
+    /// The address of this host (`IFA_LOCAL`, or `IFA_ADDRESS` if that is missing).
     pub ip: IpAddr,
     /// Its prefix length.
     pub prefix: Prefix,
-    /// The other end of a point-to-point address (`IFA_ADDRESS` where it differs from the
-    /// local one); the prefix is the peer's then.
+    /// The other end of a point-to-point address (`IFA_ADDRESS` if it differs from the local
+    /// one). The prefix belongs to the peer then.
     pub peer: Option<IpAddr>,
     /// IPv4 broadcast address.
     pub broadcast: Option<Ipv4Addr>,
-    /// IPv4 label; the kernel sets it to the link's name if nobody else does.
+    /// IPv4 label; by default the link's name.
     pub label: Option<String>,
     /// Its scope.
     pub scope: Scope,
     /// Its flags.
     pub flags: AddressFlags,
-    /// How long it may be the source of new connections. For an IPv4 address that exists for
-    /// ever the kernel always says [`Lifetime::Forever`]; [`AddressFlags::deprecated`] tells.
+    /// How long it may be the source of new connections. For an IPv4 address without an end this
+    /// is always [`Lifetime::Forever`]: see [`AddressFlags::deprecated`].
     pub preferred_lft: Lifetime,
     /// How long it exists.
     pub valid_lft: Lifetime,
@@ -308,29 +336,28 @@ impl Address {
 /// An address to be added to a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAddress {
-    /// Where.
+    /// The link.
     pub link: LinkIndex,
     /// The address.
     pub ip: IpAddr,
     /// Its prefix length.
     pub prefix: Prefix,
-    /// IPv4 broadcast address; the kernel makes none up.
+    /// IPv4 broadcast address; the kernel has no default.
     pub broadcast: Option<Ipv4Addr>,
-    /// IPv4 label: the link's name, or that name followed by `:` and text, at most 15 bytes.
+    /// IPv4 label: the link's name, or that name followed by `:` and a text; 15 bytes at most.
     pub label: Option<String>,
     /// Its scope.
     pub scope: Scope,
-    /// Make no connected route.
+    /// Adds no connected route.
     pub noprefixroute: bool,
-    /// IPv6: skip duplicate address detection.
+    /// IPv6: skips duplicate address detection.
     pub nodad: bool,
-    /// How long it may be the source of new connections; 0 s: never.
+    /// How long it may be the source of new connections; 0 seconds means never.
     pub preferred_lft: Lifetime,
 }
 
 impl NewAddress {
-    /// `ip`/`prefix` on `link` for ever, with the broadcast address of its network and
-    /// nothing else.
+    /// `ip`/`prefix` on `link` without an end, with the broadcast address of its network.
     #[must_use]
     pub fn new(link: LinkIndex, ip: IpAddr, prefix: Prefix) -> Self {
         Self {
@@ -348,87 +375,4 @@ impl NewAddress {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn network(text: &str) -> Network {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn prefixes_are_checked_for_the_family() {
-        assert_eq!(Prefix::new(Family::V4, 32).unwrap().length(), 32);
-        assert!(Prefix::new(Family::V4, 33).is_err());
-        assert_eq!(Prefix::new(Family::V6, 128).unwrap().length(), 128);
-        assert!(Prefix::new(Family::V6, 129).is_err());
-        assert_eq!(Prefix::host(Family::V4).length(), 32);
-    }
-
-    #[test]
-    fn netmasks() {
-        for (mask, length) in
-            [("255.255.255.0", 24), ("0.0.0.0", 0), ("255.255.255.255", 32), ("255.255.254.0", 23)]
-        {
-            assert_eq!(Prefix::from_netmask(mask.parse().unwrap()).unwrap().length(), length);
-        }
-        for bad in ["255.0.255.0", "0.0.0.255", "255.255.255.1"] {
-            assert!(Prefix::from_netmask(bad.parse().unwrap()).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn networks() {
-        let net = network("192.0.2.77/24");
-        assert_eq!(net.to_string(), "192.0.2.0/24");
-        assert!(net.contains("192.0.2.255".parse().unwrap()));
-        assert!(!net.contains("192.0.3.0".parse().unwrap()));
-        assert!(!net.contains("::c000:200".parse().unwrap()));
-        assert_eq!(net.broadcast(), Some("192.0.2.255".parse().unwrap()));
-        assert_eq!(network("192.0.2.6/31").broadcast(), None);
-        assert_eq!(network("192.0.2.6/32").broadcast(), None);
-        assert_eq!(network("192.0.2.6/30").broadcast(), Some("192.0.2.7".parse().unwrap()));
-        assert_eq!(network("0.0.0.0/0").broadcast(), Some(Ipv4Addr::BROADCAST));
-        assert!(network("0.0.0.0/0").contains("203.0.113.1".parse().unwrap()));
-        assert!(network("2001:db8::1/64").contains("2001:db8::ffff".parse().unwrap()));
-        assert!(!network("2001:db8::1/128").contains("2001:db8::2".parse().unwrap()));
-        assert_eq!(network("2001:db8::/64").broadcast(), None);
-        for bad in [
-            "192.0.2.0",
-            "192.0.2.0/",
-            "192.0.2.0/33",
-            "192.0.2.0/+4",
-            "x/24",
-            "/24",
-            "192.0.2.0/256",
-            "::/129",
-        ] {
-            assert!(bad.parse::<Network>().is_err(), "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn an_address_is_in_its_network(bits: u32, length in 0u8..=32) {
-            let ip = IpAddr::V4(Ipv4Addr::from_bits(bits));
-            let net = Network::of(ip, Prefix::new(Family::V4, length).unwrap());
-            prop_assert!(net.contains(ip));
-            if let Some(broadcast) = net.broadcast() {
-                prop_assert!(net.contains(broadcast.into()));
-            }
-        }
-
-        #[test]
-        fn masks_and_prefixes_agree(length in 0u8..=32) {
-            let Some(mask) = Network::of(Ipv4Addr::BROADCAST.into(), Prefix(length)).base.to_string().parse().ok() else {
-                return Ok(());
-            };
-            prop_assert_eq!(Prefix::from_netmask(mask).unwrap().length(), length);
-        }
-
-        #[test]
-        fn any_text_is_judged(text: String) {
-            let _ = text.parse::<Network>();
-        }
-    }
-}
+mod tests;

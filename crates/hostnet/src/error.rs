@@ -1,15 +1,16 @@
-//! What can go wrong between us and the host's network, by condition.
+//! What can go wrong between this crate and the host's network, by condition. A text that is not a
+//! value has an error of its own beside the value, such as [`crate::InvalidLinkName`].
 
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::link::{LinkIndex, LinkName};
+use crate::link::LinkName;
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The privilege an operation lacked.
+/// A privilege (capabilities(7)) that an operation lacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
     /// `CAP_NET_ADMIN`: change links, addresses, routes, network sysctls.
@@ -30,83 +31,37 @@ impl std::fmt::Display for Capability {
     }
 }
 
-/// Every failure of this crate; the message is a sentence for an operator.
+/// Every failure of this crate but those of parsing; the message is a sentence for an operator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Text that no link can be called by.
-    #[error("{name:?} is no interface name: {why}")]
-    InvalidLinkName {
-        /// The text as given, shortened for display.
-        name: String,
-        /// The rule of the kernel it breaks.
-        why: &'static str,
-    },
-    /// Text that is no 48-bit hardware address.
-    #[error(
-        "{text:?} is no MAC address: six pairs of hexadecimal digits are expected, as in 02:00:00:aa:bb:cc"
-    )]
-    InvalidMacAddress {
-        /// The text as given, shortened for display.
-        text: String,
-    },
-    /// A prefix length that the address family does not have.
-    #[error("prefix length {length} is out of range: {family} has 0 to {max}")]
-    InvalidPrefix {
-        /// The length given.
-        length: u8,
-        /// `IPv4` or `IPv6`.
-        family: &'static str,
-        /// 32 or 128.
-        max: u8,
-    },
-    /// A dotted mask whose ones are not contiguous.
-    #[error("{mask} is no netmask: its one bits are not contiguous from the left")]
-    InvalidNetmask {
-        /// The mask given.
-        mask: std::net::Ipv4Addr,
-    },
-    /// Text that is no `address/length`.
-    #[error("{text:?} is no network: address/length is expected, as in 192.0.2.0/24")]
-    InvalidNetwork {
-        /// The text as given, shortened for display.
-        text: String,
-    },
-    /// Text that no network namespace can be called by.
-    #[error("{name:?} is no name of a network namespace: {why}")]
-    InvalidNamespaceName {
-        /// The text as given, shortened for display.
-        name: String,
-        /// The rule it breaks.
-        why: &'static str,
-    },
     /// There is no network namespace of that name on this host.
     #[error("there is no network namespace {name} on this host ({})", path.display())]
     NoSuchNamespace {
         /// Its name.
         name: String,
-        /// Where it should be.
+        /// The path of its file, if there was one.
         path: PathBuf,
-        /// `ENOENT`, or `EINVAL` for a file that is no network namespace.
+        /// `ENOENT`, or `EINVAL` for a file that is not a network namespace.
         source: io::Error,
     },
-    /// The link an operation is about is not on this host (any more).
+    /// The link of an operation is not on this host, or not any more.
     #[error("there is no {link} on this host")]
     NoSuchLink {
-        /// The link as the caller named it.
+        /// The link, as in `interface eth0`, or `interface number 3` where the name is not known.
         link: String,
         /// `ENODEV`.
         source: io::Error,
     },
-    /// What names a link fits several.
+    /// Several links have what was to name one.
     #[error("{what} fits several interfaces: {}", listed(links))]
     AmbiguousLink {
         /// The hardware address or network.
         what: String,
-        /// The links it fits.
+        /// The links that have it.
         links: Vec<LinkName>,
     },
-    /// The kernel wants a privilege.
+    /// The kernel demands a privilege.
     #[error("cannot {operation}: not permitted, {capability} is needed (run as root)")]
     PermissionDenied {
         /// What was attempted.
@@ -116,15 +71,15 @@ pub enum Error {
         /// `EPERM` or `EACCES`.
         source: io::Error,
     },
-    /// The table changed during every one of several dumps (`NLM_F_DUMP_INTR`), so that
-    /// none of them is a consistent picture.
+    /// The table changed during every one of several dumps (`NLM_F_DUMP_INTR`): none of them is a
+    /// consistent picture.
     #[error("cannot {operation}: the table kept changing while it was read")]
     DumpInterrupted {
         /// What was attempted.
         operation: String,
     },
-    /// A dump ended without the kernel's word that it is complete. Nothing may be concluded
-    /// from what is *not* in it.
+    /// An answer ended before the kernel said that it is complete. Nothing follows from what is
+    /// *not* in it.
     #[error("cannot {operation}: the kernel's answer is incomplete ({why})")]
     DumpIncomplete {
         /// What was attempted.
@@ -140,70 +95,64 @@ pub enum Error {
         /// `EOPNOTSUPP` or `ENOENT`.
         source: io::Error,
     },
-    /// The connection ended before the kernel acknowledged a change: it may or may not have
-    /// been made.
+    /// The connection ended before the kernel acknowledged a change, which may have been made.
     #[error("cannot {operation}: the kernel did not acknowledge it")]
     NotAcknowledged {
         /// What was attempted.
         operation: String,
     },
-    /// The caller's deadline passed before there was an answer.
+    /// There was no answer by the caller's deadline. A change may have been made.
     #[error("cannot {operation}: no answer before the deadline")]
     DeadlinePassed {
         /// What was attempted.
         operation: String,
     },
-    /// The address to add is on the link already (`EEXIST`).
-    #[error("{ip} is on interface {link} already")]
+    /// The address to be added is on the link already (`EEXIST`).
+    #[error("{ip} is already on {link}")]
     AddressExists {
         /// The address.
         ip: IpAddr,
-        /// Where it was to be added.
-        link: LinkIndex,
+        /// The link, as in `interface eth0`.
+        link: String,
     },
-    /// There is a route like the one to add.
-    #[error("cannot add the route {route}: there is one to this destination with this metric")]
+    /// There is a route like the one to be added (`EEXIST`).
+    #[error(
+        "cannot add the route {route}: there already is one to this destination with this metric"
+    )]
     RouteExists {
-        /// The route.
+        /// The route, as `ip route` writes it.
         route: String,
     },
-    /// There is a rule like the one to add.
-    #[error("the routing rule {rule} is there already")]
+    /// There is a rule like the one to be added (`EEXIST`).
+    #[error("the routing rule {rule} already exists")]
     RuleExists {
-        /// The rule.
+        /// The rule, as `ip rule` writes it.
         rule: String,
     },
-    /// Text that is no route kept for later.
-    #[error("{text:?} is no record of a route: {why}")]
-    InvalidRouteRecord {
-        /// The text as given, shortened for display.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
     /// Any other refusal of the kernel; [`Error::errno`] has the number.
-    #[error("cannot {operation}: {source}")]
+    #[error("cannot {operation}: {}", reason(source))]
     Refused {
         /// What was attempted.
         operation: String,
         /// The kernel's errno.
         source: io::Error,
     },
-    /// The link has no Ethernet framing (Infiniband, tunnel, ...): no ARP of ours fits it.
-    #[error("interface {link} is no Ethernet link: ARP cannot be sent on it")]
+    /// The link has no Ethernet framing (Infiniband, a tunnel), which ARP and Neighbor Discovery
+    /// need here.
+    #[error("interface {link} is not an Ethernet link: ARP can't be sent on it")]
     NotEthernet {
         /// Its name.
         link: String,
     },
-    /// A frame was not taken whole by the kernel.
-    #[error("cannot send on interface {link}: {source}")]
+    /// The kernel did not take a frame, or not all of it.
+    #[error("cannot send on interface {link}: {}", reason(source))]
     SendFailed {
         /// Its name.
         link: String,
         /// The kernel's reason; `ENETDOWN` for a link that is down.
         source: io::Error,
     },
-    /// This kernel has no such setting (`ENOENT`).
+    /// This kernel has no such setting.
     #[error("the kernel has no setting {}", path.display())]
     SysctlMissing {
         /// The file under `/proc/sys`.
@@ -211,16 +160,20 @@ pub enum Error {
         /// `ENOENT`.
         source: io::Error,
     },
-    /// The setting can't be changed from here: a container with a read-only `/proc/sys`
-    /// (`EROFS`), or no privilege (`EPERM`, `EACCES`).
-    #[error("not allowed to change {}: {source} (read-only /proc/sys, or CAP_NET_ADMIN missing)", path.display())]
+    /// The setting can't be changed: `/proc/sys` is read-only, as in a container (`EROFS`), or the
+    /// privilege is missing (`EPERM`, `EACCES`).
+    #[error(
+        "not allowed to change {}: {} (is /proc/sys read-only, or CAP_NET_ADMIN missing?)",
+        path.display(),
+        reason(source)
+    )]
     SysctlDenied {
         /// The file under `/proc/sys`.
         path: PathBuf,
         /// `EROFS`, `EPERM` or `EACCES`.
         source: io::Error,
     },
-    /// The setting has a value this crate does not know.
+    /// The setting has a value that this crate does not know.
     #[error("{} has the unexpected value {value:?}", path.display())]
     SysctlUnexpected {
         /// The file under `/proc/sys`.
@@ -229,7 +182,7 @@ pub enum Error {
         value: String,
     },
     /// Any other failure to read or write a setting.
-    #[error("cannot access {}: {source}", path.display())]
+    #[error("cannot access {}: {}", path.display(), reason(source))]
     Sysctl {
         /// The file under `/proc/sys`.
         path: PathBuf,
@@ -239,14 +192,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a change that ended so may have been made all the same: the kernel's word came too
+    /// Whether a change that failed with this error may have been made: the kernel answered too
     /// late, or not at all.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         matches!(self, Self::DeadlinePassed { .. } | Self::NotAcknowledged { .. })
     }
 
-    /// The kernel's errno, where the kernel said one.
+    /// The kernel's errno, where it gave one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self {
@@ -263,8 +216,8 @@ impl Error {
         }
     }
 
-    /// The kernel's answer `source` to `operation`, as a condition. `ENODEV` stays a plain
-    /// refusal here: only the caller knows which link was meant.
+    /// The condition that the kernel's answer `source` to `operation` stands for. `ENODEV` stays
+    /// [`Error::Refused`]: only the caller knows which link it asked for.
     pub(crate) fn refused(
         operation: impl Into<String>,
         capability: Capability,
@@ -283,12 +236,23 @@ fn listed(links: &[LinkName]) -> String {
     links.iter().map(LinkName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Text of unknown length and content, fit for one line of a message.
-pub(crate) fn shown(text: &str) -> String {
-    const LONGEST: usize = 48;
-    if text.chars().count() <= LONGEST {
-        text.to_owned()
-    } else {
-        text.chars().take(LONGEST).chain(['…']).collect()
+/// The text of an errno without `(os error N)`, which [`io::Error`] adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let number = error.raw_os_error().map(|errno| format!(" (os error {errno})"));
+    number.and_then(|number| text.strip_suffix(&number).map(str::to_owned)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_no_number() {
+        let refused = |source| Error::refused("add a route", Capability::NetAdmin, source);
+        let unreachable = io::Error::from_raw_os_error(nix::libc::ENETUNREACH);
+        assert_eq!(refused(unreachable).to_string(), "cannot add a route: Network is unreachable");
+        let other = io::Error::other("no answer");
+        assert_eq!(refused(other).to_string(), "cannot add a route: no answer");
     }
 }

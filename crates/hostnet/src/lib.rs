@@ -1,44 +1,43 @@
-//! Linux host networking, typed and small: links, addresses, routes, rules, ARP and Neighbor
+//! Linux host networking with typed values: links, addresses, routes, rules, ARP and Neighbor
 //! Discovery, sockets, sysctls, namespaces.
 //!
-//! Kernel interfaces only: rtnetlink, sock_diag, `AF_PACKET`, `/proc/sys`. Nothing here starts
-//! a process or a thread, and every call that could wait takes a [`Deadline`](deadline::Deadline) by
-//! when it must answer. Knows nothing of OCF or SIP.
+//! The crate uses kernel interfaces only: rtnetlink, sock_diag, `AF_PACKET`, `/proc/sys`. Nothing
+//! here starts a process or a thread, and every call that could wait takes a
+//! [`Deadline`](deadline::Deadline). The crate knows nothing of OCF or SIP.
 //!
-//! All of it acts on the network namespace of the calling thread.
+//! Everything acts on the network namespace of the calling thread.
 
 mod address;
-pub mod arp;
 mod error;
-mod events;
 mod link;
 mod lookup;
-pub mod ndisc;
 mod neighbour;
 mod netlink;
 mod netns;
-mod packet_socket;
+mod packet;
 mod readiness;
 mod route;
 mod rule;
 mod sctp;
-mod sock_diag;
-mod sockets;
+mod socket;
 mod sysctl;
+mod text;
 
-pub use address::{Address, AddressFlags, Family, Lifetime, Network, NewAddress, Prefix, Scope};
+pub use address::{
+    Address, AddressFlags, Family, InvalidNetmask, InvalidNetwork, InvalidPrefix, Lifetime,
+    Network, NewAddress, Prefix, Scope,
+};
 pub use error::{Capability, Error, Result};
-pub use events::{EventGroup, Events};
-pub use link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
+pub use link::{
+    InvalidLinkName, InvalidMacAddress, Link, LinkIndex, LinkName, MacAddress, OperationalState,
+};
 pub use lookup::{LinkCondition, condition, link_in_network, link_with_mac};
 pub use neighbour::{Neighbour, NeighbourState};
-pub use netlink::{Netlink, RouteRecord};
-pub use netns::{NamespaceName, NetworkNamespace};
-pub use packet_socket::{EtherType, PacketSocket};
-pub use route::{Route, RouteKind, RouteProtocol, TABLE_LOCAL, TABLE_MAIN, connected_network_of};
+pub use netlink::{EventGroup, Events, Netlink, RouteRecord, SockDiag, destroy_tcp_connections};
+pub use netns::{InvalidNamespaceName, NamespaceName, NetworkNamespace};
+pub use packet::{EtherType, PacketSocket, arp, ndisc};
+pub use route::{Route, RouteKind, RouteProtocol, TABLE_MAIN};
 pub use rule::{OtherSelectors, PacketMark, Rule, RuleAction};
 pub use sctp::{supports_sctp, try_sctp_bind};
-pub use sockets::{
-    BoundSocket, Protocol, bound_sockets, bound_sockets_on_port, destroy_tcp_connections,
-};
+pub use socket::{BoundSocket, Protocol};
 pub use sysctl::Sysctl;

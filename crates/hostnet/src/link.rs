@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use crate::error::{Error, shown};
+use crate::text::shown;
 
 /// Longest name of a link: `IFNAMSIZ` less the terminating zero (linux/if.h).
 const LONGEST_NAME: usize = 15;
@@ -12,8 +12,7 @@ const LONGEST_NAME: usize = 15;
 /// (linux/if.h, since Linux 5.5).
 const LONGEST_ALTERNATIVE_NAME: usize = 127;
 
-/// A text a link may be called by: its name (1 to 15 bytes) or one of its alternative
-/// names (1 to 127 bytes).
+/// A name of a link: its own (1 to 15 bytes) or one of its alternative names (1 to 127 bytes).
 ///
 /// The rules are the kernel's `dev_valid_name()`: no `/`, no `:`, no white space, not `.`
 /// or `..`.
@@ -27,22 +26,31 @@ impl LinkName {
         &self.0
     }
 
-    /// Longer than any link's own name: only an alternative name can be meant.
-    #[must_use]
-    pub fn is_alternative_only(&self) -> bool {
+    /// Whether it is longer than any link's own name, so that it can only be an alternative name.
+    pub(crate) fn is_alternative_only(&self) -> bool {
         self.0.len() > LONGEST_NAME
     }
 
-    /// The kernel's own word for a name, which needs no check of ours.
+    /// A name that the kernel gave, which needs no check.
     pub(crate) fn from_kernel(name: String) -> Self {
         Self(name)
     }
 }
 
-impl FromStr for LinkName {
-    type Err = Error;
+/// A text that can't be the name of a link.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not an interface name: {why}")]
+pub struct InvalidLinkName {
+    /// The text as given, shortened for display.
+    pub name: String,
+    /// The rule of the kernel that it breaks.
+    pub why: &'static str,
+}
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+impl FromStr for LinkName {
+    type Err = InvalidLinkName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLinkName> {
         let why = if text.is_empty() {
             "it is empty"
         } else if text.len() > LONGEST_ALTERNATIVE_NAME {
@@ -56,7 +64,7 @@ impl FromStr for LinkName {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(Error::InvalidLinkName { name: shown(text), why })
+        Err(InvalidLinkName { name: shown(text), why })
     }
 }
 
@@ -67,7 +75,7 @@ impl fmt::Display for LinkName {
 }
 
 /// The kernel's number of a link, unique in its network namespace and never 0. It stays the
-/// same when the link is renamed, and is not used again soon when the link goes.
+/// same when the link is renamed, and is not used again soon after the link is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkIndex(NonZeroU32);
 
@@ -96,9 +104,9 @@ impl fmt::Display for LinkIndex {
 pub struct MacAddress(pub [u8; 6]);
 
 impl MacAddress {
-    /// Everybody on the Ethernet segment.
+    /// Every host on the Ethernet segment.
     pub const BROADCAST: Self = Self([0xff; 6]);
-    /// "Unknown", as in the target of an ARP request (RFC 826, RFC 5227).
+    /// Unknown, as in the target of an ARP request (RFC 826, RFC 5227).
     pub const ZERO: Self = Self([0; 6]);
 
     /// From exactly six bytes.
@@ -107,7 +115,7 @@ impl MacAddress {
         <[u8; 6]>::try_from(bytes).ok().map(Self)
     }
 
-    /// Sent to a group: no host's own address.
+    /// Whether it is the address of a group, and not of a host.
     #[must_use]
     pub fn is_multicast(self) -> bool {
         let Self([first, ..]) = self;
@@ -128,17 +136,28 @@ impl fmt::Debug for MacAddress {
     }
 }
 
+/// A text that is not a 48-bit hardware address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is not a MAC address: six pairs of hexadecimal digits are expected, as in \
+     02:00:00:aa:bb:cc"
+)]
+pub struct InvalidMacAddress {
+    /// The text as given, shortened for display.
+    pub text: String,
+}
+
 impl FromStr for MacAddress {
-    type Err = Error;
+    type Err = InvalidMacAddress;
 
     /// Six pairs of hexadecimal digits, separated by `:` or `-`.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = || Error::InvalidMacAddress { text: shown(text) };
+    fn from_str(text: &str) -> Result<Self, InvalidMacAddress> {
+        let invalid = || InvalidMacAddress { text: shown(text) };
         let mut bytes = [0; 6];
         let mut pairs = text.split([':', '-']);
         for byte in &mut bytes {
             let pair = pairs.next().ok_or_else(invalid)?;
-            // from_str_radix would take "+f" too.
+            // from_str_radix accepts "+f" as well.
             if pair.len() != 2 || !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
                 return Err(invalid());
             }
@@ -151,17 +170,17 @@ impl FromStr for MacAddress {
 /// RFC 2863 operational state (`IFLA_OPERSTATE`, linux/if.h `IF_OPER_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationalState {
-    /// The driver does not tell; loopback and some virtual links stay here for ever.
+    /// The driver does not report it; loopback and some virtual links always have this state.
     Unknown,
     /// Some component is missing.
     NotPresent,
     /// No carrier, or administratively down.
     Down,
-    /// A link this one is stacked on is down (VLAN, macvlan).
+    /// The link that this one is stacked on is down (VLAN, macvlan).
     LowerLayerDown,
     /// In a test mode.
     Testing,
-    /// Waits for an event outside, such as 802.1X.
+    /// Waits for an external event, such as 802.1X.
     Dormant,
     /// Ready.
     Up,
@@ -209,24 +228,24 @@ pub struct Link {
     pub name: LinkName,
     /// Its alternative names (`IFLA_ALT_IFNAME`).
     pub altnames: Vec<String>,
-    /// Its hardware address; `None` where it is not six bytes long (Infiniband, tunnels).
+    /// Its hardware address; `None` if it is not six bytes long (Infiniband, tunnels).
     pub mac: Option<MacAddress>,
     /// Its hardware broadcast address, under the same condition.
     pub broadcast: Option<MacAddress>,
-    /// `ARPHRD_ETHER`: frames have Ethernet headers. True for veth, bond, bridge, VLAN.
+    /// `ARPHRD_ETHER`: frames have Ethernet headers. True for veth, bond, bridge and VLAN, too.
     pub ethernet: bool,
-    /// `IFF_UP`: an administrator wants it up.
+    /// `IFF_UP`: it is administratively up.
     pub admin_up: bool,
     /// `IFF_LOWER_UP`: the driver sees a carrier.
     pub carrier: bool,
     /// How often the carrier was lost since the link was made (`IFLA_CARRIER_DOWN_COUNT`; 0 before
-    /// Linux 4.16): tells of a loss that is over by the time somebody looks.
+    /// Linux 4.16). It shows a loss that is over when the link is read.
     pub carrier_losses: u32,
     /// RFC 2863 state.
     pub operstate: OperationalState,
     /// `IFF_LOOPBACK`.
     pub loopback: bool,
-    /// `IFF_NOARP`: the kernel neither asks nor answers ARP here.
+    /// `IFF_NOARP`: the kernel neither sends nor answers ARP requests on it.
     pub noarp: bool,
     /// `IFF_POINTOPOINT`.
     pub point_to_point: bool,
@@ -234,9 +253,9 @@ pub struct Link {
     pub kind: Option<String>,
     /// The link of this namespace that this one is stacked on (`IFLA_LINK`): a VLAN's parent.
     pub lower: Option<LinkIndex>,
-    /// The bond or bridge this one is a port of (`IFLA_MASTER`).
+    /// The bond or bridge that this one is a port of (`IFLA_MASTER`).
     pub controller: Option<LinkIndex>,
-    /// Bytes of payload per frame.
+    /// Bytes of payload in a frame at most.
     pub mtu: u32,
 }
 
@@ -247,9 +266,9 @@ impl Link {
         self.name == *name || self.altnames.iter().any(|altname| altname == name.as_str())
     }
 
-    /// Whether frames can leave and arrive: administratively up, a carrier, and no lower
-    /// layer known to be down. `Unknown` passes, because loopback and drivers without
-    /// link detection never say more.
+    /// Whether frames can leave and arrive: it is administratively up, has a carrier, and no lower
+    /// layer is known to be down. `Unknown` counts as usable, because loopback and drivers without
+    /// link detection report nothing else.
     #[must_use]
     pub fn usable(&self) -> bool {
         use OperationalState as State;
@@ -346,7 +365,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_judged(text: String) {
+        fn any_text_is_parsed_without_a_panic(text: String) {
             let _ = text.parse::<LinkName>();
             let _ = text.parse::<MacAddress>();
         }

@@ -1,4 +1,5 @@
-//! Which link is meant, and what it stands on: judged on complete dumps; no effect in here.
+//! Finds a link by what it has, and judges it by the links below it; on complete dumps, no effect in
+//! here.
 
 use crate::address::{Address, Network};
 use crate::error::{Error, Result};
@@ -6,24 +7,23 @@ use crate::link::{Link, LinkIndex, LinkName, MacAddress};
 
 /// The link with this hardware address, `None` if there is none.
 ///
-/// What is stacked on a link usually has its address: of a bond and its ports the bond is
-/// meant, of a link and the VLANs on it the link.
+/// Stacked links usually share one address: of a bond and its ports it is the bond, of a link and
+/// its VLANs the link.
 ///
 /// # Errors
-/// [`Error::AmbiguousLink`] if there are several all the same.
+/// [`Error::AmbiguousLink`] if several unrelated links have it.
 pub fn link_with_mac(mac: MacAddress, links: &[Link]) -> Result<Option<&Link>> {
     let having: Vec<&Link> = links.iter().filter(|link| link.mac == Some(mac)).collect();
     let has = |index: Option<LinkIndex>| having.iter().any(|link| Some(link.index) == index);
     let meant = having.iter().copied().filter(|link| {
-        // A port whose bond has another address (fail_over_mac) is a port all the same, and
-        // still the one that was named.
+        // A port whose bond has another address (fail_over_mac) is the link that has this one.
         !has(link.controller) && !has(lower_of(link))
     });
     one(&mac.to_string(), meant)
 }
 
-/// The link that has an address in `network`, `None` if there is none. `addresses` are those
-/// that count: without the one that is looked for a place for, which may be in the wrong one.
+/// The link that has an address in `network`, `None` if there is none. `addresses` must not contain
+/// the address that a link is looked for: it may be on a wrong one.
 ///
 /// # Errors
 /// [`Error::AmbiguousLink`] if several have.
@@ -49,28 +49,28 @@ fn one<'a>(what: &str, mut meant: impl Iterator<Item = &'a Link>) -> Result<Opti
     Err(Error::AmbiguousLink { what: what.to_owned(), links })
 }
 
-/// Whether frames can leave and arrive, with all that a link stands on taken into account.
+/// Whether frames can leave and arrive, judged by the link and all links below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkCondition {
-    /// All of it.
+    /// The link and all links below it.
     Usable,
-    /// The link itself, but of what it stands on these are down: ports of a bond, the way out
-    /// of a bridge.
+    /// The link itself is usable, but these links below it are down: ports of a bond, the uplink of
+    /// a bridge.
     Degraded(Vec<LinkName>),
-    /// Not usable. The names are those of the lowest links to blame, its own if nothing below
-    /// it is.
+    /// It is not usable. These are the lowest links that are down; the link itself if all links
+    /// below it are up.
     Unusable(Vec<LinkName>),
 }
 
 /// The condition of `link`, judged by the links of one dump.
 ///
-/// A bond or team stands on its ports, a VLAN or macvlan on its parent, a bridge on those of its
-/// ports that lead out of the host. The kernel gives a bridge a carrier as soon as any port has
-/// one, also if that is a virtual machine while the cable is out.
+/// Below a bond or team are its ports, below a VLAN or macvlan its parent, below a bridge those of
+/// its ports that lead out of the host. The kernel gives a bridge a carrier as soon as any port has
+/// one, even if that is the port of a virtual machine and the cable is unplugged.
 #[must_use]
 pub fn condition(link: &Link, links: &[Link]) -> LinkCondition {
     let mut down = Vec::new();
-    blame(link, links, &mut vec![link.index], &mut down);
+    collect_down(link, links, &mut vec![link.index], &mut down);
     let names: Vec<LinkName> = down.iter().map(|link| link.name.clone()).collect();
     if !link.usable() {
         LinkCondition::Unusable(if names.is_empty() { vec![link.name.clone()] } else { names })
@@ -81,35 +81,40 @@ pub fn condition(link: &Link, links: &[Link]) -> LinkCondition {
     }
 }
 
-/// Adds to `down` the lowest links below `link` that are not usable. `seen` keeps this from
-/// going round in circles, should a dump have any.
-fn blame<'a>(link: &Link, links: &'a [Link], seen: &mut Vec<LinkIndex>, down: &mut Vec<&'a Link>) {
-    for lower in links.iter().filter(|lower| stands_on(link, lower)) {
+/// Adds to `down` the lowest links below `link` that are not usable. `seen` ends this if the links
+/// of a dump form a circle.
+fn collect_down<'a>(
+    link: &Link,
+    links: &'a [Link],
+    seen: &mut Vec<LinkIndex>,
+    down: &mut Vec<&'a Link>,
+) {
+    for lower in links.iter().filter(|lower| is_below(lower, link)) {
         if seen.contains(&lower.index) {
             continue;
         }
         seen.push(lower.index);
         let before = down.len();
-        blame(lower, links, seen, down);
+        collect_down(lower, links, seen, down);
         if !lower.usable() && down.len() == before {
             down.push(lower);
         }
     }
 }
 
-fn stands_on(link: &Link, lower: &Link) -> bool {
+fn is_below(lower: &Link, link: &Link) -> bool {
     if lower.controller == Some(link.index) {
-        return link.kind.as_deref() != Some("bridge") || leads_out(lower);
+        return link.kind.as_deref() != Some("bridge") || is_uplink(lower);
     }
     lower_of(link) == Some(lower.index)
 }
 
-/// Whether the port of a bridge is more than the cable of a guest or container.
-fn leads_out(port: &Link) -> bool {
+/// Whether a port of a bridge leads out of the host, and not to a virtual machine or container.
+fn is_uplink(port: &Link) -> bool {
     !matches!(port.kind.as_deref(), Some("veth" | "tun" | "dummy" | "ifb"))
 }
 
-/// The link below; that of a veth is its peer, which is beside it.
+/// The link below. The one of a veth is its peer, which is not below it.
 fn lower_of(link: &Link) -> Option<LinkIndex> {
     link.lower.filter(|_| link.kind.as_deref() != Some("veth"))
 }
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_that_share_a_hardware_address_the_base_is_meant() {
+    fn the_base_of_links_that_share_a_hardware_address_is_found() {
         let found = |links: &[Link]| {
             link_with_mac(MAC, links).map(|link| link.map(|link| link.name.to_string()))
         };
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_link_that_has_an_address_in_the_network() {
+    fn the_link_that_has_an_address_in_the_network_is_found() {
         let address = |link: u32, ip: &str| Address {
             link: LinkIndex::new(link).unwrap(),
             ip: ip.parse().unwrap(),
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bond_lives_on_one_port() {
+    fn a_bond_with_one_port_down_is_degraded() {
         let bond = link(3, "bond0", "bond");
         let (eth0, eth1) = (port_of(3, link(1, "eth0", "")), port_of(3, link(2, "eth1", "")));
         let judged = |links: &[Link]| condition(&bond, links);
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vlan_stands_on_a_bond_stands_on_ports() {
+    fn the_ports_of_a_bond_below_a_vlan_are_named() {
         let dead = |link: Link| Link { operstate: OperationalState::LowerLayerDown, ..down(link) };
         let links = [
             down(port_of(2, link(1, "eth0", ""))),
@@ -232,7 +237,7 @@ mod tests {
             dead(on(2, link(3, "bond0.5", "vlan"))),
         ];
         assert_eq!(condition(&links[2], &links), LinkCondition::Unusable(names(&["eth0"])));
-        // Taken down by an administrator: nothing below is to blame.
+        // Administratively down: all links below it are up.
         let vlan = Link { admin_up: false, ..on(2, link(3, "bond0.5", "vlan")) };
         let links = [port_of(2, link(1, "eth0", "")), link(2, "bond0", "bond"), vlan];
         assert_eq!(condition(&links[2], &links), LinkCondition::Unusable(names(&["bond0.5"])));
@@ -245,7 +250,7 @@ mod tests {
         let uplink = port_of(5, link(1, "eth0", ""));
         let links = [down(uplink.clone()), guest.clone(), bridge.clone()];
         assert_eq!(condition(&bridge, &links), LinkCondition::Degraded(names(&["eth0"])));
-        // A guest that is not running harms nobody.
+        // A guest that does not run has no effect.
         let links = [uplink, down(guest), bridge.clone()];
         assert_eq!(condition(&bridge, &links), LinkCondition::Usable);
     }

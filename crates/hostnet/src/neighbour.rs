@@ -1,26 +1,26 @@
-//! What this host believes about its neighbours (ARP and Neighbor Discovery caches), as values.
+//! The host's caches of neighbours (ARP and Neighbor Discovery) as values.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::link::{LinkIndex, MacAddress};
 
-/// How much an entry of the cache is worth (`NUD_*`, linux/neighbour.h; RFC 4861 section 7.3.2).
+/// The state of an entry of the cache (`NUD_*`, linux/neighbour.h; RFC 4861 section 7.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NeighbourState {
-    /// Nothing is known and nothing asked yet.
+    /// Nothing is known, and no request has been sent yet.
     None,
-    /// Asked, not yet answered.
+    /// A request has been sent and not yet answered.
     Incomplete,
-    /// Confirmed a moment ago.
+    /// Recently confirmed.
     Reachable,
-    /// Once confirmed, not lately.
+    /// Confirmed once, but not recently.
     Stale,
-    /// In use although stale; to be asked soon.
+    /// Stale and in use; a request follows soon.
     Delay,
-    /// In use although stale; being asked.
+    /// Stale and in use; requests are being sent.
     Probe,
-    /// Asked in vain.
+    /// Requests were not answered.
     Failed,
     /// Needs no resolution: multicast, loopback.
     NoArp,
@@ -72,9 +72,9 @@ pub struct Neighbour {
     pub link: LinkIndex,
     /// Its address.
     pub ip: IpAddr,
-    /// Its hardware address; `None` while unknown, or where it is not six bytes long.
+    /// Its hardware address; `None` while it is unknown, or if it is not six bytes long.
     pub mac: Option<MacAddress>,
-    /// What that is worth.
+    /// Its state.
     pub state: NeighbourState,
     /// It is a router (IPv6).
     pub router: bool,

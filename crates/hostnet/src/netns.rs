@@ -10,14 +10,15 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
-use crate::error::{Capability, Error, Result, shown};
+use crate::error::{Capability, Error, Result};
+use crate::text::shown;
 
-/// Where iproute2 keeps them (`NETNS_RUN_DIR`; `/var/run` is `/run`).
+/// The directory of iproute2 (`NETNS_RUN_DIR`; `/var/run` is `/run`).
 const DIRECTORY: &str = "/run/netns";
 /// `NAME_MAX` (linux/limits.h).
 const LONGEST_NAME: usize = 255;
 
-/// The name of a network namespace: one component of a path, as iproute2 demands it.
+/// The name of a network namespace: one component of a path, as iproute2 demands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamespaceName(String);
 
@@ -29,10 +30,20 @@ impl NamespaceName {
     }
 }
 
-impl FromStr for NamespaceName {
-    type Err = Error;
+/// A text that can't be the name of a network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not the name of a network namespace: {why}")]
+pub struct InvalidNamespaceName {
+    /// The text as given, shortened for display.
+    pub name: String,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
 
-    fn from_str(text: &str) -> Result<Self> {
+impl FromStr for NamespaceName {
+    type Err = InvalidNamespaceName;
+
+    fn from_str(text: &str) -> std::result::Result<Self, InvalidNamespaceName> {
         let why = if text.is_empty() {
             "it is empty"
         } else if text.len() > LONGEST_NAME {
@@ -44,7 +55,7 @@ impl FromStr for NamespaceName {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(Error::InvalidNamespaceName { name: shown(text), why })
+        Err(InvalidNamespaceName { name: shown(text), why })
     }
 }
 
@@ -54,7 +65,7 @@ impl fmt::Display for NamespaceName {
     }
 }
 
-/// A network namespace, kept open: it stays this one, whatever becomes of the name.
+/// An open network namespace. It stays the same one if its name is deleted or used again.
 #[derive(Debug)]
 pub struct NetworkNamespace {
     name: NamespaceName,
@@ -70,7 +81,7 @@ impl NetworkNamespace {
     /// [`Error::Refused`]
     pub fn open(name: &NamespaceName) -> Result<Self> {
         let path = Path::new(DIRECTORY).join(name.as_str());
-        // A FIFO in its place would be waited for.
+        // Without O_NONBLOCK the open of a FIFO in its place blocks.
         match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
             Ok(file) => Ok(Self { name: name.clone(), path, file }),
             Err(source)
@@ -88,8 +99,9 @@ impl NetworkNamespace {
         }
     }
 
-    /// The one of that number (an inode of nsfs, namespaces(7)), by a process that is in it: it lives on
-    /// when its name has gone. `None` if no process is. Numbers are used again.
+    /// Finds the namespace with that number (an inode of nsfs, namespaces(7)) by a process that is in
+    /// it, for a namespace that lives on without its name. `None` if no process is in it. The kernel
+    /// uses numbers again.
     pub fn of_number(number: u64) -> Option<Self> {
         let processes = std::fs::read_dir("/proc").ok()?;
         processes.filter_map(std::result::Result::ok).find_map(|entry| {
@@ -107,21 +119,21 @@ impl NetworkNamespace {
     /// [`Error::Refused`]
     pub fn number(&self) -> Result<u64> {
         let refused = |source| {
-            let operation = format!("look at network namespace {}", self.name);
+            let operation = format!("examine network namespace {}", self.name);
             Error::refused(operation, Capability::SysAdmin, source)
         };
         self.file.metadata().map(|metadata| metadata.ino()).map_err(refused)
     }
 
-    /// Moves the calling thread into it: sockets that it opens, programs that it starts and
-    /// `/proc/sys/net` are the namespace's from then on. Other threads, and sockets that are
-    /// open already, stay where they are; so a program does this first of all.
+    /// Moves the calling thread into it: sockets that the thread opens, programs that it starts and
+    /// its `/proc/sys/net` belong to the namespace from then on. Other threads and sockets that are
+    /// already open stay where they are, so a program should do this first.
     ///
-    /// `/sys` stays that of the namespace it was mounted in, unlike after `ip netns exec`.
+    /// `/sys` still shows the namespace in which it was mounted, unlike after `ip netns exec`.
     ///
     /// # Errors
-    /// [`Error::NoSuchNamespace`] if the file is none: an empty one stays behind where the
-    /// mount of the namespace has gone. [`Error::PermissionDenied`], [`Error::Refused`]
+    /// [`Error::NoSuchNamespace`] if the file is not a network namespace: an empty file stays when
+    /// the namespace is no longer mounted on it. [`Error::PermissionDenied`], [`Error::Refused`]
     pub fn enter(&self) -> Result<()> {
         setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| {
             let source = errno.into();
@@ -148,8 +160,7 @@ mod tests {
         }
         let too_long = "x".repeat(256);
         for bad in ["", ".", "..", "a/b", "/run/netns/sip", "../sip", "a\0", too_long.as_str()] {
-            let refused = bad.parse::<NamespaceName>().unwrap_err();
-            assert!(matches!(refused, Error::InvalidNamespaceName { .. }), "{bad:?}");
+            assert!(bad.parse::<NamespaceName>().is_err(), "{bad:?}");
         }
     }
 }

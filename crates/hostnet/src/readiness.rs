@@ -7,12 +7,12 @@ use deadline::Deadline;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Waits until there is something to read from `fd`, an error included; `false` if there is
-/// not until `until`. Looks at least once.
+/// Waits until there is something to read from `fd`, or an error; `false` if there is neither by the
+/// deadline. Looks at least once.
 pub(crate) fn wait_readable(fd: impl AsFd, until: Deadline) -> io::Result<bool> {
     loop {
         let left = until.remaining();
-        // Rounded up to poll's milliseconds, so that the last one does not turn into a spin.
+        // Rounded up to the milliseconds of poll(2): rounded down, the last one is a busy loop.
         let timeout = left.as_micros().div_ceil(1000);
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout) {

@@ -8,8 +8,6 @@ use crate::link::LinkIndex;
 
 /// The number of the `main` table, which holds the connected networks (`RT_TABLE_MAIN`).
 pub const TABLE_MAIN: u32 = 254;
-/// The number of the `local` table: the host's own addresses (`RT_TABLE_LOCAL`).
-pub const TABLE_LOCAL: u32 = 255;
 
 /// What the kernel does with a packet that matches a route (`RTN_*`, linux/rtnetlink.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +59,14 @@ impl fmt::Display for RouteKind {
     }
 }
 
-/// Who made a route (`RTPROT_*`, linux/rtnetlink.h).
+/// What made a route (`RTPROT_*`, linux/rtnetlink.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteProtocol {
     /// The kernel: a connected network.
     Kernel,
     /// An administrator, at boot (`ip route` without a protocol).
     Boot,
-    /// An administrator, on purpose.
+    /// An administrator, statically.
     Static,
     /// A DHCP client.
     Dhcp,
@@ -79,7 +77,7 @@ pub enum RouteProtocol {
 }
 
 impl RouteProtocol {
-    /// The mark of routes and rules that this crate's programs make: 176. The kernel gives no
+    /// Marks the routes and rules that programs with this crate make: 176. The kernel gives no
     /// meaning to numbers above 4, and neither iproute2 (`rt_protos`: up to 18, 42, 84, 99,
     /// 186 to 192) nor FRR (up to 198) uses this one.
     pub const OWN: Self = Self::Other(176);
@@ -111,14 +109,14 @@ impl From<u8> for RouteProtocol {
     }
 }
 
-/// One route, as the kernel described it.
+/// One route, as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Where to; `0.0.0.0/0` or `::/0` for a default route.
+    /// Its destination; `0.0.0.0/0` or `::/0` for a default route.
     pub destination: Network,
-    /// The link it leaves by; `None` for blackholes and multipath routes.
+    /// The link that packets leave by; `None` for blackholes and multipath routes.
     pub link: Option<LinkIndex>,
-    /// The next router; `None` for what is reached directly.
+    /// The next router; `None` if the destination is reached directly.
     pub gateway: Option<IpAddr>,
     /// The source address it prefers.
     pub preferred_source: Option<IpAddr>,
@@ -126,25 +124,23 @@ pub struct Route {
     pub scope: Scope,
     /// The table it is in.
     pub table: u32,
-    /// Who made it.
+    /// What made it.
     pub protocol: RouteProtocol,
-    /// What it does.
+    /// What the kernel does with matching packets.
     pub kind: RouteKind,
-    /// Its metric; the lowest wins. 0 where the kernel told none.
+    /// Its metric; the lowest wins. 0 if the kernel reports none.
     pub metric: u32,
 }
 
 impl Route {
-    /// Whether it says that its destination is on the link itself: unicast, no gateway.
+    /// Whether its destination is on the link itself: unicast, no gateway.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.kind == RouteKind::Unicast && self.gateway.is_none() && self.link.is_some()
     }
-}
 
-impl fmt::Display for Route {
-    /// Much as `ip route` writes it, but for numbers instead of names.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes the route; `link` is what its link is called.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, link: Option<&str>) -> fmt::Result {
         if self.kind != RouteKind::Unicast {
             write!(f, "{} ", self.kind)?;
         }
@@ -152,7 +148,7 @@ impl fmt::Display for Route {
         if let Some(gateway) = self.gateway {
             write!(f, " via {gateway}")?;
         }
-        if let Some(link) = self.link {
+        if let Some(link) = link {
             write!(f, " dev {link}")?;
         }
         write!(f, " table {}", self.table)?;
@@ -166,17 +162,11 @@ impl fmt::Display for Route {
     }
 }
 
-/// The connected network that `ip` belongs to: among `routes` of the main table that need no
-/// gateway, the longest prefix, then the lowest metric, as the kernel itself would choose.
-/// A default route without a gateway (point-to-point) does not count: it says nothing of
-/// the network the address is in.
-#[must_use]
-pub fn connected_network_of(ip: IpAddr, routes: &[Route]) -> Option<&Route> {
-    routes
-        .iter()
-        .filter(|route| route.table == TABLE_MAIN && route.is_connected())
-        .filter(|route| route.destination.prefix().length() > 0 && route.destination.contains(ip))
-        .min_by_key(|route| (u8::MAX - route.destination.prefix().length(), route.metric))
+impl fmt::Display for Route {
+    /// As `ip route` writes it, with numbers instead of names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, self.link.map(|link| link.to_string()).as_deref())
+    }
 }
 
 #[cfg(test)]
@@ -198,20 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_wins_then_the_metric() {
-        let ip = "192.0.2.10".parse().unwrap();
-        let routes = [
-            connected("192.0.0.0/16", 2, 0),
-            connected("192.0.2.0/24", 3, 100),
-            connected("192.0.2.0/24", 4, 50),
-            connected("198.51.100.0/24", 5, 0),
-        ];
-        assert_eq!(connected_network_of(ip, &routes).unwrap().link, LinkIndex::new(4));
-        assert!(connected_network_of("203.0.113.1".parse().unwrap(), &routes).is_none());
-    }
-
-    #[test]
-    fn as_people_read_it() {
+    fn display_resembles_ip_route() {
         let route = Route {
             gateway: Some("192.0.2.1".parse().unwrap()),
             preferred_source: Some("192.0.2.10".parse().unwrap()),
@@ -233,20 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn only_connected_routes_of_the_main_table_count() {
-        let ip = "192.0.2.10".parse().unwrap();
-        let gateway = Route {
-            gateway: Some("192.0.2.1".parse().unwrap()),
-            ..connected("192.0.2.0/24", 3, 0)
-        };
-        let local = Route {
-            table: TABLE_LOCAL,
-            kind: RouteKind::Local,
-            ..connected("192.0.2.10/32", 1, 0)
-        };
-        let blackhole =
-            Route { kind: RouteKind::Other(6), link: None, ..connected("192.0.2.0/25", 3, 0) };
-        let default = connected("0.0.0.0/0", 7, 0);
-        assert!(connected_network_of(ip, &[gateway, local, blackhole, default]).is_none());
+    fn connected_routes_need_no_gateway() {
+        let route = connected("192.0.2.0/24", 3, 0);
+        assert!(route.is_connected());
+        assert!(!Route { gateway: "192.0.2.1".parse().ok(), ..route.clone() }.is_connected());
+        assert!(!Route { kind: RouteKind::Local, ..route.clone() }.is_connected());
+        assert!(!Route { link: None, ..route }.is_connected());
     }
 }

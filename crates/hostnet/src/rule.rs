@@ -8,29 +8,29 @@ use crate::route::RouteProtocol;
 /// What the kernel does with a packet that matches a rule (`FR_ACT_*`, linux/fib_rules.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RuleAction {
-    /// Looks its destination up in this table; if there is no route, the next rule is asked.
+    /// Looks its destination up in this table; if there is no route, the next rule applies.
     Lookup(u32),
     /// Drops it.
     Blackhole,
-    /// Drops it, and tells the sender that the destination is unreachable.
+    /// Drops it, and the sender gets an ICMP error: destination unreachable.
     Unreachable,
-    /// Drops it, and tells the sender that it is prohibited.
+    /// Drops it, and the sender gets an ICMP error: administratively prohibited.
     Prohibit,
     /// Anything else, such as goto (2) and nop (3).
     Other(u8),
 }
 
-/// The mark of a packet that a rule wants (`FRA_FWMARK`, `FRA_FWMASK`).
+/// The mark of a packet that a rule selects (`FRA_FWMARK`, `FRA_FWMASK`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PacketMark {
     /// The value of the masked bits.
     pub value: u32,
-    /// Which bits count; all ones where nothing else was said.
+    /// The bits that are compared; all ones by default.
     pub mask: u32,
 }
 
-/// Selectors of a rule that have no field of their own (ports, users, tunnels, ...), kept as
-/// the kernel's attributes so that such a rule is never taken for one without them.
+/// Selectors of a rule that have no field of their own (ports, users, tunnels), kept as the kernel's
+/// attributes, so that such a rule is not equal to one without them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OtherSelectors(pub(crate) Vec<u8>);
 
@@ -47,15 +47,15 @@ impl OtherSelectors {
 pub struct Rule {
     /// IPv4 or IPv6.
     pub family: Family,
-    /// Its place: rules are asked from the lowest number to the highest. The kernel's own are
-    /// 0 (table local), 32766 (main) and 32767 (default).
+    /// Its priority: rules apply from the lowest number to the highest. The kernel's own are 0
+    /// (table local), 32766 (main) and 32767 (default).
     pub priority: u32,
     /// The packet's source; `None` for any.
     pub from: Option<Network>,
     /// The packet's destination; `None` for any.
     pub to: Option<Network>,
-    /// The link it came in by; `lo` for packets of this host. By name, so that a rule outlives
-    /// its link.
+    /// The link that the packet came in by; `lo` for packets of this host. It is a name, because a
+    /// rule outlives its link.
     pub iif: Option<String>,
     /// The link that the sending socket is bound to.
     pub oif: Option<String>,
@@ -65,16 +65,16 @@ pub struct Rule {
     pub tos: u8,
     /// The rule matches what the selectors do *not* match (`FIB_RULE_INVERT`).
     pub inverted: bool,
-    /// What is done.
+    /// What the kernel does with matching packets.
     pub action: RuleAction,
-    /// Who made it. Kernels before 4.17 don't keep it, and say [`RouteProtocol::Other`]`(0)`.
+    /// What made it. Kernels before 4.17 don't keep it and report [`RouteProtocol::Other`]`(0)`.
     pub protocol: RouteProtocol,
-    /// Whatever else it demands or says.
+    /// All other attributes.
     pub others: OtherSelectors,
 }
 
 impl Rule {
-    /// `from` `source` lookup `table`, at `priority`, made by us ([`RouteProtocol::OWN`]).
+    /// The rule `from source lookup table` at `priority`, marked with [`RouteProtocol::OWN`].
     #[must_use]
     pub fn from_source(source: Network, table: u32, priority: u32) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Rule {
 }
 
 impl fmt::Display for Rule {
-    /// Much as `ip rule` writes it.
+    /// As `ip rule` writes it, with numbers of tables.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.priority)?;
         if self.inverted {
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_people_read_it() {
+    fn display_resembles_ip_rule() {
         let rule = Rule::from_source("192.0.2.10/32".parse().unwrap(), 100, 1000);
         assert_eq!(rule.to_string(), "1000: from 192.0.2.10/32 lookup 100");
         let rule = Rule {

@@ -1,5 +1,5 @@
-//! What SCTP has of its own: an endpoint may have several local addresses, and the kernel may
-//! have no SCTP at all.
+//! Peculiarities of SCTP: an endpoint may have several local addresses, and the kernel may have no
+//! SCTP at all.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,7 +22,7 @@ pub(crate) const INET_DIAG_LOCALS: u16 = 12;
 const STORAGE: usize = 128;
 
 /// The addresses in an `INET_DIAG_LOCALS`: a `sockaddr_in` or `sockaddr_in6` each, whatever the
-/// family of the socket, with the port in network order. An IPv4 address in IPv6 clothes is IPv4.
+/// family of the socket, with the port in network order. An IPv4-mapped IPv6 address counts as IPv4.
 pub(crate) fn local_addresses(attribute: &[u8]) -> Vec<SocketAddr> {
     attribute.chunks_exact(STORAGE).filter_map(socket_address).collect()
 }
@@ -33,7 +33,7 @@ fn socket_address(storage: &[u8]) -> Option<SocketAddr> {
     let port = u16::from_be_bytes(bytes(storage, 2)?);
     let ip: IpAddr = match i32::from(family) {
         libc::AF_INET => Ipv4Addr::from(bytes::<4>(storage, 4)?).into(),
-        // Behind the flow label (4 bytes).
+        // After the flow label (4 bytes).
         libc::AF_INET6 => Ipv6Addr::from(bytes::<16>(storage, 8)?).into(),
         _ => return None,
     };
@@ -44,8 +44,8 @@ fn bytes<const N: usize>(storage: &[u8], at: usize) -> Option<[u8; N]> {
     storage.get(at..)?.first_chunk().copied()
 }
 
-/// Whether this kernel has SCTP for a family. Where it is a module, this loads it, as every
-/// program does that opens such a socket.
+/// Whether this kernel has SCTP for a family. If SCTP is a module, this loads it, as every program
+/// does that opens such a socket.
 ///
 /// # Errors
 /// The kernel refuses the socket for another reason.
@@ -57,18 +57,17 @@ pub fn supports_sctp(family: Family) -> io::Result<bool> {
     }
 }
 
-/// Binds an SCTP socket as a server would, with `SO_REUSEADDR`, and closes it again.
+/// Binds an SCTP socket as a server does, with `SO_REUSEADDR`, and closes it again.
 ///
 /// # Errors
-/// Why a server can't.
+/// The reason why a server can't bind it.
 pub fn try_sctp_bind(local: SocketAddr) -> io::Result<()> {
     let socket = sctp_socket(Family::of(local.ip()))?;
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     Ok(bind(socket.as_raw_fd(), &SockaddrStorage::from(local))?)
 }
 
-/// One to many, which is what SIP servers open (RFC 6458 section 3): no other protocol of these
-/// families has sequenced packets.
+/// The one-to-many style, which SIP servers use (RFC 6458 section 3).
 fn sctp_socket(family: Family) -> nix::Result<OwnedFd> {
     let family = match family {
         Family::V4 => AddressFamily::Inet,
@@ -106,13 +105,13 @@ pub(crate) mod tests {
         let found: Vec<String> =
             local_addresses(&attribute).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["192.0.2.1:5060", "[2001:db8::1]:5061", "192.0.2.2:5060"]);
-        // The rest of one that was cut off is none.
+        // An address that was cut off is skipped.
         assert_eq!(local_addresses(&attribute[..STORAGE + 8]).len(), 1);
         assert_eq!(local_addresses(&[]), []);
     }
 
     #[test]
-    fn this_kernel_has_it_or_has_it_not() {
+    fn support_and_bind_agree() {
         let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let bound = try_sctp_bind(local);
         assert_eq!(supports_sctp(Family::V4).unwrap(), bound.is_ok(), "{bound:?}");

@@ -23,14 +23,14 @@ impl Default for Sysctl {
 }
 
 impl Sysctl {
-    /// A tree elsewhere.
+    /// A tree in another directory.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// The value of a setting, without surrounding white space. `name` is a path, such as
-    /// `net/ipv4/ip_forward`: names with dots are ambiguous, for interface names have dots.
+    /// `net/ipv4/ip_forward`: names with dots are ambiguous, because interface names have dots.
     ///
     /// # Errors
     /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
@@ -48,9 +48,9 @@ impl Sysctl {
     /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
     pub fn write(&self, name: impl AsRef<Path>, value: &str) -> Result<()> {
         let path = self.root.join(name);
-        // Not fs::write: it would create the file where the kernel has no such setting.
+        // fs::write() creates the file if the kernel has no such setting.
         let opened = std::fs::OpenOptions::new().write(true).open(&path);
-        // One write(2), newline included: the kernel takes each write as a whole value.
+        // One write(2), newline included: the kernel reads a whole value from each.
         let written = opened
             .and_then(|mut file| io::Write::write_all(&mut file, format!("{value}\n").as_bytes()));
         written.map_err(|source| failed(path, source))
@@ -66,7 +66,7 @@ impl Sysctl {
         self.switch(ip_nonlocal_bind(family))
     }
 
-    /// Sets it for the running system; what lasts belongs into `/etc/sysctl.d`.
+    /// Sets it until the next boot; settings that last belong in `/etc/sysctl.d`.
     ///
     /// # Errors
     /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
@@ -74,10 +74,10 @@ impl Sysctl {
         self.write(ip_nonlocal_bind(family), if on { "1" } else { "0" })
     }
 
-    /// Whether a secondary IPv4 address of `link` takes the place of a primary one that is
-    /// deleted. Without it the kernel deletes all secondary addresses of the subnet with the
-    /// primary one. The kernel takes the setting as on if it is on for `all` or for the link
-    /// (`IN_DEV_PROMOTE_SECONDARIES`, linux/inetdevice.h); so does this.
+    /// Whether a secondary IPv4 address of `link` becomes primary when the primary one is deleted.
+    /// Otherwise the kernel deletes all secondary addresses of the subnet with the primary one.
+    /// The setting counts as on if it is on for `all` or for the link
+    /// (`IN_DEV_PROMOTE_SECONDARIES`, linux/inetdevice.h).
     ///
     /// # Errors
     /// [`Error::SysctlMissing`] also if there is no such link, [`Error::SysctlDenied`],
@@ -87,7 +87,7 @@ impl Sysctl {
             || self.switch(promote_secondaries(link))?)
     }
 
-    /// Sets it for one link.
+    /// Sets `promote_secondaries` for one link.
     ///
     /// # Errors
     /// [`Error::SysctlMissing`] also if there is no such link, [`Error::SysctlDenied`],
@@ -96,8 +96,8 @@ impl Sysctl {
         self.write(promote_secondaries(link), if on { "1" } else { "0" })
     }
 
-    /// Whether this host forwards IPv6 between `link` and others: whether it is a router to
-    /// its neighbours there (RFC 4861).
+    /// Whether this host forwards IPv6 between `link` and other links, so that it is a router to its
+    /// neighbours there (RFC 4861).
     ///
     /// # Errors
     /// [`Error::SysctlMissing`] also if there is no such link, or no IPv6 on it,
@@ -108,7 +108,7 @@ impl Sysctl {
 
     fn switch(&self, name: impl AsRef<Path>) -> Result<bool> {
         let value = self.read(&name)?;
-        // Any number but 0 is on, as for the kernel.
+        // Every number other than 0 means on, as it does to the kernel.
         match value.parse::<i64>() {
             Ok(number) => Ok(number != 0),
             Err(_) => Err(Error::SysctlUnexpected { path: self.root.join(name), value }),
@@ -123,7 +123,7 @@ fn ip_nonlocal_bind(family: Family) -> &'static Path {
     })
 }
 
-/// A [`LinkName`] has no `/` and is not `..`: it stays one component of the path.
+/// A [`LinkName`] has no `/` and is not `..`: it is one component of the path.
 fn promote_secondaries(link: &LinkName) -> PathBuf {
     Path::new("net/ipv4/conf").join(link.as_str()).join("promote_secondaries")
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_apart_and_not_created() {
+    fn a_missing_setting_has_its_own_error_and_is_not_created() {
         let sysctl = Sysctl::default();
         let missing = |found: Error| matches!(found, Error::SysctlMissing { .. });
         assert!(missing(sysctl.read("net/ipv4/no_such_setting").unwrap_err()));

@@ -1,31 +1,27 @@
-//! TCP connections of an address that are closed with it, between hosts.
+//! TCP connections of an address that are closed when it is removed, between hosts.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use deadline::Deadline;
+mod common;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
+use common::{LONG, drop_capabilities, soon, wait_until_local};
 use hostnet::{Capability, Error, destroy_tcp_connections};
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
-use testnet::{Cable, Host, cable};
-
-const LONG: Duration = Duration::from_secs(60);
-
-fn soon() -> Deadline {
-    Deadline::after(LONG)
-}
+use testnet::{Cable, Host};
 
 fn two_hosts() -> (Host, Host, Cable) {
-    let (a, b) = (Host::new("a"), Host::new("b"));
-    let cable = cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b"));
+    let (a, b, cable) = common::two_hosts();
     for ip in ["192.0.2.1/24", "192.0.2.10/24", "2001:db8::1/64 nodad", "2001:db8::10/64 nodad"] {
         a.ip(&format!("addr add {ip} dev eth0"));
     }
     b.ip("addr add 192.0.2.2/24 dev eth0");
     b.ip("addr add 2001:db8::2/64 dev eth0 nodad");
+    for (host, ip) in [(&a, "2001:db8::1"), (&a, "2001:db8::10"), (&b, "2001:db8::2")] {
+        wait_until_local(host, ip);
+    }
     (a, b, cable)
 }
 
@@ -51,7 +47,7 @@ fn lives((client, server): &mut (TcpStream, TcpStream)) -> bool {
 fn connections_of_one_address_are_reset_and_no_others() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
-    // Takes IPv4 as well, as addresses within IPv6.
+    // It accepts IPv4 as well, as IPv4-mapped addresses.
     let all = a.run(|| TcpListener::bind("[::]:0")).unwrap();
     let vip4 = a.run(|| TcpListener::bind("192.0.2.10:0")).unwrap();
     for (vip, other, listener) in [
@@ -60,14 +56,14 @@ fn connections_of_one_address_are_reset_and_no_others() {
         ("2001:db8::10", "2001:db8::1", &all),
     ] {
         let ip = vip.parse().unwrap();
-        let mut doomed = [connect(&b, vip, listener), connect(&b, vip, listener)];
-        let mut spared = connect(&b, other, &all);
-        assert_eq!(a.run(|| destroy_tcp_connections(ip, soon())).unwrap(), doomed.len());
-        for (client, server) in &mut doomed {
+        let mut closed = [connect(&b, vip, listener), connect(&b, vip, listener)];
+        let mut other_connection = connect(&b, other, &all);
+        assert_eq!(a.run(|| destroy_tcp_connections(ip, soon())).unwrap(), closed.len());
+        for (client, server) in &mut closed {
             assert!(is_reset(server) && is_reset(client), "{vip}");
         }
-        assert!(lives(&mut spared));
-        // The listener is as it was.
+        assert!(lives(&mut other_connection));
+        // The listener still accepts.
         let mut again = connect(&b, vip, listener);
         assert!(lives(&mut again));
         assert_eq!(a.run(|| destroy_tcp_connections(ip, soon())).unwrap(), 1);
@@ -95,10 +91,7 @@ fn without_the_privilege() {
     let listener = a.run(|| TcpListener::bind("192.0.2.10:0")).unwrap();
     let mut connection = connect(&b, "192.0.2.10", &listener);
     a.run(|| {
-        // Of this thread only; it ends with the closure.
-        let none = CapabilitySet::empty();
-        let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
-        set_capabilities(None, nothing).unwrap();
+        drop_capabilities();
         let refused = destroy_tcp_connections("192.0.2.10".parse().unwrap(), soon()).unwrap_err();
         let Error::PermissionDenied { capability, .. } = &refused else { panic!("{refused:?}") };
         assert_eq!(*capability, Capability::NetAdmin);

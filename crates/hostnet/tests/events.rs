@@ -1,31 +1,29 @@
-//! Events of the kernel, in network namespaces.
+//! Notifications of the kernel, in network namespaces.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use deadline::Deadline;
+mod common;
+
 use std::time::Duration;
 
+use common::{link, soon, two_hosts};
+use deadline::Deadline;
 use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, NewAddress, Prefix};
-use testnet::{Host, cable};
-
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
-}
+use testnet::Host;
 
 fn moment() -> Deadline {
     Deadline::after(Duration::from_millis(50))
 }
 
 fn eth0(netlink: &Netlink) -> Link {
-    netlink.link_by_name(&"eth0".parse().unwrap(), soon()).unwrap().unwrap()
+    link(netlink, "eth0")
 }
 
 #[test]
 fn a_carrier_and_a_hardware_address_are_noticed() {
     testnet::root_or_skip!();
-    let (a, b) = (Host::new("a"), Host::new("b"));
-    let cable = cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b"));
+    let (a, _b, cable) = two_hosts();
     cable.unplug(&a);
     a.run(|| {
         let netlink = Netlink::open().unwrap();
@@ -47,7 +45,7 @@ fn a_carrier_and_a_hardware_address_are_noticed() {
 }
 
 #[test]
-fn only_what_was_asked_for_rings() {
+fn only_subscribed_tables_are_reported() {
     testnet::root_or_skip!();
     let a = Host::new("a");
     a.ip("link add eth0 type bridge");
@@ -73,9 +71,9 @@ fn only_what_was_asked_for_rings() {
     });
 }
 
-/// More events than the socket has room for: lost, but not unnoticed.
+/// More events than the socket has room for: some are lost, but that counts as an event.
 #[test]
-fn an_overrun_rings_as_well() {
+fn an_overrun_is_an_event() {
     testnet::root_or_skip!();
     let a = Host::new("a");
     a.ip("link add eth0 type bridge");
@@ -90,15 +88,15 @@ fn an_overrun_rings_as_well() {
             netlink.add_address(&new, soon()).unwrap();
         }
         assert!(events.wait(soon()).unwrap());
-        assert!(!events.wait(moment()).unwrap(), "all of it was one");
-        // And the subscription has survived.
+        assert!(!events.wait(moment()).unwrap(), "all of them count as one");
+        // The subscription still works.
         a.ip("addr add 192.0.2.1/24 dev eth0");
         assert!(events.wait(soon()).unwrap());
     });
 }
 
 #[test]
-fn a_look_that_runs_out_of_time_has_found_nothing() {
+fn a_look_that_runs_out_of_time_finds_nothing() {
     testnet::root_or_skip!();
     let a = Host::new("a");
     a.ip("link add eth0 type bridge");

@@ -1,38 +1,24 @@
 //! IPv6 addresses and the kernel's own duplicate address detection, in network namespaces.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use deadline::Deadline;
-use std::net::IpAddr;
-use std::time::Duration;
+mod common;
 
+use std::net::IpAddr;
+
+use common::{LONG, link, soon, two_hosts, wait_until_local};
 use hostnet::{
-    Address, Error, EventGroup, Events, Family, Lifetime, Link, Netlink, NewAddress, Prefix,
-    TABLE_MAIN,
+    Address, Error, EventGroup, Events, Family, Lifetime, Netlink, NewAddress, Prefix, TABLE_MAIN,
 };
-use testnet::{Cable, Host, cable, wait_until};
+use testnet::wait_until;
 
 const VIP: &str = "2001:db8::10";
 const PROBES: &str = "net/ipv6/conf/eth0/dad_transmits";
 
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
-}
-
-fn two_hosts() -> (Host, Host, Cable) {
-    let (a, b) = (Host::new("a"), Host::new("b"));
-    let cable = cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b"));
-    (a, b, cable)
-}
-
-fn eth0(netlink: &Netlink) -> Link {
-    netlink.link_by_name(&"eth0".parse().unwrap(), soon()).unwrap().unwrap()
-}
-
 fn vip(netlink: &Netlink) -> NewAddress {
     let prefix = Prefix::new(Family::V6, 64).unwrap();
-    NewAddress::new(eth0(netlink).index, VIP.parse().unwrap(), prefix)
+    NewAddress::new(link(netlink, "eth0").index, VIP.parse().unwrap(), prefix)
 }
 
 fn read(netlink: &Netlink, ip: &str) -> Option<Address> {
@@ -41,7 +27,7 @@ fn read(netlink: &Netlink, ip: &str) -> Option<Address> {
     found.into_iter().find(|address| address.ip == ip)
 }
 
-/// The address when the kernel has decided about it.
+/// The address after the kernel's duplicate address detection.
 fn decided(netlink: &Netlink, events: &mut Events) -> Address {
     let decided = events.wait_until(soon(), || {
         let found = read(netlink, VIP).unwrap();
@@ -51,13 +37,13 @@ fn decided(netlink: &Netlink, events: &mut Events) -> Address {
 }
 
 #[test]
-fn a_free_address_is_tentative_until_an_event_says_otherwise() {
+fn a_free_address_is_tentative_until_an_event() {
     testnet::root_or_skip!();
     let (a, _b, _cable) = two_hosts();
     a.run(|| {
         let netlink = Netlink::open().unwrap();
         let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)]).unwrap();
-        // So many probes, one a second, that it is still tentative when it is looked at.
+        // One probe a second: it is still tentative when it is read.
         a.sysctl(PROBES, "1000");
         netlink.add_address(&vip(&netlink), soon()).unwrap();
         let tentative = read(&netlink, VIP).unwrap();
@@ -81,18 +67,19 @@ fn an_address_that_another_host_has_fails() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     b.ip(&format!("addr add {VIP}/64 dev eth0 nodad"));
-    wait_until("b listens to questions for it", Duration::from_secs(60), || {
+    wait_until("b receives solicitations for it", LONG, || {
         b.ip("maddr show dev eth0").contains("ff02::1:ff00:10")
     });
+    wait_until_local(&b, VIP);
     a.run(|| {
         let netlink = Netlink::open().unwrap();
         let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)]).unwrap();
         netlink.add_address(&vip(&netlink), soon()).unwrap();
         let failed = decided(&netlink, &mut events);
         assert!(failed.flags.dadfailed, "{failed:?}");
-        // It goes like any other.
+        // It can be deleted like any other.
         assert!(netlink.delete_address(&failed, soon()).unwrap());
-        // Without detection nobody notices.
+        // Without detection it is added.
         let nodad = NewAddress { nodad: true, ..vip(&netlink) };
         netlink.add_address(&nodad, soon()).unwrap();
         let there = read(&netlink, VIP).unwrap();
@@ -108,7 +95,7 @@ fn an_optimistic_address_is_usable_at_once() {
     a.sysctl(PROBES, "1000");
     a.run(|| {
         let netlink = Netlink::open().unwrap();
-        // The kernel does optimistic detection for addresses marked so by who adds them.
+        // Optimistic detection must be asked for with the address.
         a.ip(&format!("addr add {VIP}/64 dev eth0 optimistic"));
         let found = read(&netlink, VIP).unwrap();
         assert!(found.flags.optimistic, "{found:?}");

@@ -1,19 +1,14 @@
-//! Links found by what they have, and judged by what they stand on, in network namespaces.
+//! Links that are found by what they have, and judged by the links below them, in network
+//! namespaces.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use deadline::Deadline;
-use std::time::Duration;
+mod common;
 
+use common::{LONG, MAC_A, soon, two_hosts};
 use hostnet::{Family, Link, LinkCondition, Netlink, condition, link_in_network, link_with_mac};
-use testnet::{Host, cable, wait_until};
-
-const LONG: Duration = Duration::from_secs(60);
-
-fn soon() -> Deadline {
-    Deadline::after(LONG)
-}
+use testnet::wait_until;
 
 fn named<'a>(name: &str, links: &'a [Link]) -> &'a Link {
     links.iter().find(|link| link.name.as_str() == name).unwrap()
@@ -22,10 +17,9 @@ fn named<'a>(name: &str, links: &'a [Link]) -> &'a Link {
 #[test]
 fn by_hardware_address_and_by_network() {
     testnet::root_or_skip!();
-    let (a, b) = (Host::new("a"), Host::new("b"));
-    let _cable = cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b"));
-    // A bridge takes the address of its port.
-    a.ip("link add br0 address 02:00:00:00:00:0a type bridge");
+    let (a, _b, _cable) = two_hosts();
+    // As a bridge takes the address of its port.
+    a.ip(&format!("link add br0 address {MAC_A} type bridge"));
     a.ip("link set eth0 master br0");
     a.ip("link add mac0 link br0 address 02:00:00:00:00:0c type macvlan");
     a.ip("addr add 192.0.2.1/24 dev br0");
@@ -33,7 +27,7 @@ fn by_hardware_address_and_by_network() {
     a.run(|| {
         let netlink = Netlink::open().unwrap();
         let links = netlink.links(soon()).unwrap();
-        let base = link_with_mac("02:00:00:00:00:0a".parse().unwrap(), &links).unwrap();
+        let base = link_with_mac(MAC_A.parse().unwrap(), &links).unwrap();
         assert_eq!(base, Some(named("br0", &links)));
         let stacked = link_with_mac("02:00:00:00:00:0c".parse().unwrap(), &links).unwrap();
         assert_eq!(stacked, Some(named("mac0", &links)));
@@ -46,10 +40,9 @@ fn by_hardware_address_and_by_network() {
 }
 
 #[test]
-fn a_macvlan_falls_with_the_link_it_stands_on() {
+fn a_macvlan_is_down_with_the_link_below_it() {
     testnet::root_or_skip!();
-    let (a, b) = (Host::new("a"), Host::new("b"));
-    let cable = cable((&a, "eth0", "02:00:00:00:00:0a"), (&b, "eth0", "02:00:00:00:00:0b"));
+    let (a, _b, cable) = two_hosts();
     a.ip("link add mac0 link eth0 type macvlan");
     a.ip("link set mac0 up");
     a.run(|| {
@@ -60,8 +53,8 @@ fn a_macvlan_falls_with_the_link_it_stands_on() {
         };
         wait_until("the macvlan is usable", LONG, || judged() == LinkCondition::Usable);
         cable.unplug(&a);
-        let blamed = LinkCondition::Unusable(vec!["eth0".parse().unwrap()]);
-        wait_until("the macvlan is down", LONG, || judged() == blamed);
+        let down = LinkCondition::Unusable(vec!["eth0".parse().unwrap()]);
+        wait_until("the macvlan is down", LONG, || judged() == down);
         cable.plug(&a);
         wait_until("the macvlan is usable", LONG, || judged() == LinkCondition::Usable);
     });

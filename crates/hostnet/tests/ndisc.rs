@@ -1,43 +1,33 @@
 //! Neighbor Discovery through packet sockets, against the kernel of a neighbour.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
+use common::{LONG, MAC_A, MAC_B, link, soon, wait_until_local};
 use deadline::Deadline;
 use hostnet::ndisc::{self, NeighborMessage};
 use hostnet::{Error, EtherType, Link, MacAddress, Netlink, PacketSocket};
-use testnet::{Cable, Capture, Direction, Host, cable, neighbour_cache, wait_until};
+use testnet::{Cable, Capture, Direction, Host, neighbour_cache, wait_until};
 
-const MAC_A: &str = "02:00:00:00:00:0a";
-const MAC_B: &str = "02:00:00:00:00:0b";
 const VIP: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
 const ROUTER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
-const LONG: Duration = Duration::from_secs(60);
-
-fn soon() -> Deadline {
-    Deadline::after(LONG)
-}
 
 fn two_hosts() -> (Host, Host, Cable) {
-    let (a, b) = (Host::new("a"), Host::new("b"));
-    let cable = cable((&a, "eth0", MAC_A), (&b, "eth0", MAC_B));
+    let (a, b, cable) = common::two_hosts();
     a.ip("addr add 2001:db8::1/64 dev eth0 nodad");
     b.ip(&format!("addr add {ROUTER}/64 dev eth0 nodad"));
-    for (host, ip) in [(&a, "2001:db8::1"), (&b, "2001:db8::2")] {
-        // A moment after the address the kernel takes packets to it.
-        wait_until("IPv6 is ready", LONG, || {
-            host.ip("-6 route show table local").contains(&format!("local {ip} "))
-        });
-    }
+    wait_until_local(&a, "2001:db8::1");
+    wait_until_local(&b, "2001:db8::2");
     (a, b, cable)
 }
 
 fn eth0() -> Link {
-    let netlink = Netlink::open().unwrap();
-    netlink.link_by_name(&"eth0".parse().unwrap(), soon()).unwrap().unwrap()
+    link(&Netlink::open().unwrap(), "eth0")
 }
 
 /// The first message that `wanted` makes something of.
@@ -46,7 +36,7 @@ fn receive<T>(socket: &mut PacketSocket, wanted: impl Fn(&NeighborMessage) -> Op
     loop {
         let frame = socket.receive(until).unwrap().expect("an answer");
         let message =
-            NeighborMessage::parse(&frame).unwrap_or_else(|| panic!("not for us: {frame:x?}"));
+            NeighborMessage::parse(&frame).unwrap_or_else(|| panic!("another frame: {frame:x?}"));
         if let Some(found) = wanted(&message) {
             return found;
         }
@@ -59,7 +49,7 @@ fn knows(host: &Host, ip: Ipv6Addr, mac: &str) -> bool {
 }
 
 #[test]
-fn an_announcement_changes_the_neighbours_mind() {
+fn an_announcement_updates_the_neighbours_cache() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     b.ip(&format!("neigh replace {VIP} lladdr 02:00:00:00:00:99 nud stale dev eth0"));
@@ -76,8 +66,9 @@ fn an_announcement_changes_the_neighbours_mind() {
     assert!(seen.hop_limit == 255 && seen.checksum_valid && seen.is_advertisement);
     assert!(seen.router && seen.overrides && !seen.solicited);
     assert_eq!(seen.link_layer, Some([2, 0, 0, 0, 0, 0x0a]));
-    wait_until("b has learnt the new MAC address", LONG, || knows(&b, VIP, MAC_A));
-    assert!(b.ip("-6 neigh show").contains("router"), "the flag has arrived");
+    wait_until("b has learnt the new MAC address and the flag", LONG, || {
+        knows(&b, VIP, MAC_A) && b.ip("-6 neigh show").contains("router")
+    });
 }
 
 #[test]
@@ -95,11 +86,11 @@ fn an_announcement_to_one_host() {
 }
 
 #[test]
-fn questions_are_answered_and_other_traffic_is_not_seen() {
+fn solicitations_are_answered_and_other_traffic_is_not_received() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     b.ip(&format!("addr add {VIP}/64 dev eth0 nodad"));
-    wait_until("b listens to questions for both addresses", LONG, || {
+    wait_until("b receives solicitations for both addresses", LONG, || {
         let groups = b.ip("maddr show dev eth0");
         groups.contains("ff02::1:ff00:10") && groups.contains("ff02::1:ff00:2")
     });
@@ -107,19 +98,19 @@ fn questions_are_answered_and_other_traffic_is_not_seen() {
         let (eth0, mac_b) = (eth0(), MAC_B.parse::<MacAddress>().unwrap());
         let mac = eth0.mac.unwrap();
         let mut socket = PacketSocket::open(&eth0, EtherType::Ipv6).unwrap();
-        // IPv6 traffic on the link both ways (b answers that nobody listens), which the filter
-        // keeps away: receive() above fails for anything else.
+        // IPv6 traffic on the link in both directions (b answers that the port is closed), which
+        // the filter drops: receive() above fails for anything else.
         let udp = UdpSocket::bind("[2001:db8::1]:0").unwrap();
         for _ in 0..100 {
             udp.send_to(b"RTP", (ROUTER, 9)).unwrap();
         }
-        // Has anybody the VIP? The answer goes to all nodes.
+        // The answer to a probe goes to all nodes.
         socket.send(&ndisc::probe(mac, VIP)).unwrap();
         let to_all = |message: &NeighborMessage| {
             message.claims(VIP).filter(|_| message.destination == ndisc::ALL_NODES)
         };
         assert_eq!(receive(&mut socket, to_all), mac_b);
-        // Is the router there? The answer goes to who asks.
+        // The answer to a request goes to the host that sent it.
         let own: Ipv6Addr = "2001:db8::1".parse().unwrap();
         socket.send(&ndisc::request(mac, own, ROUTER)).unwrap();
         let to_us = |message: &NeighborMessage| {
@@ -127,7 +118,7 @@ fn questions_are_answered_and_other_traffic_is_not_seen() {
         };
         assert_eq!(receive(&mut socket, to_us), mac_b);
 
-        // Nobody has this one: what comes in until the deadline, if anything, is no claim.
+        // No host has this address: frames that arrive by the deadline don't claim it.
         let free: Ipv6Addr = "2001:db8::77".parse().unwrap();
         socket.send(&ndisc::probe(mac, free)).unwrap();
         let until = Deadline::after(Duration::from_millis(100));
@@ -141,7 +132,7 @@ fn questions_are_answered_and_other_traffic_is_not_seen() {
 }
 
 #[test]
-fn another_host_that_probes_the_same_address_is_heard() {
+fn a_probe_of_another_host_is_received() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     a.run(|| {
@@ -150,13 +141,13 @@ fn another_host_that_probes_the_same_address_is_heard() {
         assert!(!member());
         socket.join_solicited_node(VIP).unwrap();
         socket.join_solicited_node(VIP).unwrap();
-        assert!(member());
-        // b does duplicate address detection of its own.
+        wait_until("the host is a member", LONG, member);
+        // b detects duplicates itself.
         b.ip(&format!("addr add {VIP}/64 dev eth0"));
-        let rival = receive(&mut socket, |message| message.probes(VIP));
-        assert_eq!(rival, MAC_B.parse::<MacAddress>().unwrap());
+        let other = receive(&mut socket, |message| message.probes(VIP));
+        assert_eq!(other, MAC_B.parse::<MacAddress>().unwrap());
         drop(socket);
-        assert!(!member(), "the membership has gone with the socket");
+        wait_until("the membership ends with the socket", LONG, || !member());
 
         let gone = eth0();
         let mut socket = PacketSocket::open(&gone, EtherType::Ipv6).unwrap();

@@ -1,14 +1,12 @@
-//! Named network namespaces. A host of the test network has a `/run` of its own, so the names
-//! are its own, too.
+//! Named network namespaces. A host of the test network has its own `/run`, and so its own names.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::time::Duration;
+mod common;
 
-use deadline::Deadline;
+use common::{drop_capabilities, soon};
 use hostnet::{Capability, Error, Family, NamespaceName, Netlink, NetworkNamespace, Sysctl};
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use testnet::Host;
 
 fn name(text: &str) -> NamespaceName {
@@ -16,8 +14,7 @@ fn name(text: &str) -> NamespaceName {
 }
 
 fn links() -> Vec<String> {
-    let until = Deadline::after(Duration::from_secs(60));
-    let links = Netlink::open().unwrap().links(until).unwrap();
+    let links = Netlink::open().unwrap().links(soon()).unwrap();
     links.iter().map(|link| link.name.to_string()).collect()
 }
 
@@ -39,15 +36,14 @@ fn links_and_settings_are_those_of_the_namespace() {
         assert!(sysctl.promote_secondaries(&"blue0".parse().unwrap()).is_ok());
         let gone = sysctl.promote_secondaries(&"eth0".parse().unwrap());
         assert!(matches!(gone, Err(Error::SysctlMissing { .. })), "{gone:?}");
-        // A program started from here is in it, too.
+        // A program that this thread starts is in it, too.
         let started = std::process::Command::new("ip").args(["link", "show", "blue0"]).output();
         assert!(started.unwrap().status.success());
-        // A connection that was open before still talks to where it was opened.
-        let until = Deadline::after(Duration::from_secs(60));
-        let eth0 = elsewhere.link_by_name(&"eth0".parse().unwrap(), until).unwrap();
+        // An open connection stays in the namespace in which it was opened.
+        let eth0 = elsewhere.link_by_name(&"eth0".parse().unwrap(), soon()).unwrap();
         assert!(eth0.is_some());
     });
-    // Only the thread that entered it has moved.
+    // Other threads have not moved.
     a.run(|| {
         assert_eq!(links(), ["lo", "eth0"]);
         assert!(!Sysctl::default().ip_nonlocal_bind(Family::V4).unwrap());
@@ -56,7 +52,7 @@ fn links_and_settings_are_those_of_the_namespace() {
 }
 
 #[test]
-fn a_namespace_that_is_not_there() {
+fn a_namespace_that_does_not_exist() {
     testnet::root_or_skip!();
     let a = Host::new("a");
     a.run(|| {
@@ -64,11 +60,11 @@ fn a_namespace_that_is_not_there() {
         assert!(matches!(missing, Error::NoSuchNamespace { .. }), "{missing:?}");
         a.ip("netns add blue");
         let blue = NetworkNamespace::open(&name("blue")).unwrap();
-        // What is open stays, whatever becomes of the name.
+        // An open namespace stays when its name is deleted.
         a.ip("netns del blue");
         blue.enter().unwrap();
         assert_eq!(links(), ["lo"]);
-        // An empty file, as a reboot or a killed container engine leaves it.
+        // An empty file, as a killed container engine leaves it.
         std::fs::write("/run/netns/stale", "").unwrap();
         let stale = NetworkNamespace::open(&name("stale")).unwrap().enter().unwrap_err();
         assert!(matches!(stale, Error::NoSuchNamespace { .. }), "{stale:?}");
@@ -86,10 +82,7 @@ fn without_the_privilege() {
     a.ip("netns add blue");
     a.run(|| {
         let blue = NetworkNamespace::open(&name("blue")).unwrap();
-        // Of this thread only; it ends with the closure.
-        let none = CapabilitySet::empty();
-        let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
-        set_capabilities(None, nothing).unwrap();
+        drop_capabilities();
         let refused = blue.enter().unwrap_err();
         let Error::PermissionDenied { capability, .. } = &refused else { panic!("{refused:?}") };
         assert_eq!(*capability, Capability::SysAdmin);

@@ -1,41 +1,34 @@
 //! Packet sockets against the kernel, in network namespaces.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use common::{LONG, MAC_A, MAC_B, drop_capabilities, soon, wait_until_up};
 use deadline::Deadline;
 use hostnet::arp::{self, Arp};
 use hostnet::{Capability, Error, EtherType, Link, MacAddress, Netlink, PacketSocket};
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
-use testnet::{Cable, Capture, Direction, Host, cable, neighbour_cache, wait_until};
+use testnet::{Cable, Capture, Direction, Host, neighbour_cache, wait_until};
 
-const MAC_A: &str = "02:00:00:00:00:0a";
-const MAC_B: &str = "02:00:00:00:00:0b";
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
-const LONG: Duration = Duration::from_secs(60);
-
-fn soon() -> Deadline {
-    Deadline::after(LONG)
-}
 
 fn two_hosts() -> (Host, Host, Cable) {
-    let (a, b) = (Host::new("a"), Host::new("b"));
-    let cable = cable((&a, "eth0", MAC_A), (&b, "eth0", MAC_B));
+    let (a, b, cable) = common::two_hosts();
     a.ip("addr add 192.0.2.1/24 dev eth0");
     b.ip("addr add 192.0.2.2/24 dev eth0");
     (a, b, cable)
 }
 
 fn link(name: &str) -> Link {
-    let netlink = Netlink::open().unwrap();
-    netlink.link_by_name(&name.parse().unwrap(), soon()).unwrap().unwrap()
+    common::link(&Netlink::open().unwrap(), name)
 }
 
 #[test]
-fn an_announcement_changes_the_neighbours_mind() {
+fn an_announcement_updates_the_neighbours_cache() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     b.ip("neigh replace 192.0.2.10 lladdr 02:00:00:00:00:99 nud stale dev eth0");
@@ -56,7 +49,7 @@ fn an_announcement_changes_the_neighbours_mind() {
 }
 
 #[test]
-fn a_question_is_answered_and_other_traffic_is_not_seen() {
+fn a_probe_is_answered_and_other_traffic_is_not_received() {
     testnet::root_or_skip!();
     let (a, b, _cable) = two_hosts();
     b.ip("addr add 192.0.2.10/24 dev eth0");
@@ -83,7 +76,7 @@ fn a_question_is_answered_and_other_traffic_is_not_seen() {
         let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap();
         assert_eq!(flags & 0x100, 0, "promiscuous");
 
-        // Nobody has this one: what comes in until the deadline, if anything, is no claim.
+        // No host has this address: frames that arrive by the deadline don't claim it.
         let free = Ipv4Addr::new(192, 0, 2, 77);
         socket.send(&arp::probe(mac, free)).unwrap();
         let until = Deadline::after(Duration::from_millis(100));
@@ -96,7 +89,7 @@ fn a_question_is_answered_and_other_traffic_is_not_seen() {
 }
 
 #[test]
-fn what_is_refused_says_why() {
+fn errors_name_their_condition() {
     testnet::root_or_skip!();
     let (a, _b, cable) = two_hosts();
     a.run(|| {
@@ -106,21 +99,22 @@ fn what_is_refused_says_why() {
         let eth0 = link("eth0");
         let frame = arp::announcement_request(eth0.mac.unwrap(), VIP);
         let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
-        // Without a carrier it depends on the driver; veth says ENOBUFS.
+        // Without a carrier it depends on the driver; veth returns ENOBUFS.
         cable.unplug(&a);
         if let Err(refused) = socket.send(&frame) {
             assert_eq!(refused.errno(), Some(nix::libc::ENOBUFS), "{refused:?}");
         }
         cable.plug(&a);
-        // A link that is down is an error both ways.
+        // A link that is down is an error in both directions.
         a.ip("link set eth0 down");
-        // The kernel tells a socket once that its link went down, then goes on refusing.
+        // The kernel reports once that the link went down, and then refuses frames.
         for _ in 0..2 {
             let refused = socket.send(&frame).unwrap_err();
             assert!(matches!(refused, Error::SendFailed { .. }), "{refused:?}");
             assert_eq!(refused.errno(), Some(nix::libc::ENETDOWN));
         }
         a.ip("link set eth0 up");
+        wait_until_up(&a, "eth0");
         socket.send(&frame).unwrap();
         a.ip("link set eth0 down");
         let refused = socket.receive(soon()).unwrap_err();
@@ -129,10 +123,7 @@ fn what_is_refused_says_why() {
         let refused = PacketSocket::open(&eth0, EtherType::Arp).unwrap_err();
         assert!(matches!(refused, Error::NoSuchLink { .. }), "{refused:?}");
 
-        // Of this thread only; it ends with the closure.
-        let none = CapabilitySet::empty();
-        let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
-        set_capabilities(None, nothing).unwrap();
+        drop_capabilities();
         let refused = PacketSocket::open(&eth0, EtherType::Arp).unwrap_err();
         let Error::PermissionDenied { capability, .. } = &refused else { panic!("{refused:?}") };
         assert_eq!(*capability, Capability::NetRaw);

@@ -1,17 +1,20 @@
-//! The table of sockets against sockets that the test opens, on loopback.
+//! The table of sockets against sockets that the test opens, in network namespaces.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used)]
 
-use deadline::Deadline;
+mod common;
+
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
 
-use hostnet::{BoundSocket, Error, Family, Protocol, bound_sockets, bound_sockets_on_port};
+use common::soon;
+use deadline::Deadline;
+use hostnet::{BoundSocket, Error, Family, Protocol, Result, SockDiag};
+use testnet::Host;
 
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
+fn bound_sockets(protocol: Protocol, until: Deadline) -> Result<Vec<BoundSocket>> {
+    SockDiag::open()?.bound_sockets(protocol, Family::V4, until)
 }
 
 fn inode(socket: &impl AsRawFd) -> u32 {
@@ -26,65 +29,69 @@ fn at(found: &[BoundSocket], local: SocketAddr) -> Vec<u32> {
 
 #[test]
 fn bound_udp_sockets() {
-    let bound = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
-    connected.connect(bound.local_addr().unwrap()).unwrap();
-    let found = bound_sockets(Protocol::Udp, Family::V4, soon()).unwrap();
-    for socket in [&bound, &connected] {
-        assert_eq!(at(&found, socket.local_addr().unwrap()), [inode(socket)]);
-    }
-    let local = connected.local_addr().unwrap();
-    let one = bound_sockets_on_port(Protocol::Udp, Family::V4, local.port(), soon()).unwrap();
-    assert_eq!(at(&one, local), [inode(&connected)]);
-    assert!(one.iter().all(|socket| socket.local.port() == local.port()));
-    let uid = nix::unistd::geteuid().as_raw();
-    assert!(found.iter().any(|socket| socket.inode == inode(&bound) && socket.uid == uid));
-    let local = bound.local_addr().unwrap();
-    drop(bound);
-    let found = bound_sockets(Protocol::Udp, Family::V4, soon()).unwrap();
-    assert_eq!(at(&found, local), [0_u32; 0]);
+    testnet::root_or_skip!();
+    Host::new("a").run(|| {
+        let bound = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
+        connected.connect(bound.local_addr().unwrap()).unwrap();
+        let found = bound_sockets(Protocol::Udp, soon()).unwrap();
+        for socket in [&bound, &connected] {
+            assert_eq!(at(&found, socket.local_addr().unwrap()), [inode(socket)]);
+        }
+        let uid = nix::unistd::geteuid().as_raw();
+        assert!(found.iter().any(|socket| socket.inode == inode(&bound) && socket.uid == uid));
+        let local = bound.local_addr().unwrap();
+        drop(bound);
+        let found = bound_sockets(Protocol::Udp, soon()).unwrap();
+        assert_eq!(at(&found, local), [0_u32; 0]);
+    });
 }
 
 #[test]
 fn listening_tcp_sockets_only() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let local = listener.local_addr().unwrap();
-    let client = TcpStream::connect(local).unwrap();
-    let (server, _) = listener.accept().unwrap();
-    let found = bound_sockets(Protocol::Tcp, Family::V4, soon()).unwrap();
-    assert_eq!(at(&found, local), [inode(&listener)]);
-    let one = bound_sockets_on_port(Protocol::Tcp, Family::V4, local.port(), soon()).unwrap();
-    assert_eq!(at(&one, local), [inode(&listener)]);
-    let inodes = [inode(&client), inode(&server)];
-    assert!(!found.iter().any(|socket| inodes.contains(&socket.inode)));
-    drop((server, client));
+    testnet::root_or_skip!();
+    Host::new("a").run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let local = listener.local_addr().unwrap();
+        let client = TcpStream::connect(local).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let found = bound_sockets(Protocol::Tcp, soon()).unwrap();
+        assert_eq!(at(&found, local), [inode(&listener)]);
+        let inodes = [inode(&client), inode(&server)];
+        assert!(!found.iter().any(|socket| inodes.contains(&socket.inode)));
+    });
 }
 
 #[test]
 fn ipv6_and_the_unspecified_address() {
-    let Ok(loopback) = UdpSocket::bind("[::1]:0") else {
-        testnet::skipped("ipv6_and_the_unspecified_address", "needs IPv6");
-        return;
-    };
-    let all = TcpListener::bind("[::]:0").unwrap();
-    let udp = bound_sockets(Protocol::Udp, Family::V6, soon()).unwrap();
-    assert_eq!(at(&udp, loopback.local_addr().unwrap()), [inode(&loopback)]);
-    let tcp = bound_sockets(Protocol::Tcp, Family::V6, soon()).unwrap();
-    assert_eq!(at(&tcp, all.local_addr().unwrap()), [inode(&all)]);
+    testnet::root_or_skip!();
+    Host::new("a").run(|| {
+        let loopback = UdpSocket::bind("[::1]:0").unwrap();
+        let all = TcpListener::bind("[::]:0").unwrap();
+        // Both over one connection.
+        let kernel = SockDiag::open().unwrap();
+        let udp = kernel.bound_sockets(Protocol::Udp, Family::V6, soon()).unwrap();
+        assert_eq!(at(&udp, loopback.local_addr().unwrap()), [inode(&loopback)]);
+        let tcp = kernel.bound_sockets(Protocol::Tcp, Family::V6, soon()).unwrap();
+        assert_eq!(at(&tcp, all.local_addr().unwrap()), [inode(&all)]);
+    });
 }
 
 #[test]
 fn a_dump_of_many_datagrams_is_complete() {
-    let many: Vec<UdpSocket> = (0..700).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let found = bound_sockets(Protocol::Udp, Family::V4, soon()).unwrap();
-    for socket in &many {
-        assert_eq!(at(&found, socket.local_addr().unwrap()), [inode(socket)]);
-    }
+    testnet::root_or_skip!();
+    Host::new("a").run(|| {
+        let bind = |_| UdpSocket::bind("127.0.0.1:0").unwrap();
+        let many: Vec<UdpSocket> = (0..700).map(bind).collect();
+        let found = bound_sockets(Protocol::Udp, soon()).unwrap();
+        for socket in &many {
+            assert_eq!(at(&found, socket.local_addr().unwrap()), [inode(socket)]);
+        }
+    });
 }
 
 #[test]
-fn the_deadline_counts() {
-    let late = bound_sockets(Protocol::Udp, Family::V4, Deadline::now());
-    // The kernel may have answered at once.
-    assert!(matches!(late, Ok(_) | Err(Error::DeadlinePassed { .. })), "{late:?}");
+fn nothing_is_read_after_the_deadline() {
+    let late = bound_sockets(Protocol::Udp, Deadline::now());
+    assert!(matches!(late, Err(Error::DeadlinePassed { .. })), "{late:?}");
 }

@@ -1,6 +1,6 @@
 //! Settings of a network namespace, changed for real.
 
-// Functions beside the tests are test code, too.
+// Helper functions are test code, too.
 #![allow(clippy::unwrap_used)]
 
 use hostnet::{Family, Sysctl};

@@ -1,27 +1,27 @@
 //! Addresses over rtnetlink.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use deadline::Deadline;
 use nix::libc;
-use rtnetlink::packet_core::{
-    DecodeError, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL, NlasIterator, parse_u32,
-};
+use rtnetlink::packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, parse_u32};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressHeader, AddressHeaderFlags, AddressMessage,
     CacheInfo,
 };
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::link::{no_such_link, text};
-use super::{Message, Netlink};
+use super::handle::Netlink;
+use super::interface::{Interface, no_such_link};
+use super::message::{Object, RawMessage};
+use super::wire::{address_family, attributes_after, family_of, ip, text};
 use crate::address::{Address, AddressFlags, Family, Lifetime, NewAddress, Prefix, Scope};
 use crate::error::{Error, Result};
 use crate::link::LinkIndex;
 
 impl Netlink {
-    /// The addresses of a family, of one link or of the whole namespace; none for a link that
-    /// is not there.
+    /// The addresses of a family, of one link or of the whole namespace; none if there is no such
+    /// link.
     ///
     /// # Errors
     /// [`Error::DumpInterrupted`], [`Error::DumpIncomplete`], [`Error::DeadlinePassed`],
@@ -33,49 +33,54 @@ impl Netlink {
         until: Deadline,
     ) -> Result<Vec<Address>> {
         let mut message = AddressMessage::default();
-        message.header.family = wire_family(family);
-        // Filtered by family in the kernel, by link only here. The kernel could do both, but
-        // it marks interrupted dumps (NLM_F_DUMP_INTR) of all links only: inet_dump_ifaddr()
-        // sets cb->seq behind its branch for a single one. Without that mark an address that
-        // is there may be missing from the answer, unnoticed, when another one on the same
-        // link is deleted during the dump (seen on Linux 6.18).
-        let request = RouteNetlinkMessage::GetAddress(message);
-        self.dump("list the addresses", request, until, |message| match message {
-            Message::Address(address) => Some(address).filter(|address| {
-                Family::of(address.ip) == family && link.is_none_or(|link| link == address.link)
-            }),
-            _ => None,
-        })
+        message.header.family = address_family(family);
+        let request = RawMessage::of(&RouteNetlinkMessage::GetAddress(message));
+        let mut found: Vec<Address> =
+            self.connection.dump("list the addresses", &request, until)?;
+        // The kernel filters by family, and could filter by link as well. But it marks interrupted
+        // dumps (NLM_F_DUMP_INTR) of all links only: inet_dump_ifaddr() sets cb->seq after its
+        // branch for a single link. Without that mark an address can be missing from the answer,
+        // unnoticed, when another one on the same link is deleted during the dump (seen on Linux
+        // 6.18).
+        found.retain(|address| {
+            Family::of(address.ip) == family && link.is_none_or(|link| link == address.link)
+        });
+        Ok(found)
     }
 
-    /// Adds an address, acknowledged by the kernel.
+    /// Adds an address.
     ///
     /// # Errors
-    /// [`Error::AddressExists`] if this very address and prefix (IPv6: the address) is on the
+    /// [`Error::AddressExists`] if the address with this prefix (IPv6: with any prefix) is on the
     /// link, [`Error::NoSuchLink`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn add_address(&self, new: &NewAddress, until: Deadline) -> Result<()> {
-        let operation = format!("add {}/{} to interface {}", new.ip, new.prefix, new.link);
-        let request = RouteNetlinkMessage::NewAddress(message_to_add(new));
-        self.change(&operation, request, NLM_F_CREATE | NLM_F_EXCL, until).map_err(|error| {
-            match error.errno() {
-                Some(libc::EEXIST) => Error::AddressExists { ip: new.ip, link: new.link },
-                _ => no_such_link(error, new.link),
+        let request = RawMessage::of(&RouteNetlinkMessage::NewAddress(message_to_add(new)));
+        let added = self.connection.change(
+            format_args!("add {}/{} to {}", new.ip, new.prefix, Interface(new.link)),
+            request,
+            NLM_F_CREATE | NLM_F_EXCL,
+            until,
+        );
+        added.map_err(|error| match error.errno() {
+            Some(libc::EEXIST) => {
+                Error::AddressExists { ip: new.ip, link: Interface(new.link).to_string() }
             }
+            _ => no_such_link(error, new.link),
         })
     }
 
-    /// Deletes exactly this address, as it was dumped: link, local address, prefix and peer.
-    /// `Ok(false)` if it, or its link, was gone already.
+    /// Deletes exactly this address, as it was read: link, local address, prefix and peer.
+    /// `Ok(false)` if the address or its link does not exist any more.
     ///
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
     /// [`Error::Refused`]
     pub fn delete_address(&self, address: &Address, until: Deadline) -> Result<bool> {
-        let operation =
-            format!("delete {}/{} from interface {}", address.ip, address.prefix, address.link);
-        let request = RouteNetlinkMessage::DelAddress(message_to_delete(address));
-        match self.change(&operation, request, 0, until) {
+        let Address { ip, prefix, link, .. } = address;
+        let request = RawMessage::of(&RouteNetlinkMessage::DelAddress(message_to_delete(address)));
+        let operation = format_args!("delete {ip}/{prefix} from {}", Interface(*link));
+        match self.connection.change(operation, request, 0, until) {
             Ok(()) => Ok(true),
             Err(error) if matches!(error.errno(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => {
                 Ok(false)
@@ -85,16 +90,9 @@ impl Netlink {
     }
 }
 
-pub(super) fn wire_family(family: Family) -> AddressFamily {
-    match family {
-        Family::V4 => AddressFamily::Inet,
-        Family::V6 => AddressFamily::Inet6,
-    }
-}
-
 fn message(link: LinkIndex, ip: IpAddr, prefix: Prefix, scope: Scope) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = wire_family(Family::of(ip));
+    message.header.family = address_family(Family::of(ip));
     message.header.index = link.get();
     message.header.prefix_len = prefix.length();
     message.header.scope = u8::from(scope).into();
@@ -111,7 +109,7 @@ fn message_to_add(new: &NewAddress) -> AddressMessage {
     flags.set(WireFlags::Noprefixroute, new.noprefixroute);
     flags.set(WireFlags::Nodad, new.nodad);
     if !flags.is_empty() {
-        // The 32-bit attribute: the header's eight bits have no room for NOPREFIXROUTE.
+        // The header's eight bits have no room for NOPREFIXROUTE.
         message.attributes.push(AddressAttribute::Flags(flags));
     }
     if new.preferred_lft != Lifetime::Forever {
@@ -130,56 +128,55 @@ fn message_to_delete(address: &Address) -> AddressMessage {
     message
 }
 
-/// `struct ifaddrmsg`, then attributes `IFA_*`. `None` for families that are not IP.
-pub(super) fn read(payload: &[u8]) -> std::result::Result<Option<Address>, DecodeError> {
-    let header = AddressHeader::parse(payload)?;
-    let family = match header.family {
-        AddressFamily::Inet => Family::V4,
-        AddressFamily::Inet6 => Family::V6,
-        _ => return Ok(None),
-    };
-    let link = LinkIndex::new(header.index).ok_or("address without a link")?;
-    let prefix = Prefix::new(family, header.prefix_len).map_err(|error| error.to_string())?;
-    let (mut local, mut other, mut broadcast, mut label) = (None, None, None, None);
-    // Kernels before 3.14 have the header's eight bits only.
-    let mut flags = u32::from(header.flags.bits() & AddressHeaderFlags::all().bits());
-    let (mut preferred_lft, mut valid_lft) = (Lifetime::Forever, Lifetime::Forever);
-    let attributes = payload.get(size_of::<libc::ifaddrmsg>()..).unwrap_or_default();
-    for attribute in NlasIterator::new(attributes) {
-        let attribute = attribute?;
-        let value = attribute.value();
-        match attribute.kind() & NLA_TYPE_MASK {
-            libc::IFA_LOCAL => local = Some(ip(family, value)?),
-            libc::IFA_ADDRESS => other = Some(ip(family, value)?),
-            libc::IFA_BROADCAST => {
-                broadcast = match ip(family, value)? {
-                    IpAddr::V4(ip) => Some(ip),
-                    IpAddr::V6(_) => None,
-                };
+impl Object for Address {
+    const KIND: u16 = libc::RTM_NEWADDR;
+
+    /// `struct ifaddrmsg`, then attributes `IFA_*`.
+    fn read(payload: &[u8]) -> std::result::Result<Option<Self>, DecodeError> {
+        let header = AddressHeader::parse(payload)?;
+        let Some(family) = family_of(header.family.into()) else { return Ok(None) };
+        let link = LinkIndex::new(header.index).ok_or("address without a link")?;
+        let prefix = Prefix::new(family, header.prefix_len).map_err(|error| error.to_string())?;
+        let (mut local, mut other, mut broadcast, mut label) = (None, None, None, None);
+        // Kernels before 3.14 have the header's eight bits only.
+        let mut flags = u32::from(header.flags.bits() & AddressHeaderFlags::all().bits());
+        let (mut preferred_lft, mut valid_lft) = (Lifetime::Forever, Lifetime::Forever);
+        for attribute in attributes_after(size_of::<libc::ifaddrmsg>(), payload) {
+            let attribute = attribute?;
+            let value = attribute.value;
+            match attribute.kind {
+                libc::IFA_LOCAL => local = Some(ip(family, value)?),
+                libc::IFA_ADDRESS => other = Some(ip(family, value)?),
+                libc::IFA_BROADCAST => {
+                    broadcast = match ip(family, value)? {
+                        IpAddr::V4(ip) => Some(ip),
+                        IpAddr::V6(_) => None,
+                    };
+                }
+                libc::IFA_LABEL => label = Some(text(value)),
+                libc::IFA_FLAGS => flags = parse_u32(value)?,
+                libc::IFA_CACHEINFO => {
+                    let lifetimes = CacheInfo::parse(value)?;
+                    preferred_lft = lifetimes.ifa_preferred.into();
+                    valid_lft = lifetimes.ifa_valid.into();
+                }
+                _ => {}
             }
-            libc::IFA_LABEL => label = Some(text(value)),
-            libc::IFA_FLAGS => flags = parse_u32(value)?,
-            libc::IFA_CACHEINFO => {
-                let lifetimes = CacheInfo::parse(value)?;
-                preferred_lft = lifetimes.ifa_preferred.into();
-                valid_lft = lifetimes.ifa_valid.into();
-            }
-            _ => {}
         }
+        let ip = local.or(other).ok_or("address message without an address")?;
+        Ok(Some(Self {
+            link,
+            ip,
+            prefix,
+            peer: other.filter(|other| *other != ip),
+            broadcast,
+            label,
+            scope: u8::from(header.scope).into(),
+            flags: read_flags(WireFlags::from_bits_retain(flags)),
+            preferred_lft,
+            valid_lft,
+        }))
     }
-    let ip = local.or(other).ok_or("address message without an address")?;
-    Ok(Some(Address {
-        link,
-        ip,
-        prefix,
-        peer: other.filter(|other| *other != ip),
-        broadcast,
-        label,
-        scope: u8::from(header.scope).into(),
-        flags: read_flags(WireFlags::from_bits_retain(flags)),
-        preferred_lft,
-        valid_lft,
-    }))
 }
 
 fn read_flags(flags: WireFlags) -> AddressFlags {
@@ -195,11 +192,52 @@ fn read_flags(flags: WireFlags) -> AddressFlags {
     }
 }
 
-/// An address of exactly the family's length.
-pub(super) fn ip(family: Family, value: &[u8]) -> std::result::Result<IpAddr, DecodeError> {
-    let read = match family {
-        Family::V4 => <[u8; 4]>::try_from(value).map(|bytes| Ipv4Addr::from(bytes).into()),
-        Family::V6 => <[u8; 16]>::try_from(value).map(|bytes| Ipv6Addr::from(bytes).into()),
-    };
-    read.map_err(|_| DecodeError::invalid_ip_address(value.len()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::wire::Attribute;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Attribute::new(kind, value).push_to(&mut bytes);
+        bytes
+    }
+
+    fn address(attributes: &[Vec<u8>]) -> std::result::Result<Address, DecodeError> {
+        // struct ifaddrmsg: family, prefix length, flags, scope, index.
+        let mut bytes = vec![2, 24, 0x80, 0, 3, 0, 0, 0];
+        bytes.extend(attributes.concat());
+        Address::read(&bytes).map(Option::unwrap)
+    }
+
+    #[test]
+    fn unknown_attributes_are_no_obstacle() {
+        let known = attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]);
+        let unknown = attribute(4711, b"from the future");
+        let label = attribute(libc::IFA_LABEL, b"eth0\xff\0");
+        let read = address(&[unknown, known, label]).unwrap();
+        assert_eq!(read.ip.to_string(), "192.0.2.10");
+        assert_eq!(read.label.as_deref(), Some("eth0\u{fffd}"));
+        assert!(read.flags.permanent);
+    }
+
+    #[test]
+    fn attributes_that_are_used_must_parse() {
+        for attributes in [
+            vec![],
+            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2])],
+            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]), attribute(libc::IFA_FLAGS, &[1])],
+            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]), vec![200, 0, 1, 0]],
+        ] {
+            assert!(address(&attributes).is_err(), "{attributes:?}");
+        }
+    }
+
+    #[test]
+    fn flags_come_from_the_wide_attribute() {
+        let ip = attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]);
+        let flags = attribute(libc::IFA_FLAGS, &0x208_u32.to_ne_bytes());
+        let read = address(&[ip, flags]).unwrap();
+        assert!(read.flags.noprefixroute && read.flags.dadfailed && !read.flags.permanent);
+    }
 }

@@ -1,23 +1,26 @@
 //! Links over rtnetlink.
 
 use std::time::Duration;
+use std::{fmt, io};
 
 use deadline::Deadline;
 use nix::libc;
-use rtnetlink::packet_core::{
-    DecodeError, NLA_TYPE_MASK, NlaBuffer, NlasIterator, parse_u8, parse_u32,
-};
+use rtnetlink::LinkUnspec;
+use rtnetlink::packet_core::{DecodeError, parse_u8, parse_u32};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkLayerType, LinkMessage,
 };
 
-use super::{Message, Netlink};
+use super::handle::Netlink;
+use super::interface::{Interface, no_such_link};
+use super::message::{Object, RawMessage};
+use super::wire::{attributes, attributes_after, text};
 use crate::error::{Error, Result};
 use crate::link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
 
-/// How often a link is read while it is waited for. Reading costs less than a subscription
-/// with its overruns, and 20 ms is small against the seconds a switch port takes.
+/// Pause between two readings of a link that is waited for. Reading costs less than a subscription
+/// with its overruns, and 20 ms is short compared with the seconds that a switch port takes.
 const REREAD: Duration = Duration::from_millis(20);
 
 impl Netlink {
@@ -27,23 +30,21 @@ impl Netlink {
     /// [`Error::DumpInterrupted`], [`Error::DumpIncomplete`], [`Error::DeadlinePassed`],
     /// [`Error::Refused`]
     pub fn links(&self, until: Deadline) -> Result<Vec<Link>> {
-        let request = RouteNetlinkMessage::GetLink(request());
-        self.dump("list the interfaces", request, until, link_of)
+        self.connection.dump("list the interfaces", &request(LinkMessage::default()), until)
     }
 
-    /// The link called `name`, be it its name or an alternative name; `None` if there is none.
+    /// The link with this name or alternative name; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::DumpIncomplete`], [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn link_by_name(&self, name: &LinkName, until: Deadline) -> Result<Option<Link>> {
-        // The kernel finds alternative names under IFLA_IFNAME too, but that attribute has room
-        // for 15 bytes only.
+        // The kernel looks IFLA_IFNAME up among alternative names as well, but that attribute has
+        // room for 15 bytes only.
         if name.is_alternative_only() {
             return Ok(self.links(until)?.into_iter().find(|link| link.is_called(name)));
         }
-        let mut wanted = request();
-        wanted.attributes.push(LinkAttribute::IfName(name.as_str().to_owned()));
-        self.one_link(&format!("look up interface {name}"), wanted, until)
+        let wanted = LinkUnspec::new_with_name(name.as_str()).build();
+        self.one_link(format_args!("look up interface {name}"), wanted, until)
     }
 
     /// The link with this number; `None` if there is none.
@@ -51,9 +52,8 @@ impl Netlink {
     /// # Errors
     /// [`Error::DumpIncomplete`], [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn link_by_index(&self, index: LinkIndex, until: Deadline) -> Result<Option<Link>> {
-        let mut wanted = request();
-        wanted.header.index = index.get();
-        self.one_link(&format!("look up interface {index}"), wanted, until)
+        let wanted = LinkUnspec::new_with_index(index.get()).build();
+        self.one_link(format_args!("look up {}", Interface(index)), wanted, until)
     }
 
     /// Brings a link administratively up.
@@ -62,39 +62,37 @@ impl Netlink {
     /// [`Error::NoSuchLink`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`],
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn set_link_up(&self, index: LinkIndex, until: Deadline) -> Result<()> {
-        self.set_link(index, LinkFlags::Up, "up", until)
+        let message = LinkUnspec::new_with_index(index.get()).up().build();
+        self.set_link(index, message, "up", until)
     }
 
-    /// Takes a link administratively down, to put back what [`Netlink::set_link_up`] did.
+    /// Takes a link administratively down, to undo [`Netlink::set_link_up`].
     ///
     /// # Errors
     /// Those of [`Netlink::set_link_up`]
     pub fn set_link_down(&self, index: LinkIndex, until: Deadline) -> Result<()> {
-        self.set_link(index, LinkFlags::empty(), "down", until)
+        let message = LinkUnspec::new_with_index(index.get()).down().build();
+        self.set_link(index, message, "down", until)
     }
 
     fn set_link(
         &self,
         index: LinkIndex,
-        flags: LinkFlags,
+        message: LinkMessage,
         word: &str,
         until: Deadline,
     ) -> Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = index.get();
-        message.header.flags = flags;
-        message.header.change_mask = LinkFlags::Up;
-        let operation = format!("bring interface {index} {word}");
-        self.change(&operation, RouteNetlinkMessage::SetLink(message), 0, until)
+        let request = RawMessage::of(&RouteNetlinkMessage::SetLink(message));
+        self.connection
+            .change(format_args!("bring {} {word}", Interface(index)), request, 0, until)
             .map_err(|error| no_such_link(error, index))
     }
 
-    /// The link, as soon as `condition` holds for it, or as it is when `until` has come.
-    /// At least one look is taken, if the deadline leaves room for it.
+    /// The link, as soon as `condition` holds for it, or as it is at the deadline.
     ///
     /// # Errors
-    /// [`Error::NoSuchLink`] if it goes, and those of [`Netlink::link_by_index`].
-    /// [`Error::DeadlinePassed`] only if `until` had passed before the first look.
+    /// [`Error::NoSuchLink`] if it is deleted, and those of [`Netlink::link_by_index`].
+    /// [`Error::DeadlinePassed`] only if the link could not be read once by the deadline.
     pub fn wait_for_link(
         &self,
         index: LinkIndex,
@@ -106,8 +104,9 @@ impl Netlink {
             let link = match self.link_by_index(index, until) {
                 Ok(Some(link)) => link,
                 Ok(None) => {
-                    let source = std::io::Error::from_raw_os_error(libc::ENODEV);
-                    return Err(Error::NoSuchLink { link: format!("interface {index}"), source });
+                    let link = Interface(index).to_string();
+                    let source = io::Error::from_raw_os_error(libc::ENODEV);
+                    return Err(Error::NoSuchLink { link, source });
                 }
                 Err(Error::DeadlinePassed { operation }) => {
                     return last.ok_or(Error::DeadlinePassed { operation });
@@ -125,54 +124,66 @@ impl Netlink {
 
     fn one_link(
         &self,
-        operation: &str,
+        operation: fmt::Arguments<'_>,
         wanted: LinkMessage,
         until: Deadline,
     ) -> Result<Option<Link>> {
-        match self.get(operation, RouteNetlinkMessage::GetLink(wanted), until) {
-            Ok(Message::Link(link)) => Ok(Some(*link)),
-            Ok(_) => Err(Error::DumpIncomplete {
-                operation: operation.to_owned(),
-                why: "something else was answered".to_owned(),
-            }),
+        match self.connection.get(operation, request(wanted), until) {
+            Ok(link) => Ok(Some(link)),
             Err(error) if error.errno() == Some(libc::ENODEV) => Ok(None),
             Err(error) => Err(error),
         }
     }
 }
 
-/// `ENODEV` says which link is meant only to those who asked.
-pub(super) fn no_such_link(error: Error, index: LinkIndex) -> Error {
-    match error {
-        Error::Refused { source, .. } if source.raw_os_error() == Some(libc::ENODEV) => {
-            Error::NoSuchLink { link: format!("interface {index}"), source }
+/// A request for links without their counters, which are half of an answer and cost the kernel a
+/// walk over every CPU.
+fn request(mut wanted: LinkMessage) -> RawMessage {
+    wanted.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    RawMessage::of(&RouteNetlinkMessage::GetLink(wanted))
+}
+
+impl Object for Link {
+    const KIND: u16 = libc::RTM_NEWLINK;
+
+    /// `struct ifinfomsg`, then attributes `IFLA_*`.
+    fn read(payload: &[u8]) -> std::result::Result<Option<Self>, DecodeError> {
+        let mut link = from_header(&LinkHeader::parse(payload)?)?;
+        let (mut named, mut elsewhere) = (false, false);
+        for attribute in attributes_after(size_of::<libc::ifinfomsg>(), payload) {
+            let attribute = attribute?;
+            let value = attribute.value;
+            match attribute.kind {
+                libc::IFLA_IFNAME => {
+                    link.name = LinkName::from_kernel(text(value));
+                    named = true;
+                }
+                libc::IFLA_ADDRESS => link.mac = MacAddress::from_slice(value),
+                libc::IFLA_BROADCAST => link.broadcast = MacAddress::from_slice(value),
+                libc::IFLA_CARRIER_DOWN_COUNT => link.carrier_losses = parse_u32(value)?,
+                libc::IFLA_OPERSTATE => link.operstate = parse_u8(value)?.into(),
+                libc::IFLA_MTU => link.mtu = parse_u32(value)?,
+                libc::IFLA_LINK => link.lower = LinkIndex::new(parse_u32(value)?),
+                // IFLA_LINK is then a number of another namespace: a container's macvlan, a veth.
+                libc::IFLA_LINK_NETNSID => elsewhere = true,
+                libc::IFLA_MASTER => link.controller = LinkIndex::new(parse_u32(value)?),
+                libc::IFLA_LINKINFO => link.kind = nested(value, libc::IFLA_INFO_KIND)?.pop(),
+                libc::IFLA_PROP_LIST => link.altnames = nested(value, libc::IFLA_ALT_IFNAME)?,
+                _ => {}
+            }
         }
-        other => other,
+        if elsewhere {
+            link.lower = None;
+        }
+        if named { Ok(Some(link)) } else { Err("link without a name".into()) }
     }
 }
 
-/// A request without the counters, which are half of an answer and cost the kernel a walk
-/// over every CPU.
-fn request() -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    message
-}
-
-fn link_of(message: Message) -> Option<Link> {
-    match message {
-        Message::Link(link) => Some(*link),
-        _ => None,
-    }
-}
-
-/// `struct ifinfomsg`, then attributes `IFLA_*`.
-pub(super) fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
-    let header = LinkHeader::parse(payload)?;
-    let index = LinkIndex::new(header.index).ok_or("link without an index")?;
+/// A link of which only the header of its message has been read.
+fn from_header(header: &LinkHeader) -> std::result::Result<Link, DecodeError> {
     let flags = header.flags;
-    let mut link = Link {
-        index,
+    Ok(Link {
+        index: LinkIndex::new(header.index).ok_or("link without an index")?,
         name: LinkName::from_kernel(String::new()),
         altnames: Vec::new(),
         mac: None,
@@ -189,51 +200,17 @@ pub(super) fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
         lower: None,
         controller: None,
         mtu: 0,
-    };
-    let (mut named, mut elsewhere) = (false, false);
-    let attributes = payload.get(size_of::<libc::ifinfomsg>()..).unwrap_or_default();
-    for attribute in NlasIterator::new(attributes) {
-        let attribute = attribute?;
-        let value = attribute.value();
-        match attribute.kind() & NLA_TYPE_MASK {
-            libc::IFLA_IFNAME => {
-                link.name = LinkName::from_kernel(text(value));
-                named = true;
-            }
-            libc::IFLA_ADDRESS => link.mac = MacAddress::from_slice(value),
-            libc::IFLA_BROADCAST => link.broadcast = MacAddress::from_slice(value),
-            libc::IFLA_CARRIER_DOWN_COUNT => link.carrier_losses = parse_u32(value)?,
-            libc::IFLA_OPERSTATE => link.operstate = parse_u8(value)?.into(),
-            libc::IFLA_MTU => link.mtu = parse_u32(value)?,
-            libc::IFLA_LINK => link.lower = LinkIndex::new(parse_u32(value)?),
-            // Then IFLA_LINK is a number of another namespace: a container's macvlan, a veth.
-            libc::IFLA_LINK_NETNSID => elsewhere = true,
-            libc::IFLA_MASTER => link.controller = LinkIndex::new(parse_u32(value)?),
-            libc::IFLA_LINKINFO => link.kind = nested(value, libc::IFLA_INFO_KIND)?.pop(),
-            libc::IFLA_PROP_LIST => link.altnames = nested(value, libc::IFLA_ALT_IFNAME)?,
-            _ => {}
-        }
-    }
-    if elsewhere {
-        link.lower = None;
-    }
-    if named { Ok(link) } else { Err("link without a name".into()) }
+    })
 }
 
 /// The text attributes of type `kind` inside a nest.
 fn nested(nest: &[u8], kind: u16) -> std::result::Result<Vec<String>, DecodeError> {
     let mut found = Vec::new();
-    for attribute in NlasIterator::new(nest) {
-        let attribute: NlaBuffer<_> = attribute?;
-        if attribute.kind() & NLA_TYPE_MASK == kind {
-            found.push(text(attribute.value()));
+    for attribute in attributes(nest) {
+        let attribute = attribute?;
+        if attribute.kind == kind {
+            found.push(text(attribute.value));
         }
     }
     Ok(found)
-}
-
-/// Names are bytes to the kernel; what is not UTF-8 can't be asked for anyway.
-pub(super) fn text(value: &[u8]) -> String {
-    let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
-    String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
 }

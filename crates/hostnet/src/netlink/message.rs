@@ -1,177 +1,131 @@
-//! What travels on the connection: requests as the packet crate writes them, answers as our
-//! value types.
+//! A netlink message as bytes, and the trait of what is read from one.
 //!
-//! Answers are read attribute by attribute, and only the attributes that we use: a kernel
-//! newer than the packet crate may send attributes it can't parse, and a link of another
-//! kind must not make every dump of links fail. What we do use must parse, else the message is
-//! [`Message::Unreadable`], never skipped.
+//! Answers are not received as messages of the packet crates, for two reasons. netlink-proto skips
+//! a message that its type can't parse and only logs that, so that a dump with a hole looks
+//! complete. And the packet crates parse every attribute, so that a single attribute of a newer
+//! kernel makes the whole link unreadable. Here every message arrives, and only the attributes that
+//! are used are parsed. If one of those can't be parsed, the dump fails.
 
 use std::convert::Infallible;
 
-use nix::libc;
+use bytes::BytesMut;
 use rtnetlink::packet_core::{
-    DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable,
+    DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkSerializable,
 };
-use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::proto::{NetlinkCodec, NetlinkMessageCodec};
 
-use crate::address::Address;
-use crate::link::Link;
-use crate::neighbour::Neighbour;
-use crate::rule::Rule;
-
-use super::route_record::RouteRecord;
-
-/// What is asked.
-#[derive(Debug, Clone)]
-pub(super) enum Request {
-    /// As the packet crate writes it.
-    Typed(RouteNetlinkMessage),
-    /// As written here, byte for byte: what the kernel has said goes back unchanged, also where
-    /// the packet crate would not know it.
-    Raw { kind: u16, payload: Vec<u8> },
+/// A message without its header: a request to be sent, or an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawMessage {
+    /// Its type (`nlmsg_type`).
+    pub(super) kind: u16,
+    /// What follows the header.
+    pub(super) payload: Vec<u8>,
 }
 
-impl From<RouteNetlinkMessage> for Request {
-    fn from(message: RouteNetlinkMessage) -> Self {
-        Self::Typed(message)
+impl RawMessage {
+    /// The bytes of a packet crate's message.
+    pub(super) fn of(message: &impl NetlinkSerializable) -> Self {
+        let mut payload = vec![0; message.buffer_len()];
+        message.serialize(&mut payload);
+        Self { kind: message.message_type(), payload }
     }
 }
 
-#[derive(Debug)]
-pub(super) enum Message {
-    Request(Request),
-    Link(Box<Link>),
-    Address(Address),
-    Route(Box<RouteRecord>),
-    Rule(Box<Rule>),
-    Neighbour(Neighbour),
-    /// Of a kind nobody here asks for.
-    Other,
-    /// Of a kind we ask for, but not understood.
-    Unreadable(DecodeError),
-}
-
-impl NetlinkDeserializable for Message {
-    type Error = Infallible;
-
-    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
-        let read = match header.message_type {
-            libc::RTM_NEWLINK => super::link::read(payload).map(|link| Self::Link(Box::new(link))),
-            libc::RTM_NEWADDR => super::address::read(payload)
-                .map(|address| address.map_or(Self::Other, Self::Address)),
-            libc::RTM_NEWROUTE => RouteRecord::read(payload)
-                .map(|route| route.map_or(Self::Other, |route| Self::Route(Box::new(route)))),
-            libc::RTM_NEWRULE => super::rule::read(payload)
-                .map(|rule| rule.map_or(Self::Other, |rule| Self::Rule(Box::new(rule)))),
-            libc::RTM_NEWNEIGH => super::neighbour::read(payload)
-                .map(|found| found.map_or(Self::Other, Self::Neighbour)),
-            _ => Ok(Self::Other),
-        };
-        Ok(read.unwrap_or_else(Self::Unreadable))
-    }
-}
-
-impl NetlinkSerializable for Message {
+impl NetlinkSerializable for RawMessage {
     fn message_type(&self) -> u16 {
-        match self {
-            Self::Request(Request::Typed(request)) => request.message_type(),
-            Self::Request(Request::Raw { kind, .. }) => *kind,
-            // Answers are never sent; NOOP is what the kernel ignores.
-            _ => 1,
-        }
+        self.kind
     }
 
     fn buffer_len(&self) -> usize {
-        match self {
-            Self::Request(Request::Typed(request)) => request.buffer_len(),
-            Self::Request(Request::Raw { payload, .. }) => payload.len(),
-            _ => 0,
-        }
+        self.payload.len()
     }
 
     fn serialize(&self, buffer: &mut [u8]) {
-        match self {
-            Self::Request(Request::Typed(request)) => request.serialize(buffer),
-            Self::Request(Request::Raw { payload, .. }) => {
-                // The caller has made it as long as buffer_len() said.
-                buffer.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
-            }
-            _ => {}
+        // The buffer is buffer_len() long.
+        buffer.iter_mut().zip(&self.payload).for_each(|(to, from)| *to = *from);
+    }
+}
+
+impl NetlinkDeserializable for RawMessage {
+    type Error = Infallible;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
+        Ok(Self { kind: header.message_type, payload: payload.to_vec() })
+    }
+}
+
+/// An object of the kernel, such as a link, that a message describes.
+pub(super) trait Object: Sized {
+    /// The type of the messages that describe such an object.
+    const KIND: u16;
+
+    /// Reads the payload of such a message; `None` if it describes an object that this crate does
+    /// not deal with, such as an address that is neither IPv4 nor IPv6.
+    ///
+    /// # Errors
+    /// An attribute that is used has another length than it must have, or is missing.
+    fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError>;
+}
+
+/// The codec of netlink-proto, except that a datagram that was cut off ends the connection. The
+/// original drops the rest of such a datagram and continues with the next one.
+pub(super) struct WholeDatagrams;
+
+impl NetlinkMessageCodec for WholeDatagrams {
+    fn decode<T>(datagram: &mut BytesMut) -> std::io::Result<Option<NetlinkMessage<T>>>
+    where
+        T: NetlinkDeserializable + std::fmt::Debug,
+    {
+        let is_empty = datagram.is_empty();
+        match NetlinkCodec::decode(datagram)? {
+            None if !is_empty => Err(std::io::Error::other("a netlink datagram was cut off")),
+            decoded => Ok(decoded),
         }
+    }
+
+    fn encode<T>(message: NetlinkMessage<T>, buffer: &mut BytesMut) -> std::io::Result<()>
+    where
+        T: NetlinkSerializable + std::fmt::Debug,
+    {
+        NetlinkCodec::encode(message, buffer)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use rtnetlink::packet_core::NetlinkPayload;
 
-    fn header(message_type: u16) -> NetlinkHeader {
-        let mut header = NetlinkHeader::default();
-        header.message_type = message_type;
-        header
-    }
-
-    /// An attribute: length, type, value, padding to four bytes.
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(4 + value.len()).unwrap();
-        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-        bytes.extend(value);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    fn datagram(messages: usize) -> BytesMut {
+        let message = RawMessage { kind: 16, payload: vec![1, 2, 3, 4] };
+        let mut message =
+            NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
+        message.finalize();
+        let mut bytes = BytesMut::new();
+        for _ in 0..messages {
+            WholeDatagrams::encode(message.clone(), &mut bytes).unwrap();
+        }
         bytes
     }
 
-    fn address(attributes: &[Vec<u8>]) -> Message {
-        // struct ifaddrmsg: family, prefix length, flags, scope, index.
-        let mut bytes = vec![2, 24, 0x80, 0, 3, 0, 0, 0];
-        bytes.extend(attributes.concat());
-        Message::deserialize(&header(libc::RTM_NEWADDR), &bytes).unwrap()
-    }
-
-    #[test]
-    fn attributes_nobody_knows_are_no_obstacle() {
-        let known = attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]);
-        let unknown = attribute(4711, b"from the future");
-        let label = attribute(libc::IFA_LABEL, b"eth0\xff\0");
-        let Message::Address(read) = address(&[unknown, known, label]) else { panic!() };
-        assert_eq!(read.ip.to_string(), "192.0.2.10");
-        assert_eq!(read.label.as_deref(), Some("eth0\u{fffd}"));
-        assert!(read.flags.permanent);
-    }
-
-    #[test]
-    fn what_we_use_must_parse() {
-        for attributes in [
-            vec![],
-            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2])],
-            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]), attribute(libc::IFA_FLAGS, &[1])],
-            vec![attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]), vec![200, 0, 1, 0]],
-        ] {
-            let read = address(&attributes);
-            assert!(matches!(read, Message::Unreadable(_)), "{attributes:?}: {read:?}");
+    fn decoded(mut datagram: BytesMut) -> std::io::Result<usize> {
+        let mut count = 0;
+        while let Some(message) = WholeDatagrams::decode::<RawMessage>(&mut datagram)? {
+            let expected = RawMessage { kind: 16, payload: vec![1, 2, 3, 4] };
+            assert_eq!(message.payload, NetlinkPayload::InnerMessage(expected));
+            count += 1;
         }
+        Ok(count)
     }
 
     #[test]
-    fn flags_come_from_the_wide_attribute() {
-        let ip = attribute(libc::IFA_LOCAL, &[192, 0, 2, 10]);
-        let flags = attribute(libc::IFA_FLAGS, &0x208_u32.to_ne_bytes());
-        let Message::Address(read) = address(&[ip, flags]) else { panic!() };
-        assert!(read.flags.noprefixroute && read.flags.dadfailed && !read.flags.permanent);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_judged(
-            kind in prop::sample::select(vec![libc::RTM_NEWLINK, libc::RTM_NEWADDR, libc::RTM_NEWROUTE, libc::RTM_NEWRULE, libc::RTM_NEWNEIGH, 1234]),
-            family in prop::sample::select(vec![0_u8, 2, 10, 7]),
-            mut bytes: Vec<u8>,
-        ) {
-            let _ = Message::deserialize(&header(kind), &bytes);
-            if let Some(first) = bytes.first_mut() {
-                *first = family;
-            }
-            let _ = Message::deserialize(&header(kind), &bytes);
+    fn a_datagram_is_decoded_whole_or_not_at_all() {
+        assert_eq!(decoded(datagram(0)).unwrap(), 0);
+        assert_eq!(decoded(datagram(3)).unwrap(), 3);
+        let whole = datagram(3);
+        for length in (1..whole.len()).filter(|length| length % 20 != 0) {
+            decoded(whole[..length].into()).unwrap_err();
         }
     }
 }

@@ -3,12 +3,12 @@
 use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::DecodeError;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourMessage};
 
-use super::address::ip;
-use super::attribute::attributes;
-use super::message::Request;
-use super::rule::wire_family;
-use super::{Message, Netlink};
+use super::handle::Netlink;
+use super::message::{Object, RawMessage};
+use super::wire::{address_family, attributes_after, family_of, ip};
 use crate::address::Family;
 use crate::error::Result;
 use crate::link::{LinkIndex, MacAddress};
@@ -18,50 +18,44 @@ use crate::neighbour::Neighbour;
 const HEADER_LENGTH: usize = 12;
 
 impl Netlink {
-    /// What this host believes about its neighbours of a family, on all links.
+    /// The neighbours of a family that this host has in its cache, on all links.
     ///
-    /// The cache changes by itself: an entry that is missing says nothing.
+    /// The cache changes by itself: nothing follows from an entry that is missing.
     ///
     /// # Errors
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
     pub fn neighbours(&self, family: Family, until: Deadline) -> Result<Vec<Neighbour>> {
-        let mut header = vec![0; HEADER_LENGTH];
-        if let Some(first) = header.first_mut() {
-            *first = wire_family(family);
-        }
-        let request = Request::Raw { kind: libc::RTM_GETNEIGH, payload: header };
-        self.dump("list the neighbours", request, until, |message| match message {
-            Message::Neighbour(found) => Some(found).filter(|found| Family::of(found.ip) == family),
-            _ => None,
-        })
+        let mut message = NeighbourMessage::default();
+        message.header.family = address_family(family);
+        let request = RawMessage::of(&RouteNetlinkMessage::GetNeighbour(message));
+        let mut found: Vec<Neighbour> =
+            self.connection.dump("list the neighbours", &request, until)?;
+        found.retain(|neighbour| Family::of(neighbour.ip) == family);
+        Ok(found)
     }
 }
 
-/// `struct ndmsg`, then attributes `NDA_*`. `None` for families that are not IP (the forwarding
-/// tables of bridges), and for entries without an address.
-pub(super) fn read(payload: &[u8]) -> std::result::Result<Option<Neighbour>, DecodeError> {
-    let Some((&[family, _, _, _, link @ .., state_low, state_high, flags, _], rest)) =
-        payload.split_first_chunk::<HEADER_LENGTH>()
-    else {
-        return Err("a neighbour without its header".into());
-    };
-    let family = match i32::from(family) {
-        libc::AF_INET => Family::V4,
-        libc::AF_INET6 => Family::V6,
-        _ => return Ok(None),
-    };
-    let link = LinkIndex::new(u32::from_ne_bytes(link)).ok_or("neighbour without a link")?;
-    let (mut address, mut mac) = (None, None);
-    for attribute in attributes(rest) {
-        let attribute = attribute?;
-        match attribute.kind {
-            libc::NDA_DST => address = Some(ip(family, attribute.value)?),
-            libc::NDA_LLADDR => mac = MacAddress::from_slice(attribute.value),
-            _ => {}
+impl Object for Neighbour {
+    const KIND: u16 = libc::RTM_NEWNEIGH;
+
+    /// `struct ndmsg`, then attributes `NDA_*`. `None` also for entries without an address and for
+    /// the forwarding tables of bridges.
+    fn read(payload: &[u8]) -> std::result::Result<Option<Self>, DecodeError> {
+        let header = NeighbourHeader::parse(payload)?;
+        let Some(family) = family_of(header.family.into()) else { return Ok(None) };
+        let link = LinkIndex::new(header.ifindex).ok_or("neighbour without a link")?;
+        let (mut address, mut mac) = (None, None);
+        for attribute in attributes_after(HEADER_LENGTH, payload) {
+            let attribute = attribute?;
+            match attribute.kind {
+                libc::NDA_DST => address = Some(ip(family, attribute.value)?),
+                libc::NDA_LLADDR => mac = MacAddress::from_slice(attribute.value),
+                _ => {}
+            }
         }
+        let state = u16::from(header.state).into();
+        let router = header.flags.contains(NeighbourFlags::Router);
+        Ok(address.map(|ip| Self { link, ip, mac, state, router }))
     }
-    let state = u16::from_ne_bytes([state_low, state_high]).into();
-    let router = flags & libc::NTF_ROUTER != 0;
-    Ok(address.map(|ip| Neighbour { link, ip, mac, state, router }))
 }

@@ -1,16 +1,18 @@
 //! Routes over rtnetlink.
 
+use std::fmt;
+
 use deadline::Deadline;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
 
-use super::address::wire_family;
-use super::link::no_such_link;
-use super::message::Request;
+use super::handle::Netlink;
+use super::interface::{Interface, no_such_link};
+use super::message::RawMessage;
 use super::route_record::RouteRecord;
-use super::{Message, Netlink};
+use super::wire::address_family;
 use crate::address::Family;
 use crate::error::{Error, Result};
 use crate::route::{Route, RouteProtocol};
@@ -23,15 +25,17 @@ impl Netlink {
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
     pub fn routes(&self, family: Family, table: u32, until: Deadline) -> Result<Vec<Route>> {
-        let wanted = Wanted { family, table: Some(table), protocol: None };
-        self.dump_routes(&wanted, until, |record| record.route().clone())
+        let filter = Filter { family, table: Some(table), protocol: None };
+        let found = self.dump_routes(&filter, until)?;
+        Ok(found.into_iter().map(RouteRecord::into_route).collect())
     }
 
-    /// The same, each route whole, of one table or of all, such as to put them back later.
+    /// The same for one table or for all, with everything that the kernel reports of each route, so
+    /// that it can be restored.
     ///
-    /// The kernel does not mark dumps of routes that a change has interrupted: a route that
-    /// stays may be told twice (IPv6) or be passed over, if one with the same destination
-    /// goes at the same moment.
+    /// The kernel does not mark dumps of routes that a change has interrupted: a route may be there
+    /// twice (IPv6) or be missing if another one with the same destination is deleted during the
+    /// dump.
     ///
     /// # Errors
     /// Those of [`Netlink::routes`]
@@ -41,11 +45,11 @@ impl Netlink {
         table: Option<u32>,
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
-        let wanted = Wanted { family, table, protocol: None };
-        self.dump_routes(&wanted, until, RouteRecord::clone)
+        let filter = Filter { family, table, protocol: None };
+        self.dump_routes(&filter, until)
     }
 
-    /// The routes that `protocol` made, in all tables, such as ours ([`RouteProtocol::OWN`]).
+    /// The routes of a protocol, such as [`RouteProtocol::OWN`], in all tables.
     ///
     /// # Errors
     /// Those of [`Netlink::routes`]
@@ -55,46 +59,37 @@ impl Netlink {
         protocol: RouteProtocol,
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
-        let wanted = Wanted { family, table: None, protocol: Some(protocol) };
-        self.dump_routes(&wanted, until, RouteRecord::clone)
+        let filter = Filter { family, table: None, protocol: Some(protocol) };
+        self.dump_routes(&filter, until)
     }
 
-    /// Adds a route, acknowledged by the kernel.
+    /// Adds a route.
     ///
     /// # Errors
     /// [`Error::RouteExists`] if the table has a route to this destination with the same
     /// metric (and type of service), whatever its gateway; [`Error::NoSuchLink`],
     /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
-    /// [`Error::Refused`], for one if the gateway can't be reached (`ENETUNREACH`) or the
+    /// [`Error::Refused`], for example if the gateway can't be reached (`ENETUNREACH`) or the
     /// source address is not on this host (`EINVAL`).
     pub fn add_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("add", record, NLM_F_CREATE | NLM_F_EXCL, until)
     }
 
-    /// Adds an IPv4 route before those to the same destination with the same metric, which stay:
-    /// this one is used as long as it is there. (For IPv6 the kernel would make next hops of
-    /// one route of them; use a lower metric there.)
+    /// Adds an IPv4 route before the ones to the same destination with the same metric, which stay:
+    /// the kernel uses this one as long as it exists. (For IPv6 the kernel makes next hops of one
+    /// route of them: use a lower metric there.)
     ///
     /// # Errors
-    /// Those of [`Netlink::add_route`]; [`Error::RouteExists`] only for one that is the same in
+    /// Those of [`Netlink::add_route`]; [`Error::RouteExists`] only for a route that is equal in
     /// everything.
     pub fn prepend_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
         self.new_route("prepend", record, NLM_F_CREATE, until)
     }
 
-    /// Puts a route in the place of the first one in its table to the same destination with
-    /// the same metric, or adds it if there is none.
+    /// Deletes exactly this route; `Ok(false)` if no route is equal to it.
     ///
-    /// # Errors
-    /// Those of [`Netlink::add_route`], but for [`Error::RouteExists`]
-    pub fn replace_route(&self, record: &RouteRecord, until: Deadline) -> Result<()> {
-        self.new_route("replace", record, NLM_F_CREATE | NLM_F_REPLACE, until)
-    }
-
-    /// Deletes exactly this route; `Ok(false)` if there is none like it.
-    ///
-    /// Looked for first, because for the kernel a metric of 0 or a missing source fits any: it
-    /// would delete another route to the destination instead.
+    /// The routes are read first, because to the kernel a metric of 0 or a missing source matches
+    /// any: it may delete another route to the destination.
     ///
     /// # Errors
     /// Those of [`Netlink::routes`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
@@ -102,15 +97,14 @@ impl Netlink {
         let route = record.route();
         let family = Family::of(route.destination.base());
         let (table, protocol) = (Some(route.table), Some(route.protocol));
-        let like_it = self.dump_routes(&Wanted { family, table, protocol }, until, |found| {
-            // The next hops of multipath routes the kernel compares itself.
-            found.route() == route
-        })?;
-        if !like_it.contains(&true) {
+        let found = self.dump_routes(&Filter { family, table, protocol }, until)?;
+        // The kernel compares the next hops of multipath routes itself.
+        if !found.iter().any(|found| found.route() == route) {
             return Ok(false);
         }
-        let request = Request::Raw { kind: libc::RTM_DELROUTE, payload: record.request() };
-        match self.change(&format!("delete the route {route}"), request, 0, until) {
+        let request = RawMessage { kind: libc::RTM_DELROUTE, payload: record.request() };
+        let operation = format_args!("delete the route {}", Named(route));
+        match self.connection.change(operation, request, 0, until) {
             Ok(()) => Ok(true),
             Err(error) if matches!(error.errno(), Some(libc::ESRCH | libc::ENODEV)) => Ok(false),
             Err(error) => Err(error),
@@ -125,46 +119,51 @@ impl Netlink {
         until: Deadline,
     ) -> Result<()> {
         let route = record.route();
-        let request = Request::Raw { kind: libc::RTM_NEWROUTE, payload: record.request() };
-        self.change(&format!("{verb} the route {route}"), request, flags, until).map_err(|error| {
+        let request = RawMessage { kind: libc::RTM_NEWROUTE, payload: record.request() };
+        let operation = format_args!("{verb} the route {}", Named(route));
+        self.connection.change(operation, request, flags, until).map_err(|error| {
             match (error.errno(), route.link) {
-                (Some(libc::EEXIST), _) => Error::RouteExists { route: route.to_string() },
+                (Some(libc::EEXIST), _) => Error::RouteExists { route: Named(route).to_string() },
                 (_, Some(link)) => no_such_link(error, link),
                 _ => error,
             }
         })
     }
 
-    fn dump_routes<T>(
-        &self,
-        wanted: &Wanted,
-        until: Deadline,
-        make: impl Fn(&RouteRecord) -> T,
-    ) -> Result<Vec<T>> {
-        let request = RouteNetlinkMessage::GetRoute(wanted.message());
-        let found = self.dump("list the routes", request, until, |message| match message {
-            Message::Route(record) if wanted.fits(record.route()) => Some(make(&record)),
-            _ => None,
-        });
-        match found {
-            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
-            found => found,
-        }
+    fn dump_routes(&self, filter: &Filter, until: Deadline) -> Result<Vec<RouteRecord>> {
+        let request = RawMessage::of(&RouteNetlinkMessage::GetRoute(filter.message()));
+        let found = self.connection.dump("list the routes", &request, until);
+        let mut found: Vec<RouteRecord> = match found {
+            // There is no such table.
+            Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(Vec::new()),
+            found => found?,
+        };
+        found.retain(|record| filter.matches(record.route()));
+        Ok(found)
     }
 }
 
-/// What a dump is to be of; filtered by the kernel, and here for kernels that don't.
-struct Wanted {
+/// A route with the name of its link, for messages.
+struct Named<'a>(&'a Route);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, self.0.link.map(|link| Interface(link).name()).as_deref())
+    }
+}
+
+/// The routes of a dump; filtered by the kernel, and here for kernels that don't.
+struct Filter {
     family: Family,
     table: Option<u32>,
     protocol: Option<RouteProtocol>,
 }
 
-impl Wanted {
+impl Filter {
     fn message(&self) -> RouteMessage {
         let mut message = RouteMessage::default();
-        message.header.address_family = wire_family(self.family);
-        // Numbers above 255 fit the attribute only, which the kernel prefers anyway.
+        message.header.address_family = address_family(self.family);
+        // Numbers above 255 fit only into the attribute, which the kernel prefers in any case.
         message.attributes.extend(self.table.map(RouteAttribute::Table));
         if let Some(protocol) = self.protocol {
             message.header.protocol = u8::from(protocol).into();
@@ -172,7 +171,7 @@ impl Wanted {
         message
     }
 
-    fn fits(&self, route: &Route) -> bool {
+    fn matches(&self, route: &Route) -> bool {
         Family::of(route.destination.base()) == self.family
             && self.table.is_none_or(|table| table == route.table)
             && self.protocol.is_none_or(|protocol| protocol == route.protocol)

@@ -1,41 +1,40 @@
-//! Routes as the kernel writes them: read into values, kept whole, written back. Pure.
+//! Routes with everything that the kernel reports of them, so that they can be restored. Pure.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use nix::libc;
 use rtnetlink::packet_core::{DecodeError, parse_u32};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteVia};
 
-use super::address::ip;
-use super::attribute::{Attribute, attributes, octets};
-use super::rule::{table_byte, wire_family};
+use super::message::{Object, RawMessage};
+use super::wire::{
+    Attribute, address_family, attributes, attributes_after, family_of, ip, octets, table_byte,
+};
 use crate::address::{Family, Network, Prefix, Scope};
-use crate::error::{Error, shown};
 use crate::link::LinkIndex;
-use crate::route::{Route, RouteKind, RouteProtocol};
+use crate::route::{Route, RouteProtocol};
 
 /// `sizeof(struct rtmsg)`: family, prefix lengths of destination and source, type of service,
 /// table, protocol, scope, type, and one 32-bit word of flags.
 const HEADER_LENGTH: usize = 12;
-const TABLE: usize = 4;
 const PROTOCOL: usize = 5;
 const FLAGS: usize = 8;
 
-/// linux/rtnetlink.h; the only flag of a next hop that is set by who makes it, and not a state.
+/// linux/rtnetlink.h; the only flag of a next hop that a request sets. The others are states.
 const RTNH_F_ONLINK: u8 = 4;
 /// linux/rtnetlink.h: the route's next hop is a nexthop object.
 const RTA_NH_ID: u16 = 30;
 /// The metric of an IPv6 route where none is given (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
 const IPV6_DEFAULT_METRIC: u32 = 1024;
 
-/// A route with everything the kernel said about it (next hops, metrics, MTU, encapsulation,
-/// nexthop object, ...), so that it can be put back as it was, by a later process, too: as
-/// text it is one word.
+/// A route with everything that the kernel reports of it (next hops, metrics, MTU, encapsulation,
+/// nexthop object), so that it can be restored as it was.
 ///
-/// Two records of the same route are equal, whenever they were taken: counters and states
-/// are not in them. Not kept is the end of a route that has one (IPv6, from router
-/// advertisements): put back, it would stay.
+/// Two records of the same route are equal, whenever they were read: counters and states are not
+/// in them. The lifetime of a route is not kept (IPv6, from router advertisements): a restored
+/// route has no end.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RouteRecord {
     route: Route,
@@ -44,16 +43,20 @@ pub struct RouteRecord {
 }
 
 impl RouteRecord {
-    /// What is known of it in fields.
+    /// The fields of the route that have a type here.
     #[must_use]
     pub fn route(&self) -> &Route {
         &self.route
     }
 
-    /// A route of these fields and nothing else, to be added. `link` must be there, unless the
-    /// kind needs none.
+    pub(super) fn into_route(self) -> Route {
+        self.route
+    }
+
+    /// A route of these fields and nothing else, to be added. `link` must be set, unless the kind
+    /// needs none.
     ///
-    /// For IPv6 the kernel knows no scope, and takes metric 0 for 1024; so does this.
+    /// IPv6 routes have no scope, and metric 0 becomes 1024, as in the kernel.
     #[must_use]
     pub fn new(route: &Route) -> Self {
         let family = Family::of(route.destination.base());
@@ -69,8 +72,8 @@ impl RouteRecord {
         Self { route, message }
     }
 
-    /// The gateway is taken as reachable on the link, even if no connected network contains it
-    /// (`RTNH_F_ONLINK`). For routes with one next hop.
+    /// The same route with a gateway that counts as reachable on the link even if no connected
+    /// network contains it (`RTNH_F_ONLINK`). For routes with one next hop.
     #[must_use]
     pub fn onlink(mut self) -> Self {
         if let Some(flags) = self.message.get_mut(FLAGS..HEADER_LENGTH) {
@@ -90,25 +93,14 @@ impl RouteRecord {
     /// The same route with another metric.
     #[must_use]
     pub fn with_metric(mut self, metric: u32) -> Self {
-        // The kernel does not tell the metric 0.
+        // The kernel does not report the metric 0.
         let value = metric.to_ne_bytes();
         self.set(libc::RTA_PRIORITY, (metric != 0).then_some(&value[..]));
         self.route.metric = metric;
         self
     }
 
-    /// The same route in another table.
-    #[must_use]
-    pub fn with_table(mut self, table: u32) -> Self {
-        self.set(libc::RTA_TABLE, Some(&table.to_ne_bytes()));
-        if let Some(byte) = self.message.get_mut(TABLE) {
-            *byte = table_byte(table);
-        }
-        self.route.table = table;
-        self
-    }
-
-    /// The same route, made by somebody else, such as [`RouteProtocol::OWN`].
+    /// The same route with another protocol, such as [`RouteProtocol::OWN`].
     #[must_use]
     pub fn with_protocol(mut self, protocol: RouteProtocol) -> Self {
         if let Some(byte) = self.message.get_mut(PROTOCOL) {
@@ -118,13 +110,13 @@ impl RouteRecord {
         self
     }
 
-    /// Sets an attribute, or takes it out.
+    /// Sets an attribute, or removes it.
     fn set(&mut self, kind: u16, value: Option<&[u8]>) {
         let mut message = self.keeping(|found| found != kind);
         if let Some(value) = value {
             Attribute::new(kind, value).push_to(&mut message);
         }
-        // It has been read before: there is nothing in it that can't be.
+        // The message has been read before, so that it can be read again.
         self.message = stateless(&message).unwrap_or(message);
     }
 
@@ -138,8 +130,8 @@ impl RouteRecord {
         message
     }
 
-    /// The payload of a request for it. Of a route by a nexthop object only the object's number
-    /// goes into it, though the kernel tells next hops as well.
+    /// The payload of a request for it. Of a route by a nexthop object the kernel reports the next
+    /// hops as well, but accepts only the object's number.
     pub(super) fn request(&self) -> Vec<u8> {
         let rest = self.message.get(HEADER_LENGTH..).unwrap_or_default();
         if !attributes(rest).flatten().any(|attribute| attribute.kind == RTA_NH_ID) {
@@ -161,9 +153,12 @@ impl RouteRecord {
         }
         request
     }
+}
 
-    /// From the answer of the kernel. `None` for families that are not IP.
-    pub(super) fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError> {
+impl Object for RouteRecord {
+    const KIND: u16 = libc::RTM_NEWROUTE;
+
+    fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError> {
         let Some(route) = read(payload)? else { return Ok(None) };
         Ok(Some(Self { route, message: stateless(payload)? }))
     }
@@ -175,83 +170,41 @@ impl fmt::Debug for RouteRecord {
     }
 }
 
-impl fmt::Display for RouteRecord {
-    /// In hexadecimal digits, for a file of this host; [`Route`] is for people. The first four
-    /// are the number of bytes that follow: a text that was cut off is noticed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}", self.message.len())?;
-        self.message.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl FromStr for RouteRecord {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid =
-            |why: &str| Error::InvalidRouteRecord { text: shown(text), why: why.to_owned() };
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let byte = |pair: &[u8]| match pair {
-            [high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),
-            _ => None,
-        };
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-        let bytes = bytes.ok_or_else(|| invalid("pairs of hexadecimal digits are expected"))?;
-        let message = match bytes.split_first_chunk() {
-            Some((length, rest)) if usize::from(u16::from_be_bytes(*length)) == rest.len() => rest,
-            _ => return Err(invalid("it is not as long as it says")),
-        };
-        match Self::read(message) {
-            Ok(Some(record)) => Ok(record),
-            Ok(None) => Err(invalid("it is neither IPv4 nor IPv6")),
-            Err(error) => Err(invalid(&error.to_string())),
-        }
-    }
-}
-
+/// `struct rtmsg`, then attributes `RTA_*`.
 fn message(family: Family, route: &Route) -> Vec<u8> {
-    let mut bytes = vec![
-        wire_family(family),
-        route.destination.prefix().length(),
-        0,
-        0,
-        table_byte(route.table),
-        route.protocol.into(),
-        route.scope.into(),
-        route.kind.into(),
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: address_family(family),
+        destination_prefix_length: route.destination.prefix().length(),
+        table: table_byte(route.table),
+        protocol: u8::from(route.protocol).into(),
+        scope: u8::from(route.scope).into(),
+        kind: u8::from(route.kind).into(),
+        ..RouteHeader::default()
+    };
+    let destination =
+        (route.destination.prefix().length() > 0).then(|| route.destination.base().into());
+    let gateway = route.gateway.map(|gateway| match gateway {
+        gateway if Family::of(gateway) == family => RouteAttribute::Gateway(gateway.into()),
+        // A gateway of the other family (RFC 8950).
+        IpAddr::V4(gateway) => RouteAttribute::Via(RouteVia::Inet(gateway)),
+        IpAddr::V6(gateway) => RouteAttribute::Via(RouteVia::Inet6(gateway)),
+    });
+    let attributes = [
+        Some(RouteAttribute::Table(route.table)),
+        destination.map(RouteAttribute::Destination),
+        route.link.map(|link| RouteAttribute::Oif(link.get())),
+        gateway,
+        route.preferred_source.map(|source| RouteAttribute::PrefSource(source.into())),
+        (route.metric != 0).then_some(RouteAttribute::Priority(route.metric)),
     ];
-    bytes.extend(0_u32.to_ne_bytes());
-    let mut push = |kind, value: &[u8]| Attribute::new(kind, value).push_to(&mut bytes);
-    push(libc::RTA_TABLE, &route.table.to_ne_bytes());
-    if route.destination.prefix().length() > 0 {
-        push(libc::RTA_DST, &octets(route.destination.base()));
-    }
-    if let Some(link) = route.link {
-        push(libc::RTA_OIF, &link.get().to_ne_bytes());
-    }
-    match route.gateway {
-        Some(gateway) if Family::of(gateway) == family => {
-            push(libc::RTA_GATEWAY, &octets(gateway));
-        }
-        // struct rtvia: family, then the address (RFC 5549).
-        Some(gateway) => {
-            let family = u16::from(wire_family(Family::of(gateway)));
-            push(libc::RTA_VIA, &[&family.to_ne_bytes()[..], &octets(gateway)].concat());
-        }
-        None => {}
-    }
-    if let Some(source) = route.preferred_source {
-        push(libc::RTA_PREFSRC, &octets(source));
-    }
-    if route.metric != 0 {
-        push(libc::RTA_PRIORITY, &route.metric.to_ne_bytes());
-    }
-    bytes
+    message.attributes.extend(attributes.into_iter().flatten());
+    RawMessage::of(&RouteNetlinkMessage::NewRoute(message)).payload
 }
 
-/// What the kernel said of a route, without counters (`RTA_CACHEINFO`) and states (dead,
-/// linkdown, offloaded), which it would refuse in a request; attributes in the order of their
-/// types, so that equal routes are equal bytes.
+/// The kernel's description of a route without counters (`RTA_CACHEINFO`) and states (dead,
+/// linkdown, offloaded), which it refuses in a request. Attributes are sorted by their types, so
+/// that equal routes have equal bytes.
 fn stateless(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let too_short = || DecodeError::from("a route without its header");
     let (header, rest) = payload.split_first_chunk::<HEADER_LENGTH>().ok_or_else(too_short)?;
@@ -263,7 +216,7 @@ fn stateless(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut message = [&header[..], &flags.to_ne_bytes()].concat();
     for attribute in kept {
         if attribute.kind == libc::RTA_MULTIPATH {
-            attribute.of(&next_hops(attribute.value)?).push_to(&mut message);
+            attribute.with_value(&next_hops(attribute.value)?).push_to(&mut message);
         } else {
             attribute.push_to(&mut message);
         }
@@ -289,38 +242,35 @@ fn next_hops(mut bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     Ok(hops)
 }
 
-/// `struct rtmsg`, then attributes `RTA_*`. `None` for families that are not IP.
+/// `struct rtmsg`, then attributes `RTA_*`.
 fn read(payload: &[u8]) -> Result<Option<Route>, DecodeError> {
-    let Some((&[family, length, _, _, table, protocol, scope, kind, ..], rest)) =
-        payload.split_first_chunk::<HEADER_LENGTH>()
-    else {
-        return Err("a route without its header".into());
+    let header = RouteHeader::parse(payload)?;
+    let Some(family) = family_of(header.address_family.into()) else { return Ok(None) };
+    let unspecified: IpAddr = match family {
+        Family::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        Family::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
     };
-    let (family, unspecified): (_, IpAddr) = match i32::from(family) {
-        libc::AF_INET => (Family::V4, std::net::Ipv4Addr::UNSPECIFIED.into()),
-        libc::AF_INET6 => (Family::V6, std::net::Ipv6Addr::UNSPECIFIED.into()),
-        _ => return Ok(None),
-    };
+    let length = header.destination_prefix_length;
     let prefix = Prefix::new(family, length).map_err(|error| error.to_string())?;
     let mut route = Route {
         destination: Network::of(unspecified, prefix),
         link: None,
         gateway: None,
         preferred_source: None,
-        scope: scope.into(),
-        table: table.into(),
-        protocol: protocol.into(),
-        kind: RouteKind::from(kind),
+        scope: u8::from(header.scope).into(),
+        table: header.table.into(),
+        protocol: u8::from(header.protocol).into(),
+        kind: u8::from(header.kind).into(),
         metric: 0,
     };
-    for attribute in attributes(rest) {
+    for attribute in attributes_after(HEADER_LENGTH, payload) {
         let attribute = attribute?;
         let value = attribute.value;
         match attribute.kind {
             libc::RTA_DST => route.destination = Network::of(ip(family, value)?, prefix),
             libc::RTA_OIF => route.link = LinkIndex::new(parse_u32(value)?),
             libc::RTA_GATEWAY => route.gateway = Some(ip(family, value)?),
-            // A gateway of the other family (RFC 5549): family, then the address.
+            // A gateway of the other family (RFC 8950): family, then the address.
             libc::RTA_VIA => {
                 let via = value.get(2..).unwrap_or_default();
                 let other = if via.len() == 4 { Family::V4 } else { Family::V6 };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use deadline::Deadline;
-use hostnet::{BoundSocket, Family, Protocol, bound_sockets};
+use hostnet::{BoundSocket, Family, Protocol, SockDiag};
 
 use crate::sockets::Result;
 use crate::sockets::listener::{Listener, Transport};
@@ -69,8 +69,9 @@ impl SocketTable {
 
     fn read(wanted: impl Iterator<Item = (Transport, Family)>, until: Deadline) -> Result<Self> {
         let mut table = Self::default();
+        let kernel = SockDiag::open()?;
         for (transport, family) in wanted.collect::<HashSet<_>>() {
-            match bound_sockets(transport.into(), family, until) {
+            match kernel.bound_sockets(transport.into(), family, until) {
                 Ok(sockets) => table.sockets.extend(sockets),
                 Err(error) if error.errno() == Some(nix::libc::ENOENT) => {
                     // Start warns once; monitor runs every ten seconds.

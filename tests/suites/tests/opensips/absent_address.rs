@@ -15,6 +15,9 @@ fn vip_link(site: &Site) {
     site.host.ip("link add vip0 type veth peer name vip1");
     site.host.ip("link set vip1 up");
     site.host.ip("link set vip0 up");
+    testnet::wait_until("vip0 has a carrier", crate::LONG, || {
+        site.host.ip("link show dev vip0").contains("state UP")
+    });
 }
 
 #[test]
@@ -223,6 +226,9 @@ fn a_tentative_address_is_waited_for() {
 
         // With the setting on there is nothing to wait for.
         site.host.ip("link set vip1 down");
+        testnet::wait_until("vip0 has no carrier", crate::LONG, || {
+            site.host.ip("link show dev vip0").contains("NO-CARRIER")
+        });
         site.host.ip(&format!("addr del {VIP6}/64 dev vip0"));
         site.host.ip(&format!("addr add {VIP6}/64 dev vip0"));
         assert!(is_tentative(site));

@@ -8,9 +8,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use testnet::wait_until;
 
-use crate::site::{
-    Site, every_daemon_with_mi, is_alive, signal, stand_in_alone, stop_signal, write,
-};
+use crate::site::{Site, every_daemon_with_mi, is_alive, signal, stand_in_alone, write};
 use crate::{LONG, ends, every_daemon, fails};
 
 #[test]
@@ -64,7 +62,7 @@ fn stopped_workers_are_seen_by_the_probe_and_ended() {
         site.start();
         let main = site.main();
         for worker in site.workers() {
-            stop_signal(worker);
+            testnet::suspend(worker);
         }
         let asked =
             site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2");
@@ -83,7 +81,7 @@ fn an_instance_that_does_not_serve_is_started_anew() {
         site.start();
         let main = site.main();
         for worker in site.workers() {
-            stop_signal(worker);
+            testnet::suspend(worker);
         }
         let asked = site.agent().param("sip_probe_timeout", "300ms");
         ends(&asked.action("start"), 0);
@@ -102,7 +100,7 @@ fn a_stopped_worker_beside_others_is_a_remark() {
         site.start();
         // The last one is no UDP worker, with any version.
         let worker = *site.workers().last().unwrap();
-        stop_signal(worker);
+        testnet::suspend(worker);
         fails(
             &site.monitor(),
             190,
@@ -119,7 +117,7 @@ fn a_stopped_main_process_is_a_remark_and_can_be_stopped() {
     testnet::root_or_skip!();
     every_daemon("a_stopped_main_process_is_a_remark_and_can_be_stopped", |site| {
         site.start();
-        stop_signal(site.main());
+        testnet::suspend(site.main());
         fails(&site.monitor(), 190, "is stopped (SIGSTOP)");
         site.stop_without_need_of_a_deadline();
     });
@@ -221,7 +219,7 @@ fn everything_stopped_and_no_grace() {
     every_daemon("everything_stopped_and_no_grace", |site| {
         site.start();
         for pid in site.processes() {
-            stop_signal(pid);
+            testnet::suspend(pid);
         }
         ends(&site.agent().param("stop_grace", "0").action("stop"), 0);
         site.nothing_is_left();
@@ -234,7 +232,7 @@ fn monitor_keeps_its_deadline() {
     every_daemon("monitor_keeps_its_deadline", |site| {
         site.start();
         for worker in site.workers() {
-            stop_signal(worker);
+            testnet::suspend(worker);
         }
         // 100 x 600 s were wished; the action has 3 s. The runner fails a test after two minutes.
         let patient = site

@@ -18,7 +18,8 @@ use opensips_stand_in::Version;
 
 use crate::mi::{FAKE, REPLIES, configure_fifo, deep, make_fifo, nobody, with_mi};
 use crate::site::every_daemon_that;
-use crate::{Site, ends, fails};
+use crate::{LONG, Site, ends, fails};
+use testnet::wait_until;
 
 /// Longer than the patience that the agent has with the MI, shorter than its action's timeout.
 const IN_TIME: Duration = Duration::from_secs(18);
@@ -164,7 +165,7 @@ fn bad_answers_in_datagrams_have_a_verdict_in_time() {
     ends(&agent.action("start"), 0);
     fails(&deep(&agent), 1, "Connection refused");
     let socket = site.on_host(|| UdpSocket::bind("127.0.0.1:8080").unwrap());
-    socket.set_read_timeout(Some(crate::LONG)).unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
     let outcome = deep(&agent);
     fails(&outcome, 1, "gave no complete answer within");
     assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
@@ -255,6 +256,11 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
     fails(&outcome, 1, "gave no complete answer within");
     assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
     drop(full);
+    // A program that another test is just starting may have it open until it is executed.
+    wait_until("nobody has the socket", LONG, || {
+        let reason = deep(&agent).exit_reason.unwrap_or_default();
+        reason.contains("Connection refused")
+    });
     fails(&deep(&agent), 1, "Connection refused");
     site.on_host(|| chown(FAKE, Some(4321), None).unwrap());
     fails(&deep(&agent), 1, "belongs to user 4321");

@@ -24,8 +24,7 @@ fn the_next_monitor_goes_by_the_new_values() {
         site.start();
         ends(&deep(&site.agent()), 0);
 
-        let codes =
-            site.agent().param("sip_probe_codes", "299").param("sip_probe_timeout", "100ms");
+        let codes = site.patient().param("sip_probe_codes", "299");
         reload(site, &codes, 0);
         fails(&recurring(&codes), 1, "not among sip_probe_codes");
         let none = codes.param("sip_probe", "none");

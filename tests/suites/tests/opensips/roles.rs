@@ -180,7 +180,7 @@ fn roles_without_tags() {
         ends(&recurring(&agent), 8);
         // A degraded or failed one says that it is the promoted one.
         let worker = site.workers()[0];
-        crate::site::stop_signal(worker);
+        testnet::suspend(worker);
         fails(&recurring(&agent), 191, "are stopped (SIGSTOP)");
         signal(worker, Signal::SIGCONT);
         fails(&recurring(&agent.clone().param("sip_probe_codes", "299")), 9, "sip_probe_codes");
@@ -297,7 +297,7 @@ fn a_promote_during_a_monitor_is_not_undone_by_it() {
         site.on_host(|| std::fs::remove_file(ROLE).unwrap());
         let workers = site.workers();
         for worker in &workers {
-            crate::site::stop_signal(*worker);
+            testnet::suspend(*worker);
         }
         let before = bound(site);
         let patient = agent

@@ -129,7 +129,7 @@ fn who_does_not_serve_is_the_last_to_be_promoted() {
 
     // A monitor that needs all of its time has some left for that.
     for worker in site.workers() {
-        crate::site::stop_signal(worker);
+        testnet::suspend(worker);
     }
     let patient = agent.clone().param("sip_probe_timeout", "600s");
     let patient = patient.env("OCF_RESKEY_CRM_meta_timeout", "5000");

@@ -1,0 +1,8 @@
+//! Ethernet frames: ARP and Neighbor Discovery as bytes, and the socket that sends and receives
+//! them. This is the only module that knows pnet.
+
+pub mod arp;
+pub mod ndisc;
+mod socket;
+
+pub use socket::{EtherType, PacketSocket};
