@@ -1,8 +1,8 @@
 //! `ocf:smartvox:opensips`: OpenSIPS under Pacemaker.
 //!
-//! Imports point down: [`actions`]; [`promotion`], which asks [`health`]; [`daemon`]; [`instance`]; the
-//! leaf rooms [`process`], [`sockets`], [`sip`], [`mi`], which know neither parameters nor the instance.
-//! [`params`] and [`description`] are at the side. Each room has errors of its own, which [`error`] wraps
+//! Imports point down: `actions`; `promotion`, which asks `health`; `daemon`; `instance`; the
+//! leaf rooms `process`, `sockets`, `sip`, `mi`, which know neither parameters nor the instance.
+//! `params` and `description` are at the side. Each room has errors of its own, which `error` wraps
 //! and gives an exit code.
 #![allow(missing_docs)]
 
