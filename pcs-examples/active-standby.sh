@@ -53,9 +53,12 @@ cp "$work/before.xml" "$work/cib.xml"
 cib() { pcs -f "$work/cib.xml" "$@"; }
 
 # A resource stays where it is when a repaired node comes back: a second interruption for nothing
-# is the last thing that callers need. One failure of OpenSIPS is mended where it happened; a second
-# one within ten minutes moves the service.
-cib resource defaults update resource-stickiness=100 migration-threshold=2 failure-timeout=10min
+# is the last thing that callers need. A failure of OpenSIPS is repaired where it happened, in a
+# second; if OpenSIPS can't be started there, the service moves.
+# No migration-threshold: it bars a node that could serve (the peer in standby, a database that stalls
+# for both). A start that fails bars its node (Pacemaker's start-failure-is-fatal); after a minute it
+# is tried again, without an operator.
+cib resource defaults update resource-stickiness=100 failure-timeout=60s
 
 if [ -n "$FENCE_AGENT" ]; then
     # One device per node. The delay on the first decides who survives when a cut makes both nodes

@@ -14,12 +14,16 @@ use ocf::{LogLine, Request};
 
 use crate::instance::role::{Record, Role};
 
+// The scores are far above any stickiness that an administrator sets (100 is usual), which Pacemaker adds
+// to the score of the instance that is promoted: with smaller ones, a promoted instance that fails would
+// be promoted again and again although a healthy standby is ready.
+
 /// The promoted instance remains promoted: the return of a node is no reason for an interruption.
-const PROMOTED: i32 = 100;
+const PROMOTED: i32 = 10_000;
 /// It has all the data of the promoted one.
-const STANDBY: i32 = 10;
+const STANDBY: i32 = 9_000;
 /// It lacks data of the others, or that is not known.
-const NOT_SYNCED: i32 = 5;
+const NOT_SYNCED: i32 = 5_000;
 /// It does not serve. Pacemaker promotes any other instance rather than restart this one in place. Not
 /// less than 1: if all have failed, one of them must be promoted.
 pub(crate) const FAILED: i32 = 1;
@@ -128,5 +132,15 @@ mod tests {
         assert!(of(Role::Unpromoted, false) > FAILED);
         // Nothing or less would mean: never.
         const { assert!(FAILED > 0) }
+    }
+
+    /// Pacemaker adds the stickiness of the clone, and of what is colocated with it, to the score of the
+    /// promoted instance.
+    #[test]
+    fn a_standby_that_serves_is_promoted_in_spite_of_any_usual_stickiness() {
+        const STICKINESS: i32 = 1_000;
+        assert!(of(Role::Unpromoted, false) > FAILED + 4 * STICKINESS);
+        // Nor does a node that has just come back take the role.
+        assert!(of(Role::Promoted, true) >= of(Role::Unpromoted, true) + STICKINESS);
     }
 }
