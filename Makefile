@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -47,16 +47,24 @@ setup:
 
 # A real two-node cluster on this machine: start, SIP at the virtual IP, power cut, SIP again.
 demo: setup build
-	$(CARGO) build --locked -p lab -p suites -p opensips-stand-in --bins
+	tests/build
 	$(TARGET)/debug/demo --agents $(BUILT)
 
 # Unit tests, suites in network namespaces, suites on a real cluster.
 test: setup
 	tests/run
 
+# The unit tests of the libraries and agents: no root, no packages, nothing executed.
+unit:
+	tests/run --unit $(shell grep -hm1 '^name = ' crates/*/Cargo.toml | sed 's/.*"\(.*\)"/-p \1/') --lib
+
+# The tests with T in their name: make t T=tags
+t:
+	@tests/named "$(T)"
+
 # The agents as they are shipped (static, optimised, without unwinding) before the same suites.
 test-shipped: setup build
-	SMARTVOX_AGENTS=$(abspath $(BUILT)) tests/run -p suites --test vip --test opensips
+	SMARTVOX_AGENTS=$(abspath $(BUILT)) tests/run --workspace --test vip --test opensips
 
 # What CI asks beside the tests: format, lints, documentation, licences and duplicates.
 check:
@@ -73,17 +81,17 @@ msrv:
 
 # The faults of ocf:heartbeat:IPaddr2, put to it and to our agent, as a table; docs/peers.md.
 compare: setup build
-	$(CARGO) build --locked -p suites --bins
+	tests/build
 	$(TARGET)/debug/compare --agents $(BUILT)
 
 # Our agents and ocf:heartbeat:IPaddr2 side by side, as ratios.
 bench: setup build
-	$(CARGO) build --locked -p lab -p suites -p opensips-stand-in --bins
+	tests/build
 	$(TARGET)/debug/bench --agents $(BUILT)
 
 # Calls by SIPp through both examples while they fail over: needs a real OpenSIPS; docs/calls.md.
 calls: setup build
-	$(CARGO) build --locked -p lab -p suites --bins
+	tests/build
 	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:

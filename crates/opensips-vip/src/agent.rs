@@ -1,41 +1,40 @@
-//! The agent: each action to its file.
+//! Each action to its file.
 
 use ocf::{Action, Agent, Description, Diagnosis, Exit, Finding, Request, Verdict};
 
+use crate::actions::{diagnose, monitor, reload, start, stop, validate};
+use crate::description::DESCRIPTION;
 use crate::error::Error;
-use crate::params::Params;
-use crate::{description, diagnose, monitor, start, stop, validate};
+use crate::log_line;
 
 /// ocf:smartvox:opensips-vip
 #[derive(Clone, Copy, Debug)]
-pub struct VirtualIp;
+pub(crate) struct VirtualIp;
 
 impl Agent for VirtualIp {
     type Error = Error;
 
     fn description(&self) -> &'static Description {
-        &description::DESCRIPTION
+        &DESCRIPTION
     }
 
     fn validate(&self, request: &Request) -> Vec<Finding> {
+        log_line::begin(request);
         validate::validate(request)
     }
 
     fn diagnose(&self, request: &Request) -> Diagnosis {
+        log_line::begin(request);
         diagnose::diagnose(request)
     }
 
     fn perform(&self, request: &Request) -> Result<Verdict, Error> {
+        log_line::begin(request);
         match request.action {
             Action::Start => start::start(request),
             Action::Stop => stop::stop(request),
             Action::Monitor => monitor::monitor(request),
-            // Nothing is kept between actions: the next one reads the new values. The
-            // announcements under way belong to the start that began them.
-            Action::ReloadAgent => {
-                Params::read(&request.values)?;
-                Ok(Verdict::success())
-            }
+            Action::ReloadAgent => reload::reload(request),
             // Not offered, or answered before an agent is asked.
             Action::Promote
             | Action::Demote

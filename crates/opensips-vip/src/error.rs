@@ -1,172 +1,119 @@
-//! Why an action failed, and the exit code that it stands for.
+//! Why an action failed, and the one table of exit codes. The errors of the rooms are wrapped here.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hostnet::{Address, LinkName, MacAddress};
+use hostnet::{LinkName, MacAddress};
+use hostproc::Process;
 use ocf::{Exit, Findings, Verdict};
 
-use crate::judge::List;
-use crate::routing::NoRoute;
-use crate::target::Refusal;
+use crate::decide::routing::NoRoute;
+use crate::decide::target::Refusal;
+use crate::host::{ipv6::NoIpv6, source_routing};
 
-/// Every way an action of this agent fails; the message is the exit reason.
+/// Every way in which an action of this agent fails; the message is the exit reason.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The parameters are wrong on every node.
+pub(crate) enum Error {
     #[error(transparent)]
     Parameters(#[from] Findings),
-    /// The VIP can't be on this node.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The routes that are asked for can't be made.
     #[error(transparent)]
     NoRoute(#[from] NoRoute),
+    #[error(transparent)]
+    NoIpv6(#[from] NoIpv6),
     /// The kernel refused, or did not answer.
     #[error(transparent)]
     Network(#[from] hostnet::Error),
-    /// start: the link has no carrier.
-    #[error("{link} has no carrier after {} ms: check cable and switch port, or link_wait", waited.as_millis())]
-    NoCarrier {
-        /// Its name.
-        link: String,
-        /// How long start waited.
-        waited: Duration,
-    },
-    /// start: another host has the VIP, and does not give it up.
-    #[error("{ip} is in use by {} on {link}: not starting a second owner", rival.map_or_else(|| "another host".to_owned(), |mac| mac.to_string()))]
-    InUse {
-        /// The VIP.
-        ip: IpAddr,
-        /// Its hardware address, as far as it is known.
-        rival: Option<MacAddress>,
-        /// Where.
-        link: LinkName,
-    },
-    /// start: the silence that counts as free does not fit into the action's time.
     #[error(
-        "no time to ask for duplicates of {ip} on {link} for {} ms: raise the timeout of start, or \
-         lower duplicate_timeout",
-        silence.as_millis()
+        "{link} has no carrier after {} ms: check the cable and the switch port, or raise link_wait",
+        waited.as_millis()
     )]
-    NoTimeToAsk {
-        /// The VIP.
-        ip: IpAddr,
-        /// Where.
-        link: LinkName,
-        /// `duplicate_timeout`
-        silence: Duration,
-    },
-    /// start: a stop came while it waited.
-    #[error("{ip} was stopped while start waited: not starting it any more")]
-    Stopped {
-        /// The VIP.
-        ip: IpAddr,
-    },
-    /// start: another start or stop of the VIP does not come to its end.
-    #[error("another start or stop of {ip} is under way on this node, and does not end")]
-    Busy {
-        /// The VIP.
-        ip: IpAddr,
-    },
-    /// start: the kernel did not come to the end of its duplicate address detection.
-    #[error("{ip} on {link} is not usable yet: duplicate address detection goes on (tentative)")]
-    Tentative {
-        /// The VIP.
-        ip: IpAddr,
-        /// Where.
-        link: LinkName,
-    },
-    /// start: the link has no IPv6.
-    #[error("{link} has no IPv6: net.ipv6.conf.{link}.disable_ipv6 is set, or the kernel has none")]
-    NoIpv6 {
-        /// The link.
-        link: LinkName,
-    },
-    /// start: all was done, but monitor would not be content.
+    NoCarrier { link: LinkName, waited: Duration },
+    /// `mac`: if it is known.
+    #[error("{ip} is in use by {} on {link}: remove it from that host", host(*mac))]
+    InUse { ip: IpAddr, mac: Option<MacAddress>, link: LinkName },
+    #[error(
+        "{ip} on {link} can't be probed for {} ms: raise the timeout of start, or lower \
+         duplicate_timeout",
+        timeout.as_millis()
+    )]
+    NoTimeToCheck { ip: IpAddr, link: LinkName, timeout: Duration },
+    #[error("{ip} was stopped while start was at work: start it again if it should run here")]
+    Stopped { ip: IpAddr },
+    #[error("{ip} is being started or stopped by another process{}: wait for its end", pid(*holder))]
+    Busy { ip: IpAddr, holder: Option<Process> },
+    #[error(
+        "{ip} on {link} is still tentative: raise the timeout of start, so that IPv6 duplicate \
+         address detection can end"
+    )]
+    Tentative { ip: IpAddr, link: LinkName },
+    /// start has done everything, but monitor fails.
     #[error("not usable right after start: {reason}")]
-    NotConfirmed {
-        /// What monitor would say.
-        reason: String,
-    },
-    /// start: the VIP went right after it was added.
-    #[error("{ip} is gone again right after start: does something else manage the interface?")]
-    Vanished {
-        /// The VIP.
-        ip: IpAddr,
-    },
-    /// stop: instances of the VIP that are still there after everything was tried.
-    #[error("still there after stop: {}{}", List(&left.iter().collect::<Vec<_>>()), because(source.as_ref()))]
-    StillThere {
-        /// The instances.
-        left: Vec<Address>,
-        /// What the kernel said to the last attempt, if it refused.
-        source: Option<hostnet::Error>,
-    },
-    /// stop: the address has gone, but not the rule and routes made for it.
-    #[error("{ip} is gone, but a rule or route made for it is still there: {source}")]
-    RoutingLeft {
-        /// The VIP.
-        ip: IpAddr,
-        /// What the kernel said.
-        source: hostnet::Error,
-    },
-    /// stop: the address has gone, rules and routes were asked for, and the tables can't be read.
-    #[error("{ip} is gone, but whether its rules and routes are gone can't be known: {source}")]
-    RoutingUnknown {
-        /// The VIP.
-        ip: IpAddr,
-        /// What the kernel said.
-        source: hostnet::Error,
-    },
-    /// A start failed, and taking back what it had done failed too.
-    #[error("{source}; left behind, because taking it back failed too: {left}")]
-    LeftBehind {
-        /// Why start failed.
-        source: Box<Error>,
-        /// What is left.
-        left: String,
-    },
+    NotConfirmed { reason: String },
+    #[error(
+        "{ip} disappeared from {link} right after start: check what else manages {link} \
+         (diagnose lists it)"
+    )]
+    Vanished { ip: IpAddr, link: LinkName },
+    /// `source`: the kernel's answer to the last attempt, if it refused.
+    #[error("{left} is still there after stop: {}", refusal(source.as_ref()))]
+    StillThere { left: String, source: Option<hostnet::Error> },
+    #[error("{ip} is removed, but a rule or route of it is still there: {source}")]
+    RoutingLeft { ip: IpAddr, source: hostnet::Error },
+    #[error("{ip} is removed, but its rules and routes can't be checked: {source}")]
+    RoutingUnknown { ip: IpAddr, source: hostnet::Error },
+    #[error("{source}; the roll back failed too and has left {left}")]
+    RollBack { source: Box<Error>, left: String },
 }
 
-fn because(source: Option<&hostnet::Error>) -> String {
-    source.map(|source| format!(" ({source})")).unwrap_or_default()
+fn host(mac: Option<MacAddress>) -> String {
+    mac.map_or_else(|| "another host".to_owned(), |mac| mac.to_string())
+}
+
+fn pid(holder: Option<Process>) -> String {
+    holder.map_or_else(String::new, |holder| format!(" (pid {})", holder.pid))
+}
+
+fn refusal(source: Option<&hostnet::Error>) -> String {
+    source.map_or_else(|| "check what adds it again".to_owned(), ToString::to_string)
 }
 
 impl Error {
     /// The exit code.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Parameters(findings) => findings.first().exit,
             Self::Refused(refusal) => refusal.exit(),
+            Self::NoRoute(NoRoute::TableInUse { .. }) => Exit::Args,
             Self::Network(
                 hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
             ) => Exit::Permission,
-            Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6 { .. } => {
+            Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6(_) => {
                 Exit::Installed
             }
-            Self::NoRoute(NoRoute::TableInUse { .. }) => Exit::Args,
-            Self::LeftBehind { source, .. } => source.exit(),
-            Self::Network(_)
-            | Self::NoRoute(_)
+            Self::RollBack { source, .. } => source.exit(),
+            Self::NoRoute(_)
+            | Self::Network(_)
             | Self::NoCarrier { .. }
             | Self::InUse { .. }
-            | Self::Tentative { .. }
-            | Self::NoTimeToAsk { .. }
+            | Self::NoTimeToCheck { .. }
             | Self::Stopped { .. }
             | Self::Busy { .. }
-            | Self::RoutingLeft { .. }
-            | Self::RoutingUnknown { .. }
+            | Self::Tentative { .. }
             | Self::NotConfirmed { .. }
             | Self::Vanished { .. }
-            | Self::StillThere { .. } => Exit::Generic,
+            | Self::StillThere { .. }
+            | Self::RoutingLeft { .. }
+            | Self::RoutingUnknown { .. } => Exit::Generic,
         }
     }
 }
 
 impl Refusal {
-    /// 5: the interface is missing on this node; 2: right in form, but wrong on this node.
-    pub const fn exit(&self) -> Exit {
+    /// "Installed" if the interface is missing on this node, "args" if a parameter is valid, but wrong on
+    /// this node.
+    const fn exit(&self) -> Exit {
         match self {
             Self::NoSuchLink { .. } => Exit::Installed,
             Self::NoNetwork { .. }
@@ -179,8 +126,17 @@ impl Refusal {
     }
 }
 
+impl From<source_routing::Error> for Error {
+    fn from(error: source_routing::Error) -> Self {
+        match error {
+            source_routing::Error::NoRoute(error) => error.into(),
+            source_routing::Error::Network(error) => error.into(),
+        }
+    }
+}
+
 impl From<Error> for Verdict {
     fn from(error: Error) -> Self {
-        Self::failed(error.exit(), error.to_string())
+        Self::failed(error.exit(), ocf::cause(&error))
     }
 }

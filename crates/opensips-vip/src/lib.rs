@@ -1,51 +1,34 @@
 //! ocf:smartvox:opensips-vip, the virtual IP address of a SIP cluster.
 //!
-//! An action reads the parameters ([`params`]), looks at the host's tables ([`target::Snapshot`]),
-//! decides as a value what to do ([`plan`]), does it, looks again and judges what it sees as monitor
-//! would ([`judge`]). Those modules are pure; the effects are in the files named after the actions.
+//! An action reads the parameters (`params`), takes a snapshot of the host's tables (`host`), decides as
+//! a value what to do (`decide`), does it in the kernel (`host`) and on the link (`wire`), takes a new
+//! snapshot and judges it as monitor does. Imports point down: `actions`, `wire`, `host`, `decide`,
+//! `params`, `description`. The one `error` of the crate wraps those of the rooms; only `actions` use it.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+mod actions;
 mod agent;
-mod announce;
-mod announcer;
-mod deleting;
-pub mod description;
-mod diagnose;
+mod decide;
+mod description;
 mod error;
 mod host;
-pub mod judge;
-mod managers;
-mod monitor;
-mod neighbours;
-pub mod params;
-pub mod plan;
-mod question;
-pub mod routing;
-mod run_directory;
-pub mod schedule;
-mod source_routing;
-mod start;
-mod stop;
-pub mod target;
-mod turn;
-mod validate;
+mod log_line;
+mod params;
+mod wire;
 
 #[cfg(test)]
-mod sample;
-#[cfg(test)]
-mod simulation;
+mod testing;
 
-pub use agent::VirtualIp;
-pub use error::Error;
+pub use description::DESCRIPTION;
 
-/// The program: an action of the agent, or the announcer that its start leaves behind.
+/// Runs the program: an action of the agent, or the announcer that start leaves running.
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if announcer::is_meant(arguments.next().as_deref()) {
-        announcer::run(&arguments.collect::<Vec<OsString>>())
+    if wire::announcer::is_meant(arguments.next().as_deref()) {
+        wire::announcer::run(&arguments.collect::<Vec<OsString>>())
     } else {
-        ocf::run(&VirtualIp)
+        ocf::run(&agent::VirtualIp)
     }
 }

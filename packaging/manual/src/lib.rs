@@ -31,7 +31,7 @@ struct Manual {
 /// The pages of both agents.
 pub fn pages() -> [Page; 2] {
     [
-        Page::new(&::opensips_vip::description::DESCRIPTION, &opensips_vip::MANUAL),
+        Page::new(&::opensips_vip::DESCRIPTION, &opensips_vip::MANUAL),
         Page::new(&opensips_ra::DESCRIPTION, &opensips::MANUAL),
     ]
 }

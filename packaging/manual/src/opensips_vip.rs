@@ -47,66 +47,64 @@ pub(crate) static MANUAL: Manual = Manual {
     ],
     reasons: &[
         (
-            "IP is in use by MAC on LINK: not starting a second owner",
+            "IP is in use by MAC on LINK: remove it from that host",
             "Another host answers for the address. Find the host by its MAC address; often it is a \
              former node of the cluster, a node on which ocf:heartbeat:IPaddr2 still runs, or a \
              phone with a static address.",
         ),
         (
-            "IP is claimed by MAC, too: announced again",
-            "Degraded (190), found by a monitor of level 10. If the same host claims the address \
-             again at the next monitor of that level, monitor fails. An ARP request for the \
-             address is not a claim.",
+            "IP is also in use by MAC on LINK, and was announced again: remove it from that host",
+            "Degraded (190), found by a monitor of level 10. If the same host still has the address \
+             at the next monitor of that level, monitor fails. A host that only sends an ARP probe \
+             for the address does not have it.",
         ),
         (
-            "LINK has no carrier after TIME ms: check cable and switch port, or link_wait",
-            "The link is down: check the cable and the switch port, or raise link_wait. The \
-             cluster tries the other node.",
+            "LINK has no carrier after TIME ms: check the cable and the switch port, or raise link_wait",
+            "The link did not come up in time. The cluster tries the other node.",
         ),
         (
-            "IP is on LINK, but LINK has no carrier",
+            "IP is on LINK, but LINK has no carrier: check the cable and the switch port",
             "The interface lost its link while it had the address. The cluster moves the address; \
              check_link_status decides whether it does.",
         ),
         (
-            "IP is on LINK, but below it LINKS is down",
-            "Degraded (190). The bond, bridge or VLAN works with its remaining interfaces: repair \
-             those that are named.",
+            "IP is on LINK, but its lower interface LINK is down: check the cable and the switch port",
+            "Degraded (190). The bond, bridge or VLAN works with its remaining interfaces.",
         ),
         (
-            "no connected network of this node contains IP: give nic and cidr_netmask",
+            "no connected network of this node contains IP: set nic and cidr_netmask",
             "The routing table does not show the interface: set nic and cidr_netmask.",
         ),
         (
-            "nic=NIC: there is no such interface on this node",
-            "Set nic to an interface of this node. Where the names differ between nodes, nic can \
+            "nic=NIC does not exist on this node: set nic to a name that ip link lists",
+            "Where the names differ between nodes, nic can \
              be a MAC address or a network.",
         ),
         (
-            "IP belongs on LINK, but it is there as ADDRESS on LINK",
+            "IP belongs on LINK, but this node has ADDRESS on LINK",
             "The address was added outside the cluster, with another prefix length or on another \
              interface. The restart that follows corrects it.",
         ),
         (
-            "IP is on LINK, but no interface has an address in nic=NETWORK any more: it could not be \
-             started here again",
-            "Degraded (190). The node has lost its own address in that network: restore it.",
+            "IP is on LINK, but no interface has another address in nic=NETWORK: add the node's own, or \
+             the next start here fails",
+            "Degraded (190). The node has lost its own address in that network.",
         ),
         (
-            "IP is gone again right after start: does something else manage the interface?",
+            "IP disappeared from LINK right after start: check what else manages LINK (diagnose lists it)",
             "A network manager such as systemd-networkd, NetworkManager or keepalived removes the \
              address; diagnose names it. Configure it to ignore the interface or the address.",
         ),
         (
-            "gateway GATEWAY does not answer IP on LINK",
+            "gateway GATEWAY does not answer IP on LINK: check the gateway and the VLAN",
             "Degraded (190), found by a monitor of level 10. Check the gateway and the switch.",
         ),
         (
-            "route_table=TABLE: USER: give a number that nobody else uses",
+            "route_table=TABLE is the table of the VIP IP: set an unused table number",
             "Another rule or route uses this routing table: set route_table to an unused number.",
         ),
         (
-            "still there after stop: ADDRESSES",
+            "ADDRESS is still there after stop: ERROR",
             "stop fails; with fencing, the node is fenced. The reason ends with the error of the \
              kernel.",
         ),

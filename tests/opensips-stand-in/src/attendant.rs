@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, ChildStdin, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,14 +64,15 @@ fn run(inheritance: &Inheritance, arguments: &[OsString], detached: bool) -> u8 
     }
 }
 
-/// Tells the waiting command, whose pipe is this process's stdout, that all workers are up.
+/// Tells the waiting command, whose pipe is this process's stdout, that all workers are up. As with the
+/// daemon, stdout has been replaced by then.
 fn report_success() {
-    let mut stdout = io::stdout();
-    // The command may have been killed; the daemon runs on all the same.
-    let _ = stdout.write_all(&[0]).and_then(|()| stdout.flush());
+    let Ok(status) = io::stdout().as_fd().try_clone_to_owned() else { return };
     if let Ok(null) = fs::File::options().write(true).open("/dev/null") {
         let _ = dup2_stdout(null);
     }
+    // The command may have been killed; the daemon runs on all the same.
+    let _ = fs::File::from(status).write_all(&[0]);
 }
 
 /// A running worker; its stdin is how the attendant asks it to terminate.

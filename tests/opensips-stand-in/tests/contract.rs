@@ -244,11 +244,11 @@ fn stopped_udp_workers_are_silent_while_mi_answers_and_die_in_the_end() {
         let running = instance.start(&instance.config());
         let workers = udp_workers(&running);
         assert_eq!(workers.len(), 2);
-        workers[0].signal(Signal::SIGSTOP);
+        workers[0].suspend();
         for _ in 0..8 {
             assert!(instance.serves_udp(UDP), "the other one answers");
         }
-        workers[1].signal(Signal::SIGSTOP);
+        workers[1].suspend();
         assert!(instance.silent_udp(UDP));
         assert!(instance.mi_answers());
         running.stop(Signal::SIGTERM);
@@ -265,7 +265,9 @@ fn privileges_are_dropped() {
         assert_eq!(instance.start_with(&config, &["-u", "nobody"]), Some(0));
         let running = instance.running();
         let uid = nobody.uid.as_raw();
-        assert!(running.processes().iter().all(|process| process.user == uid));
+        wait_until("all of them have become its user", DEADLINE, || {
+            running.processes().iter().all(|process| process.user == uid)
+        });
         for file in [PID_FILE, FIFO] {
             wait_until("the file is there", DEADLINE, || instance.exists(file));
             let owner = instance.host.run(|| fs::metadata(file).unwrap().uid());

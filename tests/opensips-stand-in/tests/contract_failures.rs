@@ -11,8 +11,8 @@ use std::net::TcpListener;
 use nix::sys::signal::Signal;
 use opensips_stand_in::ConfigFile;
 use support::expected::Failure;
-use support::{CONFIG, FIFO, HERE, Instance, OUTPUT, PID_FILE, against_all, say};
-use testnet::root_or_skip;
+use support::{CONFIG, DEADLINE, FIFO, HERE, Instance, OUTPUT, PID_FILE, against_all, say};
+use testnet::{root_or_skip, wait_until};
 
 const UDP: &str = "127.0.0.1:5060";
 
@@ -62,6 +62,7 @@ fn a_check_leaves_a_running_instance_alone() {
     root_or_skip!();
     against_all("check beside a running instance", |instance| {
         let running = instance.start(&instance.config());
+        wait_until("the FIFO is there", DEADLINE, || instance.exists(FIFO));
         assert_eq!(instance.command(&["-c", "-f", CONFIG, "-P", PID_FILE]), Some(0));
         assert!(instance.exists(PID_FILE) && instance.exists(FIFO));
         // But for this error, which is followed by a clean-up.
@@ -158,6 +159,7 @@ fn a_second_start_fails_and_deletes_the_running_instances_pid_file() {
     root_or_skip!();
     against_all("double start", |instance| {
         let running = instance.start(&instance.config());
+        wait_until("the FIFO is there", DEADLINE, || instance.exists(FIFO));
         assert_eq!(instance.start_with(&instance.config(), &[]), Some(255));
         let reason = format!("running process found in the pid file {PID_FILE}");
         assert!(instance.errors().contains(&reason), "{}", instance.errors());

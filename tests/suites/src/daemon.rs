@@ -43,6 +43,17 @@ impl Daemon {
         Self::at(&built.join("opensips-stand-in")).map(|daemon| Self { modules: None, ..daemon })
     }
 
+    /// The stand-in for a suite.
+    ///
+    /// # Panics
+    /// If it is not there, or older than its sources.
+    pub fn stand_in_for_suite() -> Self {
+        let built = testnet::binary("opensips-stand-in");
+        let daemon = built.parent().and_then(Self::stand_in);
+        #[allow(clippy::expect_used)] // a suite fails by panicking
+        daemon.expect("the stand-in tells its version")
+    }
+
     fn at(binary: &Path) -> Option<Self> {
         let output = Command::new(binary).arg("-V").output().ok()?;
         let version = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();

@@ -52,6 +52,18 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The directory of what a suite on a lab executes: both agents, the stand-in, `lab` itself.
+///
+/// # Panics
+/// If one of them is not there, or older than its sources.
+pub fn programs() -> PathBuf {
+    for name in ["lab", "opensips-stand-in", "opensips"] {
+        let _ = testnet::binary(name);
+    }
+    let agent = testnet::binary("opensips-vip");
+    agent.parent().map(Path::to_owned).unwrap_or_default()
+}
+
 /// A lab with both agents and OpenSIPS, not yet configured.
 ///
 /// # Errors

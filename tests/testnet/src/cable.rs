@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::host::Host;
 use crate::wait_until;
 
-/// The kernel may take seconds to tell a bridge of its ports' carrier (net/core/link_watch.c).
+/// The kernel may take seconds to notice a carrier, and to tell a bridge of that of its ports
+/// (net/core/link_watch.c).
 const CARRIER: Duration = Duration::from_secs(60);
 
 /// A cable between two hosts (a veth pair).
@@ -15,8 +16,9 @@ pub struct Cable {
     ends: [(Host, String); 2],
 }
 
-/// Connects two hosts: each end is a host, the name of its interface and its MAC address. Both
-/// interfaces are up when it returns.
+/// Connects two hosts: each end is a host, the name of its interface and its MAC address. Frames
+/// pass in both directions when it returns: what is sent before the kernel has noticed the carrier is
+/// dropped (noop_qdisc in net/sched/sch_generic.c).
 ///
 /// # Panics
 /// If `ip` refuses.
@@ -32,6 +34,11 @@ pub fn cable(a: (&Host, &str, &str), b: (&Host, &str, &str)) -> Cable {
     ));
     for (host, interface, _) in [a, b] {
         host.ip(&format!("link set {interface} up"));
+    }
+    for (host, interface, _) in [a, b] {
+        wait_until("the cable has a carrier", CARRIER, || {
+            host.ip(&format!("link show dev {interface}")).contains(" state UP ")
+        });
     }
     Cable { ends: [(a.0.clone(), a.1.to_owned()), (b.0.clone(), b.1.to_owned())] }
 }
@@ -102,7 +109,6 @@ impl Switch {
         self.host.ip(&format!("link set {port} master br0"));
         wait_until("the switch forwards", CARRIER, || {
             self.host.ip(&format!("-d link show dev {port}")).contains(" state forwarding ")
-                && host.ip(&format!("link show dev {interface}")).contains(" state UP ")
         });
         cable
     }

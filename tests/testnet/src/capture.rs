@@ -218,10 +218,11 @@ impl Drop for Capture {
 
 impl Shared {
     fn read(&self, fd: &OwnedFd, index: usize) {
+        let clocks = Clocks::read();
         while !self.stop.load(Ordering::Relaxed) {
             let question = self.state.lock().expect("capture").asked;
             let mut new = Vec::new();
-            while let Some((link, frame)) = receive(fd) {
+            while let Some((link, frame)) = receive(fd, clocks) {
                 if link == index {
                     new.push(frame);
                 }
@@ -238,7 +239,7 @@ impl Shared {
 }
 
 /// The next captured frame and the index of its interface; `None` if there is none now.
-fn receive(fd: &OwnedFd) -> Option<(usize, CapturedFrame)> {
+fn receive(fd: &OwnedFd, clocks: Clocks) -> Option<(usize, CapturedFrame)> {
     // More than any MTU in use, jumbo frames and loopback included.
     let mut buffer = vec![0; 70_000];
     let mut control = nix::cmsg_space!(TimeSpec);
@@ -266,15 +267,38 @@ fn receive(fd: &OwnedFd) -> Option<(usize, CapturedFrame)> {
         } else {
             Direction::Received
         };
-        let at = instant_of(stamp.expect("time stamps are on"));
+        let at = clocks.instant_of(stamp.expect("time stamps are on"));
         buffer.truncate(length);
         return Some((address.ifindex(), CapturedFrame { at, direction, bytes: buffer }));
     }
 }
 
-/// A wall-clock time of the recent past on the clock of `Instant`.
-fn instant_of(stamp: Duration) -> Instant {
-    let (now, wall) = (Instant::now(), SystemTime::now());
-    let age = wall.duration_since(SystemTime::UNIX_EPOCH + stamp).unwrap_or_default();
-    now.checked_sub(age).unwrap_or(now)
+/// The same moment on the clock of the kernel's time stamps and on that of `Instant`. Both clocks
+/// are slewed alike, so it serves for a whole capture. Read again for each frame it would be wrong by
+/// as long as this thread has to wait between its two readings.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    instant: Instant,
+    wall: SystemTime,
+}
+
+impl Clocks {
+    /// The best of some readings.
+    fn read() -> Self {
+        let readings = (0..16).map(|_| {
+            let before = Instant::now();
+            let wall = SystemTime::now();
+            let took = before.elapsed();
+            (took, Self { instant: before + took / 2, wall })
+        });
+        readings.min_by_key(|(took, _)| *took).expect("sixteen readings").1
+    }
+
+    /// A time stamp, as the time since the epoch, on the clock of `Instant`.
+    fn instant_of(self, stamp: Duration) -> Instant {
+        match self.wall.duration_since(SystemTime::UNIX_EPOCH + stamp) {
+            Ok(before) => self.instant.checked_sub(before).unwrap_or(self.instant),
+            Err(after) => self.instant + after.duration(),
+        }
+    }
 }

@@ -16,15 +16,19 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod agent;
+mod built;
 mod cable;
 mod capture;
 mod host;
 mod ndisc;
 mod neighbour;
 mod privilege;
+mod process;
 mod program;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use agent::{Agent, Outcome, agent};
@@ -35,6 +39,7 @@ pub use ndisc::NdiscFrame;
 pub use neighbour::{Neighbour, neighbour_cache};
 #[doc(hidden)]
 pub use privilege::{missing_privilege, skipped};
+pub use process::{resume, suspend};
 pub use program::{copy_program, write_program};
 
 /// Waits until `condition` holds.
@@ -49,33 +54,48 @@ pub fn wait_until(what: &str, within: Duration, mut condition: impl FnMut() -> b
     }
 }
 
-/// The path of a binary of this workspace, built with the profile of the running test; of an agent in
-/// the directory that `SMARTVOX_AGENTS` names, if it does, so that the suites can judge the agents as
-/// they are shipped.
+/// The programs that are shipped.
+const AGENTS: [&str; 2] = ["opensips-vip", "opensips"];
+
+/// The path of a program of this workspace, built with the profile of the running test. An agent is
+/// taken from the directory that `SMARTVOX_AGENTS` names, if it is set, so that the suites can judge
+/// the agents as they are shipped.
 ///
 /// # Panics
-/// If it has not been built: cargo builds the binaries of a package for that package's own
-/// tests only.
+/// If the program is not there, or older than its sources: cargo builds the programs of a package for
+/// that package's own tests only. A shipped agent is taken as it is.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let shipped = std::env::var_os("SMARTVOX_AGENTS").map(|agents| Path::new(&agents).join(name));
-    if let Some(agent) = shipped.filter(|agent| agent.is_file()) {
-        return agent;
+    // Each program is judged once: what is edited while a suite runs is not what it tests.
+    static JUDGED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+    let mut judged = JUDGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = judged.entry(name.to_owned()).or_insert_with(|| find(name));
+    let found = known.clone();
+    drop(judged);
+    found.unwrap_or_else(|why| panic!("{why}"))
+}
+
+fn find(name: &str) -> Result<PathBuf, String> {
+    if let Some(shipped) = std::env::var_os("SMARTVOX_AGENTS").filter(|_| AGENTS.contains(&name)) {
+        let agent = Path::new(&shipped).join(name);
+        let missing = format!("{} is not there: check SMARTVOX_AGENTS", agent.display());
+        return if agent.is_file() { Ok(agent) } else { Err(missing) };
     }
-    let test = std::env::current_exe().expect("path of the running test");
-    // target/PROFILE/deps/TEST-HASH; examples and binaries lie one level higher.
+    let test = std::env::current_exe().map_err(|error| format!("/proc/self/exe: {error}"))?;
+    // target/PROFILE/deps/TEST-HASH; examples and programs lie one level higher.
     let directory = test
         .ancestors()
         .skip(1)
         .find(|directory| !directory.ends_with("deps") && !directory.ends_with("examples"))
-        .expect("a test lies in a directory");
+        .ok_or("a test lies in a directory")?;
     let path = directory.join(name);
-    assert!(
-        path.is_file(),
-        "{} is not there: build it first, `cargo build --workspace --bins`",
-        path.display()
-    );
-    path
+    if !path.is_file() {
+        return Err(format!("{} is not there: run {}", path.display(), built::COMMAND));
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = workspace.ancestors().nth(2).ok_or("the workspace has a directory")?;
+    built::check(&path, workspace)?;
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -89,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "build it first")]
+    #[should_panic(expected = "no-such-binary is not there: run tests/build")]
     fn a_missing_binary_says_what_to_do() {
         let _ = binary("no-such-binary");
     }

@@ -1,111 +1,104 @@
-//! Parameters of the address itself, and of its place.
+//! Parameters of the address itself and of the interface that carries it.
 
 use ocf::{Kind, Parameter};
 
-/// `ip`
-pub static IP: Parameter = Parameter {
+pub(crate) static IP: Parameter = Parameter {
     name: "ip",
     required: true,
     unique_group: Some("address"),
     shortdesc: "IPv4 or IPv6 address of the SIP service",
     longdesc: "\
-The virtual IP address (VIP) that phones, trunks and session border controllers know, for example
-\"192.0.2.10\" or \"2001:db8::10\", in any valid spelling: it is compared as an address, never as
-text. It is on one cluster node at a time. A link-local IPv6 address needs nic, as a name: on
-another interface the same address is another one, and left alone; the interface must keep its name
-while the address is on it.",
+The virtual IP address (VIP) of the SIP service, for example \"192.0.2.10\" or \"2001:db8::10\".
+It is on one cluster node at a time, and phones, trunks and session border controllers are configured
+with it. Every valid spelling of an IPv6 address is accepted. A link-local IPv6 address also needs nic
+as the name of an interface, because the same address on another interface is a different one; that
+interface must keep its name while the address is on it.",
     ..Parameter::TEMPLATE
 };
 
-/// `nic`
-pub static NIC: Parameter = Parameter {
+pub(crate) static NIC: Parameter = Parameter {
     name: "nic",
     shortdesc: "Network interface",
     longdesc: "\
-Interface that carries the VIP: its name or one of its altnames (\"eth0\", \"bond0.100\"), or its
-MAC address (\"02:00:00:aa:bb:cc\"), or a network (\"192.0.2.0/24\"): the interface that has an
-address in it, for nodes whose interface names differ. \"eth0:label\" is taken as nic and iflabel.
-Without it, start takes the interface of the connected network that contains the VIP (the most
-specific one); if two interfaces are equally good, start fails and asks for nic. monitor then
-accepts the VIP on any interface, but not on the loopback interface where a connected network
-contains it.",
+Network interface that carries the VIP: its name, its MAC address or a network that it has an address
+in. Default: the interface whose connected network contains the VIP.
+Examples: \"eth0\", \"bond0.100\", an altname, \"02:00:00:aa:bb:cc\", or \"192.0.2.0/24\" for nodes
+whose interface names differ. \"eth0:label\" sets nic and iflabel. Without nic, start chooses the most
+specific connected network and fails if two interfaces match equally well; monitor then accepts the VIP
+on any interface, except on the loopback interface while a connected network contains the VIP.",
     ..Parameter::TEMPLATE
 };
 
-/// `cidr_netmask`
-pub static CIDR_NETMASK: Parameter = Parameter {
+pub(crate) static CIDR_NETMASK: Parameter = Parameter {
     name: "cidr_netmask",
     shortdesc: "Prefix length or netmask",
     longdesc: "\
-Prefix length of the VIP, for example \"24\" or, for IPv6, \"64\"; a dotted mask like
-\"255.255.255.0\" is accepted too. Without it, start takes that of the connected network that
-contains the VIP, and monitor accepts any.",
+Prefix length or dotted netmask of the VIP, for example \"24\", \"255.255.255.0\" or, for IPv6, \"64\".
+Default: the prefix length of the connected network that contains the VIP. Without this parameter,
+monitor accepts the VIP with any prefix length.",
     ..Parameter::TEMPLATE
 };
 
-/// `broadcast`
-pub static BROADCAST: Parameter = Parameter {
+pub(crate) static BROADCAST: Parameter = Parameter {
     name: "broadcast",
     shortdesc: "Broadcast address",
     longdesc: "\
-Broadcast address that is set along with the VIP. \"+\", the default: all host bits one, none for
-/31 and /32. \"-\": all host bits zero. Or an IPv4 address. IPv4 only.",
+Broadcast address that is set together with the VIP: \"+\", \"-\" or an IPv4 address. Default: \"+\".
+\"+\" sets all host bits to one, and no broadcast address for /31 and /32. \"-\" sets all host bits to
+zero. IPv4 only.",
     ..Parameter::TEMPLATE
 };
 
-/// `iflabel`
-pub static IFLABEL: Parameter = Parameter {
+pub(crate) static IFLABEL: Parameter = Parameter {
     name: "iflabel",
     shortdesc: "Address label",
     longdesc: "\
-Label of the VIP as old tools like ifconfig show it: \"sip\" on eth0 makes \"eth0:sip\". The
-interface's name, the colon and the label may have 15 bytes together. IPv4 only.",
+Label of the VIP that ip-address(8) and ifconfig display: \"sip\" on eth0 becomes \"eth0:sip\". Default:
+no label. The name of the interface, the colon and the label have at most 15 bytes together. IPv4 only.",
     ..Parameter::TEMPLATE
 };
 
-/// `noprefixroute`
-pub static NOPREFIXROUTE: Parameter = Parameter {
+pub(crate) static NOPREFIXROUTE: Parameter = Parameter {
     name: "noprefixroute",
     kind: Kind::Boolean,
     default: Some("no"),
-    shortdesc: "Make no route of the connected network",
+    shortdesc: "Do not add the route of the connected network",
     longdesc: "\
-With \"yes\" the kernel makes no route of the connected network for the VIP.",
+Whether the kernel adds the VIP without the route of its connected network. Default: no.",
     ..Parameter::TEMPLATE
 };
 
-/// `preferred_lft`
-pub static PREFERRED_LFT: Parameter = Parameter {
+pub(crate) static PREFERRED_LFT: Parameter = Parameter {
     name: "preferred_lft",
     default: Some("forever"),
-    shortdesc: "How long the VIP may be a source address",
+    shortdesc: "Preferred lifetime of the VIP, in seconds",
     longdesc: "\
-For how many seconds after start the VIP may be chosen as the source address of new connections:
-\"forever\", or a number of seconds. With \"0\" it never is, unless a program binds to it; the VIP
-serves all the same.",
+Number of seconds after start during which the kernel may select the VIP as the source address of new
+connections, or \"forever\". Default: forever. With \"0\" only programs that bind to the VIP use it as
+their source address; the VIP accepts connections in any case.",
     ..Parameter::TEMPLATE
 };
 
-/// `nodad`
-pub static NODAD: Parameter = Parameter {
+pub(crate) static NODAD: Parameter = Parameter {
     name: "nodad",
     default: Some("auto"),
     shortdesc: "Skip the kernel's duplicate address detection",
     longdesc: "\
-IPv6: whether the kernel's own duplicate address detection is skipped, which takes a second or two
-before the VIP serves. \"auto\": it is skipped when the agent's own check (duplicate_check) has just
-found the address free. \"yes\": always. \"no\": never. true and false mean yes and no.",
+Whether an IPv6 VIP skips the kernel's duplicate address detection: \"auto\", \"yes\" or \"no\".
+Default: auto. The detection delays start by one or two seconds. \"auto\" skips it if the agent's own
+check (duplicate_check) has just found no duplicate. \"yes\" always skips it, \"no\" never does. \"true\"
+and \"false\" mean yes and no.",
     ..Parameter::TEMPLATE
 };
 
-/// `network_namespace`
-pub static NETWORK_NAMESPACE: Parameter = Parameter {
+pub(crate) static NETWORK_NAMESPACE: Parameter = Parameter {
     name: "network_namespace",
     unique_group: Some("address"),
     shortdesc: "Network namespace",
     longdesc: "\
-Name of the network namespace, as ip-netns(8) knows it, in which the VIP is managed. Where there is
-no such namespace, the VIP is not running: monitor says so, stop succeeds, start fails. One that was
-deleted while programs run in it lives on without its name: the VIP is in it until stop.",
+Name of the network namespace, as in ip-netns(8), in which the VIP is managed. Default: the namespace of
+the cluster manager. If no such namespace exists, monitor reports that the VIP is not running, stop
+succeeds and start fails. A namespace whose name was deleted while programs run in it still exists
+without a name: the VIP stays in it until stop.",
     ..Parameter::TEMPLATE
 };

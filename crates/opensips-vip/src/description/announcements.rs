@@ -2,94 +2,90 @@
 
 use ocf::{Kind, Parameter};
 
-/// `announce`
-pub static ANNOUNCE: Parameter = Parameter {
+pub(crate) static ANNOUNCE: Parameter = Parameter {
     name: "announce",
     kind: Kind::Select(&["request", "reply", "both", "none"]),
     default: Some("request"),
     reloadable: true,
     shortdesc: "Form of the gratuitous ARP",
     longdesc: "\
-How the neighbours are told that the VIP has moved. \"request\": gratuitous ARP requests, the form
-of RFC 5227 that every stack understands. \"reply\": gratuitous ARP replies, for devices that
-listen to these only. \"both\": one after the other. \"none\": nothing is sent. Never sent on
-interfaces without ARP (loopback, dummy, tunnels).
-For IPv6 each but \"none\" means unsolicited Neighbor Advertisements.",
+Form of the gratuitous ARP that announces the VIP to its neighbours: \"request\", \"reply\", \"both\" or
+\"none\". Default: request. \"request\" sends ARP requests as in RFC 5227, which every network stack
+understands. \"reply\" sends ARP replies, for devices that accept only these. \"none\" sends nothing.
+For IPv6 every value except \"none\" sends unsolicited Neighbor Advertisements. Nothing is sent on
+interfaces without ARP (loopback, dummy, tunnels).",
     ..Parameter::TEMPLATE
 };
 
-/// `announce_schedule`
-pub static ANNOUNCE_SCHEDULE: Parameter = Parameter {
+pub(crate) static ANNOUNCE_SCHEDULE: Parameter = Parameter {
     name: "announce_schedule",
     default: Some("0,50,250,1000,2000,5000"),
     reloadable: true,
-    shortdesc: "When announcements are sent, in ms",
+    shortdesc: "Times of the announcements, in ms",
     longdesc: "\
-Milliseconds after the VIP came up at which announcements are sent: increasing, beginning with 0, 32
-at most, 600000 (ten minutes) at most. The first one is on the wire before start returns, the others
-are sent by a background process that stop ends first. While the link has no carrier they wait;
-when the carrier is back, or the interface has got another hardware address, they begin anew.",
+Times of the announcements in milliseconds after the VIP was added, in increasing order, beginning with
+0. Default: 0,50,250,1000,2000,5000. At most 32 times, at most 600000 (ten minutes). start sends the
+first announcement before it returns; a background process sends the others, and stop ends that process
+first. While the interface has no carrier, no announcement is sent. When the carrier returns, or the MAC
+address of the interface changes, the schedule begins again.",
     ..Parameter::TEMPLATE
 };
 
-/// `announce_targets`
-pub static ANNOUNCE_TARGETS: Parameter = Parameter {
+pub(crate) static ANNOUNCE_TARGETS: Parameter = Parameter {
     name: "announce_targets",
     reloadable: true,
-    shortdesc: "Hosts that are also told alone",
+    shortdesc: "Hosts that also get a unicast announcement",
     longdesc: "\
-Addresses of hosts on the link, separated by commas, to which each announcement goes once more, to
-them alone: for firewalls and session border controllers that ignore what is said to everybody.
-\"gateway\" is the gateway of the default route on the VIP's interface, or that of the parameter
-gateway. Each is first asked for its hardware address, from the VIP.",
+Addresses of hosts on the link, separated by commas, that also get each announcement as unicast. Default:
+none. For firewalls and session border controllers that ignore broadcast announcements. \"gateway\"
+means the parameter gateway or, without it, the gateway of the default route on the VIP's interface. The
+agent first resolves the MAC address of each host with a request that has the VIP as its source.",
     ..Parameter::TEMPLATE
 };
 
-/// `arp_count`
-pub static ARP_COUNT: Parameter = Parameter {
+pub(crate) static ARP_COUNT: Parameter = Parameter {
     name: "arp_count",
     kind: Kind::Integer,
     reloadable: true,
-    shortdesc: "How many announcements (IPaddr2)",
+    shortdesc: "Number of announcements (IPaddr2)",
     longdesc: "\
-As in IPaddr2: number of announcements, 1 to 1000, arp_interval apart. Given, or given arp_interval,
-it takes the place of announce_schedule; it is 5 then where it is not given itself.",
+Number of announcements, as in IPaddr2: 1 to 1000, at intervals of arp_interval. Default: not set, and
+announce_schedule applies. If arp_count or arp_interval is set, they replace announce_schedule; arp_count
+is then 5 if it is not set.",
     ..Parameter::TEMPLATE
 };
 
-/// `arp_interval`
-pub static ARP_INTERVAL: Parameter = Parameter {
+pub(crate) static ARP_INTERVAL: Parameter = Parameter {
     name: "arp_interval",
     kind: Kind::Integer,
     reloadable: true,
-    shortdesc: "Time between announcements (IPaddr2), in ms",
+    shortdesc: "Interval between announcements (IPaddr2), in ms",
     longdesc: "\
-As in IPaddr2: milliseconds between the announcements of arp_count, 1 to 60000; 200 where only
-arp_count is given.",
+Interval between the announcements of arp_count in milliseconds, as in IPaddr2: 1 to 60000. Default: 200
+if arp_count is set; otherwise announce_schedule applies.",
     ..Parameter::TEMPLATE
 };
 
-/// `arp_bg`
-pub static ARP_BG: Parameter = Parameter {
+pub(crate) static ARP_BG: Parameter = Parameter {
     name: "arp_bg",
     kind: Kind::Boolean,
     default: Some("yes"),
     reloadable: true,
     shortdesc: "Announce in the background",
     longdesc: "\
-As in IPaddr2: with \"no\" start returns after the last announcement, or when its time is used up.",
+Whether a background process sends all announcements after the first, as in IPaddr2. Default: yes. With
+\"no\" start returns after the last announcement, or when its timeout leaves no more time.",
     ..Parameter::TEMPLATE
 };
 
-/// `arp_count_refresh`
-pub static ARP_COUNT_REFRESH: Parameter = Parameter {
+pub(crate) static ARP_COUNT_REFRESH: Parameter = Parameter {
     name: "arp_count_refresh",
     kind: Kind::Integer,
     default: Some("0"),
     reloadable: true,
-    shortdesc: "Announcements of every monitor",
+    shortdesc: "Announcements per monitor",
     longdesc: "\
-As in IPaddr2: how many announcements each recurring monitor sends that finds the VIP usable, 0 to
-100.",
+Number of announcements that each recurring monitor sends if the VIP is usable, as in IPaddr2: 0 to 100.
+Default: 0.",
     ..Parameter::TEMPLATE
 };

@@ -1,74 +1,70 @@
-//! Parameters of what is checked: link, duplicates.
+//! Parameters of the checks of the link and of duplicate addresses.
 
 use ocf::{Kind, Parameter};
 
-/// `check_link_status`
-pub static CHECK_LINK_STATUS: Parameter = Parameter {
+pub(crate) static CHECK_LINK_STATUS: Parameter = Parameter {
     name: "check_link_status",
     kind: Kind::Select(&["yes", "degraded", "no"]),
     default: Some("yes"),
     reloadable: true,
-    shortdesc: "What a link without carrier means",
+    shortdesc: "What monitor reports if the interface has no carrier",
     longdesc: "\
-What it means when the interface of the VIP is down or has no carrier (cable out, switch port
-down). \"yes\": monitor fails, and the cluster moves the VIP. \"degraded\": monitor tells
-OCF_DEGRADED (190), the VIP stays and crm_mon shows the reason. \"no\": nothing. The values true and
-false of IPaddr2 mean yes and no. An interface of loopback type is never checked.
-A bond, bridge or VLAN that works although something below it is down is degraded, unless \"no\".",
+What monitor reports if the VIP's interface is down or has no carrier (cable unplugged, switch port
+down): \"yes\", \"degraded\" or \"no\". Default: yes. With \"yes\" monitor fails and the cluster moves
+the VIP. With \"degraded\" monitor returns OCF_DEGRADED (190): the VIP stays, and crm_mon displays the
+reason. With \"no\" the carrier is not checked. \"true\" and \"false\" mean yes and no. Loopback interfaces
+are never checked. If a bond, bridge or VLAN works although one of its lower interfaces is down, monitor
+reports OCF_DEGRADED with both \"yes\" and \"degraded\".",
     ..Parameter::TEMPLATE
 };
 
-/// `link_wait`
-pub static LINK_WAIT: Parameter = Parameter {
+pub(crate) static LINK_WAIT: Parameter = Parameter {
     name: "link_wait",
     default: Some("3s"),
     reloadable: true,
     shortdesc: "How long start waits for carrier",
     longdesc: "\
-How long start waits for a carrier before it fails, for links that autonegotiate or that start had
-to bring up: 0 to 60s, and never longer than the timeout of the start operation allows. Units: ms,
-s, m; seconds without a unit. Not used with check_link_status=no.",
+Time that start waits for a carrier before it fails: 0 to 60s. Default: 3s. Units: ms, s, m; a number
+without a unit is in seconds. For interfaces that autonegotiate or that start brings up. start
+never waits longer than its own timeout allows. Not used with check_link_status=no.",
     ..Parameter::TEMPLATE
 };
 
-/// `duplicate_check`
-pub static DUPLICATE_CHECK: Parameter = Parameter {
+pub(crate) static DUPLICATE_CHECK: Parameter = Parameter {
     name: "duplicate_check",
     kind: Kind::Boolean,
     default: Some("yes"),
     reloadable: true,
-    shortdesc: "Ask whether another host has the VIP",
+    shortdesc: "Check for a duplicate address",
     longdesc: "\
-Before start adds the VIP it asks on the link whether another host has it: an ARP probe (RFC 5227), for
-IPv6 a Neighbor Solicitation. Who answers may be the node that is just giving it up: start keeps
-asking for duplicate_wait, then it fails and names the other's MAC address; who has answered has to be
-silent for 500 ms until it is believed to have let go. A monitor with
-OCF_CHECK_LEVEL 10 or more asks, too: a rival found once is degraded (190), and the VIP is announced
-again; one that persists is a failure. Choose \"no\" on a link whose router answers ARP for
-everybody (proxy ARP).",
+Whether start probes for another host that has the VIP before it adds the VIP. Default: yes.
+The probe is an ARP probe (RFC 5227) or, for IPv6, a Neighbor Solicitation. If another host answers, it
+may be the node that is just removing the VIP: start keeps probing for duplicate_wait. A host that has
+answered counts as gone after 500 ms without an answer. If it still answers at the end, start fails and
+reports its MAC address. A monitor with OCF_CHECK_LEVEL 10 or more probes too: the first time it finds
+a duplicate it returns OCF_DEGRADED (190) and announces the VIP again; if the same host still answers
+next time, monitor fails. Set \"no\" on a link whose router answers ARP for every address (proxy ARP).",
     ..Parameter::TEMPLATE
 };
 
-/// `duplicate_timeout`
-pub static DUPLICATE_TIMEOUT: Parameter = Parameter {
+pub(crate) static DUPLICATE_TIMEOUT: Parameter = Parameter {
     name: "duplicate_timeout",
     default: Some("50ms"),
     reloadable: true,
-    shortdesc: "Silence that counts as free",
+    shortdesc: "How long a duplicate has to answer a probe",
     longdesc: "\
-How long nobody may answer for the VIP to count as free: 10ms to 10s. Units: ms, s, m; seconds
-without a unit. The question is asked twice in that time.",
+Time without an answer after which the VIP counts as free: 10ms to 10s. Default: 50ms. Units: ms, s, m; a
+number without a unit is in seconds. The agent sends two probes in that time.",
     ..Parameter::TEMPLATE
 };
 
-/// `duplicate_wait`
-pub static DUPLICATE_WAIT: Parameter = Parameter {
+pub(crate) static DUPLICATE_WAIT: Parameter = Parameter {
     name: "duplicate_wait",
     default: Some("2s"),
     reloadable: true,
-    shortdesc: "How long a rival may take to let go",
+    shortdesc: "How long start waits for another host to release the VIP",
     longdesc: "\
-How long start waits for another host to give the VIP up before it fails: 0 to 60s, and never longer
-than the timeout of the start operation allows.",
+Time that start waits for another host to release the VIP before it fails: 0 to 60s. Default: 2s. Units:
+ms, s, m; a number without a unit is in seconds. start never waits longer than its own timeout allows.",
     ..Parameter::TEMPLATE
 };

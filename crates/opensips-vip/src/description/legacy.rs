@@ -1,117 +1,99 @@
-//! Parameters of ocf:heartbeat:IPaddr2 that are known so that an existing resource moves over by
-//! changing the agent's name.
+//! Parameters of ocf:heartbeat:IPaddr2 that this agent accepts so that an existing resource migrates by
+//! changing only the agent's name.
 
 use ocf::{Deprecated, Kind, Parameter};
 
-/// Accepted; it has no effect, and start tells so.
+/// Accepted with any valid value; start logs that it has no effect.
 const fn without_effect(name: &'static str, kind: Kind, desc: &'static str) -> Parameter {
     Parameter {
         name,
         kind,
         deprecated: Some(Deprecated { replaced_with: None, desc }),
-        shortdesc: "Of IPaddr2, without effect",
-        longdesc: "Accepted so that a resource of ocf:heartbeat:IPaddr2 moves over; it has no effect.",
+        shortdesc: "IPaddr2 parameter without effect",
+        longdesc: "\
+IPaddr2 parameter without effect, accepted so that a resource of ocf:heartbeat:IPaddr2 can be migrated.",
         ..Parameter::TEMPLATE
     }
 }
 
-/// Accepted with the value that asks for nothing, refused with any other.
+/// Accepted with the default of IPaddr2, which asks for nothing, and refused with any other value.
 const fn refused(name: &'static str, kind: Kind, desc: &'static str) -> Parameter {
     Parameter {
-        shortdesc: "Of IPaddr2, not supported",
+        shortdesc: "Unsupported IPaddr2 parameter",
         longdesc: "\
-Accepted with IPaddr2's default, so that a resource of ocf:heartbeat:IPaddr2 moves over; refused with
-anything else.",
+Unsupported IPaddr2 parameter, accepted only with the default value of ocf:heartbeat:IPaddr2 so that a
+resource of it can be migrated.",
         ..without_effect(name, kind, desc)
     }
 }
 
-/// `run_arping`
-pub static RUN_ARPING: Parameter = Parameter {
+pub(crate) static RUN_ARPING: Parameter = Parameter {
     deprecated: Some(Deprecated {
         replaced_with: Some("duplicate_check"),
         desc: "true means duplicate_check=yes, which is the default",
     }),
-    shortdesc: "Of IPaddr2: duplicate_check",
-    longdesc: "true means duplicate_check=yes; false leaves duplicate_check as it is.",
+    shortdesc: "IPaddr2 name of duplicate_check",
+    longdesc: "\
+IPaddr2 name of duplicate_check: \"true\" means duplicate_check=yes, \"false\" has no effect.",
     ..without_effect("run_arping", Kind::Boolean, "")
 };
 
-/// `arp_sender`
-pub static ARP_SENDER: Parameter =
+pub(crate) static ARP_SENDER: Parameter =
     without_effect("arp_sender", Kind::String, "the agent sends announcements itself");
 
-/// `send_arp_opts`
-pub static SEND_ARP_OPTS: Parameter = without_effect(
+pub(crate) static SEND_ARP_OPTS: Parameter = without_effect(
     "send_arp_opts",
     Kind::String,
-    "the agent sends announcements itself; their form is announce",
+    "the agent sends announcements itself; announce sets their form",
 );
 
-/// `flush_routes`
-pub static FLUSH_ROUTES: Parameter = without_effect(
+pub(crate) static FLUSH_ROUTES: Parameter = without_effect(
     "flush_routes",
     Kind::Boolean,
-    "the kernel has no route cache any more, since Linux 3.6",
+    "Linux has had no route cache to flush since version 3.6",
 );
 
-/// `proto`
-pub static PROTO: Parameter =
-    without_effect("proto", Kind::String, "the connected network is found without it");
+pub(crate) static PROTO: Parameter =
+    without_effect("proto", Kind::String, "the agent finds the connected network without it");
 
-/// `lvs_ipv6_addrlabel`
-pub static LVS_IPV6_ADDRLABEL: Parameter = without_effect(
+pub(crate) static LVS_IPV6_ADDRLABEL: Parameter = without_effect(
     "lvs_ipv6_addrlabel",
     Kind::Boolean,
-    "address labels belong to the administrator; preferred_lft=0 keeps the VIP from being a source",
+    "the agent sets no address labels; preferred_lft=0 prevents the VIP from being a source address",
 );
 
-/// `lvs_ipv6_addrlabel_value`
-pub static LVS_IPV6_ADDRLABEL_VALUE: Parameter = without_effect(
-    "lvs_ipv6_addrlabel_value",
-    Kind::Integer,
-    "address labels belong to the administrator",
-);
+pub(crate) static LVS_IPV6_ADDRLABEL_VALUE: Parameter =
+    without_effect("lvs_ipv6_addrlabel_value", Kind::Integer, "the agent sets no address labels");
 
-/// Why a load balancer's address is not for this agent.
 const LVS: &str =
     "addresses of a Linux Virtual Server are not supported: use ocf:heartbeat:IPaddr2";
-/// The same for an address that all nodes have at a time.
 const CLUSTER_IP: &str =
     "an address that several nodes share (cluster IP) is not supported: use ocf:heartbeat:IPaddr2";
 
-/// `lvs_support`
-pub static LVS_SUPPORT: Parameter = refused("lvs_support", Kind::Boolean, LVS);
+pub(crate) static LVS_SUPPORT: Parameter = refused("lvs_support", Kind::Boolean, LVS);
 
-/// `mac`
-pub static MAC: Parameter = refused("mac", Kind::String, CLUSTER_IP);
+pub(crate) static MAC: Parameter = refused("mac", Kind::String, CLUSTER_IP);
 
-/// `unique_clone_address`
-pub static UNIQUE_CLONE_ADDRESS: Parameter =
+pub(crate) static UNIQUE_CLONE_ADDRESS: Parameter =
     refused("unique_clone_address", Kind::Boolean, CLUSTER_IP);
 
-/// `clusterip_hash`
-pub static CLUSTERIP_HASH: Parameter = refused("clusterip_hash", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_HASH: Parameter = refused("clusterip_hash", Kind::String, CLUSTER_IP);
 
-/// `clusterip_hash_seed`
-pub static CLUSTERIP_HASH_SEED: Parameter =
+pub(crate) static CLUSTERIP_HASH_SEED: Parameter =
     refused("clusterip_hash_seed", Kind::String, CLUSTER_IP);
 
-/// `clusterip_firewall`
-pub static CLUSTERIP_FIREWALL: Parameter = refused("clusterip_firewall", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_FIREWALL: Parameter =
+    refused("clusterip_firewall", Kind::String, CLUSTER_IP);
 
-/// `clusterip_table`
-pub static CLUSTERIP_TABLE: Parameter = refused("clusterip_table", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_TABLE: Parameter = refused("clusterip_table", Kind::String, CLUSTER_IP);
 
-/// `clusterip_chain`
-pub static CLUSTERIP_CHAIN: Parameter = refused("clusterip_chain", Kind::String, CLUSTER_IP);
+pub(crate) static CLUSTERIP_CHAIN: Parameter = refused("clusterip_chain", Kind::String, CLUSTER_IP);
 
-/// `clusterip_mac_mangle`
-pub static CLUSTERIP_MAC_MANGLE: Parameter =
+pub(crate) static CLUSTERIP_MAC_MANGLE: Parameter =
     refused("clusterip_mac_mangle", Kind::Boolean, CLUSTER_IP);
 
-/// Those that are refused unless they have IPaddr2's default, which is beside them.
-pub static REFUSED: &[(&Parameter, &str)] = &[
+/// The refused parameters, each with the default of IPaddr2.
+pub(crate) static REFUSED: &[(&Parameter, &str)] = &[
     (&LVS_SUPPORT, "false"),
     (&MAC, ""),
     (&UNIQUE_CLONE_ADDRESS, "false"),

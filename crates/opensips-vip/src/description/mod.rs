@@ -1,5 +1,4 @@
-//! What the agent says about itself: parameters and actions, once for parsing, `--help`,
-//! meta-data and manual page.
+//! The one table of parameters and actions, for parsing, `--help`, meta-data and manual page.
 
 mod address;
 mod announcements;
@@ -9,29 +8,28 @@ mod routing;
 
 use ocf::{Action, ActionDescription, Description};
 
-pub use address::*;
-pub use announcements::*;
-pub use checks::*;
-pub use legacy::*;
-pub use routing::*;
+pub(crate) use address::*;
+pub(crate) use announcements::*;
+pub(crate) use checks::*;
+pub(crate) use legacy::*;
+pub(crate) use routing::*;
 
-/// The agent.
+/// The description of the agent.
 pub static DESCRIPTION: Description = Description {
     name: "opensips-vip",
     version: env!("CARGO_PKG_VERSION"),
     shortdesc: "Virtual IP address of a SIP cluster",
     longdesc: "\
-The virtual IP address (VIP) of a cluster of SIP servers such as OpenSIPS: puts it on this node, tells
-the neighbours by gratuitous ARP or Neighbor Advertisements, proves that it is usable, and takes it
-away completely. IPv4 and IPv6.
+Manages the virtual IP address (VIP) of a cluster of SIP servers such as OpenSIPS, IPv4 or IPv6.
 
-start sends the first announcement before it returns. stop removes every instance of the address
-from the node, whatever its prefix, interface or label, and other addresses of the same subnet stay;
-it succeeds only when the kernel shows no instance any more. monitor checks address, prefix,
-interface and carrier, and starts no other process.
+start adds the address, announces it to the neighbours with gratuitous ARP or unsolicited Neighbor
+Advertisements, and checks that it is usable; the first announcement is sent before start returns. stop
+removes every instance of the address from the node, whatever its prefix length, interface or label,
+leaves the other addresses of the subnet in place, and succeeds only when the kernel lists no instance any
+more. monitor checks address, prefix length, interface and carrier without starting another process.
 
-The parameters of ocf:heartbeat:IPaddr2 have the same names and meanings here: a resource moves over
-by changing the agent's name.",
+The parameters of ocf:heartbeat:IPaddr2 have the same names and meanings: to migrate a resource, change the
+agent's name.",
     parameters: &[
         &IP,
         &NIC,

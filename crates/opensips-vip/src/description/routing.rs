@@ -1,57 +1,53 @@
-//! Parameters of source routing, and of what becomes of connections.
+//! Parameters of source routing and of open connections.
 
 use ocf::{Kind, Parameter};
 
-/// `gateway`
-pub static GATEWAY: Parameter = Parameter {
+pub(crate) static GATEWAY: Parameter = Parameter {
     name: "gateway",
     shortdesc: "Gateway for packets from the VIP",
     longdesc: "\
-Source routing for a server with several interfaces: packets from the VIP leave through this gateway,
-whatever the default route of the host says. start makes a rule \"from VIP lookup TABLE\", and in that
-table the connected network and a default route through the gateway, both with the VIP as source; stop
-removes them. monitor fails if one is missing.",
+Gateway for packets that have the VIP as their source address, whatever the host's default route is.
+Default: none, and the host's routes apply. For servers with several interfaces. start adds a rule
+\"from VIP lookup TABLE\", and to that table the connected network and a default route through the
+gateway, both with the VIP as source; stop removes them. monitor fails if one of them is missing.",
     ..Parameter::TEMPLATE
 };
 
-/// `route_table`
-pub static ROUTE_TABLE: Parameter = Parameter {
+pub(crate) static ROUTE_TABLE: Parameter = Parameter {
     name: "route_table",
     kind: Kind::Integer,
     shortdesc: "Routing table of the VIP",
     longdesc: "\
-Number of the table for gateway, 1 to 4294967295 without 253 to 255. Without it the agent uses one of
-its own, 1000000000 and more, made of the last bits of the VIP, or the next one that is free. Each VIP
-needs its own: start fails if somebody else has routes in this table.",
+Number of the routing table for gateway: 1 to 4294967295, except 253 to 255. Default: a table of the
+agent's own, numbered from 1000000000 by the last bits of the VIP, or the next unused one. Each VIP needs
+its own table: start fails if the table contains routes of something else.",
     ..Parameter::TEMPLATE
 };
 
-/// `source_for`
-pub static SOURCE_FOR: Parameter = Parameter {
+pub(crate) static SOURCE_FOR: Parameter = Parameter {
     name: "source_for",
-    shortdesc: "Destinations that are reached from the VIP",
+    shortdesc: "Destinations to which the host uses the VIP as source",
     longdesc: "\
-Networks, separated by commas, to which this host's own packets have the VIP as their source while it
-is here: \"0.0.0.0/0\" is the default route. The route of the main table gets a copy with that source,
-which the kernel prefers; the route itself is not touched, and with the copy everything is as it was.
-monitor fails if it is missing, or the route has changed since. Replaces ocf:heartbeat:IPsrcaddr.
-The limit of this, for IPv4: the copy stands before the route with the same metric. A program that then
-says \"ip route replace default ...\" or \"ip route del default\" (a DHCP client, a script of the
-administrator's) changes the copy and not its own route, and packets go the old way. monitor notices,
-and the restart makes the copy anew, of the route as it is then. Where routes change while the host
-runs, use gateway.",
+Networks, separated by commas, to which this host's own packets have the VIP as their source address while
+the VIP is on this node. Default: none. \"0.0.0.0/0\" means the default route. Replaces
+ocf:heartbeat:IPsrcaddr. start adds a copy of the main table's route with the VIP as source, which the
+kernel prefers; stop removes the copy, and the original route is never changed. monitor fails if the copy
+is missing or the original has changed since start.
+Limitation for IPv4: the copy precedes the original, with the same metric. \"ip route replace default\" or
+\"ip route del default\", run by a DHCP client or a script, therefore changes the copy instead of the
+original. monitor detects that, and the restart makes a new copy. Where routes change while the host runs,
+use gateway instead.",
     ..Parameter::TEMPLATE
 };
 
-/// `close_connections`
-pub static CLOSE_CONNECTIONS: Parameter = Parameter {
+pub(crate) static CLOSE_CONNECTIONS: Parameter = Parameter {
     name: "close_connections",
     kind: Kind::Boolean,
     default: Some("no"),
     reloadable: true,
     shortdesc: "Close TCP connections of the VIP on stop",
     longdesc: "\
-With \"yes\" stop resets the TCP connections from and to the VIP before it removes the address, so that
-the other ends connect again at once instead of waiting for a timeout.",
+Whether stop resets the TCP connections from and to the VIP before it removes the address. Default: no.
+Peers then reconnect immediately instead of waiting for a timeout.",
     ..Parameter::TEMPLATE
 };

@@ -1,21 +1,22 @@
-//! Parameters of ocf:heartbeat:IPaddr2, as far as they mean something else here, or nothing.
+//! Parameters of ocf:heartbeat:IPaddr2 that have another meaning here, or no effect.
 
 use std::time::Duration;
 
 use ocf::{Parameter, Reader, Values};
 
+use super::Schedule;
 use crate::description as table;
-use crate::schedule::Schedule;
 
-/// IPaddr2's own defaults.
+/// The defaults of IPaddr2.
 const ARP_COUNT: i64 = 5;
 const ARP_INTERVAL: i64 = 200;
-/// What a text without effect may have at most.
-const LONGEST: usize = 255;
-/// The programs that IPaddr2 knows.
+/// Limit for the length of a value without effect.
+const MAX_LENGTH: usize = 255;
+/// The values that IPaddr2 knows for `arp_sender`.
 const SENDERS: [&str; 4] = ["send_arp", "ipoibarping", "iputils_arping", "libnet_arping"];
 
-/// The schedule: `arp_count` and `arp_interval` where one is given, else `announce_schedule`.
+/// Reads the schedule: `arp_count` and `arp_interval` if one of them is set, else
+/// `announce_schedule`.
 pub(super) fn schedule(reader: &mut Reader<'_>, values: &Values) -> Option<Schedule> {
     let schedule = reader.parsed(&table::ANNOUNCE_SCHEDULE, str::parse::<Schedule>);
     let count = reader.integer(&table::ARP_COUNT, 1..=1000);
@@ -25,7 +26,7 @@ pub(super) fn schedule(reader: &mut Reader<'_>, values: &Values) -> Option<Sched
         return schedule;
     }
     if given(&table::ANNOUNCE_SCHEDULE) {
-        let why = "arp_count and arp_interval are a schedule, too: give one of them";
+        let why = "conflicts with arp_count and arp_interval: set only one of them";
         reader.reject(&table::ANNOUNCE_SCHEDULE, why);
         return None;
     }
@@ -36,17 +37,17 @@ pub(super) fn schedule(reader: &mut Reader<'_>, values: &Values) -> Option<Sched
         .ok()
 }
 
-/// Those without effect: judged, and a remark about each. Those that ask for what this agent does
-/// not do are findings.
+/// Validates the parameters without effect and returns a remark about each one that is set. A
+/// parameter that asks for something that this agent does not do is a finding.
 pub(super) fn read(reader: &mut Reader<'_>, values: &Values, duplicate_check: bool) -> Vec<String> {
     if reader.boolean(&table::RUN_ARPING) && !duplicate_check {
-        reader.reject(&table::RUN_ARPING, "it contradicts duplicate_check=no: leave it out");
+        reader.reject(&table::RUN_ARPING, "contradicts duplicate_check=no: remove it");
     }
     reader.parsed(&table::ARP_SENDER, |text| {
         if SENDERS.contains(&text) {
             Ok(())
         } else {
-            Err(format!("unknown: it has no effect, leave it out (of {})", SENDERS.join(", ")))
+            Err(format!("not one of {}: remove it, it has no effect", SENDERS.join(", ")))
         }
     });
     reader.boolean(&table::FLUSH_ROUTES);
@@ -54,10 +55,10 @@ pub(super) fn read(reader: &mut Reader<'_>, values: &Values, duplicate_check: bo
     reader.integer(&table::LVS_IPV6_ADDRLABEL_VALUE, 0..=i64::from(u32::MAX));
     for parameter in [&table::SEND_ARP_OPTS, &table::PROTO] {
         reader.parsed(parameter, |text| {
-            if text.len() <= LONGEST {
+            if text.len() <= MAX_LENGTH {
                 Ok(())
             } else {
-                Err("too long: it has no effect, leave it out")
+                Err("too long: remove it, it has no effect")
             }
         });
     }
@@ -84,7 +85,7 @@ pub(super) fn read(reader: &mut Reader<'_>, values: &Values, duplicate_check: bo
     without_effect.into_iter().filter_map(remark).collect()
 }
 
-/// The words of IPaddr2 (`ocf_is_true`) for no.
+/// Returns true for what IPaddr2 (`ocf_is_true`) takes for false.
 fn is_false(text: &str) -> bool {
     ["no", "false", "off", "0", "n"].contains(&text.to_ascii_lowercase().as_str())
 }

@@ -1,7 +1,8 @@
-//! The parameters: what an administrator wrote, as typed values. Pure.
+//! The parameters as typed values. Pure.
 
 mod compatibility;
 mod parse;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod vip;
@@ -14,69 +15,60 @@ use hostnet::{Family, Lifetime, LinkName, MacAddress, NamespaceName, Network, Pr
 use ocf::{Findings, Reader, Values};
 
 use crate::description as table;
-use crate::schedule::Schedule;
 pub(crate) use parse::parse_nic;
-pub use vip::{InvalidVip, is_link_local, parse_vip};
+pub(crate) use schedule::Schedule;
+pub(crate) use vip::{is_link_local, parse_vip};
 
-/// Longest address label: `IFNAMSIZ` less the terminating zero (linux/if.h). It consists of the
-/// link's name, a colon and `iflabel`.
-pub const LONGEST_LABEL: usize = 15;
+/// The longest address label, which consists of the link's name, a colon and `iflabel`: `IFNAMSIZ`
+/// less the terminating zero (linux/if.h).
+pub(crate) const MAX_LABEL: usize = 15;
 
 /// The parameters of one virtual IP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Params {
-    /// `ip`
-    pub ip: IpAddr,
-    /// `nic`; `None`: where the connected network is.
-    pub nic: Option<Nic>,
+pub(crate) struct Params {
+    pub(crate) ip: IpAddr,
+    /// `None`: the interface of the connected network.
+    pub(crate) nic: Option<Nic>,
     /// `cidr_netmask`; `None`: that of the connected network.
-    pub prefix: Option<Prefix>,
-    /// `broadcast`
-    pub broadcast: Broadcast,
-    /// `iflabel`, the part behind the colon.
-    pub label: Option<String>,
-    /// `noprefixroute`
-    pub noprefixroute: bool,
-    /// `preferred_lft`
-    pub preferred_lft: Lifetime,
-    /// `nodad`
-    pub nodad: Nodad,
+    pub(crate) prefix: Option<Prefix>,
+    pub(crate) broadcast: Broadcast,
+    /// `iflabel`, the part after the colon.
+    pub(crate) label: Option<String>,
+    pub(crate) noprefixroute: bool,
+    pub(crate) preferred_lft: Lifetime,
+    pub(crate) nodad: Nodad,
     /// `network_namespace`; `None`: that of the caller.
-    pub namespace: Option<NamespaceName>,
+    pub(crate) namespace: Option<NamespaceName>,
     /// `check_link_status`
-    pub link_check: LinkCheck,
-    /// `link_wait`
-    pub link_wait: Duration,
-    /// `duplicate_check`; `None`: nobody is asked.
-    pub duplicates: Option<DuplicateCheck>,
-    /// `announce`; `None`: neighbours are not told.
-    pub announce: Option<Form>,
+    pub(crate) link_check: LinkCheck,
+    pub(crate) link_wait: Duration,
+    /// `None`: `duplicate_check=no`.
+    pub(crate) duplicates: Option<DuplicateCheck>,
+    /// `None`: `announce=none`.
+    pub(crate) announce: Option<Form>,
     /// `announce_schedule`, or `arp_count` and `arp_interval`.
-    pub schedule: Schedule,
-    /// `arp_bg`: start does not wait for the end of the schedule.
-    pub in_background: bool,
+    pub(crate) schedule: Schedule,
+    /// `arp_bg`
+    pub(crate) in_background: bool,
     /// `arp_count_refresh`
-    pub refresh: u32,
-    /// `announce_targets`: who is also told alone.
-    pub targets: Vec<AnnounceTarget>,
-    /// `gateway`
-    pub gateway: Option<IpAddr>,
-    /// `route_table`; `None`: one is chosen.
-    pub route_table: Option<u32>,
-    /// `source_for`
-    pub source_for: Vec<Network>,
-    /// What is told about parameters that do nothing.
-    pub remarks: Vec<String>,
+    pub(crate) refresh: u32,
+    /// `announce_targets`
+    pub(crate) targets: Vec<AnnounceTarget>,
+    pub(crate) gateway: Option<IpAddr>,
+    /// `None`: the agent chooses one.
+    pub(crate) route_table: Option<u32>,
+    pub(crate) source_for: Vec<Network>,
+    /// What start logs about parameters without effect.
+    pub(crate) remarks: Vec<String>,
 }
 
-/// What names the link.
+/// What identifies the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Nic {
-    /// Its name or altname.
+pub(crate) enum Nic {
+    /// A name or altname.
     Name(LinkName),
-    /// Its hardware address.
     Mac(MacAddress),
-    /// The one with an address in this network.
+    /// The link has an address in this network.
     Network(Network),
 }
 
@@ -92,47 +84,42 @@ impl fmt::Display for Nic {
 
 /// Whether the kernel's own duplicate address detection is skipped (IPv6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nodad {
-    /// If our own check has just been done.
+pub(crate) enum Nodad {
+    /// If the agent's own check has just found no duplicate.
     Auto,
-    /// Always.
     Yes,
-    /// Never.
     No,
 }
 
-/// Who is told of the VIP alone.
+/// A host that also gets a unicast announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnnounceTarget {
-    /// This host.
+pub(crate) enum AnnounceTarget {
     Host(IpAddr),
-    /// The default gateway of the VIP's network.
+    /// The gateway of the VIP's network.
     Gateway,
 }
 
 /// How duplicates are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DuplicateCheck {
-    /// `duplicate_timeout`: silence that counts as free.
-    pub timeout: Duration,
-    /// `duplicate_wait`: how long a rival may take to let go.
-    pub wait: Duration,
+pub(crate) struct DuplicateCheck {
+    /// `duplicate_timeout`: without an answer for that long, the address is free.
+    pub(crate) timeout: Duration,
+    /// `duplicate_wait`: how long another host may take to release the address.
+    pub(crate) wait: Duration,
 }
 
 /// The broadcast address that the VIP gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broadcast {
-    /// All host bits one, the usual form; none for /31 and /32 (RFC 3021). `+`
+pub(crate) enum Broadcast {
+    /// `+`: all host bits one; none for /31 and /32 (RFC 3021).
     Ones,
-    /// All host bits zero, as old BSD hosts want it. `-`
+    /// `-`: all host bits zero, as in old BSD systems.
     Zeros,
-    /// This one.
     Given(Ipv4Addr),
 }
 
 impl Broadcast {
-    /// The broadcast address for `ip`/`prefix`.
-    pub fn of(self, ip: Ipv4Addr, prefix: Prefix) -> Option<Ipv4Addr> {
+    pub(crate) fn of(self, ip: Ipv4Addr, prefix: Prefix) -> Option<Ipv4Addr> {
         let network = Network::of(ip.into(), prefix);
         match (self, network.base()) {
             (Self::Given(broadcast), _) => Some(broadcast),
@@ -143,31 +130,30 @@ impl Broadcast {
     }
 }
 
-/// What a link without carrier means.
+/// What monitor reports for a link without carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkCheck {
-    /// The VIP does not work: monitor 1.
+pub(crate) enum LinkCheck {
+    /// `OCF_ERR_GENERIC`
     Fail,
-    /// An operator should look: monitor 190.
+    /// `OCF_DEGRADED`
     Degrade,
-    /// Nothing.
     Ignore,
 }
 
-/// The form of an announcement (RFC 5227 section 3 on why requests are the default).
+/// The form of an announcement. Requests are the default for the reasons in RFC 5227 section 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// ARP request, sender = target = VIP.
     Request,
-    /// ARP reply nobody asked for.
+    /// Unsolicited ARP reply.
     Reply,
-    /// Both, request first.
+    /// Both, the request first.
     Both,
 }
 
 impl Form {
-    /// The word of the parameter.
-    pub const fn name(self) -> &'static str {
+    /// The value of `announce`.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Reply => "reply",
@@ -175,121 +161,60 @@ impl Form {
         }
     }
 
-    /// The form of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::Request, Self::Reply, Self::Both].into_iter().find(|form| form.name() == name)
     }
 }
 
 impl Params {
-    /// Reads and judges all of them.
+    /// Reads and validates all parameters.
     ///
     /// # Errors
     /// Every finding, in the order of the table.
-    pub fn read(values: &Values) -> Result<Self, Findings> {
+    pub(crate) fn read(values: &Values) -> Result<Self, Findings> {
         let mut reader = Reader::new(values);
         let ip = reader.parsed(&table::IP, parse_vip);
         let family = ip.map_or(Family::V4, Family::of);
-        let nic = reader.parsed(&table::NIC, parse_nic);
-        let prefix = reader.parsed(&table::CIDR_NETMASK, |text| parse::parse_prefix(text, family));
-        let broadcast = reader.parsed(&table::BROADCAST, parse::parse_broadcast);
-        let label = reader.parsed(&table::IFLABEL, parse::parse_label);
-        let noprefixroute = reader.boolean(&table::NOPREFIXROUTE);
-        let preferred_lft = reader.parsed(&table::PREFERRED_LFT, parse::parse_lifetime);
-        let nodad = reader.parsed(&table::NODAD, parse::parse_nodad);
-        let namespace = reader.parsed(&table::NETWORK_NAMESPACE, str::parse::<NamespaceName>);
+        let address = AddressOptions::read(&mut reader, family);
         let link_check = reader.parsed(&table::CHECK_LINK_STATUS, parse::parse_link_check);
-        let link_wait = reader.parsed(&table::LINK_WAIT, parse::parse_link_wait);
+        let link_wait = reader.duration(&table::LINK_WAIT, Duration::ZERO..=MAX_WAIT);
         let duplicate_check = reader.boolean(&table::DUPLICATE_CHECK);
-        let timeout = reader.duration(
-            &table::DUPLICATE_TIMEOUT,
-            Duration::from_millis(10)..=Duration::from_secs(10),
-        );
-        let wait =
-            reader.duration(&table::DUPLICATE_WAIT, Duration::ZERO..=Duration::from_secs(60));
+        let duplicates = read_duplicate_check(&mut reader);
         let announce = reader.select(&table::ANNOUNCE);
         let schedule = compatibility::schedule(&mut reader, values);
         let targets =
             reader.parsed(&table::ANNOUNCE_TARGETS, |text| parse::parse_targets(text, family));
         let in_background = reader.boolean(&table::ARP_BG);
         let refresh = reader.integer(&table::ARP_COUNT_REFRESH, 0..=100);
-        let gateway = reader.parsed(&table::GATEWAY, |text| parse::parse_gateway(text, family));
-        let route_table = reader.parsed(&table::ROUTE_TABLE, parse::parse_table);
-        let source_for =
-            reader.parsed(&table::SOURCE_FOR, |text| parse::parse_destinations(text, family));
+        let routing = RoutingOptions::read(&mut reader, values, family);
         reader.boolean(&table::CLOSE_CONNECTIONS);
         let remarks = compatibility::read(&mut reader, values, duplicate_check);
-
-        let (nic, nic_label) = nic.map_or((None, None), |(nic, label)| (Some(nic), label));
-        if let (Some(one), Some(other)) = (&nic_label, &label)
-            && one != other
-        {
-            reader.reject(&table::NIC, "its label is not that of iflabel: give one of them");
-        }
-        let label = label.or(nic_label);
-        match ip {
-            Some(IpAddr::V4(ip)) => {
-                let network = prefix.map(|prefix| Network::of(ip.into(), prefix));
-                if let Some(network) = network.filter(|it| it.broadcast() == Some(ip)) {
-                    reader.reject(&table::IP, format!("it is the broadcast address of {network}"));
-                }
-            }
-            Some(IpAddr::V6(_)) => {
-                for (parameter, given) in
-                    [(&table::BROADCAST, broadcast.is_some()), (&table::IFLABEL, label.is_some())]
-                {
-                    if given {
-                        reader.reject(parameter, "IPv6 has no such thing: leave it out");
-                    }
-                }
-            }
-            None => {}
-        }
-        if ip.is_some_and(is_link_local) {
-            if !matches!(nic, Some(Nic::Name(_))) {
-                let why = "a link-local address is another one on every interface: give nic, too, as \
-                           the interface's name";
-                reader.reject(&table::IP, why);
-            }
-            for (parameter, given) in
-                [(&table::GATEWAY, gateway.is_some()), (&table::SOURCE_FOR, source_for.is_some())]
-            {
-                if given {
-                    reader.reject(
-                        parameter,
-                        "nothing beyond its link knows a link-local VIP: leave it out",
-                    );
-                }
-            }
-        }
-        if route_table.is_some() && values.get(table::GATEWAY.name).is_none() {
-            reader.reject(&table::ROUTE_TABLE, "it is the table of gateway: give gateway, too");
+        if let Some(ip) = ip {
+            address.check(&mut reader, ip);
+            routing.check(&mut reader, ip);
         }
         let complete = || {
             Some(Self {
                 ip: ip?,
-                nic,
-                prefix,
-                broadcast: broadcast.unwrap_or(Broadcast::Ones),
-                label,
-                noprefixroute,
-                preferred_lft: preferred_lft?,
-                nodad: nodad?,
-                namespace,
+                nic: address.nic,
+                prefix: address.prefix,
+                broadcast: address.broadcast.unwrap_or(Broadcast::Ones),
+                label: address.label,
+                noprefixroute: address.noprefixroute,
+                preferred_lft: address.preferred_lft?,
+                nodad: address.nodad?,
+                namespace: address.namespace,
                 link_check: link_check?,
                 link_wait: link_wait?,
-                duplicates: match duplicate_check {
-                    true => Some(DuplicateCheck { timeout: timeout?, wait: wait? }),
-                    false => None,
-                },
+                duplicates: if duplicate_check { Some(duplicates?) } else { None },
                 announce: announce.and_then(Form::from_name),
                 schedule: schedule?,
                 in_background,
-                targets: targets.unwrap_or_default(),
                 refresh: u32::try_from(refresh?).ok()?,
-                gateway,
-                route_table,
-                source_for: source_for.unwrap_or_default(),
+                targets: targets.unwrap_or_default(),
+                gateway: routing.gateway,
+                route_table: routing.table,
+                source_for: routing.source_for.unwrap_or_default(),
                 remarks,
             })
         };
@@ -297,8 +222,122 @@ impl Params {
         reader.finish(complete)
     }
 
-    /// Of the VIP.
-    pub fn family(&self) -> Family {
+    /// The family of the VIP.
+    pub(crate) fn family(&self) -> Family {
         Family::of(self.ip)
+    }
+}
+
+/// Limit of `link_wait` and `duplicate_wait`.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Limits of `duplicate_timeout`.
+const MIN_DUPLICATE_TIMEOUT: Duration = Duration::from_millis(10);
+const MAX_DUPLICATE_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn read_duplicate_check(reader: &mut Reader<'_>) -> Option<DuplicateCheck> {
+    let timeout =
+        reader.duration(&table::DUPLICATE_TIMEOUT, MIN_DUPLICATE_TIMEOUT..=MAX_DUPLICATE_TIMEOUT);
+    let wait = reader.duration(&table::DUPLICATE_WAIT, Duration::ZERO..=MAX_WAIT);
+    Some(DuplicateCheck { timeout: timeout?, wait: wait? })
+}
+
+/// The parameters of the address itself; `None` also for one that has a finding.
+struct AddressOptions {
+    nic: Option<Nic>,
+    prefix: Option<Prefix>,
+    broadcast: Option<Broadcast>,
+    label: Option<String>,
+    noprefixroute: bool,
+    preferred_lft: Option<Lifetime>,
+    nodad: Option<Nodad>,
+    namespace: Option<NamespaceName>,
+}
+
+impl AddressOptions {
+    fn read(reader: &mut Reader<'_>, family: Family) -> Self {
+        let nic = reader.parsed(&table::NIC, parse_nic);
+        let (nic, nic_label) = nic.map_or((None, None), |(nic, label)| (Some(nic), label));
+        let prefix = reader.parsed(&table::CIDR_NETMASK, |text| parse::parse_prefix(text, family));
+        let broadcast = reader.parsed(&table::BROADCAST, parse::parse_broadcast);
+        let label = reader.parsed(&table::IFLABEL, parse::parse_label);
+        if let (Some(one), Some(other)) = (&nic_label, &label)
+            && one != other
+        {
+            reader.reject(&table::NIC, "its label differs from iflabel: set only one of them");
+        }
+        Self {
+            nic,
+            prefix,
+            broadcast,
+            label: label.or(nic_label),
+            noprefixroute: reader.boolean(&table::NOPREFIXROUTE),
+            preferred_lft: reader.parsed(&table::PREFERRED_LFT, parse::parse_lifetime),
+            nodad: reader.parsed(&table::NODAD, parse::parse_nodad),
+            namespace: reader.parsed(&table::NETWORK_NAMESPACE, str::parse::<NamespaceName>),
+        }
+    }
+
+    /// Checks them against the address.
+    fn check(&self, reader: &mut Reader<'_>, ip: IpAddr) {
+        match ip {
+            IpAddr::V4(ip) => {
+                let network = self.prefix.map(|prefix| Network::of(ip.into(), prefix));
+                if let Some(network) = network.filter(|it| it.broadcast() == Some(ip)) {
+                    let why = format!("the broadcast address of {network}: use another address");
+                    reader.reject(&table::IP, why);
+                }
+            }
+            IpAddr::V6(_) => {
+                let given = [
+                    (&table::BROADCAST, self.broadcast.is_some()),
+                    (&table::IFLABEL, self.label.is_some()),
+                ];
+                for (parameter, _) in given.into_iter().filter(|(_, given)| *given) {
+                    reader.reject(parameter, "not valid for an IPv6 address: remove it");
+                }
+            }
+        }
+        if is_link_local(ip) && !matches!(self.nic, Some(Nic::Name(_))) {
+            let why = "a link-local address also needs nic: set nic to the name of an interface";
+            reader.reject(&table::IP, why);
+        }
+    }
+}
+
+/// The parameters of source routing; `None` also for one that has a finding.
+struct RoutingOptions {
+    gateway: Option<IpAddr>,
+    table: Option<u32>,
+    source_for: Option<Vec<Network>>,
+}
+
+impl RoutingOptions {
+    fn read(reader: &mut Reader<'_>, values: &Values, family: Family) -> Self {
+        let gateway = reader.parsed(&table::GATEWAY, |text| parse::parse_gateway(text, family));
+        let table = reader.parsed(&table::ROUTE_TABLE, parse::parse_table);
+        let source_for =
+            reader.parsed(&table::SOURCE_FOR, |text| parse::parse_destinations(text, family));
+        if table.is_some() && values.get(table::GATEWAY.name).is_none() {
+            let why = "used only together with gateway: set gateway too, or remove it";
+            reader.reject(&table::ROUTE_TABLE, why);
+        }
+        Self { gateway, table, source_for }
+    }
+
+    /// Checks them against the address.
+    fn check(&self, reader: &mut Reader<'_>, ip: IpAddr) {
+        if !is_link_local(ip) {
+            return;
+        }
+        let given = [
+            (&table::GATEWAY, self.gateway.is_some()),
+            (&table::SOURCE_FOR, self.source_for.is_some()),
+        ];
+        for (parameter, _) in given.into_iter().filter(|(_, given)| *given) {
+            reader.reject(
+                parameter,
+                "not valid for a link-local VIP, which is not routed: remove it",
+            );
+        }
     }
 }

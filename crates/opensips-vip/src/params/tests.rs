@@ -1,5 +1,6 @@
-//! Reading of parameters.
+//! Tests of reading parameters.
 
+use super::vip::InvalidVip;
 use super::*;
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -154,7 +155,7 @@ fn all_of_them_are_told() {
 #[test]
 fn the_broadcast_address_of_its_network_is_no_vip() {
     let error = read(&[("ip", "192.0.2.255"), ("cidr_netmask", "24")]).unwrap_err();
-    assert_eq!(error, "ip=192.0.2.255: it is the broadcast address of 192.0.2.0/24");
+    assert_eq!(error, "ip=192.0.2.255: the broadcast address of 192.0.2.0/24: use another address");
     assert!(read(&[("ip", "192.0.2.255"), ("cidr_netmask", "16")]).is_ok());
     assert!(read(&[("ip", "192.0.2.1"), ("cidr_netmask", "31")]).is_ok());
 }
@@ -208,11 +209,11 @@ fn addresses_are_addresses() {
     for text in ["2001:db8::100", "2001:DB8:0:0::100", "2001:0db8:0000:0000:0000:0000:0000:0100"] {
         assert_eq!(ip(text), Ok("2001:db8::100".to_owned()));
     }
-    assert!(ip("fe80::10").unwrap_err().contains("give nic"));
+    assert!(ip("fe80::10").unwrap_err().contains("also needs nic"));
     assert!(read(&[("ip", "fe80::10"), ("nic", "eth0")]).is_ok());
     for (name, value) in [("nic", "fe80::/64"), ("nic", "02:00:00:00:00:01")] {
         let refused = read(&[("ip", "fe80::10"), (name, value)]).unwrap_err();
-        assert!(refused.contains("as the interface's name"), "{refused}");
+        assert!(refused.contains("set nic to the name of an interface"), "{refused}");
     }
     for (name, value) in [("gateway", "fe80::1"), ("source_for", "::/0")] {
         assert!(read(&[("ip", "fe80::10"), ("nic", "eth0"), (name, value)]).is_err(), "{name}");

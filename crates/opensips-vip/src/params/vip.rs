@@ -2,40 +2,37 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why a text is no address for a VIP.
+/// Why a text is not the address of a VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidVip {
-    /// No address at all.
-    #[error("not an IP address: give one like 192.0.2.10 or 2001:db8::10")]
+pub(crate) enum InvalidVip {
+    #[error("not an IP address: use one like 192.0.2.10 or 2001:db8::10")]
     Syntax,
-    /// An address with a mask.
-    #[error("not an IP address: give the mask as cidr_netmask")]
+    #[error("not an IP address: set the mask with cidr_netmask")]
     WithMask,
-    /// An address with a zone.
-    #[error("not an IP address: give the interface as nic")]
+    #[error("not an IP address: set the interface with nic")]
     WithZone,
     /// `::ffff:192.0.2.10`
-    #[error("an IPv4 address written as IPv6: give it as an IPv4 address")]
+    #[error("an IPv4 address written as IPv6: use its IPv4 form")]
     Mapped,
     /// `0.0.0.0`, `::`
-    #[error("the unspecified address can't be a VIP")]
+    #[error("the unspecified address can't be a VIP: use a unicast address")]
     Unspecified,
-    /// 127.0.0.0/8, `::1`: deleting it on stop would break the host.
-    #[error("a loopback address never leaves its host: it can't be a VIP")]
+    /// 127.0.0.0/8, `::1`: its deletion on stop breaks the host.
+    #[error("a loopback address can't be a VIP: use an address that other hosts can reach")]
     Loopback,
     /// 224.0.0.0/4, `ff00::/8`
-    #[error("a multicast address belongs to no host: it can't be a VIP")]
+    #[error("a multicast address can't be a VIP: use a unicast address")]
     Multicast,
     /// 255.255.255.255
-    #[error("the broadcast address belongs to no host: it can't be a VIP")]
+    #[error("the broadcast address can't be a VIP: use a unicast address")]
     Broadcast,
 }
 
-/// The address of a VIP.
+/// Parses the address of a VIP.
 ///
 /// # Errors
-/// Anything that no neighbour could reach, or that belongs to every host.
-pub fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
+/// An address that no other host can reach, or that belongs to every host.
+pub(crate) fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
     let Ok(ip) = text.parse::<IpAddr>() else {
         let is_address = |part: Option<(&str, &str)>| {
             part.is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok())
@@ -63,7 +60,7 @@ pub fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
     }
 }
 
-/// `fe80::/10`: on every link, and meaning another one on each.
-pub fn is_link_local(ip: IpAddr) -> bool {
+/// Returns true for `fe80::/10`: on every link the same address is a different one (RFC 4007).
+pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if Ipv6Addr::is_unicast_link_local(&ip))
 }

@@ -47,6 +47,11 @@ impl Process {
         assert!(matches!(kill(Pid::from_raw(self.pid), signal), Ok(()) | Err(Errno::ESRCH)));
     }
 
+    /// Stops it.
+    pub(crate) fn suspend(&self) {
+        testnet::suspend(self.pid);
+    }
+
     /// Its network namespace; None once it is dead.
     pub(crate) fn network(&self) -> Option<PathBuf> {
         fs::read_link(format!("/proc/{}/ns/net", self.pid)).ok()

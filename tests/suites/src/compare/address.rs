@@ -4,11 +4,11 @@ use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use testnet::Host;
+use testnet::{Host, wait_until};
 
 use super::contender::Contender;
 use super::record::Record;
-use super::site::{Site, VIP, left};
+use super::site::{LONG, Site, VIP, left};
 
 /// 2: neither interface nor mask is given, and the connected route has gone.
 pub(super) fn stop_without_route(contender: &Contender, record: &mut Record) {
@@ -105,6 +105,9 @@ pub(super) fn missing_namespace(contender: &Contender, record: &mut Record) {
     site.node.ip("link set eth7 netns sip name eth0");
     site.node.ip("-n sip link set eth0 up");
     site.node.ip("-n sip addr add 192.0.2.2/24 dev eth0");
+    wait_until("it has a carrier", LONG, || {
+        site.node.ip("-n sip link show dev eth0").contains("state UP")
+    });
     let started = vip.run(&site.node, record, "start");
     let inside = || site.node.ip("-n sip -o addr show").contains(" 192.0.2.10/24 ");
     record.check("start in the namespace is 0", started.code == 0);

@@ -1,4 +1,4 @@
-//! Frames on the wire, seen by the neighbour.
+//! Frames on the wire.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -13,6 +13,12 @@ use super::site::{Site, VIP, VIP6, comes, left};
 const SILENCE: Duration = Duration::from_secs(4);
 /// How long the wire is watched for what must come.
 const FRAMES: Duration = Duration::from_secs(10);
+
+/// Frames are noted where they are sent: the kernel hands them over to the neighbour when it gets to
+/// it, which may be after stop has returned.
+fn on_the_wire(site: &Site) -> Capture {
+    Capture::start(&site.node, "eth0")
+}
 
 /// The frames that claim the VIP for some hardware address.
 fn claims(capture: &Capture) -> Vec<ArpFrame> {
@@ -52,7 +58,7 @@ fn silent(
     (ip, before): (&str, usize),
     frames: impl Fn(&Capture) -> Vec<Instant>,
 ) -> usize {
-    let capture = Capture::start(&site.neighbour, "eth0");
+    let capture = on_the_wire(site);
     vip.ends(&site.node, record, "start", 0);
     comes(FRAMES, || frames(&capture).len() >= before);
     vip.ends(&site.node, record, "stop", 0);
@@ -67,7 +73,7 @@ fn silent(
         SILENCE.as_secs(),
         left(&instances)
     ));
-    record.check("the neighbour was told before stop", frames.len() - after >= before);
+    record.check("it was announced before stop", frames.len() - after >= before);
     record.check("stop takes the VIP away", instances.is_empty());
     record.check(&format!("no frame for {ip} after stop has returned"), after == 0);
     after
@@ -76,7 +82,7 @@ fn silent(
 /// 15: the interval between frames, and what is told when none can be sent.
 pub(super) fn interval_and_result(contender: &Contender, record: &mut Record) {
     let site = Site::ipv4();
-    let capture = Capture::start(&site.neighbour, "eth0");
+    let capture = on_the_wire(&site);
     let parameters = [
         ("ip", VIP),
         ("nic", "eth0"),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use testnet::{Cable, Host, wait_until};
 
 /// For what the machine does by itself; it may be stalled.
-pub(super) const LONG: Duration = Duration::from_secs(15);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 pub(super) const VIP: &str = "192.0.2.10";
 pub(super) const VIP6: &str = "2001:db8::10";

@@ -21,8 +21,7 @@ fn calls() {
         testnet::skipped("calls", "needs root");
         return;
     }
-    let agent = testnet::binary("opensips-vip");
-    let built = agent.parent().expect("a binary is in a directory");
+    let built = &scenario::programs();
     let daemons = Daemon::real();
     if daemons.is_empty() {
         testnet::skipped("calls", "needs a real OpenSIPS: the stand-in routes no calls");

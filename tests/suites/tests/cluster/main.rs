@@ -97,13 +97,8 @@ fn active_standby() {
         testnet::skipped("active_standby", "needs root");
         return;
     }
-    let agent = testnet::binary("opensips-vip");
-    let built = agent.parent().expect("a binary is in a directory");
-    let daemon = Daemon::real()
-        .into_iter()
-        .next()
-        .or_else(|| Daemon::stand_in(built))
-        .expect("the stand-in is built by `cargo build --workspace --bins`");
+    let built = &scenario::programs();
+    let daemon = Daemon::real().into_iter().next().unwrap_or_else(Daemon::stand_in_for_suite);
     println!("cluster: runs against {daemon}");
     let lab =
         scenario::up("cluster-suite", built, &daemon, 10_000).unwrap_or_else(|e| panic!("{e}"));

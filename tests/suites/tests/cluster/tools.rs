@@ -95,6 +95,8 @@ pub(crate) fn by_hand(cluster: &Cluster) -> Result<(), String> {
     }
 
     cluster.run(&node, &["pcs", "property", "set", "maintenance-mode=true"])?;
+    // Else a recurring monitor could still come between.
+    cluster.run(&node, &["crm_resource", "--wait", "--timeout=240s"])?;
     let force = |action: &str, resource: &str, on: &str| {
         let option = format!("--force-{action}");
         scenario::output(&cluster.lab, on, &["crm_resource", &option, "-r", resource])

@@ -95,8 +95,7 @@ fn hot_standby() {
         testnet::skipped("hot_standby", "needs root");
         return;
     }
-    let agent = testnet::binary("opensips-vip");
-    let built = agent.parent().expect("a binary is in a directory");
+    let built = &scenario::programs();
     let daemons = Daemon::real();
     if daemons.is_empty() {
         testnet::skipped("hot_standby", "needs a real OpenSIPS with module clusterer");

@@ -46,9 +46,8 @@ fn without_an_outage() {
         testnet::skipped("without_an_outage", "needs resource-agents");
         return;
     }
-    let agent = testnet::binary("opensips-vip");
-    let built = agent.parent().expect("a binary is in a directory");
-    let daemon = Daemon::stand_in(built).expect("the stand-in is built with the workspace");
+    let built = &scenario::programs();
+    let daemon = Daemon::stand_in_for_suite();
     let lab = scenario::up("migration", built, &daemon, 10_000).unwrap_or_else(|e| panic!("{e}"));
     let run = |node: &str, command: &[&str]| {
         scenario::run(&lab, node, command).unwrap_or_else(|error| panic!("{error}"))

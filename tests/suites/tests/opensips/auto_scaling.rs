@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use opensips_stand_in::Version;
 
-use crate::site::{every_daemon_that, is_alive, signal, stand_in_alone, stop_signal};
+use crate::site::{every_daemon_that, is_alive, signal, stand_in_alone};
 use crate::{LONG, ends, fails};
 
 /// How many workers there were at first, and how many the daemon leaves without calls.
@@ -85,11 +85,11 @@ fn a_worker_that_dies_is_a_fault_also_where_others_retire() {
         // One that nobody reaps, in a monitor that has little time.
         site.start();
         let worker = *site.workers().last().unwrap();
-        stop_signal(site.main());
+        testnet::suspend(site.main());
         signal(worker, Signal::SIGKILL);
         testnet::wait_until("it is dead", LONG, || !is_alive(worker));
         let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "1000");
-        let reason = format!("worker {worker} is dead");
+        let reason = format!("worker {worker} of OpenSIPS (pid ");
         fails(&crate::site::recurring(&hurried), 1, &reason);
         site.stop();
     });

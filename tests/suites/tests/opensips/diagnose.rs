@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use testnet::Agent;
+use testnet::{Agent, wait_until};
 
-use crate::site::{PIDFILE, signal, stop_signal};
+use crate::site::{PIDFILE, signal};
 use crate::{Site, ends, every_daemon, every_daemon_with_mi};
 
 const MI: &str = "datagram:127.0.0.1:8080";
@@ -55,11 +55,11 @@ fn what_is_known_of_the_instance() {
         assert_eq!(absent["pid_file"]["pid"], Value::Null);
         let elsewhere = row(&absent["listeners"], "socket", "udp:192.0.2.10:5060");
         assert_eq!(elsewhere["address"], "not on this host");
-        assert_eq!(elsewhere["held_by"], "nobody: not open");
+        assert_eq!(elsewhere["held_by"], "no process: not open");
         assert_eq!(absent["nonlocal_bind"][0]["needed"], true);
         assert_eq!(absent["nonlocal_bind"][0]["allowed"], false);
         assert!(absent["mi"]["answer"]["unknown"].as_str().unwrap().contains("Connection refused"));
-        assert!(absent["verdict"].as_str().unwrap().starts_with("it does not run here"));
+        assert!(absent["verdict"].as_str().unwrap().starts_with("it is not running on this node"));
         assert!(files(site).is_empty(), "{:?}", files(site));
 
         ends(&agent.action("start"), 0);
@@ -76,7 +76,6 @@ fn what_is_known_of_the_instance() {
         assert_eq!(attendant["pid"], site.main());
         let receiver = row(&there["processes"], "role", "SIP receiver udp:127.0.0.1:5060");
         assert_eq!(receiver["state"], "alive");
-        assert_eq!(receiver["busy_percent"], 0);
         for socket in &sockets[..2] {
             let listener = row(&there["listeners"], "socket", socket);
             assert_eq!(listener["address"], "here on lo");
@@ -93,6 +92,13 @@ fn what_is_known_of_the_instance() {
         assert!(there["mi"]["shared_memory_mb"].as_i64().unwrap() > 1);
         assert!(!there["last_output"].as_array().unwrap().is_empty());
 
+        // A machine that stalls lets the daemon look busy: of the last minute.
+        wait_until("it is idle", crate::LONG, || {
+            let told = json(&agent);
+            let receiver = row(&told["processes"], "role", "SIP receiver udp:127.0.0.1:5060");
+            receiver["busy_percent"] == 0
+        });
+
         // Nobody answers, and everything else is told.
         let receivers: Vec<i32> = there["processes"]
             .as_array()
@@ -101,7 +107,7 @@ fn what_is_known_of_the_instance() {
             .filter(|one| one["role"].as_str().unwrap().starts_with("SIP receiver udp:127"))
             .map(|one| i32::try_from(one["pid"].as_i64().unwrap()).unwrap())
             .collect();
-        receivers.iter().for_each(|pid| stop_signal(*pid));
+        receivers.iter().for_each(|pid| testnet::suspend(*pid));
         let silent = json(&agent.clone().param("sip_probe_attempts", "1"));
         receivers.iter().for_each(|pid| signal(*pid, Signal::SIGCONT));
         let listener = row(&silent["listeners"], "socket", "udp:127.0.0.1:5060");
@@ -114,7 +120,10 @@ fn what_is_known_of_the_instance() {
         site.kill_main();
         let orphans = json(&agent);
         assert_eq!(orphans["monitor"]["code"], 1);
-        assert!(orphans["verdict"].as_str().unwrap().contains("main process is gone"), "{orphans}");
+        assert!(
+            orphans["verdict"].as_str().unwrap().contains("orphans of OpenSIPS are alive"),
+            "{orphans}"
+        );
         assert_eq!(orphans["role"], Value::Null);
         ends(&agent.action("stop"), 0);
         site.nothing_is_left();

@@ -8,9 +8,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use testnet::wait_until;
 
-use crate::site::{
-    Site, every_daemon_with_mi, is_alive, signal, stand_in_alone, stop_signal, write,
-};
+use crate::site::{Site, every_daemon_with_mi, is_alive, signal, stand_in_alone, write};
 use crate::{LONG, ends, every_daemon, fails};
 
 #[test]
@@ -22,7 +20,7 @@ fn a_killed_main_process_is_seen_and_recovered_from() {
         let killed = site.kill_main();
         // The orphans go on answering: that proves nothing.
         assert!(site.answers("127.0.0.1:5060"));
-        fails(&site.monitor(), 1, "main process is gone");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         site.start();
         let main = site.main();
         assert_ne!(main, killed);
@@ -64,12 +62,12 @@ fn stopped_workers_are_seen_by_the_probe_and_ended() {
         site.start();
         let main = site.main();
         for worker in site.workers() {
-            stop_signal(worker);
+            testnet::suspend(worker);
         }
         let asked =
             site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2");
         let reason = format!(
-            "main process {main} alive, no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s"
+            "OpenSIPS (pid {main}) does not serve: no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s"
         );
         fails(&crate::site::recurring(&asked), 1, &reason);
         site.stop();
@@ -83,7 +81,7 @@ fn an_instance_that_does_not_serve_is_started_anew() {
         site.start();
         let main = site.main();
         for worker in site.workers() {
-            stop_signal(worker);
+            testnet::suspend(worker);
         }
         let asked = site.agent().param("sip_probe_timeout", "300ms");
         ends(&asked.action("start"), 0);
@@ -102,8 +100,12 @@ fn a_stopped_worker_beside_others_is_a_remark() {
         site.start();
         // The last one is no UDP worker, with any version.
         let worker = *site.workers().last().unwrap();
-        stop_signal(worker);
-        fails(&site.monitor(), 190, &format!("stopped (SIGSTOP): {worker}"));
+        testnet::suspend(worker);
+        fails(
+            &site.monitor(),
+            190,
+            &format!("are stopped (SIGSTOP): send SIGCONT to pid {worker}"),
+        );
         signal(worker, Signal::SIGCONT);
         wait_until("all is well again", LONG, || site.monitor().code == 0);
         site.stop();
@@ -115,7 +117,7 @@ fn a_stopped_main_process_is_a_remark_and_can_be_stopped() {
     testnet::root_or_skip!();
     every_daemon("a_stopped_main_process_is_a_remark_and_can_be_stopped", |site| {
         site.start();
-        stop_signal(site.main());
+        testnet::suspend(site.main());
         fails(&site.monitor(), 190, "is stopped (SIGSTOP)");
         site.stop_without_need_of_a_deadline();
     });
@@ -195,11 +197,15 @@ fn a_process_that_nothing_ends_fails_the_stop_in_time() {
         // The runner gives up after two minutes, Pacemaker would after these 6 s.
         let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "6000");
         let outcome = hurried.action("stop");
-        fails(&outcome, 1, &format!("still alive after SIGKILL: {worker} (blocked in the kernel)"));
+        fails(
+            &outcome,
+            1,
+            &format!("still alive after SIGKILL (pid {worker}, blocked in the kernel)"),
+        );
         assert!(outcome.took < Duration::from_secs(60), "{:?}", outcome.took);
-        fails(&site.monitor(), 1, "1 orphaned processes are alive");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         let start = hurried.action("start");
-        fails(&start, 1, &format!("still alive after SIGKILL: {worker}"));
+        fails(&start, 1, &format!("still alive after SIGKILL (pid {worker}"));
         assert_eq!(site.processes(), [worker], "executed beside it");
         drop(frozen);
         site.stop();
@@ -213,7 +219,7 @@ fn everything_stopped_and_no_grace() {
     every_daemon("everything_stopped_and_no_grace", |site| {
         site.start();
         for pid in site.processes() {
-            stop_signal(pid);
+            testnet::suspend(pid);
         }
         ends(&site.agent().param("stop_grace", "0").action("stop"), 0);
         site.nothing_is_left();
@@ -226,7 +232,7 @@ fn monitor_keeps_its_deadline() {
     every_daemon("monitor_keeps_its_deadline", |site| {
         site.start();
         for worker in site.workers() {
-            stop_signal(worker);
+            testnet::suspend(worker);
         }
         // 100 x 600 s were wished; the action has 3 s. The runner fails a test after two minutes.
         let patient = site
@@ -308,7 +314,7 @@ fn faults_of_a_starting_and_stopping_daemon() {
         site.nothing_is_left();
         // It dies just after it has answered.
         with("DIE_AFTER_MS=250");
-        fails(&site.agent().action("start"), 1, "OpenSIPS died just after it had started");
+        fails(&site.agent().action("start"), 1, "OpenSIPS died just after its start");
         site.nothing_is_left();
         // Its check hangs.
         with("CHECK_DELAY_MS=600000");

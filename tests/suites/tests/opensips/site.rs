@@ -37,7 +37,7 @@ pub(crate) fn every_daemon_that(
     test: &str,
     body: impl Fn(&Site),
 ) -> bool {
-    let daemons = std::iter::once(stand_in()).chain(Daemon::real());
+    let daemons = std::iter::once(Daemon::stand_in_for_suite()).chain(Daemon::real());
     let fitting: Vec<Daemon> = daemons.filter(|daemon| fits(version_of(daemon))).collect();
     fitting.iter().for_each(|daemon| against(test, daemon, &body));
     !fitting.is_empty()
@@ -49,12 +49,7 @@ fn version_of(daemon: &Daemon) -> Version {
 
 /// Runs a test that needs a fault switch, which no real daemon has.
 pub(crate) fn stand_in_alone(test: &str, body: impl Fn(&Site)) {
-    against(test, &stand_in(), &body);
-}
-
-fn stand_in() -> Daemon {
-    Daemon::stand_in(binary("opensips-stand-in").parent().unwrap())
-        .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`")
+    against(test, &Daemon::stand_in_for_suite(), &body);
 }
 
 fn against(test: &str, daemon: &Daemon, body: &impl Fn(&Site)) {
@@ -98,9 +93,7 @@ impl Site {
 
     /// With the stand-in, for what does not depend on the daemon.
     pub(crate) fn stand_in() -> Self {
-        let daemon = Daemon::stand_in(binary("opensips-stand-in").parent().unwrap())
-            .expect("the stand-in is not there: build it first, `cargo build --workspace --bins`");
-        Self::new(&daemon)
+        Self::new(&Daemon::stand_in_for_suite())
     }
 
     /// Whether the daemon has a module in a file of its own; the stand-in has none.
@@ -151,6 +144,12 @@ impl Site {
     /// With the parameters that belong to this site.
     pub(crate) fn agent(&self) -> Agent {
         self.agent_on(&self.host)
+    }
+
+    /// With so much patience that a daemon which answers is always heard: an attempt that is answered
+    /// is over at once, and there is but one.
+    pub(crate) fn patient(&self) -> Agent {
+        self.agent().param("sip_probe_timeout", "60s").param("sip_probe_attempts", "1")
     }
 
     /// The same resource on another host.
@@ -230,6 +229,15 @@ impl Site {
 
     /// Every process on the host that runs the daemon's executable and has not ended.
     pub(crate) fn processes(&self) -> Vec<i32> {
+        self.processes_of(&self.binary)
+    }
+
+    /// Whether an action of the agent is under way on the host.
+    pub(crate) fn agent_runs(&self) -> bool {
+        !self.processes_of(&binary("opensips")).is_empty()
+    }
+
+    fn processes_of(&self, program: &Path) -> Vec<i32> {
         let inode = |pid: &str| {
             std::fs::metadata(format!("/proc/{pid}/ns/net")).map(|metadata| metadata.ino()).ok()
         };
@@ -239,7 +247,7 @@ impl Site {
             .filter_map(|entry| {
                 let pid = entry.file_name().into_string().ok()?;
                 let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-                let ours = executable == self.binary.canonicalize().ok()? && inode(&pid) == here;
+                let ours = executable == program.canonicalize().ok()? && inode(&pid) == here;
                 ours.then(|| pid.parse().ok()).flatten()
             })
             .collect();
@@ -340,15 +348,6 @@ pub(crate) fn processes(site: &Site, kind: &str) -> Vec<i32> {
         !found.is_empty()
     });
     found
-}
-
-/// Waits until the signal has stopped the process.
-pub(crate) fn stop_signal(pid: i32) {
-    signal(pid, Signal::SIGSTOP);
-    wait_until("the process is stopped", LONG, || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
-    });
 }
 
 /// Writes a file on the host.

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use opensips_stand_in::Version;
 use testnet::{Agent, wait_until};
 
-use crate::site::{PROCESSES_AT, Site, processes, recurring, signal, stop_signal};
+use crate::site::{PROCESSES_AT, Site, processes, recurring, signal};
 use crate::{LONG, ends, every_daemon, fails};
 
 const AT: &str = "tls:127.0.0.1:5061";
@@ -86,19 +86,20 @@ fn options_over_tls() {
         configure(site, &["udp:127.0.0.1:5060", AT, "tls:[::1]:5061"], &domain);
         site.start();
         for target in [AT, "tls:[::1]:5061"] {
-            let asked = hasty(site).param("sip_probe", target);
+            let asked = site.patient().param("sip_probe", target);
             ends(&recurring(&asked.clone().param("sip_probe_codes", "483")), 0);
             let outcome = recurring(&asked.param("sip_probe_codes", "299"));
-            fails(&outcome, 1, &format!("OPTIONS at {target} answered 483, not among"));
+            fails(&outcome, 1, &format!("OPTIONS at {target} is answered with 483, not among"));
         }
-        let deep = hasty(site).env("OCF_CHECK_LEVEL", "20").param("sip_probe_codes", "483");
-        ends(&recurring(&deep), 0);
+        let deep =
+            |agent: Agent| agent.env("OCF_CHECK_LEVEL", "20").param("sip_probe_codes", "483");
+        ends(&recurring(&deep(site.patient())), 0);
         for receiver in processes(site, "TCP receiver") {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
         // Silent, though TCP main accepts every connection, and makes the handshake (4.0).
         let silent = format!("no answer to OPTIONS at {AT} within 2 x 2s");
-        fails(&recurring(&deep), 1, &silent);
+        fails(&recurring(&deep(hasty(site))), 1, &silent);
         site.stop();
     });
 }
@@ -114,17 +115,16 @@ fn a_client_certificate_is_wanted() {
         );
         configure(site, &[AT], &domain);
         site.start();
-        let asked = hasty(site);
-        ends(&recurring(&asked), 0);
-        let listed = recurring(&asked.clone().param("sip_probe_codes", "200-499"));
+        ends(&recurring(&site.patient()), 0);
+        let listed = recurring(&site.patient().param("sip_probe_codes", "200-499"));
         fails(&listed, 1, &format!("TLS refused (a client certificate?), so no code at {AT}"));
         for receiver in processes(site, "TCP receiver") {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
-        let outcome = recurring(&asked);
+        let outcome = recurring(&hasty(site));
         // From 4.0 on TCP main makes the handshake, and that is as far as we come.
         match site.version {
-            Version::V4_0 => fails(&outcome, 190, "workers are stopped (SIGSTOP)"),
+            Version::V4_0 => fails(&outcome, 190, "are stopped (SIGSTOP)"),
             _ => fails(&outcome, 1, &format!("no answer to OPTIONS at {AT} within 2 x 2s")),
         }
         site.stop();
@@ -141,7 +141,7 @@ fn an_instance_that_nobody_remembers() {
         site.forget();
         let receivers = processes(site, "TCP receiver");
         for receiver in &receivers {
-            stop_signal(*receiver);
+            testnet::suspend(*receiver);
         }
         // From 4.0 on TCP main makes the handshake, and refuses what is none; before, nobody does.
         let transport = if site.version == Version::V4_0 { "tls" } else { "tcp" };
@@ -155,8 +155,8 @@ fn an_instance_that_nobody_remembers() {
         // It is known for what it is, and asked from now on.
         let state = site.state();
         assert!(state.contains(&format!("listener {AT} ")), "{state}");
-        let outcome = recurring(&asked.clone().param("sip_probe_codes", "299"));
-        fails(&outcome, 1, &format!("OPTIONS at {AT} answered 483, not among"));
+        let outcome = recurring(&site.patient().param("sip_probe_codes", "299"));
+        fails(&outcome, 1, &format!("OPTIONS at {AT} is answered with 483, not among"));
         ends(&asked.action("stop"), 0);
         site.nothing_is_left();
     });

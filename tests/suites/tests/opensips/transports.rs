@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use nix::sys::signal::Signal;
 use testnet::{Agent, Outcome, wait_until};
 
-use crate::site::{PROCESSES_AT, Site, processes, recurring, signal, stop_signal};
+use crate::site::{PROCESSES_AT, Site, processes, recurring, signal};
 use crate::{LONG, ends, every_daemon, every_daemon_with_mi, fails};
 
 /// Starts a daemon with these sockets, and an MI that tells which process does what.
@@ -16,6 +16,7 @@ fn start_with(site: &Site, sockets: &[&str]) {
     site.start();
 }
 
+/// For what is silent: a daemon that answers may be slower than this on a busy machine.
 fn hasty(site: &Site) -> Agent {
     site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2")
 }
@@ -45,19 +46,19 @@ fn both_transports_in_both_families() {
         let all = ["udp:127.0.0.1:5060", "udp:[::1]:5060", "tcp:127.0.0.1:5060", "tcp:[::1]:5060"];
         site.configure(&all);
         site.start();
-        let asked = hasty(site);
+        let asked = site.patient();
         for target in all {
             let agent = asked.clone().param("sip_probe", target);
             ends(&recurring(&agent.clone().param("sip_probe_codes", "483")), 0);
             // An answer that does not count tells who gave it.
             let outcome = recurring(&agent.param("sip_probe_codes", "299"));
-            fails(&outcome, 1, &format!("OPTIONS at {target} answered 483, not among"));
+            fails(&outcome, 1, &format!("OPTIONS at {target} is answered with 483, not among"));
         }
         ends(&every_listener(&asked), 0);
         let (outcome, log) = every_listener_logged(site, &asked.param("sip_probe_codes", "299"));
-        fails(&outcome, 1, "OPTIONS at udp:127.0.0.1:5060 answered ");
+        fails(&outcome, 1, "OPTIONS at udp:127.0.0.1:5060 is answered with ");
         for target in all {
-            is_in(&log, &format!("OPTIONS at {target} answered "));
+            is_in(&log, &format!("OPTIONS at {target} is answered with "));
         }
         site.stop();
     });
@@ -74,10 +75,10 @@ fn a_daemon_that_answers_503() {
         site.write(&format!("# OPENSIPS_STAND_IN_SIP_ANSWER=503\n{refusing}"));
         site.start();
         // Whoever answers is alive; whether that is enough is the administrator's to say.
-        ends(&every_listener(&hasty(site)), 0);
+        ends(&every_listener(&site.patient()), 0);
         for (target, codes) in [("udp:127.0.0.1:5060", "200-499"), ("tcp:127.0.0.1:5060", "200")] {
-            let asked = hasty(site).param("sip_probe", target).param("sip_probe_codes", codes);
-            let reason = "answered 503, not among sip_probe_codes: Service Unavailable";
+            let asked = site.patient().param("sip_probe", target).param("sip_probe_codes", codes);
+            let reason = "is answered with 503, not among sip_probe_codes: Service Unavailable";
             fails(&recurring(&asked), 1, &format!("OPTIONS at {target} {reason}"));
             ends(&recurring(&asked.param("sip_probe_codes", "503")), 0);
         }
@@ -92,8 +93,8 @@ fn without_udp_tcp_is_asked() {
         site.configure(&["tcp:127.0.0.1:5060"]);
         site.start();
         ends(&site.monitor(), 0);
-        let outcome = recurring(&hasty(site).param("sip_probe_codes", "299"));
-        fails(&outcome, 1, "OPTIONS at tcp:127.0.0.1:5060 answered ");
+        let outcome = recurring(&site.patient().param("sip_probe_codes", "299"));
+        fails(&outcome, 1, "OPTIONS at tcp:127.0.0.1:5060 is answered with ");
         site.stop();
     });
 }
@@ -105,15 +106,15 @@ fn tcp_and_mi_answer_while_udp_is_dead() {
         start_with(site, &["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]);
         let receivers = processes(site, "SIP receiver udp:");
         for receiver in &receivers {
-            stop_signal(*receiver);
+            testnet::suspend(*receiver);
         }
         let asked = hasty(site);
-        let silent = "alive, no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s";
+        let silent = "does not serve: no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s";
         fails(&recurring(&asked), 1, silent);
         fails(&every_listener(&asked), 1, silent);
         // Over TCP it is answered, and the MI has told what it was asked.
-        let tcp = asked.clone().param("sip_probe", "tcp:127.0.0.1:5060");
-        fails(&recurring(&tcp), 190, "workers are stopped (SIGSTOP)");
+        let tcp = site.patient().param("sip_probe", "tcp:127.0.0.1:5060");
+        fails(&recurring(&tcp), 190, "are stopped (SIGSTOP)");
         assert_eq!(processes(site, "SIP receiver udp:"), receivers);
         for receiver in receivers {
             signal(receiver, Signal::SIGCONT);
@@ -132,10 +133,10 @@ fn udp_answers_while_tcp_is_dead() {
         // (4.0), for receivers that take nothing; that of the stand-in is its own receiver.
         let kind = if site.is_stand_in() { "TCP" } else { "TCP receiver" };
         for receiver in processes(site, kind) {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
         let asked = hasty(site);
-        fails(&recurring(&asked), 190, "workers are stopped (SIGSTOP)");
+        fails(&recurring(&site.patient()), 190, "are stopped (SIGSTOP)");
         let tcp = asked.clone().param("sip_probe", "tcp:127.0.0.1:5060");
         fails(&recurring(&tcp), 1, "no answer to OPTIONS at tcp:127.0.0.1:5060 within 2 x 0.3s");
         let (outcome, log) = every_listener_logged(site, &asked);
@@ -154,10 +155,10 @@ fn one_silent_listener_among_others() {
         start_with(site, &["udp:127.0.0.1:5060", "udp:127.0.0.1:5064", "tcp:127.0.0.1:5060"]);
         let receivers = processes(site, "SIP receiver udp:127.0.0.1:5064");
         for receiver in receivers {
-            stop_signal(receiver);
+            testnet::suspend(receiver);
         }
         let asked = hasty(site);
-        fails(&recurring(&asked), 190, "workers are stopped (SIGSTOP)");
+        fails(&recurring(&site.patient()), 190, "are stopped (SIGSTOP)");
         let silent = "no answer to OPTIONS at udp:127.0.0.1:5064 within 2 x 0.3s";
         fails(&every_listener(&asked), 1, silent);
         // A patience beyond the action's time: the verdict comes in time, with the name.
@@ -166,7 +167,7 @@ fn one_silent_listener_among_others() {
             .param("sip_probe_timeout", "600s")
             .env("OCF_RESKEY_CRM_meta_timeout", "3000");
         fails(&every_listener(&patient), 1, "no answer to OPTIONS at udp:127.0.0.1:5064 within");
-        fails(&every_listener(&asked.param("sip_probe", "none")), 190, "workers are stopped");
+        fails(&every_listener(&asked.param("sip_probe", "none")), 190, "are stopped (SIGSTOP)");
         site.stop();
     });
 }
@@ -183,7 +184,7 @@ fn what_is_elsewhere_or_no_sip_is_not_asked() {
         ]);
         config.more = "loadmodule \"proto_bin.so\"\n".into();
         site.write(&config.text());
-        let asked = hasty(site).param("nonlocal_bind", "ensure");
+        let asked = site.patient().param("nonlocal_bind", "ensure");
         ends(&asked.action("start"), 0);
         let (outcome, log) = every_listener_logged(site, &asked);
         ends(&outcome, 0);
@@ -194,7 +195,10 @@ fn what_is_elsewhere_or_no_sip_is_not_asked() {
         site.host.ip("addr add 192.0.2.10/32 dev lo");
         ends(&every_listener(&asked), 0);
         let other = asked.clone().param("sip_probe_codes", "299");
-        is_in(&every_listener_logged(site, &other).1, "OPTIONS at tcp:192.0.2.10:5060 answered ");
+        is_in(
+            &every_listener_logged(site, &other).1,
+            "OPTIONS at tcp:192.0.2.10:5060 is answered with ",
+        );
         ends(&asked.action("stop"), 0);
     });
 }
@@ -223,7 +227,7 @@ fn connections_that_nobody_answers() {
         let reason = plain.exit_reason.unwrap_or_default();
         assert!(reason.contains(" at tls:127.0.0.1:5060 within 2 x 0.3s"), "{reason}");
         // None of this has hurt the daemon.
-        ends(&every_listener(&hasty(site)), 0);
+        ends(&every_listener(&site.patient()), 0);
         site.stop();
     });
 }
@@ -237,7 +241,7 @@ fn an_unknown_socket_of_an_adopted_instance_is_not_asked() {
         site.write(&config.text());
         site.start();
         site.forget();
-        let asked = hasty(site);
+        let asked = site.patient();
         ends(&recurring(&asked), 0);
         let state = site.state();
         assert!(state.contains("listener tcp:127.0.0.1:5060 "), "{state}");
@@ -256,7 +260,7 @@ fn an_instance_that_nobody_remembers_and_whose_tcp_is_dead() {
         site.forget();
         let workers = site.workers();
         for worker in &workers {
-            stop_signal(*worker);
+            testnet::suspend(*worker);
         }
         let asked = hasty(site);
         let silent = "no answer to OPTIONS at tcp:127.0.0.1:5060 within 2 x 0.3s";
@@ -272,7 +276,7 @@ fn an_instance_that_nobody_remembers_and_whose_tcp_is_dead() {
         wait_until("all is well again", LONG, || recurring(&asked).code == 0);
         let state = site.state();
         assert!(state.contains("listener tcp:127.0.0.1:5060 "), "{state}");
-        ends(&every_listener(&asked), 0);
+        ends(&every_listener(&site.patient()), 0);
         site.stop();
     });
 }

@@ -3,9 +3,9 @@
 
 use std::process::Command;
 
-use testnet::{Host, wait_until};
+use testnet::Host;
 
-use super::{LONG, Site, ends, has_strace, instances, locks, plain, program, shell};
+use super::{Site, ends, has_strace, instances, locks, plain, program, shell};
 
 /// What can change something: messages to the kernel, files.
 const CALLS: [&str; 8] =
@@ -31,10 +31,7 @@ fn site() -> Site {
     let site = Site::new();
     site.a.ip("route add default via 192.0.2.99 dev eth0 metric 100 mtu 1400");
     site.a.ip("rule add from 192.0.2.1 lookup 77 priority 500");
-    wait_until("the kernel is done", LONG, || {
-        let shown = site.a.ip("-6 addr show");
-        !shown.contains("tentative") && everything(&site.a).contains("multicast ff00::/8 dev eth0")
-    });
+    super::wait_until_ipv6_is_settled(&site.a);
     site
 }
 

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use testnet::{Agent, Capture, Host, wait_until};
 
-use super::{LONG, MAC_B, MAC_N, Site, VIP, ends, fails, instances, locks, recurring, state, vip};
+use super::{
+    LONG, MAC_B, MAC_N, Site, VIP, Wire, ends, fails, instances, locks, recurring, state, vip,
+};
 
-/// How long somebody who has answered is believed to have the VIP (`question::LET_GO`).
+/// How long somebody who has answered is believed to have the VIP (`conflict_probe::RELEASE_TIME`).
 const LET_GO: Duration = Duration::from_millis(500);
 
 /// Whether a host has sent a question of start's.
@@ -35,7 +37,7 @@ fn a_second_owner_is_not_started() {
     take(&site.b);
     let before = state(&site.a);
     let agent = site.vip().param("duplicate_wait", "300ms");
-    let reason = format!("192.0.2.10 is in use by {MAC_B} on eth0: not starting a second owner");
+    let reason = format!("192.0.2.10 is in use by {MAC_B} on eth0: remove it from that host");
     fails(&agent.action("start"), 1, &reason);
     assert_eq!(state(&site.a), before);
     assert!(locks(&site.a).is_empty());
@@ -68,9 +70,9 @@ fn a_dying_peer_is_waited_for() {
 fn its_question_is_a_probe_that_no_cache_learns_from() {
     testnet::root_or_skip!();
     let site = Site::new();
-    let capture = Capture::start(&site.neighbour, "eth0");
+    let wire = Wire::of(&site);
     ends(&site.vip().param("announce", "none").action("start"), 0);
-    let frames = capture.arp_frames();
+    let frames = wire.frames(|_| true);
     assert_eq!(frames.len(), 2, "{frames:?}");
     for frame in frames {
         assert!(!frame.is_reply && frame.sender_ip.is_unspecified());
@@ -124,13 +126,17 @@ fn a_rival_found_by_monitor() {
     // Not by a shallow look.
     ends(&recurring(&agent), 0);
     let capture = Capture::start(&site.b, "eth0");
-    fails(&deep(&agent), 190, &format!("192.0.2.10 is claimed by {MAC_N}, too: announced again"));
+    fails(
+        &deep(&agent),
+        190,
+        &format!("192.0.2.10 is also in use by {MAC_N} on eth0, and was announced again"),
+    );
     let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
     wait_until("it is announced again", LONG, || {
         capture.arp_frames().iter().any(|arp| arp.sender_ip == vip && arp.target_ip == vip)
     });
-    fails(&deep(&agent), 1, "still after it was announced again");
-    fails(&deep(&agent), 1, "still after it was announced again");
+    fails(&deep(&agent), 1, "is still in use by");
+    fails(&deep(&agent), 1, "is still in use by");
     let_go(&site.neighbour);
     ends(&deep(&agent), 0);
     // Forgotten: the next one is the first again.
@@ -140,7 +146,7 @@ fn a_rival_found_by_monitor() {
     // Another host is not the one that persists.
     let_go(&site.neighbour);
     take(&site.b);
-    fails(&deep(&agent), 190, &format!("claimed by {MAC_B}, too: announced again"));
+    fails(&deep(&agent), 190, &format!("also in use by {MAC_B} on eth0, and was announced again"));
     ends(&agent.action("stop"), 0);
     assert!(locks(&site.a).is_empty());
 }
@@ -289,7 +295,7 @@ fn a_silence_that_was_cut_short_proves_nothing() {
     let agent = site.vip().param("duplicate_timeout", "10s");
     let short = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "2000");
     let short = short.timeout(LONG);
-    fails(&short.action("start"), 1, "no time to ask for duplicates of 192.0.2.10 on eth0");
+    fails(&short.action("start"), 1, "192.0.2.10 on eth0 can't be probed for 10000 ms");
     assert_eq!(state(&site.a), before);
     // Monitor comes to its end before it is killed, and keeps what it knows of a rival.
     ends(&site.vip().action("start"), 0);
@@ -319,7 +325,7 @@ fn a_stop_overtakes_a_start_that_waits() {
         ends(&agent.action("stop"), 0);
         assert!(instances(&site.a).is_empty());
         let_go(&site.b);
-        fails(&start.join().unwrap(), 1, "192.0.2.10 was stopped while start waited");
+        fails(&start.join().unwrap(), 1, "192.0.2.10 was stopped while start was at work");
     });
     assert!(instances(&site.a).is_empty());
     // The next one is a new one, also after a stop that has not seen the end of the last.
@@ -340,14 +346,14 @@ fn a_stop_does_not_wait_for_ever() {
     wait_until("A asks", LONG, || {
         capture.arp_frames().iter().any(|arp| arp.sender_ip.is_unspecified())
     });
-    // It hangs, and goes on after the stop.
+    // It hangs: the stop kills it.
     let pid = nix::unistd::Pid::from_raw(i32::try_from(start.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
     let agent = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "3000").timeout(LONG);
     ends(&agent.action("stop"), 0);
     let_go(&site.b);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
-    assert_eq!(start.wait().unwrap().code(), Some(1));
+    let status = start.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
     assert!(instances(&site.a).is_empty());
     ends(&site.vip().action("start"), 0);
     ends(&site.vip().action("stop"), 0);

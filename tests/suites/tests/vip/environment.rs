@@ -4,8 +4,7 @@ use std::process::Command;
 
 use testnet::{Host, agent, wait_until};
 
-use super::{LONG, Site, VIP, announcer, ends, fails, instances, locks, program, shell};
-use testnet::Capture;
+use super::{LONG, Site, VIP, Wire, announcer, ends, fails, instances, locks, program, shell};
 
 #[test]
 fn by_hand_with_an_empty_environment() {
@@ -18,7 +17,7 @@ fn by_hand_with_an_empty_environment() {
     ends(&started, 0);
     // One line with what happened; no log to look into.
     assert_eq!(started.stderr.lines().count(), 1, "{}", started.stderr);
-    for words in ["vip=192.0.2.10/24", "nic=eth0", "state=added", "took_ms="] {
+    for words in ["action=start vip=192.0.2.10 nic=eth0 ", "prefix=24", "state=added", "took_ms="] {
         assert!(started.stderr.contains(words), "{}", started.stderr);
     }
     ends(&by_hand(&["--ip", VIP]).action("monitor"), 0);
@@ -30,7 +29,8 @@ fn by_hand_with_an_empty_environment() {
     ends(&by_hand(&[]).action("stop"), 0);
     let stopped = by_hand(&["--ip", "nonsense\nx"]).action("stop");
     ends(&stopped, 0);
-    assert!(stopped.stderr.starts_with("warning: ip=nonsense\\nx: not an IP address"));
+    let line = "warning: action=stop vip=\"nonsense\\\\nx\" note=\"not an IP address";
+    assert!(stopped.stderr.starts_with(line), "{}", stopped.stderr);
 }
 
 #[test]
@@ -118,13 +118,13 @@ fn a_host_with_nothing_but_loopback() {
 fn announces_itself(prepare: &str) {
     let site = Site::new();
     shell(&site.a, prepare);
-    let capture = Capture::start(&site.neighbour, "eth0");
+    let wire = Wire::of(&site);
     let agent = site.vip().param("announce_schedule", "0,40,80");
     let outcome = agent.clone().env("PCMK_service", "").action("start");
     ends(&outcome, 0);
-    assert!(outcome.stderr.contains("no announcer, start announces itself"), "{}", outcome.stderr);
-    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
-    assert_eq!(capture.arp_frames().iter().filter(|arp| arp.sender_ip == vip).count(), 3);
+    let note = "no announcer: start sends the announcements itself";
+    assert!(outcome.stderr.contains(note), "{}", outcome.stderr);
+    assert_eq!(wire.announcements().len(), 3);
     ends(&agent.action("monitor"), 0);
     ends(&agent.action("stop"), 0);
     assert!(instances(&site.a).is_empty());

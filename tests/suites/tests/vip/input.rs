@@ -183,7 +183,7 @@ fn an_interface_that_this_node_does_not_have() {
     let host = host();
     let before = state(&host);
     let agent = vip(&host).param("nic", "eth7").param("cidr_netmask", "24");
-    fails(&agent.action("start"), 5, "nic=eth7: there is no such interface");
+    fails(&agent.action("start"), 5, "nic=eth7 does not exist on this node");
     ends(&agent.action("monitor"), 7);
     ends(&recurring(&agent), 7);
     ends(&agent.action("stop"), 0);
@@ -191,7 +191,7 @@ fn an_interface_that_this_node_does_not_have() {
     let level10 = agent.clone().env("OCF_CHECK_LEVEL", "10");
     fails(&level10.action("validate-all"), 5, "nic=eth7");
     let strange = vip(&host).param("nic", "eth0;reboot");
-    fails(&strange.action("start"), 5, "nic=eth0;reboot: there is no such interface");
+    fails(&strange.action("start"), 5, "nic=eth0;reboot does not exist on this node");
     assert_eq!(state(&host), before);
     // The address is on the node all the same: then it is not "not running".
     host.ip(&format!("addr add {VIP}/24 dev eth0"));
@@ -238,11 +238,7 @@ fn what_start_would_refuse_is_found_before() {
     fails(&outcome, 2, "longer than 15 bytes");
     assert!(outcome.exit_reason.unwrap().contains("route_table=200"), "{}", outcome.stderr);
     let source = vip(&host).param("source_for", "203.0.113.0/24");
-    fails(
-        &level10(&source),
-        1,
-        "source_for=203.0.113.0/24: no route of the main table leads there",
-    );
+    fails(&level10(&source), 1, "source_for=203.0.113.0/24 has no route in the main table");
     // Its own network comes with the address.
     ends(&level10(&vip(&host).param("source_for", "192.0.2.0/24")), 0);
     host.sysctl("net/ipv6/conf/eth0/disable_ipv6", "1");
@@ -259,7 +255,7 @@ fn what_start_would_refuse_is_found_before() {
     let outcome = level10(&vip(&host).env("PCMK_service", ""));
     ends(&outcome, 0);
     assert!(
-        outcome.stderr.contains("eth0 is managed by NetworkManager, too"),
+        outcome.stderr.contains("eth0 is also managed by NetworkManager"),
         "{}",
         outcome.stderr
     );
@@ -275,7 +271,7 @@ fn equally_near_interfaces_are_a_question() {
     host.ip("addr add 192.0.2.1/24 dev eth0 noprefixroute");
     host.ip("addr add 192.0.2.2/24 dev eth1 noprefixroute");
     let refused = vip(&host).action("start");
-    fails(&refused, 2, "192.0.2.0/24 is connected to eth0 and to eth1: give nic");
+    fails(&refused, 2, "192.0.2.0/24 is connected to both eth0 and eth1: set nic");
     ends(&vip(&host).param("nic", "eth1").action("start"), 0);
     assert_eq!(instances(&host), [format!("eth1 {VIP}/24")]);
     ends(&vip(&host).action("stop"), 0);

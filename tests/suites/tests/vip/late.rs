@@ -20,13 +20,13 @@ fn number_of(site: &Site, action: &str, kind: &str) -> u32 {
     u32::try_from(at + 1).unwrap()
 }
 
-/// Runs an action of two seconds whose message of that number takes longer than that.
+/// Runs an action of five seconds whose message of that number takes longer than that.
 fn delayed(site: &Site, action: &str, number: u32) -> (Option<i32>, String) {
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-o", "/dev/null", "-e", "trace=sendto"]);
-    strace.arg(format!("--inject=sendto:delay_exit=2000000:when={number}"));
+    strace.arg(format!("--inject=sendto:delay_exit=5000000:when={number}"));
     strace.arg(program()).args([action, "--ip", VIP, "--announce_schedule=0"]).env_clear();
-    let output = site.a.output(strace.env("OCF_RESKEY_CRM_meta_timeout", "2000"));
+    let output = site.a.output(strace.env("OCF_RESKEY_CRM_meta_timeout", "5000"));
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
@@ -80,7 +80,7 @@ fn a_stop_does_not_end_another_stop() {
         wait_until("the first has ended the announcer", LONG, || {
             super::announcer(&site.a).is_some_and(|holder| holder != announcer)
         });
-        let short = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "1000");
+        let short = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "3000");
         let second = short.action("stop");
         drop(other);
         ends(&first.join().unwrap(), 0);

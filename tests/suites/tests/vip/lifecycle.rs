@@ -110,7 +110,7 @@ fn an_address_in_the_wrong_place_is_moved() {
         for command in wrong {
             site.a.ip(command);
         }
-        fails(&recurring(&agent), 1, "192.0.2.10 belongs on eth0 with /24, but it is there as");
+        fails(&recurring(&agent), 1, "192.0.2.10 belongs on eth0 with /24, but this node has");
         ends(&agent.action("start"), 0);
         assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")], "{wrong:?}");
         ends(&recurring(&agent), 0);
@@ -120,7 +120,7 @@ fn an_address_in_the_wrong_place_is_moved() {
     // Beside the right one: it serves, but somebody should look; start puts it in order.
     ends(&agent.action("start"), 0);
     site.a.ip("addr add 192.0.2.10/32 dev eth1");
-    fails(&recurring(&agent), 190, "more than once: also 192.0.2.10/32 on eth1");
+    fails(&recurring(&agent), 190, "more than once: remove 192.0.2.10/32 on eth1");
     ends(&agent.action("start"), 0);
     assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
 }

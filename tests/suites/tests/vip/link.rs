@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use testnet::{Capture, Host, wait_until};
 
-use super::{LONG, Site, VIP, ends, fails, instances, is_up, locks, recurring, shell, state, vip};
+use super::{
+    LONG, Site, VIP, ends, fails, instances, is_at_work, is_up, locks, recurring, shell, state, vip,
+};
 
 fn has_no_carrier(host: &Host) -> bool {
     host.ip("link show dev eth0").contains("NO-CARRIER")
@@ -155,6 +157,24 @@ fn without_carrier_start_fails_and_puts_everything_back() {
 }
 
 #[test]
+fn a_stop_ends_a_start_that_waits_for_the_carrier() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.cable_a.unplug(&site.a);
+    wait_until("eth0 has no carrier", LONG, || has_no_carrier(&site.a));
+    let agent = site.vip().param("nic", "eth0").param("link_wait", "60s");
+    let patient = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "60000");
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| patient.action("start"));
+        wait_until("start is at work", LONG, || is_at_work(&site.a));
+        ends(&agent.action("stop"), 0);
+        fails(&start.join().unwrap(), 1, "192.0.2.10 was stopped while start was at work");
+    });
+    assert!(instances(&site.a).is_empty());
+    assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
+}
+
+#[test]
 fn a_carrier_that_comes_in_time() {
     testnet::root_or_skip!();
     let site = Site::new();
@@ -164,6 +184,8 @@ fn a_carrier_that_comes_in_time() {
     let patient = agent.env("OCF_RESKEY_CRM_meta_timeout", "60000");
     let outcome = std::thread::scope(|scope| {
         let start = scope.spawn(|| patient.action("start"));
+        wait_until("start is at work", LONG, || is_at_work(&site.a));
+        // With nothing to see: without carrier it adds nothing.
         std::thread::sleep(Duration::from_millis(300));
         assert!(instances(&site.a).is_empty());
         site.cable_a.plug(&site.a);
@@ -181,7 +203,7 @@ fn a_start_that_fails_at_its_last_look_takes_the_address_back() {
     shell(&site.a, "mount -t tmpfs -o size=4k,nr_inodes=1 full /run");
     site.a.ip("addr add 192.0.2.20/24 dev eth0");
     let before = state(&site.a);
-    let agent = site.vip().param("announce_schedule", "0,5000");
+    let agent = site.vip().param("announce_schedule", "0,15000");
     let outcome = std::thread::scope(|scope| {
         let start = scope.spawn(|| agent.action("start"));
         wait_until("the address is there", LONG, || !instances(&site.a).is_empty());

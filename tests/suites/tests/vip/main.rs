@@ -29,7 +29,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use testnet::{Agent, Cable, Host, Outcome, Switch, agent, binary, wait_until};
+use testnet::{
+    Agent, ArpFrame, Cable, Capture, Direction, Host, Outcome, Switch, agent, binary, wait_until,
+};
 
 const VIP: &str = "192.0.2.10";
 const MAC_A: &str = "02:00:00:00:00:0a";
@@ -67,6 +69,74 @@ impl Site {
     fn vip(&self) -> Agent {
         vip(&self.a)
     }
+}
+
+/// What node A sends, as the neighbour receives it.
+struct Wire {
+    sent: Capture,
+    received: Capture,
+}
+
+impl Wire {
+    /// From now on.
+    fn of(site: &Site) -> Self {
+        let received = Capture::start(&site.neighbour, "eth0");
+        Self { sent: Capture::start(&site.a, "eth0"), received }
+    }
+
+    /// The announcements of the VIP that have been sent by now.
+    fn announcements(&self) -> Vec<ArpFrame> {
+        self.frames(is_announcement)
+    }
+
+    /// The frames that have been sent by now. The kernel notes one when it is sent, but hands it over
+    /// to the neighbour when it gets to it.
+    fn frames(&self, wanted: impl Fn(&ArpFrame) -> bool) -> Vec<ArpFrame> {
+        let going = |capture: &Capture, direction: Direction| {
+            let mut frames = capture.arp_frames();
+            frames.retain(|frame| frame.direction == direction && wanted(frame));
+            frames
+        };
+        let sent = going(&self.sent, Direction::Sent);
+        let mut received = Vec::new();
+        wait_until("the neighbour has received what was sent", LONG, || {
+            received = going(&self.received, Direction::Received);
+            received.len() >= sent.len()
+        });
+        received
+    }
+}
+
+/// Whether the frame announces the VIP.
+fn is_announcement(frame: &ArpFrame) -> bool {
+    VIP.parse() == Ok(frame.sender_ip)
+}
+
+/// The announcements that one host has seen by now, its own or another's.
+fn announcements(capture: &Capture) -> Vec<ArpFrame> {
+    capture.arp_frames().into_iter().filter(is_announcement).collect()
+}
+
+/// Waits until the kernel has made what it makes of IPv6 by itself: it ends duplicate address
+/// detection, and adds its routes, a moment after an address or a link was added.
+fn wait_until_ipv6_is_settled(host: &Host) {
+    wait_until("the kernel has done its part of IPv6", LONG, || {
+        let addresses = host.ip("-6 -o addr show");
+        let routes = host.ip("-6 route show table all");
+        let is_routed = |line: &str| {
+            let mut words = line.split_whitespace().skip(1);
+            let (interface, address) = (words.next(), words.nth(1));
+            let ip = address.and_then(|address| address.split('/').next());
+            interface.zip(ip).is_none_or(|(interface, ip)| {
+                routes.contains(&format!("local {ip} dev {interface}"))
+                    && (interface == "lo"
+                        || routes.contains(&format!("multicast ff00::/8 dev {interface}")))
+            })
+        };
+        !addresses.contains("tentative")
+            && !routes.contains("linkdown")
+            && addresses.lines().all(is_routed)
+    });
 }
 
 fn is_up(host: &Host, interface: &str) -> bool {
@@ -153,6 +223,11 @@ fn files(host: &Host) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir("/run/smartvox") else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).collect()
     })
+}
+
+/// Whether a start or stop of the VIP is at work: it holds a lock as long as that.
+fn is_at_work(host: &Host) -> bool {
+    files(host).iter().any(|path| path.to_string_lossy().contains("/vip-"))
 }
 
 /// Those that are more than a note of when the VIP was last announced, which stays until stop.

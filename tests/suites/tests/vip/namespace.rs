@@ -21,6 +21,9 @@ impl<'a> Namespace<'a> {
         host.ip("link set inner netns sip");
         host.ip("-n sip link set inner up");
         host.ip("-n sip addr add 192.0.2.3/24 dev inner");
+        wait_until("inner has a carrier", LONG, || {
+            host.ip("-n sip link show dev inner").contains("state UP")
+        });
         namespace
     }
 }
@@ -192,9 +195,9 @@ fn nic_by_mac_and_by_network() {
     ends(&recurring(&agent), 0);
     ends(&agent.action("stop"), 0);
     for (nic, code, words) in [
-        ("02:00:00:00:00:77", 5, "there is no such interface"),
-        ("203.0.113.0/24", 5, "there is no such interface"),
-        ("128.0.0.0/1", 2, "fits several interfaces: eth0, eth1"),
+        ("02:00:00:00:00:77", 5, "does not exist on this node"),
+        ("203.0.113.0/24", 5, "does not exist on this node"),
+        ("128.0.0.0/1", 2, "matches several interfaces (eth0, eth1)"),
     ] {
         let agent = site.vip().param("nic", nic);
         fails(&agent.action("start"), code, words);
@@ -225,7 +228,7 @@ fn a_nic_that_fits_others_too_or_nothing_any_more() {
     site.a.ip("link del eth1");
     site.a.ip("addr del 192.0.2.1/24 dev eth0");
     site.a.ip(&format!("addr replace {VIP}/24 dev eth0"));
-    fails(&recurring(&by_network), 190, "no interface has an address in nic=192.0.2.0/24 any more");
+    fails(&recurring(&by_network), 190, "no interface has another address in nic=192.0.2.0/24");
     ends(&by_network.action("start"), 0);
     assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
     ends(&by_network.action("stop"), 0);
@@ -240,13 +243,12 @@ fn an_instance_on_loopback_is_no_service() {
     fails(
         &recurring(&site.vip()),
         1,
-        "192.0.2.10 belongs on eth0, but it is there as 192.0.2.10/32 on lo",
+        "192.0.2.10 belongs on eth0, but this node has 192.0.2.10/32 on lo",
     );
-    let capture = testnet::Capture::start(&site.neighbour, "eth0");
+    let wire = super::Wire::of(&site);
     ends(&site.vip().action("start"), 0);
     assert_eq!(instances(&site.a), [format!("eth0 {VIP}/24")]);
-    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
-    assert!(capture.arp_frames().iter().any(|arp| arp.sender_ip == vip));
+    assert!(!wire.announcements().is_empty());
     ends(&recurring(&site.vip()), 0);
     ends(&site.vip().action("stop"), 0);
     // Where it is wanted there, it is said.
@@ -292,7 +294,7 @@ fn a_bridge_whose_way_out_is_down() {
     host.ip("link set far down");
     wait_until("the way out is down", LONG, || !super::is_up(&host, "wire"));
     wait_until("it is degraded", LONG, || recurring(&agent).code == 190);
-    fails(&recurring(&agent), 190, "192.0.2.10 is on br0, but below it wire is down");
+    fails(&recurring(&agent), 190, "192.0.2.10 is on br0, but its lower interface wire is down");
     ends(&recurring(&agent.clone().param("check_link_status", "no")), 0);
     ends(&agent.action("stop"), 0);
 }

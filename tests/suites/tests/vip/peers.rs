@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use testnet::{Capture, wait_until};
+use testnet::wait_until;
 
 use super::{
-    HeldLock, LONG, Site, VIP, announcer, ends, fails, instances, is_up, others, recurring,
-    second_interface, shell, state, vip,
+    HeldLock, LONG, Site, VIP, Wire, announcer, ends, fails, instances, is_at_work, is_up, others,
+    recurring, second_interface, shell, state, vip,
 };
 
 /// 1: stop left the announcer running; frames for the VIP went on for 14 s after stop.
@@ -16,16 +16,16 @@ use super::{
 fn stop_silences_the_announcer() {
     testnet::root_or_skip!();
     let site = Site::new();
-    let capture = Capture::start(&site.neighbour, "eth0");
+    let wire = Wire::of(&site);
     let times: Vec<_> = (0..20).map(|i| (i * 100).to_string()).collect();
     ends(&site.vip().param("announce_schedule", times.join(",")).action("start"), 0);
     assert!(announcer(&site.a).is_some());
     ends(&site.vip().action("stop"), 0);
-    let seen = capture.arp_frames().len();
+    let seen = wire.announcements().len();
     // The address comes back at once, as by an administrator: still nobody announces it.
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
     std::thread::sleep(Duration::from_millis(2500));
-    assert_eq!(capture.arp_frames().len(), seen);
+    assert_eq!(wire.announcements().len(), seen);
 }
 
 /// 2: stop returned 0 with the VIP still up when interface or mask could not be worked out.
@@ -205,12 +205,14 @@ fn a_stop_waits_for_another_ones_setting() {
     site.a.ip("addr flush dev eth0");
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
     site.a.ip("addr add 192.0.2.1/24 dev eth0");
-    let short = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "2000");
+    let short = site.vip().env("OCF_RESKEY_CRM_meta_timeout", "4000");
     ends(&short.action("stop"), 0);
     assert!(instances(&site.a).is_empty());
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
     let outcome = std::thread::scope(|scope| {
         let stop = scope.spawn(|| site.vip().action("stop"));
+        wait_until("stop is at work", LONG, || is_at_work(&site.a));
+        // Long enough for one that does not wait.
         std::thread::sleep(Duration::from_millis(500));
         let waits = !instances(&site.a).is_empty();
         drop(other);

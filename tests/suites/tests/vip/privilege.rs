@@ -63,7 +63,7 @@ fn changes_need_cap_net_admin_and_say_so() {
     ends(&nobody(&["monitor", "--ip", VIP]), 0);
     let refused = nobody(&["stop", "--ip", VIP]);
     ends(&refused, 1);
-    assert!(reason(&refused).contains("still there after stop: 192.0.2.10/24 on eth0"));
+    assert!(reason(&refused).contains("192.0.2.10/24 on eth0 is still there after stop"));
     assert!(reason(&refused).contains("CAP_NET_ADMIN is needed"));
     assert_eq!(instances(&site.a).len(), 1);
     ends(&site.vip().action("stop"), 0);

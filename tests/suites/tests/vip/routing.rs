@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use testnet::{Agent, Host, wait_until};
+use testnet::{Agent, Host};
 
 use super::{LONG, Site, VIP, ends, fails, instances, plain, recurring, second_interface};
 
@@ -29,10 +29,7 @@ fn site() -> Site {
         host.ip(&format!("addr add {address}/64 dev eth0 nodad"));
     }
     site.a.ip("-6 route add default via 2001:db8::99 dev eth0 metric 300");
-    // The link-local addresses' routes come when the kernel is done with these.
-    wait_until("the kernel is done", LONG, || {
-        !site.a.ip("-6 addr show").contains("tentative") && !tables(&site.a).contains("linkdown")
-    });
+    super::wait_until_ipv6_is_settled(&site.a);
     site
 }
 
@@ -135,9 +132,9 @@ fn what_is_missing_is_a_failure() {
     let before = tables(&site.a);
     let agent = routed(&site).param("source_for", "0.0.0.0/0").param("route_table", "100");
     for (damage, words) in [
-        ("rule del from 192.0.2.10", "the rule 17600: from 192.0.2.10/32 lookup 100 is missing"),
-        ("route del default table 100", "the route 0.0.0.0/0 via 192.0.2.99"),
-        ("route del default proto 176", "the route 0.0.0.0/0 via 198.51.100.254"),
+        ("rule del from 192.0.2.10", "rule 17600: from 192.0.2.10/32 lookup 100 is missing"),
+        ("route del default table 100", "route 0.0.0.0/0 via 192.0.2.99 dev eth0"),
+        ("route del default proto 176", "route 0.0.0.0/0 via 198.51.100.254"),
     ] {
         ends(&agent.action("start"), 0);
         ends(&recurring(&agent), 0);
@@ -166,7 +163,7 @@ fn a_start_that_fails_takes_its_routes_back() {
     site.a.ip("route add default via 192.0.2.2 dev eth0 table 100");
     let before = tables(&site.a);
     let agent = routed(&site).param("route_table", "100");
-    let whose = "route_table=100: the route 0.0.0.0/0 via 192.0.2.2 dev";
+    let whose = "route_table=100 has the route 0.0.0.0/0 via 192.0.2.2 of an administrator";
     fails(&agent.action("start"), 2, whose);
     assert_eq!(tables(&site.a), before);
     assert!(instances(&site.a).is_empty());
@@ -174,7 +171,7 @@ fn a_start_that_fails_takes_its_routes_back() {
     assert_eq!(tables(&site.a), before);
     site.a.ip("route del default dev eth1");
     let nowhere = site.vip().param("nic", "eth0").param("source_for", "0.0.0.0/0");
-    fails(&nowhere.action("start"), 1, "no route of the main table leads there");
+    fails(&nowhere.action("start"), 1, "has no route in the main table");
     assert!(instances(&site.a).is_empty());
 }
 
@@ -274,7 +271,7 @@ fn two_vips_with_one_table_or_one_source_for() {
     ends(&one.action("start"), 0);
     let with_one = tables(&site.a);
     let other = one.clone().param("ip", "192.0.2.11");
-    fails(&other.action("start"), 2, "route_table=100: it is the table of the VIP 192.0.2.10");
+    fails(&other.action("start"), 2, "route_table=100 is the table of the VIP 192.0.2.10");
     assert_eq!(tables(&site.a), with_one);
     ends(&one.action("stop"), 0);
 }

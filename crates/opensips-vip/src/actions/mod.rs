@@ -1,0 +1,9 @@
+//! One file for each OCF action.
+
+mod budgets;
+pub(crate) mod diagnose;
+pub(crate) mod monitor;
+pub(crate) mod reload;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod validate;

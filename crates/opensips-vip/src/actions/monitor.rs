@@ -1,0 +1,74 @@
+//! monitor: one dump of the addresses and one query for the link, judged; from level 10 on the neighbours
+//! are checked, too.
+
+use deadline::Deadline;
+use hostnet::{Error as NetError, EventGroup, Events, Netlink};
+use ocf::{Exit, Request, Verdict};
+
+use super::budgets;
+use crate::decide::judge::Observation;
+use crate::error::Error;
+use crate::host::{namespace, source_routing, tables};
+use crate::log_line::set_link;
+use crate::params::Params;
+use crate::wire::neighbours;
+
+/// The level from which the neighbours are checked.
+const NEIGHBOURS_LEVEL: u32 = 10;
+
+pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
+    let params = Params::read(&request.values)?;
+    match namespace::enter_where_started(params.namespace.as_ref(), params.ip) {
+        // Everything in a namespace is gone with it.
+        Err(NetError::NoSuchNamespace { .. }) => return Ok(Verdict::not_running()),
+        entered => entered?,
+    }
+    let netlink = Netlink::open()?;
+    let until = budgets::for_tables(request.deadline);
+    let observation = observe(&netlink, &params, until)?;
+    observation.link.iter().for_each(|link| set_link(&link.name));
+    let verdict = judge(&netlink, &params, &observation, until)?;
+    if !matches!(verdict.exit, Exit::Success | Exit::Degraded) || observation.link.is_none() {
+        return Ok(verdict);
+    }
+    if !request.probe {
+        neighbours::refresh(&params, &observation);
+    }
+    if request.check_level < NEIGHBOURS_LEVEL {
+        return Ok(verdict);
+    }
+    let neighbours = neighbours::check(&netlink, &params, &observation, request.deadline);
+    // A fault of this host is the first thing to repair.
+    let is_worse = !matches!(neighbours.exit, Exit::Success) && neighbours.exit != verdict.exit;
+    Ok(if is_worse { neighbours } else { verdict })
+}
+
+/// The verdict on the address and on its source routing.
+fn judge(
+    netlink: &Netlink,
+    params: &Params,
+    observation: &Observation,
+    until: Deadline,
+) -> Result<Verdict, Error> {
+    let verdict = observation.judge(params);
+    if !matches!(verdict.exit, Exit::Success | Exit::Degraded) {
+        return Ok(verdict);
+    }
+    let fault = source_routing::fault(netlink, params, observation, until)?;
+    Ok(fault.map_or(verdict, |reason| Verdict::failed(Exit::Generic, reason)))
+}
+
+/// What is judged, after the kernel's duplicate address detection has ended if it runs.
+fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Observation, Error> {
+    let observation = tables::observe(netlink, params, until)?;
+    if !observation.is_tentative(params) {
+        return Ok(observation);
+    }
+    let mut last = observation;
+    let mut events = Events::subscribe(&[EventGroup::Address(params.family())])?;
+    events.wait_until(budgets::for_repeated_detection(until), || {
+        last = tables::observe(netlink, params, until)?;
+        Ok((!last.is_tentative(params)).then_some(()))
+    })?;
+    Ok(last)
+}

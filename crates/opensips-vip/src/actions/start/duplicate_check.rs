@@ -1,0 +1,138 @@
+//! No other host has the VIP: by the agent's own check before it is added, and by the kernel's.
+
+use std::time::Duration;
+
+use deadline::Deadline;
+use hostnet::{Error as NetError, EventGroup, Events, Family, MacAddress};
+
+use super::{Start, budgets};
+use crate::decide::judge;
+use crate::error::Error;
+use crate::host::tables;
+use crate::log_line::{failure, line};
+use crate::params::{DuplicateCheck, LinkCheck};
+use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
+use crate::wire::open_socket;
+
+/// How often start looks whether a stop waits, where it waits for events of the kernel.
+const STOP_POLL: Duration = Duration::from_millis(200);
+
+/// The result of the kernel's duplicate address detection.
+enum Detection {
+    Passed,
+    Failed,
+    /// The address is not there any more.
+    Vanished,
+}
+
+impl Start<'_> {
+    /// # Errors
+    /// [`Error::InUse`], [`Error::NoTimeToCheck`], [`Error::NoCarrier`], [`Error::Stopped`], and
+    /// [`NetError::PermissionDenied`]. Any other failure to probe is none: the VIP can serve.
+    pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
+        let Some(mut check) = self.params.duplicates else { return Ok(()) };
+        let until = budgets::for_duplicate_check(self.deadline);
+        loop {
+            let Some(prober) = self.prober().filter(|_| self.link.usable()) else { return Ok(()) };
+            let result = self.probe(&prober, check, until);
+            let (ip, link) = (self.params.ip, self.link.name.clone());
+            match result {
+                Ok(_) if self.stop_requested() => return Err(Error::Stopped { ip }),
+                Ok(ProbeResult::Free) => {}
+                Ok(ProbeResult::Conflict(mac)) => {
+                    return Err(Error::InUse { ip, mac: Some(mac), link });
+                }
+                Ok(ProbeResult::Unknown) => {
+                    return Err(Error::NoTimeToCheck { ip, link, timeout: check.timeout });
+                }
+                Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
+                Err(error) => {
+                    log::error!("{}", failure(&error).note("no duplicate address check"));
+                    return Ok(());
+                }
+            }
+            let losses = self.link.carrier_losses;
+            self.link = self.netlink.wait_for_link(self.link.index, until, |_| true)?;
+            if self.link.usable() && self.link.carrier_losses == losses {
+                self.no_duplicate = true;
+                return Ok(());
+            }
+            // Without carrier no host could answer.
+            let note = "the carrier was lost during the duplicate address check: checking again";
+            log::warn!("{}", line().note(note));
+            self.await_carrier(self.params.link_check == LinkCheck::Fail)?;
+            check.timeout = check.timeout.max(RELEASE_TIME);
+        }
+    }
+
+    fn probe(
+        &mut self,
+        prober: &Prober,
+        check: DuplicateCheck,
+        until: Deadline,
+    ) -> hostnet::Result<ProbeResult> {
+        let mut socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => open_socket(&self.link, self.params.ip)?,
+        };
+        let result = prober.wait_until_free(&mut socket, check, until, || self.stop_requested());
+        self.socket = Some(socket);
+        result
+    }
+
+    fn prober(&self) -> Option<Prober> {
+        Some(Prober { ip: self.params.ip, mac: self.link.mac?, own: self.own_macs.clone() })
+    }
+
+    /// Waits until the kernel's duplicate address detection has ended, if it runs.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::Tentative`], [`Error::Stopped`], [`Error::Vanished`]
+    pub(super) fn await_kernel_detection(&mut self) -> Result<(), Error> {
+        if !self.link.usable() && !self.link.loopback {
+            // It continues when the carrier is there.
+            return Ok(());
+        }
+        let detection = self.kernel_detection(budgets::for_kernel_detection(self.deadline))?;
+        let (ip, link) = (self.params.ip, self.link.name.clone());
+        match detection {
+            Some(Detection::Passed) => Ok(()),
+            Some(Detection::Vanished) => Err(self.vanished()),
+            Some(Detection::Failed) => Err(Error::InUse { ip, mac: self.owner(), link }),
+            None if self.stop_requested() => Err(Error::Stopped { ip }),
+            None => Err(Error::Tentative { ip, link }),
+        }
+    }
+
+    /// `None`: it has not ended before the deadline, or before a stop.
+    fn kernel_detection(&self, until: Deadline) -> hostnet::Result<Option<Detection>> {
+        let vip = (self.params.ip, self.link.index);
+        let look = || {
+            let addresses = tables::addresses(self.netlink, Family::V6, self.deadline)?;
+            let vip = addresses.iter().find(|address| (address.ip, address.link) == vip);
+            Ok(match vip {
+                None => Some(Detection::Vanished),
+                Some(address) if address.flags.dadfailed => Some(Detection::Failed),
+                Some(address) => (!judge::is_unusable(address)).then_some(Detection::Passed),
+            })
+        };
+        let mut events = Events::subscribe(&[EventGroup::Address(Family::V6)])?;
+        loop {
+            let detection = events.wait_until(until.within(STOP_POLL), look)?;
+            if detection.is_some() || until.has_passed() || self.stop_requested() {
+                return Ok(detection);
+            }
+        }
+    }
+
+    /// The MAC address of the host that has the VIP, if it answers.
+    fn owner(&self) -> Option<MacAddress> {
+        let mut socket = open_socket(&self.link, self.params.ip).ok()?;
+        let timeout = budgets::CONFLICT_IDENTITY;
+        let until = Deadline::after(timeout);
+        match self.prober()?.probe(&mut socket, Conflicts::Owners, timeout, until).ok()? {
+            ProbeResult::Conflict(mac) => Some(mac),
+            ProbeResult::Free | ProbeResult::Unknown => None,
+        }
+    }
+}

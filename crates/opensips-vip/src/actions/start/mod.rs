@@ -1,0 +1,278 @@
+//! start: the VIP is on this host, usable, and announced to its neighbours.
+
+mod announcements;
+mod duplicate_check;
+mod roll_back;
+
+use std::time::Instant;
+
+use deadline::Deadline;
+use hostnet::{Error as NetError, Link, MacAddress, Netlink, PacketSocket};
+use hostproc::{Acquisition, ActionLock};
+use ocf::{Exit, Request, Verdict};
+
+use self::roll_back::Done;
+use super::budgets;
+use crate::decide::judge;
+use crate::decide::plan::{self, Found, Plan, Step};
+use crate::decide::target::Snapshot;
+use crate::error::Error;
+use crate::host::run_files::RunFiles;
+use crate::host::zone::Zone;
+use crate::host::{deletion, ipv6, namespace, source_routing, tables};
+use crate::log_line::{failure, line, set_link};
+use crate::params::{Nodad, Params};
+use crate::wire::announcement::Announcement;
+
+pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
+    let began = Instant::now();
+    let params = Params::read(&request.values)?;
+    params.remarks.iter().for_each(|remark| log::warn!("{}", line().note(remark)));
+    namespace::enter(params.namespace.as_ref())?;
+    let netlink = Netlink::open()?;
+    let zone = Zone::of(&netlink, params.ip, params.nic.as_ref(), request.deadline)?;
+    let files = RunFiles::of(params.ip, zone.link_name());
+    let lock = lock(&files, &params, budgets::for_start_lock(request.deadline))?;
+    let snapshot = tables::snapshot(&netlink, &params, request.deadline)?;
+    let plan = plan::start(&params, &snapshot)?;
+    if params.route_table.is_some() {
+        // While nothing has been changed: a table that is in use stays in use.
+        source_routing::tables_of(&netlink, &params, request.deadline)?;
+    }
+    let mut start = Start::new(&params, &netlink, request.deadline, &snapshot, &plan, files, lock);
+    match start.carry_out(&plan) {
+        Ok(()) => {
+            start.conclude(&plan, began);
+            Ok(Verdict::success())
+        }
+        Err(error) => Err(start.roll_back(error)),
+    }
+}
+
+/// Waits until no other start or stop of the VIP is at work. Without a run directory there is no lock,
+/// and start goes on without it.
+fn lock(files: &RunFiles, params: &Params, until: Deadline) -> Result<Option<ActionLock>, Error> {
+    let ip = params.ip;
+    match ActionLock::acquire(&files.action_lock(), until) {
+        Acquisition::Acquired(lock) => Ok(Some(lock)),
+        Acquisition::Stopped => Err(Error::Stopped { ip }),
+        Acquisition::Busy { holder } => Err(Error::Busy { ip, holder }),
+        Acquisition::Unavailable(error) => {
+            log::warn!("{}", failure(&error).note("going on without the lock of start and stop"));
+            Ok(None)
+        }
+    }
+}
+
+/// A start in progress.
+struct Start<'a> {
+    params: &'a Params,
+    netlink: &'a Netlink,
+    deadline: Deadline,
+    files: RunFiles,
+    lock: Option<ActionLock>,
+    /// The link as last seen.
+    link: Link,
+    /// The MAC addresses of all links of this host.
+    own_macs: Vec<MacAddress>,
+    /// `None`: nothing is announced.
+    announcement: Option<Announcement>,
+    /// For probes and the first announcement; `None` also if it can't be opened.
+    socket: Option<PacketSocket>,
+    /// The duplicate address check has found no other host.
+    no_duplicate: bool,
+    /// When the address was added.
+    added_at: Option<Instant>,
+    /// When the first announcement was sent.
+    announced_at: Option<Instant>,
+    /// What has been done, in this order, for the roll back.
+    done: Vec<Done>,
+}
+
+impl<'a> Start<'a> {
+    fn new(
+        params: &'a Params,
+        netlink: &'a Netlink,
+        deadline: Deadline,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        files: RunFiles,
+        lock: Option<ActionLock>,
+    ) -> Self {
+        let link = &plan.target.link;
+        set_link(&link.name);
+        if plan::has_non_ethernet_neighbours(link) {
+            let note = "not an Ethernet link: no duplicate address check, no announcements";
+            log::warn!("{}", line().note(note));
+        }
+        Self {
+            params,
+            netlink,
+            deadline,
+            files,
+            lock,
+            link: link.clone(),
+            own_macs: snapshot.links.iter().filter_map(|link| link.mac).collect(),
+            announcement: announcements::announcement(params, netlink, plan, deadline),
+            socket: None,
+            no_duplicate: false,
+            added_at: None,
+            announced_at: None,
+            done: Vec::new(),
+        }
+    }
+
+    fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
+        if plan.found == Found::Exact {
+            self.note_namespace();
+        }
+        for step in &plan.steps {
+            log::debug!("{}", line().field("step", plan.describe(step)));
+            self.step(step, plan)?;
+        }
+        self.check_not_stopped()?;
+        self.hand_over_announcements();
+        self.confirm()
+    }
+
+    fn step(&mut self, step: &Step, plan: &Plan) -> Result<(), Error> {
+        match step {
+            Step::BringUp => self.bring_up(),
+            Step::AwaitCarrier { required } => self.await_carrier(*required),
+            Step::CheckDuplicates => self.check_duplicates(),
+            Step::Add => self.add(plan),
+            Step::AwaitDuplicateDetection => self.await_kernel_detection(),
+            Step::AddSourceRouting => self.add_source_routing(plan),
+            Step::Announce => {
+                self.open_socket()?;
+                self.check_not_stopped()?;
+                self.announce_first();
+                Ok(())
+            }
+            Step::Delete(deletion) => {
+                let note = "the VIP does not belong there";
+                log::warn!("{}", line().field("step", plan.describe(step)).note(note));
+                let deadlines = budgets::for_deletion(self.deadline);
+                deletion::delete(self.netlink, &self.files, deletion, deadlines)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Checked before each effect, and while start waits.
+    fn stop_requested(&self) -> bool {
+        self.lock.as_ref().is_some_and(ActionLock::stop_requested)
+    }
+
+    /// # Errors
+    /// [`Error::Stopped`]
+    fn check_not_stopped(&self) -> Result<(), Error> {
+        if self.stop_requested() { Err(Error::Stopped { ip: self.params.ip }) } else { Ok(()) }
+    }
+
+    fn bring_up(&mut self) -> Result<(), Error> {
+        let link = self.link.index;
+        let changed = self.netlink.set_link_up(link, self.deadline);
+        self.record(&changed, Done::BroughtUp(link));
+        changed?;
+        let until = budgets::for_new_link(self.deadline);
+        self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
+        Ok(())
+    }
+
+    fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
+        let began = Instant::now();
+        let until = budgets::for_carrier(self.deadline, self.params.link_wait);
+        self.link = self
+            .netlink
+            .wait_for_link(self.link.index, until, |link| link.usable() || self.stop_requested())?;
+        self.check_not_stopped()?;
+        match judge::without_carrier(&self.link) {
+            None => Ok(()),
+            Some(state) if !required => {
+                log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
+                Ok(())
+            }
+            Some(_) => {
+                let waited = began.elapsed();
+                Err(Error::NoCarrier { link: self.link.name.clone(), waited })
+            }
+        }
+    }
+
+    fn add(&mut self, plan: &Plan) -> Result<(), Error> {
+        let mut new = plan.target.address.clone();
+        if self.params.ip.is_ipv6() {
+            ipv6::require(&self.link)?;
+            // Without carrier or without the privilege nothing was probed: then the kernel has to.
+            new.nodad &= self.no_duplicate || self.params.nodad == Nodad::Yes;
+        }
+        if self.announcement.is_some() {
+            // Before the address is added, so that the first announcement follows at once.
+            self.open_socket()?;
+        }
+        self.check_not_stopped()?;
+        self.note_namespace();
+        let added = self.netlink.add_address(&new, self.deadline);
+        self.record(&added, Done::Added(new));
+        match added {
+            // Another program was faster: confirm() judges what it has added.
+            Ok(()) | Err(NetError::AddressExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.added_at = Some(Instant::now());
+        Ok(())
+    }
+
+    fn note_namespace(&self) {
+        if let Some(name) = &self.params.namespace {
+            self.files.note_namespace(name);
+        }
+    }
+
+    fn add_source_routing(&mut self, plan: &Plan) -> Result<(), Error> {
+        let mut added = Vec::new();
+        let place = (self.link.index, plan.target.address.prefix);
+        let applied =
+            source_routing::apply(self.netlink, self.params, place, &mut added, self.deadline);
+        self.done.extend(added.into_iter().map(Done::SourceRouting));
+        Ok(applied?)
+    }
+
+    /// Observes and judges the host as monitor does.
+    fn confirm(&self) -> Result<(), Error> {
+        let observation = tables::observe(self.netlink, self.params, self.deadline)?;
+        let fault = source_routing::fault(self.netlink, self.params, &observation, self.deadline)?;
+        if let Some(reason) = fault {
+            return Err(Error::NotConfirmed { reason });
+        }
+        let verdict = observation.judge(self.params);
+        match (verdict.exit, verdict.reason) {
+            (Exit::Success, _) => Ok(()),
+            (Exit::Degraded, reason) => {
+                log::warn!("{}", line().note(reason.unwrap_or_default()));
+                Ok(())
+            }
+            (_, Some(reason)) => Err(Error::NotConfirmed { reason }),
+            (_, None) => Err(self.vanished()),
+        }
+    }
+
+    /// Why the address is not there any more.
+    fn vanished(&self) -> Error {
+        let (ip, link) = (self.params.ip, self.link.name.clone());
+        if self.stop_requested() { Error::Stopped { ip } } else { Error::Vanished { ip, link } }
+    }
+
+    /// The notes and the log line of a start that has succeeded.
+    fn conclude(&self, plan: &Plan, began: Instant) {
+        self.files.forget_conflict();
+        let mut line =
+            line().field("prefix", plan.target.address.prefix).field("state", plan.found.state());
+        if let Some((announced, added)) = self.announced_at.zip(self.added_at) {
+            let after = announced.saturating_duration_since(added);
+            line = line.field("announced_us", after.as_micros());
+        }
+        log::info!("{}", line.field("took_ms", began.elapsed().as_millis()));
+    }
+}

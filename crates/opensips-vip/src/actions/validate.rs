@@ -1,0 +1,81 @@
+//! validate-all: the parameters alone, and from level 10 on also this host.
+
+use hostnet::{Netlink, Network, NewAddress};
+use ocf::{Finding, Request};
+
+use crate::decide::plan;
+use crate::decide::routing::{self, NoRoute, Tables};
+use crate::decide::target::Target;
+use crate::error::Error;
+use crate::host::{ipv6, managers, namespace, source_routing, tables};
+use crate::log_line::{line, set_link};
+use crate::params::Params;
+
+/// The level from which the host is looked at.
+const HOST_LEVEL: u32 = 10;
+
+pub(crate) fn validate(request: &Request) -> Vec<Finding> {
+    match Params::read(&request.values) {
+        Err(findings) => findings.into_vec(),
+        Ok(params) if request.check_level >= HOST_LEVEL => {
+            let mut found = Vec::new();
+            let looked = on_host(&params, request, &mut found);
+            found.extend(looked.err());
+            found.iter().map(|error| Finding::new(error.exit(), ocf::cause(error))).collect()
+        }
+        Ok(_) => Vec::new(),
+    }
+}
+
+/// Finds what start refuses on this host. What changes by itself, such as carrier, is no finding.
+/// Other managers of the interface are logged: they can be configured to leave the VIP alone.
+///
+/// # Errors
+/// What prevents the rest of the look.
+fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result<(), Error> {
+    let until = request.deadline;
+    namespace::enter(params.namespace.as_ref())?;
+    let netlink = Netlink::open()?;
+    let snapshot = tables::snapshot(&netlink, params, until)?;
+    let target = match plan::start(params, &snapshot) {
+        Ok(plan) => Some(plan.target),
+        Err(refusal) => {
+            found.push(refusal.into());
+            None
+        }
+    };
+    if let Some(target) = &target {
+        if params.ip.is_ipv6() {
+            found.extend(ipv6::require(&target.link).err().map(Error::from));
+        }
+        warn_of_managers(params, target);
+    }
+    if routing::is_asked_for(params) {
+        match source_routing::tables_of(&netlink, params, until) {
+            Ok(tables) => found.extend(target.and_then(|it| route_refusal(params, &it, &tables))),
+            Err(error) => found.push(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn warn_of_managers(params: &Params, target: &Target) {
+    set_link(&target.link.name);
+    for manager in managers::of(&target.link, params.ip) {
+        let note = format!("{} is also managed by {manager}", target.link.name);
+        log::warn!("{}", line().note(note));
+    }
+}
+
+/// Why the routes of the VIP can't be added. A route to the VIP's own network is added with the address.
+fn route_refusal(params: &Params, target: &Target, tables: &Tables) -> Option<Error> {
+    let NewAddress { ip, prefix, link, .. } = target.address;
+    match routing::wanted(params, link, prefix, tables).err()? {
+        NoRoute::Destination { destination }
+            if Network::of(ip, prefix).contains(destination.base()) =>
+        {
+            None
+        }
+        error => Some(error.into()),
+    }
+}

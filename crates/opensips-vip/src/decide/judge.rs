@@ -1,0 +1,378 @@
+//! The verdict of monitor, of the probe, and of start about its own work. Pure.
+
+use std::fmt;
+
+use hostnet::{Address, Link, LinkCondition, LinkName};
+use ocf::{Exit, Verdict};
+
+use super::names::LinkNames;
+use crate::params::{LinkCheck, Nic, Params};
+
+/// What monitor observes of the VIP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Observation {
+    /// Every instance of the VIP on this host, whatever prefix, link or label.
+    pub(crate) instances: Vec<Address>,
+    /// The link that `nic` identifies (`None`: not on this host), or without `nic` that of the
+    /// [`most_likely`] instance.
+    pub(crate) link: Option<Link>,
+    /// The condition of the links below that link; `None` if it has none below it.
+    pub(crate) stack: Option<LinkCondition>,
+    /// `nic` is a network in which no link has an address any more, except for the VIP.
+    pub(crate) lost_network: bool,
+    /// For texts; complete only if the VIP is not where it belongs.
+    pub(crate) names: LinkNames,
+}
+
+impl Observation {
+    /// The instance that is exactly as the parameters want it.
+    pub(crate) fn exact(&self, params: &Params) -> Option<&Address> {
+        exact(params, &self.instances, self.link.as_ref()?)
+    }
+
+    /// Returns true while the kernel's duplicate address detection runs on a usable link.
+    pub(crate) fn is_tentative(&self, params: &Params) -> bool {
+        self.link.as_ref().is_some_and(Link::usable)
+            && self
+                .exact(params)
+                .is_some_and(|address| is_unusable(address) && !address.flags.dadfailed)
+    }
+
+    /// The verdict of monitor: "not running" only if there is no instance at all.
+    pub(crate) fn judge(&self, params: &Params) -> Verdict {
+        if self.instances.is_empty() {
+            return Verdict::not_running();
+        }
+        let Some((link, exact)) = self.link.as_ref().zip(self.exact(params)) else {
+            return Verdict::failed(Exit::Generic, self.misplaced(params));
+        };
+        let vip = Vip { params, link, exact };
+        vip.failed_detection()
+            .or_else(|| vip.without_carrier())
+            .or_else(|| vip.unfinished_detection())
+            .or_else(|| self.superfluous(vip))
+            .or_else(|| self.last_of_its_network(vip))
+            .or_else(|| self.lower_link_down(vip))
+            .unwrap_or_else(Verdict::success)
+    }
+
+    fn misplaced(&self, params: &Params) -> String {
+        let wanted = match (&params.nic, &self.link, params.prefix) {
+            (Some(Nic::Name(nic)), None, _) => format!("interface {nic}, which does not exist"),
+            (Some(Nic::Mac(mac)), None, _) => {
+                format!("the interface with MAC {mac}, which does not exist")
+            }
+            (Some(Nic::Network(network)), None, _) => {
+                format!("the interface in {network}, which does not exist")
+            }
+            (Some(nic), Some(_), Some(prefix)) => format!("{nic} with /{prefix}"),
+            (Some(nic), Some(_), None) => nic.to_string(),
+            (None, Some(link), None) => link.name.to_string(),
+            (None, Some(link), Some(prefix)) => format!("{} with /{prefix}", link.name),
+            (None, None, Some(prefix)) => format!("an interface with /{prefix}"),
+            (None, None, None) => "an interface that exists".to_owned(),
+        };
+        let found = self.names.addresses(&self.instances);
+        format!("{} belongs on {wanted}, but this node has {found}", params.ip)
+    }
+
+    fn superfluous(&self, Vip { params, exact, .. }: Vip<'_>) -> Option<Verdict> {
+        let mut others = self.instances.iter().filter(|address| *address != exact).peekable();
+        others.peek()?;
+        let others = self.names.addresses(others);
+        let reason = format!("{} is on this node more than once: remove {others}", params.ip);
+        Some(Verdict::degraded(reason))
+    }
+
+    fn last_of_its_network(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
+        let nic = params.nic.as_ref().filter(|_| self.lost_network)?;
+        let reason = format!(
+            "{} is on {}, but no interface has another address in nic={nic}: add the node's own, \
+             or the next start here fails",
+            params.ip, link.name
+        );
+        Some(Verdict::degraded(reason))
+    }
+
+    fn lower_link_down(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
+        let Some(LinkCondition::Degraded(down)) = &self.stack else { return None };
+        if params.link_check == LinkCheck::Ignore {
+            return None;
+        }
+        let down: Vec<_> = down.iter().map(LinkName::as_str).collect();
+        let down = match &down[..] {
+            [one] => format!("but its lower interface {one} is down"),
+            several => format!("but its lower interfaces {} are down", several.join(", ")),
+        };
+        let reason = format!(
+            "{} is on {}, {down}: check the cable and the switch port",
+            params.ip, link.name
+        );
+        Some(Verdict::degraded(reason))
+    }
+}
+
+/// The VIP as the parameters want it.
+#[derive(Clone, Copy)]
+struct Vip<'a> {
+    params: &'a Params,
+    link: &'a Link,
+    exact: &'a Address,
+}
+
+impl Vip<'_> {
+    fn failed_detection(self) -> Option<Verdict> {
+        let reason = || {
+            format!(
+                "{} is in use by another host on {} (IPv6 duplicate address detection failed): remove \
+                 it from that host",
+                self.params.ip, self.link.name
+            )
+        };
+        self.exact.flags.dadfailed.then(|| Verdict::failed(Exit::Generic, reason()))
+    }
+
+    fn without_carrier(self) -> Option<Verdict> {
+        let Self { params, link, .. } = self;
+        let state = without_carrier(link)?;
+        let reason = || format!("{} is on {}, but {state}", params.ip, link.name);
+        match params.link_check {
+            LinkCheck::Ignore => None,
+            LinkCheck::Degrade => Some(Verdict::degraded(reason())),
+            LinkCheck::Fail => Some(Verdict::failed(Exit::Generic, reason())),
+        }
+    }
+
+    fn unfinished_detection(self) -> Option<Verdict> {
+        // Without carrier it can't end, and that has been judged.
+        if !(is_unusable(self.exact) && self.link.usable()) {
+            return None;
+        }
+        let reason = format!(
+            "{} on {} is still tentative: wait for IPv6 duplicate address detection to end",
+            self.params.ip, self.link.name
+        );
+        Some(Verdict::failed(Exit::Generic, reason))
+    }
+}
+
+/// The kernel's number of `lo`, the same in every namespace (`LOOPBACK_IFINDEX`).
+pub(crate) const LOOPBACK: u32 = 1;
+
+/// Every instance of the VIP among the host's addresses, whatever prefix, link or label.
+pub(crate) fn instances(params: &Params, addresses: &[Address]) -> Vec<Address> {
+    addresses.iter().filter(|address| address.ip == params.ip).cloned().collect()
+}
+
+/// The instance on whose link the VIP is expected if `nic` is not set: one with the right prefix
+/// before others, another link before `lo`.
+pub(crate) fn most_likely<'a>(params: &Params, instances: &'a [Address]) -> Option<&'a Address> {
+    instances.iter().min_by_key(|address| {
+        let link = address.link.get();
+        (!has_right_prefix(params, address), link == LOOPBACK, link)
+    })
+}
+
+/// Returns true if the kernel does not use the address: its duplicate address detection has not ended
+/// (RFC 4862), and the address is not optimistic (RFC 4429), or it has found a duplicate.
+pub(crate) fn is_unusable(address: &Address) -> bool {
+    address.flags.dadfailed || address.flags.tentative && !address.flags.optimistic
+}
+
+/// The instance that is exactly as the parameters want it on that link. Without `cidr_netmask` every
+/// prefix is right: the connected network from which start took it can have gone since.
+pub(crate) fn exact<'a>(
+    params: &Params,
+    instances: &'a [Address],
+    link: &Link,
+) -> Option<&'a Address> {
+    instances.iter().find(|address| address.link == link.index && has_right_prefix(params, address))
+}
+
+fn has_right_prefix(params: &Params, address: &Address) -> bool {
+    // With a peer, the prefix is that of the peer's network.
+    address.peer.is_none() && params.prefix.is_none_or(|prefix| prefix == address.prefix)
+}
+
+/// Why no frame can be sent or received on the link; `None` if it can, and for `lo`.
+pub(crate) fn without_carrier(link: &Link) -> Option<Unusable<'_>> {
+    (!link.loopback && !link.usable()).then_some(Unusable(link))
+}
+
+/// The state of a link that is not usable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unusable<'a>(&'a Link);
+
+impl fmt::Display for Unusable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(link) = self;
+        if !link.admin_up {
+            write!(f, "{} is administratively down: set it up", link.name)
+        } else if !link.carrier {
+            write!(f, "{} has no carrier: check the cable and the switch port", link.name)
+        } else {
+            write!(f, "{} is {}: check its lower interfaces", link.name, link.operstate)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{address, labelled, link, params};
+
+    fn judged(
+        given: &[(&str, &str)],
+        instances: &[Address],
+        link: Option<&Link>,
+    ) -> (Exit, Option<String>) {
+        let observation = Observation {
+            instances: instances.to_vec(),
+            link: link.cloned(),
+            names: LinkNames::of([&crate::testing::fixtures::link(3, "eth1")]),
+            ..Observation::default()
+        };
+        let verdict = observation.judge(&params(given));
+        (verdict.exit, verdict.reason)
+    }
+
+    #[test]
+    fn absent_is_7_with_any_parameters() {
+        for given in [&[][..], &[("nic", "eth0")], &[("cidr_netmask", "24"), ("nic", "gone")]] {
+            assert_eq!(judged(given, &[], None), (Exit::NotRunning, None));
+            assert_eq!(judged(given, &[], Some(&link(2, "eth0"))), (Exit::NotRunning, None));
+        }
+    }
+
+    #[test]
+    fn exact_is_0() {
+        let there = [address(2, "192.0.2.10/24")];
+        let eth0 = link(2, "eth0");
+        for given in [
+            &[][..],
+            &[("nic", "eth0")],
+            &[("nic", "eth0"), ("cidr_netmask", "24")],
+            &[("nic", "enp2s0"), ("cidr_netmask", "24")],
+        ] {
+            assert_eq!(judged(given, &there, Some(&eth0)), (Exit::Success, None));
+        }
+    }
+
+    #[test]
+    fn misplaced_is_1_and_the_reason_tells_where_it_is() {
+        let eth0 = link(2, "eth0");
+        let given = [("nic", "eth0"), ("cidr_netmask", "24")];
+        let (exit, reason) = judged(&given, &[labelled(2, "192.0.2.10/32", "eth0")], Some(&eth0));
+        assert_eq!(exit, Exit::Generic);
+        assert_eq!(
+            reason.unwrap(),
+            "192.0.2.10 belongs on eth0 with /24, but this node has 192.0.2.10/32 on eth0"
+        );
+        let (exit, reason) = judged(&given, &[address(3, "192.0.2.10/24")], Some(&eth0));
+        assert_eq!(exit, Exit::Generic);
+        assert!(reason.unwrap().ends_with("192.0.2.10/24 on eth1"));
+        let (exit, reason) = judged(&given, &[labelled(3, "192.0.2.10/24", "eth1:sip")], None);
+        assert_eq!(exit, Exit::Generic);
+        assert!(reason.unwrap().contains("interface eth0, which does not exist"));
+        let with_peer =
+            Address { peer: Some("198.51.100.1".parse().unwrap()), ..address(2, "192.0.2.10/24") };
+        assert_eq!(judged(&given, &[with_peer], Some(&eth0)).0, Exit::Generic);
+    }
+
+    #[test]
+    fn a_second_instance_is_degraded() {
+        let there = [labelled(3, "192.0.2.10/32", "eth1"), address(2, "192.0.2.10/24")];
+        let (exit, reason) = judged(&[("nic", "eth0")], &there, Some(&link(2, "eth0")));
+        assert_eq!(exit, Exit::Degraded);
+        assert_eq!(
+            reason.unwrap(),
+            "192.0.2.10 is on this node more than once: remove 192.0.2.10/32 on eth1"
+        );
+    }
+
+    #[test]
+    fn carrier_counts_as_the_parameter_says() {
+        let there = [address(2, "192.0.2.10/24")];
+        let no_carrier = Link { carrier: false, ..link(2, "eth0") };
+        let down = Link { admin_up: false, ..no_carrier.clone() };
+        let lower =
+            Link { operstate: hostnet::OperationalState::LowerLayerDown, ..link(2, "eth0") };
+        for (state, text) in [
+            (&no_carrier, "eth0 has no carrier: check the cable and the switch port"),
+            (&down, "eth0 is administratively down: set it up"),
+            (&lower, "eth0 is LOWERLAYERDOWN: check its lower interfaces"),
+        ] {
+            let judged = |check| judged(&[("check_link_status", check)], &there, Some(state));
+            let (exit, reason) = judged("yes");
+            assert_eq!(
+                (exit, reason),
+                (Exit::Generic, Some(format!("192.0.2.10 is on eth0, but {text}")))
+            );
+            assert_eq!(judged("degraded").0, Exit::Degraded);
+            assert_eq!(judged("no"), (Exit::Success, None));
+        }
+        let lo = Link { loopback: true, carrier: false, ..link(1, "lo") };
+        assert_eq!(judged(&[], &[address(1, "192.0.2.10/32")], Some(&lo)).0, Exit::Success);
+    }
+
+    #[test]
+    fn ipv6_is_usable_when_its_duplicate_address_detection_is_done() {
+        let given = [("ip", "2001:db8::10"), ("nic", "eth0")];
+        let with = |change: fn(&mut Address)| {
+            let mut address = address(2, "2001:db8::10/64");
+            change(&mut address);
+            // The state of another address does not count.
+            let mut sibling = crate::testing::fixtures::address(2, "2001:db8::11/64");
+            sibling.flags.dadfailed = true;
+            instances(&params(&given), &[sibling, address])
+        };
+        let eth0 = link(2, "eth0");
+        let judged = |there: &[Address]| judged(&given, there, Some(&eth0));
+        assert_eq!(judged(&with(|_| ())), (Exit::Success, None));
+        let (exit, reason) =
+            judged(&with(|it| (it.flags.tentative, it.flags.dadfailed) = (true, true)));
+        assert_eq!(exit, Exit::Generic);
+        assert!(reason.unwrap().contains("in use by another host on eth0"));
+        let tentative = with(|it| it.flags.tentative = true);
+        let (exit, reason) = judged(&tentative);
+        assert_eq!(exit, Exit::Generic);
+        assert!(reason.unwrap().contains("is still tentative"));
+        let optimistic = with(|it| (it.flags.tentative, it.flags.optimistic) = (true, true));
+        assert_eq!(judged(&optimistic), (Exit::Success, None));
+        // Without carrier it can't end.
+        let unplugged = Link { carrier: false, ..link(2, "eth0") };
+        let ignoring = params(&[given[0], given[1], ("check_link_status", "no")]);
+        let observation =
+            Observation { instances: tentative, link: Some(unplugged), ..Observation::default() };
+        assert_eq!(observation.judge(&ignoring).exit, Exit::Success);
+    }
+
+    #[test]
+    fn a_port_of_a_bond_that_is_down_is_degraded() {
+        let given = |check| params(&[("nic", "bond0"), ("check_link_status", check)]);
+        let observation = Observation {
+            instances: vec![address(2, "192.0.2.10/24")],
+            link: Some(link(2, "bond0")),
+            stack: Some(LinkCondition::Degraded(vec!["eth1".parse().unwrap()])),
+            ..Observation::default()
+        };
+        for check in ["yes", "degraded"] {
+            let verdict = observation.judge(&given(check));
+            assert_eq!(verdict.exit, Exit::Degraded);
+            assert_eq!(
+                verdict.reason.unwrap(),
+                "192.0.2.10 is on bond0, but its lower interface eth1 is down: check the cable and the \
+                 switch port"
+            );
+        }
+        assert_eq!(observation.judge(&given("no")).exit, Exit::Success);
+    }
+
+    #[test]
+    fn without_nic_a_real_link_counts_before_loopback() {
+        let there = [address(1, "192.0.2.10/32"), address(4, "192.0.2.10/24")];
+        let link = |given: &[(&str, &str)]| most_likely(&params(given), &there).unwrap().link.get();
+        assert_eq!(link(&[]), 4);
+        assert_eq!(link(&[("cidr_netmask", "32")]), 1);
+    }
+}

@@ -1,0 +1,7 @@
+//! Decisions as values, from the parameters and from what the host's tables show. Pure.
+
+pub(crate) mod judge;
+pub(crate) mod names;
+pub(crate) mod plan;
+pub(crate) mod routing;
+pub(crate) mod target;

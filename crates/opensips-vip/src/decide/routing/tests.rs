@@ -1,0 +1,175 @@
+use super::*;
+use crate::testing::fixtures::{connected, link, params};
+
+fn via(destination: &str, gateway: &str, metric: u32) -> Route {
+    Route {
+        gateway: gateway.parse().ok(),
+        scope: Scope::Universe,
+        protocol: RouteProtocol::Static,
+        metric,
+        ..connected(2, destination, None)
+    }
+}
+
+fn shown(given: &[(&str, &str)], routes: &[Route], prefix: u8) -> Result<Vec<String>, String> {
+    let params = params(given);
+    let tables =
+        Tables { routes: routes.iter().map(RouteRecord::new).collect(), rules: Vec::new() };
+    let prefix = Prefix::new(params.family(), prefix).unwrap();
+    let link = LinkIndex::new(2).unwrap();
+    let wanted = wanted(&params, link, prefix, &tables).map_err(|error| error.to_string())?;
+    let names = LinkNames::of([&self::link(2, "eth0")]);
+    assert_eq!(wanted.missing(&tables, &names).is_none(), wanted == Wanted::default());
+    let routes = wanted.routes.iter().map(|record| names.route(record.route()));
+    Ok(routes.chain(wanted.rule.iter().map(ToString::to_string)).collect())
+}
+
+#[test]
+fn a_table_for_the_gateway() {
+    let given = [("gateway", "192.0.2.254"), ("route_table", "100")];
+    let default = "0.0.0.0/0 via 192.0.2.254 dev eth0 table 100 src 192.0.2.10";
+    let rule = "17600: from 192.0.2.10/32 lookup 100";
+    let network = "192.0.2.0/24 dev eth0 table 100 src 192.0.2.10";
+    assert_eq!(shown(&given, &[], 24).unwrap(), [network, default, rule]);
+    assert_eq!(shown(&given, &[], 32).unwrap(), [default, rule]);
+    let chosen = |ip: &str| first_table(ip.parse().unwrap());
+    assert_eq!(chosen("192.0.2.10"), FIRST_TABLE + 0x02_0a);
+    assert_eq!(chosen("2001:db8::ab:cdef"), FIRST_TABLE + 0x00ab_cdef);
+}
+
+#[test]
+fn a_table_that_is_in_use() {
+    let of = |ip: &str| {
+        params(&[("ip", ip), ("nic", "eth0"), ("cidr_netmask", "24"), ("gateway", "10.1.2.1")])
+    };
+    let (one, other) = (of("10.1.2.3"), of("192.1.2.3"));
+    let number = table(&one, &Tables::default()).unwrap();
+    assert_eq!(table(&other, &Tables::default()).unwrap(), number, "they collide");
+    let route = |table, source: &str, protocol| {
+        let source = source.parse().ok();
+        let route = via("0.0.0.0/0", "10.1.2.1", 0);
+        RouteRecord::new(&Route { table, preferred_source: source, protocol, ..route })
+    };
+    let rule = |ip: &str, table| Rule::from_source(host(ip.parse().unwrap()), table, PRIORITY);
+    let with_one = Tables {
+        rules: vec![rule("10.1.2.3", number)],
+        routes: vec![route(number, "10.1.2.3", RouteProtocol::OWN)],
+    };
+    assert_eq!(table(&one, &with_one).unwrap(), number);
+    assert_eq!(table(&other, &with_one).unwrap(), number + 1);
+    // The choice stays when the other VIP is removed.
+    let with_other = Tables { rules: vec![rule("192.1.2.3", number + 1)], routes: vec![] };
+    assert_eq!(table(&other, &with_other).unwrap(), number + 1);
+    // A number that was set is not changed.
+    let given = |table: u32| Params { route_table: Some(table), ..of("192.1.2.3") };
+    let shared = table(&given(number), &with_one).unwrap_err().to_string();
+    assert!(shared.contains("is the table of the VIP 10.1.2.3"), "{shared}");
+    let foreign = Tables { routes: vec![route(100, "", RouteProtocol::Dhcp)], ..Tables::default() };
+    let foreign = table(&given(100), &foreign).unwrap_err().to_string();
+    assert!(foreign.contains("of a DHCP client"), "{foreign}");
+    assert_eq!(table(&given(100), &with_one), Ok(100));
+}
+
+#[test]
+fn the_source_of_a_route() {
+    let given = |destination| [("source_for", destination)];
+    let routes = [
+        via("0.0.0.0/0", "192.0.2.254", 100),
+        via("0.0.0.0/0", "192.0.2.253", 50),
+        via("203.0.113.0/24", "192.0.2.99", 7),
+    ];
+    let default = "0.0.0.0/0 via 192.0.2.253 dev eth0 table 254 src 192.0.2.10 metric 50";
+    assert_eq!(shown(&given("0.0.0.0/0"), &routes, 24).unwrap(), [default]);
+    let part = "203.0.113.128/25 via 192.0.2.99 dev eth0 table 254 src 192.0.2.10";
+    assert_eq!(shown(&given("203.0.113.128/25"), &routes, 24).unwrap(), [part]);
+    let none = shown(&given("203.0.113.0/24"), &[], 24).unwrap_err();
+    assert!(none.contains("has no route in the main table"), "{none}");
+    // An administrator has set that source.
+    let source = "192.0.2.10".parse().ok();
+    let by_hand = Route { preferred_source: source, ..via("0.0.0.0/0", "192.0.2.254", 0) };
+    assert_eq!(shown(&given("0.0.0.0/0"), &[by_hand], 24).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn an_ipv6_copy_has_a_lower_metric() {
+    let given = [("ip", "2001:db8::10"), ("source_for", "::/0")];
+    let routes = |metric| [via("::/0", "fe80::1", metric)];
+    assert_eq!(
+        shown(&given, &routes(1024), 64).unwrap(),
+        ["::/0 via fe80::1 dev eth0 table 254 src 2001:db8::10 metric 1023"]
+    );
+    assert!(shown(&given, &routes(1), 64).unwrap_err().contains("none is free"));
+    // Below that of another VIP; it stays when the other VIP is removed.
+    let copy = |ip: &str, metric| Route {
+        preferred_source: ip.parse().ok(),
+        protocol: RouteProtocol::OWN,
+        ..via("::/0", "fe80::1", metric)
+    };
+    let wanted = |there: &[Route]| {
+        let routes = [&routes(1024), there].concat().iter().map(RouteRecord::new).collect();
+        let tables = Tables { routes, rules: Vec::new() };
+        let ip = "2001:db8::10".parse().unwrap();
+        free_metric(ip, "::/0".parse().unwrap(), 1024, &tables).unwrap()
+    };
+    assert_eq!(wanted(&[copy("2001:db8::11", 1023)]), 1022);
+    assert_eq!(wanted(&[copy("2001:db8::10", 1022)]), 1022);
+    assert_eq!(wanted(&[copy("2001:db8::10", 1023), copy("2001:db8::11", 1022)]), 1023);
+}
+
+#[test]
+fn rules_and_routes_of_others_do_not_count() {
+    let ip: IpAddr = "192.0.2.10".parse().unwrap();
+    let own = |source: Option<&str>, protocol| {
+        let source = source.and_then(|source| source.parse().ok());
+        let route = via("0.0.0.0/0", "192.0.2.254", 0);
+        RouteRecord::new(&Route { preferred_source: source, protocol, ..route })
+    };
+    let tables = Tables {
+        routes: vec![
+            own(Some("192.0.2.10"), RouteProtocol::OWN),
+            own(None, RouteProtocol::OWN),
+            own(Some("192.0.2.11"), RouteProtocol::OWN),
+            own(Some("192.0.2.10"), RouteProtocol::Static),
+        ],
+        rules: vec![
+            Rule::from_source(host(ip), 100, PRIORITY),
+            Rule::from_source(host("192.0.2.11".parse().unwrap()), 100, PRIORITY),
+            Rule { protocol: RouteProtocol::Static, ..Rule::from_source(host(ip), 100, PRIORITY) },
+        ],
+    };
+    let everything = [everywhere(Family::V4)];
+    assert_eq!(own_routes(ip, &everything, &tables).count(), 1);
+    assert_eq!(own_rules(ip, &tables).count(), 1);
+}
+
+#[test]
+fn orphans_have_lost_their_source() {
+    let ip: IpAddr = "2001:db8::10".parse().unwrap();
+    let orphan = |table, metric| {
+        let protocol = RouteProtocol::OWN;
+        RouteRecord::new(&Route { protocol, table, ..via("::/0", "fe80::1", metric) })
+    };
+    let original = RouteRecord::new(&via("::/0", "fe80::1", 300));
+    let elsewhere = Rule::from_source(host("2001:db8::11".parse().unwrap()), 100, PRIORITY);
+    let own = Rule::from_source(host(ip), 200, PRIORITY);
+    let tables = Tables {
+        routes: vec![
+            original,
+            orphan(TABLE_MAIN, 299),
+            orphan(TABLE_MAIN, 301),
+            orphan(100, 1024),
+            orphan(200, 1024),
+            orphan(first_table(ip), 1024),
+        ],
+        rules: vec![elsewhere, own],
+    };
+    let found = |source_for: &[Network]| {
+        own_routes(ip, source_for, &tables)
+            .map(|record| (record.route().table, record.route().metric))
+            .collect::<Vec<_>>()
+    };
+    let in_tables = [(200, 1024), (first_table(ip), 1024)];
+    assert_eq!(found(&[]), in_tables);
+    let with_copy = [&[(TABLE_MAIN, 299)][..], &in_tables].concat();
+    assert_eq!(found(&[everywhere(Family::V6)]), with_copy);
+}

@@ -1,0 +1,206 @@
+use super::*;
+use crate::testing::fixtures::{address, connected, link, lo, params};
+use hostnet::Scope;
+use std::net::Ipv4Addr;
+
+fn host() -> Snapshot {
+    Snapshot {
+        links: vec![lo(), link(2, "eth0"), link(3, "eth1")],
+        addresses: vec![address(2, "192.0.2.1/24"), address(3, "198.51.100.1/24")],
+        routes: vec![
+            connected(2, "192.0.2.0/24", Some("192.0.2.1")),
+            connected(3, "198.51.100.0/24", Some("198.51.100.1")),
+        ],
+    }
+}
+
+fn found(given: &[(&str, &str)], host: &Snapshot) -> Result<(String, u8), String> {
+    choose(&params(given), host)
+        .map(|target| (target.link.name.to_string(), target.address.prefix.length()))
+        .map_err(|refusal| refusal.to_string())
+}
+
+#[test]
+fn from_the_connected_network() {
+    let target = choose(&params(&[]), &host()).unwrap();
+    assert_eq!((target.link.name.as_str(), target.address.prefix.length()), ("eth0", 24));
+    assert_eq!(target.address.broadcast, Some(Ipv4Addr::new(192, 0, 2, 255)));
+    assert_eq!(target.address.label, None);
+}
+
+#[test]
+fn parameters_win() {
+    let named = |nic| found(&[("nic", nic), ("cidr_netmask", "32")], &host());
+    assert_eq!(named("eth1"), Ok(("eth1".to_owned(), 32)));
+    assert_eq!(named("enp3s0"), Ok(("eth1".to_owned(), 32)));
+    assert_eq!(named("lo"), Ok(("lo".to_owned(), 32)));
+    assert_eq!(found(&[("cidr_netmask", "32")], &host()), Ok(("eth0".to_owned(), 32)));
+    assert_eq!(found(&[("nic", "eth0")], &host()), Ok(("eth0".to_owned(), 24)));
+}
+
+#[test]
+fn the_most_specific_network_then_the_lowest_metric() {
+    let mut host = host();
+    host.routes.push(connected(3, "192.0.2.0/28", None));
+    assert_eq!(found(&[], &host), Ok(("eth1".to_owned(), 28)));
+    assert_eq!(found(&[("nic", "eth0")], &host), Ok(("eth0".to_owned(), 24)));
+    host.routes.push(Route { metric: 100, ..connected(2, "192.0.2.0/28", None) });
+    assert_eq!(found(&[], &host), Ok(("eth1".to_owned(), 28)));
+}
+
+#[test]
+fn two_equal_links_are_ambiguous() {
+    let mut host = host();
+    host.routes.push(connected(3, "192.0.2.0/24", None));
+    assert_eq!(
+        found(&[], &host),
+        Err("192.0.2.0/24 is connected to both eth0 and eth1: set nic".to_owned())
+    );
+    assert_eq!(found(&[("nic", "eth1")], &host), Ok(("eth1".to_owned(), 24)));
+    // Two addresses of the network on one link are not ambiguous.
+    host.routes.pop();
+    host.routes.push(connected(2, "192.0.2.0/24", Some("192.0.2.2")));
+    assert_eq!(found(&[], &host), Ok(("eth0".to_owned(), 24)));
+}
+
+#[test]
+fn a_link_that_is_down_still_has_its_addresses() {
+    let host = Snapshot { routes: Vec::new(), ..host() };
+    assert_eq!(found(&[], &host), Ok(("eth0".to_owned(), 24)));
+}
+
+#[test]
+fn the_route_of_the_vip_itself_does_not_count() {
+    let host = Snapshot {
+        addresses: vec![address(2, "192.0.2.10/24")],
+        routes: vec![connected(2, "192.0.2.0/24", Some("192.0.2.10"))],
+        ..host()
+    };
+    assert!(found(&[], &host).is_err());
+}
+
+#[test]
+fn nic_by_mac_and_by_network() {
+    let named = |nic| found(&[("nic", nic)], &host());
+    assert_eq!(named("02:00:00:00:00:02"), Ok(("eth0".to_owned(), 24)));
+    assert_eq!(named("192.0.2.0/24"), Ok(("eth0".to_owned(), 24)));
+    assert_eq!(
+        found(&[("nic", "198.51.100.0/24"), ("cidr_netmask", "32")], &host()),
+        Ok(("eth1".to_owned(), 32))
+    );
+    let missing = named("02:00:00:00:00:09").unwrap_err();
+    assert_eq!(
+        missing,
+        "nic=02:00:00:00:00:09 does not exist on this node: set nic to a name that ip link lists"
+    );
+    let several = named("192.0.0.0/3").unwrap_err();
+    assert!(several.contains("matches several interfaces (eth0, eth1)"), "{several}");
+    // The VIP's own address does not count.
+    let mut host = host();
+    host.addresses.push(address(3, "192.0.2.10/24"));
+    assert_eq!(found(&[("nic", "192.0.2.0/24")], &host), Ok(("eth0".to_owned(), 24)));
+}
+
+#[test]
+fn ipv6_takes_the_prefix_of_its_network() {
+    let route = |link, network| Route { scope: Scope::Universe, ..connected(link, network, None) };
+    let host = Snapshot {
+        links: vec![lo(), link(2, "eth0"), link(3, "eth1")],
+        addresses: vec![address(2, "2001:db8::1/64"), address(2, "fe80::2/64")],
+        routes: vec![
+            route(2, "2001:db8::/64"),
+            route(2, "fe80::/64"),
+            route(3, "fe80::/64"),
+            route(2, "2001:db8::1/128"),
+        ],
+    };
+    let found = |given: &[(&str, &str)]| found(given, &host);
+    assert_eq!(found(&[("ip", "2001:DB8:0::10")]), Ok(("eth0".to_owned(), 64)));
+    assert_eq!(found(&[("ip", "fe80::10"), ("nic", "eth1")]), Ok(("eth1".to_owned(), 64)));
+    assert!(found(&[("ip", "2001:db8:1::10")]).is_err());
+    let target = choose(&params(&[("ip", "2001:db8::10")]), &host).unwrap();
+    assert_eq!((target.address.broadcast, target.address.nodad), (None, false));
+
+    // A route that exists only for the VIP.
+    let alone = Snapshot {
+        addresses: vec![address(2, "2001:db8::10/64"), address(2, "fe80::2/64")],
+        ..host.clone()
+    };
+    assert!(choose(&params(&[("ip", "2001:db8::10")]), &alone).is_err());
+}
+
+#[test]
+fn refusals() {
+    let elsewhere = Snapshot {
+        routes: vec![
+            connected(2, "203.0.113.0/24", None),
+            connected(2, "0.0.0.0/0", None),
+            Route { gateway: "203.0.113.1".parse().ok(), ..connected(2, "192.0.2.0/24", None) },
+            Route { table: 100, ..connected(2, "192.0.2.0/24", None) },
+        ],
+        addresses: vec![address(2, "203.0.113.7/24")],
+        ..host()
+    };
+    let refused = |given: &[(&str, &str)], host: &Snapshot| found(given, host).unwrap_err();
+    assert!(refused(&[], &elsewhere).starts_with("no connected network of this node contains"));
+    assert!(refused(&[("nic", "eth0")], &elsewhere).contains("to eth0 contains 192.0.2.10"));
+    assert_eq!(
+        refused(&[("nic", "eth7")], &host()),
+        "nic=eth7 does not exist on this node: set nic to a name that ip link lists"
+    );
+    assert!(
+        refused(&[("nic", "eth0"), ("iflabel", "eleven-byte")], &host())
+            .contains("eth0:eleven-byte is longer than 15 bytes")
+    );
+    let mut host = host();
+    host.routes.push(connected(2, "192.0.2.8/30", None));
+    let broadcast = params(&[("ip", "192.0.2.11")]);
+    assert!(matches!(choose(&broadcast, &host), Err(Refusal::BroadcastAddress { .. })));
+}
+
+#[test]
+fn labels() {
+    let target = choose(&params(&[("iflabel", "sip"), ("nic", "enp2s0")]), &host()).unwrap();
+    assert_eq!(target.address.label.as_deref(), Some("eth0:sip"));
+}
+
+fn expected(given: &[(&str, &str)], host: &Snapshot) -> Option<String> {
+    let params = params(given);
+    let instances = judge::instances(&params, &host.addresses);
+    host.expected_link(&params, &instances).map(|link| link.name.to_string())
+}
+
+#[test]
+fn the_vip_stays_expected_where_it_is() {
+    let mut host = host();
+    let network = [("nic", "192.0.2.0/24")];
+    let mac = [("nic", "02:00:00:00:00:02")];
+    let eth0 = Some("eth0".to_owned());
+    assert_eq!((expected(&network, &host), expected(&mac, &host)), (eth0.clone(), eth0.clone()));
+    host.addresses.push(address(2, "192.0.2.10/24"));
+    // Another link of that network, and one with that MAC address, appear later.
+    host.addresses.push(address(3, "192.0.2.3/24"));
+    host.links[2].mac = host.links[1].mac;
+    assert_eq!((expected(&network, &host), expected(&mac, &host)), (eth0.clone(), eth0.clone()));
+    // Without an instance, nic is ambiguous.
+    host.addresses.retain(|address| address.ip.to_string() != "192.0.2.10");
+    assert_eq!((expected(&network, &host), expected(&mac, &host)), (None, None));
+    assert!(found(&network, &host).unwrap_err().contains("eth0, eth1"));
+    // The VIP is the last address of its network.
+    host.addresses = vec![address(2, "192.0.2.10/24"), address(3, "198.51.100.1/24")];
+    assert_eq!(expected(&network, &host), eth0);
+    assert!(host.has_lost_network(&params(&network)));
+    assert!(!host.has_lost_network(&params(&[("nic", "198.51.100.0/24")])));
+    assert!(!host.has_lost_network(&params(&[("nic", "eth0")])));
+}
+
+#[test]
+fn without_nic_loopback_is_not_expected_while_a_network_is_connected() {
+    let mut host = host();
+    host.addresses.push(address(1, "192.0.2.10/32"));
+    assert_eq!(expected(&[], &host), Some("eth0".to_owned()));
+    assert_eq!(expected(&[("nic", "lo")], &host), Some("lo".to_owned()));
+    host.addresses.remove(0);
+    host.routes.clear();
+    assert_eq!(expected(&[], &host), Some("lo".to_owned()));
+}

@@ -1,0 +1,178 @@
+//! The files of a VIP in the run directory of both agents.
+//!
+//! Locks are named after the address and not after the resource, so that an action by hand finds those
+//! of the cluster. All of them only help: without the directory the actions go on without them.
+
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hostnet::{LinkIndex, LinkName, MacAddress, NamespaceName};
+use hostproc::{ActionLockFiles, LockFile, RunDirectory};
+
+use crate::log_line::line;
+use crate::params::is_link_local;
+
+/// The first part of the names of the marks of `promote_secondaries`.
+const PROMOTED: &str = "promoted-";
+
+/// The files of one VIP in the network namespace of this process.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFiles {
+    run: RunDirectory,
+    ip: IpAddr,
+    /// The VIP in names of files: `192.0.2.10@4026531840`, and `fe80::10%eth0@4026531840`. One host can
+    /// have the same address in several network namespaces (namespaces(7)), and the same link-local
+    /// address on several links.
+    vip: String,
+    /// The number of the network namespace; 0 without /proc.
+    namespace: u64,
+}
+
+impl RunFiles {
+    /// The files of a VIP. `link` is that of a link-local VIP, and ignored for others.
+    pub(crate) fn of(ip: IpAddr, link: Option<&LinkName>) -> Self {
+        let namespace = std::fs::metadata("/proc/self/ns/net").map_or(0, |metadata| metadata.ino());
+        let zone = link.filter(|_| is_link_local(ip)).map(|link| format!("%{link}"));
+        let vip = format!("{ip}{}@{namespace}", zone.unwrap_or_default());
+        Self { run: RunDirectory::default(), ip, vip, namespace }
+    }
+
+    /// Creates the directory.
+    pub(crate) fn create_directory(&self) -> hostproc::Result<()> {
+        Ok(self.run.create()?)
+    }
+
+    pub(crate) fn directory_exists(&self) -> bool {
+        self.run.path().is_dir()
+    }
+
+    /// The lock of the actions that change something, and the mark of a stop that waits for it.
+    pub(crate) fn action_lock(&self) -> ActionLockFiles {
+        let (lock, mark) = (format!("vip-{}.lock", self.vip), format!("stopped-{}", self.vip));
+        ActionLockFiles::new(&self.run, &lock, &mark)
+    }
+
+    /// The lock that the announcer of the VIP holds.
+    pub(crate) fn announcer_lock(&self) -> PathBuf {
+        self.run.file(&format!("announcer-{}.lock", self.vip))
+    }
+
+    /// Remembers the host that has been found with the same address. Returns true if it was the last
+    /// one that was found, too.
+    pub(crate) fn remember_conflict(&self, mac: MacAddress) -> bool {
+        let name = self.conflict();
+        let before = self.run.read(&name).and_then(|text| String::from_utf8(text).ok());
+        // Without the file, the next monitor takes the host for a new one.
+        self.write(&name, &format!("{mac}\n"));
+        before.is_some_and(|text| text.trim_end().parse().ok() == Some(mac))
+    }
+
+    pub(crate) fn forget_conflict(&self) {
+        self.remove(&self.conflict());
+    }
+
+    fn conflict(&self) -> String {
+        format!("rival-{}", self.vip)
+    }
+
+    /// Removes the notes about a VIP that is not on this host any more.
+    pub(crate) fn forget(&self) {
+        self.forget_conflict();
+        self.remove(&self.announced());
+    }
+
+    /// Notes that the VIP is in the network namespace of this process, for the time when that has lost
+    /// its name.
+    pub(crate) fn note_namespace(&self, name: &NamespaceName) {
+        self.write(&self.namespace_note(name), &format!("{}\n", self.namespace));
+    }
+
+    /// The number of the network namespace that had this name when the VIP was started in it.
+    pub(crate) fn noted_namespace(&self, name: &NamespaceName) -> Option<u64> {
+        let number = self.run.read(&self.namespace_note(name))?;
+        std::str::from_utf8(&number).ok()?.trim_end().parse().ok()
+    }
+
+    pub(crate) fn forget_namespace(&self, name: &NamespaceName) {
+        self.remove(&self.namespace_note(name));
+    }
+
+    /// Found by name, so the number of the namespace is not part of it.
+    fn namespace_note(&self, name: &NamespaceName) -> String {
+        format!("namespace-{}@{name}", self.ip)
+    }
+
+    /// Notes that the VIP has just been announced, for diagnose.
+    pub(crate) fn note_announcement(&self) {
+        self.write(&self.announced(), "");
+    }
+
+    /// How long ago the VIP was announced, if that is known.
+    pub(crate) fn last_announcement(&self) -> Option<Duration> {
+        let path = self.run.file(&self.announced());
+        let written = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+        // Zero if the clock has been set back since.
+        Some(written.elapsed().unwrap_or_default())
+    }
+
+    fn announced(&self) -> String {
+        format!("announced-{}", self.vip)
+    }
+
+    /// Marks a link whose `promote_secondaries` is on only for a deletion, so that another stop
+    /// restores it if this one is killed.
+    pub(crate) fn mark_promote_secondaries(&self, link: LinkIndex) {
+        self.write(&self.promote_secondaries_mark(link), "");
+    }
+
+    pub(crate) fn is_promote_secondaries_marked(&self, link: LinkIndex) -> bool {
+        self.run.file(&self.promote_secondaries_mark(link)).exists()
+    }
+
+    pub(crate) fn forget_promote_secondaries(&self, link: LinkIndex) {
+        self.remove(&self.promote_secondaries_mark(link));
+    }
+
+    /// The links with such a mark.
+    pub(crate) fn marked_promote_secondaries(&self) -> Vec<LinkIndex> {
+        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return Vec::new() };
+        let link = |name: &str| {
+            let (link, namespace) = name.strip_prefix(PROMOTED)?.split_once('@')?;
+            let ours = namespace.parse() == Ok(self.namespace);
+            LinkIndex::new(link.parse().ok()?).filter(|_| ours)
+        };
+        entries.filter_map(|entry| link(entry.ok()?.file_name().to_str()?)).collect()
+    }
+
+    fn promote_secondaries_mark(&self, link: LinkIndex) -> String {
+        format!("{PROMOTED}{link}@{}", self.namespace)
+    }
+
+    /// The lock for a change of a link's `promote_secondaries` that is restored afterwards.
+    pub(crate) fn promote_secondaries_lock(&self, link: LinkIndex) -> PathBuf {
+        self.run.file(&format!("promote-secondaries-{link}@{}.lock", self.namespace))
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        if let Err(error) = self.run.write(name, content.as_bytes()) {
+            log::debug!("{}", line().note(error));
+        }
+    }
+
+    fn remove(&self, name: &str) {
+        if let Err(error) = self.run.remove(name) {
+            log::warn!("{}", line().note(error));
+        }
+    }
+}
+
+/// Releases a lock and removes its file.
+pub(crate) fn release(lock: Option<LockFile>) {
+    if let Some(lock) = lock
+        && let Err(error) = lock.remove()
+    {
+        log::debug!("{}", line().note(error));
+    }
+}

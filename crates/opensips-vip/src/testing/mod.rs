@@ -1,0 +1,4 @@
+//! What unit tests share.
+
+pub(crate) mod fixtures;
+mod simulated_kernel;

@@ -1,0 +1,183 @@
+//! The announcer: a detached process of this program that sends the announcements after start has
+//! returned. stop ends it before it removes the address.
+//!
+//! It has a session of its own and none of Pacemaker's open files, so that Pacemaker neither waits for it
+//! nor kills it together with the action. It holds a lock, named after the address, as long as it lives:
+//! no announcer runs while another process holds that lock. It has no environment and no log. Everything that
+//! it needs is in its arguments, and everything that it could report is also seen by the next monitor.
+
+mod end;
+mod job;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use deadline::Deadline;
+use hostnet::{Netlink, PacketSocket};
+use hostproc::{LockFile, Pid, ProcFs};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::burst::{self, CARRIER_PATIENCE};
+pub(crate) use end::{NoAnnouncer, end, holder};
+pub(crate) use job::Job;
+
+/// The first argument of an announcer. An action has no leading hyphens, and the agent has no option of
+/// that name.
+pub(crate) const ARGUMENT: &str = "--announcer";
+
+/// What the announcer writes on its standard output when it holds the lock.
+const READY: &str = "ready";
+
+/// How long a new announcer waits for the lock. The previous announcer has been ended, so only a reader
+/// can hold it for a moment.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Why there is no announcer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Directory(#[from] hostproc::Error),
+    #[error("the announcer can't be started: {0}")]
+    Spawn(#[source] io::Error),
+    #[error("the announcer did not report in time")]
+    NoReport,
+    #[error("the announcer reported: {0}")]
+    Failed(String),
+}
+
+/// Starts an announcer and waits until it holds its lock. The announcer also closes start's packet
+/// socket, because that takes the kernel longer than start should take
+/// ([`PacketSocket::into_descriptor`]).
+pub(crate) fn spawn(job: &Job, socket: PacketSocket, until: Deadline) -> Result<Child, Error> {
+    let mut child = Command::new("/proc/self/exe")
+        .arg0(crate::description::DESCRIPTION.name)
+        .arg(ARGUMENT)
+        .args(job.to_arguments())
+        .env_clear()
+        .stdin(socket.into_descriptor())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(Error::Spawn)?;
+    match read_report(&mut child, until) {
+        Ok(report) if report == READY => Ok(child),
+        report => {
+            kill_child(&mut child);
+            Err(match report {
+                Ok(report) => Error::Failed(ocf::shown(report.as_bytes())),
+                Err(error) => error,
+            })
+        }
+    }
+}
+
+/// Kills an announcer that this process has started.
+pub(crate) fn kill_child(child: &mut Child) {
+    // It fails only for a process that has ended.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Reads what the child writes until it closes its end.
+fn read_report(child: &mut Child, until: Deadline) -> Result<String, Error> {
+    let mut pipe = child.stdout.take().ok_or(Error::NoReport)?;
+    let mut report = Vec::new();
+    loop {
+        let left = until.remaining();
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, timeout) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            Ok(0) | Err(_) => return Err(Error::NoReport),
+            Ok(_) => {}
+        }
+        let mut bytes = [0; 256];
+        match pipe.read(&mut bytes) {
+            Ok(0) => return Ok(String::from_utf8_lossy(&report).trim_end().to_owned()),
+            Ok(count) => report.extend(bytes.iter().take(count)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Spawn(error)),
+        }
+    }
+}
+
+/// Returns true for an announcer. An action of this agent has other arguments.
+fn is_announcer(proc: &ProcFs, pid: Pid) -> Result<bool, hostproc::Error> {
+    let words = proc.cmdline(pid)?.unwrap_or_default();
+    Ok(is_meant(words.get(1).map(OsString::as_os_str)))
+}
+
+/// Returns true if this process was started as an announcer.
+pub(crate) fn is_meant(first_argument: Option<&OsStr>) -> bool {
+    first_argument == Some(OsStr::new(ARGUMENT))
+}
+
+/// Runs an announcer with the arguments after [`ARGUMENT`].
+pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
+    let Some(job) = Job::from_arguments(arguments) else {
+        eprintln!("{ARGUMENT} is used only by start");
+        return ExitCode::FAILURE;
+    };
+    close_inherited();
+    // Copies, because detaching replaces the streams. Start waits for the end of the report, and must
+    // not wait longer because its socket is closed in between.
+    let Ok(report) = io::stdout().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
+    let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
+    let mut report = std::fs::File::from(report);
+    // For ps and top, which show "exe" otherwise.
+    let _ = nix::sys::prctl::set_name(c"opensips-vip");
+    match prepare(&job) {
+        Ok((lock, netlink)) => {
+            let _ = writeln!(report, "{READY}");
+            drop(report);
+            drop::<OwnedFd>(socket);
+            let until = Deadline::after(job.schedule.end() + CARRIER_PATIENCE);
+            burst::run(&job.announcement, &netlink, &job.schedule, job.next, until);
+            let _ = lock.remove();
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            let _ = writeln!(report, "{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Detaches from start and takes the lock.
+fn prepare(job: &Job) -> Result<(LockFile, Netlink), String> {
+    hostproc::detach().map_err(|error| error.to_string())?;
+    let lock = LockFile::acquire(&job.lock, Deadline::after(LOCK_WAIT))
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| format!("another announcer of {} is running", job.announcement.ip))?;
+    let netlink = Netlink::open().map_err(|error| error.to_string())?;
+    Ok((lock, netlink))
+}
+
+/// Closes the files that start has inherited. Pacemaker leaves none open, but a shell script or a test
+/// can wait for the end of a pipe that this process keeps open.
+fn close_inherited() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<RawFd> =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // This process has opened nothing itself yet.
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        let _ = nix::unistd::close(descriptor);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_action_is_an_announcer() {
+        assert!(is_meant(Some(OsStr::new("--announcer"))));
+        for other in [None, Some(OsStr::new("start")), Some(OsStr::new("announcer"))] {
+            assert!(!is_meant(other));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Duplicate address check: does another host have the VIP? By ARP probes (RFC 5227) or, for IPv6, by
+//! Neighbor Solicitations (RFC 4862 section 5.4).
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use deadline::Deadline;
+use hostnet::arp::{self, Arp};
+use hostnet::ndisc::{self, NeighborMessage};
+use hostnet::{Error, MacAddress, PacketSocket, Result};
+
+use super::claimed_by;
+use crate::params::DuplicateCheck;
+
+/// A host that has answered counts as gone after this time without an answer: one lost frame, or a switch
+/// that has not learned yet, must not be taken for that.
+pub(crate) const RELEASE_TIME: Duration = Duration::from_millis(500);
+
+/// The result of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProbeResult {
+    /// No conflict in the whole time of the probe.
+    Free,
+    /// Another host has the VIP, or is about to add it and has priority.
+    Conflict(MacAddress),
+    /// No conflict, but the deadline has passed before the end of the probe.
+    Unknown,
+}
+
+/// What counts as a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conflicts {
+    /// A host that has the VIP. For the owner a host that only probes for it, as the start on another
+    /// node and many switches do, is no conflict.
+    Owners,
+    /// A host that has it, or that probes for it and has priority. Of two hosts that probe at the same
+    /// time, RFC 5227 section 2.1.1 lets both give up; here the one with the lower MAC address goes on.
+    OwnersAndProbers,
+}
+
+/// What sends the probes.
+#[derive(Clone, Debug)]
+pub(crate) struct Prober {
+    /// The VIP.
+    pub(crate) ip: IpAddr,
+    /// The MAC address of the link.
+    pub(crate) mac: MacAddress,
+    /// The MAC addresses of all links of this host. Linux answers on every link for every address of the
+    /// host, so another link on the same LAN answers, too, and is no conflict.
+    pub(crate) own: Vec<MacAddress>,
+}
+
+impl Prober {
+    /// Probes until the address is free: no answer for the timeout of the check, or for
+    /// [`RELEASE_TIME`] if a host has answered before. Ends with the last result at the end of the
+    /// check's wait, at the deadline, or when `is_cancelled` returns true.
+    ///
+    /// # Errors
+    /// Those of the socket, if there was no conflict. A missing privilege is returned at once.
+    pub(crate) fn wait_until_free(
+        &self,
+        socket: &mut PacketSocket,
+        check: DuplicateCheck,
+        until: Deadline,
+        is_cancelled: impl Fn() -> bool,
+    ) -> Result<ProbeResult> {
+        let give_up = until.within(check.wait);
+        let mut last = ProbeResult::Unknown;
+        // The begin of the first probe without an answer, if there was an answer before.
+        let mut silent_since = None;
+        let mut failed = None;
+        loop {
+            let begin = Instant::now();
+            let round = until.within(check.timeout);
+            match self.probe(socket, Conflicts::OwnersAndProbers, check.timeout, until) {
+                // An earlier conflict counts more than an incomplete probe.
+                Ok(ProbeResult::Unknown) => return Ok(last),
+                Ok(ProbeResult::Free) if last == ProbeResult::Unknown => {
+                    return Ok(ProbeResult::Free);
+                }
+                Ok(ProbeResult::Free) => {
+                    let since = *silent_since.get_or_insert(begin);
+                    if since.elapsed() >= RELEASE_TIME {
+                        return Ok(ProbeResult::Free);
+                    }
+                    // Beyond the check's wait: the other host may just have released the address.
+                    if !is_cancelled() {
+                        continue;
+                    }
+                }
+                Ok(conflict @ ProbeResult::Conflict(_)) => (last, silent_since) = (conflict, None),
+                Err(error @ Error::PermissionDenied { .. }) => return Err(error),
+                // A link that is down for a moment, a full buffer: nothing was probed.
+                Err(error) => (failed, silent_since) = (Some(error), None),
+            }
+            if give_up.has_passed() || is_cancelled() {
+                return match failed {
+                    Some(error) if last == ProbeResult::Unknown => Err(error),
+                    _ => Ok(last),
+                };
+            }
+            // One probe per round, because the wait can be long.
+            std::thread::sleep(round.remaining());
+        }
+    }
+
+    /// Probes once and listens for `timeout`, but not beyond `until`. It sends two frames, because one
+    /// can be lost. Returns a conflict as soon as there is one.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn probe(
+        &self,
+        socket: &mut PacketSocket,
+        conflicts: Conflicts,
+        timeout: Duration,
+        until: Deadline,
+    ) -> Result<ProbeResult> {
+        if let IpAddr::V6(ip) = self.ip {
+            // For the probes of others; the answers of owners are received without it.
+            let _ = socket.join_solicited_node(ip);
+        }
+        let begin = Instant::now();
+        for end in [begin + timeout / 2, begin + timeout].map(Deadline::at) {
+            match self.ip {
+                IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
+                IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
+            }
+            while let Some(frame) = socket.receive(end.min(until))? {
+                if let Some(mac) = self.conflict_in(&frame, conflicts) {
+                    return Ok(ProbeResult::Conflict(mac));
+                }
+            }
+            if end > until {
+                return Ok(ProbeResult::Unknown);
+            }
+        }
+        Ok(ProbeResult::Free)
+    }
+
+    /// The conflicting host, according to a frame.
+    fn conflict_in(&self, frame: &[u8], conflicts: Conflicts) -> Option<MacAddress> {
+        let is_other = |mac: &MacAddress| !self.own.contains(mac) && *mac != self.mac;
+        let prober = || match conflicts {
+            Conflicts::Owners => None,
+            Conflicts::OwnersAndProbers => {
+                probed_by(frame, self.ip).filter(|mac| is_other(mac) && *mac < self.mac)
+            }
+        };
+        claimed_by(frame, self.ip).filter(is_other).or_else(prober)
+    }
+}
+
+/// The host that probes for `ip`, according to a frame.
+fn probed_by(frame: &[u8], ip: IpAddr) -> Option<MacAddress> {
+    match ip {
+        IpAddr::V4(ip) => Arp::parse(frame)?.probes(ip),
+        IpAddr::V6(ip) => NeighborMessage::parse(frame)?.probes(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    const V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+    const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
+
+    fn mac(last: u8) -> MacAddress {
+        MacAddress([2, 0, 0, 0, 0, last])
+    }
+
+    #[test]
+    fn conflicts() {
+        let prober = |ip| Prober { ip, mac: mac(5), own: vec![mac(5), mac(6)] };
+        let (v4, v6) = (prober(V4.into()), prober(V6.into()));
+        let all = Conflicts::OwnersAndProbers;
+        for (other, conflict) in [(9, Some(mac(9))), (4, Some(mac(4))), (5, None), (6, None)] {
+            let other = mac(other);
+            assert_eq!(v4.conflict_in(&arp::announcement_request(other, V4), all), conflict);
+            assert_eq!(
+                v4.conflict_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1)), all),
+                conflict
+            );
+            assert_eq!(v6.conflict_in(&ndisc::announcement(other, V6, false), all), conflict);
+            assert_eq!(v4.conflict_in(&ndisc::announcement(other, V6, false), all), None);
+        }
+        // Two hosts that probe at the same time: one of them goes on.
+        for (other, conflict) in [(9, None), (4, Some(mac(4))), (5, None), (6, None)] {
+            assert_eq!(v4.conflict_in(&arp::probe(mac(other), V4), all), conflict);
+            assert_eq!(v6.conflict_in(&ndisc::probe(mac(other), V6), all), conflict);
+            // For the owner, the probe of another host is no conflict.
+            assert_eq!(v4.conflict_in(&arp::probe(mac(other), V4), Conflicts::Owners), None);
+            assert_eq!(v6.conflict_in(&ndisc::probe(mac(other), V6), Conflicts::Owners), None);
+        }
+        let another = Ipv4Addr::new(192, 0, 2, 11);
+        assert_eq!(v4.conflict_in(&arp::announcement_request(mac(9), another), all), None);
+        assert_eq!(v4.conflict_in(&[0; 60], all), None);
+    }
+}
