@@ -54,11 +54,11 @@ demo: setup build
 test: setup
 	tests/run
 
-# The unit tests of the libraries and agents: no root, no packages, nothing executed.
+# Runs the unit tests of the libraries and of both agents. Needs neither root nor packages.
 unit:
 	tests/run --unit $(shell grep -hm1 '^name = ' crates/*/Cargo.toml | sed 's/.*"\(.*\)"/-p \1/') --lib
 
-# The tests with T in their name: make t T=tags
+# Runs the tests whose name contains T: make t T=tags
 t:
 	@tests/named "$(T)"
 

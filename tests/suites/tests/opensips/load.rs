@@ -45,7 +45,7 @@ fn busy_receivers_are_a_degradation() {
         let agent = site.agent().param("mi", ENDPOINT);
         ends(&agent.action("start"), 0);
         let limited = agent.clone().param("load_limit", "1");
-        // A machine that stalls lets it look busy: of the last minute.
+        // The daemon looks busy if the machine stalled within the last minute.
         wait_until("the receivers are idle", LONG, || deep(&limited).code == 0);
         // The stand-in counts nothing: it says what a switch tells it.
         if site.is_stand_in() {
