@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -61,6 +61,10 @@ unit:
 # Runs the tests whose name contains T: make t T=tags
 t:
 	@tests/named "$(T)"
+
+# Prints how many imports there are between the rooms of each crate. tests/structure has the rules.
+rooms:
+	@$(CARGO) run -q --locked -p structure
 
 # The agents as they are shipped (static, optimised, without unwinding) before the same suites.
 test-shipped: setup build
