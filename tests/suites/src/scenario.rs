@@ -52,7 +52,8 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The directory of what a suite on a lab executes: both agents, the stand-in, `lab` itself.
+/// Returns the directory of the programs that a suite on a lab executes: both agents, the stand-in and
+/// `lab` itself.
 ///
 /// # Panics
 /// If one of them is not there, or older than its sources.

@@ -92,7 +92,7 @@ fn what_is_known_of_the_instance() {
         assert!(there["mi"]["shared_memory_mb"].as_i64().unwrap() > 1);
         assert!(!there["last_output"].as_array().unwrap().is_empty());
 
-        // A machine that stalls lets the daemon look busy: of the last minute.
+        // The daemon looks busy if the machine stalled within the last minute.
         wait_until("it is idle", crate::LONG, || {
             let told = json(&agent);
             let receiver = row(&told["processes"], "role", "SIP receiver udp:127.0.0.1:5060");

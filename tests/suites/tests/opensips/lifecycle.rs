@@ -50,7 +50,7 @@ fn two_starts_at_once_make_one_instance() {
         for outcome in &outcomes {
             ends(outcome, 0);
         }
-        // Other instances would stay.
+        // A second instance would stay.
         testnet::wait_until("all processes are of one instance", crate::LONG, || {
             let mut tree = children(site.main());
             tree.push(site.main());

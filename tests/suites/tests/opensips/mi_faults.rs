@@ -256,8 +256,8 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
     fails(&outcome, 1, "gave no complete answer within");
     assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
     drop(full);
-    // A program that another test is just starting may have it open until it is executed.
-    wait_until("nobody has the socket", LONG, || {
+    // A child that another test is starting has the socket open until it executes its program.
+    wait_until("the socket is closed", LONG, || {
         let reason = deep(&agent).exit_reason.unwrap_or_default();
         reason.contains("Connection refused")
     });

@@ -190,7 +190,7 @@ fn a_host_that_has_no_port_left_for_a_moment() {
             let outcome = std::thread::scope(|scope| {
                 let asking = scope.spawn(|| recurring(&patient));
                 wait_until("it is executed", LONG, || site.agent_runs() || asking.is_finished());
-                // Within its attempts; there is nothing to be seen of them.
+                // Long enough for an attempt, which can't be seen from outside.
                 std::thread::sleep(std::time::Duration::from_millis(500));
                 drop(taken);
                 asking.join().unwrap()

@@ -16,7 +16,7 @@ fn start_with(site: &Site, sockets: &[&str]) {
     site.start();
 }
 
-/// For what is silent: a daemon that answers may be slower than this on a busy machine.
+/// The agent with a short probe timeout, for what is silent. On a busy machine, an answer may take longer.
 fn hasty(site: &Site) -> Agent {
     site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2")
 }

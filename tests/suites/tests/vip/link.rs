@@ -185,7 +185,7 @@ fn a_carrier_that_comes_in_time() {
     let outcome = std::thread::scope(|scope| {
         let start = scope.spawn(|| patient.action("start"));
         wait_until("start is at work", LONG, || is_at_work(&site.a));
-        // With nothing to see: without carrier it adds nothing.
+        // Without a carrier it adds no address in that time.
         std::thread::sleep(Duration::from_millis(300));
         assert!(instances(&site.a).is_empty());
         site.cable_a.plug(&site.a);

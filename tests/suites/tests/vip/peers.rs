@@ -212,7 +212,7 @@ fn a_stop_waits_for_another_ones_setting() {
     let outcome = std::thread::scope(|scope| {
         let stop = scope.spawn(|| site.vip().action("stop"));
         wait_until("stop is at work", LONG, || is_at_work(&site.a));
-        // Long enough for one that does not wait.
+        // A stop that does not wait removes the address in that time.
         std::thread::sleep(Duration::from_millis(500));
         let waits = !instances(&site.a).is_empty();
         drop(other);
