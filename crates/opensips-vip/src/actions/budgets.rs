@@ -30,6 +30,11 @@ pub(crate) fn for_carrier(action: Deadline, link_wait: Duration) -> Deadline {
     action.less(RESERVE).within(link_wait).but_at_least(GRACE.min(action.remaining()))
 }
 
+/// start: for another action that deletes an address of the same link.
+pub(crate) fn for_link_lock(action: Deadline) -> Deadline {
+    action.share(4).within(Duration::from_secs(1))
+}
+
 /// start: for the duplicate address check. A short action keeps most of its time for it.
 pub(crate) fn for_duplicate_check(action: Deadline) -> Deadline {
     action.less(RESERVE.min(action.remaining() / 4))

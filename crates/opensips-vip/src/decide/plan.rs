@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hostnet::{Address, Link, MacAddress, Network, NewAddress};
+use hostnet::{Address, Family, Link, MacAddress, Network, NewAddress, Prefix};
 
 use super::judge;
 use super::names::LinkNames;
@@ -66,8 +66,9 @@ pub(crate) enum Step {
 pub(crate) struct Deletion {
     /// As it was dumped.
     pub(crate) address: Address,
-    /// There are other addresses of the same subnet on the link. If the VIP is the primary address of
-    /// the subnet, the kernel deletes them with it, unless `promote_secondaries` is set.
+    /// Other addresses of the same subnet can be on the link. If the VIP is the primary address of the
+    /// subnet, the kernel deletes them with it, unless `promote_secondaries` is set. Those that were
+    /// dumped do not decide: another VIP can come into the subnet until the deletion.
     pub(crate) keep_siblings: bool,
 }
 
@@ -126,7 +127,7 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
     let wrong = instances
         .iter()
         .filter(|address| exact.is_none_or(|(_, exact)| *address != exact))
-        .map(|address| deletion(address, &snapshot.addresses));
+        .map(deletion);
     let (in_the_way, others): (Vec<_>, Vec<_>) =
         wrong.partition(|deletion| excludes(&deletion.address, &target.address));
 
@@ -171,23 +172,19 @@ fn after_adding(params: &Params, link: &Link) -> Vec<Step> {
 /// The plan of stop: every instance of the VIP, whatever its prefix, link or label.
 #[must_use]
 pub(crate) fn stop(ip: IpAddr, addresses: &[Address]) -> Vec<Deletion> {
-    addresses
-        .iter()
-        .filter(|address| address.ip == ip)
-        .map(|address| deletion(address, addresses))
-        .collect()
+    addresses.iter().filter(|address| address.ip == ip).map(deletion).collect()
 }
 
-fn deletion(address: &Address, addresses: &[Address]) -> Deletion {
-    // The flag `secondary` does not decide: the deletion of one instance can make another one the
+fn deletion(address: &Address) -> Deletion {
+    // The flag `secondary` does not decide: the deletion of another address can make this one the
     // primary address. IPv6 has no secondary addresses in this sense.
-    let keep_siblings = address.ip.is_ipv4()
-        && addresses.iter().any(|other| {
-            other.link == address.link
-                && other.ip != address.ip
-                && other.network() == address.network()
-        });
+    let keep_siblings = has_subnet(address.ip, address.prefix);
     Deletion { address: address.clone(), keep_siblings }
+}
+
+/// Returns true if other IPv4 addresses can be in the subnet of this one.
+pub(crate) fn has_subnet(ip: IpAddr, prefix: Prefix) -> bool {
+    ip.is_ipv4() && prefix != Prefix::host(Family::V4)
 }
 
 /// Returns true if the kernel refuses to add `new` while `present` is there: the same address with the
@@ -264,12 +261,15 @@ mod tests {
                 ADD,
                 "announce",
                 "delete 192.0.2.10/32 on eth0",
-                "delete 192.0.2.10/24 on eth1"
+                "delete 192.0.2.10/24 on eth1, keep the others of its subnet"
             ]
         );
         assert_eq!(start(&params(&given), &host(&wrong)).unwrap().found, Found::Misplaced);
         let both = [address(2, "192.0.2.10/24"), address(3, "192.0.2.10/24")];
-        assert_eq!(steps(&given, &host(&both)), ["announce", "delete 192.0.2.10/24 on eth1"]);
+        assert_eq!(
+            steps(&given, &host(&both)),
+            ["announce", "delete 192.0.2.10/24 on eth1, keep the others of its subnet"]
+        );
     }
 
     #[test]
@@ -357,7 +357,7 @@ mod tests {
             [
                 "delete 192.0.2.10/24 on eth0, keep the others of its subnet",
                 "delete 192.0.2.10/32 on eth0",
-                "delete 192.0.2.10/24 on eth1"
+                "delete 192.0.2.10/24 on eth1, keep the others of its subnet"
             ]
         );
         assert!(stop("192.0.2.77".parse().unwrap(), &host.addresses).is_empty());

@@ -17,7 +17,7 @@ use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_files::RunFiles;
+use crate::host::run_files::{RunFiles, release};
 use crate::host::zone::Zone;
 use crate::host::{deletion, ipv6, namespace, source_routing, tables};
 use crate::log_line::{failure, line, set_link};
@@ -211,9 +211,12 @@ impl<'a> Start<'a> {
             // Before the address is added, so that the first announcement follows at once.
             self.open_socket()?;
         }
+        let until = budgets::for_link_lock(self.deadline);
+        let link_lock = deletion::lock_for_addition(&self.files, &new, until);
         self.check_not_stopped()?;
         self.note_namespace();
         let added = self.netlink.add_address(&new, self.deadline);
+        release(link_lock);
         self.record(&added, Done::Added(new));
         match added {
             // Another program was faster: confirm() judges what it has added.
