@@ -80,20 +80,30 @@ fn refusal(source: Option<&hostnet::Error>) -> String {
 }
 
 impl Error {
-    /// The exit code.
+    /// The exit code. Those from 2 to 6 bar the node until an operator comes, so they are for what only a
+    /// change of the resource's definition or of this node's files heals:
+    ///
+    /// | code | why |
+    /// |---|---|
+    /// | 2 | the parameters contradict each other on this node: the label is longer than the kernel takes |
+    /// | 4 | the agent runs without a privilege: a container, a unit file, SELinux |
+    /// | 5 | the kernel was booted without IPv6 |
+    /// | 6 | a parameter is wrong on every node ([`Findings`]) |
+    ///
+    /// All else is 1: interfaces, namespaces, addresses and routes come and go while the host runs, and
+    /// other hosts and VIPs too. start has waited for what can pass ([`Error::can_pass`]).
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Parameters(findings) => findings.first().exit,
-            Self::Refused(refusal) => refusal.exit(),
-            Self::NoRoute(NoRoute::TableInUse { .. }) => Exit::Args,
+            Self::Refused(Refusal::LabelTooLong { .. }) => Exit::Args,
             Self::Network(
                 hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
             ) => Exit::Permission,
-            Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6(_) => {
-                Exit::Installed
-            }
+            Self::NoIpv6(NoIpv6::Kernel) => Exit::Installed,
             Self::RollBack { source, .. } => source.exit(),
-            Self::NoRoute(_)
+            Self::Refused(_)
+            | Self::NoIpv6(_)
+            | Self::NoRoute(_)
             | Self::Network(_)
             | Self::NoCarrier { .. }
             | Self::InUse { .. }
@@ -108,20 +118,36 @@ impl Error {
             | Self::RoutingUnknown { .. } => Exit::Generic,
         }
     }
+
+    /// Returns true if start tries again because the network of this node can change by itself: at boot,
+    /// while the network service restarts, while an interface or another VIP moves. What has waits of its
+    /// own (the carrier, other hosts, other actions) is not tried again.
+    pub(crate) const fn can_pass(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.can_pass(),
+            Self::NoIpv6(no_ipv6) => no_ipv6.can_pass(),
+            Self::NoRoute(_)
+            | Self::Vanished { .. }
+            | Self::Network(
+                hostnet::Error::NoSuchNamespace { .. } | hostnet::Error::NoSuchLink { .. },
+            ) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Refusal {
-    /// "Installed" if the interface is missing on this node, "args" if a parameter is valid, but wrong on
-    /// this node.
-    const fn exit(&self) -> Exit {
+    const fn can_pass(&self) -> bool {
         match self {
-            Self::NoSuchLink { .. } => Exit::Installed,
-            Self::NoNetwork { .. }
+            Self::NoSuchLink { .. }
+            | Self::NoNetwork { .. }
             | Self::NoNetworkOnLink { .. }
+            // While a network or MAC address moves from one interface to another, both can have it.
             | Self::Ambiguous { .. }
             | Self::AmbiguousNic { .. }
-            | Self::LabelTooLong { .. }
-            | Self::BroadcastAddress { .. } => Exit::Args,
+            // The prefix comes from the connected network, which can change.
+            | Self::BroadcastAddress { .. } => true,
+            Self::LabelTooLong { .. } => false,
         }
     }
 }
