@@ -139,7 +139,7 @@ fn a_start_waits_only_for_a_moment_for_a_deletion() {
 
 /// The parameters of two VIPs whose first choice is the same table, or the same metric.
 fn routed() -> [[[&'static str; 7]; 2]; 2] {
-    let four = ["192.0.2.10", "10.1.2.10"].map(|ip| {
+    let four = ["192.0.2.10", "10.0.2.10"].map(|ip| {
         [
             "start",
             "--ip",

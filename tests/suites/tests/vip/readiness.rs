@@ -70,12 +70,13 @@ fn an_interface_that_comes_late() {
         site.a.ip("link del sip0");
     }
     let local = plain(&site.a).param("ip", "fe80::10").param("nic", "sip0");
-    let local = local.param("duplicate_check", "no").param("check_link_status", "no");
+    let local = local.param("duplicate_check", "no").param("check_link_status", "no").param("cidr_netmask", "64");
     fails(&hasty(&local).action("start"), 1, "nic=sip0 does not exist on this node");
     let outcome = std::thread::scope(|scope| {
         let start = scope.spawn(|| local.action("start"));
         std::thread::sleep(Duration::from_millis(300));
         site.a.ip("link add sip0 type veth peer name far0");
+        site.a.ip("link set far0 up");
         site.a.ip("link set sip0 up");
         start.join().unwrap()
     });
