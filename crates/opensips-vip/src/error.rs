@@ -166,3 +166,57 @@ impl From<Error> for Verdict {
         Self::failed(error.exit(), ocf::cause(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::Nic;
+
+    /// What start does about an error: waits, and the exit code of the last attempt.
+    fn judged(error: impl Into<Error>) -> (bool, Exit) {
+        let error = error.into();
+        (error.can_pass(), error.exit())
+    }
+
+    #[test]
+    fn what_can_pass_is_waited_for_and_never_a_hard_error() {
+        let ip: IpAddr = "192.0.2.10".parse().unwrap();
+        let name: LinkName = "eth0".parse().unwrap();
+        let nic = Nic::Name(name.clone());
+        let network: hostnet::Network = "192.0.2.0/24".parse().unwrap();
+        let missing = || std::io::Error::from_raw_os_error(nix::libc::ENOENT);
+        let (first, second) = (name.clone(), name.clone());
+        let passing: [Error; 14] = [
+            Refusal::NoSuchLink { nic: nic.clone() }.into(),
+            Refusal::AmbiguousNic { nic, links: String::new() }.into(),
+            Refusal::NoNetwork { ip }.into(),
+            Refusal::NoNetworkOnLink { ip, nic: name.clone() }.into(),
+            Refusal::Ambiguous { network, first, second }.into(),
+            Refusal::BroadcastAddress { ip, network }.into(),
+            NoRoute::Destination { destination: network }.into(),
+            NoRoute::Metric { destination: network, metric: 1 }.into(),
+            NoRoute::TableInUse { table: 100, user: String::new() }.into(),
+            NoRoute::Multipath { destination: network, route: network }.into(),
+            NoIpv6::Disabled { link: name.clone(), settings: Vec::new() }.into(),
+            NoIpv6::SmallMtu { link: name.clone(), mtu: 1200 }.into(),
+            hostnet::Error::NoSuchLink { link: name.to_string(), source: missing() }.into(),
+            Error::Vanished { ip, link: name.clone() },
+        ];
+        for error in passing {
+            let text = error.to_string();
+            assert_eq!(judged(error), (true, Exit::Generic), "{text}");
+        }
+    }
+
+    #[test]
+    fn hard_errors_are_what_only_the_definition_or_the_files_of_the_node_heal() {
+        let name: LinkName = "eth0".parse().unwrap();
+        let label = Refusal::LabelTooLong { label: "eleven-byte".to_owned(), name };
+        assert_eq!(judged(label), (false, Exit::Args));
+        assert_eq!(judged(NoIpv6::Kernel), (false, Exit::Installed));
+        let refused = || std::io::Error::from_raw_os_error(nix::libc::EPERM);
+        let (operation, capability) = ("add".to_owned(), hostnet::Capability::NetAdmin);
+        let denied = hostnet::Error::PermissionDenied { operation, capability, source: refused() };
+        assert_eq!(judged(denied), (false, Exit::Permission));
+    }
+}

@@ -70,7 +70,10 @@ fn an_interface_that_comes_late() {
         site.a.ip("link del sip0");
     }
     let local = plain(&site.a).param("ip", "fe80::10").param("nic", "sip0");
-    let local = local.param("duplicate_check", "no").param("check_link_status", "no").param("cidr_netmask", "64");
+    let local = local
+        .param("duplicate_check", "no")
+        .param("check_link_status", "no")
+        .param("cidr_netmask", "64");
     fails(&hasty(&local).action("start"), 1, "nic=sip0 does not exist on this node");
     let outcome = std::thread::scope(|scope| {
         let start = scope.spawn(|| local.action("start"));
