@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hostnet::{Address, Family, Link, MacAddress, Network, NewAddress, Prefix};
+use hostnet::{Address, Link, MacAddress, Network, NewAddress};
 
 use super::judge;
 use super::names::LinkNames;
@@ -178,13 +178,8 @@ pub(crate) fn stop(ip: IpAddr, addresses: &[Address]) -> Vec<Deletion> {
 fn deletion(address: &Address) -> Deletion {
     // The flag `secondary` does not decide: the deletion of another address can make this one the
     // primary address. IPv6 has no secondary addresses in this sense.
-    let keep_siblings = has_subnet(address.ip, address.prefix);
-    Deletion { address: address.clone(), keep_siblings }
-}
-
-/// Returns true if other IPv4 addresses can be in the subnet of this one.
-pub(crate) fn has_subnet(ip: IpAddr, prefix: Prefix) -> bool {
-    ip.is_ipv4() && prefix != Prefix::host(Family::V4)
+    // A /32 can have siblings, too: addresses with a peer.
+    Deletion { address: address.clone(), keep_siblings: address.ip.is_ipv4() }
 }
 
 /// Returns true if the kernel refuses to add `new` while `present` is there: the same address with the
@@ -260,7 +255,7 @@ mod tests {
                 CHECK,
                 ADD,
                 "announce",
-                "delete 192.0.2.10/32 on eth0",
+                "delete 192.0.2.10/32 on eth0, keep the others of its subnet",
                 "delete 192.0.2.10/24 on eth1, keep the others of its subnet"
             ]
         );
@@ -356,7 +351,7 @@ mod tests {
             plan,
             [
                 "delete 192.0.2.10/24 on eth0, keep the others of its subnet",
-                "delete 192.0.2.10/32 on eth0",
+                "delete 192.0.2.10/32 on eth0, keep the others of its subnet",
                 "delete 192.0.2.10/24 on eth1, keep the others of its subnet"
             ]
         );

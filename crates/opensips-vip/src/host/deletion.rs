@@ -12,7 +12,7 @@ use hostproc::LockFile;
 
 use super::run_files::{RunFiles, release};
 use super::settled;
-use crate::decide::plan::{self, Deletion};
+use crate::decide::plan::Deletion;
 use crate::log_line::{failure, line};
 
 /// The deadlines of a deletion.
@@ -59,7 +59,7 @@ pub(crate) fn lock_for_addition(
     new: &NewAddress,
     until: Deadline,
 ) -> Option<LockFile> {
-    plan::has_subnet(new.ip, new.prefix).then(|| lock_link(files, new.link, until)).flatten()
+    new.ip.is_ipv4().then(|| lock_link(files, new.link, until)).flatten()
 }
 
 /// Locks `promote_secondaries` and the IPv4 addresses of a link. Without the lock, a second stop would
