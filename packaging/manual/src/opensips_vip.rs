@@ -15,16 +15,17 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             Exit::Generic,
-            "A failure that a retry or another node can heal, such as a missing carrier or a \
-             duplicate address. monitor: the address is on this node, but not as configured. stop: \
+            "A failure that a retry or another node can heal, such as a missing carrier, a \
+             duplicate address, or an interface, network namespace, connected network or route that \
+             this node does not have; start waits up to 5 seconds for these to come. monitor: the address is on this node, but not as configured. stop: \
              the address is still on this node after every attempt; with fencing, the node is \
              fenced.",
         ),
         (
             Exit::Args,
-            "The parameters are wrong on this node: no connected network contains the address, or \
-             nic or route_table does not fit. Pacemaker does not start the resource on this node \
-             again until crm_resource --cleanup.",
+            "The parameters contradict each other on this node: the interface's name with iflabel is \
+             too long. Pacemaker does not start the resource on this node again until crm_resource \
+             --cleanup.",
         ),
         (Exit::Unimplemented, "Unknown action."),
         (
@@ -32,7 +33,7 @@ pub(crate) static MANUAL: Manual = Manual {
             "CAP_NET_ADMIN is missing, or CAP_NET_RAW where duplicate_check or announce needs it; \
              the reason names the capability.",
         ),
-        (Exit::Installed, "The interface, the network namespace or IPv6 is missing on this node."),
+        (Exit::Installed, "The kernel of this node has no IPv6, which the address needs."),
         (
             Exit::Configured,
             "The parameters are wrong on every node. Pacemaker starts the resource on no node \
@@ -73,12 +74,14 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             "no connected network of this node contains IP: set nic and cidr_netmask",
-            "The routing table does not show the interface: set nic and cidr_netmask.",
+            "The routing table does not show the interface: set nic and cidr_netmask. At boot, or \
+             while the network service restarts, start waits up to 5 seconds for the network. If \
+             that is not enough, order pacemaker.service after network-online.target.",
         ),
         (
             "nic=NIC does not exist on this node: set nic to a name that ip link lists",
-            "Where the names differ between nodes, nic can \
-             be a MAC address or a network.",
+            "start has waited up to 5 seconds for the interface. Where the names differ between \
+             nodes, nic can be a MAC address or a network.",
         ),
         (
             "IP belongs on LINK, but this node has ADDRESS on LINK",
@@ -94,6 +97,12 @@ pub(crate) static MANUAL: Manual = Manual {
             "IP disappeared from LINK right after start: check what else manages LINK (diagnose lists it)",
             "A network manager such as systemd-networkd, NetworkManager or keepalived removes the \
              address; diagnose names it. Configure it to ignore the interface or the address.",
+        ),
+        (
+            "IPv6 is disabled on LINK: set SETTING to 0",
+            "The kernel adds no IPv6 address to the interface. The reason lists each setting \
+             disable_ipv6 that is on: that of the interface, and those of all and default, from \
+             which it usually comes. Look for them in /etc/sysctl.d.",
         ),
         (
             "gateway GATEWAY does not answer IP on LINK: check the gateway and the VLAN",

@@ -54,6 +54,20 @@ impl RunFiles {
         ActionLockFiles::new(&self.run, &lock, &mark)
     }
 
+    /// Returns true if another VIP of this network namespace is being started or stopped. The lock of an
+    /// action that was killed counts as well: it shows only that there was one.
+    pub(crate) fn has_other_actions(&self) -> bool {
+        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return false };
+        let other = |name: &str| {
+            let vip = name.strip_prefix("vip-")?.strip_suffix(".lock")?;
+            let (_, namespace) = vip.rsplit_once('@')?;
+            Some(vip != self.vip && namespace.parse() == Ok(self.namespace))
+        };
+        entries
+            .filter_map(|entry| other(entry.ok()?.file_name().to_str()?))
+            .any(|is_other| is_other)
+    }
+
     /// The lock that the announcer of the VIP holds.
     pub(crate) fn announcer_lock(&self) -> PathBuf {
         self.run.file(&format!("announcer-{}.lock", self.vip))

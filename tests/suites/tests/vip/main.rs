@@ -19,6 +19,8 @@ mod migration_script;
 mod namespace;
 mod peers;
 mod privilege;
+mod races;
+mod readiness;
 mod routing;
 mod stop;
 mod wire;
@@ -164,6 +166,11 @@ fn vip(host: &Host) -> Agent {
 fn plain(host: &Host) -> Agent {
     // PCMK_service marks a call of Pacemaker's, which wants quiet.
     agent(host, program()).under_pacemaker("vip").env("PCMK_service", "pacemaker-execd")
+}
+
+/// With three seconds for an action: start waits for one of them for what can come by itself.
+fn hasty(agent: &Agent) -> Agent {
+    agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "3000")
 }
 
 fn recurring(agent: &Agent) -> Outcome {

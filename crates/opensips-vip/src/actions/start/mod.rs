@@ -2,12 +2,13 @@
 
 mod announcements;
 mod duplicate_check;
+pub(crate) mod readiness;
 mod roll_back;
 
 use std::time::Instant;
 
 use deadline::Deadline;
-use hostnet::{Error as NetError, Link, MacAddress, Netlink, PacketSocket};
+use hostnet::{Error as NetError, Family, Link, MacAddress, Netlink, PacketSocket};
 use hostproc::{Acquisition, ActionLock};
 use ocf::{Exit, Request, Verdict};
 
@@ -17,9 +18,8 @@ use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_files::RunFiles;
-use crate::host::zone::Zone;
-use crate::host::{deletion, ipv6, namespace, source_routing, tables};
+use crate::host::run_files::{RunFiles, release};
+use crate::host::{deletion, ipv6, source_routing, tables};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
@@ -28,24 +28,31 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
     let params = Params::read(&request.values)?;
     params.remarks.iter().for_each(|remark| log::warn!("{}", line().note(remark)));
-    namespace::enter(params.namespace.as_ref())?;
+    let deadline = request.deadline;
+    let ready = budgets::for_readiness(deadline);
+    readiness::enter_namespace(&params, ready)?;
     let netlink = Netlink::open()?;
-    let zone = Zone::of(&netlink, params.ip, params.nic.as_ref(), request.deadline)?;
+    let zone = readiness::zone(&netlink, &params, ready)?;
     let files = RunFiles::of(params.ip, zone.link_name());
-    let lock = lock(&files, &params, budgets::for_start_lock(request.deadline))?;
-    let snapshot = tables::snapshot(&netlink, &params, request.deadline)?;
-    let plan = plan::start(&params, &snapshot)?;
-    if params.route_table.is_some() {
-        // While nothing has been changed: a table that is in use stays in use.
-        source_routing::tables_of(&netlink, &params, request.deadline)?;
-    }
-    let mut start = Start::new(&params, &netlink, request.deadline, &snapshot, &plan, files, lock);
-    match start.carry_out(&plan) {
-        Ok(()) => {
-            start.conclude(&plan, began);
-            Ok(Verdict::success())
+    let lock = lock(&files, &params, budgets::for_start_lock(deadline))?;
+    let lock = lock.as_ref();
+    let ready = budgets::for_readiness(deadline);
+    loop {
+        let (snapshot, plan) = readiness::decide(&netlink, &params, lock, ready, deadline)?;
+        let files = files.clone();
+        let mut start = Start::new(&params, &netlink, deadline, &snapshot, &plan, files, lock);
+        let error = match start.carry_out(&plan) {
+            Ok(()) => {
+                start.conclude(&plan, began);
+                return Ok(Verdict::success());
+            }
+            Err(error) => start.roll_back(error),
+        };
+        // The host has changed since the decision: its network service restarts, for example.
+        if !(error.can_pass() && ready.sleep(budgets::NEXT_DECISION)) {
+            return Err(error);
         }
-        Err(error) => Err(start.roll_back(error)),
+        log::warn!("{}", failure(&error).note("trying again"));
     }
 }
 
@@ -70,7 +77,7 @@ struct Start<'a> {
     netlink: &'a Netlink,
     deadline: Deadline,
     files: RunFiles,
-    lock: Option<ActionLock>,
+    lock: Option<&'a ActionLock>,
     /// The link as last seen.
     link: Link,
     /// The MAC addresses of all links of this host.
@@ -97,7 +104,7 @@ impl<'a> Start<'a> {
         snapshot: &Snapshot,
         plan: &Plan,
         files: RunFiles,
-        lock: Option<ActionLock>,
+        lock: Option<&'a ActionLock>,
     ) -> Self {
         let link = &plan.target.link;
         set_link(&link.name);
@@ -128,7 +135,7 @@ impl<'a> Start<'a> {
         }
         for step in &plan.steps {
             log::debug!("{}", line().field("step", plan.describe(step)));
-            self.step(step, plan)?;
+            self.step(step, plan).map_err(|error| self.explain(error))?;
         }
         self.check_not_stopped()?;
         self.hand_over_announcements();
@@ -159,9 +166,19 @@ impl<'a> Start<'a> {
         }
     }
 
+    /// The cause of a refusal that the kernel calls a missing permission: IPv6 was disabled meanwhile.
+    fn explain(&self, error: Error) -> Error {
+        match &error {
+            Error::Network(NetError::PermissionDenied { .. }) if self.params.ip.is_ipv6() => {
+                ipv6::require(&self.link).err().map_or(error, Error::from)
+            }
+            _ => error,
+        }
+    }
+
     /// Checked before each effect, and while start waits.
     fn stop_requested(&self) -> bool {
-        self.lock.as_ref().is_some_and(ActionLock::stop_requested)
+        self.lock.is_some_and(ActionLock::stop_requested)
     }
 
     /// # Errors
@@ -172,8 +189,10 @@ impl<'a> Start<'a> {
 
     fn bring_up(&mut self) -> Result<(), Error> {
         let link = self.link.index;
+        let mut addresses = tables::addresses(self.netlink, Family::V4, self.deadline)?;
+        addresses.extend(tables::addresses(self.netlink, Family::V6, self.deadline)?);
         let changed = self.netlink.set_link_up(link, self.deadline);
-        self.record(&changed, Done::BroughtUp(link));
+        self.record(&changed, Done::BroughtUp { link, addresses });
         changed?;
         let until = budgets::for_new_link(self.deadline);
         self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
@@ -211,9 +230,12 @@ impl<'a> Start<'a> {
             // Before the address is added, so that the first announcement follows at once.
             self.open_socket()?;
         }
+        let until = budgets::for_link_lock(self.deadline);
+        let link_lock = deletion::lock_for_addition(&self.files, &new, until);
         self.check_not_stopped()?;
         self.note_namespace();
         let added = self.netlink.add_address(&new, self.deadline);
+        release(link_lock);
         self.record(&added, Done::Added(new));
         match added {
             // Another program was faster: confirm() judges what it has added.
