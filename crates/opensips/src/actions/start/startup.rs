@@ -29,6 +29,9 @@ use crate::sockets::table::SocketTable;
 
 /// How soon a change is noticed. A death is noticed immediately, by pidfd.
 const STEP: Duration = Duration::from_millis(25);
+/// What a last look at the sockets needs at the deadline, so that the reason tells which socket is
+/// missing. The roll back has time of its own.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 /// One attempt while the daemon comes up; then its processes are looked at again.
 const ATTEMPT: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
 /// How long a daemon that serves is watched for a late death. What kills it late happens as its last
@@ -128,7 +131,8 @@ impl<'a> Startup<'a> {
         loop {
             let pids = self.observe(main, handle)?;
             let proc = &self.start.instance.proc;
-            match expected::held(proc, listeners, pids, self.start.deadline)? {
+            let looking = self.start.deadline.but_at_least(LAST_LOOK);
+            match expected::held(proc, listeners, pids, looking)? {
                 Held::All(sockets) => return Ok(sockets),
                 Held::Missing(missing) => {
                     self.watch(handle, STEP)?;
