@@ -113,7 +113,8 @@ fn run(program: &str, arguments: &[&str], until: Deadline) -> Option<Output> {
         command.args(["--net=/proc/1/ns/net", program]);
         command
     };
-    command.args(arguments).env("PATH", PATH);
+    // In the environment of an action, attrd_updater --all shows this node alone (OCF_RESKEY_CRM_meta_on_node).
+    command.args(arguments).env_clear().env("PATH", PATH);
     match hostproc::output(&mut command, LIMIT, until.within(PATIENCE)) {
         Ok(output) => {
             log::debug!("{}", line().field("ran", program).field("result", format!("{output:?}")));

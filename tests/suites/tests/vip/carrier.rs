@@ -17,7 +17,9 @@ cat > /run/cluster/program <<'END'
 program=${0##*/}
 echo "$program $*" >> /run/cluster/calls
 case "$program $*" in
-*attrd_updater*--query*) cat /run/cluster/attributes ;;
+*attrd_updater*--query*)
+    # As the real one: in the environment of an action, this node alone.
+    [ "$OCF_RESKEY_CRM_meta_on_node" ] || cat /run/cluster/attributes ;;
 *attrd_updater*--update\ [01]) ;;
 *cibadmin*) [ -e /run/cluster/rule ] ;;
 *crm_resource*) ;;
