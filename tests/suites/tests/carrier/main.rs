@@ -57,9 +57,7 @@ impl Cluster {
         let lab = scenario::up_for(example, name, built, &daemon, 10_000)
             .unwrap_or_else(|error| panic!("{error}"));
         match pair {
-            Pair::QuickStart => {
-                scenario::run(&lab, "node1", &["sh", "-ec", QUICK_START]).map(drop)
-            }
+            Pair::QuickStart => scenario::run(&lab, "node1", &["sh", "-ec", QUICK_START]).map(drop),
             Pair::Of(example) => scenario::configure_as(example, &lab, Fencing::On),
         }
         .unwrap_or_else(|error| panic!("{error}"));
