@@ -77,11 +77,14 @@ fi
 
 ### The virtual IP address #########################################################################
 
-# monitor is cheap (one process, no fork): every 5 seconds does no harm. A failed stop gets the node
-# fenced, so its timeout leaves room for a host in trouble; on a healthy one it takes milliseconds.
+# monitor is cheap (one process, no fork): every 3 seconds does no harm. The one with role=Stopped runs
+# on the node without the address: it publishes that node's carrier, and finds the address where it must
+# not be. A failed stop gets the node fenced, so its timeout leaves room for a host in trouble; on a
+# healthy one it takes milliseconds.
 cib resource create vip ocf:smartvox:opensips-vip \
     ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} \
-    op start timeout=20s op stop timeout=20s op monitor interval=5s timeout=20s
+    op start timeout=20s op stop timeout=20s op monitor interval=3s timeout=20s \
+    op monitor interval=1s timeout=20s role=Stopped
 
 ### OpenSIPS #######################################################################################
 
@@ -97,6 +100,14 @@ cib resource create opensips ocf:smartvox:opensips \
 cib constraint colocation add opensips with vip
 # shellcheck disable=SC1010
 cib constraint order start vip then start opensips
+
+### The cable ######################################################################################
+
+# The agent publishes each node's carrier as the node attribute smartvox-link-vip: 1 or 0. A node with a
+# carrier is preferred, by more than anything else here, so the service leaves a node whose cable is
+# pulled, without a failure that has to be forgotten later. Where no node has a carrier (the switch
+# restarts), the service stays where it is, and is there again with the carrier.
+cib constraint location vip rule score=100000 smartvox-link-vip eq 1
 
 ### The way to the Internet ########################################################################
 

@@ -81,14 +81,17 @@ fi
 
 ### The virtual IP address #########################################################################
 
-# monitor is cheap (one process, no fork): every 5 seconds does no harm. A failed stop gets the node
-# fenced, so its timeout leaves room for a host in trouble; on a healthy one it takes milliseconds.
+# monitor is cheap (one process, no fork): every 3 seconds does no harm. The one with role=Stopped runs
+# on the node without the address: it publishes that node's carrier, and finds the address where it must
+# not be. A failed stop gets the node fenced, so its timeout leaves room for a host in trouble; on a
+# healthy one it takes milliseconds.
 # Before start adds the address it asks whether another host has it, and callers wait for the silence
 # that counts as "nobody": 10 ms are many times what an answer takes on a LAN. Where fencing works,
 # nobody is left who could answer. Give it the default of 50 ms, or more, on a slow or long way.
 cib resource create vip ocf:smartvox:opensips-vip \
     ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} duplicate_timeout=10ms \
-    op start timeout=20s op stop timeout=20s op monitor interval=5s timeout=20s
+    op start timeout=20s op stop timeout=20s op monitor interval=3s timeout=20s \
+    op monitor interval=1s timeout=20s role=Stopped
 
 ### OpenSIPS #######################################################################################
 
@@ -120,6 +123,14 @@ cib constraint colocation add vip with Promoted opensips-clone
 cib constraint order start opensips-clone then start vip symmetrical=false
 # shellcheck disable=SC1010
 cib constraint order stop vip then stop opensips-clone symmetrical=false
+
+### The cable ######################################################################################
+
+# The agent of the address publishes each node's carrier as the node attribute smartvox-link-vip: 1 or
+# 0. A node with a carrier is preferred for the promotion, by more than anything else here. Where no
+# node has one (the switch restarts), everything stays where it is, and the address is there again with
+# the carrier. A negative score for the others would let no node be promoted then.
+cib constraint location opensips-clone rule role=Promoted score=100000 smartvox-link-vip eq 1
 
 ### The way to the Internet ########################################################################
 

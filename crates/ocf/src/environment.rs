@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     /// `OCF_RESKEY_CRM_meta_interval`, which is in milliseconds. A monitor without it, or with
     /// zero, is a probe.
     pub(crate) interval: Option<Duration>,
+    /// `OCF_RESKEY_CRM_meta_on_node`.
+    pub(crate) node: Option<String>,
     /// The resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or one of
     /// `promoted_max` and `master_max` instead.
     pub(crate) promotable: bool,
@@ -49,6 +51,7 @@ impl Default for Environment {
             instance: None,
             timeout: None,
             interval: None,
+            node: None,
             promotable: false,
             check_level: None,
             exit_reason_prefix: OsString::from("ocf-exit-reason:"),
@@ -103,6 +106,9 @@ impl Environment {
                 self.timeout = milliseconds(value).filter(|timeout| !timeout.is_zero());
             }
             b"interval" => self.interval = milliseconds(value),
+            b"on_node" => {
+                self.node = value.to_str().filter(|name| !name.is_empty()).map(str::to_owned);
+            }
             b"promotable" => self.promotable |= value == "true",
             b"promoted_max" | b"master_max" => {
                 self.promotable |= number::<i32>(value).is_some_and(|most| most > 0);

@@ -23,6 +23,13 @@ pub struct Request {
     pub timeout: Duration,
     /// monitor only: a single check whether the resource is on this node, not a recurring one.
     pub probe: bool,
+    /// monitor only: the interval of a recurring one, zero of a probe.
+    pub interval: Duration,
+    /// A cluster manager made the call: it has given the name of the resource.
+    pub in_cluster: bool,
+    /// The name of this node in the cluster, if the cluster manager has given it
+    /// (`OCF_RESKEY_CRM_meta_on_node`).
+    pub node: Option<String>,
     /// The resource is a promotable clone: it has roles and promotion scores.
     pub promotable: bool,
     /// `OCF_CHECK_LEVEL`, the depth of monitor and validate-all: 0, 10 or 20.
@@ -46,6 +53,9 @@ impl Request {
             deadline: action_deadline(started, timeout),
             timeout,
             probe: action == Action::Monitor && !recurring,
+            interval: environment.interval.unwrap_or_default(),
+            in_cluster: environment.instance.is_some(),
+            node: environment.node.clone(),
             promotable: environment.promotable,
             check_level: environment.check_level.unwrap_or(0),
         }
@@ -65,6 +75,14 @@ impl InstanceName {
     /// The name as the cluster writes it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name without the number of a clone's instance: `vip` for `vip:0`.
+    pub fn of_clone(&self) -> &str {
+        match self.0.rsplit_once(':') {
+            Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => &self.0,
+        }
     }
 
     /// The name as a part of a file name, at most 100 bytes long. Letters, digits, `-`, `_` and all
@@ -119,6 +137,13 @@ mod tests {
         assert_eq!(file("."), "%2E");
         assert_ne!(file("a:b"), file("a%3Ab"));
         assert_eq!(file(&"x".repeat(100)), "x".repeat(100));
+    }
+
+    #[test]
+    fn the_instances_of_a_clone_have_one_name() {
+        for (name, clone) in [("vip", "vip"), ("vip:0", "vip"), ("vip:12", "vip"), ("a:b", "a:b")] {
+            assert_eq!(InstanceName::new(OsStr::new(name)).of_clone(), clone);
+        }
     }
 
     #[test]

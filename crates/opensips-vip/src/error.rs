@@ -25,11 +25,9 @@ pub(crate) enum Error {
     /// The kernel refused, or did not answer.
     #[error(transparent)]
     Network(#[from] hostnet::Error),
-    #[error(
-        "{link} has no carrier after {} ms: check the cable and the switch port, or raise link_wait",
-        waited.as_millis()
-    )]
-    NoCarrier { link: LinkName, waited: Duration },
+    /// `nodes`: those that have one.
+    #[error("{link} has no carrier, but {} has one: check the cable and the switch port", nodes.join(", "))]
+    NoCarrier { link: LinkName, nodes: Vec<String> },
     /// `mac`: if it is known.
     #[error("{ip} is in use by {} on {link}: remove it from that host", host(*mac))]
     InUse { ip: IpAddr, mac: Option<MacAddress>, link: LinkName },

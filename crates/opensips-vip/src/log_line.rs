@@ -84,6 +84,9 @@ mod tests {
             deadline: Deadline::after(Duration::from_secs(20)),
             timeout: Duration::from_secs(20),
             probe: false,
+            interval: Duration::ZERO,
+            in_cluster: false,
+            node: None,
             promotable: false,
             check_level: 0,
         });

@@ -15,7 +15,7 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             Exit::Generic,
-            "A failure that a retry or another node can heal, such as a missing carrier, a \
+            "A failure that a retry or another node can heal, such as a carrier that only another node has, a \
              duplicate address, or an interface, network namespace, connected network or route that \
              this node does not have; start waits up to 5 seconds for these to come. monitor: the address is on this node, but not as configured. stop: \
              the address is still on this node after every attempt; with fencing, the node is \
@@ -60,13 +60,36 @@ pub(crate) static MANUAL: Manual = Manual {
              for the address does not have it.",
         ),
         (
-            "LINK has no carrier after TIME ms: check the cable and the switch port, or raise link_wait",
-            "The link did not come up in time. The cluster tries the other node.",
+            "LINK has no carrier, but NODE has one: check the cable and the switch port",
+            "start fails, so that the cluster starts the resource on that node. When the carrier \
+             of this node comes, the agent clears this failure itself.",
         ),
         (
             "IP is on LINK, but LINK has no carrier: check the cable and the switch port",
-            "The interface lost its link while it had the address. The cluster moves the address; \
-             check_link_status decides whether it does.",
+            "The interface lost its carrier while it had the address, and another node has one. \
+             The cluster moves the address; check_link_status decides whether it does.",
+        ),
+        (
+            "IP is on LINK, but LINK has no carrier: wait for the cluster to move it to NODE",
+            "Degraded (190). A location rule on the node attribute smartvox-link-RESOURCE moves \
+             the address. If the address is still here at the next monitor, monitor fails.",
+        ),
+        (
+            "IP is on LINK, but LINK has no carrier here nor on any other node: check the switch",
+            "Degraded (190). No node is better, so the address stays. It is announced when the \
+             carrier comes.",
+        ),
+        (
+            "IP is on LINK, but LINK has no carrier, and whether another node has one is unknown: check \
+             the cable and the switch port",
+            "Degraded (190). No other node has published the node attribute \
+             smartvox-link-RESOURCE: configure a monitor with role=Stopped.",
+        ),
+        (
+            "IP is in use by MAC on LINK, and is not announced: remove it from that host",
+            "Degraded (190). When the carrier came, or after a pause of this node, another host \
+             answered for the address. The announcer keeps probing, and announces the address when \
+             that host is silent.",
         ),
         (
             "IP is on LINK, but its lower interface LINK is down: check the cable and the switch port",
@@ -122,8 +145,8 @@ pub(crate) static MANUAL: Manual = Manual {
         ("/usr/lib/ocf/resource.d/smartvox/opensips-vip", "The agent."),
         (
             "/run/smartvox",
-            "Locks of the announcer and of start and stop; only root can write there. Empty after \
-             a boot.",
+            "Locks and notes of start, stop, the announcer and the process that waits for a \
+             carrier; only root can write there. Empty after a boot.",
         ),
         ("/run/netns/NAME", "The network namespace of network_namespace=NAME."),
         (
@@ -134,12 +157,14 @@ pub(crate) static MANUAL: Manual = Manual {
     examples: &[
         (
             "A virtual IP address; the agent finds the interface and the prefix length:",
-            "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 op monitor interval=5s",
+            "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10",
         ),
         (
-            "With a second monitor of level 10, which also checks for a duplicate address:",
+            "With other intervals. The monitor of level 10 also checks for a duplicate address; that \
+             with role=Stopped runs on the nodes without the address:",
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 nic=eth0 \\\n    \
-             op monitor interval=5s op monitor interval=60s OCF_CHECK_LEVEL=10",
+             op monitor interval=5s op monitor interval=60s OCF_CHECK_LEVEL=10 \\\n    \
+             op monitor interval=2s role=Stopped",
         ),
         (
             "By hand, on a host without a cluster; -v logs each step:",

@@ -36,7 +36,8 @@ pub(crate) fn for_new_link(action: Deadline) -> Deadline {
 
 /// start: for the carrier. With `link_wait=0` there is time for one look.
 pub(crate) fn for_carrier(action: Deadline, link_wait: Duration) -> Deadline {
-    action.less(RESERVE).within(link_wait).but_at_least(GRACE.min(action.remaining()))
+    // Without a carrier the announcer has to be started after it.
+    action.less(2 * RESERVE).within(link_wait).but_at_least(GRACE.min(action.remaining()))
 }
 
 /// start: for another action that deletes an address of the same link.
@@ -66,6 +67,11 @@ pub(crate) fn for_start_announcer(action: Deadline) -> Deadline {
 /// start: for the announcements that it sends itself.
 pub(crate) fn for_announcements(action: Deadline) -> Deadline {
     action.less(RESERVE)
+}
+
+/// start, monitor: for what the cluster manager is told and asked.
+pub(crate) fn for_cluster(action: Deadline) -> Deadline {
+    action.less(RESERVE).within(Duration::from_secs(5))
 }
 
 /// start: for the roll back.

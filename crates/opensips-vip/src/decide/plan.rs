@@ -47,7 +47,7 @@ impl Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     BringUp,
-    /// Without a carrier start fails if it is required, and goes on otherwise.
+    /// Without a carrier start goes on; it fails if it is required and another node has one.
     AwaitCarrier {
         required: bool,
     },

@@ -14,6 +14,8 @@ use ocf::{Exit, Request, Verdict};
 
 use self::roll_back::Done;
 use super::budgets;
+use super::carrier::{self, Carrier};
+use crate::decide::carrier::Elsewhere;
 use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
@@ -37,12 +39,14 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let lock = lock(&files, &params, budgets::for_start_lock(deadline))?;
     let lock = lock.as_ref();
     let ready = budgets::for_readiness(deadline);
+    carrier::end_watcher(&files, deadline);
     loop {
         let (snapshot, plan) = readiness::decide(&netlink, &params, lock, ready, deadline)?;
         let files = files.clone();
-        let mut start = Start::new(&params, &netlink, deadline, &snapshot, &plan, files, lock);
+        let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);
         let error = match start.carry_out(&plan) {
             Ok(()) => {
+                start.publish_carrier();
                 start.conclude(&plan, began);
                 return Ok(Verdict::success());
             }
@@ -75,6 +79,7 @@ fn lock(files: &RunFiles, params: &Params, until: Deadline) -> Result<Option<Act
 struct Start<'a> {
     params: &'a Params,
     netlink: &'a Netlink,
+    request: &'a Request,
     deadline: Deadline,
     files: RunFiles,
     lock: Option<&'a ActionLock>,
@@ -100,7 +105,7 @@ impl<'a> Start<'a> {
     fn new(
         params: &'a Params,
         netlink: &'a Netlink,
-        deadline: Deadline,
+        request: &'a Request,
         snapshot: &Snapshot,
         plan: &Plan,
         files: RunFiles,
@@ -115,12 +120,13 @@ impl<'a> Start<'a> {
         Self {
             params,
             netlink,
-            deadline,
+            request,
+            deadline: request.deadline,
             files,
             lock,
             link: link.clone(),
             own_macs: snapshot.links.iter().filter_map(|link| link.mac).collect(),
-            announcement: announcements::announcement(params, netlink, plan, deadline),
+            announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
             no_duplicate: false,
             added_at: None,
@@ -199,32 +205,59 @@ impl<'a> Start<'a> {
         Ok(())
     }
 
+    /// Without a carrier the VIP is added all the same: the announcer probes for it and announces it
+    /// when the carrier comes. Only where another node has a carrier is it better to fail, so that the
+    /// cluster moves it there.
+    ///
+    /// Waiting helps if the link was just brought up, or if no other node is known to be better.
     fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
-        let began = Instant::now();
+        let brought_up = self.done.iter().any(|done| matches!(done, Done::BroughtUp { .. }));
+        if required && !brought_up {
+            self.require_no_better_node()?;
+        }
         let until = budgets::for_carrier(self.deadline, self.params.link_wait);
         self.link = self
             .netlink
             .wait_for_link(self.link.index, until, |link| link.usable() || self.stop_requested())?;
         self.check_not_stopped()?;
-        match judge::without_carrier(&self.link) {
-            None => Ok(()),
-            Some(state) if !required => {
-                log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
-                Ok(())
-            }
-            Some(_) => {
-                let waited = began.elapsed();
-                Err(Error::NoCarrier { link: self.link.name.clone(), waited })
-            }
+        let Some(state) = judge::without_carrier(&self.link) else { return Ok(()) };
+        if required && brought_up {
+            self.require_no_better_node()?;
         }
+        log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Error::NoCarrier`]: another node has a carrier.
+    fn require_no_better_node(&self) -> Result<(), Error> {
+        let Some(carrier) = Carrier::of(self.request, self.params, &self.files) else {
+            return Ok(());
+        };
+        match carrier.elsewhere() {
+            Elsewhere::On { nodes, .. } => {
+                carrier.fail(&self.link, true);
+                Err(Error::NoCarrier { link: self.link.name.clone(), nodes })
+            }
+            Elsewhere::Nowhere | Elsewhere::Unknown => Ok(()),
+        }
+    }
+
+    fn publish_carrier(&self) {
+        if let Some(carrier) = Carrier::of(self.request, self.params, &self.files) {
+            carrier.publish(judge::without_carrier(&self.link).is_none());
+        }
+        self.files.forget_failed_monitor();
     }
 
     fn add(&mut self, plan: &Plan) -> Result<(), Error> {
         let mut new = plan.target.address.clone();
         if self.params.ip.is_ipv6() {
             ipv6::require(&self.link)?;
-            // Without carrier or without the privilege nothing was probed: then the kernel has to.
-            new.nodad &= self.no_duplicate || self.params.nodad == Nodad::Yes;
+            // Without the privilege nothing was probed: then the kernel has to. Without carrier it could
+            // not end, and no program could use the address; the announcer probes when the carrier comes.
+            let probed = self.no_duplicate || self.announcer_probes();
+            new.nodad &= probed || self.params.nodad == Nodad::Yes;
         }
         if self.announcement.is_some() {
             // Before the address is added, so that the first announcement follows at once.
@@ -244,6 +277,13 @@ impl<'a> Start<'a> {
         }
         self.added_at = Some(Instant::now());
         Ok(())
+    }
+
+    /// No probe was possible, and the announcer makes it when the carrier comes.
+    fn announcer_probes(&self) -> bool {
+        self.announcement.is_some()
+            && self.params.duplicates.is_some()
+            && judge::without_carrier(&self.link).is_some()
     }
 
     fn note_namespace(&self) {
@@ -289,6 +329,9 @@ impl<'a> Start<'a> {
     /// The notes and the log line of a start that has succeeded.
     fn conclude(&self, plan: &Plan, began: Instant) {
         self.files.forget_conflict();
+        if self.no_duplicate {
+            self.files.forget_unannounced();
+        }
         let mut line =
             line().field("prefix", plan.target.address.prefix).field("state", plan.found.state());
         if let Some((announced, added)) = self.announced_at.zip(self.added_at) {

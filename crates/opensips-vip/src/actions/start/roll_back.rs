@@ -42,6 +42,10 @@ impl Start<'_> {
         let fresh = Netlink::open().ok();
         let netlink = fresh.as_ref().unwrap_or(self.netlink);
         let mut left = Vec::new();
+        if matches!(error, Error::NoCarrier { .. }) {
+            // A link that is down never shows that its carrier has come.
+            self.done.retain(|done| !matches!(done, Done::BroughtUp { .. }));
+        }
         while let Some(done) = self.done.pop() {
             left.extend(self.undo(done, netlink, until).err());
         }
