@@ -68,12 +68,13 @@ crm_resource --wait --timeout=60s
 
 agent smartvox opensips-vip
 
-# The new agent judges the parameters, and then the address as it is here.
+# The new agent judges the parameters, and then the address as it is here: as a recurring check does, after
+# which the address is the resource's, also if nothing else of its network is on this node.
 crm_resource --validate -r "$resource" || {
     echo "the parameters are not accepted" >&2
     exit 1
 }
-crm_resource --force-check -r "$resource" || {
+OCF_RESKEY_CRM_meta_interval=10000 crm_resource --force-check -r "$resource" || {
     echo "the address is not as the agent wants it" >&2
     exit 1
 }

@@ -25,6 +25,8 @@ pub(crate) struct Environment {
     pub(crate) interval: Option<Duration>,
     /// `OCF_RESKEY_CRM_meta_on_node`.
     pub(crate) node: Option<String>,
+    /// `OCF_RESKEY_CRM_meta_role` is `Stopped`.
+    pub(crate) role_stopped: bool,
     /// The resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or one of
     /// `promoted_max` and `master_max` instead.
     pub(crate) promotable: bool,
@@ -42,6 +44,8 @@ pub(crate) struct Environment {
     pub(crate) debug: bool,
     /// A cluster manager made the call, so the log is read and stderr is not.
     pub(crate) under_pacemaker: bool,
+    /// `PCMK_service` is Pacemaker's executor, and not one of its tools.
+    pub(crate) by_executor: bool,
 }
 
 impl Default for Environment {
@@ -52,6 +56,7 @@ impl Default for Environment {
             timeout: None,
             interval: None,
             node: None,
+            role_stopped: false,
             promotable: false,
             check_level: None,
             exit_reason_prefix: OsString::from("ocf-exit-reason:"),
@@ -60,6 +65,7 @@ impl Default for Environment {
             time_zone: None,
             debug: false,
             under_pacemaker: false,
+            by_executor: false,
         }
     }
 }
@@ -109,6 +115,7 @@ impl Environment {
             b"on_node" => {
                 self.node = value.to_str().filter(|name| !name.is_empty()).map(str::to_owned);
             }
+            b"role" => self.role_stopped = value == "Stopped",
             b"promotable" => self.promotable |= value == "true",
             b"promoted_max" | b"master_max" => {
                 self.promotable |= number::<i32>(value).is_some_and(|most| most > 0);
@@ -142,7 +149,10 @@ impl Environment {
                 self.log_file = Some(value).filter(|path| path != "/dev/null");
             }
             b"HA_debug" => self.debug = value != "0",
-            b"PCMK_service" => self.under_pacemaker = true,
+            b"PCMK_service" => {
+                self.under_pacemaker = true;
+                self.by_executor = value == "pacemaker-execd";
+            }
             _ => {}
         }
     }
@@ -198,6 +208,17 @@ mod tests {
             let name = format!("OCF_RESKEY_CRM_meta_{name}");
             assert!(!read(&[(&name, value)]).promotable, "{name}");
         }
+    }
+
+    #[test]
+    fn the_executor_is_told_from_the_tools() {
+        for (service, by_executor) in [("pacemaker-execd", true), ("crm_resource", false)] {
+            let environment = read(&[("PCMK_service", service)]);
+            assert_eq!((environment.under_pacemaker, environment.by_executor), (true, by_executor));
+        }
+        assert!(!read(&[("HA_LOGFACILITY", "none")]).by_executor);
+        assert!(read(&[("OCF_RESKEY_CRM_meta_role", "Stopped")]).role_stopped);
+        assert!(!read(&[("OCF_RESKEY_CRM_meta_role", "Started")]).role_stopped);
     }
 
     #[test]

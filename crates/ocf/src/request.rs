@@ -30,6 +30,11 @@ pub struct Request {
     /// The name of this node in the cluster, if the cluster manager has given it
     /// (`OCF_RESKEY_CRM_meta_on_node`).
     pub node: Option<String>,
+    /// monitor only: Pacemaker checks with `role=Stopped` that the resource is not on this node.
+    pub expects_stopped: bool,
+    /// Pacemaker's executor made the call: what it starts here has been stopped, or fenced, elsewhere. A
+    /// call by hand, also by `crm_resource --force-start`, has no such meaning.
+    pub by_cluster: bool,
     /// The resource is a promotable clone: it has roles and promotion scores.
     pub promotable: bool,
     /// `OCF_CHECK_LEVEL`, the depth of monitor and validate-all: 0, 10 or 20.
@@ -56,6 +61,8 @@ impl Request {
             interval: environment.interval.unwrap_or_default(),
             in_cluster: environment.instance.is_some(),
             node: environment.node.clone(),
+            expects_stopped: action == Action::Monitor && environment.role_stopped,
+            by_cluster: environment.by_executor,
             promotable: environment.promotable,
             check_level: environment.check_level.unwrap_or(0),
         }

@@ -7,6 +7,7 @@ use hostnet::{LinkName, MacAddress};
 use hostproc::Process;
 use ocf::{Exit, Findings, Verdict};
 
+use crate::decide::own_address::OwnAddress;
 use crate::decide::routing::NoRoute;
 use crate::decide::target::Refusal;
 use crate::host::{ipv6::NoIpv6, source_routing};
@@ -19,6 +20,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
+    OwnAddress(#[from] OwnAddress),
+    #[error(transparent)]
     NoRoute(#[from] NoRoute),
     #[error(transparent)]
     NoIpv6(#[from] NoIpv6),
@@ -29,8 +32,17 @@ pub(crate) enum Error {
     #[error("{link} has no carrier, but {} has one: check the cable and the switch port", nodes.join(", "))]
     NoCarrier { link: LinkName, nodes: Vec<String> },
     /// `mac`: if it is known.
-    #[error("{ip} is in use by {} on {link}: remove it from that host", host(*mac))]
+    #[error(
+        "{ip} is in use by {} on {link}: remove it from that host, or set duplicate_check=no if that is a \
+         switch or router that answers for other hosts",
+        host(*mac)
+    )]
     InUse { ip: IpAddr, mac: Option<MacAddress>, link: LinkName },
+    #[error(
+        "{ip} is in use by {mac} on {link}, and this cluster has never held it: correct ip, or remove the \
+         address from that host"
+    )]
+    NeverHeld { ip: IpAddr, mac: MacAddress, link: LinkName },
     #[error(
         "{ip} on {link} can't be probed for {} ms: raise the timeout of start, or lower \
          duplicate_timeout",
@@ -94,17 +106,22 @@ impl Error {
         match self {
             Self::Parameters(findings) => findings.first().exit,
             Self::Refused(Refusal::LabelTooLong { .. }) => Exit::Args,
+            // An address of a node of the cluster is no VIP on any of them.
+            Self::OwnAddress(OwnAddress::Corosync { .. }) => Exit::Configured,
             Self::Network(
                 hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
             ) => Exit::Permission,
             Self::NoIpv6(NoIpv6::Kernel) => Exit::Installed,
             Self::RollBack { source, .. } => source.exit(),
-            Self::Refused(_)
+            // What the tables show can change: an address that was left over is deleted, a lease ends.
+            Self::OwnAddress(_)
+            | Self::Refused(_)
             | Self::NoIpv6(_)
             | Self::NoRoute(_)
             | Self::Network(_)
             | Self::NoCarrier { .. }
             | Self::InUse { .. }
+            | Self::NeverHeld { .. }
             | Self::NoTimeToCheck { .. }
             | Self::Stopped { .. }
             | Self::Busy { .. }

@@ -87,6 +87,8 @@ mod tests {
             interval: Duration::ZERO,
             in_cluster: false,
             node: None,
+            expects_stopped: false,
+            by_cluster: false,
             promotable: false,
             check_level: 0,
         });

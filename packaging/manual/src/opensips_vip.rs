@@ -48,16 +48,45 @@ pub(crate) static MANUAL: Manual = Manual {
     ],
     reasons: &[
         (
-            "IP is in use by MAC on LINK: remove it from that host",
-            "Another host answers for the address. Find the host by its MAC address; often it is a \
-             former node of the cluster, a node on which ocf:heartbeat:IPaddr2 still runs, or a \
-             phone with a static address.",
+            "IP is in use by MAC on LINK: remove it from that host, or set duplicate_check=no if that is a \
+             switch or router that answers for other hosts",
+            "Another host answers for the address, and start does not know that the previous owner is off. \
+             Find the host by its MAC address: often it is a node of the cluster that still has the address, \
+             one on which ocf:heartbeat:IPaddr2 still runs, a phone with a static address, or a switch with \
+             proxy ARP or EVPN ARP suppression. With fencing enabled and quorum, start takes over an address \
+             that the cluster has held before.",
         ),
         (
-            "IP is also in use by MAC on LINK, and was announced again: remove it from that host",
-            "Degraded (190), found by a monitor of level 10. If the same host still has the address \
-             at the next monitor of that level, monitor fails. A host that only sends an ARP probe \
-             for the address does not have it.",
+            "IP is in use by MAC on LINK, and this cluster has never held it: correct ip, or remove the \
+             address from that host",
+            "A first start never takes an address from another host: it can be that of a router. Once start \
+             has probed for the address and nobody has answered, the cluster property \
+             smartvox-held-IP says that the address is one of this cluster.",
+        ),
+        (
+            "IP is also in use by MAC on LINK, and was announced again: remove it from that host, or end \
+             proxy ARP or ARP suppression for it on that switch",
+            "Degraded (190), found by a monitor of level 10. The address goes on serving and is defended \
+             (RFC 5227): announced again at most once in 10 seconds, and once more when the other host is \
+             silent. duplicate_action=fail makes the next monitor of that level fail instead. A host that \
+             only sends an ARP probe for the address does not have it.",
+        ),
+        (
+            "IP was taken over from a fenced node, but MAC still answers for it on LINK: remove it from that \
+             host, or end proxy ARP or ARP suppression for it on that switch",
+            "Degraded (190). The address serves on this node. A switch that goes on answering for the dead \
+             node sends packets there: clear the entry of the address on the switch with that MAC address.",
+        ),
+        (
+            "ip=IP is this node's own address, the only one in NETWORK on LINK: use another address, or \
+             delete it there",
+            "The node has the address by itself, so that it is no virtual one. Also with the file of the \
+             node's network configuration that has it, or with a lifetime as from DHCP. stop leaves the \
+             address alone. An address that is left over from another program: delete it.",
+        ),
+        (
+            "ip=IP is an address that Corosync uses, by FILE: use an address that no node has by itself",
+            "The address belongs to one node for good, and the resource runs nowhere until ip is corrected.",
         ),
         (
             "LINK has no carrier, but NODE has one: check the cable and the switch port",

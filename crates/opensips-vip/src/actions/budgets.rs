@@ -50,6 +50,11 @@ pub(crate) fn for_duplicate_check(action: Deadline) -> Deadline {
     action.less(RESERVE.min(action.remaining() / 4))
 }
 
+/// start: for the answer of the cluster, when another host has the VIP.
+pub(crate) fn for_take_over(action: Deadline) -> Deadline {
+    action.less(RESERVE / 2).within(Duration::from_secs(5))
+}
+
 /// start: for the kernel's duplicate address detection, which takes a random delay of up to one second
 /// and one second for each probe (RFC 4862 section 5.4.2; `dad_transmits` sets their number).
 pub(crate) fn for_kernel_detection(action: Deadline) -> Deadline {

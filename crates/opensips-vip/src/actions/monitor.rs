@@ -10,8 +10,8 @@ use super::carrier::{self, Carrier};
 use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::run_files::RunFiles;
-use crate::host::{namespace, source_routing, tables};
-use crate::log_line::set_link;
+use crate::host::{namespace, own_address, source_routing, tables, take_over};
+use crate::log_line::{line, set_link};
 use crate::params::{Nic, Params};
 use crate::wire::neighbours;
 
@@ -29,6 +29,10 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let until = budgets::for_tables(request.deadline);
     let mut observation = observe(&netlink, &params, until)?;
     observation.link.iter().for_each(|link| set_link(&link.name));
+    if !observation.instances.is_empty() && !adopt(&netlink, &params, &observation, request, until)?
+    {
+        return Ok(Verdict::not_running());
+    }
     look_at_cluster(request, &netlink, &params, &mut observation, until);
     let verdict = judge(&netlink, &params, &observation, until)?;
     if !matches!(verdict.exit, Exit::Success | Exit::Degraded) || observation.link.is_none() {
@@ -37,10 +41,13 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     if !request.probe {
         neighbours::refresh(&params, &observation);
     }
-    if request.check_level < NEIGHBOURS_LEVEL {
+    let neighbours = if request.check_level >= NEIGHBOURS_LEVEL {
+        neighbours::check(&netlink, &params, &observation, request.deadline)
+    } else if !request.probe && neighbours::has_noted_conflict(&params, &observation) {
+        neighbours::watch_conflict(&netlink, &params, &observation, request.deadline)
+    } else {
         return Ok(verdict);
-    }
-    let neighbours = neighbours::check(&netlink, &params, &observation, request.deadline);
+    };
     // A fault of this host is the first thing to repair.
     let is_worse = !matches!(neighbours.exit, Exit::Success) && neighbours.exit != verdict.exit;
     Ok(if is_worse { neighbours } else { verdict })
@@ -76,6 +83,37 @@ fn look_at_cluster(
         // An announcer that gives up leaves its note.
         carrier::announce_observed(request, params, &files, observation);
     }
+}
+
+/// Returns false if the address is the host's own, and no resource's: then the resource is not running.
+///
+/// A recurring monitor runs only where Pacemaker knows that the resource is started, so it notes that what
+/// it sees is the VIP: it was adopted from another agent by a probe, or the note was lost.
+fn adopt(
+    netlink: &Netlink,
+    params: &Params,
+    observation: &Observation,
+    request: &Request,
+    until: Deadline,
+) -> Result<bool, Error> {
+    let files = RunFiles::of(params.ip, observation.link.as_ref().map(|link| &link.name));
+    if files.is_noted_here() {
+        return Ok(true);
+    }
+    if request.probe || request.expects_stopped {
+        let in_namespace = params.namespace.is_some();
+        let instances = &observation.instances;
+        let own = own_address::find(netlink, &files, params.ip, instances, in_namespace, until)?;
+        if let Some(own) = &own {
+            log::info!("{}", line().note(own));
+        }
+        return Ok(own.is_none());
+    }
+    files.note_here();
+    if request.by_cluster {
+        take_over::note_held(params, &files);
+    }
+    Ok(true)
 }
 
 /// The verdict on the address and on its source routing.

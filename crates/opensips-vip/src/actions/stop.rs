@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::host::run_files::RunFiles;
 use crate::host::source_routing::{self, Leftover};
 use crate::host::zone::Zone;
-use crate::host::{deletion, namespace, tables};
+use crate::host::{deletion, namespace, own_address, tables};
 use crate::log_line::{failure, line};
 use crate::params::{Params, parse_nic, parse_vip};
 use crate::wire::announcer::{self, NoAnnouncer};
@@ -43,6 +43,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
         return Ok(Verdict::success());
     }
     let files = RunFiles::of(ip, zone.link_name());
+    if is_own(&netlink, request, ip, &zone, &files, namespace.is_some()) {
+        return Ok(Verdict::success());
+    }
     let mut stop = Stop { ip, zone, files, netlink, deadline: request.deadline };
 
     let _lock = stop.lock();
@@ -115,6 +118,43 @@ fn zone(netlink: &Netlink, request: &Request, ip: IpAddr) -> Result<Zone, Error>
     let nic = request.values.text(description::NIC.name);
     let nic = nic.and_then(|nic| parse_nic(nic).ok()).map(|(nic, _)| nic);
     Ok(Zone::of(netlink, ip, nic.as_ref(), request.deadline)?)
+}
+
+/// Returns true if the address is the host's own: start refuses it, so there is nothing to remove. If that
+/// can't be found out, stop removes the address, because one that stays on two nodes is worse.
+fn is_own(
+    netlink: &Netlink,
+    request: &Request,
+    ip: IpAddr,
+    zone: &Zone,
+    files: &RunFiles,
+    in_namespace: bool,
+) -> bool {
+    // The usual case.
+    if files.is_noted_here() {
+        return false;
+    }
+    let until = budgets::for_last_look(request.deadline);
+    let found = tables::addresses(netlink, Family::of(ip), until).and_then(|mut addresses| {
+        addresses.retain(|address| address.ip == ip && zone.contains(address));
+        // Where no note can be kept, a missing one proves nothing.
+        if addresses.is_empty() || files.create_directory().is_err() {
+            return Ok(None);
+        }
+        own_address::find(netlink, files, ip, &addresses, in_namespace, until)
+    });
+    match found {
+        Ok(Some(own)) => {
+            let note = format!("not removed: {own}");
+            log::warn!("{}", line().note(note));
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            log::warn!("{}", failure(&error).note("going on: the address counts as the VIP"));
+            false
+        }
+    }
 }
 
 /// A stop in progress.

@@ -4,11 +4,14 @@ use hostnet::Netlink;
 use ocf::{Finding, Request};
 
 use super::start::readiness;
+use crate::decide::judge;
 use crate::decide::plan;
 use crate::decide::routing;
 use crate::decide::target::Target;
 use crate::error::Error;
-use crate::host::{ipv6, managers, namespace, source_routing, tables};
+use crate::host::run_files::RunFiles;
+use crate::host::zone::Zone;
+use crate::host::{ipv6, managers, namespace, own_address, source_routing, tables};
 use crate::log_line::{line, set_link};
 use crate::params::Params;
 
@@ -38,7 +41,17 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     let until = request.deadline;
     namespace::enter(params.namespace.as_ref())?;
     let netlink = Netlink::open()?;
+    let zone = Zone::of(&netlink, params.ip, params.nic.as_ref(), until)?;
     let snapshot = tables::snapshot(&netlink, params, until)?;
+    let instances = judge::instances(params, &snapshot.addresses);
+    let files = RunFiles::of(params.ip, zone.link_name());
+    let in_namespace = params.namespace.is_some();
+    let own = own_address::find(&netlink, &files, params.ip, &instances, in_namespace, until)?;
+    if let Some(own) = own {
+        // What start would do about it says nothing more.
+        found.push(own.into());
+        return Ok(());
+    }
     let target = match plan::start(params, &snapshot) {
         Ok(plan) => Some(plan.target),
         Err(refusal) => {

@@ -3,6 +3,7 @@
 pub(crate) mod carrier;
 pub(crate) mod judge;
 pub(crate) mod names;
+pub(crate) mod own_address;
 pub(crate) mod plan;
 pub(crate) mod routing;
 pub(crate) mod target;

@@ -15,7 +15,7 @@ impl LinkNames {
     }
 
     /// `eth0`
-    fn link(&self, index: LinkIndex) -> String {
+    pub(crate) fn link(&self, index: LinkIndex) -> String {
         self.0.get(&index).map_or_else(|| format!("interface {index}"), ToString::to_string)
     }
 

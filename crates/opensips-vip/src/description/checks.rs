@@ -47,9 +47,26 @@ Whether start probes for another host that has the VIP before it adds the VIP. D
 The probe is an ARP probe (RFC 5227) or, for IPv6, a Neighbor Solicitation. If another host answers, it
 may be the node that is just removing the VIP: start keeps probing for duplicate_wait. A host that has
 answered counts as gone after 500 ms without an answer. If it still answers at the end, start fails and
-reports its MAC address. A monitor with OCF_CHECK_LEVEL 10 or more probes too: the first time it finds
-a duplicate it returns OCF_DEGRADED (190) and announces the VIP again; if the same host still answers
-next time, monitor fails. Set \"no\" on a link whose router answers ARP for every address (proxy ARP).",
+reports its MAC address, unless the previous owner is certainly off: with fencing enabled, start takes
+over an address that this cluster has held before, because a switch can answer for a dead host (proxy ARP,
+EVPN ARP suppression). A monitor with OCF_CHECK_LEVEL 10 or more probes too; duplicate_action sets what
+follows. Set \"no\" on a link whose router answers ARP for every address.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static DUPLICATE_ACTION: Parameter = Parameter {
+    name: "duplicate_action",
+    kind: Kind::Select(&["defend", "fail"]),
+    default: Some("defend"),
+    reloadable: true,
+    shortdesc: "What follows if another host has the VIP of this node",
+    longdesc: "\
+What follows if another host answers for the VIP while it is on this node: \"defend\" or \"fail\".
+Default: defend. \"defend\": monitor returns OCF_DEGRADED (190) with the MAC address of the other host and
+announces the VIP again, at most once in 10 seconds (RFC 5227 section 2.4 (c)), and once more when that
+host is silent; the VIP goes on serving. \"fail\": monitor fails if the same host still answers at the next
+monitor of level 10, and start never takes over an address that another host answers for; the VIP then
+runs nowhere until that host is gone.",
     ..Parameter::TEMPLATE
 };
 

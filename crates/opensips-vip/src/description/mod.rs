@@ -28,6 +28,11 @@ removes every instance of the address from the node, whatever its prefix length,
 leaves the other addresses of the subnet in place, and succeeds only when the kernel lists no instance any
 more. monitor checks address, prefix length, interface and carrier without starting another process.
 
+An address that the node has by itself is never a VIP: the only one of its network on its interface, one
+with a lifetime (DHCP), one in the configuration files of the node's network, and those of Corosync. start
+refuses it, a probe does not find it, and stop leaves it alone. An address that another agent has added in
+the network of the node is adopted.
+
 The parameters of ocf:heartbeat:IPaddr2 have the same names and meanings: to migrate a resource, change the
 agent's name.",
     parameters: &[
@@ -45,6 +50,7 @@ agent's name.",
         &DUPLICATE_CHECK,
         &DUPLICATE_TIMEOUT,
         &DUPLICATE_WAIT,
+        &DUPLICATE_ACTION,
         &ANNOUNCE,
         &ANNOUNCE_SCHEDULE,
         &ANNOUNCE_TARGETS,

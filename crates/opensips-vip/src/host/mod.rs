@@ -10,9 +10,11 @@ pub(crate) mod deletion;
 pub(crate) mod ipv6;
 pub(crate) mod managers;
 pub(crate) mod namespace;
+pub(crate) mod own_address;
 pub(crate) mod run_files;
 pub(crate) mod source_routing;
 pub(crate) mod tables;
+pub(crate) mod take_over;
 pub(crate) mod zone;
 
 /// Pause before a table that has changed during the dump is read again.

@@ -18,6 +18,31 @@ use crate::params::is_link_local;
 /// The first part of the names of the marks of `promote_secondaries`.
 const PROMOTED: &str = "promoted-";
 
+/// The first parts of the names of the notes that a VIP is here, and that it was announced.
+const HERE: &str = "here-";
+const ANNOUNCED: &str = "announced-";
+
+/// The second word in the note of a conflict that start has found.
+const TAKEN_OVER: &str = " taken-over";
+
+/// Another host with the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) mac: MacAddress,
+    pub(crate) origin: ConflictOrigin,
+    /// How long ago the VIP was announced because of it; `None` if the clock has been set back since.
+    pub(crate) announced: Option<Duration>,
+}
+
+/// What was done when the other host was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConflictOrigin {
+    /// monitor has found it.
+    Found,
+    /// start has found it, and has added the VIP because the previous owner is fenced.
+    TakenOver,
+}
+
 /// The files of one VIP in the network namespace of this process.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFiles {
@@ -74,14 +99,26 @@ impl RunFiles {
         self.run.file(&format!("announcer-{}.lock", self.vip))
     }
 
-    /// Remembers the host that has been found with the same address. Returns true if it was the last
-    /// one that was found, too.
-    pub(crate) fn remember_conflict(&self, mac: MacAddress) -> bool {
-        let name = self.conflict();
-        let before = self.run.read(&name).and_then(|text| String::from_utf8(text).ok());
-        // Without the file, the next monitor takes the host for a new one.
-        self.write(&name, &format!("{mac}\n"));
-        before.is_some_and(|text| text.trim_end().parse().ok() == Some(mac))
+    /// Notes the host that has been found with the same address, and that the VIP was announced again.
+    /// Without the file, the next monitor takes the host for a new one.
+    pub(crate) fn note_conflict(&self, mac: MacAddress, origin: ConflictOrigin) {
+        let taken_over = match origin {
+            ConflictOrigin::Found => "",
+            ConflictOrigin::TakenOver => TAKEN_OVER,
+        };
+        self.write(&self.conflict(), &format!("{mac}{taken_over}\n"));
+    }
+
+    /// The host that was found with the same address and has not been silent since.
+    pub(crate) fn noted_conflict(&self) -> Option<Conflict> {
+        let text = String::from_utf8(self.run.read(&self.conflict())?).ok()?;
+        let text = text.trim_end();
+        let (mac, origin) = match text.strip_suffix(TAKEN_OVER) {
+            Some(mac) => (mac, ConflictOrigin::TakenOver),
+            None => (text, ConflictOrigin::Found),
+        };
+        let announced = self.age(&self.conflict())?;
+        Some(Conflict { mac: mac.parse().ok()?, origin, announced })
     }
 
     pub(crate) fn forget_conflict(&self) {
@@ -153,11 +190,44 @@ impl RunFiles {
         format!("failed-monitor-{}", self.vip)
     }
 
+    /// Notes that the VIP was started or adopted here: stop removes it, also if nothing else in the tables
+    /// tells it from an address of the host's own.
+    pub(crate) fn note_here(&self) {
+        self.write(&format!("{HERE}{}", self.vip), "");
+    }
+
+    /// Returns true if the VIP was started or adopted here. An announcement is a note, too: earlier versions
+    /// of this agent leave no other one.
+    pub(crate) fn is_noted_here(&self) -> bool {
+        let has = |name: String| self.run.file(&name).exists();
+        has(format!("{HERE}{}", self.vip)) || has(self.announced())
+    }
+
+    /// The VIPs that are noted in this network namespace.
+    pub(crate) fn noted_vips(&self) -> Vec<IpAddr> {
+        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return Vec::new() };
+        let vip = |name: &str| {
+            let vip = name.strip_prefix(HERE).or_else(|| name.strip_prefix(ANNOUNCED))?;
+            let (vip, namespace) = vip.rsplit_once('@')?;
+            let (ip, _) = vip.split_once('%').unwrap_or((vip, ""));
+            ip.parse().ok().filter(|_| namespace.parse() == Ok(self.namespace))
+        };
+        entries.filter_map(|entry| vip(entry.ok()?.file_name().to_str()?)).collect()
+    }
+
     /// Removes the notes about a VIP that is not on this host any more.
     pub(crate) fn forget(&self) {
         self.forget_unannounced();
         self.forget_conflict();
         self.remove(&self.announced());
+        self.remove(&format!("{HERE}{}", self.vip));
+    }
+
+    /// The file that says that the cluster was told that it has held the VIP; `None` if it is there, or if
+    /// no file can be there. It stays when the VIP is stopped.
+    pub(crate) fn untold_held(&self) -> Option<PathBuf> {
+        let path = self.run.file(&format!("held-{}", self.vip));
+        (!path.exists() && self.create_directory().is_ok()).then_some(path)
     }
 
     /// Notes that the VIP is in the network namespace of this process, for the time when that has lost
@@ -188,14 +258,18 @@ impl RunFiles {
 
     /// How long ago the VIP was announced, if that is known.
     pub(crate) fn last_announcement(&self) -> Option<Duration> {
-        let path = self.run.file(&self.announced());
-        let written = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
         // Zero if the clock has been set back since.
-        Some(written.elapsed().unwrap_or_default())
+        Some(self.age(&self.announced())?.unwrap_or_default())
+    }
+
+    /// How long ago a file was written; `Some(None)` if the clock has been set back since.
+    fn age(&self, name: &str) -> Option<Option<Duration>> {
+        let metadata = std::fs::metadata(self.run.file(name)).ok()?;
+        Some(metadata.modified().ok()?.elapsed().ok())
     }
 
     fn announced(&self) -> String {
-        format!("announced-{}", self.vip)
+        format!("{ANNOUNCED}{}", self.vip)
     }
 
     /// Marks a link whose `promote_secondaries` is on only for a deletion, so that another stop

@@ -106,6 +106,15 @@ pub(crate) struct DuplicateCheck {
     pub(crate) timeout: Duration,
     /// `duplicate_wait`: how long another host may take to release the address.
     pub(crate) wait: Duration,
+    /// `duplicate_action`: what the owner does about another host.
+    pub(crate) action: DuplicateAction,
+}
+
+/// What the owner does about another host that has the VIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DuplicateAction {
+    Defend,
+    Fail,
 }
 
 /// The broadcast address that the VIP gets.
@@ -238,7 +247,11 @@ fn read_duplicate_check(reader: &mut Reader<'_>) -> Option<DuplicateCheck> {
     let timeout =
         reader.duration(&table::DUPLICATE_TIMEOUT, MIN_DUPLICATE_TIMEOUT..=MAX_DUPLICATE_TIMEOUT);
     let wait = reader.duration(&table::DUPLICATE_WAIT, Duration::ZERO..=MAX_WAIT);
-    Some(DuplicateCheck { timeout: timeout?, wait: wait? })
+    let action = reader.select(&table::DUPLICATE_ACTION).map(|word| match word {
+        "fail" => DuplicateAction::Fail,
+        _ => DuplicateAction::Defend,
+    });
+    Some(DuplicateCheck { timeout: timeout?, wait: wait?, action: action? })
 }
 
 /// The parameters of the address itself; `None` also for one that has a finding.

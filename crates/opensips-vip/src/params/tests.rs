@@ -25,7 +25,11 @@ fn the_defaults() {
     assert!(!params.noprefixroute && params.in_background && params.remarks.is_empty());
     assert_eq!((params.preferred_lft, params.nodad), (Lifetime::Forever, Nodad::Auto));
     assert_eq!((params.refresh, params.namespace, params.targets), (0, None, Vec::new()));
-    let check = DuplicateCheck { timeout: Duration::from_millis(50), wait: Duration::from_secs(2) };
+    let check = DuplicateCheck {
+        timeout: Duration::from_millis(50),
+        wait: Duration::from_secs(2),
+        action: DuplicateAction::Defend,
+    };
     assert_eq!(params.duplicates, Some(check));
     assert_eq!((params.nic, params.prefix, params.label), (None, None, None));
     assert_eq!(params.broadcast, Broadcast::Ones);

@@ -167,7 +167,7 @@ impl Host {
 
 #[derive(Clone, Debug)]
 enum Event {
-    Start(Params),
+    Start(Box<Params>),
     Stop,
     Added(Address),
     Removed(usize),
@@ -249,7 +249,7 @@ fn any_ipv4_address() -> impl Strategy<Value = Address> {
 
 fn any_event(vip: Vip) -> impl Strategy<Value = Event> {
     prop_oneof![
-        4 => any_params(vip).prop_map(Event::Start),
+        4 => any_params(vip).prop_map(|params| Event::Start(Box::new(params))),
         2 => Just(Event::Stop),
         4 => any_address(vip).prop_map(Event::Added),
         2 => (0usize..8).prop_map(Event::Removed),

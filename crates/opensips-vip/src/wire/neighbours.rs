@@ -1,9 +1,10 @@
 //! What a recurring monitor sends to the neighbours, and what a monitor of level 10 checks there.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostnet::{Link, MacAddress, Netlink, PacketSocket, Result};
+use hostnet::{Error, Link, LinkName, MacAddress, Netlink, PacketSocket, Result};
 use ocf::{Exit, Verdict};
 
 use super::announcement::Announcement;
@@ -12,14 +13,17 @@ use super::open_socket;
 use super::resolve::resolve;
 use crate::decide::judge::Observation;
 use crate::decide::plan::has_neighbours;
-use crate::host::run_files::RunFiles;
+use crate::host::run_files::{Conflict, ConflictOrigin, RunFiles};
 use crate::host::tables;
 use crate::log_line::{failure, line};
-use crate::params::Params;
+use crate::params::{DuplicateAction, DuplicateCheck, Params};
 
 /// How often the gateway is asked, because a frame can be lost, and how long it may take to answer.
 const GATEWAY_REQUESTS: u32 = 2;
 const GATEWAY_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// `DEFEND_INTERVAL` of RFC 5227 section 1.1.
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Sends the announcements of a monitor (`arp_count_refresh`).
 pub(crate) fn refresh(params: &Params, observation: &Observation) {
@@ -45,9 +49,7 @@ pub(crate) fn check(
 ) -> Verdict {
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
     let checked = open_socket(link, params.ip).and_then(|mut socket| {
-        let links = tables::links(netlink, until)?;
-        let own = links.iter().filter_map(|link| link.mac).collect();
-        let prober = Prober { ip: params.ip, mac, own };
+        let prober = prober(netlink, params, mac, until)?;
         let conflict = check_conflict(params, observation, &prober, &mut socket, until)?;
         if conflict.exit != Exit::Success {
             return Ok(conflict);
@@ -69,14 +71,48 @@ pub(crate) fn check(
             params.ip, link.name
         )))
     });
-    checked.unwrap_or_else(|error| {
-        log::warn!("{}", failure(&error).note("the neighbours can't be checked"));
-        Verdict::success()
-    })
+    checked.unwrap_or_else(|error| not_checked(&error))
 }
 
-/// A host that is found once may have missed the announcements: the VIP is announced again. A host that
-/// is found again by the next monitor needs an administrator.
+/// Returns true if a conflict is noted for the VIP.
+pub(crate) fn has_noted_conflict(params: &Params, observation: &Observation) -> bool {
+    let link = observation.link.as_ref().map(|link| &link.name);
+    params.duplicates.is_some() && RunFiles::of(params.ip, link).noted_conflict().is_some()
+}
+
+/// Looks after a noted conflict, for the monitors below the level that searches for conflicts: defends the
+/// VIP, and announces it once more when the other host is silent.
+pub(crate) fn watch_conflict(
+    netlink: &Netlink,
+    params: &Params,
+    observation: &Observation,
+    until: Deadline,
+) -> Verdict {
+    // Only a monitor of the level that searches decides that the same host was found again.
+    let duplicates =
+        params.duplicates.map(|check| DuplicateCheck { action: DuplicateAction::Defend, ..check });
+    let params = Params { duplicates, ..params.clone() };
+    let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
+    let checked = open_socket(link, params.ip).and_then(|mut socket| {
+        let prober = prober(netlink, &params, mac, until)?;
+        check_conflict(&params, observation, &prober, &mut socket, until)
+    });
+    checked.unwrap_or_else(|error| not_checked(&error))
+}
+
+fn prober(netlink: &Netlink, params: &Params, mac: MacAddress, until: Deadline) -> Result<Prober> {
+    let own = tables::links(netlink, until)?.iter().filter_map(|link| link.mac).collect();
+    Ok(Prober { ip: params.ip, mac, own })
+}
+
+fn not_checked(error: &Error) -> Verdict {
+    log::warn!("{}", failure(error).note("the neighbours can't be checked"));
+    Verdict::success()
+}
+
+/// Defends the VIP against another host (RFC 5227 section 2.4 (c)): announces it again, but not in a loop
+/// in which both hosts answer each other. When the other host is silent, the VIP is announced once more,
+/// because the neighbours have learned the wrong MAC address.
 fn check_conflict(
     params: &Params,
     observation: &Observation,
@@ -88,10 +124,20 @@ fn check_conflict(
         return Ok(Verdict::success());
     };
     let files = RunFiles::of(params.ip, Some(&link.name));
+    let noted = files.noted_conflict();
+    let announce = |socket: &mut PacketSocket| match announcement(params, observation) {
+        Some((link, announcement)) => announcement.send(socket, link),
+        None => Ok(()),
+    };
     let mac = match prober.probe(socket, Conflicts::Owners, check.timeout, until)? {
         ProbeResult::Conflict(mac) => mac,
         ProbeResult::Free => {
-            files.forget_conflict();
+            if let Some(Conflict { mac, .. }) = noted {
+                announce(socket)?;
+                files.forget_conflict();
+                let note = "the other host is silent: the VIP was announced again";
+                log::info!("{}", line().field("mac", mac).note(note));
+            }
             return Ok(Verdict::success());
         }
         ProbeResult::Unknown => {
@@ -100,21 +146,42 @@ fn check_conflict(
             return Ok(Verdict::success());
         }
     };
-    if let Some((link, announcement)) = announcement(params, observation) {
-        announcement.send(socket, link)?;
+    let is_due = noted.is_none_or(|it| it.announced.is_none_or(|age| age >= DEFEND_INTERVAL));
+    let same = noted.filter(|noted| noted.mac == mac);
+    let origin = same.map_or(ConflictOrigin::Found, |noted| noted.origin);
+    if is_due {
+        announce(socket)?;
+        files.note_conflict(mac, origin);
     }
-    let (ip, link) = (params.ip, &link.name);
-    Ok(if files.remember_conflict(mac) {
-        let reason = format!(
-            "{ip} is still in use by {mac} on {link}, after it was announced again: remove it from \
-             that host"
-        );
-        Verdict::failed(Exit::Generic, reason)
-    } else {
-        Verdict::degraded(format!(
-            "{ip} is also in use by {mac} on {link}, and was announced again: remove it from that host"
-        ))
-    })
+    let persists = same.is_some() && check.action == DuplicateAction::Fail;
+    Ok(verdict_on_conflict(params.ip, mac, &link.name, origin, persists))
+}
+
+/// `persists`: the same host was found before, and monitor fails for that.
+fn verdict_on_conflict(
+    ip: IpAddr,
+    mac: MacAddress,
+    link: &LinkName,
+    origin: ConflictOrigin,
+    persists: bool,
+) -> Verdict {
+    match origin {
+        _ if persists => {
+            let reason = format!(
+                "{ip} is still in use by {mac} on {link}, after it was announced again: remove it \
+                 from that host"
+            );
+            Verdict::failed(Exit::Generic, reason)
+        }
+        ConflictOrigin::TakenOver => Verdict::degraded(format!(
+            "{ip} was taken over from a fenced node, but {mac} still answers for it on {link}: \
+             remove it from that host, or end proxy ARP or ARP suppression for it on that switch"
+        )),
+        ConflictOrigin::Found => Verdict::degraded(format!(
+            "{ip} is also in use by {mac} on {link}, and was announced again: remove it from that \
+             host, or end proxy ARP or ARP suppression for it on that switch"
+        )),
+    }
 }
 
 /// The link of the VIP and its MAC address, if it can be used and has neighbours.

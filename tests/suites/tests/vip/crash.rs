@@ -123,6 +123,8 @@ fn with_a_stop_that_was_interrupted_between_two_settings() {
         for at in 1..=ENOUGH {
             site.a.ip("addr add 192.0.2.10/24 dev eth0");
             site.a.ip("addr add 192.0.2.20/24 dev eth0");
+            // Adopted: without a note, a primary address is the host's own.
+            ends(&super::recurring(&plain(&site.a).param("ip", super::VIP)), 0);
             let killed = has_strace("crash::with_a_stop") && killed_at(&site.a, "stop", call, at);
             ends(&plain(&site.a).param("ip", super::VIP).action("stop"), 0);
             assert!(instances(&site.a).is_empty());

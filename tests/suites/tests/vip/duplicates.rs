@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use testnet::{Agent, Capture, Host, wait_until};
+use testnet::{Agent, ArpFrame, Capture, Host, wait_until};
 
 use super::{
-    LONG, MAC_B, MAC_N, Site, VIP, Wire, ends, fails, instances, locks, recurring, state, vip,
+    LONG, MAC_B, MAC_N, Site, VIP, Wire, ends, fails, instances, locks, recurring, shell, state,
+    vip,
 };
 
 /// How long somebody who has answered is believed to have the VIP (`conflict_probe::RELEASE_TIME`).
@@ -115,26 +116,60 @@ fn of_two_that_start_at_the_same_time_one_goes_on() {
     }
 }
 
+/// The announcements of the VIP by node A that another host has received.
+fn announced_by_a(capture: &Capture) -> usize {
+    let is_by_a = |arp: &ArpFrame| arp.sender_mac == [2, 0, 0, 0, 0, 0xa];
+    super::announcements(capture).iter().filter(|arp| is_by_a(arp) && !arp.is_reply).count()
+}
+
 #[test]
-fn a_rival_found_by_monitor() {
+fn the_owner_defends_its_address_and_goes_on() {
     testnet::root_or_skip!();
     let site = Site::new();
-    let agent = site.vip();
+    let agent = site.vip().param("announce_schedule", "0");
     ends(&agent.action("start"), 0);
     ends(&deep(&agent), 0);
     take(&site.neighbour);
     // Not by a shallow look.
     ends(&recurring(&agent), 0);
     let capture = Capture::start(&site.b, "eth0");
-    fails(
-        &deep(&agent),
-        190,
-        &format!("192.0.2.10 is also in use by {MAC_N} on eth0, and was announced again"),
-    );
-    let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
-    wait_until("it is announced again", LONG, || {
-        capture.arp_frames().iter().any(|arp| arp.sender_ip == vip && arp.target_ip == vip)
-    });
+    let reason = format!("192.0.2.10 is also in use by {MAC_N} on eth0, and was announced again");
+    fails(&deep(&agent), 190, &reason);
+    wait_until("it is announced again", LONG, || announced_by_a(&capture) == 1);
+    // It never ends the service, and never answers in a loop. A shallow look knows of it now.
+    for _ in 0..3 {
+        fails(&deep(&agent), 190, &reason);
+        fails(&recurring(&agent), 190, &reason);
+    }
+    assert_eq!(announced_by_a(&capture), 1);
+    // Ten seconds later.
+    shell(&site.a, "touch -d '-11 seconds' /run/smartvox/rival-*");
+    fails(&recurring(&agent), 190, &reason);
+    wait_until("it is announced again", LONG, || announced_by_a(&capture) == 2);
+    // When the other host is silent, the neighbours are told once more, by a shallow look, too.
+    let_go(&site.neighbour);
+    ends(&recurring(&agent), 0);
+    wait_until("it is announced again", LONG, || announced_by_a(&capture) == 3);
+    ends(&recurring(&agent), 0);
+    ends(&deep(&agent), 0);
+    assert_eq!(announced_by_a(&capture), 3);
+    take(&site.b);
+    fails(&deep(&agent), 190, &format!("also in use by {MAC_B} on eth0, and was announced again"));
+    ends(&deep(&agent.clone().param("duplicate_check", "no")), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty());
+}
+
+#[test]
+fn failing_for_a_rival_is_an_option() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("duplicate_action", "fail");
+    ends(&agent.action("start"), 0);
+    take(&site.neighbour);
+    fails(&deep(&agent), 190, "announced again");
+    // Only a monitor that searches decides.
+    fails(&recurring(&agent), 190, "announced again");
     fails(&deep(&agent), 1, "is still in use by");
     fails(&deep(&agent), 1, "is still in use by");
     let_go(&site.neighbour);
@@ -142,7 +177,6 @@ fn a_rival_found_by_monitor() {
     // Forgotten: the next one is the first again.
     take(&site.neighbour);
     fails(&deep(&agent), 190, "announced again");
-    ends(&deep(&agent.clone().param("duplicate_check", "no")), 0);
     // Another host is not the one that persists.
     let_go(&site.neighbour);
     take(&site.b);

@@ -18,12 +18,14 @@ mod lifecycle;
 mod link;
 mod migration_script;
 mod namespace;
+mod own_address;
 mod peers;
 mod privilege;
 mod races;
 mod readiness;
 mod routing;
 mod stop;
+mod take_over;
 mod wire;
 
 use std::io::{BufRead, BufReader};
@@ -238,9 +240,12 @@ fn is_at_work(host: &Host) -> bool {
     files(host).iter().any(|path| path.to_string_lossy().contains("/vip-"))
 }
 
-/// Those that are more than a note of when the VIP was last announced, which stays until stop.
+/// Those that are more than a note that the VIP is here, or of when it was last announced, which stay until
+/// stop.
 fn locks(host: &Host) -> Vec<PathBuf> {
-    let is_note = |path: &PathBuf| path.to_string_lossy().contains("/announced-");
+    let is_note = |path: &PathBuf| {
+        ["/announced-", "/here-"].iter().any(|note| path.to_string_lossy().contains(note))
+    };
     files(host).into_iter().filter(|path| !is_note(path)).collect()
 }
 

@@ -9,8 +9,9 @@ use super::{Start, budgets};
 use crate::decide::judge;
 use crate::error::Error;
 use crate::host::tables;
+use crate::host::take_over::{self, TakeOver};
 use crate::log_line::{failure, line};
-use crate::params::{DuplicateCheck, LinkCheck};
+use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck};
 use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use crate::wire::open_socket;
 
@@ -27,7 +28,7 @@ enum Detection {
 
 impl Start<'_> {
     /// # Errors
-    /// [`Error::InUse`], [`Error::NoTimeToCheck`], [`Error::NoCarrier`], [`Error::Stopped`], and
+    /// [`Error::InUse`], [`Error::NeverHeld`], [`Error::NoTimeToCheck`], [`Error::NoCarrier`], [`Error::Stopped`], and
     /// [`NetError::PermissionDenied`]. Any other failure to probe is none: the VIP can serve.
     pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
         let Some(mut check) = self.params.duplicates else { return Ok(()) };
@@ -39,9 +40,7 @@ impl Start<'_> {
             match result {
                 Ok(_) if self.stop_requested() => return Err(Error::Stopped { ip }),
                 Ok(ProbeResult::Free) => {}
-                Ok(ProbeResult::Conflict(mac)) => {
-                    return Err(Error::InUse { ip, mac: Some(mac), link });
-                }
+                Ok(ProbeResult::Conflict(mac)) => return self.take_over(mac, check),
                 Ok(ProbeResult::Unknown) => {
                     return Err(Error::NoTimeToCheck { ip, link, timeout: check.timeout });
                 }
@@ -62,6 +61,33 @@ impl Start<'_> {
             log::warn!("{}", line().note(note));
             self.await_carrier(self.params.link_check == LinkCheck::Fail)?;
             check.timeout = check.timeout.max(RELEASE_TIME);
+        }
+    }
+
+    /// Goes on although another host answers, if the cluster knows that the previous owner is off: then it
+    /// is a switch that answers for a dead host, or a host with the wrong address, and neither must end the
+    /// service.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::NeverHeld`]
+    fn take_over(&mut self, mac: MacAddress, check: DuplicateCheck) -> Result<(), Error> {
+        let (ip, link) = (self.params.ip, self.link.name.clone());
+        let asks = self.request.by_cluster && check.action == DuplicateAction::Defend;
+        let answer = if asks {
+            take_over::may_take_over(self.params, budgets::for_take_over(self.deadline))
+        } else {
+            TakeOver::Unknown
+        };
+        match answer {
+            TakeOver::Allowed => {
+                let note = "taking the VIP over from a fenced node, although this host still answers \
+                            for it";
+                log::warn!("{}", line().field("mac", mac).note(note));
+                self.taken_over_from = Some(mac);
+                Ok(())
+            }
+            TakeOver::NeverHeld => Err(Error::NeverHeld { ip, mac, link }),
+            TakeOver::Unknown => Err(Error::InUse { ip, mac: Some(mac), link }),
         }
     }
 

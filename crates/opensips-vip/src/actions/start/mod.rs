@@ -20,8 +20,8 @@ use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_files::{RunFiles, release};
-use crate::host::{deletion, ipv6, source_routing, tables};
+use crate::host::run_files::{ConflictOrigin, RunFiles, release};
+use crate::host::{deletion, ipv6, own_address, source_routing, tables, take_over};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
@@ -42,6 +42,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     carrier::end_watcher(&files, deadline);
     loop {
         let (snapshot, plan) = readiness::decide(&netlink, &params, lock, ready, deadline)?;
+        refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
         let files = files.clone();
         let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);
         let error = match start.carry_out(&plan) {
@@ -57,6 +58,24 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
             return Err(error);
         }
         log::warn!("{}", failure(&error).note("trying again"));
+    }
+}
+
+/// # Errors
+/// [`Error::OwnAddress`]
+fn refuse_own_address(
+    netlink: &Netlink,
+    params: &Params,
+    snapshot: &Snapshot,
+    files: &RunFiles,
+    request: &Request,
+) -> Result<(), Error> {
+    let instances = judge::instances(params, &snapshot.addresses);
+    let in_namespace = params.namespace.is_some();
+    let (ip, until) = (params.ip, request.deadline);
+    match own_address::find(netlink, files, ip, &instances, in_namespace, until)? {
+        Some(own) => Err(own.into()),
+        None => Ok(()),
     }
 }
 
@@ -93,6 +112,8 @@ struct Start<'a> {
     socket: Option<PacketSocket>,
     /// The duplicate address check has found no other host.
     no_duplicate: bool,
+    /// The host that answers for the VIP although the previous owner is fenced.
+    taken_over_from: Option<MacAddress>,
     /// When the address was added.
     added_at: Option<Instant>,
     /// When the first announcement was sent.
@@ -129,6 +150,7 @@ impl<'a> Start<'a> {
             announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
             no_duplicate: false,
+            taken_over_from: None,
             added_at: None,
             announced_at: None,
             done: Vec::new(),
@@ -137,7 +159,7 @@ impl<'a> Start<'a> {
 
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
         if plan.found == Found::Exact {
-            self.note_namespace();
+            self.note_here();
         }
         for step in &plan.steps {
             log::debug!("{}", line().field("step", plan.describe(step)));
@@ -258,6 +280,8 @@ impl<'a> Start<'a> {
             // not end, and no program could use the address; the announcer probes when the carrier comes.
             let probed = self.no_duplicate || self.announcer_probes();
             new.nodad &= probed || self.params.nodad == Nodad::Yes;
+            // The kernel would find the host that is known.
+            new.nodad |= self.taken_over_from.is_some();
         }
         if self.announcement.is_some() {
             // Before the address is added, so that the first announcement follows at once.
@@ -266,7 +290,7 @@ impl<'a> Start<'a> {
         let until = budgets::for_link_lock(self.deadline);
         let link_lock = deletion::lock_for_addition(&self.files, &new, until);
         self.check_not_stopped()?;
-        self.note_namespace();
+        self.note_here();
         let added = self.netlink.add_address(&new, self.deadline);
         release(link_lock);
         self.record(&added, Done::Added(new));
@@ -286,7 +310,9 @@ impl<'a> Start<'a> {
             && judge::without_carrier(&self.link).is_some()
     }
 
-    fn note_namespace(&self) {
+    /// Notes that the VIP is this agent's, before it is.
+    fn note_here(&self) {
+        self.files.note_here();
         if let Some(name) = &self.params.namespace {
             self.files.note_namespace(name);
         }
@@ -328,9 +354,16 @@ impl<'a> Start<'a> {
 
     /// The notes and the log line of a start that has succeeded.
     fn conclude(&self, plan: &Plan, began: Instant) {
-        self.files.forget_conflict();
+        match self.taken_over_from {
+            Some(mac) => self.files.note_conflict(mac, ConflictOrigin::TakenOver),
+            None => self.files.forget_conflict(),
+        }
         if self.no_duplicate {
             self.files.forget_unannounced();
+        }
+        // What was asked for and answered by nobody, or was here before, is an address of this cluster.
+        if self.request.by_cluster && (self.no_duplicate || plan.found == Found::Exact) {
+            take_over::note_held(self.params, &self.files);
         }
         let mut line =
             line().field("prefix", plan.target.address.prefix).field("state", plan.found.state());
