@@ -104,7 +104,7 @@ pub(crate) static MANUAL: Manual = Manual {
              the address. If the address is still here at the next monitor, monitor fails.",
         ),
         (
-            "IP is on LINK, but LINK has no carrier here nor on any other node: check the switch",
+            "IP is on LINK, but LINK has no carrier, and no other node has a carrier: check the switch",
             "Degraded (190). No node is better, so the address stays. It is announced when the \
              carrier comes.",
         ),

@@ -172,7 +172,7 @@ impl Vip<'_> {
                 })
             }
             (LinkCheck::Fail, Elsewhere::Nowhere) => {
-                let why = format!("{fault} here nor on any other node: check the switch");
+                let why = format!("{fault}, and no other node has a carrier: check the switch");
                 Some(Verdict::degraded(reason(&why)))
             }
             (LinkCheck::Fail, Elsewhere::Unknown) => {
@@ -376,7 +376,7 @@ mod tests {
                 (
                     Elsewhere::Nowhere,
                     Exit::Degraded,
-                    " here nor on any other node: check the switch",
+                    ", and no other node has a carrier: check the switch",
                 ),
                 (
                     Elsewhere::Unknown,

@@ -145,7 +145,7 @@ fn monitor_fails_only_where_another_node_has_a_carrier() {
     assert!(node.published().is_empty());
     unplug(&site);
     node.peer("0");
-    let nowhere = "eth0 has no carrier here nor on any other node: check the switch";
+    let nowhere = "eth0 has no carrier, and no other node has a carrier: check the switch";
     fails(&recurring(&node.agent), 190, nowhere);
     assert_eq!(node.published(), ["0"]);
     fails(&recurring(&node.agent), 190, nowhere);
@@ -189,7 +189,7 @@ fn monitor_waits_for_what_the_others_tell() {
         let monitor = scope.spawn(|| recurring(&node.agent));
         wait_until("it has asked", LONG, || node.calls().join("").contains("--query"));
         node.peer("0");
-        fails(&monitor.join().unwrap(), 190, "here nor on any other node");
+        fails(&monitor.join().unwrap(), 190, "and no other node has a carrier");
     });
     ends(&node.agent.action("stop"), 0);
 }
