@@ -1,0 +1,51 @@
+//! The switch reboots, a cable comes out.
+
+use std::time::Duration;
+
+use super::sequence::{Configuration, Sequence, Setup};
+use super::site::{NODES, Site};
+
+const SETUPS: &[Setup] = &[
+    Setup::unfenced(Configuration::QuickStart),
+    Setup::fenced(Configuration::ActiveStandby),
+    Setup::fenced(Configuration::HotStandby),
+];
+
+pub(super) const SEQUENCES: &[Sequence] = &[
+    Sequence {
+        name: "switch-reboot-20",
+        what: "the switch reboots: no carrier on both nodes for 20 s",
+        setups: SETUPS,
+        strike: all_dark,
+        lasts: Duration::from_secs(20),
+        mend: all_lit,
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "switch-reboot-45",
+        what: "the switch reboots: no carrier on both nodes for 45 s",
+        setups: SETUPS,
+        strike: all_dark,
+        lasts: Duration::from_secs(45),
+        mend: all_lit,
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "one-cable-out",
+        what: "the cable of the active node is out for 40 s",
+        setups: SETUPS,
+        strike: |site| site.carrier(&site.active(), false),
+        lasts: Duration::from_secs(40),
+        mend: |site| site.carrier(&site.active(), true),
+        noise: Duration::from_secs(5),
+        ..Sequence::DEFAULT
+    },
+];
+
+fn all_dark(site: &Site) -> Result<(), String> {
+    NODES.iter().try_for_each(|node| site.carrier(node, false))
+}
+
+fn all_lit(site: &Site) -> Result<(), String> {
+    NODES.iter().try_for_each(|node| site.carrier(node, true))
+}

@@ -1,0 +1,127 @@
+//! Another host answers for the virtual IP address: a phone with the wrong address, a fabric that
+//! answers ARP for a host that is dead.
+
+use std::time::Duration;
+
+use super::sequence::{Configuration, Sequence, Setup};
+use super::site::Site;
+use crate::scenario::{Fencing, VIP};
+
+const SETUPS: &[Setup] = &[
+    Setup::unfenced(Configuration::QuickStart),
+    Setup::fenced(Configuration::ActiveStandby),
+    Setup::fenced(Configuration::HotStandby),
+];
+
+const FENCED: &[Setup] = &[
+    Setup::fenced(Configuration::QuickStart),
+    Setup::fenced(Configuration::ActiveStandby),
+    Setup::fenced(Configuration::HotStandby),
+];
+
+/// When a token runs out, and when Corosync has agreed, differs from run to run.
+const MEMBERSHIP: Duration = Duration::from_secs(3);
+
+pub(super) const SEQUENCES: &[Sequence] = &[
+    Sequence {
+        name: "phone-8",
+        what: "a phone claims the address for 8 s, and leaves",
+        setups: SETUPS,
+        strike: phone_comes,
+        lasts: Duration::from_secs(8),
+        mend: phone_leaves,
+        // A neighbour that still sends to the phone notices it by then.
+        least: Duration::from_secs(45),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "phone-30",
+        what: "a phone claims the address for 30 s, and leaves",
+        setups: SETUPS,
+        strike: phone_comes,
+        lasts: Duration::from_secs(30),
+        mend: phone_leaves,
+        least: Duration::from_secs(45),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "phone-100",
+        what: "the same for 100 s, where pcs has made a monitor of level 10 from the meta-data",
+        setups: &[Setup::unfenced(Configuration::DefaultOperations)],
+        strike: phone_comes,
+        lasts: Duration::from_secs(100),
+        mend: phone_leaves,
+        least: Duration::from_secs(45),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "fabric-forgets",
+        what: "power cut, and for 30 s a router answers ARP for the address (proxy ARP, ARP suppression)",
+        setups: FENCED,
+        prepare: fabric,
+        strike: fabric_answers_for_the_dead,
+        lasts: Duration::from_secs(30),
+        mend: fabric_forgets,
+        least: Duration::from_secs(25),
+        noise: MEMBERSHIP,
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "fabric-for-ever",
+        what: "the same, and it does not end",
+        setups: FENCED,
+        prepare: fabric,
+        strike: fabric_answers_for_the_dead,
+        lasts: Duration::from_secs(60),
+        ends: false,
+        noise: MEMBERSHIP,
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "fabric-unfenced",
+        what: "power cut without fencing, and for 30 s a router answers ARP for the address",
+        setups: &[Setup::unfenced(Configuration::ActiveStandby)],
+        prepare: fabric,
+        strike: fabric_answers_for_the_dead,
+        lasts: Duration::from_secs(30),
+        mend: fabric_forgets,
+        least: Duration::from_secs(25),
+        noise: MEMBERSHIP,
+        not_compared: Some("without fencing, the one that answers may be the living peer"),
+        ..Sequence::DEFAULT
+    },
+];
+
+/// With the address configured, and told to everybody, as a phone does that boots.
+fn phone_comes(site: &Site) -> Result<(), String> {
+    site.third_host()?.shell(&format!(
+        "ip addr add {VIP}/24 dev eth0; arping -q -U -c 2 -w 1 -I eth0 -s {VIP} {VIP} || true"
+    ))
+}
+
+fn phone_leaves(site: &Site) -> Result<(), String> {
+    site.third_host()?.shell(&format!("ip addr del {VIP}/24 dev eth0"))
+}
+
+/// A router, which answers for nobody yet: what it gets for the address ends in a dummy interface.
+fn fabric(site: &Site) -> Result<(), String> {
+    site.third_host()?.shell(&format!(
+        "ip link add dummy0 type dummy; ip link set dummy0 up; ip route add {VIP}/32 dev dummy0; \
+         sysctl -qw net.ipv4.conf.eth0.forwarding=1 net.ipv4.neigh.eth0.proxy_delay=0"
+    ))
+}
+
+fn fabric_answers_for_the_dead(site: &Site) -> Result<(), String> {
+    let dead = site.active();
+    site.lab.kill(&dead).map_err(|error| error.to_string())?;
+    site.third_host()?.shell(&format!("ip neigh add proxy {VIP} dev eth0"))
+}
+
+fn fabric_forgets(site: &Site) -> Result<(), String> {
+    site.third_host()?.shell(&format!("ip neigh del proxy {VIP} dev eth0"))?;
+    // Nobody has given it power again.
+    if site.setup.fencing == Fencing::Off {
+        site.lab.boot(&site.active()).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
