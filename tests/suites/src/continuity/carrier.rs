@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lab::Network;
+
 use super::sequence::{Configuration, Sequence, Setup};
 use super::site::{NODES, Site};
 
@@ -31,6 +33,27 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         ..Sequence::DEFAULT
     },
     Sequence {
+        name: "only-switch-reboot-20",
+        what: "the only switch reboots: neither carrier nor cluster network on both nodes for 20 s",
+        setups: &[
+            Setup::unfenced(Configuration::QuickStart),
+            Setup::unfenced(Configuration::ActiveStandby),
+            Setup::unfenced(Configuration::HotStandby),
+        ],
+        strike: |site| {
+            all_dark(site)?;
+            NODES.iter().try_for_each(|node| lan(site, node, false))
+        },
+        lasts: Duration::from_secs(20),
+        mend: |site| {
+            NODES.iter().try_for_each(|node| lan(site, node, true))?;
+            all_lit(site)
+        },
+        least: Duration::from_secs(30),
+        noise: Duration::from_secs(3),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
         name: "one-cable-out",
         what: "the cable of the active node is out for 40 s",
         setups: SETUPS,
@@ -48,4 +71,10 @@ fn all_dark(site: &Site) -> Result<(), String> {
 
 fn all_lit(site: &Site) -> Result<(), String> {
     NODES.iter().try_for_each(|node| site.carrier(node, true))
+}
+
+fn lan(site: &Site, node: &str, there: bool) -> Result<(), String> {
+    let (lab, network) = (&site.lab, Network::Lan);
+    let done = if there { lab.plug(node, network) } else { lab.unplug(node, network) };
+    done.map_err(|error| error.to_string())
 }

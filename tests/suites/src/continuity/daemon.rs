@@ -33,6 +33,23 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         ..Sequence::DEFAULT
     },
     Sequence {
+        name: "crash-follows",
+        what: "a request crashes a worker; it is sent again, and crashes one of the node that serves then",
+        setups: SETUPS,
+        strike: |site| {
+            kill_worker(site, &site.active());
+            Ok(())
+        },
+        lasts: Duration::from_secs(15),
+        mend: |site| {
+            if let Some(node) = site.lab.resource_location("vip") {
+                kill_worker(site, &node);
+            }
+            Ok(())
+        },
+        ..Sequence::DEFAULT
+    },
+    Sequence {
         name: "database-stall-45",
         what: "the database that both share stalls: no OpenSIPS on either node gets on for 45 s",
         setups: SETUPS,
@@ -52,6 +69,15 @@ pub(super) const SEQUENCES: &[Sequence] = &[
 fn kill_main(site: &Site) -> Result<(), String> {
     site.main_process(&site.active())?.signal(Signal::SIGKILL);
     Ok(())
+}
+
+/// One dead worker ends the instance. On a node where none is left, there is nothing to crash.
+fn kill_worker(site: &Site, node: &str) {
+    let Ok(main) = site.main_process(node) else { return };
+    let mut workers = site.daemon(node).into_iter();
+    if let Some(worker) = workers.rfind(|process| process.parent == main.pid) {
+        worker.signal(Signal::SIGKILL);
+    }
 }
 
 fn peer_in_standby(site: &Site) -> Result<(), String> {
