@@ -13,6 +13,9 @@ const SETUPS: &[Setup] = &[
     Setup::fenced(Configuration::HotStandby),
 ];
 
+/// From the cable to the other node, and from the carrier to SIP.
+const SOON: Duration = Duration::from_secs(5);
+
 pub(super) const SEQUENCES: &[Sequence] = &[
     Sequence {
         name: "switch-reboot-20",
@@ -21,6 +24,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         strike: all_dark,
         lasts: Duration::from_secs(20),
         mend: all_lit,
+        back_within: Some(SOON),
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -30,6 +34,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         strike: all_dark,
         lasts: Duration::from_secs(45),
         mend: all_lit,
+        back_within: Some(SOON),
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -51,6 +56,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         },
         least: Duration::from_secs(30),
         noise: Duration::from_secs(3),
+        back_within: Some(SOON),
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -61,6 +67,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         lasts: Duration::from_secs(40),
         mend: |site| site.carrier(&site.active(), true),
         noise: Duration::from_secs(5),
+        silent_at_most: Some(SOON),
         ..Sequence::DEFAULT
     },
 ];

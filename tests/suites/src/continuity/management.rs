@@ -1,9 +1,8 @@
 //! The Management Interface does not answer, beside a SIP server that does.
 
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
-
-use nix::sys::signal::Signal;
 
 use super::sequence::{Configuration, Sequence, Setup};
 use super::site::{NODES, Site};
@@ -38,13 +37,10 @@ pub(super) const SEQUENCES: &[Sequence] = &[
     },
     Sequence {
         name: "mi-busy-5",
-        what: "the process of the Management Interface is busy for 5 s of each 12, four times, on both nodes",
+        what: "a hung client keeps the Management Interface busy for 5 s of each 12, four times, on both nodes",
         setups: BOTH,
         prepare: with_management,
-        meanwhile: |site| {
-            busy(site);
-            Ok(())
-        },
+        meanwhile: busy,
         lasts: Duration::from_secs(45),
         ..Sequence::DEFAULT
     },
@@ -71,21 +67,31 @@ fn remove_fifo(site: &Site) -> Result<(), String> {
 }
 
 /// 5 s of a round of 12 s.
-fn busy(site: &Site) {
-    signal_management(site, Signal::SIGSTOP);
-    sleep(Duration::from_secs(5));
-    signal_management(site, Signal::SIGCONT);
+fn busy(site: &Site) -> Result<(), String> {
+    let clients: Vec<_> = NODES
+        .iter()
+        .filter_map(|node| site.lab.spawn(node, Command::new("sh").args(["-c", &hung(site)])).ok())
+        .collect();
+    for mut client in clients {
+        client.wait().map_err(|error| error.to_string())?;
+    }
     sleep(Duration::from_secs(7));
+    Ok(())
 }
 
-/// The process that reads the FIFO: it has it open, and is not the main process, which may have it
-/// open too.
-fn signal_management(site: &Site, signal: Signal) {
-    for node in NODES {
-        let Ok(main) = site.main_process(node) else { continue };
-        let readers = site.daemon(node).into_iter().filter(|process| process.pid != main.pid);
-        for reader in readers.filter(|process| process.has_open(FIFO)) {
-            reader.signal(signal);
-        }
-    }
+/// A client that sends requests and never reads an answer: for each, the process of the interface
+/// tries five times, 80 ms apart, to open the client's FIFO, and meanwhile serves nobody else.
+fn hung(site: &Site) -> String {
+    // As the examples have it; without the parameter, the module's default.
+    let replies = if site.is_hot() { "/run/smartvox/mi" } else { "/tmp" };
+    let request = r#":hung:{"jsonrpc":"2.0","id":1,"method":"version"}"#;
+    format!(
+        "mkfifo -m 666 {replies}/hung
+        for _ in $(seq 14); do
+            [ -p {FIFO} ] || break
+            timeout 5 sh -c 'printf %s \"$1\" > {FIFO}' sh '{request}'
+            sleep 0.35
+        done
+        rm -f {replies}/hung"
+    )
 }

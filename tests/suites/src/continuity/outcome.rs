@@ -58,6 +58,16 @@ pub fn judge(sequence: &Sequence, ours: &Outcome, peer: Option<&Outcome>) -> Ver
             wrong.push(format!("{longer:.1} s longer silent than IPaddr2"));
         }
     }
+    let promised = [
+        (sequence.silent_at_most, ours.silent, "silent"),
+        (sequence.back_within, ours.silent_after, "silent after the cause"),
+    ];
+    for (limit, silent, what) in promised {
+        if let Some(limit) = limit.filter(|limit| silent > *limit + NOISE + ours.stalled) {
+            let silent = silent.as_secs_f64();
+            wrong.push(format!("{what} for {silent:.1} s, not {} s", limit.as_secs()));
+        }
+    }
     if wrong.is_empty() { Verdict::Good } else { Verdict::Bad(wrong) }
 }
 
@@ -168,5 +178,10 @@ Migration Summary:
         assert_eq!(judge(&alone, &good, Some(&outcome(0, true))), Verdict::Good);
         let patient = Sequence { noise: seconds(5), ..Sequence::DEFAULT };
         assert_eq!(judge(&patient, &good, Some(&outcome(0, true))), Verdict::Good);
+        let promised = Sequence { silent_at_most: Some(seconds(3)), ..Sequence::DEFAULT };
+        let verdict = judge(&promised, &good, None);
+        assert_eq!(verdict, Verdict::Bad(vec!["silent for 5.0 s, not 3 s".to_owned()]));
+        let promised = Sequence { back_within: Some(seconds(3)), ..Sequence::DEFAULT };
+        assert_eq!(judge(&promised, &good, None), Verdict::Good);
     }
 }

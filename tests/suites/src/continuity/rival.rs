@@ -22,6 +22,13 @@ const FENCED: &[Setup] = &[
 /// When a token runs out, and when Corosync has agreed, differs from run to run.
 const MEMBERSHIP: Duration = Duration::from_secs(3);
 
+/// What a neighbour that still sends to the phone needs to notice that it has left: 15 to 45 s of
+/// trust (`base_reachable_time`, by chance), then 5 s of delay and three questions.
+const NEIGHBOUR: Duration = Duration::from_secs(30);
+
+/// The owner defends its address and announces it again when the other host has left.
+const SOON: Duration = Duration::from_secs(5);
+
 pub(super) const SEQUENCES: &[Sequence] = &[
     Sequence {
         name: "phone-8",
@@ -32,6 +39,8 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         mend: phone_leaves,
         // A neighbour that still sends to the phone notices it by then.
         least: Duration::from_secs(45),
+        back_within: Some(SOON),
+        noise: NEIGHBOUR,
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -42,6 +51,8 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         lasts: Duration::from_secs(30),
         mend: phone_leaves,
         least: Duration::from_secs(45),
+        back_within: Some(SOON),
+        noise: NEIGHBOUR,
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -52,6 +63,8 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         lasts: Duration::from_secs(100),
         mend: phone_leaves,
         least: Duration::from_secs(45),
+        back_within: Some(SOON),
+        noise: NEIGHBOUR,
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -103,11 +116,12 @@ fn phone_leaves(site: &Site) -> Result<(), String> {
     site.third_host()?.shell(&format!("ip addr del {VIP}/24 dev eth0"))
 }
 
-/// A router, which answers for nobody yet: what it gets for the address ends in a dummy interface.
+/// A router, which answers for nobody yet: what it gets for the address is lost.
 fn fabric(site: &Site) -> Result<(), String> {
     site.third_host()?.shell(&format!(
-        "ip link add dummy0 type dummy; ip link set dummy0 up; ip route add {VIP}/32 dev dummy0; \
-         sysctl -qw net.ipv4.conf.eth0.forwarding=1 net.ipv4.neigh.eth0.proxy_delay=0"
+        "ip link add nowhere type veth peer name void; ip link set nowhere up; ip link set void up; \
+         ip neigh add {VIP} lladdr 02:00:00:00:01:64 dev nowhere nud permanent; \
+         ip route add {VIP}/32 dev nowhere; sysctl -qw net.ipv4.conf.eth0.forwarding=1 net.ipv4.neigh.eth0.proxy_delay=0"
     ))
 }
 

@@ -38,6 +38,10 @@ pub struct Sequence {
     pub watch: Duration,
     /// What may separate two equal runs: the phase of a monitor or of a token.
     pub noise: Duration,
+    /// How long there may be no SIP with our agents, in all, where that is promised.
+    pub silent_at_most: Option<Duration>,
+    /// The same after the cause has ended.
+    pub back_within: Option<Duration>,
     /// Set where our row is not held to that of IPaddr2: the reason.
     pub not_compared: Option<&'static str>,
 }
@@ -66,6 +70,8 @@ impl Sequence {
         least: Duration::from_secs(15),
         watch: Duration::from_secs(75),
         noise: Duration::ZERO,
+        silent_at_most: None,
+        back_within: None,
         not_compared: None,
     };
 }
