@@ -20,7 +20,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         setups: SETUPS,
         strike: second_resource,
         lasts: Duration::from_secs(45),
-        ends: false,
+        silent_at_most: Some(Duration::ZERO),
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -30,7 +30,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         prepare: start_outside,
         strike: |site| define(site, "opensips"),
         lasts: Duration::from_secs(30),
-        ends: false,
+        silent_at_most: Some(Duration::ZERO),
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -40,7 +40,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         strike: own_address,
         lasts: Duration::from_secs(20),
         mend: own_address_is_there,
-        ends: false,
+        silent_at_most: Some(Duration::ZERO),
         ..Sequence::DEFAULT
     },
 ];

@@ -20,7 +20,6 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         setups: &[Setup::fenced(Configuration::ActiveStandby)],
         strike: mistype,
         lasts: Duration::from_secs(60),
-        ends: false,
         // The new value may cost one restart.
         noise: Duration::from_secs(2),
         ..Sequence::DEFAULT
@@ -32,7 +31,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         prepare: with_management,
         strike: remove_fifo,
         lasts: Duration::from_secs(60),
-        ends: false,
+        silent_at_most: Some(Duration::ZERO),
         ..Sequence::DEFAULT
     },
     Sequence {
@@ -42,6 +41,7 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         prepare: with_management,
         meanwhile: busy,
         lasts: Duration::from_secs(45),
+        silent_at_most: Some(Duration::ZERO),
         ..Sequence::DEFAULT
     },
 ];

@@ -48,7 +48,7 @@ pub fn judge(sequence: &Sequence, ours: &Outcome, peer: Option<&Outcome>) -> Ver
     if !ours.operator.is_empty() {
         wrong.push("needs an operator".to_owned());
     }
-    if !ours.serves && (sequence.ends || peer.is_some_and(|peer| peer.serves)) {
+    if !ours.serves {
         wrong.push("did not come back by itself".to_owned());
     }
     if let Some(peer) = peer.filter(|_| sequence.not_compared.is_none()) {

@@ -30,15 +30,14 @@ pub struct Sequence {
     pub lasts: Duration,
     /// The cause ends.
     pub mend: Step,
-    /// Whether the cause really ends, so that the service has to come back by itself afterwards.
-    pub ends: bool,
     /// How long the service is watched after the cause, at least: a late effect shows by then.
     pub least: Duration,
     /// How long it may take to come back by itself.
     pub watch: Duration,
     /// What may separate two equal runs: the phase of a monitor or of a token.
     pub noise: Duration,
-    /// How long there may be no SIP with our agents, in all, where that is promised.
+    /// How long there may be no SIP with our agents, in all, where that is promised: zero where
+    /// nothing may happen to callers.
     pub silent_at_most: Option<Duration>,
     /// The same after the cause has ended.
     pub back_within: Option<Duration>,
@@ -66,7 +65,6 @@ impl Sequence {
         meanwhile: nothing,
         lasts: Duration::ZERO,
         mend: nothing,
-        ends: true,
         least: Duration::from_secs(15),
         watch: Duration::from_secs(75),
         noise: Duration::ZERO,

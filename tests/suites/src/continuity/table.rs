@@ -43,7 +43,8 @@ fn cells(outcome: &Result<Outcome, String>) -> String {
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
-            let line = error.lines().next().unwrap_or_default().replace('|', "/");
+            let line: String = error.lines().next().unwrap_or_default().chars().take(100).collect();
+            let line = line.replace('|', "/");
             return format!("not played: {line} | | ");
         }
     };
