@@ -115,6 +115,7 @@ fn phone_leaves(site: &Site) -> Result<(), String> {
     site.third_host()?.shell(&format!("ip addr del {VIP}/24 dev eth0"))
 }
 
+/// The router is there, and answers for nobody yet.
 fn fabric(site: &Site) -> Result<(), String> {
     site.third_host().map(drop)
 }

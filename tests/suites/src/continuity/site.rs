@@ -203,17 +203,6 @@ impl Process {
         })
     }
 
-    /// Whether it has a file open whose path ends like this.
-    #[must_use]
-    pub fn has_open(&self, end: &str) -> bool {
-        let directory = std::fs::read_dir(format!("/proc/{}/fd", self.pid));
-        let mut targets = directory.into_iter().flatten().flatten();
-        targets.any(|entry| {
-            std::fs::read_link(entry.path())
-                .is_ok_and(|target| target.to_string_lossy().ends_with(end))
-        })
-    }
-
     /// Sends it a signal; one that has ended meanwhile needs none.
     pub fn signal(&self, signal: Signal) {
         let _ = kill(Pid::from_raw(self.pid), signal);
