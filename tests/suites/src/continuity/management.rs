@@ -17,7 +17,8 @@ pub(super) const SEQUENCES: &[Sequence] = &[
     Sequence {
         name: "mi-mistyped",
         what: "an administrator gives the parameter mi with a typing error",
-        setups: &[Setup::fenced(Configuration::ActiveStandby)],
+        setups: BOTH,
+        prepare: with_management,
         strike: mistype,
         lasts: Duration::from_secs(60),
         // The new value may cost one restart.

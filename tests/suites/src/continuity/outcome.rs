@@ -68,6 +68,10 @@ pub fn judge(sequence: &Sequence, ours: &Outcome, peer: Option<&Outcome>) -> Ver
             wrong.push(format!("{what} for {silent:.1} s, not {} s", limit.as_secs()));
         }
     }
+    // A restart of a daemon that serves can be too short to be heard.
+    if sequence.silent_at_most == Some(Duration::ZERO) && !ours.remarks.is_empty() {
+        wrong.push("a failure is counted where none is".to_owned());
+    }
     if wrong.is_empty() { Verdict::Good } else { Verdict::Bad(wrong) }
 }
 
@@ -181,6 +185,10 @@ Migration Summary:
         let promised = Sequence { silent_at_most: Some(seconds(3)), ..Sequence::DEFAULT };
         let verdict = judge(&promised, &good, None);
         assert_eq!(verdict, Verdict::Bad(vec!["silent for 5.0 s, not 3 s".to_owned()]));
+        let untouched = Sequence { silent_at_most: Some(Duration::ZERO), ..Sequence::DEFAULT };
+        let counted = Outcome { remarks: vec!["vip".to_owned()], ..outcome(0, true) };
+        assert_eq!(judge(&untouched, &outcome(0, true), None), Verdict::Good);
+        assert_ne!(judge(&untouched, &counted, None), Verdict::Good);
         let promised = Sequence { back_within: Some(seconds(3)), ..Sequence::DEFAULT };
         assert_eq!(judge(&promised, &good, None), Verdict::Good);
     }
