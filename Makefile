@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -87,6 +87,12 @@ msrv:
 compare: setup build
 	tests/build
 	$(TARGET)/debug/compare --agents $(BUILT)
+
+# What a telephone service meets, played with our agents and with IPaddr2 on real clusters, as a table;
+# S=switch-reboot plays the sequences with that in their name; docs/continuity.md.
+continuity: setup build
+	tests/build
+	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
 
 # Our agents and ocf:heartbeat:IPaddr2 side by side, as ratios.
 bench: setup build
