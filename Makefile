@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t test-shipped check compare bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -54,13 +54,17 @@ demo: setup build
 test: setup
 	tests/run
 
-# The unit tests of the libraries and agents: no root, no packages, nothing executed.
+# Runs the unit tests of the libraries and of both agents. Needs neither root nor packages.
 unit:
 	tests/run --unit $(shell grep -hm1 '^name = ' crates/*/Cargo.toml | sed 's/.*"\(.*\)"/-p \1/') --lib
 
-# The tests with T in their name: make t T=tags
+# Runs the tests whose name contains T: make t T=tags
 t:
 	@tests/named "$(T)"
+
+# Prints how many imports there are between the rooms of each crate. tests/structure has the rules.
+rooms:
+	@$(CARGO) run -q --locked -p structure
 
 # The agents as they are shipped (static, optimised, without unwinding) before the same suites.
 test-shipped: setup build
@@ -83,6 +87,12 @@ msrv:
 compare: setup build
 	tests/build
 	$(TARGET)/debug/compare --agents $(BUILT)
+
+# What a telephone service meets, played with our agents and with IPaddr2 on real clusters, as a table;
+# S=switch-reboot plays the sequences with that in their name; docs/continuity.md.
+continuity: setup build
+	tests/build
+	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
 
 # Our agents and ocf:heartbeat:IPaddr2 side by side, as ratios.
 bench: setup build

@@ -53,9 +53,12 @@ cp "$work/before.xml" "$work/cib.xml"
 cib() { pcs -f "$work/cib.xml" "$@"; }
 
 # A resource stays where it is when a repaired node comes back: a second interruption for nothing
-# is the last thing that callers need. One failure of OpenSIPS is mended where it happened; a second
-# one within ten minutes moves the service.
-cib resource defaults update resource-stickiness=100 migration-threshold=2 failure-timeout=10min
+# is the last thing that callers need. A failure of OpenSIPS is repaired where it happened, in a
+# second; if OpenSIPS can't be started there, the service moves.
+# No migration-threshold: it bars a node that could serve (the peer in standby, a database that stalls
+# for both). A start that fails bars its node (Pacemaker's start-failure-is-fatal); after a minute it
+# is tried again, without an operator.
+cib resource defaults update resource-stickiness=100 failure-timeout=60s
 
 if [ -n "$FENCE_AGENT" ]; then
     # One device per node. The delay on the first decides who survives when a cut makes both nodes
@@ -74,11 +77,14 @@ fi
 
 ### The virtual IP address #########################################################################
 
-# monitor is cheap (one process, no fork): every 5 seconds does no harm. A failed stop gets the node
-# fenced, so its timeout leaves room for a host in trouble; on a healthy one it takes milliseconds.
+# monitor is cheap (one process, no fork): every 3 seconds does no harm. The one with role=Stopped runs
+# on the node without the address: it publishes that node's carrier, and finds the address where it must
+# not be. A failed stop gets the node fenced, so its timeout leaves room for a host in trouble; on a
+# healthy one it takes milliseconds.
 cib resource create vip ocf:smartvox:opensips-vip \
     ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} \
-    op start timeout=20s op stop timeout=20s op monitor interval=5s timeout=20s
+    op start timeout=20s op stop timeout=20s op monitor interval=3s timeout=20s \
+    op monitor interval=1s timeout=20s role=Stopped
 
 ### OpenSIPS #######################################################################################
 
@@ -94,6 +100,14 @@ cib resource create opensips ocf:smartvox:opensips \
 cib constraint colocation add opensips with vip
 # shellcheck disable=SC1010
 cib constraint order start vip then start opensips
+
+### The cable ######################################################################################
+
+# The agent publishes each node's carrier as the node attribute smartvox-link-vip: 1 or 0. A node with a
+# carrier is preferred, by more than anything else here, so the service leaves a node whose cable is
+# pulled, without a failure that has to be forgotten later. Where no node has a carrier (the switch
+# restarts), the service stays where it is, and is there again with the carrier.
+cib constraint location vip rule score=100000 smartvox-link-vip eq 1
 
 ### The way to the Internet ########################################################################
 

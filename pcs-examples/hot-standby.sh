@@ -54,9 +54,15 @@ pcs cluster cib "$work/before.xml"
 cp "$work/before.xml" "$work/cib.xml"
 cib() { pcs -f "$work/cib.xml" "$@"; }
 
-# A resource stays where it is when a repaired node comes back. One failure moves the service at once,
-# for the other node is ready; ten minutes later the failed one may stand by again.
-cib resource defaults update resource-stickiness=100 migration-threshold=1 failure-timeout=10min
+# The promotion scores of the agent decide where the service is: 10000 for the instance that is
+# promoted, 9000 for a standby that has all data, 5000 for one that has not, 1 for one that has failed.
+# So one failure promotes the standby at once, a repaired node takes nothing back, and the only node
+# that is left is promoted again, however often it has failed.
+# No migration-threshold: it bars a node that could serve (the peer in standby, a database that stalls
+# for both). No resource-stickiness: it would keep the service with the instance that fails.
+# A start that fails bars its node (Pacemaker's start-failure-is-fatal); after a minute it is tried
+# again, without an operator.
+cib resource defaults update failure-timeout=60s
 
 if [ -n "$FENCE_AGENT" ]; then
     # One device per node. The delay on the first decides who survives when a cut makes both nodes
@@ -75,14 +81,17 @@ fi
 
 ### The virtual IP address #########################################################################
 
-# monitor is cheap (one process, no fork): every 5 seconds does no harm. A failed stop gets the node
-# fenced, so its timeout leaves room for a host in trouble; on a healthy one it takes milliseconds.
+# monitor is cheap (one process, no fork): every 3 seconds does no harm. The one with role=Stopped runs
+# on the node without the address: it publishes that node's carrier, and finds the address where it must
+# not be. A failed stop gets the node fenced, so its timeout leaves room for a host in trouble; on a
+# healthy one it takes milliseconds.
 # Before start adds the address it asks whether another host has it, and callers wait for the silence
 # that counts as "nobody": 10 ms are many times what an answer takes on a LAN. Where fencing works,
 # nobody is left who could answer. Give it the default of 50 ms, or more, on a slow or long way.
 cib resource create vip ocf:smartvox:opensips-vip \
     ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} duplicate_timeout=10ms \
-    op start timeout=20s op stop timeout=20s op monitor interval=5s timeout=20s
+    op start timeout=20s op stop timeout=20s op monitor interval=3s timeout=20s \
+    op monitor interval=1s timeout=20s role=Stopped
 
 ### OpenSIPS #######################################################################################
 
@@ -115,6 +124,14 @@ cib constraint order start opensips-clone then start vip symmetrical=false
 # shellcheck disable=SC1010
 cib constraint order stop vip then stop opensips-clone symmetrical=false
 
+### The cable ######################################################################################
+
+# The agent of the address publishes each node's carrier as the node attribute smartvox-link-vip: 1 or
+# 0. A node with a carrier is preferred for the promotion, by more than anything else here. Where no
+# node has one (the switch restarts), everything stays where it is, and the address is there again with
+# the carrier. A negative score for the others would let no node be promoted then.
+cib constraint location opensips-clone rule role=Promoted score=100000 smartvox-link-vip eq 1
+
 ### The way to the Internet ########################################################################
 
 if [ -n "$GATEWAY" ]; then
@@ -124,12 +141,13 @@ if [ -n "$GATEWAY" ]; then
     cib resource create gateway ocf:pacemaker:ping \
         host_list="$GATEWAY" dampen=10s attempts=3 timeout=2 \
         op start timeout=60s op stop timeout=20s op monitor interval=5s timeout=20s clone
-    # A node that reaches the gateway is liked better for the promotion, by more than the stickiness
-    # and the promotion score of the one that serves (100). No node is disliked: where neither reaches
-    # it, or nobody knows yet, the service stays where it is. A penalty for the others (`score=-1000
-    # pingd lt 1`) would forbid them all and end the service because a router restarts.
+    # A node that reaches the gateway is preferred for the promotion: 6000 are more than the difference
+    # between an instance that is promoted and any standby that serves, and less than what a failed one
+    # lacks. No node is disliked: if neither reaches the gateway, or that is not known yet, the service
+    # stays where it is. A penalty for the others (`score=-1000 pingd lt 1`) would forbid them all and
+    # end the service because a router restarts.
     # (pcs 0.12 wants the rule in one string, which pcs 0.11 refuses: its warning does no harm.)
-    cib constraint location opensips-clone rule role=Promoted score=1000 pingd gte 1
+    cib constraint location opensips-clone rule role=Promoted score=6000 pingd gte 1
 fi
 
 pcs cluster cib-push "$work/cib.xml" diff-against="$work/before.xml"

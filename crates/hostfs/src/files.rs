@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use crate::error::{Error, Result};
+use crate::shortage::retry;
 
 /// Whether a symbolic link at the end of the path is followed. Links further up always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ fn open_readable(path: &Path, links: Links) -> io::Result<File> {
         Links::Followed => libc::O_NONBLOCK,
         Links::Refused => libc::O_NONBLOCK | libc::O_NOFOLLOW,
     };
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = retry(|| OpenOptions::new().read(true).custom_flags(flags).open(path))?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(Errno::EISDIR.into());
@@ -115,7 +116,7 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Never through a file or link that is already there: an untrusted user may have put it there.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let create = || OpenOptions::new().write(true).create_new(true).open(path);
+    let create = || retry(|| OpenOptions::new().write(true).create_new(true).open(path));
     let mut file = match create() {
         // Left by a process with the same number that was killed.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -129,10 +130,8 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Does not empty the file first, which would give its block to any process that waits for one.
 fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)?;
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = retry(|| OpenOptions::new().write(true).custom_flags(flags).open(path))?;
     file.write_all_at(content, 0)?;
     file.set_len(u64::try_from(content.len()).unwrap_or(u64::MAX))
 }

@@ -5,7 +5,14 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use nix::libc;
+
 use crate::link::LinkName;
+
+/// What passes by itself: an interrupted call, a full queue or table, a lack of memory, of buffers
+/// or of descriptors.
+const TRANSIENT: [i32; 6] =
+    [libc::EINTR, libc::EAGAIN, libc::ENOMEM, libc::ENOBUFS, libc::EMFILE, libc::ENFILE];
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -86,6 +93,13 @@ pub enum Error {
         operation: String,
         /// What is missing or unreadable.
         why: String,
+    },
+    /// The connection to the kernel failed before an answer was complete. Nothing follows from what
+    /// is *not* in it.
+    #[error("cannot {operation}: the kernel's answer was lost")]
+    AnswerLost {
+        /// What was attempted.
+        operation: String,
     },
     /// This kernel was built without it.
     #[error("cannot {operation}: this kernel does not support it")]
@@ -199,9 +213,22 @@ impl Error {
         matches!(self, Self::DeadlinePassed { .. } | Self::NotAcknowledged { .. })
     }
 
+    /// Whether the same call may succeed a moment later: the kernel had no memory, no buffer or no
+    /// descriptor left, or its answer was lost. The calls of this crate repeat such an attempt
+    /// themselves, so that this tells a caller that the shortage has lasted.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::AnswerLost { .. } | Self::NotAcknowledged { .. })
+            || self.reason().is_some_and(is_transient)
+    }
+
     /// The kernel's errno, where it gave one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
+        self.reason()?.raw_os_error()
+    }
+
+    fn reason(&self) -> Option<&io::Error> {
         match self {
             Self::NoSuchLink { source, .. }
             | Self::NoSuchNamespace { source, .. }
@@ -211,7 +238,7 @@ impl Error {
             | Self::SendFailed { source, .. }
             | Self::SysctlMissing { source, .. }
             | Self::SysctlDenied { source, .. }
-            | Self::Sysctl { source, .. } => source.raw_os_error(),
+            | Self::Sysctl { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -232,6 +259,11 @@ impl Error {
     }
 }
 
+/// Whether the same system call may succeed a moment later.
+pub(crate) fn is_transient(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|errno| TRANSIENT.contains(&errno))
+}
+
 fn listed(links: &[LinkName]) -> String {
     links.iter().map(LinkName::as_str).collect::<Vec<_>>().join(", ")
 }
@@ -250,9 +282,27 @@ mod tests {
     #[test]
     fn a_reason_has_no_number() {
         let refused = |source| Error::refused("add a route", Capability::NetAdmin, source);
-        let unreachable = io::Error::from_raw_os_error(nix::libc::ENETUNREACH);
+        let unreachable = io::Error::from_raw_os_error(libc::ENETUNREACH);
         assert_eq!(refused(unreachable).to_string(), "cannot add a route: Network is unreachable");
         let other = io::Error::other("no answer");
         assert_eq!(refused(other).to_string(), "cannot add a route: no answer");
+    }
+
+    #[test]
+    fn only_a_shortage_or_a_lost_answer_passes() {
+        let refused = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            Error::refused("add a route", Capability::NetAdmin, source)
+        };
+        for errno in TRANSIENT {
+            assert!(refused(errno).is_transient(), "{errno}");
+        }
+        for errno in [libc::EPERM, libc::EEXIST, libc::ENODEV, libc::ENETDOWN, libc::EINVAL] {
+            assert!(!refused(errno).is_transient(), "{errno}");
+        }
+        let operation = || "add a route".to_owned();
+        assert!(Error::AnswerLost { operation: operation() }.is_transient());
+        assert!(Error::NotAcknowledged { operation: operation() }.is_transient());
+        assert!(!Error::DeadlinePassed { operation: operation() }.is_transient());
     }
 }

@@ -5,6 +5,10 @@
 //! here starts a process or a thread, and every call that could wait takes a
 //! [`Deadline`](deadline::Deadline). The crate knows nothing of OCF or SIP.
 //!
+//! Where the kernel has no memory, buffer or descriptor left ([`Error::is_transient`]) a call tries
+//! again, for half of the time to its deadline. Calls without a deadline do so for two seconds at
+//! most, and [`PacketSocket::send`] for a tenth of a second.
+//!
 //! Everything acts on the network namespace of the calling thread.
 
 mod address;
@@ -16,6 +20,7 @@ mod netlink;
 mod netns;
 mod packet;
 mod readiness;
+mod retry;
 mod route;
 mod rule;
 mod sctp;

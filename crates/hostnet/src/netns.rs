@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,7 +11,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
-use crate::error::{Capability, Error, Result};
+use crate::error::{Capability, Error, Result, is_transient};
+use crate::retry::{WITHOUT_DEADLINE, retry_within};
 use crate::text::shown;
 
 /// The directory of iproute2 (`NETNS_RUN_DIR`; `/var/run` is `/run`).
@@ -74,43 +76,65 @@ pub struct NetworkNamespace {
 }
 
 impl NetworkNamespace {
-    /// Opens the namespace of that name.
+    /// Opens the namespace of that name. While the kernel has no memory or no descriptor left this
+    /// tries again, for up to two seconds.
     ///
     /// # Errors
     /// [`Error::NoSuchNamespace`] if there is none, [`Error::PermissionDenied`],
     /// [`Error::Refused`]
     pub fn open(name: &NamespaceName) -> Result<Self> {
         let path = Path::new(DIRECTORY).join(name.as_str());
-        // Without O_NONBLOCK the open of a FIFO in its place blocks.
-        match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
-            Ok(file) => Ok(Self { name: name.clone(), path, file }),
-            Err(source)
-                if matches!(
-                    source.raw_os_error(),
-                    Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)
-                ) =>
-            {
-                Err(Error::NoSuchNamespace { name: name.to_string(), path, source })
-            }
-            Err(source) => {
-                let operation = format!("open network namespace {name}");
-                Err(Error::refused(operation, Capability::SysAdmin, source))
-            }
-        }
+        let file = retry_within(WITHOUT_DEADLINE, || {
+            // Without O_NONBLOCK the open of a FIFO in its place blocks.
+            let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+            opened.map_err(|source| match source.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP) => {
+                    let (name, path) = (name.to_string(), path.clone());
+                    Error::NoSuchNamespace { name, path, source }
+                }
+                _ => {
+                    let operation = format!("open network namespace {name}");
+                    Error::refused(operation, Capability::SysAdmin, source)
+                }
+            })
+        })?;
+        Ok(Self { name: name.clone(), path, file })
     }
 
     /// Finds the namespace with that number (an inode of nsfs, namespaces(7)) by a process that is in
     /// it, for a namespace that lives on without its name. `None` if no process is in it. The kernel
     /// uses numbers again.
     pub fn of_number(number: u64) -> Option<Self> {
-        let processes = std::fs::read_dir("/proc").ok()?;
-        processes.filter_map(std::result::Result::ok).find_map(|entry| {
-            entry.file_name().to_str()?.parse::<u32>().ok()?;
+        let look = || {
+            Self::find(number).map_err(|source| {
+                let operation = format!("look for network namespace net:[{number}]");
+                Error::refused(operation, Capability::SysAdmin, source)
+            })
+        };
+        retry_within(WITHOUT_DEADLINE, look).ok().flatten()
+    }
+
+    fn find(number: u64) -> io::Result<Option<Self>> {
+        for entry in std::fs::read_dir("/proc")?.filter_map(std::result::Result::ok) {
+            if entry.file_name().to_str().is_none_or(|name| name.parse::<u32>().is_err()) {
+                continue;
+            }
             let path = entry.path().join("ns/net");
-            let file = File::open(&path).ok()?;
-            let name = NamespaceName(format!("net:[{number}]"));
-            (file.metadata().ok()?.ino() == number).then_some(Self { name, path, file })
-        })
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if is_transient(&error) => return Err(error),
+                // It has ended, or it is a thread of the kernel.
+                Err(_) => continue,
+            };
+            if file.metadata()?.ino() == number {
+                return Ok(Some(Self {
+                    name: NamespaceName(format!("net:[{number}]")),
+                    path,
+                    file,
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// Its number, as in `net:[4026531840]`.
@@ -135,7 +159,7 @@ impl NetworkNamespace {
     /// [`Error::NoSuchNamespace`] if the file is not a network namespace: an empty file stays when
     /// the namespace is no longer mounted on it. [`Error::PermissionDenied`], [`Error::Refused`]
     pub fn enter(&self) -> Result<()> {
-        setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| {
+        let refused = |errno: Errno| {
             let source = errno.into();
             if errno == Errno::EINVAL {
                 let (name, path) = (self.name.to_string(), self.path.clone());
@@ -144,6 +168,9 @@ impl NetworkNamespace {
                 let operation = format!("enter network namespace {}", self.name);
                 Error::refused(operation, Capability::SysAdmin, source)
             }
+        };
+        retry_within(WITHOUT_DEADLINE, || {
+            setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(refused)
         })
     }
 }

@@ -2,10 +2,14 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use deadline::Deadline;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Pause before a wait for which the kernel had no memory begins again.
+const NO_MEMORY: Duration = Duration::from_millis(5);
 
 /// Waits until there is something to read from `fd`, or an error; `false` if there is neither by the
 /// deadline. Looks at least once.
@@ -19,6 +23,8 @@ pub(crate) fn wait_readable(fd: impl AsFd, until: Deadline) -> io::Result<bool> 
             Ok(0) if left.is_zero() => return Ok(false),
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => return Ok(true),
+            // No memory for a moment.
+            Err(Errno::ENOMEM | Errno::EAGAIN) if until.sleep(NO_MEMORY) => {}
             Err(errno) => return Err(errno.into()),
         }
     }

@@ -2,6 +2,9 @@
 //!
 //! Network settings are per namespace: `/proc/sys/net` shows those of the thread that opens
 //! the file.
+//!
+//! While the kernel has no memory or no descriptor left, a setting is read or written again, for up
+//! to two seconds.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::address::Family;
 use crate::error::{Error, Result};
 use crate::link::LinkName;
+use crate::retry::{WITHOUT_DEADLINE, retry_within};
 
 /// A tree of settings; `/proc/sys` by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +40,10 @@ impl Sysctl {
     /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
     pub fn read(&self, name: impl AsRef<Path>) -> Result<String> {
         let path = self.root.join(name);
-        match std::fs::read_to_string(&path) {
-            Ok(value) => Ok(value.trim().to_owned()),
-            Err(source) => Err(failed(path, source)),
-        }
+        let value = retry_within(WITHOUT_DEADLINE, || {
+            std::fs::read_to_string(&path).map_err(|source| failed(&path, source))
+        })?;
+        Ok(value.trim().to_owned())
     }
 
     /// Sets a setting.
@@ -48,12 +52,13 @@ impl Sysctl {
     /// [`Error::SysctlMissing`], [`Error::SysctlDenied`], [`Error::Sysctl`]
     pub fn write(&self, name: impl AsRef<Path>, value: &str) -> Result<()> {
         let path = self.root.join(name);
-        // fs::write() creates the file if the kernel has no such setting.
-        let opened = std::fs::OpenOptions::new().write(true).open(&path);
-        // One write(2), newline included: the kernel reads a whole value from each.
-        let written = opened
-            .and_then(|mut file| io::Write::write_all(&mut file, format!("{value}\n").as_bytes()));
-        written.map_err(|source| failed(path, source))
+        let written = || {
+            // fs::write() creates the file if the kernel has no such setting.
+            let mut file = std::fs::OpenOptions::new().write(true).open(&path)?;
+            // One write(2), newline included: the kernel reads a whole value from each.
+            io::Write::write_all(&mut file, format!("{value}\n").as_bytes())
+        };
+        retry_within(WITHOUT_DEADLINE, || written().map_err(|source| failed(&path, source)))
     }
 
     /// Whether a program may bind to addresses that are not on this host
@@ -128,7 +133,8 @@ fn promote_secondaries(link: &LinkName) -> PathBuf {
     Path::new("net/ipv4/conf").join(link.as_str()).join("promote_secondaries")
 }
 
-fn failed(path: PathBuf, source: io::Error) -> Error {
+fn failed(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
     match source.kind() {
         io::ErrorKind::NotFound => Error::SysctlMissing { path, source },
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -157,7 +163,7 @@ mod tests {
         assert!(missing(sysctl.read("net/ipv4/no_such_setting").unwrap_err()));
         assert!(missing(sysctl.write("net/ipv4/no_such_setting", "1").unwrap_err()));
         assert!(missing(sysctl.promote_secondaries(&"no-such-link".parse().unwrap()).unwrap_err()));
-        let refused = |errno| failed(PathBuf::new(), io::Error::from_raw_os_error(errno));
+        let refused = |errno| failed(Path::new(""), io::Error::from_raw_os_error(errno));
         for errno in [nix::libc::EROFS, nix::libc::EPERM, nix::libc::EACCES] {
             assert!(matches!(refused(errno), Error::SysctlDenied { .. }));
         }

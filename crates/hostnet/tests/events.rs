@@ -5,12 +5,13 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{link, soon, two_hosts};
+use common::{End, LONG, link, soon, two_hosts};
 use deadline::Deadline;
 use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, NewAddress, Prefix};
-use testnet::Host;
+use testnet::{Host, wait_until};
 
 fn moment() -> Deadline {
     Deadline::after(Duration::from_millis(50))
@@ -113,5 +114,44 @@ fn a_look_that_runs_out_of_time_finds_nothing() {
         });
         assert!(matches!(found, Ok(None)), "{found:?}");
         assert!(looks >= 2);
+    });
+}
+
+/// There always is an event to report, because each look takes longer than the next change.
+#[test]
+fn changes_without_an_end_do_not_keep_a_wait_from_its_deadline() {
+    testnet::root_or_skip!();
+    let a = Host::new("a");
+    a.ip("link add eth0 type bridge");
+    let (changes, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+    let wait_for_more = |what| {
+        let before = changes.load(Ordering::Relaxed);
+        wait_until(what, LONG, || changes.load(Ordering::Relaxed) > before + 100);
+    };
+    let change = || {
+        let netlink = Netlink::open().unwrap();
+        let link = eth0(&netlink).index;
+        let new = NewAddress::new(link, [192, 0, 2, 1].into(), Prefix::host(Family::V4));
+        while !ended.load(Ordering::Relaxed) {
+            netlink.add_address(&new, soon()).unwrap();
+            let added = netlink.addresses(Family::V4, Some(link), soon()).unwrap();
+            assert!(netlink.delete_address(&added[0], soon()).unwrap());
+            changes.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| a.run(change));
+        let _end = End(&ended);
+        wait_for_more("changes are made");
+        let guard = soon();
+        let waited = a.run(|| {
+            let mut events = Events::subscribe(&[EventGroup::Address(Family::V4)]).unwrap();
+            events.wait_until(Deadline::after(Duration::from_secs(1)), || {
+                wait_for_more("changes are made");
+                if guard.has_passed() { Ok(Some(())) } else { Ok(None) }
+            })
+        });
+        wait_for_more("changes are still made");
+        assert!(matches!(waited, Ok(None)), "{waited:?}");
     });
 }

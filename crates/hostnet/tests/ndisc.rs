@@ -156,3 +156,34 @@ fn a_probe_of_another_host_is_received() {
         assert!(matches!(refused, Error::NoSuchLink { .. }), "{refused:?}");
     });
 }
+
+#[test]
+fn only_messages_about_what_was_asked_for_are_received() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    let mac_b: MacAddress = MAC_B.parse().unwrap();
+    let other: Ipv6Addr = "2001:db8::77".parse().unwrap();
+    a.run(|| {
+        let eth0 = eth0();
+        let mut socket = PacketSocket::open(&eth0, EtherType::Ipv6).unwrap();
+        socket.send(&ndisc::probe(eth0.mac.unwrap(), VIP)).unwrap();
+        b.run(|| {
+            let mut socket = PacketSocket::open(&self::eth0(), EtherType::Ipv6).unwrap();
+            socket.send(&ndisc::announcement(mac_b, other, false)).unwrap();
+            socket.send(&ndisc::announcement(mac_b, VIP, false)).unwrap();
+            let to_a = ndisc::announcement_to(mac_b, VIP, false, (eth0.mac.unwrap(), other));
+            socket.send(&to_a).unwrap();
+        });
+        for _ in 0..2 {
+            let frame = socket.receive(soon()).unwrap().unwrap();
+            assert_eq!(NeighborMessage::parse(&frame).unwrap().claims(VIP), Some(mac_b));
+        }
+        socket.send(&ndisc::request(eth0.mac.unwrap(), VIP, other)).unwrap();
+        b.run(|| {
+            let mut socket = PacketSocket::open(&self::eth0(), EtherType::Ipv6).unwrap();
+            socket.send(&ndisc::announcement(mac_b, other, false)).unwrap();
+        });
+        let frame = socket.receive(soon()).unwrap().unwrap();
+        assert_eq!(NeighborMessage::parse(&frame).unwrap().claims(other), Some(mac_b));
+    });
+}

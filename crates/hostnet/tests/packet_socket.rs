@@ -6,9 +6,10 @@
 mod common;
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{LONG, MAC_A, MAC_B, drop_capabilities, soon, wait_until_up};
+use common::{End, LONG, MAC_A, MAC_B, drop_capabilities, soon, wait_until_up};
 use deadline::Deadline;
 use hostnet::arp::{self, Arp};
 use hostnet::{Capability, Error, EtherType, Link, MacAddress, Netlink, PacketSocket};
@@ -128,5 +129,145 @@ fn errors_name_their_condition() {
         let Error::PermissionDenied { capability, .. } = &refused else { panic!("{refused:?}") };
         assert_eq!(*capability, Capability::NetRaw);
         assert!(refused.to_string().contains("CAP_NET_RAW"), "{refused}");
+    });
+}
+
+/// Sends frames until the guard is dropped, and counts them.
+struct Storm<'a> {
+    sent: AtomicU64,
+    ended: AtomicBool,
+    frames: &'a [[u8; 42]],
+}
+
+impl<'a> Storm<'a> {
+    fn of(frames: &'a [[u8; 42]]) -> Self {
+        Self { sent: AtomicU64::new(0), ended: AtomicBool::new(false), frames }
+    }
+
+    /// While the storm rages at `host`, does `action` on the calling thread.
+    fn during(&self, host: &Host, action: impl FnOnce()) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| host.run(|| self.rage()));
+            // Also if the action panics.
+            let _end = End(&self.ended);
+            self.wait_for_more("the storm has begun");
+            action();
+            self.wait_for_more("the storm goes on");
+        });
+    }
+
+    fn rage(&self) {
+        let mut socket = PacketSocket::open(&link("eth0"), EtherType::Arp).unwrap();
+        while !self.ended.load(Ordering::Relaxed) {
+            for frame in self.frames {
+                let _ = socket.send(frame);
+                self.sent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// More frames than the buffer of a socket holds.
+    fn wait_for_more(&self, what: &str) {
+        let before = self.sent.load(Ordering::Relaxed);
+        wait_until(what, LONG, || self.sent.load(Ordering::Relaxed) > before + 2000);
+    }
+}
+
+/// Reads slower than frames arrive, as on a host that is short of time.
+fn receive_slowly(socket: &mut PacketSocket, until: Deadline) -> Vec<Arp> {
+    let guard = soon();
+    let mut received = Vec::new();
+    while let Some(frame) = socket.receive(until).unwrap() {
+        received.push(Arp::parse(&frame).unwrap());
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(!guard.has_passed(), "receiving does not end: {} frames", received.len());
+    }
+    received
+}
+
+#[test]
+fn a_storm_of_claims_does_not_keep_a_receiver_from_its_deadline() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    let rival = MAC_B.parse().unwrap();
+    let claim = [arp::announcement_request(rival, VIP)];
+    let storm = Storm::of(&claim);
+    a.run(|| {
+        let eth0 = link("eth0");
+        let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        socket.send(&arp::probe(eth0.mac.unwrap(), VIP)).unwrap();
+        storm.during(&b, || {
+            for _ in 0..2 {
+                let until = Deadline::after(Duration::from_secs(1));
+                let received = receive_slowly(&mut socket, until);
+                assert!(until.has_passed());
+                assert!(received.iter().all(|arp| arp.claims(VIP) == Some(rival)));
+                assert!(!received.is_empty());
+            }
+            // Without waiting it is the same, and frames go on to be received.
+            for _ in 0..2 {
+                assert!(!receive_slowly(&mut socket, Deadline::now()).is_empty());
+            }
+        });
+    });
+}
+
+#[test]
+fn a_storm_about_other_addresses_is_not_received() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    let (other, third) = (Ipv4Addr::new(192, 0, 2, 77), Ipv4Addr::new(192, 0, 2, 78));
+    let (mac, mac_b) = (MacAddress([2, 0, 0, 0, 0, 0x77]), MAC_B.parse().unwrap());
+    let broadcast = MacAddress::BROADCAST;
+    let frames = [
+        arp::announcement_request(mac, other),
+        arp::announcement_reply(mac, other, broadcast),
+        arp::request(mac, other, third),
+        // Asks for it, and claims nothing.
+        arp::request(mac, other, VIP),
+        arp::probe(mac, third),
+    ];
+    let storm = Storm::of(&frames);
+    b.ip("addr add 192.0.2.10/24 dev eth0");
+    a.run(|| {
+        let eth0 = link("eth0");
+        let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        storm.during(&b, || {
+            assert_eq!(socket.receive(Deadline::now()).unwrap(), None, "before anything is asked");
+            socket.send(&arp::probe(eth0.mac.unwrap(), VIP)).unwrap();
+            // The buffer would be full of the storm when the answer comes.
+            storm.wait_for_more("the storm goes on");
+            let answer = Arp::parse(&socket.receive(soon()).unwrap().unwrap()).unwrap();
+            assert_eq!(answer.claims(VIP), Some(mac_b));
+            let until = Deadline::after(Duration::from_millis(100));
+            assert_eq!(receive_slowly(&mut socket, until), []);
+        });
+    });
+}
+
+#[test]
+fn every_address_that_was_asked_for_is_listened_to() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    let mac_b: MacAddress = MAC_B.parse().unwrap();
+    // More than the filter has room for, at last.
+    let asked: Vec<Ipv4Addr> = (1..=20).map(|last| Ipv4Addr::new(198, 51, 100, last)).collect();
+    a.run(|| {
+        let eth0 = link("eth0");
+        let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        for (position, ip) in asked.iter().enumerate() {
+            socket.send(&arp::request(eth0.mac.unwrap(), VIP, *ip)).unwrap();
+            b.run(|| {
+                let mut socket = PacketSocket::open(&link("eth0"), EtherType::Arp).unwrap();
+                socket.send(&arp::probe(mac_b, asked[0])).unwrap();
+                socket.send(&arp::announcement_request(mac_b, *ip)).unwrap();
+            });
+            let mut next = || {
+                let frame = socket.receive(soon()).unwrap().unwrap();
+                Arp::parse(&frame).unwrap()
+            };
+            assert_eq!(next().probes(asked[0]), Some(mac_b), "{position}");
+            assert_eq!(next().claims(*ip), Some(mac_b), "{position}");
+        }
     });
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deadline::Deadline;
+use hostfs::retry;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
@@ -39,7 +40,8 @@ impl LockFile {
     pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
         loop {
-            let file = options().write(true).create(true).mode(0o600).open(path).map_err(failed)?;
+            let open = || options().write(true).create(true).mode(0o600).open(path);
+            let file = retry(open).map_err(failed)?;
             let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(file) => file,
                 Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
@@ -85,7 +87,7 @@ impl LockFile {
     /// [`Error::Lock`], and those of [`ProcFs::stat`].
     pub fn holder(path: &Path) -> Result<Option<Process>> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
-        let file = match options().open(path) {
+        let file = match retry(|| options().open(path)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -110,7 +112,7 @@ impl LockFile {
             Err(source) => return Err(Error::Lock { path: path.to_owned(), source }),
         };
         let list = Path::new("/proc/locks");
-        let locks = std::fs::read_to_string(list)
+        let locks = retry(|| std::fs::read_to_string(list))
             .map_err(|source| Error::Unreadable { path: list.to_owned(), source })?;
         let pid = locks.lines().find_map(|line| flock_of(line, found.dev(), found.ino()));
         pid.map_or(Ok(None), |pid| ProcFs::default().process(pid))

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::process::{Command, ExitStatus, Stdio};
 
 use deadline::Deadline;
+use hostfs::retry_until;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::child::wait;
@@ -74,18 +75,24 @@ pub struct Output {
 /// Runs a program without input and keeps the first `limit` bytes of each of its two outputs. At the
 /// deadline it is killed with all that it has started, and `None` is given ([`wait`]).
 ///
+/// Where the kernel has no memory, no descriptor or no room for a process, tries again until half of
+/// the time to the deadline has passed.
+///
 /// Does not wait for a process that the program leaves behind, even if that has its output open.
 ///
 /// # Errors
-/// The program cannot be executed, or the kernel has no memory or descriptors.
+/// The program cannot be executed, or a shortage lasts.
 pub fn output(
     command: &mut Command,
     limit: usize,
     deadline: Deadline,
 ) -> io::Result<Option<Output>> {
-    let (stdout, stderr) = (OutputFile::new()?, OutputFile::new()?);
-    command.stdin(Stdio::null()).stdout(stdout.for_child()?).stderr(stderr.for_child()?);
-    let status = wait(command.spawn()?, deadline)?;
+    let give_up = deadline.share(2);
+    let new = || OutputFile::new();
+    let (stdout, stderr) = (retry_until(give_up, new)?, retry_until(give_up, new)?);
+    let end_of = |file: &OutputFile| retry_until(give_up, || file.for_child());
+    command.stdin(Stdio::null()).stdout(end_of(&stdout)?).stderr(end_of(&stderr)?);
+    let status = wait(retry_until(give_up, || command.spawn())?, deadline)?;
     let text = |file: &OutputFile| file.text(limit);
     Ok(status.map(|status| Output { status, stdout: text(&stdout), stderr: text(&stderr) }))
 }

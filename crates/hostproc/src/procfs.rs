@@ -11,6 +11,8 @@ use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use hostfs::retry;
+
 use crate::error::{Error, Result};
 use crate::process::{Pid, Process};
 
@@ -60,7 +62,7 @@ impl ProcFs {
     /// [`Error::Unreadable`] if the directory cannot be listed.
     pub fn pids(&self) -> Result<Vec<Pid>> {
         let mut pids = Vec::new();
-        let entries = unless_gone(&self.root, std::fs::read_dir(&self.root))?;
+        let entries = unless_gone(&self.root, retry(|| std::fs::read_dir(&self.root)))?;
         for entry in entries.into_iter().flatten() {
             let Some(entry) = unless_gone(&self.root, entry)? else { continue };
             pids.extend(entry.file_name().to_str().and_then(|name| name.parse::<Pid>().ok()));
@@ -163,7 +165,7 @@ impl ProcFs {
             std::fs::File::open(path)?.take(u64::MAX).read_to_end(&mut content)?;
             Ok(content)
         };
-        unless_gone(path, read())
+        unless_gone(path, retry(read))
     }
 }
 

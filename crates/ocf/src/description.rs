@@ -132,7 +132,8 @@ pub struct ActionDescription {
     pub interval_s: Option<u64>,
     /// The check level (`OCF_CHECK_LEVEL`); of monitor only.
     pub depth: Option<u32>,
-    /// The role (`Promoted`, `Unpromoted`); of promotable agents only.
+    /// The role (`Promoted`, `Unpromoted`) in which a monitor runs, or `Stopped` for the nodes on which
+    /// the resource does not run.
     pub role: Option<&'static str>,
 }
 

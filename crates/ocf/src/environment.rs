@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     /// `OCF_RESKEY_CRM_meta_interval`, which is in milliseconds. A monitor without it, or with
     /// zero, is a probe.
     pub(crate) interval: Option<Duration>,
+    /// `OCF_RESKEY_CRM_meta_on_node`.
+    pub(crate) node: Option<String>,
     /// `OCF_RESKEY_CRM_meta_role` is `Stopped`.
     pub(crate) role_stopped: bool,
     /// The resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or one of
@@ -53,6 +55,7 @@ impl Default for Environment {
             instance: None,
             timeout: None,
             interval: None,
+            node: None,
             role_stopped: false,
             promotable: false,
             check_level: None,
@@ -109,6 +112,9 @@ impl Environment {
                 self.timeout = milliseconds(value).filter(|timeout| !timeout.is_zero());
             }
             b"interval" => self.interval = milliseconds(value),
+            b"on_node" => {
+                self.node = value.to_str().filter(|name| !name.is_empty()).map(str::to_owned);
+            }
             b"role" => self.role_stopped = value == "Stopped",
             b"promotable" => self.promotable |= value == "true",
             b"promoted_max" | b"master_max" => {

@@ -26,6 +26,7 @@ mod reader;
 mod request;
 mod run;
 mod shown;
+mod values;
 mod verdict;
 
 pub use action::Action;
@@ -39,9 +40,10 @@ pub use exit::Exit;
 pub use finding::{Finding, Findings};
 pub use log_line::LogLine;
 pub use reader::Reader;
-pub use request::{InstanceName, Request, Values};
+pub use request::{InstanceName, Request};
 pub use run::run;
 pub use shown::shown;
+pub use values::Values;
 pub use verdict::Verdict;
 
 pub(crate) use diagnosis::Format;

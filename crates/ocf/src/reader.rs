@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::request::shown_value;
+use crate::values::shown_value;
 use crate::{Exit, Finding, Findings, Kind, Parameter, Values, parse_duration};
 
 /// Reads typed values. It goes on after a finding, so that validation reports all of them.

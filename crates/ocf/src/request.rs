@@ -1,14 +1,12 @@
 //! One call of an agent.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 
-use crate::{Action, Description, Environment, action_deadline};
+use crate::{Action, Description, Environment, Values, action_deadline};
 
 /// One call of an agent, made from its environment and its command line.
 #[derive(Clone, Debug)]
@@ -25,6 +23,13 @@ pub struct Request {
     pub timeout: Duration,
     /// monitor only: a single check whether the resource is on this node, not a recurring one.
     pub probe: bool,
+    /// monitor only: the interval of a recurring one, zero of a probe.
+    pub interval: Duration,
+    /// A cluster manager made the call: it has given the name of the resource.
+    pub in_cluster: bool,
+    /// The name of this node in the cluster, if the cluster manager has given it
+    /// (`OCF_RESKEY_CRM_meta_on_node`).
+    pub node: Option<String>,
     /// monitor only: Pacemaker checks with `role=Stopped` that the resource is not on this node.
     pub expects_stopped: bool,
     /// Pacemaker's executor made the call: what it starts here has been stopped, or fenced, elsewhere. A
@@ -53,6 +58,9 @@ impl Request {
             deadline: action_deadline(started, timeout),
             timeout,
             probe: action == Action::Monitor && !recurring,
+            interval: environment.interval.unwrap_or_default(),
+            in_cluster: environment.instance.is_some(),
+            node: environment.node.clone(),
             expects_stopped: action == Action::Monitor && environment.role_stopped,
             by_cluster: environment.by_executor,
             promotable: environment.promotable,
@@ -74,6 +82,14 @@ impl InstanceName {
     /// The name as the cluster writes it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name without the number of a clone's instance: `vip` for `vip:0`.
+    pub fn of_clone(&self) -> &str {
+        match self.0.rsplit_once(':') {
+            Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => &self.0,
+        }
     }
 
     /// The name as a part of a file name, at most 100 bytes long. Letters, digits, `-`, `_` and all
@@ -115,43 +131,6 @@ impl fmt::Display for InstanceName {
     }
 }
 
-/// The values of the parameters as given: any bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Values(BTreeMap<String, OsString>);
-
-impl Values {
-    /// The value of a parameter; `None` if it is not set or empty.
-    pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
-    }
-
-    /// The value of a parameter as text; `None` if it is not set, empty or not UTF-8.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(OsStr::to_str)
-    }
-
-    /// Sets a value; it replaces an earlier one.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<OsString>) {
-        self.0.insert(name.into(), value.into());
-    }
-
-    /// The names and values, also empty ones, in the order of the names.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_os_str()))
-    }
-}
-
-impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Values {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
-    }
-}
-
-/// [`crate::shown`] of a value.
-pub(crate) fn shown_value(value: &OsStr) -> String {
-    crate::shown(value.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +147,13 @@ mod tests {
     }
 
     #[test]
+    fn the_instances_of_a_clone_have_one_name() {
+        for (name, clone) in [("vip", "vip"), ("vip:0", "vip"), ("vip:12", "vip"), ("a:b", "a:b")] {
+            assert_eq!(InstanceName::new(OsStr::new(name)).of_clone(), clone);
+        }
+    }
+
+    #[test]
     fn long_names_share_no_file() {
         let file = |name: &str| InstanceName::new(OsStr::new(name)).as_file_name();
         let long = "x".repeat(120);
@@ -177,13 +163,5 @@ mod tests {
         assert_eq!(file(&":".repeat(1000)).len(), 100);
         // The test vector of the draft.
         assert_eq!(fnv_1a(b"foobar"), 0x8594_4171_f739_67e8);
-    }
-
-    #[test]
-    fn the_empty_string_counts_as_not_set() {
-        let values: Values = [("ip", ""), ("nic", "eth0")].into_iter().collect();
-        assert_eq!(values.get("ip"), None);
-        assert_eq!(values.text("nic"), Some("eth0"));
-        assert_eq!(values.get("unknown"), None);
     }
 }

@@ -28,11 +28,9 @@ pub(crate) enum Error {
     /// The kernel refused, or did not answer.
     #[error(transparent)]
     Network(#[from] hostnet::Error),
-    #[error(
-        "{link} has no carrier after {} ms: check the cable and the switch port, or raise link_wait",
-        waited.as_millis()
-    )]
-    NoCarrier { link: LinkName, waited: Duration },
+    /// `nodes`: those that have one.
+    #[error("{link} has no carrier, but {} has one: check the cable and the switch port", nodes.join(", "))]
+    NoCarrier { link: LinkName, nodes: Vec<String> },
     /// `mac`: if it is known.
     #[error(
         "{ip} is in use by {} on {link}: remove it from that host, or set duplicate_check=no if a switch \
@@ -92,23 +90,33 @@ fn refusal(source: Option<&hostnet::Error>) -> String {
 }
 
 impl Error {
-    /// The exit code.
+    /// The exit code. Those from 2 to 6 bar the node until an operator comes, so they are for what only a
+    /// change of the resource's definition or of this node's files heals:
+    ///
+    /// | code | why |
+    /// |---|---|
+    /// | 2 | the parameters contradict each other on this node: the label is longer than the kernel takes |
+    /// | 4 | the agent runs without a privilege: a container, a unit file, SELinux |
+    /// | 5 | the kernel was booted without IPv6 |
+    /// | 6 | a parameter is wrong on every node ([`Findings`]) |
+    ///
+    /// All else is 1: interfaces, namespaces, addresses and routes come and go while the host runs, and
+    /// other hosts and VIPs too. start has waited for what can pass ([`Error::can_pass`]).
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Parameters(findings) => findings.first().exit,
-            Self::Refused(refusal) => refusal.exit(),
+            Self::Refused(Refusal::LabelTooLong { .. }) => Exit::Args,
             // An address of a node of the cluster is no VIP on any of them.
             Self::OwnAddress(OwnAddress::Corosync { .. }) => Exit::Configured,
-            Self::NoRoute(NoRoute::TableInUse { .. }) => Exit::Args,
             Self::Network(
                 hostnet::Error::PermissionDenied { .. } | hostnet::Error::SysctlDenied { .. },
             ) => Exit::Permission,
-            Self::Network(hostnet::Error::NoSuchNamespace { .. }) | Self::NoIpv6(_) => {
-                Exit::Installed
-            }
+            Self::NoIpv6(NoIpv6::Kernel) => Exit::Installed,
             Self::RollBack { source, .. } => source.exit(),
             // What the tables show can change: an address that was left over is deleted, a lease ends.
             Self::OwnAddress(_)
+            | Self::Refused(_)
+            | Self::NoIpv6(_)
             | Self::NoRoute(_)
             | Self::Network(_)
             | Self::NoCarrier { .. }
@@ -125,20 +133,36 @@ impl Error {
             | Self::RoutingUnknown { .. } => Exit::Generic,
         }
     }
+
+    /// Returns true if start tries again because the network of this node can change by itself: at boot,
+    /// while the network service restarts, while an interface or another VIP moves. What has waits of its
+    /// own (the carrier, other hosts, other actions) is not tried again.
+    pub(crate) const fn can_pass(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.can_pass(),
+            Self::NoIpv6(no_ipv6) => no_ipv6.can_pass(),
+            Self::NoRoute(_)
+            | Self::Vanished { .. }
+            | Self::Network(
+                hostnet::Error::NoSuchNamespace { .. } | hostnet::Error::NoSuchLink { .. },
+            ) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Refusal {
-    /// "Installed" if the interface is missing on this node, "args" if a parameter is valid, but wrong on
-    /// this node.
-    const fn exit(&self) -> Exit {
+    const fn can_pass(&self) -> bool {
         match self {
-            Self::NoSuchLink { .. } => Exit::Installed,
-            Self::NoNetwork { .. }
+            Self::NoSuchLink { .. }
+            | Self::NoNetwork { .. }
             | Self::NoNetworkOnLink { .. }
+            // While a network or MAC address moves from one interface to another, both can have it.
             | Self::Ambiguous { .. }
             | Self::AmbiguousNic { .. }
-            | Self::LabelTooLong { .. }
-            | Self::BroadcastAddress { .. } => Exit::Args,
+            // The prefix comes from the connected network, which can change.
+            | Self::BroadcastAddress { .. } => true,
+            Self::LabelTooLong { .. } => false,
         }
     }
 }
@@ -155,5 +179,59 @@ impl From<source_routing::Error> for Error {
 impl From<Error> for Verdict {
     fn from(error: Error) -> Self {
         Self::failed(error.exit(), ocf::cause(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::Nic;
+
+    /// What start does about an error: waits, and the exit code of the last attempt.
+    fn judged(error: impl Into<Error>) -> (bool, Exit) {
+        let error = error.into();
+        (error.can_pass(), error.exit())
+    }
+
+    #[test]
+    fn what_can_pass_is_waited_for_and_never_a_hard_error() {
+        let ip: IpAddr = "192.0.2.10".parse().unwrap();
+        let name: LinkName = "eth0".parse().unwrap();
+        let nic = Nic::Name(name.clone());
+        let network: hostnet::Network = "192.0.2.0/24".parse().unwrap();
+        let missing = || std::io::Error::from_raw_os_error(nix::libc::ENOENT);
+        let (first, second) = (name.clone(), name.clone());
+        let passing: [Error; 14] = [
+            Refusal::NoSuchLink { nic: nic.clone() }.into(),
+            Refusal::AmbiguousNic { nic, links: String::new() }.into(),
+            Refusal::NoNetwork { ip }.into(),
+            Refusal::NoNetworkOnLink { ip, nic: name.clone() }.into(),
+            Refusal::Ambiguous { network, first, second }.into(),
+            Refusal::BroadcastAddress { ip, network }.into(),
+            NoRoute::Destination { destination: network }.into(),
+            NoRoute::Metric { destination: network, metric: 1 }.into(),
+            NoRoute::TableInUse { table: 100, user: String::new() }.into(),
+            NoRoute::Multipath { destination: network, route: network }.into(),
+            NoIpv6::Disabled { link: name.clone(), settings: Vec::new() }.into(),
+            NoIpv6::SmallMtu { link: name.clone(), mtu: 1200 }.into(),
+            hostnet::Error::NoSuchLink { link: name.to_string(), source: missing() }.into(),
+            Error::Vanished { ip, link: name.clone() },
+        ];
+        for error in passing {
+            let text = error.to_string();
+            assert_eq!(judged(error), (true, Exit::Generic), "{text}");
+        }
+    }
+
+    #[test]
+    fn hard_errors_are_what_only_the_definition_or_the_files_of_the_node_heal() {
+        let name: LinkName = "eth0".parse().unwrap();
+        let label = Refusal::LabelTooLong { label: "eleven-byte".to_owned(), name };
+        assert_eq!(judged(label), (false, Exit::Args));
+        assert_eq!(judged(NoIpv6::Kernel), (false, Exit::Installed));
+        let refused = || std::io::Error::from_raw_os_error(nix::libc::EPERM);
+        let (operation, capability) = ("add".to_owned(), hostnet::Capability::NetAdmin);
+        let denied = hostnet::Error::PermissionDenied { operation, capability, source: refused() };
+        assert_eq!(judged(denied), (false, Exit::Permission));
     }
 }

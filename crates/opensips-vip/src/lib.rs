@@ -25,9 +25,9 @@ pub use description::DESCRIPTION;
 
 /// Runs the program: an action of the agent, or the announcer that start leaves running.
 pub fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    if wire::announcer::is_meant(arguments.next().as_deref()) {
-        wire::announcer::run(&arguments.collect::<Vec<OsString>>())
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if wire::announcer::is_meant(arguments.first().map(OsString::as_os_str)) {
+        wire::announcer::run(&arguments)
     } else {
         ocf::run(&agent::VirtualIp)
     }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ocf::run(&opensips_ra::OpenSips)
+    opensips_ra::main()
 }

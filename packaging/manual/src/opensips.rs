@@ -61,83 +61,90 @@ pub(crate) static MANUAL: Manual = Manual {
     ],
     reasons: &[
         (
-            "configuration check: TEXT",
+            "configuration check failed: TEXT",
             "OpenSIPS rejects its configuration; TEXT is its error message with file and line. \
              Correct the file, then run crm_resource --cleanup.",
         ),
         (
-            "LISTENER is not on this host: order OpenSIPS after it, or nonlocal_bind=ensure (SYSCTL=1)",
+            "LISTENER is not on this host: start its address first or set nonlocal_bind=ensure (SYSCTL=1)",
             "A socket is declared on an address that this node does not have. Active/standby: add \
              an order constraint that starts the address first. Hot standby: set \
              nonlocal_bind=ensure.",
         ),
         (
-            "LISTENER is in use by OWNER at ADDRESS: not starting beside it",
+            "LISTENER is in use by OWNER at ADDRESS: stop that program",
             "Another program uses the port: stop it. If it is an OpenSIPS that systemd started, \
              disable its unit.",
         ),
         (
-            "LISTENER: its address stays tentative (IPv6 duplicate detection): no carrier?",
+            "LISTENER has an address that stays tentative (duplicate address detection): check that the \
+             link has a carrier",
             "Duplicate address detection does not end, so no program can bind to the address: \
              check the cable and the switch.",
         ),
         (
-            "LISTENER needs SCTP, which this kernel does not have (CONFIG_IP_SCTP, module sctp)",
+            "LISTENER needs SCTP, which this kernel does not have: load kernel module sctp",
             "Install or allow the module (a file in /etc/modprobe.d can block it), or remove the \
              socket from the configuration.",
         ),
         (
-            "OpenSIPS (pid PID) was started by something else, systemd? Its pid file is FILE",
+            "OpenSIPS (pid PID) is running but was not started by this resource",
             "Only the cluster may start OpenSIPS: run systemctl disable --now opensips.",
         ),
         (
-            "systemctl disable UNIT: it is enabled beside Pacemaker, by LINK",
-            "Only the cluster may start OpenSIPS: run the command on every node.",
+            "UNIT is enabled besides Pacemaker: run systemctl disable UNIT (LINK)",
+            "Only the cluster may start OpenSIPS: run the command on every node. LINK is what enables \
+             the unit.",
         ),
         (
-            "main process PID alive, no answer to OPTIONS at SOCKET within ATTEMPTS x TIME",
+            "UNIT runs OpenSIPS (pid PID) besides Pacemaker: run systemctl disable --now UNIT",
+            "start refuses to run besides it. Degraded (190), if systemd started OpenSIPS with the \
+             pid file of this resource: it starts OpenSIPS again after stop.",
+        ),
+        (
+            "OpenSIPS (pid PID) does not serve: no answer to OPTIONS at SOCKET within ATTEMPTS x TIME",
             "The workers hang or are overloaded. The cluster restarts OpenSIPS; its log from the \
              time before shows the cause.",
         ),
         (
-            "main process is gone, COUNT orphaned processes are alive (PIDS)",
+            "orphans of OpenSIPS are alive (pid PIDS): its main process died",
             "The main process was killed, and its orphaned children still answer. stop ends them \
              all. The reason ends with the cause where it is known; otherwise look for the \
              out-of-memory killer with journalctl -k.",
         ),
         (
-            "main process PID alive, worker PID is dead",
+            "worker PID of OpenSIPS (pid PID) died",
             "A worker has crashed, and OpenSIPS is about to exit. The reason ends with the cause \
              where it is known, as in the next item.",
         ),
         (
-            "main process PID has ended: worker PID ended by SIGNAL",
+            "OpenSIPS (pid PID) died: worker PID ended by SIGNAL",
             "OpenSIPS crashed. It prints which process ended, on stderr only with \
              stderror_enabled=yes. coredumpctl shows the core, journalctl -k a kill by the kernel. \
-             \"last words\": the last error of that process; last_output of diagnose has more.",
+             \"last error\": the last error of that process; last_output of diagnose has more.",
         ),
         (
-            "main process PID has ended: it left no word of why (SIGKILL, out of memory?)",
+            "OpenSIPS (pid PID) died without logging an error (SIGKILL? out of memory?): see journalctl -k",
             "OpenSIPS logs to stderr and has logged no crash: it was killed by SIGKILL, in most \
              cases by the out-of-memory killer. journalctl -k shows that.",
         ),
         (
-            "main process PID alive, LISTENER is not open",
+            "OpenSIPS (pid PID) does not listen on LISTENER",
             "A socket was closed. The cluster restarts OpenSIPS.",
         ),
         (
-            "main process PID: LISTENER is not its own: held by OWNER",
+            "LISTENER is held by OWNER, not by OpenSIPS: stop that program",
             "Another program has opened the port of OpenSIPS. The cluster restarts OpenSIPS, and \
              the start fails until that program is stopped.",
         ),
         (
-            "LISTENER is shared with OWNER, which takes requests away: end it",
+            "LISTENER is shared with OWNER, which takes requests away: stop that program",
             "Degraded (190). Both programs have opened the port with SO_REUSEADDR, and the kernel \
              delivers packets to the one that opened it last. \"is taken by\": the same, and \
              OPTIONS is not answered.",
         ),
         (
-            "the next start will fail: sysctl SYSCTL=1, for LISTENER",
+            "LISTENER can't be opened by the next start: set SYSCTL=1 in /etc/sysctl.d",
             "Degraded (190). Open sockets stay open, but the setting that allows sockets on an \
              address of another node is off. Set it in a file in /etc/sysctl.d, so that it \
              survives a boot.",
@@ -148,32 +155,39 @@ pub(crate) static MANUAL: Manual = Manual {
              its end.",
         ),
         (
-            "MI ENDPOINT gave no complete answer within TIME ms (COUNT bytes of one)",
+            "MI ENDPOINT gave no complete answer within TIME ms (COUNT bytes): look for an MI command that \
+             hangs",
             "The Management Interface (MI) hangs, although SIP is answered: check mi_fifo, \
              mi_datagram or httpd, and look for a command that does not end.",
         ),
         (
-            "shared memory: USED of TOTAL MB used, over shm_limit=PERCENT%",
+            "shared memory: USED of TOTAL MB used, over shm_limit=PERCENT%: raise shm_memory",
             "Degraded (190). Raise shm_memory before the memory is used up; the change needs a \
              restart.",
         ),
         (
-            "sharing tag TAG does not stay active on this node: another one takes it",
+            "sharing tag TAG does not stay active on this node: check that every configuration declares \
+             TAG=backup",
             "Two nodes take the tag from each other. Either both are promoted, after a partition \
              without fencing, or a configuration declares the tag =active.",
         ),
         (
-            "say TAG=backup: FILE declares sharing tag TAG=active, which takes it from the node that serves",
+            "FILE declares sharing tag TAG=active, which would take the tag from the active node: use \
+             TAG=backup",
             "Declare the tag =backup in the configuration of every node; promote makes it active.",
         ),
         (
-            "LISTENER is held by OWNER, though no process of the instance is alive",
+            "sharing_tag=TAG: OpenSIPS has no clusterer module: load clusterer.so and declare TAG=backup",
+            "sharing_tag needs module clusterer in the configuration of every node.",
+        ),
+        (
+            "LISTENER is held by OWNER though OpenSIPS has ended: stop that program",
             "A program that OpenSIPS started, or that inherited the socket, keeps it open. stop \
              ends the programs in the session of OpenSIPS and those of its user, but not this one: \
              end it, else stop fails and, with fencing, the node is fenced.",
         ),
         (
-            "still alive after SIGKILL: PIDS",
+            "OpenSIPS is still alive after SIGKILL (pid PIDS): see journalctl -k",
             "stop fails; with fencing, the node is fenced. The processes wait in the kernel (state \
              D): check disks and network file systems.",
         ),

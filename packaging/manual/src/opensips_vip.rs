@@ -15,16 +15,17 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             Exit::Generic,
-            "A failure that a retry or another node can heal, such as a missing carrier or a \
-             duplicate address. monitor: the address is on this node, but not as configured. stop: \
+            "A failure that a retry or another node can heal, such as a carrier that only another node has, a \
+             duplicate address, or an interface, network namespace, connected network or route that \
+             this node does not have; start waits up to 5 seconds for these to come. monitor: the address is on this node, but not as configured. stop: \
              the address is still on this node after every attempt; with fencing, the node is \
              fenced.",
         ),
         (
             Exit::Args,
-            "The parameters are wrong on this node: no connected network contains the address, or \
-             nic or route_table does not fit. Pacemaker does not start the resource on this node \
-             again until crm_resource --cleanup.",
+            "The parameters contradict each other on this node: the interface's name with iflabel is \
+             too long. Pacemaker does not start the resource on this node again until crm_resource \
+             --cleanup.",
         ),
         (Exit::Unimplemented, "Unknown action."),
         (
@@ -32,7 +33,7 @@ pub(crate) static MANUAL: Manual = Manual {
             "CAP_NET_ADMIN is missing, or CAP_NET_RAW where duplicate_check or announce needs it; \
              the reason names the capability.",
         ),
-        (Exit::Installed, "The interface, the network namespace or IPv6 is missing on this node."),
+        (Exit::Installed, "The kernel of this node has no IPv6, which the address needs."),
         (
             Exit::Configured,
             "The parameters are wrong on every node. Pacemaker starts the resource on no node \
@@ -87,13 +88,36 @@ pub(crate) static MANUAL: Manual = Manual {
             "The address belongs to one node for good, and the resource runs nowhere until ip is corrected.",
         ),
         (
-            "LINK has no carrier after TIME ms: check the cable and the switch port, or raise link_wait",
-            "The link did not come up in time. The cluster tries the other node.",
+            "LINK has no carrier, but NODE has one: check the cable and the switch port",
+            "start fails, so that the cluster starts the resource on that node. When the carrier \
+             of this node comes, the agent clears this failure itself.",
         ),
         (
             "IP is on LINK, but LINK has no carrier: check the cable and the switch port",
-            "The interface lost its link while it had the address. The cluster moves the address; \
-             check_link_status decides whether it does.",
+            "The interface lost its carrier while it had the address, and another node has one. \
+             The cluster moves the address; check_link_status decides whether it does.",
+        ),
+        (
+            "IP is on LINK, but LINK has no carrier: wait for the cluster to move it to NODE",
+            "Degraded (190). A location rule on the node attribute smartvox-link-RESOURCE moves \
+             the address. If the address is still here at the next monitor, monitor fails.",
+        ),
+        (
+            "IP is on LINK, but LINK has no carrier, and no other node has a carrier: check the switch",
+            "Degraded (190). No node is better, so the address stays. It is announced when the \
+             carrier comes.",
+        ),
+        (
+            "IP is on LINK, but LINK has no carrier, and whether another node has one is unknown: check \
+             the cable and the switch port",
+            "Degraded (190). No other node has published the node attribute \
+             smartvox-link-RESOURCE: configure a monitor with role=Stopped.",
+        ),
+        (
+            "IP is in use by MAC on LINK, and is not announced: remove it from that host",
+            "Degraded (190). When the carrier came, or after a pause of this node, another host \
+             answered for the address. The announcer keeps probing, and announces the address when \
+             that host is silent.",
         ),
         (
             "IP is on LINK, but its lower interface LINK is down: check the cable and the switch port",
@@ -101,12 +125,14 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             "no connected network of this node contains IP: set nic and cidr_netmask",
-            "The routing table does not show the interface: set nic and cidr_netmask.",
+            "The routing table does not show the interface: set nic and cidr_netmask. At boot, or \
+             while the network service restarts, start waits up to 5 seconds for the network. If \
+             that is not enough, order pacemaker.service after network-online.target.",
         ),
         (
             "nic=NIC does not exist on this node: set nic to a name that ip link lists",
-            "Where the names differ between nodes, nic can \
-             be a MAC address or a network.",
+            "start has waited up to 5 seconds for the interface. Where the names differ between \
+             nodes, nic can be a MAC address or a network.",
         ),
         (
             "IP belongs on LINK, but this node has ADDRESS on LINK",
@@ -122,6 +148,12 @@ pub(crate) static MANUAL: Manual = Manual {
             "IP disappeared from LINK right after start: check what else manages LINK (diagnose lists it)",
             "A network manager such as systemd-networkd, NetworkManager or keepalived removes the \
              address; diagnose names it. Configure it to ignore the interface or the address.",
+        ),
+        (
+            "IPv6 is disabled on LINK: set SETTING to 0",
+            "The kernel adds no IPv6 address to the interface. The reason lists each setting \
+             disable_ipv6 that is on: that of the interface, and those of all and default, from \
+             which it usually comes. Look for them in /etc/sysctl.d.",
         ),
         (
             "gateway GATEWAY does not answer IP on LINK: check the gateway and the VLAN",
@@ -141,8 +173,8 @@ pub(crate) static MANUAL: Manual = Manual {
         ("/usr/lib/ocf/resource.d/smartvox/opensips-vip", "The agent."),
         (
             "/run/smartvox",
-            "Locks of the announcer and of start and stop, and notes about the addresses that are here; only \
-             root can write there. Empty after a boot.",
+            "Locks and notes of start, stop, the announcer and the process that waits for a \
+             carrier; only root can write there. Empty after a boot.",
         ),
         ("/run/netns/NAME", "The network namespace of network_namespace=NAME."),
         (
@@ -153,12 +185,14 @@ pub(crate) static MANUAL: Manual = Manual {
     examples: &[
         (
             "A virtual IP address; the agent finds the interface and the prefix length:",
-            "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 op monitor interval=5s",
+            "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10",
         ),
         (
-            "With a second monitor of level 10, which also checks for a duplicate address:",
+            "With other intervals. The monitor of level 10 also checks for a duplicate address; that \
+             with role=Stopped runs on the nodes without the address:",
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 nic=eth0 \\\n    \
-             op monitor interval=5s op monitor interval=60s OCF_CHECK_LEVEL=10",
+             op monitor interval=5s op monitor interval=60s OCF_CHECK_LEVEL=10 \\\n    \
+             op monitor interval=2s role=Stopped",
         ),
         (
             "By hand, on a host without a cluster; -v logs each step:",

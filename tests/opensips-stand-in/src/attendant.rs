@@ -64,8 +64,8 @@ fn run(inheritance: &Inheritance, arguments: &[OsString], detached: bool) -> u8 
     }
 }
 
-/// Tells the waiting command, whose pipe is this process's stdout, that all workers are up. As with the
-/// daemon, stdout has been replaced by then.
+/// Reports to the waiting command, whose pipe is this process's stdout, that all workers are up. Like
+/// the daemon, it replaces stdout before that.
 fn report_success() {
     let Ok(status) = io::stdout().as_fd().try_clone_to_owned() else { return };
     if let Ok(null) = fs::File::options().write(true).open("/dev/null") {

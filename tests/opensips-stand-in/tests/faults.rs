@@ -140,7 +140,7 @@ fn a_worker_retires_and_the_instance_goes_on() {
     root_or_skip!();
     let instance = stand_in();
     let running = instance.start(&with(&instance, &["RETIRE_AFTER_MS=1000"]));
-    // All nine are up when start returns; on a machine that stalls the first may have left by now.
+    // All nine are up when start returns. On a machine that stalls, the first may have retired by now.
     wait_until("one is gone", DEADLINE, || running.workers().len() == 8);
     assert!(instance.serves_udp(UDP));
     running.stop(Signal::SIGTERM);

@@ -43,7 +43,7 @@ impl Daemon {
         Self::at(&built.join("opensips-stand-in")).map(|daemon| Self { modules: None, ..daemon })
     }
 
-    /// The stand-in for a suite.
+    /// Returns the stand-in for a suite.
     ///
     /// # Panics
     /// If it is not there, or older than its sources.

@@ -3,6 +3,7 @@
 
 pub mod calls;
 pub mod compare;
+pub mod continuity;
 pub mod daemon;
 pub mod document;
 pub mod gateway;

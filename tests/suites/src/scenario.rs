@@ -52,7 +52,8 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The directory of what a suite on a lab executes: both agents, the stand-in, `lab` itself.
+/// Returns the directory of the programs that a suite on a lab executes: both agents, the stand-in and
+/// `lab` itself.
 ///
 /// # Panics
 /// If one of them is not there, or older than its sources.
@@ -165,7 +166,8 @@ fn agents_alone(built: &Path) -> Result<PathBuf, String> {
     for agent in ["opensips-vip", "opensips"] {
         let (from, to) = (built.join(agent), directory.join(agent));
         // By rename: another lab may be running the file that is there.
-        let fresh = directory.join(format!(".{agent}.{}", std::process::id()));
+        let (process, thread) = (std::process::id(), std::thread::current().id());
+        let fresh = directory.join(format!(".{agent}.{process}.{thread:?}"));
         std::fs::copy(&from, &fresh)
             .and_then(|_| std::fs::rename(&fresh, &to))
             .map_err(|e| format!("{}: {e}: build the agents first", from.display()))?;

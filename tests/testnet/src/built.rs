@@ -1,27 +1,27 @@
 //! Whether a program of this workspace was built from the sources as they are now.
 //!
-//! A suite executes programs that cargo does not build for it: without this check it passes with
+//! A suite executes programs that cargo does not build for it. Without this check it passes with
 //! yesterday's agent. cargo lists the sources of `target/debug/NAME` in `target/debug/NAME.d` and
-//! builds a program again if one of them is younger. The manifests are not in that list, and cargo
-//! leaves a program alone if a change of them does not concern it. So `tests/build` notes in
-//! `target/debug/.built` when it last let cargo look at everything.
+//! builds a program again if one of them is newer. The manifests are not in that list, and cargo leaves
+//! a program alone if a change in a manifest does not concern it. So `tests/build` records in
+//! `target/debug/.built` when cargo last looked at everything.
 //!
-//! What is edited while cargo compiles it is noticed by the next build, not by this check.
+//! This check does not notice a source that is edited while cargo compiles it; the next build does.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What builds every program that the suites execute.
+/// The command that builds every program that the suites execute.
 pub(crate) const COMMAND: &str = "tests/build";
-/// Beside the programs; its time is the beginning of the last complete build.
+/// A file next to the programs. Its time is the beginning of the last complete build.
 const COMPLETE_BUILD: &str = ".built";
 
-/// A file that a program is built from, and when it was last changed; `None`: it is gone.
+/// A file that a program is built from, and the time of its last change; `None` if it is gone.
 type Source = (PathBuf, Option<SystemTime>);
 
-/// Checks that `program`, which lies where cargo puts it, is not older than any of its sources in
+/// Checks that `program`, in the place where cargo puts it, is not older than any of its sources in
 /// `workspace`.
 ///
 /// # Errors
@@ -57,7 +57,7 @@ pub(crate) fn check(program: &Path, workspace: &Path) -> Result<(), String> {
     })
 }
 
-/// Why something built at this time is stale, as the end of a sentence.
+/// Returns why a program that was built at this time is stale, as the end of a sentence.
 fn stale(built: SystemTime, sources: &[Source]) -> Option<String> {
     if let Some((path, _)) = sources.iter().find(|(_, changed)| changed.is_none()) {
         return Some(format!("was built from {}, which is gone", path.display()));
@@ -66,7 +66,7 @@ fn stale(built: SystemTime, sources: &[Source]) -> Option<String> {
     (*changed > Some(built)).then(|| format!("is older than {}", path.display()))
 }
 
-/// The prerequisites in a file for make(1): `TARGET: PATH PATH…`, with spaces in a path escaped.
+/// Reads the prerequisites in a file for make(1): `TARGET: PATH PATH…`, with spaces in a path escaped.
 fn dependencies(text: &str) -> Vec<PathBuf> {
     let rule = text.lines().next().unwrap_or_default();
     let paths = rule.split_once(": ").map(|(_, paths)| paths).unwrap_or_default();
@@ -77,7 +77,7 @@ fn dependencies(text: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The manifest of the package that a source belongs to.
+/// Returns the manifest of the package that a source belongs to.
 fn manifest(source: &Path) -> Option<PathBuf> {
     source.ancestors().skip(1).map(|directory| directory.join("Cargo.toml")).find(|it| it.is_file())
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_youngest_source_decides() {
+    fn the_newest_source_decides() {
         let source = |path: &str, seconds: u64| (PathBuf::from(path), Some(at(seconds)));
         let sources = [source("a.rs", 10), source("b.rs", 30), source("c.rs", 20)];
         assert_eq!(stale(at(30), &sources), None);
@@ -141,7 +141,7 @@ mod tests {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
 
-        /// As an editor does, at a time that no clock's resolution makes equal to that of the build.
+        /// Appends to a file, at a time that the file system tells from that of the build.
         fn edit(&self, name: &str, text: &str) {
             std::thread::sleep(Duration::from_millis(20));
             let path = self.0.join(name);
@@ -152,7 +152,7 @@ mod tests {
             check(&self.0.join("target/debug/a"), &self.0)
         }
 
-        /// What follows the program's name in the refusal.
+        /// Returns what follows the program's name in the refusal.
         #[track_caller]
         fn refused(&self) -> String {
             let sentence = self.check().unwrap_err();
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(workspace.refused(), "is older than src/b.rs: run tests/build");
         workspace.build();
         assert_eq!(workspace.check(), Ok(()));
-        // Nothing to be done for cargo, nothing to be refused.
+        // cargo finds nothing to do, and the program is not refused.
         workspace.build();
         assert_eq!(workspace.check(), Ok(()));
         fs::rename(workspace.0.join("src/b.rs"), workspace.0.join("src/c.rs")).unwrap();
@@ -186,7 +186,7 @@ mod tests {
     fn a_manifest_that_changes_nothing_is_accepted_after_a_complete_build() {
         let workspace = Workspace::new("manifest");
         workspace.edit("Cargo.toml", "# A comment.\n");
-        // cargo leaves the program alone.
+        // cargo does not touch the program.
         workspace.build();
         assert_eq!(workspace.refused(), "is older than Cargo.toml: run tests/build");
         fs::write(workspace.0.join("target/debug/.built"), "").unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::host::Host;
 use crate::wait_until;
 
-/// The kernel may take seconds to notice a carrier, and to tell a bridge of that of its ports
+/// The kernel may take seconds to notice a carrier, and more to notify a bridge of it
 /// (net/core/link_watch.c).
 const CARRIER: Duration = Duration::from_secs(60);
 
@@ -16,9 +16,9 @@ pub struct Cable {
     ends: [(Host, String); 2],
 }
 
-/// Connects two hosts: each end is a host, the name of its interface and its MAC address. Frames
-/// pass in both directions when it returns: what is sent before the kernel has noticed the carrier is
-/// dropped (noop_qdisc in net/sched/sch_generic.c).
+/// Connects two hosts: each end is a host, the name of its interface and its MAC address. When it
+/// returns, frames pass in both directions. The kernel drops what is sent before it has noticed the
+/// carrier (noop_qdisc in net/sched/sch_generic.c).
 ///
 /// # Panics
 /// If `ip` refuses.

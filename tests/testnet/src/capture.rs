@@ -273,9 +273,9 @@ fn receive(fd: &OwnedFd, clocks: Clocks) -> Option<(usize, CapturedFrame)> {
     }
 }
 
-/// The same moment on the clock of the kernel's time stamps and on that of `Instant`. Both clocks
-/// are slewed alike, so it serves for a whole capture. Read again for each frame it would be wrong by
-/// as long as this thread has to wait between its two readings.
+/// The same moment on the clock of the kernel's time stamps and on that of `Instant`. Both clocks are
+/// slewed alike, so one reading serves a whole capture. A reading for each frame would be wrong by the
+/// time for which the scheduler puts this thread off between the two clocks.
 #[derive(Debug, Clone, Copy)]
 struct Clocks {
     instant: Instant,
@@ -283,7 +283,7 @@ struct Clocks {
 }
 
 impl Clocks {
-    /// The best of some readings.
+    /// Returns the closest of several readings.
     fn read() -> Self {
         let readings = (0..16).map(|_| {
             let before = Instant::now();
@@ -294,7 +294,7 @@ impl Clocks {
         readings.min_by_key(|(took, _)| *took).expect("sixteen readings").1
     }
 
-    /// A time stamp, as the time since the epoch, on the clock of `Instant`.
+    /// Converts a time stamp, given as the time since the epoch.
     fn instant_of(self, stamp: Duration) -> Instant {
         match self.wall.duration_since(SystemTime::UNIX_EPOCH + stamp) {
             Ok(before) => self.instant.checked_sub(before).unwrap_or(self.instant),

@@ -57,21 +57,21 @@ pub fn wait_until(what: &str, within: Duration, mut condition: impl FnMut() -> b
 /// The programs that are shipped.
 const AGENTS: [&str; 2] = ["opensips-vip", "opensips"];
 
-/// The path of a program of this workspace, built with the profile of the running test. An agent is
-/// taken from the directory that `SMARTVOX_AGENTS` names, if it is set, so that the suites can judge
-/// the agents as they are shipped.
+/// Returns the path of a program of this workspace, built with the profile of the running test. If
+/// `SMARTVOX_AGENTS` is set, an agent is taken from the directory that it names, so that the suites can
+/// test the agents as they are shipped.
 ///
 /// # Panics
-/// If the program is not there, or older than its sources: cargo builds the programs of a package for
-/// that package's own tests only. A shipped agent is taken as it is.
+/// If the program is missing, or older than its sources: cargo builds the programs of a package only
+/// for that package's own tests. A shipped agent is taken as it is.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    // Each program is judged once: what is edited while a suite runs is not what it tests.
-    static JUDGED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
-    let mut judged = JUDGED.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = judged.entry(name.to_owned()).or_insert_with(|| find(name));
+    // Each program is checked once: a suite does not test what is edited while it runs.
+    static CHECKED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+    let mut checked = CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = checked.entry(name.to_owned()).or_insert_with(|| find(name));
     let found = known.clone();
-    drop(judged);
+    drop(checked);
     found.unwrap_or_else(|why| panic!("{why}"))
 }
 

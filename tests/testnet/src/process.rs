@@ -10,8 +10,8 @@ use crate::wait_until;
 /// Long enough for a machine that is stalled.
 const LONG: Duration = Duration::from_secs(120);
 
-/// Stops a process. Returns when it is stopped: until then it may still read what comes, and never
-/// answer it.
+/// Stops a process, and returns when it is stopped. Until then it may still read a request that it never
+/// answers.
 ///
 /// # Panics
 /// If there is no such process.

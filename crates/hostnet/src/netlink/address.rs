@@ -18,6 +18,7 @@ use super::wire::{address_family, attributes_after, family_of, ip, text};
 use crate::address::{Address, AddressFlags, Family, Lifetime, NewAddress, Prefix, Scope};
 use crate::error::{Error, Result};
 use crate::link::LinkIndex;
+use crate::retry::retry;
 
 impl Netlink {
     /// The addresses of a family, of one link or of the whole namespace; none if there is no such
@@ -56,12 +57,14 @@ impl Netlink {
     /// [`Error::DeadlinePassed`], [`Error::Refused`]
     pub fn add_address(&self, new: &NewAddress, until: Deadline) -> Result<()> {
         let request = RawMessage::of(&RouteNetlinkMessage::NewAddress(message_to_add(new)));
-        let added = self.connection.change(
-            format_args!("add {}/{} to {}", new.ip, new.prefix, Interface(new.link)),
-            request,
-            NLM_F_CREATE | NLM_F_EXCL,
-            until,
-        );
+        let operation = format_args!("add {}/{} to {}", new.ip, new.prefix, Interface(new.link));
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        let added = retry(until, |may_be_done| {
+            match self.connection.change(operation, &request, flags, until) {
+                Err(error) if may_be_done && error.errno() == Some(libc::EEXIST) => Ok(()),
+                added => added,
+            }
+        });
         added.map_err(|error| match error.errno() {
             Some(libc::EEXIST) => {
                 Error::AddressExists { ip: new.ip, link: Interface(new.link).to_string() }
@@ -80,13 +83,13 @@ impl Netlink {
         let Address { ip, prefix, link, .. } = address;
         let request = RawMessage::of(&RouteNetlinkMessage::DelAddress(message_to_delete(address)));
         let operation = format_args!("delete {ip}/{prefix} from {}", Interface(*link));
-        match self.connection.change(operation, request, 0, until) {
+        retry(until, |may_be_done| match self.connection.change(operation, &request, 0, until) {
             Ok(()) => Ok(true),
             Err(error) if matches!(error.errno(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => {
-                Ok(false)
+                Ok(may_be_done)
             }
             Err(error) => Err(error),
-        }
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use rtnetlink::sys::{Socket, protocols::NETLINK_ROUTE};
 use crate::address::Family;
 use crate::error::{Capability, Error, Result};
 use crate::readiness::wait_readable;
+use crate::retry::{WITHOUT_DEADLINE, retry_within};
 
 /// How many events are read at most before [`Events::wait`] returns, on a host whose tables never
 /// stop changing.
@@ -60,21 +61,27 @@ pub struct Events {
 }
 
 impl Events {
-    /// Subscribes: every later change is reported.
+    /// Subscribes: every later change is reported. While the kernel has no memory or no descriptor
+    /// left this tries again, for up to two seconds.
     ///
     /// # Errors
     /// [`Error::Refused`] if the kernel gives no socket.
     pub fn subscribe(groups: &[EventGroup]) -> Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(refused)?;
-        socket.bind_auto().map_err(refused)?;
-        for group in groups {
-            socket.add_membership(group.multicast_group() as u32).map_err(refused)?;
-        }
+        let subscribed = || {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            for group in groups {
+                socket.add_membership(group.multicast_group() as u32)?;
+            }
+            Ok(socket)
+        };
+        let socket = retry_within(WITHOUT_DEADLINE, || subscribed().map_err(refused))?;
         Ok(Self { socket })
     }
 
     /// Waits until something has changed since the last call, or since the subscription; `false`
-    /// if nothing has changed by the deadline. Several changes count as one.
+    /// if nothing has changed by the deadline. Several changes count as one. A change that was not
+    /// waited for is reported after the deadline, too.
     ///
     /// # Errors
     /// [`Error::Refused`]
@@ -103,7 +110,8 @@ impl Events {
         mut look: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         let mut found = look()?;
-        while found.is_none() && self.wait(until)? {
+        // On a host whose tables never stop changing there always is a change to report.
+        while found.is_none() && !until.has_passed() && self.wait(until)? {
             found = match look() {
                 Err(Error::DeadlinePassed { .. }) => None,
                 looked => looked?,
@@ -122,7 +130,7 @@ impl Events {
             match self.socket.recv(&mut start, libc::MSG_DONTWAIT) {
                 Ok(_) => any = true,
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::ENOBUFS) => any = true,
+                    Some(libc::ENOBUFS | libc::ENOMEM) => any = true,
                     Some(libc::EAGAIN) => break,
                     Some(libc::EINTR) => {}
                     _ => return Err(refused(error)),

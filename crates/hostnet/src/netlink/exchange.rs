@@ -51,7 +51,7 @@ pub(super) async fn read_dump<T: Object>(
     let mut unreadable = None;
     loop {
         let Some((header, payload)) = answers.next().await else {
-            return Err(incomplete("the connection ended"));
+            return Err(lost(&operation));
         };
         interrupted |= header.flags & NLM_F_DUMP_INTR != 0;
         match payload {
@@ -68,7 +68,8 @@ pub(super) async fn read_dump<T: Object>(
                     None => incomplete("it was acknowledged instead of answered"),
                 });
             }
-            NetlinkPayload::Overrun(_) => return Err(incomplete("messages were lost")),
+            // The codec's mark.
+            NetlinkPayload::Overrun(_) => return Err(incomplete("it was cut off")),
             _ => {}
         }
     }
@@ -96,8 +97,9 @@ pub(super) async fn read_object<T: Object>(
             Some(code) => kernel_refused(&operation, code.get()),
             None => incomplete("it was acknowledged instead of answered"),
         }),
+        Some(NetlinkPayload::Overrun(_)) => Err(incomplete("it was cut off")),
         Some(_) => Err(incomplete("no object is in it")),
-        None => Err(incomplete("the connection ended")),
+        None => Err(lost(&operation)),
     }
 }
 
@@ -127,6 +129,10 @@ fn object<T: Object>(message: &RawMessage) -> std::result::Result<Option<T>, Dec
 
 fn incomplete(operation: impl Display, why: &str) -> Error {
     Error::DumpIncomplete { operation: operation.to_string(), why: why.to_owned() }
+}
+
+fn lost(operation: impl Display) -> Error {
+    Error::AnswerLost { operation: operation.to_string() }
 }
 
 /// Netlink carries errno negated.
@@ -232,14 +238,15 @@ mod tests {
         let two = Dump::Complete(vec![Byte(7), Byte(7)]);
         assert_eq!(dump([object(), other, none, object(), done(0, 0)]).unwrap(), two);
         assert_eq!(dump([done(0, 0)]).unwrap(), Dump::Complete(vec![]));
-        let lost = message(0, NetlinkPayload::Overrun(Vec::new()));
-        for messages in [vec![], vec![object()], vec![object(), lost], vec![error(0)]] {
+        let cut_off = message(0, NetlinkPayload::Overrun(Vec::new()));
+        for messages in [vec![object(), cut_off], vec![error(0)]] {
             let ended = at_once(read_dump::<Byte>("list", answers(messages)));
             assert!(matches!(ended, Err(Error::DumpIncomplete { .. })), "{ended:?}");
         }
-        let closed = Answers::new(None::<Queue>);
-        let ended = at_once(read_dump::<Byte>("list", closed));
-        assert!(matches!(ended, Err(Error::DumpIncomplete { .. })), "{ended:?}");
+        for lost in [answers([]), answers([object()]), Answers::new(None::<Queue>)] {
+            let ended = at_once(read_dump::<Byte>("list", lost));
+            assert!(matches!(ended, Err(Error::AnswerLost { .. })), "{ended:?}");
+        }
     }
 
     #[test]
@@ -286,6 +293,6 @@ mod tests {
             assert!(matches!(get(message), Err(Error::DumpIncomplete { .. })));
         }
         let ended = at_once(read_object::<Byte>("get", answers([])));
-        assert!(matches!(ended, Err(Error::DumpIncomplete { .. })));
+        assert!(matches!(ended, Err(Error::AnswerLost { .. })));
     }
 }

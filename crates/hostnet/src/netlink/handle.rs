@@ -2,8 +2,8 @@
 
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 
-use super::connection::Connection;
-use crate::error::{Capability, Error, Result};
+use super::connection::{Connection, NetlinkProtocol};
+use crate::error::Result;
 
 /// A connection to the kernel's tables of links, addresses, neighbours, routes and rules, in the
 /// network namespace of the thread that opened it: one socket and an event loop on the calling
@@ -15,18 +15,16 @@ pub struct Netlink {
 impl Netlink {
     /// Opens the connection. Needs no privilege.
     ///
+    /// Where the kernel has no memory or no descriptor left, the first request opens it, until half
+    /// of the time to its deadline has passed. Likewise a request replaces a connection that has
+    /// failed. So a thread that moves to another namespace has to open a new one.
+    ///
     /// # Errors
-    /// [`Error::Refused`] if the kernel gives no socket.
+    /// [`crate::Error::Refused`] if the kernel gives no socket.
     pub fn open() -> Result<Self> {
-        let mut connection = Connection::open(NETLINK_ROUTE).map_err(|source| {
-            Error::refused("open a netlink socket", Capability::NetAdmin, source)
-        })?;
-        // Without the option the kernel ignores filters, which is why answers are filtered here
-        // once more.
-        if let Err(error) = connection.set_strict() {
-            log::debug!("no strict checking of netlink requests: {error}");
-        }
-        Ok(Self { connection })
+        let protocol =
+            NetlinkProtocol { number: NETLINK_ROUTE, open: "open a netlink socket", strict: true };
+        Ok(Self { connection: Connection::open(protocol)? })
     }
 }
 

@@ -18,6 +18,7 @@ use super::message::{Object, RawMessage};
 use super::wire::{attributes, attributes_after, text};
 use crate::error::{Error, Result};
 use crate::link::{Link, LinkIndex, LinkName, MacAddress, OperationalState};
+use crate::retry::retry;
 
 /// Pause between two readings of a link that is waited for. Reading costs less than a subscription
 /// with its overruns, and 20 ms is short compared with the seconds that a switch port takes.
@@ -83,8 +84,9 @@ impl Netlink {
         until: Deadline,
     ) -> Result<()> {
         let request = RawMessage::of(&RouteNetlinkMessage::SetLink(message));
-        self.connection
-            .change(format_args!("bring {} {word}", Interface(index)), request, 0, until)
+        let operation = format_args!("bring {} {word}", Interface(index));
+        // The same change twice has no other effect than once.
+        retry(until, |_| self.connection.change(operation, &request, 0, until))
             .map_err(|error| no_such_link(error, index))
     }
 
@@ -128,7 +130,7 @@ impl Netlink {
         wanted: LinkMessage,
         until: Deadline,
     ) -> Result<Option<Link>> {
-        match self.connection.get(operation, request(wanted), until) {
+        match self.connection.get(operation, &request(wanted), until) {
             Ok(link) => Ok(Some(link)),
             Err(error) if error.errno() == Some(libc::ENODEV) => Ok(None),
             Err(error) => Err(error),

@@ -10,7 +10,8 @@ use std::convert::Infallible;
 
 use bytes::BytesMut;
 use rtnetlink::packet_core::{
-    DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkSerializable,
+    DecodeError, NLMSG_OVERRUN, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable,
 };
 use rtnetlink::proto::{NetlinkCodec, NetlinkMessageCodec};
 
@@ -68,17 +69,35 @@ pub(super) trait Object: Sized {
     fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError>;
 }
 
-/// The codec of netlink-proto, except that a datagram that was cut off ends the connection. The
-/// original drops the rest of such a datagram and continues with the next one.
+/// The codec of netlink-proto, except for a datagram that was cut off. The original drops the rest
+/// of it and continues with the next one. Here the message that was cut off is answered with
+/// `NLMSG_OVERRUN`, which the kernel never sends, in its place: asking again would be of no use.
 pub(super) struct WholeDatagrams;
+
+impl WholeDatagrams {
+    /// `None` if not even the header is whole, so that it answers no request.
+    fn cut_off<T>(start: &[u8]) -> Option<NetlinkMessage<T>>
+    where
+        T: NetlinkDeserializable + std::fmt::Debug,
+    {
+        // struct nlmsghdr: length (4), type (2), flags (2), sequence number (4), port (4).
+        let number = start.get(8..12)?.try_into().ok()?;
+        let mut header = NetlinkHeader::default();
+        header.message_type = NLMSG_OVERRUN;
+        header.sequence_number = u32::from_ne_bytes(number);
+        Some(NetlinkMessage::new(header, NetlinkPayload::Overrun(Vec::new())))
+    }
+}
 
 impl NetlinkMessageCodec for WholeDatagrams {
     fn decode<T>(datagram: &mut BytesMut) -> std::io::Result<Option<NetlinkMessage<T>>>
     where
         T: NetlinkDeserializable + std::fmt::Debug,
     {
+        let cut_off = Self::cut_off(datagram);
         let is_empty = datagram.is_empty();
         match NetlinkCodec::decode(datagram)? {
+            None if !is_empty && cut_off.is_some() => Ok(cut_off),
             None if !is_empty => Err(std::io::Error::other("a netlink datagram was cut off")),
             decoded => Ok(decoded),
         }
@@ -95,12 +114,12 @@ impl NetlinkMessageCodec for WholeDatagrams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtnetlink::packet_core::NetlinkPayload;
 
     fn datagram(messages: usize) -> BytesMut {
         let message = RawMessage { kind: 16, payload: vec![1, 2, 3, 4] };
         let mut message =
             NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
+        message.header.sequence_number = 7;
         message.finalize();
         let mut bytes = BytesMut::new();
         for _ in 0..messages {
@@ -109,23 +128,32 @@ mod tests {
         bytes
     }
 
-    fn decoded(mut datagram: BytesMut) -> std::io::Result<usize> {
+    /// How many messages are whole; `None` in place of the number if one was cut off.
+    fn decoded(mut datagram: BytesMut) -> std::io::Result<Option<usize>> {
         let mut count = 0;
         while let Some(message) = WholeDatagrams::decode::<RawMessage>(&mut datagram)? {
+            assert_eq!(message.header.sequence_number, 7);
+            if message.payload == NetlinkPayload::Overrun(Vec::new()) {
+                assert!(datagram.is_empty());
+                return Ok(None);
+            }
             let expected = RawMessage { kind: 16, payload: vec![1, 2, 3, 4] };
             assert_eq!(message.payload, NetlinkPayload::InnerMessage(expected));
             count += 1;
         }
-        Ok(count)
+        Ok(Some(count))
     }
 
     #[test]
     fn a_datagram_is_decoded_whole_or_not_at_all() {
-        assert_eq!(decoded(datagram(0)).unwrap(), 0);
-        assert_eq!(decoded(datagram(3)).unwrap(), 3);
+        assert_eq!(decoded(datagram(0)).unwrap(), Some(0));
+        assert_eq!(decoded(datagram(3)).unwrap(), Some(3));
         let whole = datagram(3);
         for length in (1..whole.len()).filter(|length| length % 20 != 0) {
-            decoded(whole[..length].into()).unwrap_err();
+            match decoded(whole[..length].into()) {
+                Ok(complete) => assert_eq!(complete, None, "{length}"),
+                Err(_) => assert!(length % 20 < 12, "{length}"),
+            }
         }
     }
 }

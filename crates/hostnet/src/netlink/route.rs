@@ -15,6 +15,7 @@ use super::route_record::RouteRecord;
 use super::wire::address_family;
 use crate::address::Family;
 use crate::error::{Error, Result};
+use crate::retry::retry;
 use crate::route::{Route, RouteProtocol};
 
 impl Netlink {
@@ -94,6 +95,14 @@ impl Netlink {
     /// # Errors
     /// Those of [`Netlink::routes`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
     pub fn delete_route(&self, record: &RouteRecord, until: Deadline) -> Result<bool> {
+        retry(until, |may_be_done| {
+            let found = self.delete_equal_route(record, until)?;
+            Ok(found || may_be_done)
+        })
+    }
+
+    /// One attempt.
+    fn delete_equal_route(&self, record: &RouteRecord, until: Deadline) -> Result<bool> {
         let route = record.route();
         let family = Family::of(route.destination.base());
         let (table, protocol) = (Some(route.table), Some(route.protocol));
@@ -104,7 +113,7 @@ impl Netlink {
         }
         let request = RawMessage { kind: libc::RTM_DELROUTE, payload: record.request() };
         let operation = format_args!("delete the route {}", Named(route));
-        match self.connection.change(operation, request, 0, until) {
+        match self.connection.change(operation, &request, 0, until) {
             Ok(()) => Ok(true),
             Err(error) if matches!(error.errno(), Some(libc::ESRCH | libc::ENODEV)) => Ok(false),
             Err(error) => Err(error),
@@ -121,12 +130,16 @@ impl Netlink {
         let route = record.route();
         let request = RawMessage { kind: libc::RTM_NEWROUTE, payload: record.request() };
         let operation = format_args!("{verb} the route {}", Named(route));
-        self.connection.change(operation, request, flags, until).map_err(|error| {
-            match (error.errno(), route.link) {
-                (Some(libc::EEXIST), _) => Error::RouteExists { route: Named(route).to_string() },
-                (_, Some(link)) => no_such_link(error, link),
-                _ => error,
+        let added = retry(until, |may_be_done| {
+            match self.connection.change(operation, &request, flags, until) {
+                Err(error) if may_be_done && error.errno() == Some(libc::EEXIST) => Ok(()),
+                added => added,
             }
+        });
+        added.map_err(|error| match (error.errno(), route.link) {
+            (Some(libc::EEXIST), _) => Error::RouteExists { route: Named(route).to_string() },
+            (_, Some(link)) => no_such_link(error, link),
+            _ => error,
         })
     }
 

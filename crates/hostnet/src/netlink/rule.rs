@@ -13,6 +13,7 @@ use super::message::{Object, RawMessage};
 use super::wire::{address_family, attributes_after, family_of, ip, table_byte, text};
 use crate::address::{Family, Network, Prefix};
 use crate::error::{Error, Result};
+use crate::retry::retry;
 use crate::rule::{OtherSelectors, PacketMark, Rule, RuleAction};
 
 /// `sizeof(struct fib_rule_hdr)`: family, prefix lengths of destination and source, type of
@@ -57,7 +58,13 @@ impl Netlink {
     pub fn add_rule(&self, rule: &Rule, until: Deadline) -> Result<()> {
         let request = RawMessage { kind: libc::RTM_NEWRULE, payload: payload(rule) };
         let operation = format_args!("add the routing rule {rule}");
-        let added = self.connection.change(operation, request, NLM_F_CREATE | NLM_F_EXCL, until);
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        let added = retry(until, |may_be_done| {
+            match self.connection.change(operation, &request, flags, until) {
+                Err(error) if may_be_done && error.errno() == Some(libc::EEXIST) => Ok(()),
+                added => added,
+            }
+        });
         added.map_err(|error| match error.errno() {
             Some(libc::EEXIST) => Error::RuleExists { rule: rule.to_string() },
             _ => error,
@@ -72,12 +79,20 @@ impl Netlink {
     /// # Errors
     /// Those of [`Netlink::rules`], [`Error::PermissionDenied`], [`Error::NotAcknowledged`]
     pub fn delete_rule(&self, rule: &Rule, until: Deadline) -> Result<bool> {
+        retry(until, |may_be_done| {
+            let found = self.delete_equal_rule(rule, until)?;
+            Ok(found || may_be_done)
+        })
+    }
+
+    /// One attempt.
+    fn delete_equal_rule(&self, rule: &Rule, until: Deadline) -> Result<bool> {
         if !self.rules(rule.family, until)?.contains(rule) {
             return Ok(false);
         }
         let request = RawMessage { kind: libc::RTM_DELRULE, payload: payload(rule) };
         let operation = format_args!("delete the routing rule {rule}");
-        match self.connection.change(operation, request, 0, until) {
+        match self.connection.change(operation, &request, 0, until) {
             Ok(()) => Ok(true),
             Err(error) if error.errno() == Some(libc::ENOENT) => Ok(false),
             Err(error) => Err(error),

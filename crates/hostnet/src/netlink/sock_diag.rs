@@ -16,11 +16,12 @@ use nix::libc;
 use rtnetlink::packet_core::{DecodeError, Parseable};
 use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
 
-use super::connection::Connection;
+use super::connection::{Connection, NetlinkProtocol};
 use super::message::{Object, RawMessage};
 use super::wire::{address_family, attributes_after};
 use crate::address::Family;
-use crate::error::{Capability, Error, Result};
+use crate::error::{Error, Result};
+use crate::retry::retry;
 use crate::sctp::{INET_DIAG_LOCALS, local_addresses};
 use crate::socket::{BoundSocket, Protocol};
 
@@ -34,15 +35,17 @@ pub struct SockDiag {
 }
 
 impl SockDiag {
-    /// Opens the connection. Needs no privilege.
+    /// Opens the connection, as [`crate::Netlink::open`] does. Needs no privilege.
     ///
     /// # Errors
     /// [`Error::Refused`] if the kernel gives no socket.
     pub fn open() -> Result<Self> {
-        let connection = Connection::open(NETLINK_SOCK_DIAG).map_err(|source| {
-            Error::refused("open a sock_diag socket", Capability::NetAdmin, source)
-        })?;
-        Ok(Self { connection })
+        let protocol = NetlinkProtocol {
+            number: NETLINK_SOCK_DIAG,
+            open: "open a sock_diag socket",
+            strict: false,
+        };
+        Ok(Self { connection: Connection::open(protocol)? })
     }
 
     /// Every bound UDP socket, or listening TCP or SCTP socket, of a family. An IPv6 socket bound
@@ -103,11 +106,12 @@ impl SockDiag {
         let request =
             InetRequest { socket_id: connection, ..request(Protocol::Tcp, family, connected()) };
         let operation = format_args!("close a TCP connection of {ip}");
-        match self.connection.change(operation, message(SOCK_DESTROY, request), 0, until) {
+        let request = message(SOCK_DESTROY, request);
+        retry(until, |may_be_done| match self.connection.change(operation, &request, 0, until) {
             Ok(()) => Ok(true),
-            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(false),
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(may_be_done),
             Err(error) => Err(error),
-        }
+        })
     }
 }
 

@@ -1,29 +1,38 @@
 //! A packet socket (packet(7)) for one protocol on one link.
 //!
-//! It is a channel of pnet without three of pnet's defaults, which make the interface promiscuous,
-//! receive every protocol, so that RTP on a busy SIP proxy pushes the one ARP reply out of the
-//! socket's buffer, and receive from every link between socket() and bind(). Here the socket is made
-//! for protocol 0, which receives nothing, and pnet binds it to one protocol on one link.
-//!
-//! The protocol IPv6 still includes all of the RTP stream. A classic BPF filter, attached before the
-//! socket receives anything, passes Neighbor Advertisements and Solicitations only.
+//! pnet binds it, without three of pnet's defaults, which make the interface promiscuous, receive
+//! every protocol, so that RTP on a busy SIP proxy pushes the one ARP reply out of the socket's
+//! buffer, and receive from every link between socket() and bind(). Here the socket is made for
+//! protocol 0, which receives nothing, and pnet binds it to one protocol on one link. A filter of
+//! the kernel, attached before the socket receives anything, passes only frames that are waited for
+//! ([`super::filter`]).
 
 use std::io;
-use std::net::{Ipv6Addr, UdpSocket};
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
 
 use deadline::Deadline;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-use pnet::datalink::{
-    Channel, ChannelType, Config, DataLinkReceiver, DataLinkSender, NetworkInterface, linux,
-};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socket};
+use pnet::datalink::{ChannelType, Config, NetworkInterface, linux};
 use pnet::util::MacAddr;
-use socket2::{SockFilter, SockRef};
+use socket2::SockRef;
 
+use super::filter::{program, subjects_of};
 use super::ndisc::solicited_node;
 use crate::error::{Capability, Error, Result};
 use crate::link::{Link, LinkIndex};
 use crate::readiness::wait_readable;
+use crate::retry::{WITHOUT_DEADLINE, retry_within};
+
+/// How long a frame is sent again that found no place in the queue of the link.
+const SEND_AGAIN: Duration = Duration::from_millis(100);
+/// Longer than any frame that is received.
+const LONGEST_FRAME: usize = 4096;
+/// How many frames are received after a deadline that were perhaps in the buffer before it. More
+/// about the same addresses than the buffer holds by default (`net.core.rmem_default`).
+const LATE_FRAMES: u32 = 512;
 
 /// The protocol a socket is bound to (IEEE 802 numbers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,47 +50,29 @@ impl EtherType {
             Self::Ipv6 => 0x86dd,
         }
     }
-
-    /// The filter of the frames that are received; `None` for all.
-    fn filter(self) -> Option<[SockFilter; 7]> {
-        // linux/bpf_common.h: BPF_LD|BPF_B|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K. Offsets
-        // count from the Ethernet header, jumps from the next instruction.
-        const LOAD_BYTE: u16 = 0x30;
-        const JUMP_IF_EQUAL: u16 = 0x15;
-        const RETURN: u16 = 0x06;
-        let neighbor_discovery = || {
-            [
-                SockFilter::new(LOAD_BYTE, 0, 0, 14 + 6),  // next header
-                SockFilter::new(JUMP_IF_EQUAL, 0, 4, 58),  // ICMPv6, else drop
-                SockFilter::new(LOAD_BYTE, 0, 0, 14 + 40), // type
-                SockFilter::new(JUMP_IF_EQUAL, 1, 0, 135), // Neighbor Solicitation
-                SockFilter::new(JUMP_IF_EQUAL, 0, 1, 136), // Neighbor Advertisement
-                SockFilter::new(RETURN, 0, 0, u32::MAX),
-                SockFilter::new(RETURN, 0, 0, 0),
-            ]
-        };
-        match self {
-            Self::Arp => None,
-            Self::Ipv6 => Some(neighbor_discovery()),
-        }
-    }
 }
 
 /// A socket that sends and receives whole Ethernet frames of one protocol on one link.
+///
+/// It receives what concerns the addresses that were named by the frames that it has sent, and by
+/// [`PacketSocket::join_solicited_node`]: frames of hosts that claim one of them or probe for it.
+/// The kernel drops all others.
 pub struct PacketSocket {
     link: String,
     index: LinkIndex,
+    protocol: EtherType,
     // Memberships of multicast groups last as long as this socket. It receives nothing.
     groups: Option<UdpSocket>,
-    // The same open socket as in sender and receiver, to wait for: the timeout of pnet's receiver
-    // is fixed when it is made, while each call here has a deadline of its own.
-    readiness: OwnedFd,
-    sender: Box<dyn DataLinkSender>,
-    receiver: Box<dyn DataLinkReceiver>,
+    // Not blocking.
+    socket: OwnedFd,
+    subjects: Vec<IpAddr>,
+    // How many frames have been received in a row after their deadline.
+    late: u32,
 }
 
 impl PacketSocket {
-    /// Opens a socket on `link`, in the network namespace of the calling thread.
+    /// Opens a socket on `link`, in the network namespace of the calling thread. While the kernel has
+    /// no memory or no descriptor left this tries again, for up to two seconds.
     ///
     /// # Errors
     /// [`Error::NotEthernet`], [`Error::PermissionDenied`] without `CAP_NET_RAW`,
@@ -91,21 +82,6 @@ impl PacketSocket {
         let Some(mac) = link.mac.filter(|_| link.ethernet) else {
             return Err(Error::NotEthernet { link: name });
         };
-        let refused = |source: io::Error| {
-            if source.raw_os_error() == Some(nix::libc::ENODEV) {
-                Error::NoSuchLink { link: format!("interface {name}"), source }
-            } else {
-                let operation = format!("open a packet socket on interface {name}");
-                Error::refused(operation, Capability::NetRaw, source)
-            }
-        };
-        // SOCK_RAW: frames with Ethernet headers. The protocol is 0 until pnet binds the socket.
-        let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
-            .map_err(|errno| refused(errno.into()))?;
-        if let Some(filter) = protocol.filter() {
-            SockRef::from(&fd).attach_filter(&filter).map_err(refused)?;
-        }
-        let readiness = fd.try_clone().map_err(refused)?;
         let interface = NetworkInterface {
             name: name.clone(),
             description: String::new(),
@@ -114,21 +90,13 @@ impl PacketSocket {
             ips: Vec::new(),
             flags: 0,
         };
-        let config = Config {
-            promiscuous: false,
-            // For a given socket this is only the protocol that it is bound to.
-            channel_type: ChannelType::Layer3(protocol.number()),
-            // pnet closes it, even if pnet fails.
-            socket_fd: Some(fd.into_raw_fd()),
-            ..Config::default()
-        };
-        match linux::channel(&interface, (&config).into()).map_err(refused)? {
-            Channel::Ethernet(sender, receiver) => {
-                let (index, groups) = (link.index, None);
-                Ok(Self { link: name, index, groups, readiness, sender, receiver })
-            }
-            _ => Err(Error::NotEthernet { link: name }),
-        }
+        let socket = retry_within(WITHOUT_DEADLINE, || {
+            bind(&interface, protocol).map_err(|source| {
+                refused(&name, format!("open a packet socket on interface {name}"), source)
+            })
+        })?;
+        let (index, groups, subjects) = (link.index, None, Vec::new());
+        Ok(Self { link: name, index, protocol, groups, socket, subjects, late: 0 })
     }
 
     /// Makes the link receive what is sent to the solicited-node group of `ip` while this socket is
@@ -142,96 +110,155 @@ impl PacketSocket {
     /// [`Error::NoSuchLink`] if the link has been deleted, [`Error::Refused`], for example if IPv6
     /// is disabled on it.
     pub fn join_solicited_node(&mut self, ip: Ipv6Addr) -> Result<()> {
-        let refused = |source: io::Error| {
-            if source.raw_os_error() == Some(nix::libc::ENODEV) {
-                Error::NoSuchLink { link: format!("interface {}", self.link), source }
-            } else {
-                let operation = format!("receive multicast on interface {}", self.link);
-                Error::refused(operation, Capability::NetRaw, source)
-            }
+        let failed = |source| {
+            refused(&self.link, format!("receive multicast on interface {}", self.link), source)
         };
         let groups = match self.groups.take() {
             Some(groups) => groups,
             // It is not bound: there is no port to which anything could be sent.
-            None => socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
-                .map_err(|errno| refused(errno.into()))?
-                .into(),
+            None => retry_within(WITHOUT_DEADLINE, || {
+                socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+                    .map_err(|errno| failed(errno.into()))
+            })?
+            .into(),
         };
         let joined = match groups.join_multicast_v6(&solicited_node(ip), self.index.get()) {
             // It is a member already: another address has the same last 24 bits.
             Err(error) if error.raw_os_error() == Some(nix::libc::EADDRINUSE) => Ok(()),
-            joined => joined.map_err(refused),
+            joined => joined.map_err(failed),
         };
         self.groups = Some(groups);
+        self.listen_to([ip.into()])?;
         joined
     }
 
-    /// Sends one frame, Ethernet header included.
+    /// Sends one frame, Ethernet header included. Where the queue of the link has no place for it,
+    /// or the kernel no memory, it is sent again for up to a tenth of a second.
     ///
     /// # Errors
-    /// [`Error::SendFailed`]; its errno is `ENETDOWN` on a link that is administratively down.
-    /// Without a carrier it depends on the driver: most take the frame and drop it, some (veth)
-    /// refuse it with `ENOBUFS`.
+    /// [`Error::SendFailed`]: the frame was not sent. Its errno is `ENETDOWN` on a link that is
+    /// administratively down or deleted. Without a carrier it depends on the driver: most take the frame and
+    /// drop it, some (veth) refuse it with `ENOBUFS`. [`Error::Refused`] if the answers to it could
+    /// not be received.
     pub fn send(&mut self, frame: &[u8]) -> Result<()> {
-        loop {
-            let source = match self.sender.send_to(frame, None) {
-                Some(Ok(())) => return Ok(()),
-                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Some(Err(error)) => error,
-                None => io::ErrorKind::Other.into(),
+        // Before an answer can come.
+        self.listen_to(subjects_of(frame))?;
+        retry_within(SEND_AGAIN, || {
+            let failed = |errno: Errno| {
+                let (link, source) = (self.link.clone(), errno.into());
+                Error::SendFailed { link, source }
             };
-            // pnet waits with poll(2), which reports ENETDOWN as an event without a reason; the
-            // socket has it.
-            let source = self.pending_error().unwrap_or(source);
-            return Err(Error::SendFailed { link: self.link.clone(), source });
+            self.send_once(frame).map_err(failed)
+        })
+    }
+
+    fn send_once(&self, frame: &[u8]) -> nix::Result<()> {
+        let sent = || send(self.socket.as_raw_fd(), frame, MsgFlags::empty());
+        let sent = match sent() {
+            // That the link was down for a moment is reported once.
+            Err(Errno::ENETDOWN) => sent(),
+            sent => sent,
+        };
+        match sent {
+            Ok(_) => Ok(()),
+            // The socket is bound to a link that is down now (packet_notifier(),
+            // net/packet/af_packet.c).
+            Err(Errno::ENXIO) => Err(Errno::ENETDOWN),
+            Err(errno) => Err(errno),
         }
     }
 
-    /// The next frame of the protocol that arrives on the link, or that another socket of this host
-    /// sends on it; `None` if there is none by the deadline. Frames sent through this socket are not
+    /// The next frame of the protocol that arrives on the link and is about an address that is
+    /// listened to; `None` if there is none by the deadline. Frames sent through this socket are not
     /// received.
+    ///
+    /// Frames that are in the buffer when the deadline passes are received, too, but not endlessly
+    /// while others follow them.
     ///
     /// # Errors
     /// [`Error::Refused`]; its errno is `ENETDOWN` after the link went down.
     pub fn receive(&mut self, until: Deadline) -> Result<Option<Vec<u8>>> {
-        let failed = |link: &str, source| {
-            Error::refused(format!("receive on interface {link}"), Capability::NetRaw, source)
-        };
-        loop {
-            let ready = wait_readable(&self.readiness, until)
-                .map_err(|source| failed(&self.link, source))?;
-            if !ready {
-                return Ok(None);
-            }
-            if let Some(source) = self.pending_error() {
-                return Err(failed(&self.link, source));
-            }
-            match self.receiver.next() {
-                Ok(frame) => return Ok(Some(frame.to_vec())),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-                    ) => {}
-                Err(source) => return Err(failed(&self.link, source)),
+        self.late = if until.has_passed() { self.late + 1 } else { 0 };
+        let received = if self.late > LATE_FRAMES { Ok(None) } else { self.next_frame(until) };
+        if !matches!(received, Ok(Some(_))) {
+            self.late = 0;
+        }
+        received.map_err(|source| {
+            refused(&self.link, format!("receive on interface {}", self.link), source)
+        })
+    }
+
+    fn next_frame(&self, until: Deadline) -> io::Result<Option<Vec<u8>>> {
+        let mut frame = vec![0; LONGEST_FRAME];
+        while wait_readable(&self.socket, until)? {
+            match recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::empty()) {
+                Ok(length) => {
+                    frame.truncate(length);
+                    return Ok(Some(frame));
+                }
+                Err(Errno::EAGAIN | Errno::EINTR) if !until.has_passed() => {}
+                Err(Errno::EAGAIN | Errno::EINTR) => break,
+                Err(errno) => return Err(errno.into()),
             }
         }
+        Ok(None)
     }
 
     /// The open socket alone, for callers that have no time to close it: packet_release()
     /// (net/packet/af_packet.c) calls synchronize_net(), which takes 10 ms and more for the last
     /// descriptor of a bound socket.
     pub fn into_descriptor(self) -> OwnedFd {
-        self.readiness
+        self.socket
     }
 
-    /// The pending error of the socket, which this clears.
-    fn pending_error(&self) -> Option<io::Error> {
-        use nix::sys::socket::{getsockopt, sockopt::SocketError};
-        match getsockopt(&self.readiness, SocketError) {
-            Ok(0) | Err(_) => None,
-            Ok(errno) => Some(io::Error::from_raw_os_error(errno)),
+    /// Receives frames about these addresses from now on, too.
+    fn listen_to(&mut self, subjects: impl IntoIterator<Item = IpAddr>) -> Result<()> {
+        let known = self.subjects.len();
+        for ip in subjects {
+            if !self.subjects.contains(&ip) {
+                self.subjects.push(ip);
+            }
         }
+        if self.subjects.len() == known {
+            return Ok(());
+        }
+        let program = program(self.protocol, &self.subjects);
+        let attached = retry_within(SEND_AGAIN, || {
+            SockRef::from(&self.socket).attach_filter(&program).map_err(|source| {
+                refused(&self.link, format!("receive on interface {}", self.link), source)
+            })
+        });
+        if attached.is_err() {
+            self.subjects.truncate(known);
+        }
+        attached
+    }
+}
+
+/// A socket that is bound to the protocol on the interface and does not block.
+fn bind(interface: &NetworkInterface, protocol: EtherType) -> io::Result<OwnedFd> {
+    // SOCK_RAW: frames with Ethernet headers. The protocol is 0 until pnet binds the socket.
+    let unbound = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
+    SockRef::from(&unbound).attach_filter(&program(protocol, &[]))?;
+    let socket = unbound.try_clone()?;
+    let config = Config {
+        promiscuous: false,
+        // For a given socket this is only the protocol that it is bound to.
+        channel_type: ChannelType::Layer3(protocol.number()),
+        // pnet closes it, even if pnet fails. The other descriptor keeps the socket open.
+        socket_fd: Some(unbound.into_raw_fd()),
+        ..Config::default()
+    };
+    // pnet's channel waits without an end: for a place in the buffer, and for a frame.
+    linux::channel(interface, (&config).into())?;
+    Ok(socket)
+}
+
+fn refused(link: &str, operation: String, source: io::Error) -> Error {
+    if source.raw_os_error() == Some(nix::libc::ENODEV) {
+        Error::NoSuchLink { link: format!("interface {link}"), source }
+    } else {
+        Error::refused(operation, Capability::NetRaw, source)
     }
 }
 

@@ -3,6 +3,7 @@
 // Each file uses a part of it.
 #![allow(dead_code)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadline::Deadline;
@@ -55,4 +56,13 @@ pub(crate) fn drop_capabilities() {
     let none = CapabilitySet::empty();
     let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
     set_capabilities(None, nothing).unwrap();
+}
+
+/// Ends what a thread of a test does, also when the test fails.
+pub(crate) struct End<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

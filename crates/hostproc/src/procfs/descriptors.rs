@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use hostfs::retry;
+
 use crate::error::Result;
 use crate::process::Pid;
 use crate::procfs::{ProcFs, unless_gone};
@@ -37,7 +39,8 @@ impl ProcFs {
 
     fn descriptor_paths(&self, pid: Pid) -> Result<Option<Vec<PathBuf>>> {
         let directory = self.path(pid, "fd");
-        let Some(entries) = unless_gone(&directory, std::fs::read_dir(&directory))? else {
+        let Some(entries) = unless_gone(&directory, retry(|| std::fs::read_dir(&directory)))?
+        else {
             return Ok(None);
         };
         let mut paths = Vec::new();

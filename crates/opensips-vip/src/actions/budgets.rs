@@ -14,6 +14,15 @@ const GRACE: Duration = Duration::from_millis(100);
 /// What the steps of start leave for the ones after them, and for the roll back.
 const RESERVE: Duration = Duration::from_secs(1);
 
+/// start: for the network namespace, the interface, a connected network or a route that is not there
+/// yet. Short enough that the reason for a typing error comes in seconds.
+pub(crate) fn for_readiness(action: Deadline) -> Deadline {
+    action.share(3).within(Duration::from_secs(5))
+}
+
+/// start: pause before it decides again after the host has changed under it.
+pub(crate) const NEXT_DECISION: Duration = Duration::from_millis(100);
+
 /// start: for the end of another start or stop.
 pub(crate) fn for_start_lock(action: Deadline) -> Deadline {
     action.less(RESERVE)
@@ -27,7 +36,13 @@ pub(crate) fn for_new_link(action: Deadline) -> Deadline {
 
 /// start: for the carrier. With `link_wait=0` there is time for one look.
 pub(crate) fn for_carrier(action: Deadline, link_wait: Duration) -> Deadline {
-    action.less(RESERVE).within(link_wait).but_at_least(GRACE.min(action.remaining()))
+    // Without a carrier the announcer has to be started after it.
+    action.less(2 * RESERVE).within(link_wait).but_at_least(GRACE.min(action.remaining()))
+}
+
+/// start: for another action that deletes an address of the same link.
+pub(crate) fn for_link_lock(action: Deadline) -> Deadline {
+    action.share(4).within(Duration::from_secs(1))
 }
 
 /// start: for the duplicate address check. A short action keeps most of its time for it.
@@ -36,7 +51,7 @@ pub(crate) fn for_duplicate_check(action: Deadline) -> Deadline {
 }
 
 /// start: for the answer of the cluster, when another host has the VIP.
-pub(crate) fn for_cluster(action: Deadline) -> Deadline {
+pub(crate) fn for_take_over(action: Deadline) -> Deadline {
     action.less(RESERVE / 2).within(Duration::from_secs(5))
 }
 
@@ -57,6 +72,11 @@ pub(crate) fn for_start_announcer(action: Deadline) -> Deadline {
 /// start: for the announcements that it sends itself.
 pub(crate) fn for_announcements(action: Deadline) -> Deadline {
     action.less(RESERVE)
+}
+
+/// start, monitor: for what the cluster manager is told and asked.
+pub(crate) fn for_cluster(action: Deadline) -> Deadline {
+    action.less(RESERVE).within(Duration::from_secs(5))
 }
 
 /// start: for the roll back.

@@ -1,6 +1,7 @@
 //! One file for each OCF action.
 
 mod budgets;
+mod carrier;
 pub(crate) mod diagnose;
 pub(crate) mod monitor;
 pub(crate) mod reload;

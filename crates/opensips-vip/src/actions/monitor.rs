@@ -6,12 +6,13 @@ use hostnet::{Error as NetError, EventGroup, Events, Netlink};
 use ocf::{Exit, Request, Verdict};
 
 use super::budgets;
+use super::carrier::{self, Carrier};
 use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::run_files::RunFiles;
 use crate::host::{namespace, own_address, source_routing, tables, take_over};
 use crate::log_line::{line, set_link};
-use crate::params::Params;
+use crate::params::{Nic, Params};
 use crate::wire::neighbours;
 
 /// The level from which the neighbours are checked.
@@ -26,12 +27,13 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     }
     let netlink = Netlink::open()?;
     let until = budgets::for_tables(request.deadline);
-    let observation = observe(&netlink, &params, until)?;
+    let mut observation = observe(&netlink, &params, until)?;
     observation.link.iter().for_each(|link| set_link(&link.name));
     if !observation.instances.is_empty() && !adopt(&netlink, &params, &observation, request, until)?
     {
         return Ok(Verdict::not_running());
     }
+    look_at_cluster(request, &netlink, &params, &mut observation, until);
     let verdict = judge(&netlink, &params, &observation, until)?;
     if !matches!(verdict.exit, Exit::Success | Exit::Degraded) || observation.link.is_none() {
         return Ok(verdict);
@@ -49,6 +51,38 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     // A fault of this host is the first thing to repair.
     let is_worse = !matches!(neighbours.exit, Exit::Success) && neighbours.exit != verdict.exit;
     Ok(if is_worse { neighbours } else { verdict })
+}
+
+/// Tells the cluster about the carrier of this node, and completes the observation by what the other
+/// nodes and the announcer have told.
+fn look_at_cluster(
+    request: &Request,
+    netlink: &Netlink,
+    params: &Params,
+    observation: &mut Observation,
+    until: Deadline,
+) {
+    let named = match &params.nic {
+        Some(Nic::Name(name)) => Some(name),
+        _ => None,
+    };
+    let link = observation.link.as_ref().map(|link| &link.name).or(named);
+    let files = RunFiles::of(params.ip, link);
+    let carrier = Carrier::of(request, params, &files);
+    if observation.instances.is_empty() {
+        if let Some(carrier) = carrier {
+            carrier.on_standby(netlink, until);
+        }
+        return;
+    }
+    if let Some(carrier) = carrier {
+        carrier.on_active(netlink, observation);
+    }
+    observation.conflict = files.unannounced_because_of();
+    if observation.conflict.is_some() && !request.probe {
+        // An announcer that gives up leaves its note.
+        carrier::announce_observed(request, params, &files, observation);
+    }
 }
 
 /// Returns false if the address is the host's own, and no resource's: then the resource is not running.

@@ -1,11 +1,12 @@
 //! validate-all: the parameters alone, and from level 10 on also this host.
 
-use hostnet::{Netlink, Network, NewAddress};
+use hostnet::Netlink;
 use ocf::{Finding, Request};
 
+use super::start::readiness;
 use crate::decide::judge;
 use crate::decide::plan;
-use crate::decide::routing::{self, NoRoute, Tables};
+use crate::decide::routing;
 use crate::decide::target::Target;
 use crate::error::Error;
 use crate::host::run_files::RunFiles;
@@ -30,7 +31,8 @@ pub(crate) fn validate(request: &Request) -> Vec<Finding> {
     }
 }
 
-/// Finds what start refuses on this host. What changes by itself, such as carrier, is no finding.
+/// Finds what start refuses on this host, also where start waits for it to change. A missing carrier is
+/// no finding.
 /// Other managers of the interface are logged: they can be configured to leave the VIP alone.
 ///
 /// # Errors
@@ -53,7 +55,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     let target = match plan::start(params, &snapshot) {
         Ok(plan) => Some(plan.target),
         Err(refusal) => {
-            found.push(refusal.into());
+            found.push(readiness::refused(refusal, params, &snapshot));
             None
         }
     };
@@ -65,7 +67,10 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     }
     if routing::is_asked_for(params) {
         match source_routing::tables_of(&netlink, params, until) {
-            Ok(tables) => found.extend(target.and_then(|it| route_refusal(params, &it, &tables))),
+            Ok(tables) => {
+                let check = |it: Target| routing::check(params, &it.address, &tables).err();
+                found.extend(target.and_then(check).map(Error::from));
+            }
             Err(error) => found.push(error.into()),
         }
     }
@@ -77,18 +82,5 @@ fn warn_of_managers(params: &Params, target: &Target) {
     for manager in managers::of(&target.link, params.ip) {
         let note = format!("{} is also managed by {manager}", target.link.name);
         log::warn!("{}", line().note(note));
-    }
-}
-
-/// Why the routes of the VIP can't be added. A route to the VIP's own network is added with the address.
-fn route_refusal(params: &Params, target: &Target, tables: &Tables) -> Option<Error> {
-    let NewAddress { ip, prefix, link, .. } = target.address;
-    match routing::wanted(params, link, prefix, tables).err()? {
-        NoRoute::Destination { destination }
-            if Network::of(ip, prefix).contains(destination.base()) =>
-        {
-            None
-        }
-        error => Some(error.into()),
     }
 }

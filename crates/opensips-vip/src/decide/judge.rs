@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use hostnet::{Address, Link, LinkCondition, LinkName};
+use hostnet::{Address, Link, LinkCondition, LinkName, MacAddress};
 use ocf::{Exit, Verdict};
 
+use super::carrier::Elsewhere;
 use super::names::LinkNames;
 use crate::params::{LinkCheck, Nic, Params};
 
@@ -18,6 +19,10 @@ pub(crate) struct Observation {
     pub(crate) link: Option<Link>,
     /// The condition of the links below that link; `None` if it has none below it.
     pub(crate) stack: Option<LinkCondition>,
+    /// Whether another node has a carrier; looked at only if this one has none.
+    pub(crate) elsewhere: Elsewhere,
+    /// Another host has the VIP, and therefore the announcer does not announce it.
+    pub(crate) conflict: Option<MacAddress>,
     /// `nic` is a network in which no link has an address any more, except for the VIP.
     pub(crate) lost_network: bool,
     /// For texts; complete only if the VIP is not where it belongs.
@@ -48,8 +53,9 @@ impl Observation {
         };
         let vip = Vip { params, link, exact };
         vip.failed_detection()
-            .or_else(|| vip.without_carrier())
+            .or_else(|| vip.without_carrier(&self.elsewhere))
             .or_else(|| vip.unfinished_detection())
+            .or_else(|| self.unannounced(vip))
             .or_else(|| self.superfluous(vip))
             .or_else(|| self.last_of_its_network(vip))
             .or_else(|| self.lower_link_down(vip))
@@ -74,6 +80,15 @@ impl Observation {
         };
         let found = self.names.addresses(&self.instances);
         format!("{} belongs on {wanted}, but this node has {found}", params.ip)
+    }
+
+    fn unannounced(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
+        let mac = self.conflict?;
+        let reason = format!(
+            "{} is in use by {mac} on {}, and is not announced: remove it from that host",
+            params.ip, link.name
+        );
+        Some(Verdict::degraded(reason))
     }
 
     fn superfluous(&self, Vip { params, exact, .. }: Vip<'_>) -> Option<Verdict> {
@@ -132,14 +147,41 @@ impl Vip<'_> {
         self.exact.flags.dadfailed.then(|| Verdict::failed(Exit::Generic, reason()))
     }
 
-    fn without_carrier(self) -> Option<Verdict> {
+    /// A link that is down is brought up by a restart. Of a carrier that is missing only a move to a node
+    /// with one helps: any other failure would end the service, bar this node, and keep the service
+    /// from coming back with the carrier.
+    fn without_carrier(self, elsewhere: &Elsewhere) -> Option<Verdict> {
         let Self { params, link, .. } = self;
         let state = without_carrier(link)?;
-        let reason = || format!("{} is on {}, but {state}", params.ip, link.name);
-        match params.link_check {
-            LinkCheck::Ignore => None,
-            LinkCheck::Degrade => Some(Verdict::degraded(reason())),
-            LinkCheck::Fail => Some(Verdict::failed(Exit::Generic, reason())),
+        let reason =
+            |state: &dyn fmt::Display| format!("{} is on {}, but {state}", params.ip, link.name);
+        let fault = state.fault();
+        match (params.link_check, elsewhere) {
+            (LinkCheck::Ignore, _) => None,
+            (LinkCheck::Degrade, _) => Some(Verdict::degraded(reason(&state))),
+            (LinkCheck::Fail, _) if !link.admin_up => {
+                Some(Verdict::failed(Exit::Generic, reason(&state)))
+            }
+            (LinkCheck::Fail, Elsewhere::On { nodes, moving }) => {
+                let nodes = nodes.join(", ");
+                Some(if *moving {
+                    let why = format!("{fault}: wait for the cluster to move it to {nodes}");
+                    Verdict::degraded(reason(&why))
+                } else {
+                    Verdict::failed(Exit::Generic, reason(&state))
+                })
+            }
+            (LinkCheck::Fail, Elsewhere::Nowhere) => {
+                let why = format!("{fault}, and no other node has a carrier: check the switch");
+                Some(Verdict::degraded(reason(&why)))
+            }
+            (LinkCheck::Fail, Elsewhere::Unknown) => {
+                let why = format!(
+                    "{fault}, and whether another node has one is unknown: check the cable and the \
+                     switch port"
+                );
+                Some(Verdict::degraded(reason(&why)))
+            }
         }
     }
 
@@ -203,16 +245,31 @@ pub(crate) fn without_carrier(link: &Link) -> Option<Unusable<'_>> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unusable<'a>(&'a Link);
 
+impl Unusable<'_> {
+    /// What is wrong, without what to do.
+    fn fault(self) -> String {
+        let Self(link) = self;
+        if !link.admin_up {
+            format!("{} is administratively down", link.name)
+        } else if !link.carrier {
+            format!("{} has no carrier", link.name)
+        } else {
+            format!("{} is {}", link.name, link.operstate)
+        }
+    }
+}
+
 impl fmt::Display for Unusable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(link) = self;
-        if !link.admin_up {
-            write!(f, "{} is administratively down: set it up", link.name)
+        let remedy = if !link.admin_up {
+            "set it up"
         } else if !link.carrier {
-            write!(f, "{} has no carrier: check the cable and the switch port", link.name)
+            "check the cable and the switch port"
         } else {
-            write!(f, "{} is {}: check its lower interfaces", link.name, link.operstate)
-        }
+            "check its lower interfaces"
+        };
+        write!(f, "{}: {remedy}", self.fault())
     }
 }
 
@@ -297,22 +354,65 @@ mod tests {
         let down = Link { admin_up: false, ..no_carrier.clone() };
         let lower =
             Link { operstate: hostnet::OperationalState::LowerLayerDown, ..link(2, "eth0") };
-        for (state, text) in [
-            (&no_carrier, "eth0 has no carrier: check the cable and the switch port"),
-            (&down, "eth0 is administratively down: set it up"),
-            (&lower, "eth0 is LOWERLAYERDOWN: check its lower interfaces"),
+        let on = |moving| Elsewhere::On { nodes: vec!["node2".to_owned()], moving };
+        for (state, fault, remedy) in [
+            (&no_carrier, "eth0 has no carrier", ": check the cable and the switch port"),
+            (&lower, "eth0 is LOWERLAYERDOWN", ": check its lower interfaces"),
         ] {
-            let judged = |check| judged(&[("check_link_status", check)], &there, Some(state));
-            let (exit, reason) = judged("yes");
-            assert_eq!(
-                (exit, reason),
-                (Exit::Generic, Some(format!("192.0.2.10 is on eth0, but {text}")))
-            );
-            assert_eq!(judged("degraded").0, Exit::Degraded);
-            assert_eq!(judged("no"), (Exit::Success, None));
+            let judged = |check, elsewhere: &Elsewhere| {
+                let observation = Observation {
+                    instances: there.to_vec(),
+                    link: Some(state.clone()),
+                    elsewhere: elsewhere.clone(),
+                    ..Observation::default()
+                };
+                let verdict = observation.judge(&params(&[("check_link_status", check)]));
+                (verdict.exit, verdict.reason.unwrap_or_default())
+            };
+            let text = |text: &str| format!("192.0.2.10 is on eth0, but {fault}{text}");
+            for (elsewhere, exit, reason) in [
+                (on(false), Exit::Generic, remedy),
+                (on(true), Exit::Degraded, ": wait for the cluster to move it to node2"),
+                (
+                    Elsewhere::Nowhere,
+                    Exit::Degraded,
+                    ", and no other node has a carrier: check the switch",
+                ),
+                (
+                    Elsewhere::Unknown,
+                    Exit::Degraded,
+                    ", and whether another node has one is unknown: check the cable and the switch \
+                     port",
+                ),
+            ] {
+                assert_eq!(judged("yes", &elsewhere), (exit, text(reason)));
+                assert_eq!(judged("degraded", &elsewhere), (Exit::Degraded, text(remedy)));
+                assert_eq!(judged("no", &elsewhere), (Exit::Success, String::new()));
+            }
         }
+        // A restart brings it up.
+        let (exit, reason) = judged(&[], &there, Some(&down));
+        assert_eq!(exit, Exit::Generic);
+        assert!(reason.unwrap().ends_with("but eth0 is administratively down: set it up"));
         let lo = Link { loopback: true, carrier: false, ..link(1, "lo") };
         assert_eq!(judged(&[], &[address(1, "192.0.2.10/32")], Some(&lo)).0, Exit::Success);
+    }
+
+    #[test]
+    fn a_vip_that_is_not_announced_is_degraded() {
+        let observation = Observation {
+            instances: vec![address(2, "192.0.2.10/24")],
+            link: Some(link(2, "eth0")),
+            conflict: link(9, "other").mac,
+            ..Observation::default()
+        };
+        let verdict = observation.judge(&params(&[]));
+        assert_eq!(verdict.exit, Exit::Degraded);
+        assert_eq!(
+            verdict.reason.unwrap(),
+            "192.0.2.10 is in use by 02:00:00:00:00:09 on eth0, and is not announced: remove it \
+             from that host"
+        );
     }
 
     #[test]

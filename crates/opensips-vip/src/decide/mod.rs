@@ -1,5 +1,6 @@
 //! Decisions as values, from the parameters and from what the host's tables show. Pure.
 
+pub(crate) mod carrier;
 pub(crate) mod judge;
 pub(crate) mod names;
 pub(crate) mod own_address;

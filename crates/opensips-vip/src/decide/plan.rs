@@ -47,7 +47,7 @@ impl Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     BringUp,
-    /// Without a carrier start fails if it is required, and goes on otherwise.
+    /// Without a carrier start goes on; it fails if it is required and another node has one.
     AwaitCarrier {
         required: bool,
     },
@@ -66,8 +66,9 @@ pub(crate) enum Step {
 pub(crate) struct Deletion {
     /// As it was dumped.
     pub(crate) address: Address,
-    /// There are other addresses of the same subnet on the link. If the VIP is the primary address of
-    /// the subnet, the kernel deletes them with it, unless `promote_secondaries` is set.
+    /// Other addresses of the same subnet can be on the link. If the VIP is the primary address of the
+    /// subnet, the kernel deletes them with it, unless `promote_secondaries` is set. Those that were
+    /// dumped do not decide: another VIP can come into the subnet until the deletion.
     pub(crate) keep_siblings: bool,
 }
 
@@ -126,7 +127,7 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
     let wrong = instances
         .iter()
         .filter(|address| exact.is_none_or(|(_, exact)| *address != exact))
-        .map(|address| deletion(address, &snapshot.addresses));
+        .map(deletion);
     let (in_the_way, others): (Vec<_>, Vec<_>) =
         wrong.partition(|deletion| excludes(&deletion.address, &target.address));
 
@@ -171,23 +172,14 @@ fn after_adding(params: &Params, link: &Link) -> Vec<Step> {
 /// The plan of stop: every instance of the VIP, whatever its prefix, link or label.
 #[must_use]
 pub(crate) fn stop(ip: IpAddr, addresses: &[Address]) -> Vec<Deletion> {
-    addresses
-        .iter()
-        .filter(|address| address.ip == ip)
-        .map(|address| deletion(address, addresses))
-        .collect()
+    addresses.iter().filter(|address| address.ip == ip).map(deletion).collect()
 }
 
-fn deletion(address: &Address, addresses: &[Address]) -> Deletion {
-    // The flag `secondary` does not decide: the deletion of one instance can make another one the
+fn deletion(address: &Address) -> Deletion {
+    // The flag `secondary` does not decide: the deletion of another address can make this one the
     // primary address. IPv6 has no secondary addresses in this sense.
-    let keep_siblings = address.ip.is_ipv4()
-        && addresses.iter().any(|other| {
-            other.link == address.link
-                && other.ip != address.ip
-                && other.network() == address.network()
-        });
-    Deletion { address: address.clone(), keep_siblings }
+    // A /32 can have siblings, too: addresses with a peer.
+    Deletion { address: address.clone(), keep_siblings: address.ip.is_ipv4() }
 }
 
 /// Returns true if the kernel refuses to add `new` while `present` is there: the same address with the
@@ -263,13 +255,16 @@ mod tests {
                 CHECK,
                 ADD,
                 "announce",
-                "delete 192.0.2.10/32 on eth0",
-                "delete 192.0.2.10/24 on eth1"
+                "delete 192.0.2.10/32 on eth0, keep the others of its subnet",
+                "delete 192.0.2.10/24 on eth1, keep the others of its subnet"
             ]
         );
         assert_eq!(start(&params(&given), &host(&wrong)).unwrap().found, Found::Misplaced);
         let both = [address(2, "192.0.2.10/24"), address(3, "192.0.2.10/24")];
-        assert_eq!(steps(&given, &host(&both)), ["announce", "delete 192.0.2.10/24 on eth1"]);
+        assert_eq!(
+            steps(&given, &host(&both)),
+            ["announce", "delete 192.0.2.10/24 on eth1, keep the others of its subnet"]
+        );
     }
 
     #[test]
@@ -356,8 +351,8 @@ mod tests {
             plan,
             [
                 "delete 192.0.2.10/24 on eth0, keep the others of its subnet",
-                "delete 192.0.2.10/32 on eth0",
-                "delete 192.0.2.10/24 on eth1"
+                "delete 192.0.2.10/32 on eth0, keep the others of its subnet",
+                "delete 192.0.2.10/24 on eth1, keep the others of its subnet"
             ]
         );
         assert!(stop("192.0.2.77".parse().unwrap(), &host.addresses).is_empty());

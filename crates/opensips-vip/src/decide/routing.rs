@@ -9,8 +9,8 @@
 use std::net::IpAddr;
 
 use hostnet::{
-    Family, LinkIndex, Network, Prefix, Route, RouteKind, RouteProtocol, RouteRecord, Rule,
-    RuleAction, Scope, TABLE_MAIN,
+    Family, LinkIndex, Network, NewAddress, Prefix, Route, RouteKind, RouteProtocol, RouteRecord,
+    Rule, RuleAction, Scope, TABLE_MAIN,
 };
 
 use super::names::LinkNames;
@@ -85,6 +85,11 @@ fn first_table(ip: IpAddr) -> u32 {
 pub(crate) fn table(params: &Params, tables: &Tables) -> Result<u32, NoRoute> {
     let ip = params.ip;
     if let Some(table) = params.route_table {
+        let is_current = |rule: &Rule| rule.action == RuleAction::Lookup(table);
+        if own_rules(ip, tables).any(is_current) {
+            // It stays the VIP's while another start that was given the same number finds that out.
+            return Ok(table);
+        }
         return match user_of(ip, table, tables) {
             Some(user) => Err(NoRoute::TableInUse { table, user }),
             None => Ok(table),
@@ -178,6 +183,27 @@ pub(crate) fn wanted(
         wanted.routes.extend(with_source(params.ip, *destination, tables)?);
     }
     Ok(wanted)
+}
+
+/// Checks before the address is added that its routes can be added. A route to the VIP's own network
+/// comes with the address.
+///
+/// # Errors
+/// Those of [`wanted`].
+pub(crate) fn check(params: &Params, address: &NewAddress, tables: &Tables) -> Result<(), NoRoute> {
+    if params.gateway.is_some() {
+        table(params, tables)?;
+    }
+    let own = Network::of(address.ip, address.prefix);
+    for destination in &params.source_for {
+        match with_source(params.ip, *destination, tables) {
+            Err(NoRoute::Destination { destination }) if own.contains(destination.base()) => {}
+            found => {
+                found?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The route to a destination with the VIP as its source; `None` if it already has that source.

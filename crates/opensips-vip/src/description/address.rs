@@ -25,7 +25,8 @@ in. Default: the interface whose connected network contains the VIP.
 Examples: \"eth0\", \"bond0.100\", an altname, \"02:00:00:aa:bb:cc\", or \"192.0.2.0/24\" for nodes
 whose interface names differ. \"eth0:label\" sets nic and iflabel. Without nic, start chooses the most
 specific connected network and fails if two interfaces match equally well; monitor then accepts the VIP
-on any interface, except on the loopback interface while a connected network contains the VIP.",
+on any interface, except on the loopback interface while a connected network contains the VIP. If the
+interface or its network is not there yet (at boot, for example), start waits up to 5 seconds for it.",
     ..Parameter::TEMPLATE
 };
 
@@ -98,7 +99,7 @@ pub(crate) static NETWORK_NAMESPACE: Parameter = Parameter {
     longdesc: "\
 Name of the network namespace, as in ip-netns(8), in which the VIP is managed. Default: the namespace of
 the cluster manager. If no such namespace exists, monitor reports that the VIP is not running, stop
-succeeds and start fails. A namespace whose name was deleted while programs run in it still exists
-without a name: the VIP stays in it until stop.",
+succeeds and start fails after a wait of up to 5 seconds. A namespace whose name was deleted while
+programs run in it still exists without a name: the VIP stays in it until stop.",
     ..Parameter::TEMPLATE
 };

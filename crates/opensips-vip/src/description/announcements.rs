@@ -27,7 +27,9 @@ Times of the announcements in milliseconds after the VIP was added, in increasin
 0. Default: 0,50,250,1000,2000,5000. At most 32 times, at most 600000 (ten minutes). start sends the
 first announcement before it returns; a background process sends the others, and stop ends that process
 first. While the interface has no carrier, no announcement is sent. When the carrier returns, or the MAC
-address of the interface changes, the schedule begins again.",
+address of the interface changes, the schedule begins again. When the carrier returns, and after a pause
+of the node of more than a second, the agent first probes for another host with the VIP, unless
+duplicate_check=no, and announces nothing while one answers.",
     ..Parameter::TEMPLATE
 };
 

@@ -10,9 +10,12 @@ pub(crate) static CHECK_LINK_STATUS: Parameter = Parameter {
     shortdesc: "What monitor reports if the interface has no carrier",
     longdesc: "\
 What monitor reports if the VIP's interface is down or has no carrier (cable unplugged, switch port
-down): \"yes\", \"degraded\" or \"no\". Default: yes. With \"yes\" monitor fails and the cluster moves
-the VIP. With \"degraded\" monitor returns OCF_DEGRADED (190): the VIP stays, and crm_mon displays the
-reason. With \"no\" the carrier is not checked. \"true\" and \"false\" mean yes and no. Loopback interfaces
+down): \"yes\", \"degraded\" or \"no\". Default: yes. With \"yes\" the cluster moves the VIP to a node that
+has a carrier: monitor fails, unless a location rule on the node attribute smartvox-link-RESOURCE moves
+the VIP without a failure. If no other node is known to have a carrier, monitor returns OCF_DEGRADED
+(190), and the VIP stays. Each node publishes that attribute, 1 with and 0 without carrier, in every
+monitor, and in one with role=Stopped where the VIP is not. With \"degraded\" the VIP always stays, and
+crm_mon displays the reason. With \"no\" the carrier is not checked. \"true\" and \"false\" mean yes and no. Loopback interfaces
 are never checked. If a bond, bridge or VLAN works although one of its lower interfaces is down, monitor
 reports OCF_DEGRADED with both \"yes\" and \"degraded\".",
     ..Parameter::TEMPLATE
@@ -22,11 +25,14 @@ pub(crate) static LINK_WAIT: Parameter = Parameter {
     name: "link_wait",
     default: Some("3s"),
     reloadable: true,
-    shortdesc: "How long start waits for carrier",
+    shortdesc: "How long start waits for a carrier",
     longdesc: "\
-Time that start waits for a carrier before it fails: 0 to 60s. Default: 3s. Units: ms, s, m; a number
-without a unit is in seconds. For interfaces that autonegotiate or that start brings up. start
-never waits longer than its own timeout allows. Not used with check_link_status=no.",
+Time that start waits for a carrier: 0 to 60s. Default: 3s. Units: ms, s, m; a number without a unit is
+in seconds. Without a carrier after that time start succeeds all the same: a background process probes for
+a duplicate and announces the VIP when the carrier comes. If another node is known to have a carrier,
+start fails instead, at once unless it has just brought the interface up, and the failure is cleared when
+the carrier of this node comes. start never waits longer than its own timeout allows. Not used with
+check_link_status=no.",
     ..Parameter::TEMPLATE
 };
 

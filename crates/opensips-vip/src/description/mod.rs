@@ -83,8 +83,16 @@ agent's name.",
         ActionDescription::new(Action::Start, 20),
         ActionDescription::new(Action::Stop, 20),
         ActionDescription {
-            interval_s: Some(10),
+            interval_s: Some(3),
             depth: Some(0),
+            ..ActionDescription::new(Action::Monitor, 20)
+        },
+        // On the nodes without the VIP: publishes their carrier, and finds the address where it must
+        // not be.
+        ActionDescription {
+            interval_s: Some(1),
+            depth: Some(0),
+            role: Some("Stopped"),
             ..ActionDescription::new(Action::Monitor, 20)
         },
         ActionDescription {

@@ -39,43 +39,45 @@ pub(crate) fn delete(
     }
     // Its name, for the path below /proc/sys. If the link is gone, so is the address.
     let Some(link) = netlink.link_by_index(address.link, end)? else { return Ok(false) };
-    let lock = lock_promote_secondaries(files, link.index, lock);
+    let lock = lock_link(files, link.index, lock);
     let deleted = match PromoteSecondaries::set(files, &link) {
         Ok(setting) => {
             let deleted = netlink.delete_address(address, end);
             setting.restore();
             deleted
         }
-        Err(error) => {
-            let note = "can't set promote_secondaries: other addresses of the subnet are added again \
-                        if the kernel deletes them";
-            log::warn!("{}", failure(&error).note(note));
-            delete_and_restore_siblings(netlink, address, end)
-        }
+        Err(error) => delete_and_restore_siblings(netlink, address, &error, end),
     };
     release(lock);
     deleted
 }
 
-/// Locks `promote_secondaries` of a link. Without the lock, a second stop would take the value that the
-/// first one has set for a moment for the administrator's.
-fn lock_promote_secondaries(
+/// Locks the link of an address that is added, so that a deletion on it does not take the address along:
+/// without `promote_secondaries`, a deletion restores only the siblings that it has seen before.
+pub(crate) fn lock_for_addition(
     files: &RunFiles,
-    link: LinkIndex,
+    new: &NewAddress,
     until: Deadline,
 ) -> Option<LockFile> {
+    new.ip.is_ipv4().then(|| lock_link(files, new.link, until)).flatten()
+}
+
+/// Locks `promote_secondaries` and the IPv4 addresses of a link. Without the lock, a second stop would
+/// take the value that the first one has set for a moment for the administrator's.
+fn lock_link(files: &RunFiles, link: LinkIndex, until: Deadline) -> Option<LockFile> {
     let path = files.promote_secondaries_lock(link);
     let lock = files.create_directory().and_then(|()| LockFile::acquire(&path, until));
-    // The deletion goes on without the lock: a conflict is rare, and an address that stays on two nodes
-    // is worse.
+    // The action goes on without the lock: a conflict is rare, and an address that stays on two nodes or
+    // on none is worse.
     match lock {
         Ok(Some(lock)) => return Some(lock),
         Ok(None) => {
-            let note = "promote_secondaries is locked by another stop: going on without the lock";
+            let note = "the addresses of the link are locked by another action: going on without the \
+                        lock";
             log::warn!("{}", line().field("lock", path.display()).note(note));
         }
         Err(error) => {
-            let note = "promote_secondaries can't be locked: going on without the lock";
+            let note = "the addresses of the link can't be locked: going on without the lock";
             log::warn!("{}", failure(&error).note(note));
         }
     }
@@ -92,7 +94,7 @@ pub(crate) fn restore_promote_secondaries(
 ) {
     for index in files.marked_promote_secondaries() {
         // The holder of the lock is in the middle of its deletion and restores the setting itself.
-        let Some(lock) = lock_promote_secondaries(files, index, lock_until()) else { continue };
+        let Some(lock) = lock_link(files, index, lock_until()) else { continue };
         // Its holder can have restored it just before.
         if files.is_promote_secondaries_marked(index) {
             match netlink.link_by_index(index, until) {
@@ -155,11 +157,18 @@ impl<'a> PromoteSecondaries<'a> {
 fn delete_and_restore_siblings(
     netlink: &Netlink,
     address: &Address,
+    why: &Error,
     until: Deadline,
 ) -> Result<bool> {
     let on_link = || settled(until, || netlink.addresses(Family::V4, Some(address.link), until));
     let all_routes = || settled(until, || netlink.route_records(Family::V4, None, until));
     let addresses_before = on_link()?;
+    if lost_siblings(address, &addresses_before, &[]).is_empty() {
+        return netlink.delete_address(address, until);
+    }
+    let note = "can't set promote_secondaries: other addresses of the subnet are added again if the \
+                kernel deletes them";
+    log::warn!("{}", failure(why).note(note));
     let routes_before = all_routes()?;
     let deleted = netlink.delete_address(address, until)?;
     let addresses = on_link()?;

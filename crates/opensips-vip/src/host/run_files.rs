@@ -11,6 +11,7 @@ use std::time::Duration;
 use hostnet::{LinkIndex, LinkName, MacAddress, NamespaceName};
 use hostproc::{ActionLockFiles, LockFile, RunDirectory};
 
+use crate::decide::carrier::AttributeName;
 use crate::log_line::line;
 use crate::params::is_link_local;
 
@@ -79,6 +80,20 @@ impl RunFiles {
         ActionLockFiles::new(&self.run, &lock, &mark)
     }
 
+    /// Returns true if another VIP of this network namespace is being started or stopped. The lock of an
+    /// action that was killed counts as well: it shows only that there was one.
+    pub(crate) fn has_other_actions(&self) -> bool {
+        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return false };
+        let other = |name: &str| {
+            let vip = name.strip_prefix("vip-")?.strip_suffix(".lock")?;
+            let (_, namespace) = vip.rsplit_once('@')?;
+            Some(vip != self.vip && namespace.parse() == Ok(self.namespace))
+        };
+        entries
+            .filter_map(|entry| other(entry.ok()?.file_name().to_str()?))
+            .any(|is_other| is_other)
+    }
+
     /// The lock that the announcer of the VIP holds.
     pub(crate) fn announcer_lock(&self) -> PathBuf {
         self.run.file(&format!("announcer-{}.lock", self.vip))
@@ -114,6 +129,67 @@ impl RunFiles {
         format!("rival-{}", self.vip)
     }
 
+    /// Notes the host that keeps the announcer from announcing the VIP, for the next monitor.
+    pub(crate) fn note_unannounced(&self, mac: MacAddress) {
+        self.write(&self.unannounced(), &format!("{mac}\n"));
+    }
+
+    /// The host that keeps the announcer from announcing the VIP.
+    pub(crate) fn unannounced_because_of(&self) -> Option<MacAddress> {
+        String::from_utf8(self.run.read(&self.unannounced())?).ok()?.trim_end().parse().ok()
+    }
+
+    pub(crate) fn forget_unannounced(&self) {
+        self.remove(&self.unannounced());
+    }
+
+    fn unannounced(&self) -> String {
+        format!("unannounced-{}", self.vip)
+    }
+
+    /// The lock of the process that waits for the carrier on a node without the VIP.
+    pub(crate) fn watcher_lock(&self) -> PathBuf {
+        self.run.file(&format!("watcher-{}.lock", self.vip))
+    }
+
+    /// Notes what this node has published about its carrier.
+    pub(crate) fn note_published_carrier(&self, attribute: &AttributeName, usable: bool) {
+        let value = if usable { "1\n" } else { "0\n" };
+        self.write(attribute.as_str(), value);
+    }
+
+    /// What this node has published about its carrier; `None`: nothing.
+    pub(crate) fn published_carrier(&self, attribute: &AttributeName) -> Option<bool> {
+        match &*self.run.read(attribute.as_str())? {
+            b"1\n" => Some(true),
+            b"0\n" => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn forget_published_carrier(&self, attribute: &AttributeName) {
+        self.remove(attribute.as_str());
+    }
+
+    /// Notes the interval of the monitor that has failed for want of a carrier.
+    pub(crate) fn note_failed_monitor(&self, interval: Duration) {
+        self.write(&self.failed_monitor_note(), &format!("{}\n", interval.as_millis()));
+    }
+
+    /// The interval of the monitor that has failed for want of a carrier.
+    pub(crate) fn failed_monitor(&self) -> Option<Duration> {
+        let text = String::from_utf8(self.run.read(&self.failed_monitor_note())?).ok()?;
+        text.trim_end().parse().ok().map(Duration::from_millis)
+    }
+
+    pub(crate) fn forget_failed_monitor(&self) {
+        self.remove(&self.failed_monitor_note());
+    }
+
+    fn failed_monitor_note(&self) -> String {
+        format!("failed-monitor-{}", self.vip)
+    }
+
     /// Notes that the VIP was started or adopted here: stop removes it, also if nothing else in the tables
     /// tells it from an address of the host's own.
     pub(crate) fn note_here(&self) {
@@ -141,6 +217,7 @@ impl RunFiles {
 
     /// Removes the notes about a VIP that is not on this host any more.
     pub(crate) fn forget(&self) {
+        self.forget_unannounced();
         self.forget_conflict();
         self.remove(&self.announced());
         self.remove(&format!("{HERE}{}", self.vip));

@@ -14,7 +14,7 @@ use super::tables::link_names;
 use crate::decide::judge::Observation;
 use crate::decide::names::LinkNames;
 use crate::decide::routing::{self, NoRoute, Tables, Wanted};
-use crate::log_line::line;
+use crate::log_line::{failure, line};
 use crate::params::Params;
 
 /// Why there is no source routing.
@@ -118,12 +118,36 @@ pub(crate) fn tables_of(
     Ok(found)
 }
 
+/// How often [`apply`] chooses a table or metric. Of several starts that choose the same one at the same
+/// moment one gets it, so that none has to choose more often than there are VIPs with its first choice.
+const CHOICES: u32 = 64;
+
 /// Adds what the parameters ask for, and deletes what an earlier start has added for other parameters.
 /// `added` gets every change, even if this fails.
 ///
 /// # Errors
 /// Those of the parameters against the main table, and of the kernel.
 pub(crate) fn apply(
+    netlink: &Netlink,
+    params: &Params,
+    place: (LinkIndex, Prefix),
+    added: &mut Vec<Added>,
+    until: Deadline,
+) -> std::result::Result<(), Error> {
+    use hostnet::Error::{RouteExists, RuleExists};
+    for _ in 1..CHOICES {
+        match apply_once(netlink, params, place, added, until) {
+            // Another VIP was faster with the same choice. What was added for it is not wanted any more.
+            Err(Error::Network(error @ (RouteExists { .. } | RuleExists { .. }))) => {
+                log::debug!("{}", failure(&error).note("choosing again"));
+            }
+            result => return result,
+        }
+    }
+    apply_once(netlink, params, place, added, until)
+}
+
+fn apply_once(
     netlink: &Netlink,
     params: &Params,
     (link, prefix): (LinkIndex, Prefix),

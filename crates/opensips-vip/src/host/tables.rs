@@ -9,7 +9,7 @@ use super::settled;
 use super::zone::Zone;
 use crate::decide::judge::{self, Observation};
 use crate::decide::names::LinkNames;
-use crate::decide::target::{Snapshot, needs_routes};
+use crate::decide::target::{self, Snapshot, needs_routes};
 use crate::params::{Nic, Params};
 
 /// All addresses of a family.
@@ -95,12 +95,26 @@ pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Re
     };
     let stack = link.as_ref().zip(links.as_deref()).map(|(link, links)| condition(link, links));
     let names = LinkNames::of(links.iter().flatten().chain(&link));
-    let mut observation = Observation { instances, link, stack, lost_network, names };
+    let mut observation =
+        Observation { instances, link, stack, lost_network, names, ..Observation::default() };
     let as_wanted = observation.exact(params).is_some() && observation.instances.len() == 1;
     if links.is_none() && !as_wanted {
         observation.names = link_names(netlink, until);
     }
     Ok(observation)
+}
+
+/// The link on which the VIP belongs on a node that does not have it; `None` if there is none.
+pub(crate) fn link_without_vip(
+    netlink: &Netlink,
+    params: &Params,
+    until: Deadline,
+) -> Result<Option<Link>> {
+    if let Some(Nic::Name(name)) = &params.nic {
+        return settled(until, || netlink.link_by_name(name, until));
+    }
+    let snapshot = snapshot(netlink, params, until)?;
+    Ok(target::choose(params, &snapshot).ok().map(|target| target.link))
 }
 
 /// All links, if the link can work although one of those below it does not.

@@ -4,10 +4,14 @@ use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, Result};
+use nix::time::{ClockId, clock_gettime};
 
 use super::announcement::Announcement;
+use super::announcer::Job;
+use super::conflict_probe::{Conflicts, ProbeResult, Prober};
 use super::open_socket;
 use crate::decide::judge;
+use crate::host::cluster;
 use crate::host::run_files::RunFiles;
 use crate::params::Schedule;
 
@@ -15,8 +19,13 @@ use crate::params::Schedule;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// After a link-up, a switch takes a moment before it forwards frames.
 const SWITCH_DELAY: Duration = Duration::from_millis(50);
-/// How long after the end of the schedule a burst still waits for a carrier.
+/// How long after the end of the schedule a burst still waits for a carrier, or for another host to let
+/// go of the address.
 pub(crate) const CARRIER_PATIENCE: Duration = Duration::from_secs(600);
+/// Interval of the probes while another host has the address.
+const PROBE_AGAIN: Duration = Duration::from_secs(1);
+/// How long publishing may take.
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sends the announcements of the schedule from its entry number `next` on, relative to now. Ends with
 /// the schedule, with the address, or at `until`.
@@ -25,32 +34,29 @@ pub(crate) const CARRIER_PATIENCE: Duration = Duration::from_secs(600);
 /// carrier returns, even if it was lost only between two looks: no host can have received the
 /// announcements before, and the switch can have learned something else. It also begins again when the
 /// MAC address has changed (failover of a bond). Events of the kernel wake it between two announcements.
-pub(crate) fn run(
-    announcement: &Announcement,
-    netlink: &Netlink,
-    schedule: &Schedule,
-    next: usize,
-    until: Deadline,
-) {
+///
+/// After a time without carrier, and after a pause of this process or host, another host can have the
+/// address rightfully: then it is probed for before it is announced (RFC 5227 section 2.1). While
+/// another host answers, nothing is announced.
+pub(crate) fn run(job: &Job, netlink: &Netlink, until: Deadline) {
+    let Job { announcement, schedule, .. } = job;
     // Without events it still looks before each announcement.
     let mut events = Events::subscribe(&[EventGroup::Link]).ok();
-    let mut burst = Burst { next, ..Burst::begin(Instant::now()) };
+    let mut burst =
+        Burst { next: job.next, must_probe: job.probe_first, ..Burst::begin(Instant::now()) };
+    let mut clock = PauseClock(job.begun);
     while let Some(due) = burst.next_look(schedule) {
         if due > until {
             return;
         }
-        wait(events.as_mut(), due);
+        burst.must_probe |= wait(events.as_mut(), due, &mut clock);
         match Look::take(announcement, netlink) {
             Look::Gone => return,
             Look::NotYet => burst.is_blocked = true,
             Look::Ready(link) => {
                 burst.notice_changes(&link);
                 if burst.is_due(schedule) {
-                    // If it can't be sent, the next look shows that the carrier or the address is gone.
-                    match send(announcement, &link) {
-                        Ok(()) => burst.next += 1,
-                        Err(_) => burst.is_blocked = true,
-                    }
+                    burst.announce(job, netlink, &link, &mut clock);
                 }
             }
             Look::Unclear => {
@@ -63,24 +69,54 @@ pub(crate) fn run(
     }
 }
 
-fn send(announcement: &Announcement, link: &Link) -> Result<()> {
+fn send(announcement: &Announcement, link: &Link, files: &RunFiles) -> Result<()> {
     // A socket for each announcement: the link can have been replaced by one with the same name, and a
     // socket that stays open collects frames that nothing reads.
     let mut socket = open_socket(link, announcement.ip)?;
     announcement.send(&mut socket, link)?;
-    RunFiles::of(announcement.ip, Some(&link.name)).note_announcement();
+    files.note_announcement();
     Ok(())
 }
 
-/// Waits until `due`, or until a link has changed.
-fn wait(events: Option<&mut Events>, due: Deadline) {
-    let changed = match events {
-        Some(events) => events.wait(due),
-        None => Ok(false),
-    };
-    // A subscription that fails must not turn the burst into a busy loop.
-    if !matches!(changed, Ok(true)) {
-        std::thread::sleep(due.remaining());
+/// Waits until `due`, or until a link has changed. Returns true if this process was paused meanwhile.
+fn wait(mut events: Option<&mut Events>, due: Deadline, clock: &mut PauseClock) -> bool {
+    let mut paused = false;
+    loop {
+        // In slices, so that a pause in the middle of a long wait is noticed, too.
+        let slice = due.within(PAUSE);
+        let planned = slice.remaining();
+        let changed = match events.as_mut() {
+            Some(events) => events.wait(slice),
+            None => Ok(false),
+        };
+        // A subscription that fails must not turn the burst into a busy loop.
+        if !matches!(changed, Ok(true)) {
+            std::thread::sleep(slice.remaining());
+        }
+        paused |= clock.has_paused(planned);
+        if due.has_passed() || matches!(changed, Ok(true)) {
+            return paused;
+        }
+    }
+}
+
+/// A gap in the work of this process that counts as a pause: the process or the host was stopped.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The time since boot, with that in which the host was suspended. A clock that can't be read never shows
+/// a pause.
+pub(crate) fn since_boot() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Notices pauses, also those in which the host was suspended (`CLOCK_BOOTTIME`).
+struct PauseClock(Duration);
+
+impl PauseClock {
+    /// Returns true if much more time has passed since the last call than was planned.
+    fn has_paused(&mut self, planned: Duration) -> bool {
+        let before = std::mem::replace(self, Self(since_boot()));
+        self.0.saturating_sub(before.0) > planned + PAUSE
     }
 }
 
@@ -92,6 +128,10 @@ struct Burst {
     next: usize,
     /// Nothing could be sent at the last look: the next one that can send begins the burst again.
     is_blocked: bool,
+    /// Another host can have the address: probe before the next announcement.
+    must_probe: bool,
+    /// When to probe again for an address that another host has.
+    probe_at: Option<Instant>,
     /// The link at the last look.
     last: Option<LinkState>,
 }
@@ -105,11 +145,12 @@ struct LinkState {
 
 impl Burst {
     fn begin(zero: Instant) -> Self {
-        Self { zero, next: 0, is_blocked: false, last: None }
+        Self { zero, next: 0, is_blocked: false, must_probe: false, probe_at: None, last: None }
     }
 
     fn due(&self, schedule: &Schedule) -> Option<Instant> {
-        schedule.times().get(self.next).map(|time| self.zero + *time)
+        let due = schedule.times().get(self.next).map(|time| self.zero + *time);
+        self.probe_at.filter(|_| due.is_some()).or(due)
     }
 
     fn next_look(&self, schedule: &Schedule) -> Option<Deadline> {
@@ -125,11 +166,72 @@ impl Burst {
         let now = LinkState { mac: link.mac, carrier_losses: link.carrier_losses };
         let lost_carrier = self.last.is_some_and(|last| last.carrier_losses != now.carrier_losses);
         if self.is_blocked || lost_carrier {
-            *self = Self::begin(Instant::now() + SWITCH_DELAY);
+            *self = Self { must_probe: true, ..Self::begin(Instant::now() + SWITCH_DELAY) };
         } else if self.last.is_some_and(|last| last.mac != now.mac) {
-            *self = Self::begin(Instant::now());
+            *self = Self { must_probe: self.must_probe, ..Self::begin(Instant::now()) };
         }
         self.last = Some(now);
+    }
+
+    /// Sends the announcement that is due, after a probe if one is necessary.
+    fn announce(&mut self, job: &Job, netlink: &Netlink, link: &Link, clock: &mut PauseClock) {
+        let files = RunFiles::of(job.announcement.ip, Some(&link.name));
+        // If it can't be sent, the next look shows that the carrier or the address is gone.
+        let sent = self.probe_if_necessary(job, netlink, link, &files, clock).and_then(|free| {
+            if free { self.send(job, link, &files).map(|()| free) } else { Ok(free) }
+        });
+        self.is_blocked = sent.is_err();
+        if let Some(attribute) = job.attribute.as_ref().filter(|_| sent.is_ok())
+            && files.published_carrier(attribute) == Some(false)
+        {
+            cluster::publish(attribute, &files, true, Deadline::after(PUBLISH_PATIENCE));
+            // The time that it took is no pause.
+            clock.has_paused(PUBLISH_PATIENCE);
+        }
+    }
+
+    fn send(&mut self, job: &Job, link: &Link, files: &RunFiles) -> Result<()> {
+        send(&job.announcement, link, files)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Returns true if the address can be announced: no probe is necessary, or no other host answers.
+    fn probe_if_necessary(
+        &mut self,
+        job: &Job,
+        netlink: &Netlink,
+        link: &Link,
+        files: &RunFiles,
+        clock: &mut PauseClock,
+    ) -> Result<bool> {
+        let (Some(timeout), Some(mac)) = (job.probe_timeout, link.mac) else { return Ok(true) };
+        // A pause during the look.
+        self.must_probe |= clock.has_paused(LOOK_AGAIN);
+        if !self.must_probe {
+            return Ok(true);
+        }
+        let ip = job.announcement.ip;
+        let links = netlink.links(Deadline::after(LOOK_AGAIN))?;
+        let own = links.iter().filter_map(|link| link.mac).collect();
+        let mut socket = open_socket(link, ip)?;
+        let until = Deadline::after(timeout + PAUSE);
+        let result =
+            Prober { ip, mac, own }.probe(&mut socket, Conflicts::Owners, timeout, until)?;
+        match result {
+            // A pause during the probe.
+            _ if clock.has_paused(timeout) => {}
+            ProbeResult::Free => {
+                files.forget_unannounced();
+                let last = self.last;
+                *self = Self { last, ..Self::begin(Instant::now()) };
+                return Ok(true);
+            }
+            ProbeResult::Conflict(mac) => files.note_unannounced(mac),
+            ProbeResult::Unknown => {}
+        }
+        self.probe_at = Some(Instant::now() + PROBE_AGAIN);
+        Ok(false)
     }
 }
 

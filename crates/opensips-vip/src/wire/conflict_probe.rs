@@ -12,6 +12,9 @@ use hostnet::{Error, MacAddress, PacketSocket, Result};
 use super::claimed_by;
 use crate::params::DuplicateCheck;
 
+/// How many times an address is probed, because a frame can be lost.
+const PROBES: u32 = 2;
+
 /// A host that has answered counts as gone after this time without an answer: one lost frame, or a switch
 /// that has not learned yet, must not be taken for that.
 pub(crate) const RELEASE_TIME: Duration = Duration::from_millis(500);
@@ -120,12 +123,13 @@ impl Prober {
             // For the probes of others; the answers of owners are received without it.
             let _ = socket.join_solicited_node(ip);
         }
-        let begin = Instant::now();
-        for end in [begin + timeout / 2, begin + timeout].map(Deadline::at) {
+        for _ in 0..PROBES {
             match self.ip {
                 IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
                 IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
             }
+            // From the end of the send on: a full queue delays it, and a host that was not asked can't answer.
+            let end = Deadline::after(timeout / PROBES);
             while let Some(frame) = socket.receive(end.min(until))? {
                 if let Some(mac) = self.conflict_in(&frame, conflicts) {
                     return Ok(ProbeResult::Conflict(mac));

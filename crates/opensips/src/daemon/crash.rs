@@ -1,20 +1,21 @@
-//! What tells why an instance died: the daemon's own words, and a core file.
+//! What the daemon itself says about why an instance died.
 
 use std::fmt;
 use std::path::Path;
 
-use deadline::Deadline;
+use hostfs::read_end;
 use hostproc::{Pid, Signal};
+use ocf::LogLine;
 
-use crate::daemon::core_file::{self, Core};
 use crate::daemon::words::{Said, last_lines, shortened};
-use crate::host::files::{TAIL, tail};
-use crate::process::state::State;
 
-/// As many of the daemon's last lines count as its last words.
+/// How much of the end of the output is read, in bytes: monitor must stay cheap.
+pub(crate) const READ_END: u64 = 64 * 1024;
+
+/// An error counts as the cause only among this many lines before the death.
 const LAST: usize = 10;
 
-/// The process whose death ended the instance, as the main process tells it.
+/// The process whose death ended the instance, as the main process reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Death {
     /// `None` for the main process.
@@ -45,9 +46,9 @@ impl fmt::Display for Death {
 }
 
 impl Death {
-    /// signals.c (main.c in 2.4): at level INFO the death of a worker, at CRITICAL a fault of the
-    /// main process, which can't tell anything afterwards.
-    fn told_in(said: &Said<'_>) -> Option<Self> {
+    /// signals.c (main.c in 2.4): at level INFO the death of a worker, at CRITICAL a crash of the
+    /// main process, which can report nothing afterwards.
+    fn reported_in(said: &Said<'_>) -> Option<Self> {
         if said.level == "CRITICAL" && said.text.starts_with("segfault in attendant") {
             return Some(Self { worker: None, how: How::Signal(Signal::SIGSEGV as i32) });
         }
@@ -62,7 +63,8 @@ impl Death {
         Some(Self { worker: Some(pid.parse().ok()?), how })
     }
 
-    /// It may have said why: no fault of the memory, and no signal from outside.
+    /// Whether the process may have logged the cause: it ended by itself, neither by an invalid access
+    /// to memory nor by a signal from outside.
     fn is_its_own(self) -> bool {
         match self.how {
             How::Signal(number) => number == Signal::SIGABRT as i32,
@@ -71,90 +73,83 @@ impl Death {
     }
 }
 
-/// Everything that is known about a death; may be nothing.
+/// Everything that is known about a death; it may be nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     death: Option<Death>,
     last_words: Option<String>,
-    /// Its log is where we look.
+    /// The daemon logs to the output that is read.
     logs_here: bool,
-    core: Option<Core>,
 }
 
+/// Follows "OpenSIPS (pid 7) died".
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.death, &self.last_words) {
-            (Some(death), None) => write!(f, "{death}")?,
-            (Some(death), Some(words)) => write!(f, "{death}, last words: {words}")?,
-            (None, Some(words)) => write!(f, "last words: {words}")?,
-            (None, None) if self.logs_here => {
-                f.write_str("it left no word of why (SIGKILL, out of memory?)")?;
-            }
-            (None, None) => f.write_str("see the system's log")?,
-        }
-        match &self.core {
-            Some(core) => write!(f, ", {core}"),
-            None => Ok(()),
+            (Some(death), None) => write!(f, ": {death}"),
+            (Some(death), Some(words)) => write!(f, ": {death}, last error: {words}"),
+            (None, Some(words)) => write!(f, ": last error: {words}"),
+            (None, None) if self.logs_here => f.write_str(
+                " without logging an error (SIGKILL? out of memory?): see journalctl -k",
+            ),
+            (None, None) => f.write_str(": see the log of OpenSIPS"),
         }
     }
 }
 
 impl Evidence {
-    /// Of an instance that is remembered, from the file of its output. Each monitor comes here until
-    /// Pacemaker has recovered it: the last lines, for which a reason has no room, are for debugging
-    /// and for diagnose.
-    pub(crate) fn of(state: &State, memory: &Path, output: &Path, deadline: Deadline) -> Self {
-        let text = tail(output).unwrap_or_default();
+    /// Of the instance with this main process, from the file of its output. The last lines, for which
+    /// an exit reason has no room, are in the debug log.
+    pub(crate) fn of(main: Pid, output: &Path) -> Self {
+        let text = read_end(output, READ_END).unwrap_or_default();
         for line in last_lines(&text) {
-            log::debug!("daemon=\"{line}\"");
+            log::debug!("{}", LogLine::new().field("daemon", line));
         }
-        // It was written when the instance served, so a core of it is younger.
-        let since = std::fs::metadata(memory).and_then(|metadata| metadata.modified());
-        let core = since.ok().and_then(|since| core_file::find(state, since, deadline));
-        Self::from_words(&text, state.main.pid, core)
+        Self::from_words(&text, main)
     }
 
-    /// From the end of what was said.
+    /// From the end of the output.
     ///
-    /// Errors are routine for a daemon that strangers talk to: one counts only where it was said by
-    /// the process that died, among the last [`LAST`] lines before its death was told. Where none
-    /// was told, the main process must have ended without a word; only what is CRITICAL and its
-    /// own, at the very end, says why.
-    pub(crate) fn from_words(text: &str, main: Pid, core: Option<Core>) -> Self {
+    /// Errors are routine for a daemon that talks to strangers: one counts only if the process that
+    /// died has logged it, among the last [`LAST`] lines before its death was reported. If no death
+    /// was reported, the main process has ended without a word; only its own CRITICAL line at the very
+    /// end is a cause.
+    pub(crate) fn from_words(text: &str, main: Pid) -> Self {
         let said: Vec<Said<'_>> = text.lines().filter_map(Said::read).collect();
-        let told = said.iter().enumerate().rev().filter(|(_, said)| said.pid == main);
-        let told = told.filter_map(|(at, said)| Some((at, Death::told_in(said)?))).next();
-        let (who, end) = match told {
+        let reported = said.iter().enumerate().rev().filter(|(_, said)| said.pid == main);
+        let reported =
+            reported.filter_map(|(at, said)| Some((at, Death::reported_in(said)?))).next();
+        let (who, end) = match reported {
             Some((at, death)) => (death.worker.unwrap_or(main), at),
             None => (main, said.len()),
         };
         let explains = |said: &&Said<'_>| {
             said.pid == who
-                && match told {
+                && match reported {
                     Some((_, death)) => death.is_its_own() && said.is_error(),
                     None => said.level == "CRITICAL",
                 }
         };
         let last_words = said.iter().take(end).rev().take(LAST).find(explains);
-        // A log that is longer than what we look at is one.
-        let logs_here = said.iter().any(|said| said.pid == main) || text.len() >= TAIL;
+        // More than what is read can only be a log.
+        let is_log = u64::try_from(text.len()).is_ok_and(|length| length >= READ_END);
+        let logs_here = is_log || said.iter().any(|said| said.pid == main);
         Self {
-            death: told.map(|(_, death)| death),
+            death: reported.map(|(_, death)| death),
             last_words: last_words.map(|said| shortened(said.text)),
             logs_here,
-            core,
         }
     }
 }
 
-/// The last death that the main process tells of; that of nobody else where it is known.
+/// The last death that the main process reports; where its pid is known, no other process counts.
 ///
-/// What strangers send is logged by the workers, with line ends in it: a line that begins as the
-/// main process's own would have to name its pid.
+/// What strangers send is logged by the workers, with line ends in it: to forge a line of the main
+/// process, it would have to name its pid.
 pub(crate) fn death(text: &str, main: Option<Pid>) -> Option<Death> {
     let said = text.lines().rev().filter_map(Said::read);
     said.filter(|said| main.is_none_or(|main| said.pid == main))
-        .find_map(|said| Death::told_in(&said))
+        .find_map(|said| Death::reported_in(&said))
 }
 
 #[cfg(test)]
@@ -172,7 +167,7 @@ Nov 24 19:00:02 [8] INFO:core:handle_sigs: terminating due to SIGCHLD
 ";
 
     fn words(text: &str) -> String {
-        Evidence::from_words(text, Pid::new(8).unwrap(), None).to_string()
+        Evidence::from_words(text, Pid::new(8).unwrap()).to_string()
     }
 
     /// A line of the main process, or of another one.
@@ -182,7 +177,7 @@ Nov 24 19:00:02 [8] INFO:core:handle_sigs: terminating due to SIGCHLD
 
     #[test]
     fn a_death_is_told_by_the_main_process() {
-        assert_eq!(words(WORKER), "worker 4712 ended by SIGSEGV");
+        assert_eq!(words(WORKER), ": worker 4712 ended by SIGSEGV");
         for (text, told) in [
             (
                 "INFO:core:handle_sigs: child process 12 exited normally, status=255",
@@ -202,9 +197,9 @@ Nov 24 19:00:02 [8] INFO:core:handle_sigs: terminating due to SIGCHLD
                 "worker 12 ended by SIGKILL",
             ),
         ] {
-            assert_eq!(words(&line(8, text)), told);
+            assert_eq!(words(&line(8, text)), format!(": {told}"));
             assert_eq!(death(&line(8, text), None).unwrap().to_string(), told);
-            assert_eq!(words(&line(9, text)), "see the system's log");
+            assert_eq!(words(&line(9, text)), ELSEWHERE);
         }
     }
 
@@ -226,26 +221,27 @@ Nov 24 19:00:02 [8] INFO:core:handle_sigs: terminating due to SIGCHLD
             line(9, &format!("INFO:core:handle_sigs: {FORGED}")),
         ] {
             assert!(!words(&forged).contains("77"), "{forged}");
-            assert_eq!(words(&format!("{forged}{WORKER}")), "worker 4712 ended by SIGSEGV");
-            assert_eq!(words(&format!("{WORKER}{forged}")), "worker 4712 ended by SIGSEGV");
+            assert_eq!(words(&format!("{forged}{WORKER}")), ": worker 4712 ended by SIGSEGV");
+            assert_eq!(words(&format!("{WORKER}{forged}")), ": worker 4712 ended by SIGSEGV");
         }
     }
 
     const EXITED: &str = "INFO:core:handle_sigs: child process 12 exited normally, status=255";
-    const NO_WORD: &str = "it left no word of why (SIGKILL, out of memory?)";
+    const NO_WORD: &str = " without logging an error (SIGKILL? out of memory?): see journalctl -k";
+    const ELSEWHERE: &str = ": see the log of OpenSIPS";
 
     #[test]
     fn last_words_are_those_of_the_dead() {
         let memory = "ERROR:core:fm_malloc: no memory left";
         let died = |before: &[String]| words(&format!("{}{}", before.concat(), line(8, EXITED)));
-        let bare = "worker 12 ended with status 255";
-        assert_eq!(died(&[line(12, memory)]), format!("{bare}, last words: no memory left"));
+        let bare = ": worker 12 ended with status 255";
+        assert_eq!(died(&[line(12, memory)]), format!("{bare}, last error: no memory left"));
         assert_eq!(died(&[line(13, memory)]), bare);
         let meanwhile = vec![line(13, "INFO:core:x: y"); LAST];
         assert_eq!(died(&[vec![line(12, memory)], meanwhile].concat()), bare);
         // A fault of the memory, or somebody's signal, has other causes.
         let killed = line(8, "INFO:core:handle_sigs: child process 12 exited by a signal 9");
-        assert_eq!(words(&(line(12, memory) + &killed)), "worker 12 ended by SIGKILL");
+        assert_eq!(words(&(line(12, memory) + &killed)), ": worker 12 ended by SIGKILL");
     }
 
     #[test]
@@ -253,16 +249,19 @@ Nov 24 19:00:02 [8] INFO:core:handle_sigs: terminating due to SIGCHLD
         let network = line(9, "ERROR:core:tcp_connect: connection refused");
         let start = line(8, "ERROR:core:main: a file was missing");
         assert_eq!(words(&(start.clone() + &network)), NO_WORD);
-        assert_eq!(words(&network.repeat(TAIL / network.len() + 1)), NO_WORD);
+        assert_eq!(
+            words(&network.repeat(usize::try_from(READ_END).unwrap() / network.len() + 1)),
+            NO_WORD
+        );
         let corrupt = line(8, "CRITICAL:core:qm_debug_frag: qm: fragm. overwritten");
-        assert_eq!(words(&(start + &corrupt)), "last words: qm: fragm. overwritten");
+        assert_eq!(words(&(start + &corrupt)), ": last error: qm: fragm. overwritten");
         assert_eq!(words(&(corrupt + &network.repeat(LAST))), NO_WORD);
     }
 
     #[test]
     fn where_it_logs_elsewhere_that_is_the_place() {
-        assert_eq!(words(""), "see the system's log");
-        assert_eq!(words("child process x exited by a signal y\n"), "see the system's log");
+        assert_eq!(words(""), ELSEWHERE);
+        assert_eq!(words("child process x exited by a signal y\n"), ELSEWHERE);
     }
 
     proptest! {

@@ -1,43 +1,44 @@
-//! Executing the daemon: limits, user, and a file for what it says.
+//! Executes the daemon: limits, user, and files for what it prints.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Child;
 
-use hostproc::Pid;
+use hostproc::{OutputFile, Pid, text_of};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+use ocf::LogLine;
 
-use crate::daemon::config::{Memory, text_of};
+use crate::daemon::check::OUTPUT_LIMIT;
 use crate::daemon::crash::{Death, death};
 use crate::daemon::environment::clean;
 use crate::daemon::words::{complaint, last_line, last_lines};
-use crate::error::{Error, Result};
+use crate::daemon::{Error, Result};
 use crate::params::Params;
 use crate::sockets::listener::{Listener, declared_listeners};
 
-/// From here on the file of the daemon's output is emptied: it is in memory, and a configuration
-/// with `stderror_enabled=yes` logs into it for as long as the daemon lives.
-const OUTPUT_LIMIT: u64 = 1024 * 1024;
+/// In bytes. monitor empties a longer file of the daemon's output: it is in memory, and with
+/// `stderror_enabled=yes` the daemon logs into it as long as it lives.
+const TRIMMED_FROM: u64 = 1024 * 1024;
 
-/// What the daemon says. Files and never a pipe: 3.4 to 4.0 keep stderr open for ever, and a pipe's
-/// reader would wait for as long.
+/// What the daemon prints. Files and never a pipe: 3.4 to 4.0 keep stderr open for ever, and the
+/// reader of a pipe would wait for as long.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// The daemon lets go of it when it goes into the background.
-    stdout: Memory,
+    /// The daemon closes it when it goes into the background.
+    stdout: OutputFile,
     stderr: File,
 }
 
 impl Output {
-    /// An empty one, with stderr in this file. Opened to append, so that what comes after it was
-    /// emptied starts at its beginning.
+    /// An empty one, with stderr in this file. It is opened to append, so that after it was emptied
+    /// the daemon goes on at its beginning.
     ///
     /// # Errors
     /// [`Error::File`]
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let failed = |source| Error::File { operation: "write", path: path.to_owned(), source };
-        let stdout = Memory::new().map_err(failed)?;
+        let failed = |source| hostfs::Error { operation: "write", path: path.to_owned(), source };
+        let stdout = OutputFile::new().map_err(failed)?;
         let mut options = OpenOptions::new();
         let stderr = options.read(true).append(true).create(true).mode(0o600).open(path);
         let stderr = stderr.map_err(failed)?;
@@ -47,43 +48,48 @@ impl Output {
 
     /// The sockets that the starting daemon declares.
     pub(crate) fn declared_listeners(&self) -> Vec<Listener> {
-        declared_listeners(&self.stdout.text())
+        declared_listeners(&self.stdout.text(OUTPUT_LIMIT))
     }
 
-    /// What it complains of.
+    /// The error that it has printed ([`complaint`]).
     pub(crate) fn complaint(&self) -> Option<String> {
-        complaint(&text_of(&self.stderr)).map(|found| found.text)
+        complaint(&self.printed()).map(|found| found.text)
     }
 
-    /// Which of its processes it saw die, in the words of the main process where that is known.
+    /// The death of one of its processes, in the words of the main process where that is known.
     pub(crate) fn death(&self, main: Option<Pid>) -> Option<Death> {
-        death(&text_of(&self.stderr), main)
+        death(&self.printed(), main)
     }
 
-    /// The last it said, which may be no more than a farewell.
+    /// The last line that it has printed, which need not be an error.
     pub(crate) fn last_word(&self) -> Option<String> {
-        last_line(&text_of(&self.stderr))
+        last_line(&self.printed())
     }
 
-    /// The end of what it said out of the ordinary, line by line, fit for a log.
+    /// The last lines that are not routine, fit for a log.
     pub(crate) fn last_lines(&self) -> Vec<String> {
-        last_lines(&text_of(&self.stderr))
+        last_lines(&self.printed())
+    }
+
+    fn printed(&self) -> String {
+        text_of(&self.stderr, OUTPUT_LIMIT)
     }
 }
 
-/// Empties the file of a daemon's output where it has grown too long.
+/// Empties the file of the daemon's output if it has grown too long.
 pub(crate) fn trim_output(path: &Path) {
-    let grown = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > OUTPUT_LIMIT);
+    let grown = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > TRIMMED_FROM);
     if grown
         && let Err(error) =
             OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(0))
     {
-        log::warn!("can't empty {}: {error}", path.display());
+        let line = LogLine::new().field("file", path.display());
+        log::warn!("{}", line.note(format!("can't be emptied: {}", ocf::cause(&error))));
     }
 }
 
-/// Executes the daemon; it goes into the background by itself, and the child that is given back
-/// ends with 0 when all its processes are up.
+/// Executes the daemon. It goes into the background by itself: the child that is returned ends with 0
+/// when all processes have initialised themselves.
 ///
 /// # Errors
 /// [`Error::Execute`]
@@ -99,8 +105,8 @@ pub(crate) fn launch(params: &Params, output: &Output) -> Result<Child> {
         .map_err(execute)
 }
 
-/// Sets RLIMIT_NOFILE of this process, which the daemon inherits. Without CAP_SYS_RESOURCE, or
-/// beyond fs.nr_open, as much as is allowed.
+/// Sets RLIMIT_NOFILE of this process, which the daemon inherits; the highest limit that is allowed
+/// without CAP_SYS_RESOURCE, and beyond fs.nr_open.
 fn limit_open_files(wanted: u64) {
     let wanted: rlim_t = wanted;
     if setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted).is_ok() {
@@ -109,17 +115,17 @@ fn limit_open_files(wanted: u64) {
     let ceiling = std::fs::read_to_string("/proc/sys/fs/nr_open");
     let ceiling = ceiling.ok().and_then(|text| text.trim().parse::<rlim_t>().ok());
     let allowed = wanted.min(ceiling.unwrap_or(wanted));
+    let line = LogLine::new().field("open_files", wanted);
     if setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed).is_ok() {
-        log::warn!("open_files={wanted} limited_to={allowed} reason=fs.nr_open");
+        log::warn!("{}", line.field("limit", allowed).note("limited by fs.nr_open"));
         return;
     }
     let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(_, hard)| hard);
-    match setrlimit(Resource::RLIMIT_NOFILE, most, most) {
-        Ok(()) => log::warn!(
-            "open_files={wanted} limited_to={most} reason=\"CAP_SYS_RESOURCE is missing\""
-        ),
-        Err(errno) => log::warn!("open_files={wanted} not set: {errno}"),
-    }
+    let line = match setrlimit(Resource::RLIMIT_NOFILE, most, most) {
+        Ok(()) => line.field("limit", most).note("limited for lack of CAP_SYS_RESOURCE"),
+        Err(errno) => line.note(format!("can't be set: {}", errno.desc())),
+    };
+    log::warn!("{line}");
 }
 
 #[cfg(test)]
@@ -143,7 +149,7 @@ mod tests {
 
         trim_output(&path);
         assert!(output.complaint().is_some());
-        let filler = vec![b'x'; usize::try_from(OUTPUT_LIMIT).unwrap()];
+        let filler = vec![b'x'; usize::try_from(TRIMMED_FROM).unwrap()];
         daemon.write_all(&filler).unwrap();
         trim_output(&path);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);

@@ -1,10 +1,19 @@
-//! Executing the daemon: to check its configuration and to serve; and what it says meanwhile.
+//! The OpenSIPS daemon: what it needs on the host, how its configuration is checked, how it is
+//! executed, and what it prints.
 
-pub(crate) mod config;
-pub(crate) mod core_file;
+pub(crate) mod account;
+pub(crate) mod check;
 pub(crate) mod crash;
+pub(crate) mod defaults;
+pub(crate) mod directories;
 mod environment;
+mod error;
+pub(crate) mod fifo;
 pub(crate) mod launch;
+pub(crate) mod management;
+pub(crate) mod prerequisites;
 pub(crate) mod release;
-pub(crate) mod startup;
+pub(crate) mod systemd_unit;
 pub(crate) mod words;
+
+pub(crate) use error::{Ended, Error, Result, Seconds};

@@ -1,19 +1,19 @@
-//! Which OpenSIPS this is.
+//! The version of OpenSIPS.
 
 use std::fmt;
 
 /// Major and minor number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Release(u32, u32);
+pub(crate) struct Release(u32, u32);
 
-/// The oldest one that the agent is tested with.
+/// The oldest release that the agent is tested with.
 pub(crate) const OLDEST: Release = Release(2, 4);
 
-/// Before it, the MI did not speak JSON-RPC over FIFO and datagrams.
+/// The MI of older releases has no JSON-RPC over FIFO and datagrams.
 pub(crate) const FIRST_WITH_JSON_RPC: Release = Release(3, 0);
 
 impl Release {
-    /// Out of `opensips 3.6.8 (x86_64/linux)`; also of `opensips 4.1.0-dev (…)`.
+    /// From `opensips 3.6.8 (x86_64/linux)`; also of `opensips 4.1.0-dev (…)`.
     pub(crate) fn of(version: &str) -> Option<Self> {
         let mut numbers = version.strip_prefix("opensips ")?.split(['.', '-', ' ']);
         let major = numbers.next()?.parse().ok()?;

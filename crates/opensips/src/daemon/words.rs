@@ -1,15 +1,15 @@
-//! What the daemon says on stderr, brought into one line. Pure.
+//! What the daemon prints on stderr, reduced to one line. Pure.
 //!
 //! `Nov 23 07:28:43 [27531] ERROR:core:load_config: loading config file x: No such file or directory`
 
 use hostproc::Pid;
 
-/// Longest text that fits an exit reason people still read.
+/// The longest text for an exit reason that people still read, in characters.
 const LIMIT: usize = 300;
 
-/// A line that begins as the daemon's own do, in its plain format (dprint.h):
-/// `Nov 23 07:28:43 [27531] ERROR:core:load_config: text`. What it quotes may hold anything, so each
-/// part is taken from its own place.
+/// A line of the daemon's log in its plain format (dprint.h):
+/// `Nov 23 07:28:43 [27531] ERROR:core:load_config: text`. The text may quote anything, so each part is
+/// read from its own place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said<'a> {
     pub(crate) pid: Pid,
@@ -28,7 +28,7 @@ impl<'a> Said<'a> {
             return None;
         }
         let (pid, rest) = rest.strip_prefix(" [")?.split_once("] ")?;
-        // Behind `log_prefix` of the configuration and a colon, if it has one.
+        // After `log_prefix` of the configuration and a colon, if it is set.
         let (names, text) = rest.split_once(": ")?;
         let mut names = names.rsplitn(4, ':');
         let (function, module, level) = (names.next()?, names.next()?, names.next()?);
@@ -53,20 +53,20 @@ fn is_time(text: &[u8]) -> bool {
     text.len() == form.len() && text.iter().zip(form).all(fits)
 }
 
-/// What the daemon complains of.
+/// An error of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
     /// One line.
     pub(crate) text: String,
-    /// The text of the configuration is at fault: file and line number are in it.
+    /// The error is in the text of the configuration: file and line number are in it.
     pub(crate) of_the_configuration: bool,
 }
 
-/// The cause in the daemon's output; `None` if it complains of nothing.
+/// The error in the daemon's output; `None` if there is none.
 ///
-/// A fault in the configuration is its first `parse error in FILE:LINE:COLUMN`, with everything
-/// that is said about the same place. Else it is the first error, which is said where it happened,
-/// and the last one, which says what came of it.
+/// For an error in the configuration, it is the first `parse error in FILE:LINE:COLUMN` with all that
+/// is logged about the same place. Else it is the first error, which is logged where it happens, and
+/// the last one, which is its consequence.
 pub(crate) fn complaint(output: &str) -> Option<Complaint> {
     let errors: Vec<&str> = output.lines().filter_map(error_of).collect();
     if let Some(text) = parse_error(&errors) {
@@ -81,16 +81,16 @@ pub(crate) fn complaint(output: &str) -> Option<Complaint> {
     Some(Complaint { text: shortened(&text), of_the_configuration: false })
 }
 
-/// The last line that says anything, for a daemon that ended without an error of its own.
+/// The last line that is not empty, for a daemon that ended without an error of its own.
 pub(crate) fn last_line(output: &str) -> Option<String> {
     let last = output.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     Some(shortened(last))
 }
 
-/// As many lines of a daemon that failed go into the log.
+/// How many lines of a daemon that failed go into the log.
 const LOGGED_LINES: usize = 20;
 
-/// The end of what it said out of the ordinary, line by line, fit for a log.
+/// The last lines that are not routine, fit for a log.
 pub(crate) fn last_lines(output: &str) -> Vec<String> {
     let telling = |line: &&str| !line.trim().is_empty() && !is_routine(line);
     let lines: Vec<&str> = output.lines().filter(telling).collect();
@@ -98,7 +98,7 @@ pub(crate) fn last_lines(output: &str) -> Vec<String> {
     lines.iter().skip(skipped).map(|line| shortened(line)).collect()
 }
 
-/// Whether a line tells no more than that all goes its way.
+/// Whether a line is logged while all goes well.
 fn is_routine(line: &str) -> bool {
     let levels = [" INFO:", " NOTICE:", " DBG:", "Thank you for running"];
     levels.iter().any(|mark| line.contains(mark) || line.starts_with(mark))
@@ -137,7 +137,7 @@ fn parse_error(errors: &[&str]) -> Option<String> {
     Some(format!("{place}: {what}{more}"))
 }
 
-/// What only says that something else has failed.
+/// A line that tells only that something else has failed.
 fn is_frame(text: &str) -> bool {
     text.is_empty()
         || text.starts_with(PARSE_ERROR)
@@ -146,7 +146,7 @@ fn is_frame(text: &str) -> bool {
         || text.starts_with("failed to parse config file")
 }
 
-/// One line, printable, of bearable length.
+/// One line, printable, of limited length.
 pub(crate) fn shortened(text: &str) -> String {
     let mut short: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LIMIT).collect();

@@ -1,69 +1,68 @@
-//! What is spoken on the sockets of an instance that nobody remembers.
+//! Which protocol the sockets of an instance have of which nothing is remembered.
 
 use std::io;
 
-use super::local_addresses;
-use crate::error::Result;
+use deadline::Deadline;
+
+use super::Result;
+use super::probe::{addresses_of, is_on_this_host};
 use crate::params::{Params, ProbeTarget};
-use crate::plan;
 use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::{Outcome, Patience, Silence, ask_each};
 use crate::sip::target::{Target, Transport};
 use crate::sockets::expected::Expected;
 use crate::sockets::listener::{self, Listener};
-use deadline::Deadline;
 
-/// What came back.
+/// What a socket has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heard {
-    /// SIP.
     Sip,
-    /// An alert of TLS: somebody lives there; below TLS it may be SIP.
+    /// A TLS alert: a process is alive there, and below TLS it may be SIP.
     Alert,
-    /// Something else, or the end of the connection: no SIP, over this transport.
+    /// Something else, or the end of the connection: not SIP over this transport.
     Other,
-    /// Nothing: a protocol that waits for more, or a daemon that hangs.
+    /// Nothing: a protocol that waits for more data, or a daemon that hangs.
     Nothing,
 }
 
-/// A socket, and how it was asked last.
+/// A socket, and how it was probed last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
     /// As the kernel shows it: UDP or TCP.
     socket: Target,
-    /// TLS, where plain TCP was no success.
+    /// TLS after plain TCP had no success.
     transport: Transport,
     heard: Heard,
 }
 
-/// What is spoken on a socket, the kernel does not know: UDP may be HEP's, TCP that of HTTP or of
-/// clusterer. So all are asked, and those that speak no SIP are not asked again. Silence tells that
-/// only beside an answer, and only where it lasts: a daemon whose SIP hangs looks the same, and
-/// its sockets stay SIP's, for the verdict to ask.
+/// Names the protocol of each socket, which the kernel does not know: UDP may be HEP, TCP may be HTTP
+/// or clusterer. So all are probed, and those that are not SIP are not probed again. A silent socket
+/// counts as another protocol only if another socket answers, and only if it stays silent: a daemon
+/// whose SIP hangs looks the same, and its sockets remain SIP for the verdict to probe.
 pub(super) fn recognise(
     params: &Params,
     opened: &mut [Expected],
     deadline: Deadline,
 ) -> Result<()> {
-    // As much again must be left for the verdict.
-    let half = deadline.within(deadline.remaining() / 2);
+    // The other half of the time is for the verdict.
+    let half = deadline.share(2);
     let mut targets: Vec<Target> = Vec::new();
     if params.probe.target != ProbeTarget::Nowhere {
         targets.extend(opened.iter().filter_map(|(listener, _)| Target::of(listener)));
-        let local = local_addresses(&targets, half)?;
-        targets.retain(|target| plan::is_here(*target, &local));
+        let local = addresses_of(&targets, half)?;
+        targets.retain(|target| is_on_this_host(*target, &local));
     }
     let asked =
         |socket: Target| Asked { socket, transport: socket.transport, heard: Heard::Nothing };
     let mut asked: Vec<Asked> = targets.into_iter().map(asked).collect();
     let once = Patience { attempts: 1, ..params.probe.patience };
     hear(asked.iter_mut().collect(), once, half);
-    // A TLS listener refuses what is no TLS.
+    // A TLS listener refuses what is not TLS.
     let mut refusing: Vec<&mut Asked> =
         asked.iter_mut().filter(|one| one.heard == Heard::Other).collect();
     refusing.iter_mut().for_each(|one| one.transport = Transport::Tls);
     hear(refusing, once, half);
-    // One that was busy for a moment has its whole patience, before it is not asked for good.
+    // A socket that was busy for a moment gets all attempts, before it is never probed again.
     let heard = asked.clone();
     hear(
         asked.iter_mut().filter(|one| is_strange(one, &heard)).collect(),
@@ -76,7 +75,7 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// Asks all of them at the same time.
+/// Probes all of them at the same time.
 fn hear(mut asked: Vec<&mut Asked>, patience: Patience, deadline: Deadline) {
     let targets: Vec<Target> =
         asked.iter().map(|one| Target { transport: one.transport, ..one.socket }).collect();
@@ -102,8 +101,8 @@ impl From<io::Result<Outcome>> for Heard {
     }
 }
 
-/// Whether nothing came from it, while its workers or their like have answered elsewhere: UDP has
-/// workers of its own, about which TCP says nothing (see [`Transport`]).
+/// Whether a socket is silent while the same kind of workers has answered elsewhere: UDP has workers
+/// of its own, about which TCP says nothing (see [`Transport`]).
 fn is_strange(one: &Asked, all: &[Asked]) -> bool {
     one.heard == Heard::Nothing
         && all.iter().any(|other| match one.socket.transport {
@@ -112,7 +111,7 @@ fn is_strange(one: &Asked, all: &[Asked]) -> bool {
         })
 }
 
-/// A socket of the instance by what was heard.
+/// Names the protocol of a socket by what was heard.
 fn named(listener: Listener, all: &[Asked]) -> Listener {
     let target = Target::of(&listener);
     let is_sip = match all.iter().find(|one| Some(one.socket) == target) {
@@ -122,7 +121,7 @@ fn named(listener: Listener, all: &[Asked]) -> Listener {
             Heard::Nothing => !is_strange(one, all),
         }
         .then_some(one.transport),
-        // It can't be asked, or not now.
+        // It can't be probed, or not now.
         None => (listener.transport == listener::Transport::Udp).then_some(Transport::Udp),
     };
     match is_sip {
@@ -156,7 +155,7 @@ mod tests {
     fn silence_alone_is_no_evidence() {
         assert_eq!(all_named(&[(Tcp, Nothing)]), ["tcp"]);
         assert_eq!(all_named(&[(Udp, Nothing), (Tcp, Nothing)]), ["udp", "tcp"]);
-        // The handshake was made, and nothing followed; HTTP lives.
+        // The handshake succeeds, and nothing follows; HTTP answers.
         assert_eq!(all_named(&[(Tls, Nothing), (Tls, Other)]), ["tls", "unknown_tcp"]);
         assert_eq!(all_named(&[(Tcp, Nothing), (Tls, Other)]), ["tcp", "unknown_tcp"]);
     }
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(all_named(&[(Udp, Sip), (Udp, Nothing)]), ["udp", "unknown_udp"]);
         assert_eq!(all_named(&[(Udp, Sip), (Tcp, Nothing)]), ["udp", "unknown_tcp"]);
         assert_eq!(all_named(&[(Tls, Alert), (Tls, Nothing)]), ["unknown_tcp", "unknown_tcp"]);
-        // The workers of UDP are others.
+        // UDP has other workers.
         assert_eq!(all_named(&[(Udp, Nothing), (Tcp, Sip)]), ["udp", "tcp"]);
     }
 

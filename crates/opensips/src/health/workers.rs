@@ -1,6 +1,6 @@
-//! The processes below a main process, and what it means that one of them has ended.
+//! The children of a main process, and what it means that one of them has died.
 //!
-//! Mostly that the main process is about to end the whole instance. But auto-scaling (3.0 and newer)
+//! Usually the main process is about to end the whole instance. But auto-scaling (3.0 and newer)
 //! retires workers: one ends itself with status 0, and the main process, which then sleeps, reaps it
 //! up to `auto_scaling_cycle` later, a second by default (`handle_sigs()` in signals.c, main.c).
 
@@ -9,42 +9,39 @@ use std::time::Duration;
 use deadline::Deadline;
 use hostproc::{Pid, PidFd, ProcFs, Process, Stat, State};
 
-use crate::error::Result;
-use crate::plan;
+use super::{Error, Result};
+use crate::process::survey::Pids;
 
-/// When a death is looked at again: the main process has reaped the dead one by then, auto-scaling
-/// or not, and ends the others, or does not.
+/// When the children are looked at again after a death: by then the main process has reaped the dead
+/// one, and has ended the others or goes on.
 pub(crate) const SECOND_LOOK: Duration = Duration::from_secs(2);
-
-/// As much of what is left must stay for the rest of the verdict.
-const REST: u32 = 2;
 
 /// The children of a main process; dead ones included, but for those that have retired.
 ///
 /// # Errors
-/// [`Error::Processes`](crate::Error::Processes)
+/// [`Error::Processes`]
 pub(crate) fn workers_of(proc: &ProcFs, main: Pid) -> Result<Vec<Stat>> {
-    // The main process has one thread. The file needs CONFIG_PROC_CHILDREN, which distributions
-    // have; where it is missing, the whole of /proc is looked at.
-    let Ok(children) = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")) else {
+    // The main process has one thread. Without CONFIG_PROC_CHILDREN, which distributions have, the
+    // whole of /proc is read.
+    let Ok(Some(children)) = proc.children(main) else {
         return Ok(proc.snapshot()?.children(main).copied().collect());
     };
     let mut workers = Vec::new();
-    for pid in children.split_ascii_whitespace().filter_map(|word| word.parse().ok()) {
-        // One that is reaped between two reads was never there.
+    for pid in children {
+        // A child that is reaped between two reads counts as retired.
         workers.extend(proc.stat(pid)?.filter(|stat| {
             let is_child = stat.parent == Some(main);
-            is_child && !(stat.state == State::Ended && has_retired(main, stat.process))
+            is_child && !(stat.state == State::Ended && has_retired(proc, main, &stat.process))
         }));
     }
     Ok(workers)
 }
 
-/// The living ones. Where one has died, that takes a second look: of [`SECOND_LOOK`] later, or as
-/// late as the deadline allows.
+/// The children that are alive. If one has died, that takes a second look after [`SECOND_LOOK`], or
+/// earlier where the deadline is near.
 ///
 /// # Errors
-/// [`Error::DeadWorker`](crate::Error::DeadWorker), [`Error::Processes`](crate::Error::Processes)
+/// [`Error::DeadWorker`], [`Error::Processes`]
 pub(crate) fn living_workers(
     proc: &ProcFs,
     main: Process,
@@ -55,50 +52,78 @@ pub(crate) fn living_workers(
     if let Some(dead) = workers.iter().find(|stat| is_dead(stat)).map(|stat| stat.process) {
         let living: Vec<Process> =
             workers.iter().filter(|stat| !is_dead(stat)).map(|stat| stat.process).collect();
-        let until = deadline.within(SECOND_LOOK.min(deadline.remaining() / REST));
-        // With the main process gone, nobody is left at its second look.
+        // Half of the time is for the rest of the verdict.
+        let until = deadline.share(2).within(SECOND_LOOK);
         let ended = match PidFd::open(proc, &main)? {
             Some(handle) => handle.wait_gone(until)?,
             None => true,
         };
         workers = if ended { Vec::new() } else { workers_of(proc, main.pid)? };
-        plan::judge_death(main.pid, dead, &living, &workers)?;
-        // Others that have died since are the next look's.
+        judge_death(main.pid, dead, &living, &workers)?;
+        // The next look sees those that have died since.
         workers.retain(|stat| !is_dead(stat));
     }
     Ok(workers)
 }
 
-/// Whether a child has ended by itself, with status 0, and was not reaped yet. A worker that fails
-/// has another status, or a signal.
-pub(crate) fn has_retired(main: Pid, child: Process) -> bool {
-    let stat_of = |pid: Pid| std::fs::read(format!("/proc/{pid}/stat")).ok();
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let (Some(child_says), Some(main_says)) =
-        (stat_of(child.pid).map(text), stat_of(main).map(text))
-    else {
-        return false;
+/// Whether a child has ended by itself with status 0 and is not reaped yet. A worker that fails has
+/// another status, or ends by a signal.
+pub(crate) fn has_retired(proc: &ProcFs, main: Pid, child: &Process) -> bool {
+    let ended_well =
+        || proc.exit_status(child).ok().flatten().is_some_and(|status| status.success());
+    // A process that may not be traced shows 0 whatever its status is.
+    proc.may_trace(main).ok().flatten() == Some(true) && ended_well()
+}
+
+/// Judges an instance of which a child has died, by a second look at its children: the dead one is
+/// not reaped, or the main process follows it and ends the others. That takes them all along in
+/// milliseconds (5 s for those that are stuck), so at most half of them are left. After the death of a
+/// child that was no worker, or of one that auto-scaling has retired, more are left.
+///
+/// # Errors
+/// [`Error::DeadWorker`]
+pub(crate) fn judge_death(
+    main: Pid,
+    dead: Process,
+    living: &[Process],
+    second: &[Stat],
+) -> Result<()> {
+    let remains = second.iter().any(|stat| stat.process == dead);
+    let lives = |one: &&Process| {
+        second.iter().any(|stat| stat.process == **one && stat.state != State::Ended)
     };
-    shows_addresses(&main_says) && ended_well(&child_says, child.start_time)
+    let left = living.iter().filter(lives).count();
+    if remains || left * 2 <= living.len() {
+        return Err(Error::DeadWorker { main, worker: dead.pid });
+    }
+    Ok(())
 }
 
-/// State `Z` (field 3), still the same process (22), exit status 0 (52).
-fn ended_well(stat: &str, start_time: u64) -> bool {
-    field(stat, 3) == Some("Z")
-        && field(stat, 22).and_then(|text| text.parse().ok()) == Some(start_time)
-        && field(stat, 52) == Some("0")
-}
-
-/// Who may not trace a process (a container without CAP_SYS_PTRACE) sees 0 for every exit status, and
-/// 1 for the address of every living one's code (field 26; proc_pid_stat(5), `do_task_stat()`).
-fn shows_addresses(stat_of_living: &str) -> bool {
-    field(stat_of_living, 26).is_some_and(|address| address != "1")
-}
-
-/// A field of `/proc/PID/stat` behind the second, the name, which may hold anything.
-fn field(stat: &str, number: usize) -> Option<&str> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace().nth(number.checked_sub(3)?)
+/// Judges the living children of a main process. Returns what an operator should look at, though the
+/// instance serves.
+///
+/// # Errors
+/// [`Error::NoWorkers`]
+pub(crate) fn judge_processes(main: &Stat, workers: &[Stat]) -> Result<Option<String>> {
+    let pid = main.process.pid;
+    if workers.is_empty() {
+        return Err(Error::NoWorkers { main: pid });
+    }
+    if main.state == State::Stopped {
+        return Ok(Some(format!(
+            "the main process of OpenSIPS is stopped (SIGSTOP): run kill -CONT {pid}"
+        )));
+    }
+    let stopped: Vec<Stat> =
+        workers.iter().filter(|worker| worker.state == State::Stopped).copied().collect();
+    if stopped.is_empty() {
+        return Ok(None);
+    }
+    let (count, all) = (stopped.len(), workers.len());
+    Ok(Some(format!(
+        "{count} of {all} workers of OpenSIPS (pid {pid}) are stopped (SIGSTOP): send SIGCONT to pid {}",
+        Pids(&stopped)
+    )))
 }
 
 #[cfg(test)]
@@ -106,27 +131,50 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// A line of `/proc/PID/stat` with these fields.
-    fn stat(fields: &[(usize, &str)]) -> String {
-        let value = |number: usize| {
-            fields.iter().find(|(known, _)| *known == number).map_or("7", |(_, text)| text)
+    fn stat(pid: i32, state: State) -> Stat {
+        let process = Process { pid: Pid::new(pid).unwrap(), start_time: 1 };
+        Stat { process, state, parent: Pid::new(1), group: 1, session: 1 }
+    }
+
+    const ALIVE: State = State::Alive;
+
+    #[test]
+    fn processes() {
+        let main = stat(11, ALIVE);
+        let judge = |main: &Stat, workers: &[Stat]| {
+            judge_processes(main, workers).map_err(|error| error.to_string())
         };
-        let rest: Vec<&str> = (3..=52).map(value).collect();
-        format!("42 (a) Z 0) {}\n", rest.join(" "))
+        assert_eq!(judge(&main, &[stat(12, ALIVE), stat(13, State::Uninterruptible)]), Ok(None));
+        assert_eq!(judge(&main, &[]), Err("OpenSIPS (pid 11) has no workers".into()));
+        let stopped = judge(&main, &[stat(12, ALIVE), stat(13, State::Stopped)]).unwrap().unwrap();
+        assert!(stopped.contains("1 of 2 workers of OpenSIPS (pid 11) are stopped"), "{stopped}");
+        assert!(stopped.ends_with("SIGCONT to pid 13"), "{stopped}");
+        let stopped = judge(&stat(11, State::Stopped), &[stat(12, ALIVE)]).unwrap().unwrap();
+        assert!(stopped.ends_with("is stopped (SIGSTOP): run kill -CONT 11"), "{stopped}");
     }
 
     #[test]
-    fn a_retired_worker_by_its_status() {
-        let retired = stat(&[(3, "Z"), (22, "99"), (52, "0")]);
-        assert!(ended_well(&retired, 99));
-        assert!(!ended_well(&retired, 98));
-        assert!(!ended_well(&stat(&[(3, "Z"), (22, "99"), (52, "9")]), 99));
-        assert!(!ended_well(&stat(&[(3, "Z"), (22, "99"), (52, "256")]), 99));
-        assert!(!ended_well(&stat(&[(3, "S"), (22, "99"), (52, "0")]), 99));
-        assert!(!ended_well("", 99) && !ended_well("42 (a) Z", 99));
-        assert!(shows_addresses(&stat(&[(26, "94000000")])));
-        assert!(!shows_addresses(&stat(&[(26, "1")])));
-        assert!(!shows_addresses(""));
+    fn a_death_by_a_second_look() {
+        let process = |pid| stat(pid, ALIVE).process;
+        let judge = |second: &[Stat]| {
+            let living = [process(12), process(13), process(14), process(15)];
+            judge_death(process(11).pid, process(16), &living, second)
+                .map_err(|error| error.to_string())
+        };
+        let dead = Err("worker 16 of OpenSIPS (pid 11) died".to_owned());
+        let others: Vec<Stat> = (12..=15).map(|pid| stat(pid, ALIVE)).collect();
+        assert_eq!(judge(&others), Ok(()));
+        // Auto-scaling goes on: another one has retired, and a new one was forked.
+        assert_eq!(judge(&[others[0], others[1], others[2], stat(17, ALIVE)]), Ok(()));
+        // It is not reaped.
+        assert_eq!(judge(&[&others[..], &[stat(16, State::Ended)]].concat()), dead);
+        // The instance ends; the stuck workers are the last.
+        assert_eq!(judge(&others[..2]), dead);
+        assert_eq!(judge(&[others[0], stat(13, State::Ended), stat(14, State::Ended)]), dead);
+        assert_eq!(judge(&[]), dead);
+        let reused = Stat { process: Process { start_time: 2, ..process(16) }, ..others[0] };
+        assert_eq!(judge(&[&others[..], &[reused]].concat()), Ok(()));
+        assert!(judge_death(process(11).pid, process(16), &[], &[]).is_err());
     }
 
     #[test]
@@ -139,9 +187,9 @@ mod tests {
             while proc.is_alive(&process).unwrap() {
                 std::thread::yield_now();
             }
-            assert_eq!(has_retired(Pid::own(), process), retired, "{script}");
+            assert_eq!(has_retired(&proc, Pid::own(), &process), retired, "{script}");
             child.wait().unwrap();
-            assert!(!has_retired(Pid::own(), process), "{script}: reaped");
+            assert!(!has_retired(&proc, Pid::own(), &process), "{script}: reaped");
         }
     }
 }

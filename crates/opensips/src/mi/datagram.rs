@@ -1,4 +1,4 @@
-//! MI over datagrams: a bare JSON request in one, the reply in another.
+//! MI over datagrams: a JSON request in one, the reply in another.
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -15,11 +15,11 @@ use nix::sys::socket::{
 use serde_json::Value;
 
 use super::Exchange;
-use super::error::{MiError, Result};
+use super::error::{Error, Result};
 use super::fifo::{kind_of, look_at};
 use super::message::Fault;
 
-/// More than the daemon ever sends (`DATAGRAM_SOCK_BUF_SIZE`, 65457).
+/// In bytes; more than the daemon ever sends (`DATAGRAM_SOCK_BUF_SIZE`, 65457).
 const LONGEST: usize = 65_536;
 
 impl Exchange<'_> {
@@ -30,7 +30,7 @@ impl Exchange<'_> {
         };
         let failed = |source| self.unreachable(source);
         let socket = UdpSocket::bind(own).map_err(failed)?;
-        // From nobody else, and with the word of the kernel that nobody listens.
+        // The kernel then delivers from this address alone, and reports that no socket is there.
         socket.connect(address).map_err(failed)?;
         socket.send(self.request).map_err(failed)?;
         self.receive(|buffer| {
@@ -44,21 +44,21 @@ impl Exchange<'_> {
         let (file, metadata) = look_at(path).map_err(failed)?;
         if !metadata.file_type().is_socket() {
             let found = kind_of(metadata.file_type());
-            return Err(MiError::WrongKind { path: path.to_owned(), found, expected: "socket" });
+            return Err(Error::WrongKind { path: path.to_owned(), found, expected: "socket" });
         }
         self.trust(path, metadata.uid())?;
-        // An address in the abstract name space leaves no file behind. Everybody reads it in
-        // /proc/net/unix, and may send there: it is not the id, which makes an answer ours.
-        let name = format!("smartvox-mi-{}", crate::sip::probe::token());
+        // An address in the abstract name space leaves no file behind. Every user can read it in
+        // /proc/net/unix and send to it, so it must not be the id, which identifies the answer.
+        let name = format!("smartvox-mi-{}", hostproc::token());
         let own = UnixAddress::from_abstract_name(name).map_err(failed)?;
         let socket = UnixDatagram::bind_addr(&own).map_err(failed)?;
-        // Not connected: the daemon answers from a second socket, which has no name. So the kernel
-        // tells of each datagram whose it is (unix(7), SO_PASSCRED).
+        // Not connected, because the daemon answers from a second socket, which has no name. So the
+        // kernel adds the sender's user to each datagram (unix(7), SO_PASSCRED).
         setsockopt(&socket, PassCred, &true).map_err(|errno| failed(errno.into()))?;
         socket.set_write_timeout(Some(self.left().max(SHORTEST))).map_err(failed)?;
-        // What was looked at, whatever has its name by now.
-        let looked_at = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match socket.send_to(self.request, looked_at) {
+        // The file that was checked, whatever has its name by now.
+        let checked = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match socket.send_to(self.request, checked) {
             Ok(_) => {}
             Err(error) if is_timeout(&error) => return Err(self.timed_out(0)),
             Err(error) => return Err(failed(error)),
@@ -70,9 +70,9 @@ impl Exchange<'_> {
         })
     }
 
-    /// The datagram that answers. Others are passed over, for anybody may send one; what was
-    /// wrong with them is told if no better one comes. `next` gives the length, or nothing for one
-    /// of a stranger.
+    /// Receives the answer. Other datagrams are skipped, because every user can send one; the fault
+    /// of the last one is returned if no answer comes. `next` returns the length of a datagram, or
+    /// nothing for one of another user.
     fn receive(
         &self,
         mut next: impl FnMut(&mut [u8]) -> io::Result<Option<usize>>,
@@ -91,7 +91,7 @@ impl Exchange<'_> {
                 Err(error) => return Err(self.unreachable(error)),
             };
             match self.judge(buffer.get(..length).unwrap_or_default()) {
-                Err(error @ (MiError::Garbled { .. } | MiError::OldForm { .. })) => {
+                Err(error @ (Error::Garbled { .. } | Error::OldForm { .. })) => {
                     fault = Some(error);
                 }
                 judged => return judged,
@@ -101,12 +101,12 @@ impl Exchange<'_> {
     }
 }
 
-/// What is wrong with a datagram that somebody else has sent.
-const STRANGER: &str = "it comes from a user who is neither root nor the daemon's";
+/// The fault of a datagram of another user.
+const STRANGER: &str = "it comes from a user that is neither root nor the daemon's";
 
-/// The next datagram: its length, and the user who has sent it.
+/// The next datagram: its length, and the user that has sent it.
 fn receive_from_user(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<(usize, Option<u32>)> {
-    // No room for anything else: descriptors that are sent along are closed by the kernel.
+    // There is room for nothing else, so that the kernel closes descriptors that are sent along.
     let mut control = nix::cmsg_space!(UnixCredentials);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
@@ -118,7 +118,7 @@ fn receive_from_user(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<(us
     Ok((message.bytes, sender))
 }
 
-/// Zero would mean for ever.
+/// Sockets take zero as no limit.
 const SHORTEST: std::time::Duration = std::time::Duration::from_millis(1);
 
 fn is_timeout(error: &io::Error) -> bool {

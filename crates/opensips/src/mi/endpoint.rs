@@ -1,15 +1,13 @@
-//! Where the Management Interface is, as a value.
+//! The address of the Management Interface, as a value.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::params::absolute_path;
-
-/// Where MI commands go.
+/// The address for MI commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     /// Module mi_fifo: its `fifo_name`.
     Fifo(PathBuf),
     /// Module mi_datagram, `socket_name` is a path.
@@ -18,22 +16,18 @@ pub enum Endpoint {
     Datagram(SocketAddr),
     /// Modules httpd and mi_http.
     Http {
-        /// Complete, with the address as a number.
+        /// Complete; the address in it is a number.
         url: String,
     },
 }
 
-/// Why a text is no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseEndpointError {
-    /// Another form.
+pub(crate) enum ParseEndpointError {
     #[error("give fifo:/PATH, datagram:/PATH, datagram:ADDRESS:PORT or http://ADDRESS:PORT/ROOT")]
     Form,
-    /// Not a path.
-    #[error("{0}")]
-    Path(&'static str),
-    /// Whoever reaches the MI rules the daemon; and on another host it would be another daemon.
-    #[error("{0} is not this host: the MI belongs on 127.0.0.1 or ::1")]
+    /// The MI has no access control, and another host runs another daemon.
+    #[error("{0} is not this host: use 127.0.0.1 or ::1")]
     NotLoopback(IpAddr),
 }
 
@@ -41,7 +35,6 @@ impl FromStr for Endpoint {
     type Err = ParseEndpointError;
 
     fn from_str(text: &str) -> Result<Self, ParseEndpointError> {
-        let path = |text| absolute_path(text).map_err(ParseEndpointError::Path);
         if let Some(text) = text.strip_prefix("fifo:") {
             return path(text).map(Self::Fifo);
         }
@@ -62,6 +55,15 @@ impl FromStr for Endpoint {
     }
 }
 
+/// An absolute path of a file, shorter than PATH_MAX.
+fn path(text: &str) -> Result<PathBuf, ParseEndpointError> {
+    let is_file = text.starts_with('/') && !text.ends_with('/') && text.len() < 4096;
+    if !is_file || text.contains(char::is_control) {
+        return Err(ParseEndpointError::Form);
+    }
+    Ok(PathBuf::from(text))
+}
+
 fn loopback(text: &str) -> Result<SocketAddr, ParseEndpointError> {
     let address: SocketAddr = match text.strip_prefix("localhost:") {
         Some(port) => {
@@ -79,7 +81,7 @@ fn loopback(text: &str) -> Result<SocketAddr, ParseEndpointError> {
     Ok(address)
 }
 
-/// As it is given to the agent.
+/// As in parameter `mi`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn no_endpoints() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "/run/opensips_fifo",

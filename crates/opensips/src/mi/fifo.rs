@@ -1,4 +1,4 @@
-//! MI over FIFOs: the request into the daemon's, the reply out of one of our own.
+//! MI over FIFOs: the request goes into the daemon's FIFO, the reply comes from one of the agent's.
 //!
 //! `:NAME:{json}` in one write; the daemon opens `reply_dir` + NAME, once for each part of a long
 //! reply (modules/mi_fifo/fifo_fnc.c).
@@ -17,11 +17,12 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Uid, UnlinkatFlags, fchown, mkfifoat, unlinkat};
 use serde_json::Value;
 
-use super::error::{MiError, Result};
+use super::error::{Error, Result};
 use super::message::Framing;
 use super::{Exchange, REPLY_LIMIT};
 
-/// What the daemon can put together of `reply_dir` and name (`MAX_MI_FILENAME`).
+/// The longest path, in bytes, that the daemon can build of `reply_dir` and name
+/// (`MAX_MI_FILENAME`).
 const PATH_LIMIT: usize = 128;
 
 impl Exchange<'_> {
@@ -34,31 +35,31 @@ impl Exchange<'_> {
         self.receive_from(&mut reply.fifo)
     }
 
-    /// The daemon's FIFO, if it is one and the daemon's.
+    /// Opens the daemon's FIFO, if it is a FIFO and belongs to the daemon or root.
     fn open_commands(&self, path: &Path) -> Result<File> {
         let failed = |source: io::Error| self.unreachable(source);
         let (file, metadata) = look_at(path).map_err(failed)?;
         if !metadata.file_type().is_fifo() {
             let found = kind_of(metadata.file_type());
-            return Err(MiError::WrongKind { path: path.to_owned(), found, expected: "FIFO" });
+            return Err(Error::WrongKind { path: path.to_owned(), found, expected: "FIFO" });
         }
         self.trust(path, metadata.uid())?;
-        // What was looked at, whatever has its name by now.
-        let looked_at = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(looked_at);
+        // The file that was checked, whatever has its name by now.
+        let checked = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(checked);
         opened.map_err(|error| match error.raw_os_error() {
-            Some(libc::ENXIO) => failed(io::Error::other("nobody reads from it")),
+            Some(libc::ENXIO) => failed(io::Error::other("no process reads from it")),
             _ => failed(error),
         })
     }
 
-    /// One write: shorter than PIPE_BUF, so that it is not mixed with others'.
+    /// Writes once: less than PIPE_BUF, so that requests of two clients do not mix.
     fn send(&self, commands: &mut File, request: &[u8]) -> Result<()> {
         loop {
             match commands.write(request) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Full: the daemon does not read.
+                // The FIFO is full: the daemon does not read.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.wait(commands.as_fd(), PollFlags::POLLOUT, 0)?;
                 }
@@ -97,7 +98,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Until something can be read or written.
+    /// Waits until the descriptor can be read or written.
     fn wait(
         &self,
         descriptor: std::os::fd::BorrowedFd<'_>,
@@ -109,7 +110,7 @@ impl Exchange<'_> {
             if left.is_zero() {
                 return Err(self.timed_out(received));
             }
-            // Whole milliseconds, at least one: zero would spin.
+            // At least one millisecond, because zero spins.
             let timeout =
                 PollTimeout::try_from(left.as_millis().max(1)).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(descriptor, what)], timeout) {
@@ -121,10 +122,10 @@ impl Exchange<'_> {
     }
 }
 
-/// Our FIFO for one reply.
+/// The agent's FIFO for one reply.
 struct ReplyFifo {
     place: Place,
-    /// Open at both ends, so that it does not end when the daemon closes it between two parts.
+    /// Open at both ends, so that reading goes on when the daemon closes it between two parts.
     fifo: File,
 }
 
@@ -143,64 +144,73 @@ impl Drop for Place {
 impl ReplyFifo {
     fn make(exchange: &Exchange<'_>) -> Result<Self> {
         let path = exchange.client.reply_directory;
-        let refused = |why: String| MiError::ReplyDirectory { path: path.to_owned(), why };
+        let refused = |why: String| Error::ReplyDirectory { path: path.to_owned(), why };
         let failed = |what: &'static str| {
-            move |errno: Errno| refused(format!("{what}: {}", io::Error::from(errno)))
+            move |errno: Errno| refused(format!("{what} ({})", ocf::cause(&io::Error::from(errno))))
         };
-        // Neither `.` nor `/` nor `\`; nobody can have made it before us.
+        // Neither `.` nor `/` nor `\`; and no other program can have made it before.
         let name = format!("smartvox_{}", exchange.id);
         if path.as_os_str().len() + 1 + name.len() >= PATH_LIMIT {
-            return Err(refused("too long for OpenSIPS".to_owned()));
+            return Err(refused("is too long for OpenSIPS: use a shorter path".to_owned()));
         }
         let directory = open_directory(path, exchange.client.daemon).map_err(refused)?;
 
-        // Ours alone until it is known to be what we have made.
+        // Accessible for the agent alone until it is known to be the FIFO that it has made.
         mkfifoat(&directory, name.as_str(), Mode::S_IRUSR | Mode::S_IWUSR)
-            .map_err(failed("a FIFO can't be made"))?;
+            .map_err(failed("can't hold the FIFO of a reply"))?;
         let place = Place { directory: directory.into(), name };
         let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = openat(&place.directory, place.name.as_str(), flags, Mode::empty())
-            .map_err(failed("our FIFO can't be opened"))?;
+            .map_err(failed("holds a FIFO that can't be opened"))?;
         let fifo = File::from(opened);
-        let found = fifo.metadata().map_err(|error| refused(error.to_string()))?;
+        let unusable = |error: io::Error| refused(format!("is unusable ({})", ocf::cause(&error)));
+        let found = fifo.metadata().map_err(unusable)?;
         let own = nix::unistd::geteuid().as_raw();
         if !found.file_type().is_fifo() || found.uid() != own || found.nlink() != 1 {
-            return Err(refused("somebody has put something else in the place of our FIFO".into()));
+            return Err(refused(
+                "is unsafe, the FIFO of the reply was replaced: check who can write there".into(),
+            ));
         }
-        // The daemon's, and nobody else's.
+        // Only the daemon can write the reply then.
         fchown(&fifo, Some(exchange.client.daemon), None)
-            .map_err(failed("the owner of our FIFO can't be set"))?;
+            .map_err(failed("holds a FIFO whose owner can't be set"))?;
         Ok(Self { place, fifo })
     }
 }
 
-/// Opens the directory of the replies, if nobody but root and the daemon can meddle with files of
-/// others in it; else says why not.
+/// Opens the directory of the replies, if only root and the daemon can replace files of other users
+/// in it. The error is a predicate, with what to do.
 fn open_directory(path: &Path, daemon: Uid) -> std::result::Result<File, String> {
     let mut options = OpenOptions::new();
     let opened = options.read(true).custom_flags(libc::O_DIRECTORY).open(path);
-    let directory = opened.map_err(|error| error.to_string())?;
-    let metadata = directory.metadata().map_err(|error| error.to_string())?;
+    let unusable = |error: io::Error| format!("can't be used ({})", ocf::cause(&error));
+    let directory = opened.map_err(unusable)?;
+    let metadata = directory.metadata().map_err(unusable)?;
     if metadata.uid() != 0 && metadata.uid() != daemon.as_raw() {
-        return Err(format!("belongs to user {}, neither root nor the daemon's", metadata.uid()));
+        return Err(format!(
+            "belongs to user {}, neither root nor the daemon's: chown it to root",
+            metadata.uid()
+        ));
     }
     let (open_to_others, sticky) = (metadata.mode() & 0o022 != 0, metadata.mode() & 0o1000 != 0);
     if open_to_others && !sticky {
-        return Err("others can write there, and it lacks the sticky bit".to_owned());
+        return Err(
+            "is writable for other users and lacks the sticky bit: chmod o-w,g-w".to_owned()
+        );
     }
     Ok(directory)
 }
 
-/// What is wrong with the directory of the replies; a missing one is nothing wrong: start makes it.
-pub(crate) fn unsafe_directory(path: &Path, daemon: Uid) -> Option<MiError> {
+/// What is wrong with the directory of the replies. A missing one is fine, because start makes it.
+pub(crate) fn unsafe_directory(path: &Path, daemon: Uid) -> Option<Error> {
     if !path.exists() {
         return None;
     }
     let why = open_directory(path, daemon).err()?;
-    Some(MiError::ReplyDirectory { path: path.to_owned(), why })
+    Some(Error::ReplyDirectory { path: path.to_owned(), why })
 }
 
-/// A handle on what is there without opening it (O_PATH), a link itself and not its target.
+/// Opens a handle (O_PATH) on a file without opening the file, or on the link itself.
 pub(super) fn look_at(path: &Path) -> io::Result<(File, Metadata)> {
     let flags = libc::O_PATH | libc::O_NOFOLLOW;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -208,7 +218,6 @@ pub(super) fn look_at(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// The kind of a file, for a message.
 pub(super) fn kind_of(kind: FileType) -> &'static str {
     if kind.is_symlink() {
         "a symbolic link"
@@ -225,11 +234,11 @@ pub(super) fn kind_of(kind: FileType) -> &'static str {
     }
 }
 
-/// What is wrong with the place of a FIFO or socket, before the daemon is asked; a missing one is
-/// nothing wrong: the daemon makes it.
-pub(crate) fn misplaced(path: &Path, expected: &'static str) -> Option<MiError> {
+/// What is wrong with the file in the place of a FIFO or socket. A missing one is fine, because the
+/// daemon makes it.
+pub(crate) fn misplaced(path: &Path, expected: &'static str) -> Option<Error> {
     let kind = look_at(path).ok()?.1.file_type();
     let fits = if expected == "FIFO" { kind.is_fifo() } else { kind.is_socket() };
     let path = PathBuf::from(path);
-    (!fits).then(|| MiError::WrongKind { path, found: kind_of(kind), expected })
+    (!fits).then(|| Error::WrongKind { path, found: kind_of(kind), expected })
 }

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Error};
 
-use super::error::{MiError, Result};
+use super::error::Result;
 use super::{Exchange, REPLY_LIMIT};
 
 impl Exchange<'_> {
@@ -20,7 +20,7 @@ impl Exchange<'_> {
         }
         let config = Agent::config_builder()
             .timeout_global(Some(left))
-            // The MI is where it was said to be, and nowhere else.
+            // The MI is at the given address and at no other one.
             .max_redirects(0)
             .proxy(None)
             .http_status_as_error(false)
@@ -30,29 +30,25 @@ impl Exchange<'_> {
         let answer = agent.post(url).content_type("application/json").send(self.request);
         let mut answer = answer.map_err(|error| self.http_failed(error))?;
         if answer.status().as_u16() != 200 {
-            return Err(self.garbled(format!("HTTP status {}", answer.status())));
+            return Err(self.client.garbled(format!("HTTP status {}", answer.status())));
         }
         let limit = u64::try_from(REPLY_LIMIT).unwrap_or(u64::MAX);
         let body = answer.body_mut().with_config().limit(limit).read_to_vec();
         self.judge(&body.map_err(|error| self.http_failed(error))?)
     }
 
-    fn http_failed(&self, error: Error) -> MiError {
+    fn http_failed(&self, error: ureq::Error) -> super::Error {
         match error {
-            Error::Timeout(_) => self.timed_out(0),
-            Error::BodyExceedsLimit(_) => self.too_long(),
-            Error::Io(source) => self.unreachable(source),
-            other => self.garbled(other.to_string()),
+            ureq::Error::Timeout(_) => self.timed_out(0),
+            ureq::Error::BodyExceedsLimit(_) => self.too_long(),
+            ureq::Error::Io(source) => self.unreachable(source),
+            other => self.client.garbled(other.to_string()),
         }
-    }
-
-    fn garbled(&self, what: String) -> MiError {
-        MiError::Garbled { endpoint: self.client.endpoint.clone(), what }
     }
 }
 
-/// The address stands in the URL as a number ([`super::Endpoint::Http`]). Without ureq's own resolver
-/// there is no thread for a look-up, and none of the C library's name service in the program.
+/// The address is a number in the URL ([`super::Endpoint::Http`]). Without ureq's own resolver the
+/// program starts no thread for a look-up, and does not contain the C library's name service.
 #[derive(Debug)]
 struct AsNumber;
 
@@ -62,11 +58,11 @@ impl Resolver for AsNumber {
         uri: &Uri,
         _: &Config,
         _: NextTimeout,
-    ) -> std::result::Result<ResolvedSocketAddrs, Error> {
+    ) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
         let address: Option<SocketAddr> =
             uri.authority().and_then(|authority| authority.as_str().parse().ok());
         let mut addresses = self.empty();
-        addresses.push(address.ok_or(Error::HostNotFound)?);
+        addresses.push(address.ok_or(ureq::Error::HostNotFound)?);
         Ok(addresses)
     }
 }

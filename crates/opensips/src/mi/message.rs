@@ -1,36 +1,34 @@
-//! JSON-RPC 2.0 as the daemon speaks it: built and read. Pure.
+//! JSON-RPC 2.0 as the daemon implements it: requests are written, replies are read. Pure.
 
 use serde_json::{Map, Value};
 
 /// The JSON-RPC code of a command that the daemon does not know.
-pub const METHOD_NOT_FOUND: i64 = -32601;
+pub(super) const METHOD_NOT_FOUND: i64 = -32601;
 
-/// Longest text of others that goes into a message of ours.
+/// The longest foreign text in a message of the agent, in characters.
 const SHOWN: usize = 200;
 
 /// One command.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Comes back in the reply.
-    pub id: &'a str,
-    /// The command's name.
-    pub method: &'a str,
-    /// Its parameters, by place.
-    pub parameters: &'a [Value],
+pub(super) struct Request<'a> {
+    /// The reply repeats it.
+    pub(super) id: &'a str,
+    pub(super) method: &'a str,
+    /// Its parameters, by position.
+    pub(super) parameters: &'a [Value],
 }
 
-/// What is wrong with a reply, or what it says is wrong with the request.
+/// What is wrong with a reply, or with the request according to the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A line that begins as a reply of OpenSIPS 2.x: code, space, reason.
+pub(super) enum Fault {
+    /// A line that begins like a reply of OpenSIPS 2.x: code, space, reason.
     OldForm,
-    /// It is no JSON-RPC reply.
+    /// Not a JSON-RPC reply.
     Garbled(&'static str),
-    /// It bears another id.
+    /// It has another id.
     OtherRequest,
     /// An error object.
     Refused {
-        /// Its code.
         code: i64,
         /// Its message, and its data where there is some; one short line.
         message: String,
@@ -39,12 +37,12 @@ pub enum Fault {
 
 impl Request<'_> {
     /// In one line, without white space.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut request = Map::new();
         request.insert("jsonrpc".into(), "2.0".into());
         request.insert("id".into(), self.id.into());
         request.insert("method".into(), self.method.into());
-        // A command without parameters refuses some forms of none.
+        // Some commands without parameters refuse an empty list.
         if !self.parameters.is_empty() {
             request.insert("params".into(), Value::Array(self.parameters.to_vec()));
         }
@@ -56,7 +54,7 @@ impl Request<'_> {
 ///
 /// # Errors
 /// [`Fault`]
-pub fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
+pub(super) fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
     let not_json = || if is_old_form(reply) { Fault::OldForm } else { Fault::Garbled("not JSON") };
     let reply: Value = serde_json::from_slice(reply).map_err(|_| not_json())?;
     let Value::Object(mut reply) = reply else {
@@ -65,7 +63,7 @@ pub fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
     let error = reply.remove("error");
     match reply.get("id") {
         Some(Value::String(theirs)) if theirs == id => {}
-        // The daemon could not even read the id of what it complains of.
+        // The daemon could not read the id of the request that it refuses.
         None | Some(Value::Null) if error.is_some() => {}
         Some(_) => return Err(Fault::OtherRequest),
         None => return Err(Fault::Garbled("without id")),
@@ -76,8 +74,8 @@ pub fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
     }
 }
 
-/// `500 command not available`: mi_datagram of 2.x, asked in JSON. From 3.0 on a request that is JSON
-/// is answered in JSON.
+/// `500 command not available`: mi_datagram of 2.x answers so to JSON. From 3.0 on a JSON request is
+/// answered in JSON.
 fn is_old_form(reply: &[u8]) -> bool {
     matches!(reply, [b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', b' ', ..])
 }
@@ -96,9 +94,9 @@ fn refusal(error: &Value) -> Fault {
 }
 
 /// Finds the end of the first JSON object in a stream: the daemon may open, write and close the
-/// reply FIFO several times for one reply (`mi_fifo_flush()`), so its closing says nothing.
+/// reply FIFO several times for one reply (`mi_fifo_flush()`), so that its closing means nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Framing {
+pub(super) struct Framing {
     depth: usize,
     in_string: bool,
     escaped: bool,
@@ -106,11 +104,11 @@ pub struct Framing {
 }
 
 impl Framing {
-    /// Takes more bytes. `Some`: the object ends after so many of them.
+    /// Takes more bytes, and returns the number of those that belong to the object once it ends.
     ///
     /// # Errors
-    /// What comes first is no object.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+    /// The stream does not begin with an object.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         for (at, byte) in bytes.iter().enumerate() {
             if self.in_string {
                 match byte {

@@ -1,5 +1,6 @@
 use super::*;
 use std::ffi::OsStr;
+use std::path::Path;
 
 fn read(pairs: &[(&str, &str)]) -> Result<Params, String> {
     let values = pairs.iter().copied().collect();
@@ -27,7 +28,7 @@ fn defaults() {
     assert_eq!(params.probe.patience, patience);
     assert_eq!((params.mi, params.demote, params.shm_limit), (None, Demote::Keep, 90));
     assert_eq!(params.mi_reply_dir, Path::new("/tmp"));
-    assert!(params.sharing_tags.is_empty() && params.load_limit.is_none());
+    assert!(params.sharing_tags.is_empty());
     assert!(params.start_check && params.vips.is_empty() && params.stop_grace.is_none());
 }
 
@@ -112,9 +113,6 @@ fn each_wrong_value_has_its_sentence() {
         ("demote", "stop"),
         ("shm_limit", "0"),
         ("shm_limit", "101"),
-        ("load_limit", "0"),
-        ("load_limit", "100"),
-        ("load_limit", "90"),
         ("start_check", "maybe"),
         ("stop_grace", "2h"),
     ] {

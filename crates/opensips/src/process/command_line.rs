@@ -9,25 +9,25 @@ use std::path::{Path, PathBuf};
 
 /// Options that take an argument.
 const WITH_ARGUMENT: &[u8] = b"AfmMblnNwtugpPGWoaksT";
-/// Options that the agent gives itself, or that keep the daemon from being one.
+/// Options that the agent sets itself, and options with which the program is not a daemon.
 const OWNED: &[u8] = b"fPugmMDFcCVhE";
 
-/// What the arguments of a running process say about which instance it is.
+/// The arguments of a running process that tell which instance it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Arguments {
-    /// `-f`: its configuration.
-    pub config: Option<PathBuf>,
-    /// `-P`: its pid file.
-    pub pidfile: Option<PathBuf>,
-    /// `-c`, `-C`, `-V`, `-h`: it looks at something and ends; no instance.
-    pub check_only: bool,
-    /// `-F`, `-D`: it stayed in the session of whoever started it.
-    pub foreground: bool,
+pub(crate) struct Arguments {
+    /// `-f`
+    pub(crate) config: Option<PathBuf>,
+    /// `-P`
+    pub(crate) pidfile: Option<PathBuf>,
+    /// `-c`, `-C`, `-V`, `-h`: it prints something and exits; no instance.
+    pub(crate) check_only: bool,
+    /// `-F`, `-D`: it stays in the session of the process that started it.
+    pub(crate) foreground: bool,
 }
 
 impl Arguments {
-    /// Reads the arguments behind the program's name.
-    pub fn read<A: AsRef<OsStr>>(arguments: &[A]) -> Self {
+    /// Reads the arguments after the name of the program.
+    pub(crate) fn read<A: AsRef<OsStr>>(arguments: &[A]) -> Self {
         let mut read = Self::default();
         for option in Options::new(arguments) {
             let value = || option.value.map(|value| PathBuf::from(OsStr::from_bytes(value)));
@@ -42,14 +42,13 @@ impl Arguments {
         read
     }
 
-    /// Whether a path in them begins where the process was.
-    pub fn has_relative_paths(&self) -> bool {
+    pub(crate) fn has_relative_paths(&self) -> bool {
         [&self.config, &self.pidfile].into_iter().flatten().any(|path| path.is_relative())
     }
 
-    /// The same for a process in this directory.
+    /// Resolves relative paths for a process in this directory.
     #[must_use]
-    pub fn relative_to(&self, directory: &Path) -> Self {
+    pub(crate) fn relative_to(&self, directory: &Path) -> Self {
         let joined = |path: &Option<PathBuf>| path.as_ref().map(|path| directory.join(path));
         Self { config: joined(&self.config), pidfile: joined(&self.pidfile), ..*self }
     }
@@ -57,9 +56,9 @@ impl Arguments {
 
 /// One option, as getopt(3) would deliver it.
 struct DaemonOption<'a> {
-    /// Its letter; 0 for a word that is no option.
+    /// Its letter; 0 for a word that is not an option.
     letter: u8,
-    /// Its argument; `None` where there is none, also where one is missing.
+    /// `None` where it takes no argument, and where its argument is missing.
     value: Option<&'a [u8]>,
 }
 
@@ -67,7 +66,7 @@ struct DaemonOption<'a> {
 struct Options<'a> {
     words: Vec<&'a [u8]>,
     next_word: usize,
-    /// The letters of the present word that are still to be read.
+    /// The letters of the current word that are not yet read.
     letters: &'a [u8],
 }
 
@@ -106,32 +105,27 @@ impl<'a> Iterator for Options<'a> {
     }
 }
 
-/// Why words can't be extra options of the daemon.
+/// Why a text can't be the daemon's extra options.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExtraOptionsError {
-    /// A quote is not closed.
+pub(crate) enum ExtraOptionsError {
     #[error("a quote is not closed")]
     OpenQuote,
-    /// A backslash at the end.
-    #[error("a backslash stands at the end")]
+    #[error("the backslash at the end escapes nothing")]
     OpenBackslash,
-    /// The option is the agent's own.
-    #[error("-{0} is the agent's own: use its parameter")]
+    #[error("-{0} is set by the agent: use its parameter")]
     Owned(char),
-    /// The daemon would not know what to do with the word.
-    #[error("{} is no option", ocf::shown(.0.as_bytes()))]
+    #[error("{} is not an option", ocf::shown(.0.as_bytes()))]
     NoOption(String),
-    /// An option lacks its argument.
     #[error("-{0} needs an argument")]
     ArgumentMissing(char),
 }
 
-/// Extra options as words. White space separates; quotes (`'…'`, `"…"`) and backslashes keep a
-/// word together; nothing is expanded, no shell ever sees them.
+/// Splits extra options into words. White space separates; quotes (`'…'`, `"…"`) and backslashes
+/// keep a word together. Nothing is expanded, because no shell reads them.
 ///
 /// # Errors
 /// [`ExtraOptionsError`]
-pub fn parse_extra_options(text: &str) -> Result<Vec<String>, ExtraOptionsError> {
+pub(crate) fn parse_extra_options(text: &str) -> Result<Vec<String>, ExtraOptionsError> {
     let words = split_words(text)?;
     for option in Options::new(&words) {
         let letter = char::from(option.letter);
@@ -190,14 +184,13 @@ pub(crate) struct Invocation<'a> {
 }
 
 impl Invocation<'_> {
-    /// To check the configuration, included files too; prints the sockets and ends.
+    /// Checks the configuration with its included files, prints the sockets and exits.
     pub(crate) fn check(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["-C".into()];
         self.common(&mut arguments);
         arguments
     }
 
-    /// To serve.
     pub(crate) fn serve(&self, pidfile: &Path, user: &str, group: &str) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["-P".into(), pidfile.into()];
         arguments.extend(["-u", user, "-g", group].map(OsString::from));
@@ -205,7 +198,7 @@ impl Invocation<'_> {
         arguments
     }
 
-    /// What has a say in reading the configuration: a preprocessor (`-p`), memory.
+    /// The options that affect how the configuration is read: a preprocessor (`-p`), memory.
     fn common(&self, arguments: &mut Vec<OsString>) {
         arguments.extend([OsString::from("-f"), self.config.into()]);
         for (option, megabytes) in [("-m", self.shm_memory), ("-M", self.pkg_memory)] {
@@ -233,7 +226,7 @@ mod tests {
         };
         assert_eq!(read(&["-P", "/run/o.pid", "-f", "/etc/o.cfg", "-m", "64"]), plain);
         assert_eq!(read(&["-P/run/o.pid", "-f/etc/o.cfg"]), plain);
-        // An argument that looks like an option is none.
+        // An argument that looks like an option is not one.
         assert_eq!(read(&["-f", "/etc/o.cfg", "-P", "/run/o.pid", "-w", "-c"]), plain);
         assert_eq!(read(&["-f", "/a", "-P", "/run/o.pid", "-rvf", "/etc/o.cfg"]), plain);
         assert!(read(&["-vC", "-f", "/etc/o.cfg"]).check_only);
@@ -272,12 +265,12 @@ mod tests {
         ] {
             assert_eq!(parse_extra_options(text), Err(why), "{text}");
         }
-        // Only as options; as an argument the letter means nothing.
+        // As an argument the letter means nothing.
         assert!(parse_extra_options("-w -f").is_ok());
     }
 
     #[test]
-    fn what_we_write_we_recognise() {
+    fn our_own_command_line_is_recognised() {
         let extra = ["-n".to_owned(), "2".to_owned()];
         let invocation = Invocation {
             config: Path::new("/etc/o.cfg"),

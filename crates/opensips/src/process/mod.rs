@@ -1,7 +1,10 @@
-//! The processes of one instance: which they are, what is remembered of them, how they end.
+//! Processes of OpenSIPS: their command line, what `/proc` shows of them, which of them are alive,
+//! how they are ended. A leaf room: it knows neither parameters nor what is remembered.
 
-pub mod command_line;
-pub mod instance;
-pub mod state;
-pub mod survey;
+pub(crate) mod command_line;
+mod error;
+pub(crate) mod inspect;
+pub(crate) mod survey;
 pub(crate) mod terminate;
+
+pub(crate) use error::{Error, Result};

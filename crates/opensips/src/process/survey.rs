@@ -1,69 +1,67 @@
-//! What of the instance is alive, and which of it is the main process. Decided on values.
+//! Which processes of an instance are alive, and which of them is the main process. Decided on
+//! values.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hostfs::{Links, read_regular};
 use hostproc::{Pid, Process, Snapshot, Stat};
 
-use crate::host::files::{Links, read_regular};
-
-/// Longer than any pid with its newline.
+/// In bytes; longer than any pid with its newline.
 const PID_FILE_LIMIT: u64 = 32;
 
-/// What is left of, or alive as, the instance.
+/// The living processes of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// The main process ("attendant"), if it is alive.
-    pub main: Option<Stat>,
-    /// Every process of the instance that is alive, the main process included.
-    pub members: Vec<Stat>,
-    /// The command that starts it still waits for it: it is initialising, and ignores SIGTERM.
-    pub initialising: bool,
-    /// The main process was started by somebody else: with this instance's configuration, and
-    /// this pid file. So are all the others, then.
-    pub elsewhere: Option<(Pid, PathBuf)>,
+    pub(crate) main: Option<Stat>,
+    /// Every living process of the instance, including the main process.
+    pub(crate) members: Vec<Stat>,
+    /// The command that starts the daemon is still waiting: the daemon ignores SIGTERM.
+    pub(crate) initialising: bool,
+    /// A process that runs with this instance's configuration and another pid file, the one given
+    /// here, where every process of the instance does so: the agent has not started it.
+    pub(crate) elsewhere: Option<(Pid, PathBuf)>,
 }
 
-/// What a pid file says.
+/// The content of a pid file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PidFile {
-    /// There is none.
+pub(crate) enum PidFile {
     Missing,
-    /// It holds no pid.
+    /// It is there and does not hold a pid.
     Unreadable,
-    /// It names a process, which may be anybody by now.
+    /// The pid may have been used again since.
     Names(Pid),
 }
 
 impl PidFile {
     /// Reads it as OpenSIPS writes it: a decimal number and a newline.
-    pub fn read(path: &Path) -> Self {
-        // The directory is the daemon's user's: what is there may be anything, a link to anywhere
-        // among it.
+    pub(crate) fn read(path: &Path) -> Self {
+        // The daemon's user owns the directory and can put anything there, also a link to any file.
         match read_regular(path, Links::Refused, PID_FILE_LIMIT) {
             Ok(content) => {
                 let text = std::str::from_utf8(&content).unwrap_or_default();
                 text.trim().parse().map_or(Self::Unreadable, Self::Names)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Self::Missing,
             Err(_) => Self::Unreadable,
         }
     }
 }
 
-/// A process that is the instance's daemon by itself.
+/// A process that is recognised as the instance's daemon by its executable and arguments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Daemon {
     pub(crate) stat: Stat,
-    /// It has left the session of whoever started it (`setsid()` in daemonize.c).
+    /// It has left the session of the process that started it (`setsid()` in daemonize.c).
     pub(crate) own_session: bool,
 }
 
-/// The one that the others belong to: it has no parent among them, and is named by the pid file,
-/// or remembered, or the only one with children. What a killed main process leaves behind are
-/// processes without parent, memory or children.
+/// The process to which the others belong: it has no parent among them, and is named by the pid
+/// file, or remembered, or the only one with children. The orphans of a killed main process are
+/// none of these.
 fn main_process(daemons: &[Daemon], pidfile: PidFile, remembered: Option<Process>) -> Option<Stat> {
     let pids: HashSet<Pid> = daemons.iter().map(|daemon| daemon.stat.process.pid).collect();
     let parents: HashSet<Pid> = daemons.iter().filter_map(|daemon| daemon.stat.parent).collect();
@@ -83,35 +81,35 @@ fn main_process(daemons: &[Daemon], pidfile: PidFile, remembered: Option<Process
     named.or(recalled).or(only).copied()
 }
 
-/// Whether a session is that of somebody else: before a starting daemon has made its own, it is in
-/// Pacemaker's, or in somebody's shell. Its leader is alive and no daemon of ours, or can't be seen.
-fn is_led_by_others(snapshot: &Snapshot, daemons: &[Daemon], session: i32) -> bool {
+/// Whether the leader of a session is alive and not a daemon of the instance, or invisible: before
+/// a starting daemon has made a session, it is in that of Pacemaker or of a shell.
+fn is_foreign_session(snapshot: &Snapshot, daemons: &[Daemon], session: i32) -> bool {
     Pid::new(session).is_none_or(|leader| {
         !daemons.iter().any(|daemon| daemon.stat.process.pid == leader)
             && snapshot.alive().any(|stat| stat.process.pid == leader)
     })
 }
 
-/// A daemon beside the main process that has not left the session of whoever started it is the
-/// command itself, which ends when the initialisation does.
+/// A daemon next to the main process that is still in a foreign session is the command that starts
+/// it, which exits when the initialisation ends.
 fn is_initialising(snapshot: &Snapshot, daemons: &[Daemon], main: Option<Stat>) -> bool {
     main.is_some_and(|main| {
         daemons.iter().any(|daemon| {
             daemon.stat.session != main.session
-                && is_led_by_others(snapshot, daemons, daemon.stat.session)
+                && is_foreign_session(snapshot, daemons, daemon.stat.session)
         })
     })
 }
 
-/// A main process with the session that it was seen to have made.
+/// A main process, and the session that start has seen it make.
 type Remembered = (Process, i32);
 
-/// Who else is in the session that the main process has made: a program that a worker started and
-/// that outlived it. Nobody that was there before the main process was.
+/// The other processes of the session that the main process has made, which are not older than it:
+/// programs that a worker started and that outlived it.
 ///
-/// Only of a session that is remembered: a daemon that is found in one whose leader is dead need not
-/// have made it. The command that starts it is in the session of whoever executed it, a shell that
-/// has ended, say, and so is everything else that was started there.
+/// The session must be a remembered one: a daemon in a session whose leader is dead need not have
+/// made it. The command that starts the daemon runs in the session of its caller, for example a
+/// shell that has exited, together with everything else that was started there.
 fn others_in_session(
     snapshot: &Snapshot,
     daemons: &[Daemon],
@@ -119,17 +117,16 @@ fn others_in_session(
     own: Pid,
 ) -> Vec<Stat> {
     let own_session = snapshot.get(own).map(|stat| stat.session);
-    if Some(session) == own_session || is_led_by_others(snapshot, daemons, session) {
+    if Some(session) == own_session || is_foreign_session(snapshot, daemons, session) {
         return Vec::new();
     }
     let younger = |stat: &&Stat| stat.process.start_time >= main.start_time;
     snapshot.session(session).filter(younger).copied().collect()
 }
 
-/// What is left of the instance's session among those who hold its sockets, though no daemon of it
-/// is alive. The number of a session is not used again while somebody is in it; who holds a socket of
-/// the instance is in that session, and not in a later one with its number, for it is from there
-/// that sockets are inherited.
+/// The processes of the instance's session that hold its sockets, where no daemon of it is alive.
+/// The kernel does not reuse the number of a session with processes; and a process that holds a
+/// socket of the instance has inherited it in that session, not in a later one with its number.
 pub(crate) fn remains(
     snapshot: &Snapshot,
     remembered: Remembered,
@@ -141,7 +138,7 @@ pub(crate) fn remains(
     found
 }
 
-/// The daemons, whatever they started, and who else is in the session that they made.
+/// The daemons, their descendants, and the other processes of the session that they made.
 fn members(
     snapshot: &Snapshot,
     daemons: &[Daemon],
@@ -151,7 +148,7 @@ fn members(
     let mut members: Vec<Stat> = daemons.iter().map(|daemon| daemon.stat).collect();
     for daemon in daemons {
         members.extend(snapshot.descendants(daemon.stat.process.pid));
-        // While one of them is in it, the number is that of the same session.
+        // The number belongs to the same session as long as one of them is in it.
         if let Some(remembered) = remembered
             && daemon.own_session
             && daemon.stat.session == remembered.1
@@ -166,7 +163,6 @@ fn members(
 }
 
 impl Survey {
-    /// Judges the daemons of the instance among all processes.
     pub(crate) fn of(
         snapshot: &Snapshot,
         daemons: &[Daemon],
@@ -183,20 +179,13 @@ impl Survey {
         }
     }
 
-    /// Whether nothing of the instance is alive.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
-    }
-
-    /// The members beside the main process.
-    pub fn others(&self) -> impl Iterator<Item = &Stat> {
-        let main = self.main.map(|stat| stat.process);
-        self.members.iter().filter(move |stat| Some(stat.process) != main)
     }
 }
 
 /// Pids for a message: `4711, 4712, 4713 and 8 more`.
-pub struct Pids<'a>(pub &'a [Stat]);
+pub(crate) struct Pids<'a>(pub(crate) &'a [Stat]);
 
 impl fmt::Display for Pids<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,7 +225,7 @@ mod tests {
         let named = |number| PidFile::Names(Pid::new(number).unwrap());
         assert_eq!(pid(main_process(&tree, named(11), None)), Some(11));
         assert_eq!(pid(main_process(&tree, PidFile::Missing, None)), Some(11));
-        // A foreign pid, a worker's pid, nonsense.
+        // A pid of another program, of a worker, and no pid.
         for pidfile in [named(99), named(12), PidFile::Unreadable] {
             assert_eq!(pid(main_process(&tree, pidfile, None)), Some(11));
         }
@@ -248,7 +237,7 @@ mod tests {
         let gone = Process { pid: Pid::new(11).unwrap(), start_time: 1 };
         assert_eq!(main_process(&orphans, PidFile::Missing, Some(gone)), None);
         assert_eq!(main_process(&orphans[..1], PidFile::Names(gone.pid), Some(gone)), None);
-        // Two trees: which is meant is not guessed.
+        // Two trees: ambiguous.
         let two = [daemon(11, 1, 10), daemon(12, 11, 10), daemon(21, 1, 20), daemon(22, 21, 20)];
         assert_eq!(main_process(&two, PidFile::Missing, None), None);
     }
@@ -271,15 +260,15 @@ mod tests {
         };
         let main = daemons[0].stat.process;
         assert_eq!(pids(Some((main, 10))), [11, 12, 15, 16]);
-        // Nobody knows whether the daemon has made that session, or a shell that has ended.
+        // The daemon or a shell that has exited may have made that session.
         assert_eq!(pids(None), [11, 12, 15]);
         assert_eq!(pids(Some((main, 9))), [11, 12, 15]);
-        // There before the daemon was.
+        // Older than the daemon.
         assert_eq!(pids(Some((Process { start_time: 2, ..main }, 10))), [11, 12, 15]);
     }
 
     #[test]
-    fn what_holds_a_socket_in_the_session_is_a_remnant() {
+    fn holders_of_a_socket_in_the_session_are_left_over() {
         let pid = |number| Pid::new(number).unwrap();
         let main = Process { pid: pid(11), start_time: 5 };
         let younger = |pid, session| {
@@ -296,41 +285,41 @@ mod tests {
         };
         let own = pid(60);
         assert_eq!(found(&others, own), [16]);
-        // The number is another session's: its leader is alive, or we are in it ourselves.
+        // Another session has the number: its leader is alive, or the agent is in it.
         assert_eq!(found(&[&others[..], &[younger(10, 1)]].concat(), own), [0; 0]);
         assert_eq!(found(&others, pid(17)), [0; 0]);
     }
 
     #[test]
-    fn a_session_of_others_is_never_taken() {
+    fn a_foreign_session_is_left_alone() {
         let own = Pid::new(60).unwrap();
         let count = |daemons: &[Daemon], others: &[Stat]| {
             let all = daemons.iter().map(|daemon| daemon.stat).chain(others.iter().copied());
             let remembered = daemons.first().map(|one| (one.stat.process, one.stat.session));
             members(&Snapshot::of(all), daemons, remembered, own).len()
         };
-        // Just forked, still in Pacemaker's session.
+        // Just forked and still in Pacemaker's session.
         assert_eq!(count(&[daemon(11, 60, 50)], &[stat(50, 1, 50), stat(51, 50, 50)]), 1);
-        // In the foreground of a shell that has ended.
+        // In the foreground of a shell that has exited.
         let foreground = Daemon { own_session: false, ..daemon(11, 1, 50) };
         assert_eq!(count(&[foreground], &[stat(51, 1, 50)]), 1);
-        // In our own session.
+        // In the agent's session.
         assert_eq!(count(&[daemon(11, 60, 50)], &[stat(60, 1, 50), stat(51, 1, 50)]), 1);
-        // Session 0: its leader is outside of our pid namespace.
+        // Session 0: its leader is outside of the pid namespace.
         assert_eq!(count(&[daemon(11, 1, 0)], &[stat(51, 1, 0)]), 1);
     }
 
     #[test]
-    fn a_start_that_is_still_waited_for() {
+    fn a_daemon_whose_command_still_waits_is_initialising() {
         let main = daemon(12, 1, 11);
         let command = daemon(10, 50, 50);
         let snapshot = Snapshot::of([main.stat, command.stat, stat(50, 1, 50)]);
         assert!(is_initialising(&snapshot, &[main, command], Some(main.stat)));
         assert!(!is_initialising(&snapshot, &[main], Some(main.stat)));
-        // In the foreground, it is the main process itself that has not left the session.
+        // In the foreground the main process stays in the session.
         let foreground = Daemon { own_session: false, ..daemon(10, 50, 50) };
         assert!(!is_initialising(&snapshot, &[foreground], Some(foreground.stat)));
-        // Orphans of an earlier life beside it: their session's leader is gone.
+        // With orphans of an earlier instance, whose session leader is gone.
         let orphan = daemon(9, 1, 8);
         let snapshot = Snapshot::of([main.stat, orphan.stat]);
         assert!(!is_initialising(&snapshot, &[main, orphan], Some(main.stat)));

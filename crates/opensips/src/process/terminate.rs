@@ -1,64 +1,85 @@
-//! Ending every process of the instance, until none is left.
+//! Ending every process of an instance.
 
 use std::time::Duration;
 
 use deadline::Deadline;
 use hostproc::{PidFd, ProcFs, Signal, Stat, State};
 
-use crate::error::{Error, Result};
-use crate::plan::{self, StopStep};
-use crate::process::instance::Identity;
-use crate::process::survey::Pids;
+use crate::process::survey::{Pids, Survey};
+use crate::process::{Error, Result};
 
-/// A SIGTERM between two instructions of the daemon's main loop is lost (`handle_sigs(); pause();`
-/// in main.c), and one before it is ignored.
-const TERM_AGAIN: Duration = Duration::from_secs(1);
-/// After SIGKILL a process is gone as soon as the kernel gets to it; then it is looked again.
-const KILL_AGAIN: Duration = Duration::from_millis(500);
-/// Where waiting is refused.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// The daemon loses a SIGTERM that arrives between two instructions of its main loop
+/// (`handle_sigs(); pause();` in main.c), and ignores one that arrives earlier.
+const TERM_INTERVAL: Duration = Duration::from_secs(1);
+/// After SIGKILL a process is gone as soon as the kernel schedules it; then the processes are
+/// surveyed again.
+const KILL_INTERVAL: Duration = Duration::from_millis(500);
+/// The pause where the kernel refuses to wait for a process.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Lets the daemon shut itself down until `grace` is over, then kills. Orphans are killed at once:
-/// they ignore SIGTERM. Ends when nothing is left.
+/// The next step of a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+enum StopStep {
+    Done,
+    /// Send SIGTERM to the main process.
+    Ask {
+        main: Stat,
+    },
+    Kill,
+}
+
+/// Chooses it; `in_grace` while the daemon may still shut itself down.
+fn stop_step(survey: &Survey, in_grace: bool) -> StopStep {
+    match survey.main {
+        _ if survey.is_empty() => StopStep::Done,
+        Some(main) if in_grace && !survey.initialising => StopStep::Ask { main },
+        // SIGTERM is ignored until the main loop is reached. Without a main process no process
+        // obeys it: workers do so only after the main process has marked the shutdown in shared
+        // memory (signals.c).
+        _ => StopStep::Kill,
+    }
+}
+
+/// Lets the daemon shut itself down until `grace` has passed, then kills. Orphans are killed at
+/// once, because they ignore SIGTERM. Returns when `survey` finds nothing alive.
 ///
 /// # Errors
 /// [`Error::StillAlive`], [`Error::Processes`]
 pub(crate) fn terminate(
     proc: &ProcFs,
-    identity: &Identity,
+    survey: impl Fn() -> hostproc::Result<Survey>,
     grace: Deadline,
     deadline: Deadline,
 ) -> Result<()> {
     let mut killed = false;
     loop {
-        let survey = identity.survey(proc)?;
-        let step = plan::stop_step(&survey, !grace.has_passed());
-        let (members, until) = match step {
+        let found = survey()?;
+        let until = match stop_step(&found, !grace.has_passed()) {
             StopStep::Done => return Ok(()),
             StopStep::Ask { main } => {
                 log::debug!("signal=SIGTERM pid={}", main.process.pid);
                 send(proc, &[main], Signal::SIGTERM);
-                (survey.members, grace.within(TERM_AGAIN))
+                grace.within(TERM_INTERVAL)
             }
             StopStep::Kill => {
-                // After the last SIGKILL one more look must be possible.
+                // The last SIGKILL is followed by one more survey.
                 if killed && deadline.has_passed() {
-                    let pids = described(&survey.members);
-                    return Err(Error::StillAlive { pids });
+                    return Err(Error::StillAlive { pids: described(&found.members) });
                 }
-                log::info!("signal=SIGKILL pids=\"{}\"", Pids(&survey.members));
-                send(proc, &survey.members, Signal::SIGKILL);
+                log::info!("signal=SIGKILL pids=\"{}\"", Pids(&found.members));
+                send(proc, &found.members, Signal::SIGKILL);
                 killed = true;
-                (survey.members, Deadline::after(KILL_AGAIN))
+                Deadline::after(KILL_INTERVAL)
             }
         };
         if !killed {
-            // Whoever is stopped (SIGSTOP) would never see a SIGTERM, nor end when told to by
-            // the main process.
-            let stopped = members.iter().filter(|member| member.state == State::Stopped);
+            // A process that is stopped (SIGSTOP) sees neither SIGTERM nor the shutdown that the
+            // main process has marked.
+            let stopped = found.members.iter().filter(|member| member.state == State::Stopped);
             send(proc, &stopped.copied().collect::<Vec<Stat>>(), Signal::SIGCONT);
         }
-        wait_for_all(proc, &members, until);
+        wait_for_all(proc, &found.members, until);
     }
 }
 
@@ -66,12 +87,16 @@ pub(crate) fn terminate(
 ///
 /// # Errors
 /// As [`terminate`].
-pub(crate) fn kill_all(proc: &ProcFs, identity: &Identity, deadline: Deadline) -> Result<()> {
-    terminate(proc, identity, Deadline::now(), deadline)
+pub(crate) fn kill_all(
+    proc: &ProcFs,
+    survey: impl Fn() -> hostproc::Result<Survey>,
+    deadline: Deadline,
+) -> Result<()> {
+    terminate(proc, survey, Deadline::now(), deadline)
 }
 
-/// Sends a signal to each of them. One that refuses it keeps nobody else from getting it; whether it
-/// lives on is seen by the next look.
+/// Sends a signal to each of them. A refusal is logged and does not keep the others from getting
+/// it; the next survey shows whether the process is still alive.
 pub(crate) fn send(proc: &ProcFs, members: &[Stat], signal: Signal) {
     for member in members {
         let sent = PidFd::open(proc, &member.process)
@@ -82,7 +107,8 @@ pub(crate) fn send(proc: &ProcFs, members: &[Stat], signal: Signal) {
     }
 }
 
-/// Until all of them have ended, or until `until`. Who can't be waited for is seen by the next look.
+/// Waits until all of them have ended, at most until `until`. The next survey shows a process that
+/// can't be waited for.
 fn wait_for_all(proc: &ProcFs, members: &[Stat], until: Deadline) {
     for member in members {
         let gone = PidFd::open(proc, &member.process)
@@ -92,7 +118,7 @@ fn wait_for_all(proc: &ProcFs, members: &[Stat], until: Deadline) {
             Ok(false) => return,
             Err(error) => {
                 log::warn!("{error}");
-                std::thread::sleep(LOOK_AGAIN);
+                std::thread::sleep(RETRY_INTERVAL);
             }
         }
     }
@@ -101,6 +127,46 @@ fn wait_for_all(proc: &ProcFs, members: &[Stat], until: Deadline) {
 /// Pids, and what keeps them from dying.
 fn described(members: &[Stat]) -> String {
     let blocked = members.iter().any(|stat| stat.state == State::Uninterruptible);
-    let why = if blocked { " (blocked in the kernel)" } else { "" };
+    let why = if blocked { ", blocked in the kernel" } else { "" };
     format!("{}{why}", Pids(members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostproc::{Pid, Process};
+
+    fn stat(pid: i32, state: State) -> Stat {
+        let process = Process { pid: Pid::new(pid).unwrap(), start_time: 1 };
+        Stat { process, state, parent: Pid::new(1), group: 1, session: 1 }
+    }
+
+    #[test]
+    fn only_a_listening_main_process_is_asked() {
+        let (main, worker) = (stat(11, State::Alive), stat(12, State::Alive));
+        let running = Survey { main: Some(main), members: vec![main, worker], ..Survey::default() };
+        let orphans = Survey { members: vec![worker], ..Survey::default() };
+        assert_eq!(stop_step(&Survey::default(), true), StopStep::Done);
+        assert_eq!(stop_step(&Survey::default(), false), StopStep::Done);
+        assert_eq!(stop_step(&running, true), StopStep::Ask { main });
+        assert_eq!(stop_step(&running, false), StopStep::Kill);
+        assert_eq!(stop_step(&orphans, true), StopStep::Kill);
+        let initialising = Survey { initialising: true, ..running };
+        assert_eq!(stop_step(&initialising, true), StopStep::Kill);
+    }
+
+    #[test]
+    fn what_survives_sigkill_is_named() {
+        // No process has this pid and start time, so that no signal is sent.
+        let process = Process { pid: Pid::own(), start_time: 0 };
+        let blocked = Stat { process, ..stat(1, State::Uninterruptible) };
+        let survey = || Ok(Survey { members: vec![blocked], ..Survey::default() });
+        let error = kill_all(&ProcFs::default(), survey, Deadline::now()).unwrap_err();
+        let expected = format!(
+            "OpenSIPS is still alive after SIGKILL (pid {}, blocked in the kernel): see \
+             journalctl -k",
+            Pid::own()
+        );
+        assert_eq!(error.to_string(), expected);
+    }
 }

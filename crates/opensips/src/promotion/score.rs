@@ -1,37 +1,40 @@
-//! The promotion score: how much Pacemaker should like this instance as the promoted one.
+//! The promotion score: how much Pacemaker prefers this instance as the promoted one.
 //!
-//! A transient node attribute, written by Pacemaker's own `crm_attribute --promotion` (Pacemaker
-//! Administration, "Promotable clone resource agents"). That is a process, so it is run only where
-//! the score changes, and by a probe: after Pacemaker was restarted beneath a running instance, the
-//! attribute is gone and our memory of it is not.
+//! It is a transient node attribute, written by `crm_attribute --promotion` (Pacemaker Administration,
+//! "Promotable clone resource agents"). That is a process, so it is executed only when the score
+//! changes, and by a probe: a restart of Pacemaker under a running instance removes the attribute, and
+//! the agent remembers it still.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use deadline::Deadline;
-use ocf::Request;
+use hostproc::output;
+use ocf::{LogLine, Request};
 
-use crate::daemon::config::{Memory, wait};
-use crate::promotion::role::{Record, Role};
+use crate::instance::role::{Record, Role};
 
-/// What is promoted should stay so: a repaired node is no reason for another interruption.
-const PROMOTED: i32 = 100;
-/// It has everything that the promoted one has.
-const STANDBY: i32 = 10;
-/// It would do, and lacks data of the others, or it is not known whether it does.
-const NOT_SYNCED: i32 = 5;
-/// It does not serve. Any other instance is the better one, which Pacemaker then promotes rather
-/// than to restart this one in place; and not less than 1: where all have failed, one is promoted
-/// all the same.
+// The scores are far above any stickiness that an administrator sets (100 is usual), which Pacemaker adds
+// to the score of the instance that is promoted: with smaller ones, a promoted instance that fails would
+// be promoted again and again although a healthy standby is ready.
+
+/// The promoted instance remains promoted: the return of a node is no reason for an interruption.
+const PROMOTED: i32 = 10_000;
+/// It has all the data of the promoted one.
+const STANDBY: i32 = 9_000;
+/// It lacks data of the others, or that is not known.
+const NOT_SYNCED: i32 = 5_000;
+/// It does not serve. Pacemaker promotes any other instance rather than restart this one in place. Not
+/// less than 1: if all have failed, one of them must be promoted.
 pub(crate) const FAILED: i32 = 1;
 
-/// How long Pacemaker's attribute daemon may take. A score that comes late is no reason to fail.
+/// How long Pacemaker's attribute daemon may take. A late score is no reason to fail.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where Pacemaker's tools are.
+/// The directories of Pacemaker's tools.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The score of an instance that is well.
+/// The score of an instance that serves.
 pub(crate) fn of(role: Role, synced: bool) -> i32 {
     match (role, synced) {
         (Role::Promoted, _) => PROMOTED,
@@ -40,24 +43,24 @@ pub(crate) fn of(role: Role, synced: bool) -> i32 {
     }
 }
 
-/// A score that was told, of an instance that was well then.
+/// The score that Pacemaker has, unless it is that of a failure.
 pub(crate) fn unless_failed(told: Option<i32>) -> Option<i32> {
     told.filter(|score| *score != FAILED)
 }
 
-/// The score of an instance that has just been demoted, by what was told last. One that has failed is
-/// not well because it was demoted: it would be promoted again, rather than another.
+/// The score of an instance that has just been demoted, by the score that Pacemaker has. A demote does
+/// not end a failure: with a better score the same instance would be promoted again.
 pub(crate) fn after_demote(told: Option<i32>) -> i32 {
     if told == Some(FAILED) { FAILED } else { STANDBY }
 }
 
-/// Whether there is something to tell, by what was told last.
+/// Whether Pacemaker has to be told a score, by the score that it has.
 pub(crate) fn is_news(request: &Request, told: Option<i32>, score: i32) -> bool {
     request.promotable && (told != Some(score) || request.probe)
 }
 
-/// Tells Pacemaker, where the record says otherwise, and notes in the record what was told.
-/// Whether the record has changed.
+/// Tells Pacemaker a score that differs from the record, and notes it in the record. Returns whether
+/// the record has changed.
 pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> bool {
     if !is_news(request, record.score, score) {
         return false;
@@ -69,39 +72,41 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
     changed
 }
 
-/// Takes the score back, whether or not one is remembered: with the memory gone, it would say that
-/// an instance is well that is not here. To take back what is not there is no error.
+/// Deletes the score, whether or not one is remembered: a score that stays promises an instance that
+/// is not running. Deleting a score that does not exist is no error.
 pub(crate) fn withdraw(request: &Request, deadline: Deadline) {
     if request.promotable {
         run(request, "--delete", deadline);
     }
 }
 
-/// Whether Pacemaker has taken it.
+/// The longest message of crm_attribute that is logged, in bytes.
+const MESSAGE_LIMIT: usize = 4096;
+
+/// Returns whether Pacemaker has accepted it.
 fn run(request: &Request, what: &str, deadline: Deadline) -> bool {
-    let instance = request.instance.as_str();
-    let outcome = (|| {
-        let output = Memory::new()?;
-        let child = Command::new("crm_attribute")
-            .arg(format!("--promotion={instance}"))
-            .args(["--lifetime=reboot", what])
-            .env("PATH", PATH)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output.for_child()?)
-            .spawn()?;
-        Ok::<_, std::io::Error>((wait(child, deadline.within(PATIENCE))?, output.text()))
-    })();
-    let trouble = match outcome {
-        Ok((Some(status), _)) if status.success() => {
-            log::info!("promotion_score {what}");
+    let mut command = Command::new("crm_attribute");
+    command
+        .arg(format!("--promotion={}", request.instance.as_str()))
+        .args(["--lifetime=reboot", what])
+        .env("PATH", PATH);
+    let line = LogLine::of(request.action).field("promotion_score", what);
+    let trouble = match output(&mut command, MESSAGE_LIMIT, deadline.within(PATIENCE)) {
+        Ok(Some(ended)) if ended.status.success() => {
+            log::info!("{line}");
             return true;
         }
-        Ok((Some(status), said)) => format!("{status}: {}", ocf::shown(said.trim().as_bytes())),
-        Ok((None, _)) => "no end".to_owned(),
-        Err(error) => error.to_string(),
+        Ok(Some(ended)) => {
+            format!(
+                "crm_attribute: {}: {}",
+                ended.status,
+                ocf::shown(ended.stderr.trim().as_bytes())
+            )
+        }
+        Ok(None) => "crm_attribute did not end in time".to_owned(),
+        Err(error) => format!("crm_attribute can't be executed: {}", ocf::cause(&error)),
     };
-    log::warn!("crm_attribute --promotion={instance} {what}: {trouble}");
+    log::warn!("{}", line.note(trouble));
     false
 }
 
@@ -127,5 +132,15 @@ mod tests {
         assert!(of(Role::Unpromoted, false) > FAILED);
         // Nothing or less would mean: never.
         const { assert!(FAILED > 0) }
+    }
+
+    /// Pacemaker adds the stickiness of the clone, and of what is colocated with it, to the score of the
+    /// promoted instance.
+    #[test]
+    fn a_standby_that_serves_is_promoted_in_spite_of_any_usual_stickiness() {
+        const STICKINESS: i32 = 1_000;
+        assert!(of(Role::Unpromoted, false) > FAILED + 4 * STICKINESS);
+        // Nor does a node that has just come back take the role.
+        assert!(of(Role::Promoted, true) >= of(Role::Unpromoted, true) + STICKINESS);
     }
 }

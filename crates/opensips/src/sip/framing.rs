@@ -1,35 +1,32 @@
-//! Messages in a stream (RFC 3261, 18.3): where one ends, the next begins. Pure.
+//! The messages of a stream (RFC 3261, 18.3). Pure.
 
-/// Larger than any answer to OPTIONS, and what OpenSIPS itself takes from a stream
-/// (`TCP_BUF_SIZE`).
+/// In bytes: longer than any answer to OPTIONS, and the limit of OpenSIPS itself (`TCP_BUF_SIZE`).
 const LIMIT: usize = 65_535;
 
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
-/// The stream can't be cut into messages any more: what follows means nothing.
+/// The stream can't be split into messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotSip;
 
-/// What has come in and was not taken yet.
+/// Received bytes that are not yet taken.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Framing {
     received: Vec<u8>,
 }
 
 impl Framing {
-    /// Adds what was read.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Takes the next complete message off the front; `None` until there is one.
+    /// Takes the next complete message; `None` until there is one.
     ///
-    /// Line ends before a message are keep-alives and are skipped (7.5; RFC 5626, 3.5.1). A message
-    /// without Content-Length has no body: 18.3 demands the field, and only a peer that has a body
-    /// has reason to leave it out.
+    /// Line ends before a message are keep-alives (7.5; RFC 5626, 3.5.1) and are skipped. A message
+    /// without Content-Length, which 18.3 demands, is taken as one without a body.
     ///
     /// # Errors
-    /// A length that is none, or a message beyond [`LIMIT`].
+    /// An invalid length, or a message longer than [`LIMIT`].
     pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, NotSip> {
         let blank = self.received.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.received.drain(..blank);
@@ -70,7 +67,7 @@ mod tests {
     const BARE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nVia: x\r\n\r\n";
     const KEEP_ALIVE: &[u8] = b"\r\n\r\n";
 
-    /// Everything that can be taken, as it comes in.
+    /// All messages that can be taken.
     fn messages(pieces: &[&[u8]]) -> Result<Vec<Vec<u8>>, NotSip> {
         let mut framing = Framing::default();
         let mut found = Vec::new();
@@ -90,21 +87,21 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_one_is_waited_for() {
+    fn an_incomplete_message_is_not_taken() {
         let (head, body) = ANSWER.split_at(ANSWER.len() - 1);
         assert_eq!(messages(&[head]).unwrap(), [&[] as &[u8]; 0]);
         assert_eq!(messages(&[head, body]).unwrap(), [ANSWER]);
     }
 
     #[test]
-    fn what_can_not_be_framed() {
+    fn invalid_lengths_are_refused() {
         for length in ["-1", "+1", "4 4", "", "0x4", "99999999999999999999", "65535"] {
             let text = format!("SIP/2.0 200 OK\r\nContent-Length: {length}\r\n\r\n");
             assert_eq!(messages(&[text.as_bytes()]), Err(NotSip), "{length}");
         }
         let endless = [b'x'; 1024];
         assert_eq!(messages(&[&endless as &[u8]; 65]), Err(NotSip));
-        // As long as it may be.
+        // The longest message.
         let head = "SIP/2.0 200 OK\r\nContent-Length: 65000\r\n\r\n";
         let whole = [head.as_bytes(), &[b'x'; 65_000]].concat();
         assert_eq!(messages(&[&whole]).unwrap(), [whole]);

@@ -1,4 +1,4 @@
-//! SIP OPTIONS as bytes (RFC 3261): the request, and what an answer says. Pure.
+//! SIP OPTIONS as bytes (RFC 3261): the request is written, the response is read. Pure.
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
@@ -7,23 +7,22 @@ use std::str::FromStr;
 
 use crate::sip::target::Target;
 
-/// Longest part of a reason phrase that is kept, in characters.
+/// The longest reason phrase that is kept, in characters.
 const REASON_LIMIT: usize = 40;
 
 /// One OPTIONS request outside of a dialog, and thereby one transaction.
 ///
-/// `Max-Forwards: 0` keeps it from travelling further (RFC 3261, 11 and 16.3): a proxy answers it
-/// or refuses it with 483, and never relays it to somebody whose health is not ours.
+/// With `Max-Forwards: 0` a proxy answers it or refuses it with 483, and never relays it to another
+/// server (RFC 3261, 11 and 16.3), whose health must not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Whom it asks.
-    pub target: Target,
-    /// Where the answer is expected.
-    pub local: SocketAddr,
-    /// What tells it from every other: letters and digits.
-    pub token: String,
-    /// Number of the attempt; a new one is a new transaction.
-    pub sequence: u32,
+pub(crate) struct Options {
+    pub(crate) target: Target,
+    /// Where the response is expected.
+    pub(crate) local: SocketAddr,
+    /// Distinguishes it from all other requests: letters and digits.
+    pub(crate) token: String,
+    /// Number of the attempt; each is a transaction of its own.
+    pub(crate) sequence: u32,
 }
 
 impl Options {
@@ -37,7 +36,7 @@ impl Options {
     }
 
     /// The request in the order of fields that RFC 3261, 7.3.1 recommends.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut text = String::with_capacity(512);
         // Writing to a String can't fail.
         let _ = self.write(&mut text);
@@ -60,9 +59,9 @@ impl Options {
         write!(text, "Content-Length: 0\r\n\r\n")
     }
 
-    /// Whether an answer belongs to this transaction (RFC 3261, 17.1.3: branch and method; and
-    /// Call-ID and sequence number, which a guess would not have).
-    pub fn is_answered_by(&self, response: &Response<'_>) -> bool {
+    /// Whether a response belongs to this transaction (RFC 3261, 17.1.3: branch and method; Call-ID and
+    /// sequence number keep out responses with a guessed branch).
+    pub(crate) fn is_answered_by(&self, response: &Response<'_>) -> bool {
         response.branch == self.branch()
             && response.call_id == self.call_id()
             && response.sequence == self.sequence
@@ -70,27 +69,26 @@ impl Options {
     }
 }
 
-/// What a response says, as far as it can be told to which request it belongs.
+/// The fields of a response that tell to which request it belongs, and its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response<'a> {
+pub(crate) struct Response<'a> {
     /// Status code, 100 to 699.
-    pub code: u16,
-    /// Reason phrase, fit for one line of a message.
-    pub reason: String,
-    /// Branch of the topmost Via.
-    pub branch: &'a str,
-    /// Call-ID.
-    pub call_id: &'a str,
+    pub(crate) code: u16,
+    /// Reason phrase without control characters.
+    pub(crate) reason: String,
+    /// Branch parameter of the topmost Via.
+    pub(crate) branch: &'a str,
+    pub(crate) call_id: &'a str,
     /// Number in CSeq.
-    pub sequence: u32,
+    pub(crate) sequence: u32,
     /// Method in CSeq.
-    pub method: &'a str,
+    pub(crate) method: &'a str,
 }
 
 impl<'a> Response<'a> {
-    /// Reads a datagram, or a message of a stream; `None` unless it is a response with all of these fields. A field that is
-    /// folded over several lines (RFC 3261, 7.3.1) is read as far as its first line.
-    pub fn parse(datagram: &'a [u8]) -> Option<Self> {
+    /// Reads a datagram, or a message of a stream; `None` unless it is a response with all of these
+    /// fields. Of a field that is folded over several lines (RFC 3261, 7.3.1) only the first is read.
+    pub(crate) fn parse(datagram: &'a [u8]) -> Option<Self> {
         let head = datagram.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(datagram.len());
         let head = std::str::from_utf8(datagram.get(..head)?).ok()?;
         let mut lines = head.split("\r\n");
@@ -99,7 +97,7 @@ impl<'a> Response<'a> {
         for line in lines {
             let Some((name, value)) = line.split_once(':') else { continue };
             let field = match name.trim().to_ascii_lowercase().as_str() {
-                // The topmost Via is ours; those below belong to others.
+                // The topmost Via is the request's own.
                 "via" | "v" => &mut via,
                 "call-id" | "i" => &mut call_id,
                 "cseq" => &mut cseq,
@@ -140,18 +138,17 @@ fn branch_of(via: &str) -> Option<&str> {
     })
 }
 
-/// Which status codes count as alive.
+/// The status codes that count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExpectedCodes {
-    /// Any: whoever answers is alive.
+pub(crate) enum ExpectedCodes {
+    /// Every answer counts.
     Any,
-    /// Only these; provisional answers do not count unless they are among them.
+    /// Only these count; a provisional answer too must be among them.
     Listed(Vec<RangeInclusive<u16>>),
 }
 
 impl ExpectedCodes {
-    /// Whether this code counts.
-    pub fn contain(&self, code: u16) -> bool {
+    pub(crate) fn contain(&self, code: u16) -> bool {
         match self {
             Self::Any => true,
             Self::Listed(ranges) => ranges.iter().any(|range| range.contains(&code)),
@@ -159,10 +156,10 @@ impl ExpectedCodes {
     }
 }
 
-/// Why a text is no list of status codes.
+/// The text is not a list of status codes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give any, or a list of status codes from 100 to 699 like 200,404,480-489")]
-pub struct ParseCodesError;
+pub(crate) struct ParseCodesError;
 
 impl FromStr for ExpectedCodes {
     type Err = ParseCodesError;
@@ -236,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn our_answer_and_no_other() {
+    fn an_answer_belongs_to_one_request() {
         let (call_id, cseq) = ("Call-ID: a1b2@opensips-ocf", "CSeq: 2 OPTIONS");
         let is_ours = |bytes: &[u8]| {
             Response::parse(bytes).is_some_and(|response| options().is_answered_by(&response))
@@ -254,7 +251,7 @@ mod tests {
         assert!(!is_ours(&answer("200 OK", VIA, "Call-ID: other", cseq)));
         assert!(!is_ours(&answer("200 OK", VIA, call_id, "CSeq: 3 OPTIONS")));
         assert!(!is_ours(&answer("200 OK", VIA, call_id, "CSeq: 2 INVITE")));
-        // A second Via is somebody else's.
+        // The second Via belongs to another request.
         let above = format!("Via: SIP/2.0/UDP x;branch=z9hG4bKother\r\n{VIA}");
         assert!(!is_ours(&answer("200 OK", &above, call_id, cseq)));
         assert!(!is_ours(&options().to_bytes()));

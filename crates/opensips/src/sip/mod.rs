@@ -1,10 +1,11 @@
-//! SIP, as much of it as asking OPTIONS takes (RFC 3261).
+//! The part of SIP that a probe with OPTIONS needs (RFC 3261). A leaf room: it knows neither
+//! parameters nor the instance.
 
 mod framing;
-pub mod message;
-pub mod probe;
+pub(crate) mod message;
+pub(crate) mod probe;
 mod stream;
-pub mod target;
+pub(crate) mod target;
 mod tls;
 mod udp;
 mod unsent;

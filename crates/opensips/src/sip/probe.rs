@@ -1,8 +1,6 @@
-//! Asking OPTIONS, until an answer counts, the patience ends or the deadline comes.
+//! A probe sends OPTIONS until an answer counts, the attempts are used up or the deadline passes.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,54 +10,48 @@ use crate::sip::target::{Target, Transport};
 use crate::sip::{stream, udp, unsent};
 use deadline::Deadline;
 
-/// How often and how long to ask.
+/// The number of attempts and the timeout of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// Transactions, one after the other; at least one.
-    pub attempts: u32,
-    /// Time for each.
-    pub timeout: Duration,
+pub(crate) struct Patience {
+    /// Transactions in sequence; at least one.
+    pub(crate) attempts: u32,
+    /// Of each attempt.
+    pub(crate) timeout: Duration,
 }
 
-/// What came of asking.
+/// The outcome of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Somebody alive answered with a code that counts.
+pub(crate) enum Outcome {
+    /// An answer with a code that counts.
     Alive {
-        /// Status code; `None` where TLS was refused by somebody alive, and any answer counts.
+        /// Status code; `None` for a TLS alert where any answer counts.
         code: Option<u16>,
         /// From the first request to the answer.
         took: Duration,
     },
-    /// Somebody answered, but never with a code that counts.
-    Unexpected {
-        /// The last status code.
-        code: u16,
-        /// Its reason phrase.
-        reason: String,
-    },
-    /// Nobody answered.
+    /// Answers, but none with a code that counts.
+    Unexpected { code: u16, reason: String },
+    /// No answer.
     Silent {
-        /// What was there instead of an answer, in the last attempt.
+        /// Of the last attempt.
         silence: Silence,
-        /// As it was really asked: less than wished where the deadline was near.
+        /// As used: shorter timeouts than wished where the deadline was near.
         patience: Patience,
     },
 }
 
-/// What there was instead of an answer.
+/// How an answer failed to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
-    /// Nothing. Over TCP that may be a connection that only the kernel knows of: its backlog takes
-    /// it, whoever should accept it.
+pub(crate) enum Silence {
+    /// Over TCP the kernel's backlog may have taken the connection, while no process accepts it.
     NoAnswer,
-    /// No connection: nobody listens.
+    /// No process listens.
     Refused,
-    /// A connection, and its end before the answer.
+    /// The connection was closed before the answer.
     Closed,
-    /// Something that is no SIP, or no TLS.
+    /// The peer sent something that is not SIP, or not TLS.
     NotSip,
-    /// An alert of TLS: somebody of the daemon lives who speaks it; no code tells more.
+    /// A TLS alert: a process of the daemon is alive, but there is no status code.
     TlsRefused,
 }
 
@@ -75,50 +67,49 @@ impl fmt::Display for Silence {
     }
 }
 
-/// Asks OPTIONS at an address of *this host* until an answer counts, the patience ends or the
-/// deadline comes.
+/// Sends OPTIONS to an address of *this host* until an answer counts, the attempts are used up or the
+/// deadline passes.
 ///
-/// The socket is bound to the asked address itself: on this host that is a valid source whatever
-/// the routes say, and should the address move away in this very moment, the answer of its new
-/// owner goes to the new owner and proves nothing here. An answer that belongs to none of our
-/// requests is ignored.
+/// The socket is bound to the probed address itself. On this host that is a valid source whatever
+/// the routes are; and if the address moves to another host at this moment, the answer of that host
+/// stays there and proves nothing here. Answers to other requests are ignored.
 ///
 /// # Errors
-/// The socket can't be opened or does not send. Where the address has just gone (`EADDRNOTAVAIL`;
-/// where `ip_nonlocal_bind` is set, no route for the source), that ends the asking; what may pass
-/// (`EPERM` of a packet filter, a full queue) is only told where the last request met it and
-/// nothing was answered.
-pub fn ask(
+/// The socket can't be opened, or can't send. An address that has just left the host
+/// (`EADDRNOTAVAIL`; with `ip_nonlocal_bind` no route for the source) ends the probe. A temporary
+/// error (`EPERM` of a packet filter, a full queue) is returned only where the last request met it
+/// and there was no answer.
+pub(crate) fn ask(
     target: Target,
     codes: &ExpectedCodes,
     wished: Patience,
     until: Deadline,
 ) -> io::Result<Outcome> {
     let patience = wished.within(until.remaining());
-    let passes = |error: &io::Error| unsent::passes(error, || target.is_here(until));
+    let temporary = |error: &io::Error| unsent::is_temporary(error, || target.is_here(until));
     match target.transport {
         Transport::Udp => {
-            let mut dialogue = None;
-            follow(patience, codes, passes, |sequence, end| {
-                let dialogue = match &mut dialogue {
+            let mut client = None;
+            follow(patience, codes, temporary, |sequence, end| {
+                let client = match &mut client {
                     Some(open) => open,
-                    none => none.insert(udp::Asker::open(target)?),
+                    none => none.insert(udp::Client::open(target)?),
                 };
-                dialogue.ask(sequence, codes, end, passes)
+                client.ask(sequence, codes, end, temporary)
             })
         }
         Transport::Tcp | Transport::Tls => {
-            let token = token();
-            follow(patience, codes, passes, |sequence, end| {
+            let token = hostproc::token();
+            follow(patience, codes, temporary, |sequence, end| {
                 stream::ask(target, &token, sequence, codes, end)
             })
         }
     }
 }
 
-/// Asks all of them at the same time, so that a dead one takes nothing from the others' time; the
-/// outcomes in the same order. One alone costs no thread.
-pub fn ask_each(
+/// Probes all of them at the same time, so that a dead one does not use up the time of the others.
+/// Returns the outcomes in the same order. A single target needs no thread.
+pub(crate) fn ask_each(
     targets: &[Target],
     codes: &ExpectedCodes,
     patience: Patience,
@@ -136,20 +127,20 @@ pub fn ask_each(
             })
             .collect();
         let outcome = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
-            thread?.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+            thread?.join().unwrap_or_else(|_| Err(io::Error::other("the probe panicked")))
         };
         asking.into_iter().map(outcome).collect()
     })
 }
 
-/// Attempt after attempt. Each lasts its time, also where it fails at once: three connections that
-/// are refused within a millisecond are no more than one. What could not be sent, and `passes`, is no
-/// more than a failed attempt.
+/// Makes the attempts in sequence. An attempt that fails immediately still takes the full timeout,
+/// because three connections that are refused within a millisecond prove no more than one. A
+/// `temporary` error is a failed attempt.
 fn follow(
     patience: Patience,
     codes: &ExpectedCodes,
-    passes: impl Fn(&io::Error) -> bool,
-    mut attempt: impl FnMut(u32, Deadline) -> io::Result<Result<Answer, Silence>>,
+    temporary: impl Fn(&io::Error) -> bool,
+    mut attempt: impl FnMut(u32, Deadline) -> io::Result<Attempt>,
 ) -> io::Result<Outcome> {
     let started = Instant::now();
     let mut unexpected = None;
@@ -157,15 +148,15 @@ fn follow(
     for sequence in 1..=patience.attempts {
         let end = Deadline::after(patience.timeout);
         match attempt(sequence, end) {
-            Ok(Ok(Answer { code, .. })) if codes.contain(code) => {
+            Ok(Attempt::Answered(Answer { code, .. })) if codes.contain(code) => {
                 return Ok(Outcome::Alive { code: Some(code), took: started.elapsed() });
             }
-            Ok(Ok(answer)) => unexpected = Some(answer),
-            Ok(Err(Silence::TlsRefused)) if *codes == ExpectedCodes::Any => {
+            Ok(Attempt::Answered(answer)) => unexpected = Some(answer),
+            Ok(Attempt::Silent(Silence::TlsRefused)) if *codes == ExpectedCodes::Any => {
                 return Ok(Outcome::Alive { code: None, took: started.elapsed() });
             }
-            Ok(Err(found)) => failure = Ok(found),
-            Err(error) if passes(&error) => failure = Err(error),
+            Ok(Attempt::Silent(silence)) => failure = Ok(silence),
+            Err(error) if temporary(&error) => failure = Err(error),
             Err(error) => return Err(error),
         }
         if sequence < patience.attempts {
@@ -179,14 +170,21 @@ fn follow(
 }
 
 impl Patience {
-    /// The same number of attempts, each shorter if all together would take too long.
+    /// The same number of attempts, with shorter timeouts where the time does not suffice.
     fn within(self, available: Duration) -> Self {
         let attempts = self.attempts.max(1);
         Self { attempts, timeout: self.timeout.min(available / attempts) }
     }
 }
 
-/// An answer to one of our requests.
+/// The outcome of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Answered(Answer),
+    Silent(Silence),
+}
+
+/// An answer to one of the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) code: u16,
@@ -194,7 +192,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether nothing better follows: it counts, or it is final (RFC 3261, 7.2).
+    /// Whether it ends the transaction: it counts, or it is final (RFC 3261, 7.2).
     pub(super) fn ends(&self, codes: &ExpectedCodes) -> bool {
         codes.contain(self.code) || self.code >= 200
     }
@@ -204,13 +202,6 @@ impl From<Response<'_>> for Answer {
     fn from(Response { code, reason, .. }: Response<'_>) -> Self {
         Self { code, reason }
     }
-}
-
-/// 64 bits that nobody can guess from outside, from the keys that std draws with getrandom(2).
-pub(crate) fn token() -> String {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
 }
 
 #[cfg(test)]
@@ -234,7 +225,10 @@ mod tests {
                 |sequence, _| {
                     asked.set(asked.get() + 1);
                     assert_eq!(sequence, asked.get());
-                    Ok(script[asked.get() as usize - 1].map(answer))
+                    Ok(match script[asked.get() as usize - 1] {
+                        Ok(code) => Attempt::Answered(answer(code)),
+                        Err(silence) => Attempt::Silent(silence),
+                    })
                 },
             );
             (asked.get(), outcome.unwrap())
@@ -244,7 +238,7 @@ mod tests {
         assert!(asked == 3 && alive(Some(200))(&outcome), "{outcome:?}");
         let (asked, outcome) = ask("any", &[Ok(503)]);
         assert!(asked == 1 && alive(Some(503))(&outcome), "{outcome:?}");
-        // Whoever has answered once is not silent.
+        // One answer is enough to be not silent.
         let (asked, outcome) = ask("200", &[Ok(503), Err(Silence::Closed), Err(Silence::Closed)]);
         assert!(asked == 3 && matches!(outcome, Outcome::Unexpected { code: 503, .. }));
         let (asked, outcome) =
@@ -269,41 +263,48 @@ mod tests {
             |_| false,
             |_, _| {
                 asked.push(started.elapsed());
-                Ok(Err(Silence::Refused))
+                Ok(Attempt::Silent(Silence::Refused))
             },
         )
         .unwrap();
         assert!(asked[1] >= patience.timeout, "{asked:?}");
         let endless = Patience { attempts: 1, timeout: Duration::from_secs(3600) };
-        // The test would not end.
-        follow(endless, &ExpectedCodes::Any, |_| false, |_, _| Ok(Err(Silence::Refused))).unwrap();
+        // The last attempt does not wait, else this test never ends.
+        follow(
+            endless,
+            &ExpectedCodes::Any,
+            |_| false,
+            |_, _| Ok(Attempt::Silent(Silence::Refused)),
+        )
+        .unwrap();
     }
 
     #[test]
-    fn what_passes_is_no_more_than_a_failed_attempt() {
+    fn a_temporary_error_is_a_failed_attempt() {
         use io::ErrorKind as Kind;
         let patience = Patience { attempts: 3, timeout: Duration::from_millis(1) };
         let filtered = || Err(io::Error::from(Kind::PermissionDenied));
         let gone = || Err(io::Error::from(Kind::AddrNotAvailable));
-        let asked = |script: Vec<io::Result<Result<Answer, Silence>>>| {
+        let asked = |script: Vec<io::Result<Attempt>>| {
             let mut script = script.into_iter();
-            let passes = |error: &io::Error| error.kind() == Kind::PermissionDenied;
+            let temporary = |error: &io::Error| error.kind() == Kind::PermissionDenied;
             let outcome =
-                follow(patience, &"200".parse().unwrap(), passes, |_, _| script.next().unwrap());
+                follow(patience, &"200".parse().unwrap(), temporary, |_, _| script.next().unwrap());
             (outcome.map_err(|error| error.kind()), script.len())
         };
-        let (outcome, left) = asked(vec![filtered(), filtered(), Ok(Ok(answer(200)))]);
+        let (outcome, left) =
+            asked(vec![filtered(), filtered(), Ok(Attempt::Answered(answer(200)))]);
         assert!(matches!(outcome, Ok(Outcome::Alive { code: Some(200), .. })) && left == 0);
-        let no_answer = || Ok(Err(Silence::NoAnswer));
+        let no_answer = || Ok(Attempt::Silent(Silence::NoAnswer));
         assert_eq!(
             asked(vec![no_answer(), no_answer(), filtered()]).0,
             Err(Kind::PermissionDenied)
         );
         let silent = Outcome::Silent { silence: Silence::NoAnswer, patience };
         assert_eq!(asked(vec![filtered(), filtered(), no_answer()]).0, Ok(silent));
-        let (outcome, _) = asked(vec![filtered(), Ok(Ok(answer(503))), filtered()]);
+        let (outcome, _) = asked(vec![filtered(), Ok(Attempt::Answered(answer(503))), filtered()]);
         assert!(matches!(outcome, Ok(Outcome::Unexpected { code: 503, .. })));
-        // No patience helps.
+        // More attempts do not help.
         assert_eq!(asked(vec![filtered(), gone(), filtered()]), (Err(Kind::AddrNotAvailable), 1));
     }
 
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_asked_by_itself() {
+    fn each_target_has_an_outcome() {
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let refusing = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let targets = [

@@ -1,4 +1,4 @@
-//! OPTIONS over TCP and TLS: a connection for each attempt, one request, no retransmission
+//! OPTIONS over TCP and TLS: one connection and one request for each attempt, no retransmission
 //! (RFC 3261, 17.1.2.2: a reliable transport).
 
 use std::io::{self, Read, Write};
@@ -10,18 +10,18 @@ use socket2::{Domain, Socket, Type};
 
 use crate::sip::framing::{Framing, NotSip};
 use crate::sip::message::{ExpectedCodes, Options, Response};
-use crate::sip::probe::{Answer, Silence};
+use crate::sip::probe::{Answer, Attempt, Silence};
 use crate::sip::target::{Target, Transport};
 use crate::sip::tls;
 
-/// One transaction: the answer that ends it, else the last provisional one.
+/// One transaction. Returns the answer that ends it, or else the last provisional one.
 pub(super) fn ask(
     target: Target,
     token: &str,
     sequence: u32,
     codes: &ExpectedCodes,
     until: Deadline,
-) -> io::Result<Result<Answer, Silence>> {
+) -> io::Result<Attempt> {
     let answer = Connection::open(target.address, until).and_then(|mut connection| {
         let local = connection.socket.local_addr()?;
         let request = Options { target, local, token: token.to_owned(), sequence };
@@ -36,13 +36,13 @@ pub(super) fn ask(
         }
     });
     match answer {
-        Ok(answer) => Ok(Ok(answer)),
-        Err(error) => silence(error).map(Err),
+        Ok(answer) => Ok(Attempt::Answered(answer)),
+        Err(error) => silence(error).map(Attempt::Silent),
     }
 }
 
-/// Asks, and reads until the answer; whatever else comes, requests of the daemon's own among it, is
-/// left alone.
+/// Sends the request, and reads until the answer. Other messages, such as requests of the daemon,
+/// are ignored.
 fn exchange(
     stream: &mut (impl Read + Write),
     request: &Options,
@@ -79,7 +79,7 @@ impl From<NotSip> for io::Error {
     }
 }
 
-/// What an error says about the other side; an error of our own side stays one.
+/// Translates an error that the peer has caused; an error of this host stays one.
 fn silence(error: io::Error) -> io::Result<Silence> {
     use io::ErrorKind as Kind;
     Ok(match error.kind() {
@@ -95,21 +95,21 @@ fn silence(error: io::Error) -> io::Result<Silence> {
     })
 }
 
-/// A connection from the asked address to itself, with an end of all waiting.
+/// A connection from the probed address to itself, with a deadline for all reads and writes.
 #[derive(Debug)]
 pub(super) struct Connection {
-    socket: TcpStream,
+    pub(super) socket: TcpStream,
     until: Deadline,
 }
 
 impl Connection {
-    fn open(target: SocketAddr, until: Deadline) -> io::Result<Self> {
+    pub(super) fn open(target: SocketAddr, until: Deadline) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(target.ip(), 0).into())?;
         socket.connect_timeout(&target.into(), left(until)?)?;
         let socket = TcpStream::from(socket);
-        // Where nobody listens at a port that the kernel also hands out, a socket may be connected
-        // to itself (RFC 9293, 3.5: simultaneous open).
+        // A socket can connect to itself where no process listens at a port that the kernel also
+        // assigns to clients (RFC 9293, 3.5: simultaneous open).
         if socket.local_addr()? == target {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
@@ -117,7 +117,7 @@ impl Connection {
     }
 }
 
-/// What is left, never zero: the sockets take that for "for ever".
+/// The time that is left, never zero, which sockets take as no limit.
 fn left(until: Deadline) -> io::Result<Duration> {
     let left = until.remaining();
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
@@ -147,4 +147,4 @@ impl Write for Connection {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,4 +1,4 @@
-//! Whom OPTIONS is asked, and over which transport.
+//! Where a probe sends OPTIONS.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,24 +7,22 @@ use crate::sockets::addresses::{LocalAddresses, Presence};
 use crate::sockets::listener::Listener;
 use deadline::Deadline;
 
-/// What SIP is asked over, as the daemon names its protocols. The order is that of preference.
+/// The transports of a probe, in the order of preference.
 ///
-/// UDP first: its workers are processes of their own, about which an answer over TCP, the MI and an
-/// open socket say nothing (all of them stopped, TCP and MI still answer). TCP before TLS: both are
-/// served by the same workers, and TLS may want a certificate that the agent has not.
+/// UDP is first: its workers are processes of their own, whose health neither an answer over TCP nor
+/// the MI nor an open socket shows (TCP and MI still answer when all of them are stopped). TCP is
+/// before TLS: the same workers serve both, and TLS may demand a certificate, which the agent does
+/// not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
-    /// UDP.
+pub(crate) enum Transport {
     Udp,
-    /// TCP.
     Tcp,
-    /// TLS over TCP.
     Tls,
 }
 
 impl Transport {
-    /// `None` where no SIP is spoken, or not without more (`ws`, `wss`: a handshake of HTTP first).
-    pub fn of(protocol: &str) -> Option<Self> {
+    /// `None` for a protocol that is not SIP, or needs more than SIP (`ws`, `wss`: an HTTP handshake).
+    pub(crate) fn of(protocol: &str) -> Option<Self> {
         match protocol {
             "udp" => Some(Self::Udp),
             "tcp" => Some(Self::Tcp),
@@ -42,7 +40,7 @@ impl Transport {
         }
     }
 
-    /// The parameter of a URI, where it is not what a URI means anyway (RFC 3261, 19.1.1).
+    /// The parameter of a URI; none for the default transport (RFC 3261, 19.1.1).
     pub(super) const fn in_uri(self) -> &'static str {
         match self {
             Self::Udp => "",
@@ -52,7 +50,7 @@ impl Transport {
     }
 }
 
-/// As in a listener.
+/// As the daemon names its protocols.
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -63,29 +61,26 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Whom OPTIONS is asked.
+/// A transport address of the daemon that a probe can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// Over what.
-    pub transport: Transport,
-    /// Where: an address of a host, never a wildcard.
-    pub address: SocketAddr,
+pub(crate) struct Target {
+    pub(crate) transport: Transport,
+    /// The address of one host, never a wildcard.
+    pub(crate) address: SocketAddr,
 }
 
 impl Target {
-    /// Where a listener can be asked; `None` where OPTIONS can't be asked at all.
-    ///
-    /// A link-local address means nothing without its link, which the daemon does not tell; a
-    /// group is not one host.
-    pub fn of(listener: &Listener) -> Option<Self> {
+    /// Where a probe reaches a listener; `None` where it can't be probed: a link-local address needs
+    /// its interface, which the daemon does not print, and a multicast group is not one host.
+    pub(crate) fn of(listener: &Listener) -> Option<Self> {
         let transport = Transport::of(listener.protocol)?;
-        let address = listener.asked_at();
+        let address = listener.probe_address();
         let link_local = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
         let one_host = !link_local && !address.ip().is_multicast();
         one_host.then_some(Self { transport, address })
     }
 
-    /// Whether its address is on this host now; in doubt it is.
+    /// Whether its address is on this host now, also where that can't be found out.
     pub(super) fn is_here(&self, until: Deadline) -> bool {
         let ip = self.address.ip();
         LocalAddresses::read([ip], until)
@@ -105,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listeners_that_can_be_asked() {
+    fn listeners_that_can_be_probed() {
         let target = |text: &str| {
             let listener = text.parse::<Listener>().unwrap();
             Target::of(&listener).map(|target| target.to_string())

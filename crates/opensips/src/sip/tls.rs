@@ -1,8 +1,8 @@
 //! TLS around a connection to this host's own listener.
 //!
 //! No certificate is verified, on purpose: the connection goes from an address of this host to the
-//! same address, so nobody is in between, and the question is whether the daemon lives. A
-//! certificate that has expired is no reason to restart it or to fence its node.
+//! same address, so that no other host is in between, and it only has to show that the daemon is
+//! alive. An expired certificate is no reason to restart the daemon or to fence its node.
 
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -19,18 +19,18 @@ use rustls::{
 
 use crate::sip::stream::Connection;
 
-/// A session; the handshake is made by the first read or write.
+/// A session. The first read or write makes the handshake.
 #[derive(Debug)]
 pub(super) struct Session(StreamOwned<ClientConnection, Connection>);
 
 impl Session {
-    /// An address goes into no SNI (RFC 6066, 3): the daemon takes the domain of the socket.
+    /// SNI has no addresses (RFC 6066, 3), so that the daemon uses the TLS domain of the socket.
     pub(super) fn open(connection: Connection, server: IpAddr) -> io::Result<Self> {
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_custom_certificate_verifier(Arc::new(AcceptAny))
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         let client = ClientConnection::new(Arc::new(config), ServerName::from(server))
@@ -38,7 +38,7 @@ impl Session {
         Ok(Self(StreamOwned::new(client, connection)))
     }
 
-    /// Says good-bye: the daemon would log a connection that just ends as an error.
+    /// Closes with close_notify, because the daemon logs a connection that just ends as an error.
     pub(super) fn close(mut self) {
         self.0.conn.send_close_notify();
         let _ = self.0.flush();
@@ -46,16 +46,16 @@ impl Session {
 }
 
 impl Session {
-    /// A worker that refuses us closes at once, with what we have sent still unread, so that our
-    /// next write fails; what it said before is there to be read.
-    fn last_words(&mut self, error: io::Error) -> io::Error {
+    /// A worker that refuses the client sends an alert and closes the connection, with the client's
+    /// data still unread, so that the next write fails. The alert can still be read.
+    fn alert_or(&mut self, error: io::Error) -> io::Error {
         if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
             return error;
         }
         let StreamOwned { conn, sock } = &mut self.0;
         while conn.read_tls(sock).is_ok_and(|length| length > 0) {
-            if let Err(said) = conn.process_new_packets() {
-                return io::Error::new(io::ErrorKind::InvalidData, said);
+            if let Err(alert) = conn.process_new_packets() {
+                return io::Error::new(io::ErrorKind::InvalidData, alert);
             }
         }
         error
@@ -64,57 +64,57 @@ impl Session {
 
 impl Read for Session {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| self.last_words(error))
+        self.0.read(buffer).map_err(|error| self.alert_or(error))
     }
 }
 
 impl Write for Session {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(|error| self.last_words(error))
+        self.0.write(bytes).map_err(|error| self.alert_or(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(|error| self.last_words(error))
+        self.0.flush().map_err(|error| self.alert_or(error))
     }
 }
 
-/// Whether the other side has ended the session with an alert.
+/// Whether the peer has ended the session with an alert.
 ///
-/// OpenSIPS demands a certificate of its clients by default (`require_cert` of module tls_mgm) and
-/// refuses one that has none: in the handshake (TLS 1.2), or after it (1.3), when the request is on
-/// its way. Up to 3.6 it is a TCP worker that says so, for a worker makes the handshake as it reads,
-/// and TCP main only accepts (`handle_new_connect()`, net_tcp.c). From 4.0 on TCP main reads for the
-/// workers and gives them whole messages: there an alert proves that TCP main lives, and no more
-/// can be known without a certificate.
+/// By default OpenSIPS demands a certificate of its clients (`require_cert` of module tls_mgm) and
+/// refuses a client without one: in the handshake (TLS 1.2), or after it (1.3), when the request is
+/// already sent. Up to 3.6 a TCP worker sends the alert, because a worker makes the handshake when it
+/// reads, and TCP main only accepts (`handle_new_connect()`, net_tcp.c). From 4.0 on TCP main reads
+/// for the workers and passes whole messages to them: there an alert proves that TCP main is alive,
+/// and more can't be known without a certificate.
 pub(super) fn is_alert(error: &io::Error) -> bool {
     let source = error.get_ref().and_then(|source| source.downcast_ref::<Error>());
     matches!(source, Some(Error::AlertReceived(_)))
 }
 
-/// ring's, without what signs and verifies: neither happens here, and it is 90 KB of the binary.
+/// ring's provider without signing and verifying, which are not needed and take 90 KB of the binary.
 fn provider() -> CryptoProvider {
     CryptoProvider {
         signature_verification_algorithms: WebPkiSupportedAlgorithms { all: &[], mapping: &[] },
-        key_provider: &Nobody,
+        key_provider: &NoKeys,
         ..ring::default_provider()
     }
 }
 
-/// Has no key of its own.
+/// Loads no key.
 #[derive(Debug)]
-struct Nobody;
+struct NoKeys;
 
-impl KeyProvider for Nobody {
+impl KeyProvider for NoKeys {
     fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
         Err(Error::General("no client certificate is sent".into()))
     }
 }
 
-/// Takes every certificate.
+/// Accepts every certificate.
 #[derive(Debug)]
-struct Anybody;
+struct AcceptAny;
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -145,7 +145,7 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        // What servers have keys for; the signature itself is not looked at.
+        // The schemes for which servers have keys; the signature itself is not verified.
         vec![
             SignatureScheme::ECDSA_NISTP256_SHA256,
             SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -160,3 +160,6 @@ impl ServerCertVerifier for Anybody {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

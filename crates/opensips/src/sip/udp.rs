@@ -1,46 +1,46 @@
-//! OPTIONS over UDP: sent again until it is answered.
+//! OPTIONS over UDP: retransmitted until it is answered.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::sip::message::{ExpectedCodes, Options, Response};
-use crate::sip::probe::{Answer, Silence, token};
+use crate::sip::probe::{Answer, Attempt, Silence};
 use crate::sip::target::Target;
 use deadline::Deadline;
 
-/// T1 and T2 of RFC 3261, 17.1.2.2: a request over UDP is sent again after T1, then after twice
-/// the time each, T2 at most.
+/// T1 and T2 of RFC 3261, 17.1.2.2: a request over UDP is retransmitted after T1, then each time
+/// after twice the interval, T2 at most.
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 
-/// One socket for all attempts: a late answer to an earlier one is as good a sign of life.
-pub(super) struct Asker {
-    /// Not connected: OpenSIPS may answer from another of its sockets.
+/// One socket for all attempts, because a late answer to an earlier one proves as much.
+pub(super) struct Client {
+    /// Not connected, because OpenSIPS may answer from another of its sockets.
     socket: UdpSocket,
     template: Options,
-    /// Every request so far.
+    /// All requests so far.
     open: Vec<Options>,
 }
 
-impl Asker {
+impl Client {
     pub(super) fn open(target: Target) -> io::Result<Self> {
         let socket = UdpSocket::bind(SocketAddr::new(target.address.ip(), 0))?;
         let local = socket.local_addr()?;
-        let template = Options { target, local, token: token(), sequence: 0 };
+        let template = Options { target, local, token: hostproc::token(), sequence: 0 };
         Ok(Self { socket, template, open: Vec::new() })
     }
 
-    /// One transaction: the answer that ends it, else the last provisional one. A request that could
-    /// not be sent is sent again in its time where that `passes`; else, and where the last one could
-    /// not be sent either and nothing was answered, it is the error.
+    /// One transaction. Returns the answer that ends it, or else the last provisional one. A request
+    /// that can't be sent is retransmitted if the error is `temporary`. It is returned otherwise, and
+    /// if the last request can't be sent either and there is no answer.
     pub(super) fn ask(
         &mut self,
         sequence: u32,
         codes: &ExpectedCodes,
         until: Deadline,
-        passes: impl Fn(&io::Error) -> bool,
-    ) -> io::Result<Result<Answer, Silence>> {
+        temporary: impl Fn(&io::Error) -> bool,
+    ) -> io::Result<Attempt> {
         let request = Options { sequence, ..self.template.clone() };
         let bytes = request.to_bytes();
         self.open.push(request);
@@ -49,28 +49,28 @@ impl Asker {
         loop {
             let sent = self.socket.send_to(&bytes, self.template.target.address);
             let sent = match sent {
-                Ok(_) => Ok(Err(Silence::NoAnswer)),
-                Err(error) if passes(&error) => Err(error),
+                Ok(_) => Ok(Attempt::Silent(Silence::NoAnswer)),
+                Err(error) if temporary(&error) => Err(error),
                 Err(error) => return Err(error),
             };
             let again = until.within(interval);
             interval = (interval * 2).min(T2);
             while let Some(answer) = self.receive(again)? {
                 if answer.ends(codes) {
-                    return Ok(Ok(answer));
+                    return Ok(Attempt::Answered(answer));
                 }
                 provisional = Some(answer);
             }
             if until.has_passed() {
                 return match provisional {
-                    Some(answer) => Ok(Ok(answer)),
+                    Some(answer) => Ok(Attempt::Answered(answer)),
                     None => sent,
                 };
             }
         }
     }
 
-    /// The next answer to one of our requests; `None` when the time has come.
+    /// The next answer to one of the requests; `None` at the deadline.
     fn receive(&self, until: Deadline) -> io::Result<Option<Answer>> {
         let mut datagram = [0; 4096];
         loop {
@@ -94,8 +94,8 @@ impl Asker {
     }
 }
 
-/// The time is up (the loop looks at the clock), a signal came, or an ICMP error for an earlier
-/// datagram: none is an answer, and none ends the waiting.
+/// The deadline (which the loop checks), a signal, or an ICMP error for an earlier datagram. None of
+/// them ends the transaction.
 fn is_no_answer(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -119,7 +119,7 @@ mod tests {
         ask(target, &codes.parse().unwrap(), patience, until).unwrap()
     }
 
-    /// A server that does with each request what `answer` says: datagrams to send back.
+    /// A server that sends the datagrams of `answers` for each request.
     fn serve(answers: impl Fn(usize, &str) -> Vec<String> + Send + 'static) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let other = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_request_is_sent_again() {
+    fn a_lost_request_is_retransmitted() {
         let server = serve(|count, request| match count {
             0 => vec![],
             _ => vec![answered(request, "200 OK")],
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_ignored() {
+    fn foreign_datagrams_are_ignored() {
         let server = serve(|_, request| {
             vec![
                 "nonsense".into(),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_does_not_count_is_told() {
+    fn an_unexpected_code_is_reported() {
         let server = serve(|_, request| vec![answered(request, "503 Service Unavailable")]);
         let reason = "Service Unavailable".to_owned();
         let expected = Outcome::Unexpected { code: 503, reason };

@@ -1,16 +1,16 @@
-//! What it means that a request could not be sent. Pure.
+//! What an error of sending a request means. Pure.
 
 use std::io;
 
 use nix::errno::Errno;
 
-/// Whether it may go out a moment later: a packet filter or a full conntrack table (`EPERM`), a rule
-/// of routing (`EACCES`), no memory for it, no port for our own end (`EADDRINUSE` of a bind(2) to port
-/// 0: the host's clients have them all), or no route.
+/// Whether the request may succeed a moment later: after a packet filter or a full conntrack table
+/// (`EPERM`), a routing rule (`EACCES`), a lack of memory or of local ports (`EADDRINUSE` of a bind(2)
+/// to port 0), or without a route.
 ///
-/// No route is also what a source has whose address is gone, where `ip_nonlocal_bind` is set: only
-/// an address that is still here waits for one.
-pub(super) fn passes(error: &io::Error, is_here: impl FnOnce() -> bool) -> bool {
+/// With `ip_nonlocal_bind` there is also no route from an address that has left the host, so that
+/// the lack of a route is temporary only while the address is present.
+pub(super) fn is_temporary(error: &io::Error, is_here: impl FnOnce() -> bool) -> bool {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(
             Errno::EPERM
@@ -30,8 +30,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_go_out_a_moment_later() {
-        let passes = |errno: Errno, here| passes(&io::Error::from(errno), || here);
+    fn temporary_errors() {
+        let temporary = |errno: Errno, here| is_temporary(&io::Error::from(errno), || here);
         for errno in [
             Errno::EPERM,
             Errno::EACCES,
@@ -40,14 +40,14 @@ mod tests {
             Errno::EAGAIN,
             Errno::EADDRINUSE,
         ] {
-            assert!(passes(errno, true) && passes(errno, false), "{errno}");
+            assert!(temporary(errno, true) && temporary(errno, false), "{errno}");
         }
         for errno in [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ENETDOWN] {
-            assert!(passes(errno, true) && !passes(errno, false), "{errno}");
+            assert!(temporary(errno, true) && !temporary(errno, false), "{errno}");
         }
         for errno in [Errno::EADDRNOTAVAIL, Errno::EINVAL, Errno::EBADF, Errno::EMFILE] {
-            assert!(!passes(errno, true), "{errno}");
+            assert!(!temporary(errno, true), "{errno}");
         }
-        assert!(!super::passes(&io::Error::other("it panicked"), || true));
+        assert!(!is_temporary(&io::Error::other("the probe panicked"), || true));
     }
 }

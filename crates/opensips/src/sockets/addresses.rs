@@ -1,34 +1,33 @@
-//! Which addresses are on this host, now.
+//! Which addresses are on this host now.
 
 use std::net::IpAddr;
 
 use deadline::Deadline;
 use hostnet::{Address, Family, Netlink};
 
-use crate::error::Result;
+use crate::sockets::Result;
 
-/// The addresses of the families that were asked for.
+/// The addresses of this host, of the families that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LocalAddresses(Vec<Address>);
+pub(crate) struct LocalAddresses(Vec<Address>);
 
 /// Whether an address can be used on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It is here.
+pub(crate) enum Presence {
     Usable,
-    /// It is here, and duplicate address detection has not finished: soon.
+    /// On this host, but duplicate address detection has not finished.
     Tentative,
-    /// It is not here, or found to be somebody else's.
+    /// Not on this host, or found to be a duplicate of another host's.
     Absent,
 }
 
 impl LocalAddresses {
-    /// Reads the addresses of these families. Loopback needs no look, and nothing is asked where
-    /// nothing else is wanted.
+    /// Reads all addresses of the families of the wanted ones. Loopback addresses need no query, so
+    /// the kernel is not asked where only those are wanted.
     ///
     /// # Errors
-    /// The kernel gives no complete list before the deadline.
-    pub fn read(wanted: impl IntoIterator<Item = IpAddr>, until: Deadline) -> Result<Self> {
+    /// The kernel does not return a complete list before the deadline.
+    pub(crate) fn read(wanted: impl IntoIterator<Item = IpAddr>, until: Deadline) -> Result<Self> {
         let mut families = [(Family::V4, false), (Family::V6, false)];
         for ip in wanted.into_iter().filter(|ip| !ip.is_loopback()) {
             for (family, needed) in &mut families {
@@ -48,9 +47,9 @@ impl LocalAddresses {
         Ok(Self(addresses))
     }
 
-    /// Whether an address of a family that was asked for is on this host.
-    pub fn presence(&self, ip: IpAddr) -> Presence {
-        // 127.0.0.0/8 is local as a whole, though only 127.0.0.1 is an address of `lo`.
+    /// Whether an address of a family that was read is on this host.
+    pub(crate) fn presence(&self, ip: IpAddr) -> Presence {
+        // All of 127.0.0.0/8 is local, though only 127.0.0.1 is an address of `lo`.
         if ip.is_loopback() || ip.is_unspecified() {
             return Presence::Usable;
         }

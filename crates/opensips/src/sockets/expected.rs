@@ -1,4 +1,4 @@
-//! The sockets that must be open while the instance runs, and whether they are, in its own hands.
+//! The sockets that must be open while the instance runs, and whether its processes hold them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,36 +7,57 @@ use deadline::Deadline;
 use hostnet::BoundSocket;
 use hostproc::{Pid, ProcFs};
 
-use crate::error::{Error, Result};
 use crate::sockets::listener::Listener;
 use crate::sockets::owner::{Owner, inodes_of_all};
 use crate::sockets::table::SocketTable;
+use crate::sockets::{Error, Result};
 
 /// A listener, and the inode of its socket.
 pub(crate) type Expected = (Listener, u32);
 
-/// A listener that no socket of the instance serves.
+/// A listener for which the instance holds no socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unserved {
-    pub(crate) listener: Listener,
-    /// What is there instead.
+pub(crate) struct Missing {
+    listener: Listener,
+    /// A socket of another program at the same address.
     foreign: Option<BoundSocket>,
 }
 
-impl Unserved {
-    /// As a failure of the instance with this main process.
+impl Missing {
+    /// The failure of the instance with this main process.
     pub(crate) fn into_error(self, proc: &ProcFs, main: Pid) -> Error {
         let Self { listener, foreign } = self;
         match foreign {
             None => Error::Closed { main, listener },
-            Some(socket) => Error::NotOwn { main, listener, owner: Owner::of(proc, &socket) },
+            Some(socket) => Error::NotOwn { listener, owner: Owner::of(proc, &socket) },
         }
     }
 }
 
-/// A socket of the instance beside which somebody else has opened another one: UDP with
-/// `SO_REUSEADDR` on both sides, of which the kernel gives a datagram to the one that was bound
-/// last, or TCP with `SO_REUSEPORT`, among which it spreads the connections.
+/// Whether processes hold the sockets of some listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Held {
+    /// They hold one for each listener.
+    All(Vec<Expected>),
+    /// They hold none for this listener, the first of those.
+    Missing(Missing),
+}
+
+impl Held {
+    /// # Errors
+    /// [`Error::Closed`], [`Error::NotOwn`]
+    pub(crate) fn all_or_error(self, proc: &ProcFs, main: Pid) -> Result<Vec<Expected>> {
+        match self {
+            Self::All(sockets) => Ok(sockets),
+            Self::Missing(missing) => Err(missing.into_error(proc, main)),
+        }
+    }
+}
+
+/// A socket of the instance at whose address another program has opened one too: UDP with
+/// `SO_REUSEADDR` on both sides, where the kernel delivers a datagram to the socket that was bound
+/// last, or TCP with `SO_REUSEPORT`, where it spreads the connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shared {
     pub(crate) listener: Listener,
@@ -46,36 +67,37 @@ pub(crate) struct Shared {
 impl fmt::Display for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { listener, owner } = self;
-        write!(f, "{listener} is shared with {owner}, which takes requests away: end it")
+        write!(f, "{listener} is shared with {owner}, which takes requests away: stop that program")
     }
 }
 
-/// The sockets of these listeners that these processes hold, or the first listener of which they
-/// hold none. Transports that the kernel can't list are left out.
+/// Looks which of these listeners the processes serve. Leaves out transports that the kernel can't
+/// list.
 ///
 /// # Errors
 /// [`Error::Network`]
 pub(crate) fn held<'a>(
+    proc: &ProcFs,
     listeners: impl IntoIterator<Item = &'a Listener> + Clone,
     pids: impl IntoIterator<Item = Pid>,
     until: Deadline,
-) -> Result<std::result::Result<Vec<Expected>, Unserved>> {
+) -> Result<Held> {
     let table = SocketTable::of(listeners.clone(), until)?;
-    let own = inodes_of_all(pids);
-    let listed = listeners.into_iter().filter(|listener| table.knows(listener.transport));
-    Ok(listed
-        .map(|listener| match table.at(listener).find(|socket| own.contains(&socket.inode)) {
-            Some(socket) => Ok((listener.clone(), socket.inode)),
+    let own = inodes_of_all(proc, pids);
+    let mut sockets = Vec::new();
+    for listener in listeners.into_iter().filter(|listener| table.knows(listener.transport)) {
+        match table.at(listener).find(|socket| own.contains(&socket.inode)) {
+            Some(socket) => sockets.push((listener.clone(), socket.inode)),
             None => {
                 let foreign = table.at(listener).next().cloned();
-                Err(Unserved { listener: listener.clone(), foreign })
+                return Ok(Held::Missing(Missing { listener: listener.clone(), foreign }));
             }
-        })
-        .collect())
+        }
+    }
+    Ok(Held::All(sockets))
 }
 
-/// Adds to what is expected the listeners that are demanded of it beside, with the sockets that
-/// this instance has there.
+/// Adds the sockets of the demanded listeners that are not yet among the expected ones.
 ///
 /// # Errors
 /// [`Error::Closed`], [`Error::NotOwn`], [`Error::Network`]
@@ -87,7 +109,7 @@ pub(crate) fn demand(
     expected: &mut Vec<Expected>,
     until: Deadline,
 ) -> Result<()> {
-    // Where nobody has declared a socket, its protocol is known from here alone.
+    // The protocol of a socket that no configuration has declared is known from the demand alone.
     for (known, _) in expected.iter_mut().filter(|(known, _)| known.is_of_unknown_protocol()) {
         if let Some(named) = demanded.iter().find(|one| known.is_also(one)) {
             known.protocol = named.protocol;
@@ -95,18 +117,14 @@ pub(crate) fn demand(
     }
     let is_new = |one: &&Listener| !expected.iter().any(|(known, _)| known.is_also(one));
     let new: Vec<&Listener> = demanded.iter().filter(is_new).collect();
-    if new.is_empty() {
-        return Ok(());
-    }
-    match held(new, pids.iter().copied(), until)? {
-        Ok(found) => expected.extend(found),
-        Err(unserved) => return Err(unserved.into_error(proc, main)),
+    if !new.is_empty() {
+        expected.extend(held(proc, new, pids.iter().copied(), until)?.all_or_error(proc, main)?);
     }
     Ok(())
 }
 
-/// Judges the sockets of an instance by the kernel's table alone, as long as that shows for each
-/// the one that is known and no other. Gives those that it shares.
+/// Judges the sockets of an instance, and returns those that it shares. The kernel's table alone
+/// suffices as long as it shows the known socket for each listener and no other.
 ///
 /// # Errors
 /// [`Error::Closed`], [`Error::NotOwn`], [`Error::Network`]
@@ -126,13 +144,13 @@ pub(crate) fn judge(
         if found.iter().all(|socket| socket.inode == *inode) && !found.is_empty() {
             continue;
         }
-        // Another socket at the same address: the daemon may have opened it again, or somebody
-        // else has it, or has it too. Only now the descriptors of all processes are worth a look.
-        let own = own.get_or_insert_with(|| inodes_of_all(pids.iter().copied()));
+        // An unknown socket at this address: the daemon has reopened it, or another program has
+        // it, alone or as well. Only now reading the descriptors of all processes is worth its cost.
+        let own = own.get_or_insert_with(|| inodes_of_all(proc, pids.iter().copied()));
         let is_foreign = |socket: &&&BoundSocket| !own.contains(&socket.inode);
         let foreign = found.iter().find(is_foreign).copied().cloned();
         if found.iter().all(|socket| !own.contains(&socket.inode)) {
-            return Err(Unserved { listener: listener.clone(), foreign }.into_error(proc, main));
+            return Err(Missing { listener: listener.clone(), foreign }.into_error(proc, main));
         }
         shared.extend(foreign.map(|socket| {
             let owner = Owner::of(proc, &socket);
@@ -156,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_known_by_its_inode() {
+    fn a_held_socket_is_known_by_its_inode() {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let tls = TcpListener::bind("127.0.0.1:0").unwrap();
         let listeners = [
@@ -164,22 +182,23 @@ mod tests {
             listener("tls", tls.local_addr().unwrap()),
         ];
         let (proc, main) = (ProcFs::default(), Pid::own());
-        let expected = held(&listeners, [main], later()).unwrap().unwrap();
+        let own = held(&proc, &listeners, [main], later()).unwrap();
+        let expected = own.all_or_error(&proc, main).unwrap();
         assert_eq!(judge(&proc, main, &[main], &expected, later()).unwrap(), []);
 
-        // Opened again.
+        // Reopened.
         let other: Vec<Expected> =
             expected.iter().map(|(listener, inode)| (listener.clone(), inode + 1)).collect();
         assert_eq!(judge(&proc, main, &[main], &other, later()).unwrap(), []);
 
-        // Held by nobody of the instance.
+        // Held by another program.
         let taken = judge(&proc, main, &[], &other, later()).unwrap_err();
         assert!(matches!(&taken, Error::NotOwn { .. }), "{taken}");
         assert!(taken.to_string().contains(&format!("(pid {main})")), "{taken}");
-        let unserved = held(&listeners, [], later()).unwrap().unwrap_err();
-        assert!(matches!(unserved.into_error(&proc, main), Error::NotOwn { .. }));
+        let none = held(&proc, &listeners, [], later()).unwrap().all_or_error(&proc, main);
+        assert!(matches!(none, Err(Error::NotOwn { .. })));
 
-        // What is demanded beside is found once, and only in the own hands.
+        // A demanded socket is found once, and only if the instance holds it.
         let mut more = expected[..1].to_vec();
         demand(&proc, main, &[main], &listeners, &mut more, later()).unwrap();
         assert_eq!(more, expected);
@@ -194,20 +213,20 @@ mod tests {
         let closed = judge(&proc, main, &[main], &expected, later()).unwrap_err();
         assert_eq!(
             closed.to_string(),
-            format!("main process {main} alive, {} is not open", listeners[1])
+            format!("OpenSIPS (pid {main}) does not listen on {}", listeners[1])
         );
-        let unserved = held(&listeners, [main], later()).unwrap().unwrap_err();
-        assert!(matches!(unserved.into_error(&proc, main), Error::Closed { .. }));
+        let rest = held(&proc, &listeners, [main], later()).unwrap().all_or_error(&proc, main);
+        assert!(matches!(rest, Err(Error::Closed { .. })));
     }
 
     #[test]
-    fn what_the_kernel_can_not_list_is_not_missed() {
+    fn an_unlisted_transport_is_not_missed() {
         if hostnet::supports_sctp(hostnet::Family::V4).unwrap() {
-            testnet::skipped("what_the_kernel_can_not_list_is_not_missed", "this kernel has SCTP");
+            testnet::skipped("an_unlisted_transport_is_not_missed", "this kernel has SCTP");
             return;
         }
         let sctp: Listener = "sctp:127.0.0.1:5060".parse().unwrap();
-        assert_eq!(held([&sctp], [], later()).unwrap(), Ok(vec![]));
+        assert_eq!(held(&ProcFs::default(), [&sctp], [], later()).unwrap(), Held::All(vec![]));
         let (proc, main) = (ProcFs::default(), Pid::own());
         assert_eq!(judge(&proc, main, &[], &[(sctp, 1)], later()).unwrap(), []);
     }

@@ -1,4 +1,4 @@
-//! Where the daemon listens, as values: what it declares, and what the kernel shows.
+//! A socket on which the daemon listens, as a value.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,35 +6,32 @@ use std::str::FromStr;
 
 use hostnet::{BoundSocket, Family, Protocol};
 
-/// One socket on which the daemon declares to listen.
+/// A listening socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Listener {
-    /// The daemon's name of the protocol: `udp`, `tcp`, `tls`, `ws`, `bin` …
-    pub protocol: &'static str,
-    /// What it listens with in the kernel.
-    pub transport: Transport,
-    /// Address and port; an unspecified address means all of the host.
-    pub local: SocketAddr,
+pub(crate) struct Listener {
+    /// The daemon's name for the protocol: `udp`, `tcp`, `tls`, `ws`, `bin` …
+    pub(crate) protocol: &'static str,
+    /// The transport below it.
+    pub(crate) transport: Transport,
+    /// Address and port; an unspecified address stands for all addresses of the host.
+    pub(crate) local: SocketAddr,
 }
 
 /// A transport that the kernel's socket table can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// UDP.
+pub(crate) enum Transport {
     Udp,
-    /// TCP, also below TLS and WebSocket.
+    /// Also below TLS and WebSocket.
     Tcp,
-    /// SCTP.
     Sctp,
 }
 
 impl Transport {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Sctp];
+    pub(crate) const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Sctp];
 }
 
-/// The protocols of OpenSIPS (`proto_*` modules of 2.4 to 4.0) with the transport below them. What
-/// is unknown is left out: those sockets are the daemon's own affair.
+/// The protocols of OpenSIPS (`proto_*` modules of 2.4 to 4.0) with the transport below them.
+/// Sockets of other protocols are ignored.
 const PROTOCOLS: [(&str, Transport); 16] = [
     ("udp", Transport::Udp),
     ("hep_udp", Transport::Udp),
@@ -50,7 +47,7 @@ const PROTOCOLS: [(&str, Transport); 16] = [
     ("smpp", Transport::Tcp),
     ("msrp", Transport::Tcp),
     ("msrps", Transport::Tcp),
-    // Our own words for what the kernel shows and nobody has declared.
+    // The agent's own names for sockets that the kernel shows and no configuration declares.
     ("unknown_udp", Transport::Udp),
     ("unknown_tcp", Transport::Tcp),
 ];
@@ -70,9 +67,9 @@ impl From<Transport> for Protocol {
 }
 
 impl Listener {
-    /// The same socket, of which nobody knows what is spoken there.
+    /// The same socket with an unknown protocol.
     #[must_use]
-    pub fn of_unknown_protocol(self) -> Self {
+    pub(crate) fn of_unknown_protocol(self) -> Self {
         let protocol = match self.transport {
             Transport::Udp => "unknown_udp",
             Transport::Tcp => "unknown_tcp",
@@ -81,24 +78,23 @@ impl Listener {
         Self { protocol, ..self }
     }
 
-    /// The same socket, over which SIP is spoken in TLS.
+    /// The same socket with SIP over TLS.
     #[must_use]
-    pub fn over_tls(self) -> Self {
+    pub(crate) fn over_tls(self) -> Self {
         Self { protocol: "tls", ..self }
     }
 
-    /// Whether nobody knows what is spoken there.
-    pub fn is_of_unknown_protocol(&self) -> bool {
+    pub(crate) fn is_of_unknown_protocol(&self) -> bool {
         self.protocol.starts_with("unknown_")
     }
 
-    /// Whether it names one address of its own.
-    pub fn is_explicit(&self) -> bool {
+    /// Whether it is bound to an address of its own, not to a wildcard.
+    pub(crate) fn is_explicit(&self) -> bool {
         !self.local.ip().is_unspecified()
     }
 
-    /// The address at which it can be asked from this host: a wildcard is asked on loopback.
-    pub fn asked_at(&self) -> SocketAddr {
+    /// The address at which a probe from this host reaches it: loopback for a wildcard.
+    pub(crate) fn probe_address(&self) -> SocketAddr {
         let ip = match self.local.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -107,23 +103,24 @@ impl Listener {
         SocketAddr::new(ip, self.local.port())
     }
 
-    /// Whether both are the same socket to the kernel: `tcp:` and `tls:` may name one and the same.
-    pub fn is_also(&self, other: &Self) -> bool {
+    /// Whether both are the same socket to the kernel, like `tcp:` and `tls:` with one address and
+    /// port.
+    pub(crate) fn is_also(&self, other: &Self) -> bool {
         self.transport == other.transport && self.local == other.local
     }
 
-    /// Whether the kernel's socket is this very one: same transport, address and port.
-    pub fn is(&self, socket: &BoundSocket) -> bool {
+    /// Whether the kernel's socket has the same transport, address and port.
+    pub(crate) fn is(&self, socket: &BoundSocket) -> bool {
         socket.protocol == self.transport.into() && socket.local == self.local
     }
 
-    /// Whether a socket of somebody else keeps the daemon from serving here.
+    /// Whether another program's socket keeps the daemon from serving here.
     ///
-    /// TCP and SCTP: the kernel refuses a second listening socket on the same address and port,
-    /// also where only one of the two names the address. UDP: OpenSIPS sets SO_REUSEADDR, so the kernel would
-    /// let both have the same address, and each gets some of the requests; a wildcard beside an
-    /// explicit address is harmless where both set it, and an error of the daemon where not.
-    pub fn clashes_with(&self, socket: &BoundSocket) -> bool {
+    /// TCP and SCTP: the kernel refuses a second listening socket on the same address and port, also
+    /// where one of them is a wildcard. UDP: OpenSIPS sets SO_REUSEADDR, so the kernel can give both
+    /// the same address, and each receives some of the requests; a wildcard next to an explicit
+    /// address is harmless where both set the option, else the daemon itself fails.
+    pub(crate) fn clashes_with(&self, socket: &BoundSocket) -> bool {
         match self.transport {
             Transport::Udp => self.is(socket),
             Transport::Tcp | Transport::Sctp => self.overlaps(socket),
@@ -131,10 +128,10 @@ impl Listener {
     }
 
     /// Whether one datagram or connection could be meant for both.
-    pub fn overlaps(&self, socket: &BoundSocket) -> bool {
+    pub(crate) fn overlaps(&self, socket: &BoundSocket) -> bool {
         let (ours, theirs) = (self.local.ip(), socket.local.ip());
-        // `::` may take IPv4 as well (IPV6_V6ONLY is not in the table); only theirs: ours, the
-        // daemon opens per family.
+        // Their `::` may receive IPv4 as well (IPV6_V6ONLY is not in the table). The daemon opens its
+        // own sockets per family.
         let same_family =
             Family::of(ours) == Family::of(theirs) || theirs == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         socket.protocol == self.transport.into()
@@ -144,17 +141,17 @@ impl Listener {
     }
 }
 
-/// As the daemon writes it in its configuration: `udp:192.0.2.10:5060`, `tcp:[2001:db8::1]:5060`.
+/// As in the daemon's configuration: `udp:192.0.2.10:5060`, `tcp:[2001:db8::1]:5060`.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.protocol, self.local)
     }
 }
 
-/// Why a text is no listener.
+/// The text is not a listener.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give protocol:address:port, like udp:192.0.2.10:5060 or udp:[2001:db8::10]:5060")]
-pub struct ParseListenerError;
+pub(crate) struct ParseListenerError;
 
 impl FromStr for Listener {
     type Err = ParseListenerError;
@@ -170,11 +167,11 @@ impl FromStr for Listener {
     }
 }
 
-/// A list, separated by commas or spaces.
+/// Reads a list that is separated by commas or spaces.
 ///
 /// # Errors
-/// Which word of it is wrong, and how it should be.
-pub fn parse_list(text: &str) -> Result<Vec<Listener>, String> {
+/// The word that is wrong, and the expected form.
+pub(crate) fn parse_list(text: &str) -> Result<Vec<Listener>, String> {
     let words = text.split([',', ' ', '\t']).filter(|word| !word.is_empty());
     let listeners = words.map(|word| {
         word.parse().map_err(|error| format!("{}: {error}", ocf::shown(word.as_bytes())))
@@ -182,8 +179,8 @@ pub fn parse_list(text: &str) -> Result<Vec<Listener>, String> {
     listeners.collect()
 }
 
-/// All of the first, and what the second names beside them.
-pub fn united(first: &[Listener], second: &[Listener]) -> Vec<Listener> {
+/// The listeners of the first list, and those that only the second one has.
+pub(crate) fn united(first: &[Listener], second: &[Listener]) -> Vec<Listener> {
     let mut all = first.to_vec();
     for listener in second {
         if !all.iter().any(|known| known.is_also(listener)) {
@@ -203,9 +200,9 @@ pub fn united(first: &[Listener], second: &[Listener]) -> Vec<Listener> {
 ///              *: example.com:*
 /// ```
 ///
-/// (`print_all_socket_lists()`, net/trans.c of 3.6 and 4.0; socket_info.c of 2.4.) Interface
-/// names and host names are expanded by then. Lines of a form that is not known are left out.
-pub fn declared_listeners(output: &str) -> Vec<Listener> {
+/// (`print_all_socket_lists()`, net/trans.c of 3.6 and 4.0; socket_info.c of 2.4.) The daemon has
+/// expanded interface names and host names by then. Lines of an unknown form are ignored.
+pub(crate) fn declared_listeners(output: &str) -> Vec<Listener> {
     output
         .lines()
         .skip_while(|line| !line.starts_with("Listening on"))
@@ -218,7 +215,7 @@ pub fn declared_listeners(output: &str) -> Vec<Listener> {
 fn declared_listener(line: &str) -> Option<Listener> {
     let (protocol, rest) = line.trim().split_once(": ")?;
     let (protocol, transport) = known_protocol(protocol)?;
-    // NAME [ADDRESS]:PORT FLAGS, with an IPv6 address in brackets of its own. The name may hold
+    // NAME [ADDRESS]:PORT FLAGS, with an IPv6 address in brackets of its own. The name may contain
     // brackets too, so the last ones count.
     let (before, after) = rest.rsplit_once("]:")?;
     let (_, address) = before.split_once(" [")?;
@@ -254,7 +251,7 @@ mod tests {
         \x20            udp: x [127.0.0.9]:1\n\n";
 
     #[test]
-    fn what_the_daemon_prints() {
+    fn declared_listeners_of_real_daemons() {
         let declared: Vec<String> =
             declared_listeners(OUTPUT).iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -309,10 +306,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_is_asked_on_loopback() {
-        assert_eq!(listener("udp:0.0.0.0:5060").asked_at().to_string(), "127.0.0.1:5060");
-        assert_eq!(listener("udp:[::]:5060").asked_at().to_string(), "[::1]:5060");
-        assert_eq!(listener("udp:192.0.2.1:5060").asked_at().to_string(), "192.0.2.1:5060");
+    fn a_wildcard_is_probed_on_loopback() {
+        assert_eq!(listener("udp:0.0.0.0:5060").probe_address().to_string(), "127.0.0.1:5060");
+        assert_eq!(listener("udp:[::]:5060").probe_address().to_string(), "[::1]:5060");
+        assert_eq!(listener("udp:192.0.2.1:5060").probe_address().to_string(), "192.0.2.1:5060");
     }
 
     #[test]

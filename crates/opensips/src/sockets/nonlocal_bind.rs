@@ -1,7 +1,7 @@
-//! Sockets on addresses that this host does not have (yet): the hot standby's case.
+//! Sockets on addresses that this host does not have (yet): the case of a hot standby.
 //!
-//! OpenSIPS has no IP_FREEBIND, so only `ip_nonlocal_bind` lets it open them; a change of the
-//! setting does nothing to sockets that are open.
+//! OpenSIPS has no IP_FREEBIND, so only `ip_nonlocal_bind` lets it open them. A change of the
+//! setting does not affect sockets that are open.
 
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
@@ -9,15 +9,26 @@ use std::time::Duration;
 use deadline::Deadline;
 use hostnet::{Family, Sysctl};
 
-use crate::error::{Error, Result};
-use crate::params::{NonlocalBind, Params};
 use crate::sockets::addresses::{LocalAddresses, Presence};
 use crate::sockets::listener::Listener;
+use crate::sockets::{Error, Result};
 
-const AGAIN: Duration = Duration::from_millis(50);
+/// The pause between two looks at a tentative address.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What start does about sockets on addresses that this host does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NonlocalBind {
+    /// Fail where the kernel forbids to bind to them.
+    Check,
+    /// Make the kernel allow it.
+    Ensure,
+    /// Let the daemon try.
+    Ignore,
+}
 
 /// The listeners that cannot be opened without `ip_nonlocal_bind`. Pure.
-pub fn on_absent_addresses<'a>(
+pub(crate) fn on_absent_addresses<'a>(
     listeners: &'a [Listener],
     local: &LocalAddresses,
 ) -> Vec<&'a Listener> {
@@ -25,40 +36,42 @@ pub fn on_absent_addresses<'a>(
     candidates.filter(|listener| local.presence(listener.local.ip()) != Presence::Usable).collect()
 }
 
-/// Sees to it that the daemon will be able to open its sockets on absent addresses, or says what
-/// is to be done.
+/// Ensures that the daemon can open its sockets on absent addresses, or fails with what the
+/// operator can do. `leaving` are the addresses that leave this host while the instance stays (see
+/// [`can_not_be_reopened`]).
 ///
-/// An IPv6 address that has just arrived is tentative for a second or two (RFC 4862: one probe, one
-/// second, after a random delay; more with `dad_transmits`), and can't be bound to: that is waited
-/// for, half of the time at most, for the other half is the daemon's. Without carrier it stays so.
+/// An IPv6 address that has just been added is tentative for a second or two (RFC 4862: one probe,
+/// one second, after a random delay; more with `dad_transmits`), and no socket can be bound to it.
+/// This waits for it, at most half of the time, because the daemon needs the other half. Without a
+/// carrier the address stays tentative.
 ///
-/// `ensure` also sees to what this start can do without and the next one can't. What it has switched
-/// on stays so, also where the start fails for another reason, and after stop: the setting is the
-/// host's and not the instance's. Whoever else has come to rely on it meanwhile (another instance that
-/// starts, keepalived) would fail at its next bind, and nobody could tell it from an administrator's.
+/// [`NonlocalBind::Ensure`] also switches the setting on where this start can do without it and the
+/// next one can't. It stays on when the start fails for another reason, and after stop: the setting
+/// belongs to the host, not to the instance. Another user of it (another instance that starts,
+/// keepalived) would fail at its next bind, and the agent can't tell whether an administrator relies
+/// on it.
 ///
 /// # Errors
 /// [`Error::AbsentAddress`], [`Error::TentativeAddress`], [`Error::NonlocalBind`],
 /// [`Error::Network`]
-pub fn prepare(
-    params: &Params,
-    promotable: bool,
+pub(crate) fn prepare(
+    mode: NonlocalBind,
+    leaving: &[IpAddr],
     listeners: &[Listener],
     sysctl: &Sysctl,
     until: Deadline,
 ) -> Result<()> {
-    let mode = params.nonlocal_bind;
     if mode == NonlocalBind::Ignore {
         return Ok(());
     }
     let patience = until.share(2);
     while let Some(waiting) = prepare_once(mode, listeners, sysctl, patience, until)? {
         log::debug!("listener={waiting} state=tentative next=wait");
-        std::thread::sleep(AGAIN);
+        std::thread::sleep(RETRY_INTERVAL);
     }
-    if mode == NonlocalBind::Ensure && promotable {
+    if mode == NonlocalBind::Ensure && !leaving.is_empty() {
         let local = read(listeners, until)?;
-        for listener in not_to_be_opened_again(params, promotable, listeners, &local) {
+        for listener in can_not_be_reopened(leaving, listeners, &local) {
             if !sysctl.ip_nonlocal_bind(Family::of(listener.local.ip())).unwrap_or(true) {
                 switch_on(sysctl, listener)?;
             }
@@ -67,7 +80,7 @@ pub fn prepare(
     Ok(())
 }
 
-/// Gives a listener that is to be waited for.
+/// Returns a listener whose address is still tentative.
 fn prepare_once<'a>(
     mode: NonlocalBind,
     listeners: &'a [Listener],
@@ -96,8 +109,8 @@ fn prepare_once<'a>(
     Ok(waiting)
 }
 
-/// The kernel's own word, where the list of addresses has none: a route of type `local` makes an
-/// address this host's that is on no interface (AnyIP), and the setting every other.
+/// Asks the kernel where the list of addresses does not suffice: with a route of type `local` it
+/// accepts an address that is on no interface (AnyIP), and with the setting every other one.
 fn can_be_bound(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
 }
@@ -109,64 +122,65 @@ fn switch_on(sysctl: &Sysctl, listener: &Listener) -> Result<()> {
         .set_ip_nonlocal_bind(family, true)
         .map_err(|source| Error::NonlocalBind { ip, source })?;
     log::info!(
-        "sysctl={} value=1 address={ip} note=\"a file in /etc/sysctl.d makes it last\"",
+        "sysctl={} value=1 address={ip} note=\"a file in /etc/sysctl.d makes it permanent\"",
         setting(family)
     );
     Ok(())
 }
 
-/// The sockets that a start of the instance could not open again without `ip_nonlocal_bind`.
+/// The sockets that another start of the instance could not open without `ip_nonlocal_bind`.
 ///
-/// Those on an address that is not here now: they were opened while it was here or the setting was
-/// on. In a promotable clone also those on the virtual addresses that are here: the address leaves
-/// with the promoted role, the instance stays, and its next start (after a crash, say) has to do
-/// without. An instance that is not promotable goes with the address: where it is started next, the
-/// address was started before. What is neither absent nor named as virtual is this node's own.
-fn not_to_be_opened_again<'a>(
-    params: &Params,
-    promotable: bool,
+/// They are bound to an address that is absent now, and were opened while it was present or the
+/// setting was on; or to a virtual address that leaves. In a promotable clone that is every virtual
+/// address: it leaves with the promoted role, the instance stays, and its next start (after a
+/// crash, for example) has to do without it. An instance that is not promotable moves together with
+/// its address: wherever it starts next, the address has been started before. An address that is
+/// neither absent nor virtual belongs to this node.
+fn can_not_be_reopened<'a>(
+    leaving: &'a [IpAddr],
     listeners: &'a [Listener],
     local: &LocalAddresses,
 ) -> impl Iterator<Item = &'a Listener> {
     listeners.iter().filter(move |listener| {
         let ip = listener.local.ip();
-        let leaves = promotable && params.vips.contains(&ip);
         let absent = || local.presence(ip) == Presence::Absent && !can_be_bound(ip);
-        is_bound_to_one_address(listener) && (leaves || absent())
+        is_bound_to_one_address(listener) && (leaving.contains(&ip) || absent())
     })
 }
 
-/// What an operator should know while the daemon still serves: its sockets stay open when somebody
-/// switches the setting off, and its next start fails. Changes nothing.
+/// Tells the operator that the next start is going to fail, though the daemon serves now: its
+/// sockets stay open when the setting is switched off. Changes nothing.
 ///
-/// With `ensure` the next start does not fail; that somebody switches the setting off is told all
-/// the same, for start and he would go on undoing each other's work.
+/// With [`NonlocalBind::Ensure`] the next start does not fail. It is still reported that another
+/// program switches the setting off, because start and that program would undo each other's work.
 pub(crate) fn remark(
-    params: &Params,
-    promotable: bool,
+    mode: NonlocalBind,
+    leaving: &[IpAddr],
     listeners: &[Listener],
     local: &LocalAddresses,
     sysctl: &Sysctl,
 ) -> Option<String> {
-    if params.nonlocal_bind == NonlocalBind::Ignore {
+    if mode == NonlocalBind::Ignore {
         return None;
     }
-    let mut needing = not_to_be_opened_again(params, promotable, listeners, local);
+    let mut needing = can_not_be_reopened(leaving, listeners, local);
     let listener = needing.find(|listener| {
         let family = Family::of(listener.local.ip());
         sysctl.ip_nonlocal_bind(family).is_ok_and(|is_on| !is_on)
     })?;
     let setting = setting(Family::of(listener.local.ip()));
-    Some(match params.nonlocal_bind {
+    Some(match mode {
         NonlocalBind::Ensure => {
             format!("{setting} was switched off: set it to 1 in /etc/sysctl.d, for {listener}")
         }
-        _ => format!("the next start will fail: sysctl {setting}=1, for {listener}"),
+        _ => format!(
+            "{listener} can't be opened by the next start: set {setting}=1 in /etc/sysctl.d"
+        ),
     })
 }
 
 /// The name of the setting.
-pub fn setting(family: Family) -> &'static str {
+pub(crate) fn setting(family: Family) -> &'static str {
     match family {
         Family::V4 => "net.ipv4.ip_nonlocal_bind",
         Family::V6 => "net.ipv6.ip_nonlocal_bind",
@@ -177,18 +191,18 @@ pub fn setting(family: Family) -> &'static str {
 ///
 /// # Errors
 /// [`Error::Network`]
-pub fn read(listeners: &[Listener], until: Deadline) -> Result<LocalAddresses> {
+pub(crate) fn read(listeners: &[Listener], until: Deadline) -> Result<LocalAddresses> {
     let wanted = listeners.iter().filter(|listener| is_bound_to_one_address(listener));
     LocalAddresses::read(wanted.map(|listener| listener.local.ip()), until)
 }
 
-/// The addresses about which a monitor has to know whether they are here.
+/// The addresses whose presence matters to a monitor.
 pub(crate) fn needed(mode: NonlocalBind, listeners: &[Listener]) -> impl Iterator<Item = IpAddr> {
     let bound = listeners.iter().filter(|listener| is_bound_to_one_address(listener));
     bound.filter(move |_| mode != NonlocalBind::Ignore).map(|listener| listener.local.ip())
 }
 
-/// Anybody may bind to a multicast group.
+/// Every host may bind to a multicast group.
 fn is_bound_to_one_address(listener: &Listener) -> bool {
     let ip: IpAddr = listener.local.ip();
     listener.is_explicit() && !ip.is_multicast()
@@ -215,10 +229,7 @@ mod tests {
         }
     }
 
-    fn params(pairs: &[(&str, &str)]) -> Params {
-        let instance = ocf::InstanceName::new(std::ffi::OsStr::new("x"));
-        Params::read(&pairs.iter().copied().collect(), &instance).unwrap()
-    }
+    const VIP: &[IpAddr] = &[IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10))];
 
     fn listeners(texts: &[&str]) -> Vec<Listener> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -265,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_next_start_will_fail_for() {
+    fn the_remark_predicts_the_next_start() {
         let directory = tempfile::tempdir().unwrap();
         for (family, value) in [("ipv4", "0\n"), ("ipv6", "1\n")] {
             let file = directory.path().join(format!("net/{family}/ip_nonlocal_bind"));
@@ -286,23 +297,28 @@ mod tests {
             "udp:[2001:db8::10]:5060",
             "udp:192.0.2.10:5060",
         ]);
-        let told = |pairs: &[(&str, &str)], promotable, local: &LocalAddresses| {
-            let params = params(&[&[("vip", "192.0.2.10")], pairs].concat());
-            remark(&params, promotable, &all, local, &sysctl)
+        let remarks = |mode, leaving: &[IpAddr], local: &LocalAddresses| {
+            remark(mode, leaving, &all, local, &sysctl)
         };
-        let fails = "the next start will fail: sysctl net.ipv4.ip_nonlocal_bind=1, for ";
+        let fails = |listener: &str| {
+            Some(format!(
+                "{listener} can't be opened by the next start: set net.ipv4.ip_nonlocal_bind=1 in \
+                 /etc/sysctl.d"
+            ))
+        };
         let nowhere = LocalAddresses::default();
+        let (check, ensure) = (NonlocalBind::Check, NonlocalBind::Ensure);
         // In active/standby the address is there before the daemon is.
-        assert_eq!(told(&[], false, &here), None);
-        assert_eq!(told(&[], false, &nowhere), Some(format!("{fails}bin:192.0.2.1:5566")));
+        assert_eq!(remarks(check, &[], &here), None);
+        assert_eq!(remarks(check, &[], &nowhere), fails("bin:192.0.2.1:5566"));
         // Of the hot standby, the virtual address alone leaves.
-        assert_eq!(told(&[], true, &here), Some(format!("{fails}udp:192.0.2.10:5060")));
-        assert_eq!(told(&[("nonlocal_bind", "ignore")], true, &nowhere), None);
-        let ensured = told(&[("nonlocal_bind", "ensure")], true, &here).unwrap();
+        assert_eq!(remarks(check, VIP, &here), fails("udp:192.0.2.10:5060"));
+        assert_eq!(remarks(NonlocalBind::Ignore, VIP, &nowhere), None);
+        let ensured = remarks(ensure, VIP, &here).unwrap();
         assert!(ensured.starts_with("net.ipv4.ip_nonlocal_bind was switched off: "), "{ensured}");
-        // What can't be read is no reason.
+        // A setting that can't be read is not reported.
         std::fs::remove_file(directory.path().join("net/ipv4/ip_nonlocal_bind")).unwrap();
-        assert_eq!(told(&[], true, &nowhere), None);
+        assert_eq!(remarks(check, VIP, &nowhere), None);
     }
 
     #[test]
@@ -314,23 +330,23 @@ mod tests {
         // TEST-NET-1 is on no host.
         let absent = listeners(&["udp:192.0.2.10:5060"]);
         let until = Deadline::after(Duration::from_secs(60));
-        let mode = |mode| params(&[("nonlocal_bind", mode)]);
-        let prepare = |name, value: &str| {
+        let prepare = |mode, value: &str| {
             std::fs::write(&file, value).unwrap();
-            let result = prepare(&mode(name), false, &absent, &sysctl, until);
+            let result = prepare(mode, &[], &absent, &sysctl, until);
             (result, std::fs::read_to_string(&file).unwrap())
         };
-        let (result, value) = prepare("check", "0\n");
+        let (check, ensure) = (NonlocalBind::Check, NonlocalBind::Ensure);
+        let (result, value) = prepare(check, "0\n");
         let error = result.unwrap_err();
         assert!(error.to_string().contains("net.ipv4.ip_nonlocal_bind=1"), "{error}");
         assert_eq!(value, "0\n");
-        assert!(prepare("check", "1\n").0.is_ok());
-        let (result, value) = prepare("ensure", "0\n");
+        assert!(prepare(check, "1\n").0.is_ok());
+        let (result, value) = prepare(ensure, "0\n");
         assert!(result.is_ok());
         assert_eq!(value, "1\n");
-        assert!(prepare("ignore", "0\n").0.is_ok());
+        assert!(prepare(NonlocalBind::Ignore, "0\n").0.is_ok());
         std::fs::remove_file(&file).unwrap();
-        let refused = super::prepare(&mode("ensure"), false, &absent, &sysctl, until);
+        let refused = super::prepare(ensure, &[], &absent, &sysctl, until);
         assert!(matches!(refused, Err(Error::NonlocalBind { .. })));
     }
 }

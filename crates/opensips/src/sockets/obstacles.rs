@@ -1,4 +1,4 @@
-//! What keeps the daemon from opening its sockets, found out before it tries, or after it failed.
+//! What keeps the daemon from opening its sockets, found before it tries or after it failed.
 
 use std::collections::HashSet;
 use std::net::{TcpListener, UdpSocket};
@@ -7,27 +7,27 @@ use deadline::Deadline;
 use hostnet::{Family, supports_sctp, try_sctp_bind};
 use hostproc::ProcFs;
 
-use crate::error::{Error, Result};
 use crate::sockets::listener::{Listener, Transport};
 use crate::sockets::owner::Owner;
 use crate::sockets::table::SocketTable;
+use crate::sockets::{Error, Result};
 
-/// Fails if a socket of somebody else is where the daemon wants to listen. Nothing of the
-/// instance may be alive, or it would find its own.
+/// Fails if another program's socket is where the daemon is going to listen. No process of the
+/// instance may be alive, or its own sockets are found.
 ///
 /// # Errors
 /// [`Error::ForeignSocket`], [`Error::Network`]
-pub fn refuse_foreign(proc: &ProcFs, listeners: &[Listener], until: Deadline) -> Result<()> {
+pub(crate) fn refuse_foreign(proc: &ProcFs, listeners: &[Listener], until: Deadline) -> Result<()> {
     let none = HashSet::new();
     foreign(proc, listeners, &none, until)?.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Everything of somebody else that is where the daemon wants to listen; `own` are the inodes of
-/// the instance's sockets.
+/// The sockets of other programs where the daemon is going to listen, as errors; `own` are the
+/// inodes of the instance's sockets.
 ///
 /// # Errors
 /// [`Error::Network`]
-pub fn foreign(
+pub(crate) fn foreign(
     proc: &ProcFs,
     listeners: &[Listener],
     own: &HashSet<u32>,
@@ -44,20 +44,20 @@ pub fn foreign(
     Ok(refused.collect())
 }
 
-/// The listeners for which this kernel lacks the transport. All have UDP and TCP; SCTP is a module,
-/// which not every distribution installs with the kernel and some lock away. Where that can't be
-/// known, it counts as there.
-pub fn unsupported(listeners: &[Listener]) -> Vec<Error> {
+/// The listeners whose transport this kernel does not have, as errors. UDP and TCP are always
+/// there; SCTP is a module, which not every distribution installs with the kernel and some
+/// blacklist. It counts as present where that can't be found out.
+pub(crate) fn unsupported(listeners: &[Listener]) -> Vec<Error> {
     let sctp = listeners.iter().filter(|listener| listener.transport == Transport::Sctp);
     let lacking = sctp.filter(|listener| {
-        // Another trouble is the daemon's to tell.
+        // The daemon reports any other trouble.
         !supports_sctp(Family::of(listener.local.ip())).unwrap_or(true)
     });
     lacking.map(|listener| Error::NoSctp { listener: listener.clone() }).collect()
 }
 
-/// Why a listener can't be opened, from our own trial; `None` if it can.
-pub fn why_not_opened(listener: &Listener) -> Option<std::io::Error> {
+/// Tries to open a listener, and returns why that fails.
+pub(crate) fn why_not_opened(listener: &Listener) -> Option<std::io::Error> {
     match listener.transport {
         Transport::Udp => UdpSocket::bind(listener.local).err(),
         // std sets SO_REUSEADDR, as OpenSIPS does.
@@ -91,7 +91,7 @@ mod tests {
             let table = SocketTable::of([&listener], later()).unwrap();
             let found: Vec<_> = table.at(&listener).collect();
             assert_eq!(found.len(), 1, "{listener}");
-            assert!(inodes_of_all([Pid::own()]).contains(&found[0].inode));
+            assert!(inodes_of_all(&ProcFs::default(), [Pid::own()]).contains(&found[0].inode));
             let proc = ProcFs::default();
             let wanted = std::slice::from_ref(&listener);
             let error = refuse_foreign(&proc, wanted, later()).unwrap_err();
@@ -104,16 +104,16 @@ mod tests {
     }
 
     #[test]
-    fn every_foreign_socket_is_told() {
+    fn every_foreign_socket_is_reported() {
         let held = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let wanted =
             held.each_ref().map(|one| listener(&format!("tcp:{}", one.local_addr().unwrap())));
-        let told = foreign(&ProcFs::default(), &wanted, &HashSet::new(), later()).unwrap();
-        assert_eq!(told.len(), 2, "{told:?}");
+        let found = foreign(&ProcFs::default(), &wanted, &HashSet::new(), later()).unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]
-    fn a_free_port_is_nobodys() {
+    fn a_free_port_is_no_obstacle() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let listener = listener(&format!("tcp:{free}"));
         refuse_foreign(&ProcFs::default(), std::slice::from_ref(&listener), later()).unwrap();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_lacks_can_not_be_opened_either() {
+    fn a_transport_that_the_kernel_lacks_can_not_be_opened() {
         let wanted = [listener("udp:127.0.0.1:5060"), listener("sctp:127.0.0.1:5060")];
         let lacking = unsupported(&wanted);
         assert_eq!(lacking.is_empty(), why_not_opened(&wanted[1]).is_none());

@@ -1,67 +1,59 @@
-//! Whose a socket is, as far as `/proc` tells: by the inode behind a process's descriptors.
+//! Which process holds a socket, by the inode behind its descriptors in `/proc`.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 
 use hostnet::BoundSocket;
 use hostproc::{Pid, ProcFs};
 
-use crate::process::instance::program_name;
-
-/// Who holds a socket, as far as `/proc` tells.
+/// The process that holds a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// Where the socket is bound.
-    pub local: SocketAddr,
-    /// The process and the name of its program; `None` where it can't be found, as for one in
+    pub(crate) local: SocketAddr,
+    /// The process and the name of its program; `None` where it is not visible, for example in
     /// another pid namespace.
-    pub process: Option<(Pid, String)>,
+    pub(crate) process: Option<(Pid, Box<str>)>,
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.process {
             Some((pid, name)) => write!(f, "{name} (pid {pid})"),
-            None => write!(f, "a process that can't be seen from here"),
+            None => write!(f, "a process that is not visible from here"),
         }
     }
 }
 
 impl Owner {
-    /// Looks through the descriptors of every process.
-    pub fn of(proc: &ProcFs, socket: &BoundSocket) -> Self {
-        let holder = pids().find(|pid| inodes_of(*pid).contains(&socket.inode));
+    /// Reads the descriptors of every process.
+    pub(crate) fn of(proc: &ProcFs, socket: &BoundSocket) -> Self {
+        let mut pids = proc.pids().unwrap_or_default().into_iter();
+        let holder = pids.find(|pid| inodes_of(proc, *pid).contains(&socket.inode));
         let process = holder.map(|pid| {
             let executable = proc.exe(pid).ok().flatten();
-            (pid, executable.map_or_else(|| "?".into(), |found| program_name(&found.path)))
+            let name =
+                executable.map_or("?".to_owned(), |found| ocf::shown(found.name().as_bytes()));
+            (pid, name.into())
         });
         Self { local: socket.local, process }
     }
 }
 
-fn pids() -> impl Iterator<Item = Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// The inodes of all sockets that a process holds; none if it is gone or hidden.
-fn inodes_of(pid: Pid) -> HashSet<u32> {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let target = std::fs::read_link(entry.path()).ok()?;
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
-        .collect()
+/// The inodes of all sockets that a process holds; empty if it is gone or hidden.
+fn inodes_of(proc: &ProcFs, pid: Pid) -> HashSet<u32> {
+    proc.socket_inodes(pid).ok().flatten().unwrap_or_default()
 }
 
 /// Every process that holds one of these sockets.
-pub(crate) fn holders_of(inodes: &HashSet<u32>) -> HashSet<Pid> {
-    pids().filter(|pid| !inodes_of(*pid).is_disjoint(inodes)).collect()
+pub(crate) fn holders_of(proc: &ProcFs, inodes: &HashSet<u32>) -> HashSet<Pid> {
+    let pids = proc.pids().unwrap_or_default().into_iter();
+    pids.filter(|pid| !inodes_of(proc, *pid).is_disjoint(inodes)).collect()
 }
 
 /// The inodes of all sockets that these processes hold.
-pub fn inodes_of_all(pids: impl IntoIterator<Item = Pid>) -> HashSet<u32> {
-    pids.into_iter().flat_map(inodes_of).collect()
+pub(crate) fn inodes_of_all(proc: &ProcFs, pids: impl IntoIterator<Item = Pid>) -> HashSet<u32> {
+    pids.into_iter().flat_map(|pid| inodes_of(proc, pid)).collect()
 }

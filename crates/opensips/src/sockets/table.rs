@@ -1,4 +1,4 @@
-//! The kernel's sockets against the daemon's listeners.
+//! The kernel's table of sockets, compared with the daemon's listeners.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -6,15 +6,15 @@ use std::net::SocketAddr;
 use deadline::Deadline;
 use hostnet::{BoundSocket, Family, Protocol, SockDiag};
 
-use crate::error::{Error, Result};
+use crate::sockets::Result;
 use crate::sockets::listener::{Listener, Transport};
 
-/// The bound sockets of this network namespace, as far as they were asked for.
+/// The bound sockets of this network namespace, of the transports and families that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SocketTable {
+pub(crate) struct SocketTable {
     sockets: Vec<BoundSocket>,
     /// Transports that this kernel can't list (built without `udp_diag`, `tcp_diag` or
-    /// `sctp_diag`): nothing may be concluded from what is not in the table.
+    /// `sctp_diag`): that a socket is not in the table means nothing.
     unknown: Vec<Transport>,
 }
 
@@ -22,8 +22,8 @@ impl SocketTable {
     /// The sockets that could be these listeners.
     ///
     /// # Errors
-    /// The kernel gives no complete list before the deadline.
-    pub fn of<'a>(
+    /// The kernel does not return a complete list before the deadline.
+    pub(crate) fn of<'a>(
         listeners: impl IntoIterator<Item = &'a Listener>,
         until: Deadline,
     ) -> Result<Self> {
@@ -32,13 +32,13 @@ impl SocketTable {
         Self::read(wanted, until)
     }
 
-    /// Every socket that could stand in the way of these listeners.
+    /// Every socket that could clash with these listeners.
     ///
     /// # Errors
     /// As [`SocketTable::of`].
-    pub fn around(listeners: &[Listener], until: Deadline) -> Result<Self> {
+    pub(crate) fn around(listeners: &[Listener], until: Deadline) -> Result<Self> {
         let wanted = listeners.iter().flat_map(|listener| {
-            // An IPv6 wildcard may have taken IPv4 too.
+            // An IPv6 wildcard may receive IPv4 too.
             [family_of(listener.local), Family::V6].map(|family| (listener.transport, family))
         });
         Self::read(wanted, until)
@@ -48,15 +48,15 @@ impl SocketTable {
     ///
     /// # Errors
     /// As [`SocketTable::of`].
-    pub fn complete(until: Deadline) -> Result<Self> {
+    pub(crate) fn complete(until: Deadline) -> Result<Self> {
         let families = [Family::V4, Family::V6];
         let wanted = Transport::ALL.map(|transport| families.map(|family| (transport, family)));
         Self::read(wanted.into_iter().flatten(), until)
     }
 
-    /// The sockets as listeners that nobody has declared, each with its inode: UDP as SIP's, for
-    /// the kernel knows no more.
-    pub fn listeners(&self) -> impl Iterator<Item = (Listener, u32)> {
+    /// The sockets as listeners, each with its inode. The kernel knows the transport alone, so that
+    /// UDP counts as SIP over UDP.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = (Listener, u32)> {
         self.sockets.iter().map(|socket| {
             let (protocol, transport) = match socket.protocol {
                 Protocol::Udp => ("udp", Transport::Udp),
@@ -74,8 +74,8 @@ impl SocketTable {
             match kernel.bound_sockets(transport.into(), family, until) {
                 Ok(sockets) => table.sockets.extend(sockets),
                 Err(error) if error.errno() == Some(nix::libc::ENOENT) => {
-                    // Start says it once; monitor comes every ten seconds.
-                    log::debug!("{error}: their absence means nothing");
+                    // Start warns once; monitor runs every ten seconds.
+                    log::debug!("{error}: such sockets are not watched");
                     table.unknown.push(transport);
                 }
                 Err(error) => return Err(error.into()),
@@ -84,24 +84,27 @@ impl SocketTable {
         Ok(table)
     }
 
-    /// The sockets that are exactly this listener. More than one where UDP is shared.
-    pub fn at<'a>(&'a self, listener: &'a Listener) -> impl Iterator<Item = &'a BoundSocket> {
+    /// The sockets with exactly this address and port. More than one where UDP is shared.
+    pub(crate) fn at<'a>(
+        &'a self,
+        listener: &'a Listener,
+    ) -> impl Iterator<Item = &'a BoundSocket> {
         self.sockets.iter().filter(move |socket| listener.is(socket))
     }
 
-    /// Whether the absence of a socket of this transport means anything.
-    pub fn knows(&self, transport: Transport) -> bool {
+    /// Whether the kernel can list the sockets of this transport.
+    pub(crate) fn knows(&self, transport: Transport) -> bool {
         !self.unknown.contains(&transport)
     }
 
-    /// Each listener with the first socket for which `concerns` holds.
-    pub fn find<'a>(
+    /// Each listener with the first socket for which `matches` holds.
+    pub(crate) fn find<'a>(
         &'a self,
         listeners: &'a [Listener],
-        concerns: impl Fn(&Listener, &BoundSocket) -> bool,
+        matches: impl Fn(&Listener, &BoundSocket) -> bool,
     ) -> impl Iterator<Item = (&'a Listener, &'a BoundSocket)> {
         listeners.iter().filter_map(move |listener| {
-            let found = self.sockets.iter().find(|socket| concerns(listener, socket))?;
+            let found = self.sockets.iter().find(|socket| matches(listener, socket))?;
             Some((listener, found))
         })
     }
@@ -115,10 +118,4 @@ impl FromIterator<BoundSocket> for SocketTable {
 
 fn family_of(local: SocketAddr) -> Family {
     Family::of(local.ip())
-}
-
-impl From<hostnet::Error> for Error {
-    fn from(source: hostnet::Error) -> Self {
-        Self::Network { source }
-    }
 }

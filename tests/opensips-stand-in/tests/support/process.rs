@@ -47,7 +47,7 @@ impl Process {
         assert!(matches!(kill(Pid::from_raw(self.pid), signal), Ok(()) | Err(Errno::ESRCH)));
     }
 
-    /// Stops it.
+    /// Stops it with SIGSTOP.
     pub(crate) fn suspend(&self) {
         testnet::suspend(self.pid);
     }

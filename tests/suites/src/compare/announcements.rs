@@ -14,8 +14,8 @@ const SILENCE: Duration = Duration::from_secs(4);
 /// How long the wire is watched for what must come.
 const FRAMES: Duration = Duration::from_secs(10);
 
-/// Frames are noted where they are sent: the kernel hands them over to the neighbour when it gets to
-/// it, which may be after stop has returned.
+/// Captures frames where they are sent. The neighbour may receive one later, even after stop has
+/// returned.
 fn on_the_wire(site: &Site) -> Capture {
     Capture::start(&site.node, "eth0")
 }

@@ -41,7 +41,6 @@ pub(super) fn start_without_carrier(contender: &Contender, record: &mut Record) 
     let second = vip.run(&site.node, record, "start").code;
     let after_second = site.instances(VIP);
     record.saw(format!("after the starts {}", left(&after_second)));
-    record.check("start without carrier is not 0", first != 0 && second != 0);
     record.check("a start that fails leaves nothing", first == 0 || after_first.is_empty());
     record.check("nor does the second", second == 0 || after_second.is_empty());
     record.check("start does not bar the node (5)", first != 5 && second != 5);

@@ -6,6 +6,8 @@ use suites::{gateway, scenario};
 
 use crate::{Cluster, PATIENCE};
 
+const PID_FILE: &str = "/run/opensips/opensips.pid";
+
 /// `crm_resource --move`: the peer serves, the old owner is silent.
 pub(crate) fn planned_move(cluster: &Cluster) -> Result<(), String> {
     let from = cluster.active()?;
@@ -31,12 +33,11 @@ pub(crate) fn address_removed(cluster: &Cluster) -> Result<(), String> {
 /// has to notice, sweep them away and start anew.
 pub(crate) fn main_process_killed(cluster: &Cluster) -> Result<(), String> {
     let node = cluster.active()?;
-    let pid_file = "/run/opensips/opensips.pid";
-    let before = cluster.run(&node, &["cat", pid_file])?;
+    let before = cluster.run(&node, &["cat", PID_FILE])?;
     cluster.run(&node, &["kill", "-9", before.trim()])?;
     wait_for_failure(cluster, "opensips")?;
     let now = cluster.serves(|_| true)?;
-    let after = cluster.run(&now, &["cat", pid_file])?;
+    let after = cluster.run(&now, &["cat", PID_FILE])?;
     if after == before {
         return Err(format!("the pid file still says {before}"));
     }
@@ -51,10 +52,36 @@ pub(crate) fn main_process_killed(cluster: &Cluster) -> Result<(), String> {
     clean_up(cluster)
 }
 
+/// The peer is in standby, as during its maintenance, and OpenSIPS is killed, and killed again: with
+/// nowhere to go, it is restarted where it is, each time.
+pub(crate) fn killed_without_peer(cluster: &Cluster) -> Result<(), String> {
+    const CRASHES: usize = 3;
+    let node = cluster.active()?;
+    let peer = scenario::peer(&node);
+    cluster.run(&node, &["pcs", "node", "standby", peer])?;
+    cluster.run(&node, &["crm_resource", "--wait"])?;
+    for crash in 1..=CRASHES {
+        let before = cluster.run(&node, &["cat", PID_FILE])?;
+        cluster.run(&node, &["kill", "-9", before.trim()])?;
+        let begun = Instant::now();
+        while cluster.run(&node, &["cat", PID_FILE]).is_ok_and(|now| now == before) {
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("crash {crash} of {CRASHES} went unnoticed"));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        cluster
+            .serves(|now| now == node)
+            .map_err(|error| format!("after crash {crash} of {CRASHES}: {error}"))?;
+    }
+    cluster.run(&node, &["pcs", "node", "unstandby", peer])?;
+    clean_up(cluster)
+}
+
 /// The gateway answers neither node: nothing moves, nothing is restarted, nor when it is back.
 pub(crate) fn gateway_silent(cluster: &Cluster) -> Result<(), String> {
     let node = cluster.active()?;
-    let pid = || cluster.run(&node, &["cat", "/run/opensips/opensips.pid"]);
+    let pid = || cluster.run(&node, &["cat", PID_FILE]);
     let before = pid()?;
     for silent in [true, false] {
         gateway::silent(&cluster.lab, silent)?;

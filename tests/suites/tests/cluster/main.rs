@@ -85,6 +85,7 @@ const STEPS: &[Step] = &[
     ("planned move", faults::planned_move),
     ("the address removed behind the cluster's back", faults::address_removed),
     ("kill -9 of OpenSIPS", faults::main_process_killed),
+    ("kill -9 while the peer is in standby", faults::killed_without_peer),
     ("gateway silent for both nodes", faults::gateway_silent),
     ("gateway silent for the active node", faults::gateway_lost),
     ("power cut, with fencing", faults::power_cut),

@@ -95,7 +95,7 @@ pub(crate) fn by_hand(cluster: &Cluster) -> Result<(), String> {
     }
 
     cluster.run(&node, &["pcs", "property", "set", "maintenance-mode=true"])?;
-    // Else a recurring monitor could still come between.
+    // Otherwise a recurring monitor could still run between two of the steps.
     cluster.run(&node, &["crm_resource", "--wait", "--timeout=240s"])?;
     let force = |action: &str, resource: &str, on: &str| {
         let option = format!("--force-{action}");

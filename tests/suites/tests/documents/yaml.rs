@@ -126,13 +126,14 @@ fn the_play_makes_what_the_example_makes() {
         }
         commands.push(command);
     }
-    let location = &variables["ha_cluster_constraints_location"][0];
-    commands.push(format!(
-        "cib constraint location {} rule{} {}",
-        text(&location["resource"]["id"]),
-        words(&location["options"]),
-        text(&location["rule"])
-    ));
+    for location in variables["ha_cluster_constraints_location"].as_array().expect("a list") {
+        commands.push(format!(
+            "cib constraint location {} rule{} {}",
+            text(&location["resource"]["id"]),
+            words(&location["options"]),
+            text(&location["rule"])
+        ));
+    }
     let defaults = &variables["ha_cluster_resource_defaults"]["meta_attrs"][0]["attrs"];
     commands.push(format!("cib resource defaults update{}", words(defaults)));
     let example = format!("{} ", example());

@@ -64,13 +64,13 @@ fn ensure_sets_it_and_the_standby_starts() {
         fails(
             &recurring(&agent.clone().param("sip_probe_codes", "299")),
             1,
-            "OPTIONS at udp:192.0.2.10:5060 answered ",
+            "OPTIONS at udp:192.0.2.10:5060 is answered with ",
         );
         let v6 = agent.clone().param("sip_probe", "udp:[2001:db8::10]:5060");
         fails(
             &recurring(&v6.param("sip_probe_codes", "299")),
             1,
-            "OPTIONS at udp:[2001:db8::10]:5060 answered ",
+            "OPTIONS at udp:[2001:db8::10]:5060 is answered with ",
         );
 
         // It leaves again: a standby once more.
@@ -143,8 +143,7 @@ fn monitor_says_that_the_next_start_will_fail() {
         other.sysctl("net/ipv4/ip_nonlocal_bind", "1");
 
         site.host.ip(&format!("addr del {VIP}/32 dev vip0"));
-        let v4 =
-            "the next start will fail: sysctl net.ipv4.ip_nonlocal_bind=1, for udp:192.0.2.10:";
+        let v4 = "udp:192.0.2.10:5060 can't be opened by the next start: set net.ipv4.ip_nonlocal_bind=1";
         fails(&recurring(&agent), 190, v4);
         ends(&recurring(&agent.clone().param("nonlocal_bind", "ignore")), 0);
         // It only looks, whatever start may do.
@@ -155,8 +154,7 @@ fn monitor_says_that_the_next_start_will_fail() {
         site.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
         ends(&recurring(&agent), 0);
         site.host.ip(&format!("addr del {VIP6}/128 dev vip0"));
-        let v6 =
-            "the next start will fail: sysctl net.ipv6.ip_nonlocal_bind=1, for tcp:[2001:db8::10]:";
+        let v6 = "tcp:[2001:db8::10]:5060 can't be opened by the next start: set net.ipv6.ip_nonlocal_bind=1";
         fails(&recurring(&agent), 190, v6);
         site.host.sysctl("net/ipv6/ip_nonlocal_bind", "1");
         ends(&recurring(&agent), 0);
@@ -177,8 +175,7 @@ fn a_hot_standby_needs_the_setting_while_the_address_is_here() {
         ends(&recurring(&plain), 0);
         // In a promotable clone the instance stays when the address leaves with the role.
         let clone = plain.clone().env("OCF_RESKEY_CRM_meta_promoted_max", "1");
-        let reason =
-            "the next start will fail: sysctl net.ipv4.ip_nonlocal_bind=1, for udp:192.0.2.10:";
+        let reason = "udp:192.0.2.10:5060 can't be opened by the next start: set net.ipv4.ip_nonlocal_bind=1";
         fails(&recurring(&clone), 190, reason);
         ends(&clone.action("promote"), 0);
         fails(&recurring(&clone), 191, reason);
@@ -243,7 +240,11 @@ fn a_tentative_address_is_waited_for() {
         // Without carrier it stays so: said, within the deadline.
         site.host.sysctl("net/ipv6/ip_nonlocal_bind", "0");
         let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "8000");
-        fails(&hurried.action("start"), 1, "udp:[2001:db8::10]:5060: its address stays tentative");
+        fails(
+            &hurried.action("start"),
+            1,
+            "udp:[2001:db8::10]:5060 has an address that stays tentative",
+        );
         site.nothing_is_left();
     });
 }

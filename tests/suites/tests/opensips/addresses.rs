@@ -26,7 +26,7 @@ fn a_listener_that_stands_in_for_the_virtual_address_is_told() {
         site.configure(&["udp:0.0.0.0:5060"]);
         let words = told(site);
         assert!(
-            words.contains("vip 127.0.0.9 has no UDP socket of its own: udp:0.0.0.0:5060"),
+            words.contains("vip 127.0.0.9 has no UDP socket of its own, udp:0.0.0.0:5060"),
             "{words}"
         );
         assert!(words.contains("answers from another address"), "{words}");

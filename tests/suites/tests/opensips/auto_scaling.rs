@@ -89,7 +89,7 @@ fn a_worker_that_dies_is_a_fault_also_where_others_retire() {
         signal(worker, Signal::SIGKILL);
         testnet::wait_until("it is dead", LONG, || !is_alive(worker));
         let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "1000");
-        let reason = format!("worker {worker} is dead");
+        let reason = format!("worker {worker} of OpenSIPS (pid ");
         fails(&crate::site::recurring(&hurried), 1, &reason);
         site.stop();
     });

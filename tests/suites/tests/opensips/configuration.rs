@@ -107,16 +107,16 @@ fn what_the_node_lacks() {
         let loader = bytes.windows(8).position(|word| word == b"ld-linux").expect("PT_INTERP");
         bytes[loader..loader + 8].copy_from_slice(b"no-linux");
         let foreign = program("foreign", &bytes);
-        // Nothing but the first bytes: the kernel refuses it, and execvp(3) has a shell read it.
+        // Nothing but the first bytes: the kernel refuses it, and execvp(3) would give it to a shell.
         let half = program("half", &own[..64]);
         let (empty, text) = (program("empty", b""), program("text", b"opensips\n"));
         let cases: [(&str, &str, i32, &str); 14] = [
-            ("binary", &object, 5, "is an ELF file that can't be executed"),
-            ("binary", &elsewhere, 5, "is built for another machine"),
+            ("binary", &object, 5, "is not a program for this machine"),
+            ("binary", &elsewhere, 5, "is not a program for this machine"),
             ("binary", &foreign, 5, "its dynamic loader is missing"),
-            ("binary", &half, 5, "is an ELF file that was broken off"),
-            ("binary", &empty, 5, "is an empty file"),
-            ("binary", &text, 5, "is no ELF executable"),
+            ("binary", &half, 5, "is not a program for this machine"),
+            ("binary", &empty, 5, "is not a program for this machine"),
+            ("binary", &text, 5, "is not a program for this machine"),
             ("binary", "/no/such/opensips", 5, "/no/such/opensips is not installed"),
             ("binary", plain.to_str().unwrap(), 5, "is not an executable file"),
             ("binary", "/run", 5, "is not an executable file"),

@@ -20,7 +20,7 @@ fn a_killed_main_process_is_seen_and_recovered_from() {
         let killed = site.kill_main();
         // The orphans go on answering: that proves nothing.
         assert!(site.answers("127.0.0.1:5060"));
-        fails(&site.monitor(), 1, "main process is gone");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         site.start();
         let main = site.main();
         assert_ne!(main, killed);
@@ -67,7 +67,7 @@ fn stopped_workers_are_seen_by_the_probe_and_ended() {
         let asked =
             site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2");
         let reason = format!(
-            "main process {main} alive, no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s"
+            "OpenSIPS (pid {main}) does not serve: no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s"
         );
         fails(&crate::site::recurring(&asked), 1, &reason);
         site.stop();
@@ -101,7 +101,11 @@ fn a_stopped_worker_beside_others_is_a_remark() {
         // The last one is no UDP worker, with any version.
         let worker = *site.workers().last().unwrap();
         testnet::suspend(worker);
-        fails(&site.monitor(), 190, &format!("stopped (SIGSTOP): {worker}"));
+        fails(
+            &site.monitor(),
+            190,
+            &format!("are stopped (SIGSTOP): send SIGCONT to pid {worker}"),
+        );
         signal(worker, Signal::SIGCONT);
         wait_until("all is well again", LONG, || site.monitor().code == 0);
         site.stop();
@@ -193,11 +197,15 @@ fn a_process_that_nothing_ends_fails_the_stop_in_time() {
         // The runner gives up after two minutes, Pacemaker would after these 6 s.
         let hurried = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "6000");
         let outcome = hurried.action("stop");
-        fails(&outcome, 1, &format!("still alive after SIGKILL: {worker} (blocked in the kernel)"));
+        fails(
+            &outcome,
+            1,
+            &format!("still alive after SIGKILL (pid {worker}, blocked in the kernel)"),
+        );
         assert!(outcome.took < Duration::from_secs(60), "{:?}", outcome.took);
-        fails(&site.monitor(), 1, "1 orphaned processes are alive");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         let start = hurried.action("start");
-        fails(&start, 1, &format!("still alive after SIGKILL: {worker}"));
+        fails(&start, 1, &format!("still alive after SIGKILL (pid {worker}"));
         assert_eq!(site.processes(), [worker], "executed beside it");
         drop(frozen);
         site.stop();
@@ -306,7 +314,7 @@ fn faults_of_a_starting_and_stopping_daemon() {
         site.nothing_is_left();
         // It dies just after it has answered.
         with("DIE_AFTER_MS=250");
-        fails(&site.agent().action("start"), 1, "OpenSIPS died just after it had started");
+        fails(&site.agent().action("start"), 1, "OpenSIPS died just after its start");
         site.nothing_is_left();
         // Its check hangs.
         with("CHECK_DELAY_MS=600000");

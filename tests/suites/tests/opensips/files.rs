@@ -53,7 +53,7 @@ fn orphans_below_a_run_that_is_mounted_anew() {
         site.start();
         site.kill_main();
         mount_over(site, "/run", "mode=0755");
-        fails(&site.monitor(), 1, "main process is gone");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         site.stop_without_need_of_a_deadline();
         ends(&site.monitor(), 7);
     });
@@ -137,7 +137,7 @@ fn a_full_disk_keeps_no_survivor_from_taking_over() {
         std::fs::write(&log, "").unwrap();
         ends(&agent.clone().env("HA_LOGFILE", &log).action("promote"), 0);
         let log = std::fs::read_to_string(log).unwrap();
-        assert!(log.contains("can't write /run/smartvox/opensips-sip.role"), "{log}");
+        assert!(log.contains("cannot write /run/smartvox/opensips-sip.role"), "{log}");
         ends(&recurring(&agent), 0);
         ends(&agent.action("demote"), 0);
         ends(&agent.action("stop"), 0);

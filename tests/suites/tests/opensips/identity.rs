@@ -80,7 +80,7 @@ fn a_second_instance_is_left_alone() {
         site.start();
         ends(&recurring(&second), 0);
         site.kill_main();
-        fails(&site.monitor(), 1, "orphaned");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         ends(&site.agent().action("stop"), 0);
         assert_eq!(site.processes(), theirs);
         ends(&recurring(&second), 0);
@@ -104,7 +104,7 @@ fn a_second_instance_is_left_alone() {
 
         // Nor is its pid file taken away, when it is given as ours by mistake.
         let mistaken = site.agent().param("pidfile", "/run/opensips/second.pid");
-        fails(&mistaken.action("start"), 1, "belongs to another instance");
+        fails(&mistaken.action("start"), 1, "belongs to another OpenSIPS");
         ends(&mistaken.action("stop"), 0);
         assert_eq!(site.main_of("/run/opensips/second.pid"), main);
         // However its path is written.
@@ -149,7 +149,7 @@ fn a_zombie_is_no_instance() {
         ends(&site.monitor(), 0);
         signal(main, Signal::SIGKILL);
         wait_until("it is a zombie", LONG, || !is_alive(main));
-        fails(&site.monitor(), 1, "orphaned");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         ends(&site.agent().action("stop"), 0);
         ends(&site.agent().action("monitor"), 7);
         write(site, PIDFILE, &format!("{main}\n"));
@@ -255,7 +255,7 @@ fn what_a_worker_left_behind_goes_with_the_instance() {
             signal(*pid, Signal::SIGKILL);
         }
         wait_until("one orphan is left", LONG, || site.processes().len() == 1);
-        fails(&site.monitor(), 1, "1 orphaned");
+        fails(&site.monitor(), 1, "orphans of OpenSIPS are alive");
         assert!(!is_alive(main));
         site.stop();
     });
@@ -283,8 +283,7 @@ fn a_daemon_with_another_pid_file_is_neither_absent_nor_ours_to_start() {
         let config = site.config();
         let unit = "/run/opensips/opensips.pid";
         let main = started_past_the_agent(site, &["-P", unit, "-f", config.to_str().unwrap()]);
-        let reason =
-            format!("(pid {main}) was started by something else, systemd? Its pid file is");
+        let reason = format!("(pid {main}) is running but was not started by this resource");
         fails(&site.monitor(), 1, &reason);
         fails(&site.agent().action("monitor"), 1, unit);
         fails(&site.agent().action("start"), 1, &reason);

@@ -103,7 +103,11 @@ fn meta_data_and_parameters_need_nobody() {
         for action in ["start", "stop", "monitor", "promote", "demote"] {
             let output = run(action);
             assert_eq!(output.status.code(), Some(4), "{action}: {output:?}");
-            assert!(String::from_utf8_lossy(&output.stderr).contains("needs root"), "{output:?}");
+            assert!(
+                String::from_utf8_lossy(&output.stderr)
+                    .contains("is not permitted: run it as root"),
+                "{output:?}"
+            );
         }
     });
 }
@@ -121,7 +125,8 @@ fn a_unit_that_is_enabled_beside_pacemaker() {
             std::fs::create_dir_all(std::path::Path::new(link).parent().unwrap()).unwrap();
             std::os::unix::fs::symlink("/lib/systemd/system/opensips.service", link).unwrap();
         });
-        let reason = format!("enabled beside Pacemaker, by {link}");
+        let reason =
+            format!("enabled besides Pacemaker: run systemctl disable opensips.service ({link})");
         fails(&validate(site.agent()), 2, &reason);
         ends(&validate(site.agent().param("systemd_unit", "none")), 0);
         ends(&validate(site.agent().param("systemd_unit", "other.service")), 0);

@@ -50,7 +50,7 @@ fn two_starts_at_once_make_one_instance() {
         for outcome in &outcomes {
             ends(outcome, 0);
         }
-        // Other instances would stay.
+        // A second instance would stay.
         testnet::wait_until("all processes are of one instance", crate::LONG, || {
             let mut tree = children(site.main());
             tree.push(site.main());
@@ -144,7 +144,12 @@ fn memory_as_the_node_has_it() {
         let words = options(&agent);
         assert!(words.contains(" -m 48 ") && !words.contains(" -M "), "{words}");
         let log = std::fs::read_to_string(log).unwrap();
-        assert!(log.contains("/etc/default/opensips: P_MEMORY=$(reboot) is no number"), "{log}");
+        assert!(
+            log.contains(
+                "file=/etc/default/opensips key=P_MEMORY value=$(reboot) note=\"ignored: not a"
+            ),
+            "{log}"
+        );
         let words = options(&agent.param("shm_memory", "40").param("pkg_memory", "6"));
         assert!(words.contains(" -m 40 -M 6 "), "{words}");
     });
@@ -263,7 +268,7 @@ fn a_spoilt_configuration_ends_nothing_that_serves() {
             testnet::suspend(worker);
         }
         let hurried = site.agent().param("sip_probe_timeout", "200ms");
-        fails(&hurried.action("start"), 2, "configuration check: ");
+        fails(&hurried.action("start"), 2, "configuration check failed: ");
         assert!(is_alive(main), "ended before the file was looked at");
         site.stop();
     });

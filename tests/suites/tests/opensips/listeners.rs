@@ -87,12 +87,12 @@ fn every_protocol_over_tcp_is_waited_for_and_watched() {
         ends(&site.monitor(), 0);
         for listener in OVER_TCP.iter().rev() {
             close_under_the_daemon(site, listener.rsplit(':').next().unwrap().parse().unwrap());
-            let closed = format!("main process {main} alive, {listener} is not open");
+            let closed = format!("OpenSIPS (pid {main}) does not listen on {listener}");
             fails(&site.monitor(), 1, &closed);
             // Somebody takes its place.
             let address = listener.split_once(':').unwrap().1;
             let held = Stranger::tcp(site, address);
-            fails(&site.monitor(), 1, &format!("main process {main}: {listener} is not its own"));
+            fails(&site.monitor(), 1, &format!("{listener} is held by "));
             fails(&site.monitor(), 1, &held.name());
             drop(held);
         }
@@ -138,7 +138,7 @@ fn what_is_demanded_is_waited_for() {
         let hurried = demanding.clone().env("OCF_RESKEY_CRM_meta_timeout", "10000");
         for check in ["yes", "no"] {
             let outcome = hurried.clone().param("start_check", check).action("start");
-            fails(&outcome, 1, "alive, tls:127.0.0.1:5061 is not open after ");
+            fails(&outcome, 1, "does not listen on tls:127.0.0.1:5061 after ");
             site.nothing_is_left();
         }
         // Somebody else's is no substitute, and is named before the daemon is executed.
@@ -170,10 +170,10 @@ fn what_is_demanded_of_an_instance_that_runs() {
         let main = site.main();
         let demanding = |more: &str| site.agent().param("listeners", more);
         let missing = demanding("sctp:127.0.0.1:5060 wss:127.0.0.1:443");
-        let reason = format!("main process {main} alive, wss:127.0.0.1:443 is not open");
+        let reason = format!("OpenSIPS (pid {main}) does not listen on wss:127.0.0.1:443");
         fails(&recurring(&missing), 1, &reason);
         let held = Stranger::tcp(site, "127.0.0.1:443");
-        fails(&recurring(&missing), 1, "wss:127.0.0.1:443 is not its own: held by ");
+        fails(&recurring(&missing), 1, "wss:127.0.0.1:443 is held by ");
         fails(&recurring(&missing), 1, &held.name());
         drop(held);
         ends(&recurring(&demanding("tls:127.0.0.1:5061")), 0);
@@ -182,7 +182,7 @@ fn what_is_demanded_of_an_instance_that_runs() {
         ends(&site.monitor(), 0);
         close_under_the_daemon(site, 5061);
         site.on_host(|| std::fs::remove_file(STATE).unwrap());
-        let reason = format!("main process {main} alive, tls:127.0.0.1:5061 is not open");
+        let reason = format!("OpenSIPS (pid {main}) does not listen on tls:127.0.0.1:5061");
         fails(&recurring(&demanding("tls:127.0.0.1:5061")), 1, &reason);
         ends(&site.monitor(), 0);
         // And is remembered once it is there.

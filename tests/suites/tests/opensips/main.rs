@@ -19,7 +19,6 @@ mod identity;
 mod input;
 mod lifecycle;
 mod listeners;
-mod load;
 mod mi;
 mod mi_faults;
 mod pid_file;

@@ -135,7 +135,7 @@ fn what_has_taken_the_place_of_the_fifo_is_not_written_to() {
         });
         fails(&deep(&agent), 1, "belongs to user 4321");
         site.on_host(|| chown(FAKE, Some(nobody().0), None).unwrap());
-        fails(&deep(&agent), 1, "nobody reads from it");
+        fails(&deep(&agent), 1, "no process reads from it");
         // Calls are served: without the deep look all is well.
         ends(&recurring(&agent), 0);
         site.on_host(|| std::fs::remove_file(FAKE).unwrap());

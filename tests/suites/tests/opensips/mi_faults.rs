@@ -105,7 +105,7 @@ fn bad_answers_through_a_fifo_have_a_verdict_in_time() {
         assert_eq!(site.files(REPLIES), [""; 0], "a reply FIFO is left");
     };
     case(&|_| vec![], "gave no complete answer within");
-    case(&|request| vec![good(request).into_bytes()[..20].to_vec()], "(20 bytes of one)");
+    case(&|request| vec![good(request).into_bytes()[..20].to_vec()], "(20 bytes)");
     case(&|_| vec![b"400 Parse_error".to_vec()], "not a JSON object");
     case(&|_| vec![b"{\"id\":}".to_vec()], "not JSON");
     case(&|_| vec![b"{\"id\":\"0\",\"result\":1}".to_vec()], "answers another request");
@@ -256,8 +256,8 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
     fails(&outcome, 1, "gave no complete answer within");
     assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
     drop(full);
-    // A program that another test is just starting may have it open until it is executed.
-    wait_until("nobody has the socket", LONG, || {
+    // A child that another test is starting has the socket open until it executes its program.
+    wait_until("the socket is closed", LONG, || {
         let reason = deep(&agent).exit_reason.unwrap_or_default();
         reason.contains("Connection refused")
     });
@@ -296,7 +296,7 @@ fn answers_of_other_users_do_not_count() {
     ends(&agent.action("start"), 0);
     let stranger = 4321;
     let cases: [(&[u32], i32, &str); 4] = [
-        (&[stranger], 1, "from a user who is neither root nor the daemon's"),
+        (&[stranger], 1, "from a user that is neither root nor the daemon's"),
         (&[stranger, 0], 190, "over shm_limit=90%"),
         (&[nobody().0], 190, "over shm_limit=90%"),
         (&[0], 190, "over shm_limit=90%"),
@@ -372,10 +372,10 @@ fn the_mi_of_2_x_is_refused() {
         config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
         site.write(&config.text());
         let agent = site.agent().param("mi", "datagram:127.0.0.1:8080");
-        fails(&agent.action("start"), 2, "is OpenSIPS 2.4, whose MI speaks no JSON-RPC");
+        fails(&agent.action("start"), 2, "is OpenSIPS 2.4, whose MI has no JSON-RPC");
         site.nothing_is_left();
         let validate = agent.clone().env("OCF_CHECK_LEVEL", "10");
-        fails(&validate.action("validate-all"), 2, "is OpenSIPS 2.4, whose MI speaks no JSON-RPC");
+        fails(&validate.action("validate-all"), 2, "is OpenSIPS 2.4, whose MI has no JSON-RPC");
         // Without it, it serves.
         site.start();
         fails(&deep(&agent), 1, "in the form of OpenSIPS 2.x");

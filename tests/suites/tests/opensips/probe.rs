@@ -17,9 +17,9 @@ fn where_is_asked() {
         site.start();
         // An answer that never counts tells who gave it.
         let asked = site.patient().param("sip_probe_codes", "299");
-        fails(&recurring(&asked), 1, "OPTIONS at udp:127.0.0.1:5062 answered ");
+        fails(&recurring(&asked), 1, "OPTIONS at udp:127.0.0.1:5062 is answered with ");
         let elsewhere = asked.clone().param("sip_probe", "udp:127.0.0.1:5064");
-        fails(&recurring(&elsewhere), 1, "OPTIONS at udp:127.0.0.1:5064 answered ");
+        fails(&recurring(&elsewhere), 1, "OPTIONS at udp:127.0.0.1:5064 is answered with ");
         // On another host, it is not asked.
         ends(&recurring(&asked.clone().param("sip_probe", "udp:192.0.2.1:5060")), 0);
         ends(&recurring(&asked.clone().param("sip_probe", "none")), 0);
@@ -44,14 +44,14 @@ fn a_socket_that_closed_is_seen_though_the_others_answer() {
             let state = site.state();
             write(site, STATE, &format!("listener {listener} 4294967295\n{state}"));
             let main = site.main();
-            let reason = format!("main process {main} alive, {listener} is not open");
+            let reason = format!("OpenSIPS (pid {main}) does not listen on {listener}");
             fails(&site.monitor(), 1, &reason);
             // A stranger who takes the address does not make it well.
             let held = match transport {
                 "UDP" => Stranger::udp(site, "127.0.0.1:5099"),
                 _ => Stranger::tcp(site, "127.0.0.1:5099"),
             };
-            let owner = format!("{listener} is not its own: held by ");
+            let owner = format!("{listener} is held by ");
             fails(&site.monitor(), 1, &owner);
             fails(&site.monitor(), 1, &held.name());
             drop(held);
@@ -71,7 +71,7 @@ fn a_dead_worker_is_seen_though_the_others_answer() {
         // With the main process stopped, nobody reacts to the death of a worker.
         testnet::suspend(site.main());
         signal(worker, Signal::SIGKILL);
-        let reason = format!("worker {worker} is dead");
+        let reason = format!("worker {worker} of OpenSIPS (pid ");
         wait_until("the worker is dead", LONG, || !is_alive(worker));
         assert!(site.answers("127.0.0.1:5060"));
         fails(&site.monitor(), 1, &reason);
@@ -135,7 +135,7 @@ fn a_request_that_cannot_be_sent_for_a_moment() {
             site.host.ip(&format!("rule add pref 10 to 127.0.0.1 {rule}"));
             let asked = |timeout| site.agent().param("sip_probe_timeout", timeout);
             let outcome = recurring(&asked("100ms"));
-            fails(&outcome, 1, "alive, OPTIONS can't be sent to udp:127.0.0.1:5060: ");
+            fails(&outcome, 1, "OPTIONS can't be sent to udp:127.0.0.1:5060: ");
             assert!(outcome.exit_reason.unwrap_or_default().contains(reason));
             for attempts in ["1", "3"] {
                 let patient = asked("60s")
@@ -190,7 +190,7 @@ fn a_host_that_has_no_port_left_for_a_moment() {
             let outcome = std::thread::scope(|scope| {
                 let asking = scope.spawn(|| recurring(&patient));
                 wait_until("it is executed", LONG, || site.agent_runs() || asking.is_finished());
-                // Within its attempts; there is nothing to be seen of them.
+                // Long enough for an attempt, which can't be seen from outside.
                 std::thread::sleep(std::time::Duration::from_millis(500));
                 drop(taken);
                 asking.join().unwrap()

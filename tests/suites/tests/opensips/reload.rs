@@ -38,12 +38,9 @@ fn the_next_monitor_goes_by_the_new_values() {
         let mi = site.agent().param("mi", "datagram:127.0.0.1:8080");
         reload(site, &mi, 0);
         ends(&deep(&mi), 0);
-        let memory = mi.clone().param("shm_limit", "1");
+        let memory = mi.param("shm_limit", "1");
         reload(site, &memory, 0);
         fails(&deep(&memory), 190, "over shm_limit=1%");
-        let load = mi.param("load_limit", "99");
-        reload(site, &load, 0);
-        ends(&deep(&load), 0);
 
         // Back to where it began.
         reload(site, &site.agent(), 0);
@@ -57,7 +54,8 @@ fn wrong_values_change_nothing() {
     testnet::root_or_skip!();
     every_daemon("wrong_values_change_nothing", |site| {
         site.start();
-        let cases = [("vip", "x"), ("load_limit", "90"), ("shm_limit", "0"), ("sip_probe", "no")];
+        let cases =
+            [("vip", "x"), ("sip_probe_attempts", "0"), ("shm_limit", "0"), ("sip_probe", "no")];
         for (name, value) in cases {
             let wrong = site.agent().param(name, value);
             reload(site, &wrong, 6);

@@ -106,7 +106,7 @@ fn the_tag_follows_the_role() {
     every_daemon_with_mi("the_tag_follows_the_role", |site| {
         site.write(&FIRST.text(site, "backup"));
         let agent = standby(site, FIRST);
-        fails(&agent.action("promote"), 1, "does not run here");
+        fails(&agent.action("promote"), 1, "is not running on this node");
         ends(&agent.action("demote"), 0);
 
         ends(&agent.action("start"), 0);
@@ -151,7 +151,7 @@ fn demote_with_restart_gives_the_tag_up() {
         let main = site.main();
         // What could not be started again is not stopped.
         site.write("no such word in its language\n");
-        fails(&agent.action("demote"), 2, "configuration check: ");
+        fails(&agent.action("demote"), 2, "configuration check failed: ");
         assert_eq!(site.main(), main);
         assert!(FIRST.is_active(site));
         ends(&recurring(&agent), 8);
@@ -189,9 +189,9 @@ fn roles_without_tags() {
         ends(&agent.action("promote"), 0);
 
         site.kill_main();
-        fails(&recurring(&agent), 9, "orphaned processes are alive");
+        fails(&recurring(&agent), 9, "orphans of OpenSIPS are alive");
         ends(&agent.action("demote"), 0);
-        fails(&recurring(&agent), 1, "orphaned processes are alive");
+        fails(&recurring(&agent), 1, "orphans of OpenSIPS are alive");
         ends(&agent.action("start"), 0);
         ends(&recurring(&agent), 0);
         ends(&agent.action("stop"), 0);
@@ -330,14 +330,14 @@ fn a_configuration_that_robs_the_active_node_is_refused() {
         let validate = agent.clone().env("OCF_CHECK_LEVEL", "10");
         let validated = validate.action("validate-all");
         ends(&validated, 2);
-        assert!(validated.stderr.contains("say vip/1=backup"), "{}", validated.stderr);
+        assert!(validated.stderr.contains("use vip/1=backup"), "{}", validated.stderr);
         site.nothing_is_left();
 
         // What the text does not show, the running daemon does; it is taken down again.
         if !site.is_stand_in() {
             site.write(&FIRST.text(site, "STATE"));
             let hidden = agent.param("extra_options", "-p 'sed s/=STATE/=active/'");
-            fails(&hidden.action("start"), 2, "is active as soon as OpenSIPS starts");
+            fails(&hidden.action("start"), 2, "is active after start");
             site.nothing_is_left();
         }
     });
@@ -431,7 +431,7 @@ fn two_nodes_one_active_tag() {
         // Robbed once: taken back, and told. Robbed again at once: the promoted one has failed.
         FIRST.activate(site);
         wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
-        fails(&recurring(&second), 191, "made active again");
+        fails(&recurring(&second), 191, "has been activated again");
         wait_until("the first one has given way", LONG, || !FIRST.is_active(site));
         FIRST.activate(site);
         wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
@@ -441,7 +441,7 @@ fn two_nodes_one_active_tag() {
         ends(&recurring(&second), 8);
         FIRST.activate(site);
         wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
-        fails(&recurring(&second), 191, "made active again");
+        fails(&recurring(&second), 191, "has been activated again");
         ends(&recurring(&second), 8);
 
         // A node that comes back takes nothing.
@@ -459,7 +459,7 @@ fn two_nodes_one_active_tag() {
             signal(*pid, Signal::SIGKILL);
         }
         wait_until("it is gone", LONG, || !crashed.iter().any(|pid| crate::site::is_alive(*pid)));
-        fails(&recurring(&first), 7, "has ended");
+        fails(&recurring(&first), 7, " died");
         ends(&second.action("promote"), 0);
         ends(&first.action("start"), 0);
         wait_until("the nodes see each other", LONG, connected);

@@ -51,24 +51,24 @@ fn promotion_scores_are_told_where_they_change() {
 
     let agent = clone_of(site.agent());
     ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=10"]);
+    assert_eq!(told(), ["--update=9000"]);
     ends(&recurring(&agent), 0);
     ends(&deep(&agent), 0);
     assert_eq!(told(), nothing);
     ends(&agent.action("promote"), 0);
-    assert_eq!(told(), ["--update=100"]);
+    assert_eq!(told(), ["--update=10000"]);
     ends(&recurring(&agent), 8);
     assert_eq!(told(), nothing);
     // A probe: Pacemaker may have been restarted and know nothing.
     ends(&agent.action("monitor"), 8);
-    assert_eq!(told(), ["--update=100"]);
+    assert_eq!(told(), ["--update=10000"]);
     ends(&agent.action("demote"), 0);
-    assert_eq!(told(), ["--update=10"]);
+    assert_eq!(told(), ["--update=9000"]);
     ends(&agent.action("stop"), 0);
     assert_eq!(told(), ["--delete"]);
     // Whoever remembers nothing does not know what Pacemaker was told.
     ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=10"]);
+    assert_eq!(told(), ["--update=9000"]);
     site.forget();
     ends(&agent.action("stop"), 0);
     assert_eq!(told(), ["--delete"]);
@@ -77,11 +77,11 @@ fn promotion_scores_are_told_where_they_change() {
     site.write(&FIRST.text(site, "backup"));
     let agent = standby(site, FIRST);
     ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=5"]);
+    assert_eq!(told(), ["--update=5000"]);
     ends(&recurring(&agent), 0);
     assert_eq!(told(), nothing);
     ends(&deep(&agent), 0);
-    assert_eq!(told(), ["--update=10"]);
+    assert_eq!(told(), ["--update=9000"]);
     ends(&deep(&agent), 0);
     assert_eq!(told(), nothing);
     ends(&agent.action("stop"), 0);
@@ -102,7 +102,7 @@ fn who_does_not_serve_is_the_last_to_be_promoted() {
     let failing = agent.clone().param("sip_probe_codes", "299");
     ends(&agent.action("start"), 0);
     ends(&deep(&agent), 0);
-    assert_eq!(told(), ["--update=5", "--update=10"]);
+    assert_eq!(told(), ["--update=5000", "--update=9000"]);
 
     // Unpromoted: until the next good monitor; that it has the others' data is asked anew.
     fails(&recurring(&failing), 1, "sip_probe_codes");
@@ -110,22 +110,22 @@ fn who_does_not_serve_is_the_last_to_be_promoted() {
     fails(&recurring(&failing), 1, "sip_probe_codes");
     assert_eq!(told(), nothing);
     ends(&recurring(&agent), 0);
-    assert_eq!(told(), ["--update=5"]);
+    assert_eq!(told(), ["--update=5000"]);
     ends(&agent.action("promote"), 0);
-    assert_eq!(told(), ["--update=100"]);
+    assert_eq!(told(), ["--update=10000"]);
 
     // Promoted: the standby is the better one, whatever keeps this one from serving.
     fails(&recurring(&failing), 9, "sip_probe_codes");
     assert_eq!(told(), ["--update=1"]);
     ends(&recurring(&agent), 8);
-    assert_eq!(told(), ["--update=100"]);
+    assert_eq!(told(), ["--update=10000"]);
     fails(&deep(&agent.clone().param("mi", "datagram:127.0.0.1:9")), 9, "Connection refused");
     assert_eq!(told(), ["--update=1"]);
     // Demoted, as Pacemaker does with what has failed, it is no better.
     ends(&agent.action("demote"), 0);
     assert_eq!(told(), nothing);
     ends(&agent.action("promote"), 0);
-    assert_eq!(told(), ["--update=100"]);
+    assert_eq!(told(), ["--update=10000"]);
 
     // A monitor that needs all of its time has some left for that.
     for worker in site.workers() {
@@ -139,21 +139,21 @@ fn who_does_not_serve_is_the_last_to_be_promoted() {
         signal(worker, Signal::SIGCONT);
     }
     wait_until("all is well again", LONG, || recurring(&agent).code == 8);
-    assert_eq!(told(), ["--update=100"]);
+    assert_eq!(told(), ["--update=10000"]);
 
     site.kill_main();
-    fails(&recurring(&agent), 9, "orphaned processes are alive");
+    fails(&recurring(&agent), 9, "orphans of OpenSIPS are alive");
     assert_eq!(told(), ["--update=1"]);
     ends(&agent.action("demote"), 0);
-    fails(&recurring(&agent), 1, "orphaned processes are alive");
+    fails(&recurring(&agent), 1, "orphans of OpenSIPS are alive");
     assert_eq!(told(), nothing);
     ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=5"]);
+    assert_eq!(told(), ["--update=5000"]);
     for pid in site.processes() {
         signal(pid, Signal::SIGKILL);
     }
     wait_until("all of them are gone", LONG, || site.processes().is_empty());
-    fails(&recurring(&agent), 7, "has ended");
+    fails(&recurring(&agent), 7, " died");
     assert_eq!(told(), ["--update=1"]);
     ends(&agent.action("stop"), 0);
     assert_eq!(told(), ["--delete"]);

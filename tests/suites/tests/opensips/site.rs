@@ -146,8 +146,8 @@ impl Site {
         self.agent_on(&self.host)
     }
 
-    /// With so much patience that a daemon which answers is always heard: an attempt that is answered
-    /// is over at once, and there is but one.
+    /// The agent with a long probe timeout, for a daemon that answers: an answered attempt ends at once,
+    /// however slow the machine is.
     pub(crate) fn patient(&self) -> Agent {
         self.agent().param("sip_probe_timeout", "60s").param("sip_probe_attempts", "1")
     }
@@ -232,7 +232,7 @@ impl Site {
         self.processes_of(&self.binary)
     }
 
-    /// Whether an action of the agent is under way on the host.
+    /// Returns whether an action of the agent is running on the host.
     pub(crate) fn agent_runs(&self) -> bool {
         !self.processes_of(&binary("opensips")).is_empty()
     }

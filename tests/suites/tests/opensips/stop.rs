@@ -21,7 +21,7 @@ fn orphans_of_an_instance_whose_configuration_was_changed() {
         site.start();
         site.kill_main();
         let changed = site.agent().param("config", site.path("other.cfg"));
-        fails(&recurring(&changed), 1, "main process is gone");
+        fails(&recurring(&changed), 1, "orphans of OpenSIPS are alive");
         ends(&changed.action("stop"), 0);
         assert_eq!(site.processes(), theirs);
         ends(&recurring(&second), 0);

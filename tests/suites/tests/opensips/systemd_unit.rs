@@ -1,4 +1,4 @@
-//! A daemon that systemd runs beside Pacemaker: told by the control group that it is in.
+//! A daemon that systemd runs besides Pacemaker: told by the control group that it is in.
 
 use std::path::{Path, PathBuf};
 
@@ -53,12 +53,12 @@ fn an_instance_of_systemds() {
         ends(&validate(&site.agent()), 0);
         group.take_in(site);
         let words = format!(
-            "systemctl disable --now opensips.service: systemd runs OpenSIPS (pid {}) beside",
+            "opensips.service runs OpenSIPS (pid {}) besides Pacemaker: run systemctl disable --now",
             site.main()
         );
         let processes = site.processes();
         fails(&site.monitor(), 190, &words);
-        let words = "systemctl disable --now opensips.service: systemd runs OpenSIPS (pid ";
+        let words = "opensips.service runs OpenSIPS (pid ";
         fails(&site.agent().action("start"), 1, words);
         fails(&validate(&site.agent()), 1, words);
         assert_eq!(site.processes(), processes, "touched");
@@ -93,7 +93,7 @@ fn another_instance_of_systemds() {
         ends(&theirs.action("start"), 0);
         ends(&validate(&site.agent()), 0);
         group.take_in(site);
-        let words = "systemd runs OpenSIPS (pid ";
+        let words = "runs OpenSIPS (pid ";
         fails(&site.agent().action("start"), 1, words);
         fails(&validate(&site.agent()), 1, words);
         ends(&site.monitor(), 7);

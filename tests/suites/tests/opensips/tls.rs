@@ -89,7 +89,7 @@ fn options_over_tls() {
             let asked = site.patient().param("sip_probe", target);
             ends(&recurring(&asked.clone().param("sip_probe_codes", "483")), 0);
             let outcome = recurring(&asked.param("sip_probe_codes", "299"));
-            fails(&outcome, 1, &format!("OPTIONS at {target} answered 483, not among"));
+            fails(&outcome, 1, &format!("OPTIONS at {target} is answered with 483, not among"));
         }
         let deep =
             |agent: Agent| agent.env("OCF_CHECK_LEVEL", "20").param("sip_probe_codes", "483");
@@ -124,7 +124,7 @@ fn a_client_certificate_is_wanted() {
         let outcome = recurring(&hasty(site));
         // From 4.0 on TCP main makes the handshake, and that is as far as we come.
         match site.version {
-            Version::V4_0 => fails(&outcome, 190, "workers are stopped (SIGSTOP)"),
+            Version::V4_0 => fails(&outcome, 190, "are stopped (SIGSTOP)"),
             _ => fails(&outcome, 1, &format!("no answer to OPTIONS at {AT} within 2 x 2s")),
         }
         site.stop();
@@ -156,7 +156,7 @@ fn an_instance_that_nobody_remembers() {
         let state = site.state();
         assert!(state.contains(&format!("listener {AT} ")), "{state}");
         let outcome = recurring(&site.patient().param("sip_probe_codes", "299"));
-        fails(&outcome, 1, &format!("OPTIONS at {AT} answered 483, not among"));
+        fails(&outcome, 1, &format!("OPTIONS at {AT} is answered with 483, not among"));
         ends(&asked.action("stop"), 0);
         site.nothing_is_left();
     });

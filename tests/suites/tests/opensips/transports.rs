@@ -16,7 +16,7 @@ fn start_with(site: &Site, sockets: &[&str]) {
     site.start();
 }
 
-/// For what is silent: a daemon that answers may be slower than this on a busy machine.
+/// The agent with a short probe timeout, for what is silent. On a busy machine, an answer may take longer.
 fn hasty(site: &Site) -> Agent {
     site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2")
 }
@@ -52,13 +52,13 @@ fn both_transports_in_both_families() {
             ends(&recurring(&agent.clone().param("sip_probe_codes", "483")), 0);
             // An answer that does not count tells who gave it.
             let outcome = recurring(&agent.param("sip_probe_codes", "299"));
-            fails(&outcome, 1, &format!("OPTIONS at {target} answered 483, not among"));
+            fails(&outcome, 1, &format!("OPTIONS at {target} is answered with 483, not among"));
         }
         ends(&every_listener(&asked), 0);
         let (outcome, log) = every_listener_logged(site, &asked.param("sip_probe_codes", "299"));
-        fails(&outcome, 1, "OPTIONS at udp:127.0.0.1:5060 answered ");
+        fails(&outcome, 1, "OPTIONS at udp:127.0.0.1:5060 is answered with ");
         for target in all {
-            is_in(&log, &format!("OPTIONS at {target} answered "));
+            is_in(&log, &format!("OPTIONS at {target} is answered with "));
         }
         site.stop();
     });
@@ -78,7 +78,7 @@ fn a_daemon_that_answers_503() {
         ends(&every_listener(&site.patient()), 0);
         for (target, codes) in [("udp:127.0.0.1:5060", "200-499"), ("tcp:127.0.0.1:5060", "200")] {
             let asked = site.patient().param("sip_probe", target).param("sip_probe_codes", codes);
-            let reason = "answered 503, not among sip_probe_codes: Service Unavailable";
+            let reason = "is answered with 503, not among sip_probe_codes: Service Unavailable";
             fails(&recurring(&asked), 1, &format!("OPTIONS at {target} {reason}"));
             ends(&recurring(&asked.param("sip_probe_codes", "503")), 0);
         }
@@ -94,7 +94,7 @@ fn without_udp_tcp_is_asked() {
         site.start();
         ends(&site.monitor(), 0);
         let outcome = recurring(&site.patient().param("sip_probe_codes", "299"));
-        fails(&outcome, 1, "OPTIONS at tcp:127.0.0.1:5060 answered ");
+        fails(&outcome, 1, "OPTIONS at tcp:127.0.0.1:5060 is answered with ");
         site.stop();
     });
 }
@@ -109,12 +109,12 @@ fn tcp_and_mi_answer_while_udp_is_dead() {
             testnet::suspend(*receiver);
         }
         let asked = hasty(site);
-        let silent = "alive, no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s";
+        let silent = "does not serve: no answer to OPTIONS at udp:127.0.0.1:5060 within 2 x 0.3s";
         fails(&recurring(&asked), 1, silent);
         fails(&every_listener(&asked), 1, silent);
         // Over TCP it is answered, and the MI has told what it was asked.
         let tcp = site.patient().param("sip_probe", "tcp:127.0.0.1:5060");
-        fails(&recurring(&tcp), 190, "workers are stopped (SIGSTOP)");
+        fails(&recurring(&tcp), 190, "are stopped (SIGSTOP)");
         assert_eq!(processes(site, "SIP receiver udp:"), receivers);
         for receiver in receivers {
             signal(receiver, Signal::SIGCONT);
@@ -136,7 +136,7 @@ fn udp_answers_while_tcp_is_dead() {
             testnet::suspend(receiver);
         }
         let asked = hasty(site);
-        fails(&recurring(&site.patient()), 190, "workers are stopped (SIGSTOP)");
+        fails(&recurring(&site.patient()), 190, "are stopped (SIGSTOP)");
         let tcp = asked.clone().param("sip_probe", "tcp:127.0.0.1:5060");
         fails(&recurring(&tcp), 1, "no answer to OPTIONS at tcp:127.0.0.1:5060 within 2 x 0.3s");
         let (outcome, log) = every_listener_logged(site, &asked);
@@ -158,7 +158,7 @@ fn one_silent_listener_among_others() {
             testnet::suspend(receiver);
         }
         let asked = hasty(site);
-        fails(&recurring(&site.patient()), 190, "workers are stopped (SIGSTOP)");
+        fails(&recurring(&site.patient()), 190, "are stopped (SIGSTOP)");
         let silent = "no answer to OPTIONS at udp:127.0.0.1:5064 within 2 x 0.3s";
         fails(&every_listener(&asked), 1, silent);
         // A patience beyond the action's time: the verdict comes in time, with the name.
@@ -167,7 +167,7 @@ fn one_silent_listener_among_others() {
             .param("sip_probe_timeout", "600s")
             .env("OCF_RESKEY_CRM_meta_timeout", "3000");
         fails(&every_listener(&patient), 1, "no answer to OPTIONS at udp:127.0.0.1:5064 within");
-        fails(&every_listener(&asked.param("sip_probe", "none")), 190, "workers are stopped");
+        fails(&every_listener(&asked.param("sip_probe", "none")), 190, "are stopped (SIGSTOP)");
         site.stop();
     });
 }
@@ -195,7 +195,10 @@ fn what_is_elsewhere_or_no_sip_is_not_asked() {
         site.host.ip("addr add 192.0.2.10/32 dev lo");
         ends(&every_listener(&asked), 0);
         let other = asked.clone().param("sip_probe_codes", "299");
-        is_in(&every_listener_logged(site, &other).1, "OPTIONS at tcp:192.0.2.10:5060 answered ");
+        is_in(
+            &every_listener_logged(site, &other).1,
+            "OPTIONS at tcp:192.0.2.10:5060 is answered with ",
+        );
         ends(&asked.action("stop"), 0);
     });
 }

@@ -16,9 +16,7 @@ fn what_the_host_lacks() {
         let file = site.path("file");
         std::fs::write(&file, "").unwrap();
         let file = file.to_str().unwrap();
-        let cases: [(&str, String, i32, &str); 6] = [
-            ("shm_memory", "1048576".into(), 2, "shm_memory=1048576: "),
-            ("pkg_memory", "1048576".into(), 2, "pkg_memory=1048576: "),
+        let cases: [(&str, String, i32, &str); 4] = [
             ("pidfile", format!("{file}/x.pid"), 2, "pidfile: "),
             ("pidfile", "/sys/x/x.pid".into(), 2, "is on a read-only file system"),
             ("mi", "datagram:/no/such/socket".into(), 2, "mi: there is no directory /no/such"),
@@ -32,10 +30,10 @@ fn what_the_host_lacks() {
             ends(&wrong.action("validate-all"), 0);
         }
         // All at once.
-        let wrong = site.agent().param("user", "no-such-user").param("shm_memory", "1048576");
+        let wrong = site.agent().param("user", "no-such-user").param("pidfile", "/sys/x/x.pid");
         let wrong = wrong.param("mi", format!("fifo:{file}"));
         let outcome = validate(&wrong);
-        for words in ["user no-such-user does not exist", "is a regular file", "shm_memory="] {
+        for words in ["user no-such-user does not exist", "is a regular file", "pidfile: "] {
             fails(&outcome, 2, words);
         }
     });

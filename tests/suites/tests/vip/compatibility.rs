@@ -13,7 +13,7 @@ fn count_and_interval_are_a_schedule() {
     let wire = Wire::of(&site);
     // More than an announce_schedule may have.
     let agent = site.vip().param("arp_count", "40").param("arp_interval", "10");
-    // The schedule begins after this; where the first frame is late, the others need not be.
+    // The schedule begins after this. If the first frame is late, the others need not be.
     let begun = Instant::now();
     ends(&agent.action("start"), 0);
     wait_until("the announcer has ended", LONG, || locks(&site.a).is_empty());

@@ -173,7 +173,7 @@ fn the_interface_vanishes() {
     host.ip("link del eth0");
     ends(&recurring(&agent), 7);
     ends(&agent.action("monitor"), 7);
-    fails(&agent.action("start"), 5, "nic=eth0");
+    fails(&super::hasty(&agent).action("start"), 1, "nic=eth0");
     wait_until("the announcer has ended", LONG, || locks(&host).is_empty());
     ends(&agent.action("stop"), 0);
     make();

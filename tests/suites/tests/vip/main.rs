@@ -4,6 +4,7 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod carrier;
 mod compatibility;
 mod cost;
 mod crash;
@@ -20,6 +21,8 @@ mod namespace;
 mod own_address;
 mod peers;
 mod privilege;
+mod races;
+mod readiness;
 mod routing;
 mod stop;
 mod take_over;
@@ -73,26 +76,26 @@ impl Site {
     }
 }
 
-/// What node A sends, as the neighbour receives it.
+/// The frames that node A sends and the neighbour receives.
 struct Wire {
     sent: Capture,
     received: Capture,
 }
 
 impl Wire {
-    /// From now on.
+    /// Captures from now on.
     fn of(site: &Site) -> Self {
         let received = Capture::start(&site.neighbour, "eth0");
         Self { sent: Capture::start(&site.a, "eth0"), received }
     }
 
-    /// The announcements of the VIP that have been sent by now.
+    /// Returns the announcements of the VIP that node A has sent so far.
     fn announcements(&self) -> Vec<ArpFrame> {
         self.frames(is_announcement)
     }
 
-    /// The frames that have been sent by now. The kernel notes one when it is sent, but hands it over
-    /// to the neighbour when it gets to it.
+    /// Returns the frames that node A has sent so far, as the neighbour received them. A frame is in
+    /// the sender's capture at once, but the neighbour may receive it later.
     fn frames(&self, wanted: impl Fn(&ArpFrame) -> bool) -> Vec<ArpFrame> {
         let going = |capture: &Capture, direction: Direction| {
             let mut frames = capture.arp_frames();
@@ -109,20 +112,20 @@ impl Wire {
     }
 }
 
-/// Whether the frame announces the VIP.
+/// Returns whether the frame announces the VIP.
 fn is_announcement(frame: &ArpFrame) -> bool {
     VIP.parse() == Ok(frame.sender_ip)
 }
 
-/// The announcements that one host has seen by now, its own or another's.
+/// Returns the announcements that a host has sent or received so far.
 fn announcements(capture: &Capture) -> Vec<ArpFrame> {
     capture.arp_frames().into_iter().filter(is_announcement).collect()
 }
 
-/// Waits until the kernel has made what it makes of IPv6 by itself: it ends duplicate address
-/// detection, and adds its routes, a moment after an address or a link was added.
+/// Waits until the kernel has finished its own work for IPv6. It ends duplicate address detection and
+/// adds routes some time after an address or a link was added.
 fn wait_until_ipv6_is_settled(host: &Host) {
-    wait_until("the kernel has done its part of IPv6", LONG, || {
+    wait_until("IPv6 is settled", LONG, || {
         let addresses = host.ip("-6 -o addr show");
         let routes = host.ip("-6 route show table all");
         let is_routed = |line: &str| {
@@ -166,6 +169,11 @@ fn vip(host: &Host) -> Agent {
 fn plain(host: &Host) -> Agent {
     // PCMK_service marks a call of Pacemaker's, which wants quiet.
     agent(host, program()).under_pacemaker("vip").env("PCMK_service", "pacemaker-execd")
+}
+
+/// With three seconds for an action: start waits for one of them for what can come by itself.
+fn hasty(agent: &Agent) -> Agent {
+    agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "3000")
 }
 
 fn recurring(agent: &Agent) -> Outcome {
@@ -227,7 +235,7 @@ fn files(host: &Host) -> Vec<PathBuf> {
     })
 }
 
-/// Whether a start or stop of the VIP is at work: it holds a lock as long as that.
+/// Returns whether a start or stop of the VIP is running: it holds a lock.
 fn is_at_work(host: &Host) -> bool {
     files(host).iter().any(|path| path.to_string_lossy().contains("/vip-"))
 }

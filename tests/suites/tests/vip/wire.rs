@@ -168,7 +168,7 @@ fn the_announcer_ends_with_the_address() {
     let site = Site::new();
     let wire = Wire::of(&site);
     ends(&site.vip().param("announce_schedule", "0,5000,5050").action("start"), 0);
-    // Else it could look before the address goes and send after that.
+    // Otherwise it could look before the address is deleted and send after that.
     let announcer = announcer(&site.a).unwrap();
     suspend(announcer);
     site.a.ip(&format!("addr del {VIP}/24 dev eth0"));
@@ -188,7 +188,9 @@ fn the_hardware_address_is_read_for_every_frame() {
     ends(&agent.action("start"), 0);
     site.a.ip(&format!("link set eth0 address {other}"));
     let is_new = |frame: &ArpFrame| frame.source == mac(other);
-    wait_until("it is announced from there", LONG, || announcements(&capture).iter().any(is_new));
+    wait_until("it is announced from the new address", LONG, || {
+        announcements(&capture).iter().any(is_new)
+    });
     ends(&agent.action("stop"), 0);
     let frames = announcements(&capture);
     let first = frames.iter().position(is_new).unwrap();
@@ -216,14 +218,14 @@ fn without_carrier_the_burst_waits_and_begins_anew() {
     wait_until_over(&site);
     assert_eq!(announcements(&capture).len(), 3);
 
-    // In the middle of a burst: the second announcement finds no carrier, so all come once more.
+    // In the middle of a burst: the second announcement finds no carrier, so the burst begins again.
     let agent = agent.param("announce_schedule", "0,5000,600000");
     ends(&agent.action("start"), 0);
     let announcer = announcer(&site.a).unwrap();
     suspend(announcer);
     site.cable_a.unplug(&site.a);
     wait_until("no carrier", LONG, || !is_up(&site.a, "eth0"));
-    // On a machine that stalls the second one may have been sent.
+    // On a machine that stalls, the second announcement may have been sent already.
     let seen = announcements(&capture).len();
     resume(announcer);
     // Beyond the second one's time, with nothing to see.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Capability;
 use crate::sctp::tests::storage;
 
 #[test]

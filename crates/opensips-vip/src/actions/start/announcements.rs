@@ -9,6 +9,7 @@ use hostnet::{Error as NetError, LinkIndex, Netlink, NewAddress};
 use super::{Done, Start, budgets};
 use crate::decide::plan::{Plan, Step};
 use crate::error::Error;
+use crate::host::cluster::Cluster;
 use crate::host::tables;
 use crate::log_line::{failure, line};
 use crate::params::{AnnounceTarget, Params};
@@ -102,25 +103,33 @@ impl Start<'_> {
         if schedule.times().len() <= next {
             return;
         }
-        let send_here = |until| burst::run(announcement, self.netlink, schedule, next, until);
-        if !self.params.in_background {
-            send_here(budgets::for_announcements(self.deadline));
-            return;
-        }
         let job = Job {
             announcement: announcement.clone(),
             schedule: schedule.clone(),
             next,
+            probe_timeout: self.params.duplicates.map(|check| check.timeout),
+            probe_first: !self.link.usable(),
+            begun: burst::since_boot(),
+            attribute: Cluster::of(self.request).map(|cluster| cluster.attribute().clone()),
             lock: self.files.announcer_lock(),
         };
+        let send_here = |until| burst::run(&job, self.netlink, until);
+        // start does not wait for a carrier to announce.
+        if !self.params.in_background && self.link.usable() {
+            send_here(budgets::for_announcements(self.deadline));
+            return;
+        }
         let until = budgets::for_start_announcer(self.deadline);
         let spawned = self
             .files
             .create_directory()
             .map_err(announcer::Error::Directory)
-            .and_then(|()| announcer::spawn(&job, socket, until));
+            .and_then(|()| announcer::spawn(&job, Some(socket), until));
         match spawned {
             Ok(child) => self.done.push(Done::StartedAnnouncer(child)),
+            Err(error) if !self.link.usable() => {
+                log::error!("{}", failure(&error).note("no announcer: the VIP is not announced"));
+            }
             Err(error) => {
                 log::error!(
                     "{}",

@@ -74,7 +74,7 @@ impl Start<'_> {
         let (ip, link) = (self.params.ip, self.link.name.clone());
         let asks = self.request.by_cluster && check.action == DuplicateAction::Defend;
         let answer = if asks {
-            take_over::may_take_over(self.params, budgets::for_cluster(self.deadline))
+            take_over::may_take_over(self.params, budgets::for_take_over(self.deadline))
         } else {
             TakeOver::Unknown
         };

@@ -2,24 +2,26 @@
 
 mod announcements;
 mod duplicate_check;
+pub(crate) mod readiness;
 mod roll_back;
 
 use std::time::Instant;
 
 use deadline::Deadline;
-use hostnet::{Error as NetError, Link, MacAddress, Netlink, PacketSocket};
+use hostnet::{Error as NetError, Family, Link, MacAddress, Netlink, PacketSocket};
 use hostproc::{Acquisition, ActionLock};
 use ocf::{Exit, Request, Verdict};
 
 use self::roll_back::Done;
 use super::budgets;
+use super::carrier::{self, Carrier};
+use crate::decide::carrier::Elsewhere;
 use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_files::{ConflictOrigin, RunFiles};
-use crate::host::zone::Zone;
-use crate::host::{deletion, ipv6, namespace, own_address, source_routing, tables, take_over};
+use crate::host::run_files::{ConflictOrigin, RunFiles, release};
+use crate::host::{deletion, ipv6, own_address, source_routing, tables, take_over};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
@@ -28,25 +30,34 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
     let params = Params::read(&request.values)?;
     params.remarks.iter().for_each(|remark| log::warn!("{}", line().note(remark)));
-    namespace::enter(params.namespace.as_ref())?;
+    let deadline = request.deadline;
+    let ready = budgets::for_readiness(deadline);
+    readiness::enter_namespace(&params, ready)?;
     let netlink = Netlink::open()?;
-    let zone = Zone::of(&netlink, params.ip, params.nic.as_ref(), request.deadline)?;
+    let zone = readiness::zone(&netlink, &params, ready)?;
     let files = RunFiles::of(params.ip, zone.link_name());
-    let lock = lock(&files, &params, budgets::for_start_lock(request.deadline))?;
-    let snapshot = tables::snapshot(&netlink, &params, request.deadline)?;
-    refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
-    let plan = plan::start(&params, &snapshot)?;
-    if params.route_table.is_some() {
-        // While nothing has been changed: a table that is in use stays in use.
-        source_routing::tables_of(&netlink, &params, request.deadline)?;
-    }
-    let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);
-    match start.carry_out(&plan) {
-        Ok(()) => {
-            start.conclude(&plan, began);
-            Ok(Verdict::success())
+    let lock = lock(&files, &params, budgets::for_start_lock(deadline))?;
+    let lock = lock.as_ref();
+    let ready = budgets::for_readiness(deadline);
+    carrier::end_watcher(&files, deadline);
+    loop {
+        let (snapshot, plan) = readiness::decide(&netlink, &params, lock, ready, deadline)?;
+        refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
+        let files = files.clone();
+        let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);
+        let error = match start.carry_out(&plan) {
+            Ok(()) => {
+                start.publish_carrier();
+                start.conclude(&plan, began);
+                return Ok(Verdict::success());
+            }
+            Err(error) => start.roll_back(error),
+        };
+        // The host has changed since the decision: its network service restarts, for example.
+        if !(error.can_pass() && ready.sleep(budgets::NEXT_DECISION)) {
+            return Err(error);
         }
-        Err(error) => Err(start.roll_back(error)),
+        log::warn!("{}", failure(&error).note("trying again"));
     }
 }
 
@@ -90,7 +101,7 @@ struct Start<'a> {
     request: &'a Request,
     deadline: Deadline,
     files: RunFiles,
-    lock: Option<ActionLock>,
+    lock: Option<&'a ActionLock>,
     /// The link as last seen.
     link: Link,
     /// The MAC addresses of all links of this host.
@@ -119,7 +130,7 @@ impl<'a> Start<'a> {
         snapshot: &Snapshot,
         plan: &Plan,
         files: RunFiles,
-        lock: Option<ActionLock>,
+        lock: Option<&'a ActionLock>,
     ) -> Self {
         let link = &plan.target.link;
         set_link(&link.name);
@@ -152,7 +163,7 @@ impl<'a> Start<'a> {
         }
         for step in &plan.steps {
             log::debug!("{}", line().field("step", plan.describe(step)));
-            self.step(step, plan)?;
+            self.step(step, plan).map_err(|error| self.explain(error))?;
         }
         self.check_not_stopped()?;
         self.hand_over_announcements();
@@ -183,9 +194,19 @@ impl<'a> Start<'a> {
         }
     }
 
+    /// The cause of a refusal that the kernel calls a missing permission: IPv6 was disabled meanwhile.
+    fn explain(&self, error: Error) -> Error {
+        match &error {
+            Error::Network(NetError::PermissionDenied { .. }) if self.params.ip.is_ipv6() => {
+                ipv6::require(&self.link).err().map_or(error, Error::from)
+            }
+            _ => error,
+        }
+    }
+
     /// Checked before each effect, and while start waits.
     fn stop_requested(&self) -> bool {
-        self.lock.as_ref().is_some_and(ActionLock::stop_requested)
+        self.lock.is_some_and(ActionLock::stop_requested)
     }
 
     /// # Errors
@@ -196,40 +217,69 @@ impl<'a> Start<'a> {
 
     fn bring_up(&mut self) -> Result<(), Error> {
         let link = self.link.index;
+        let mut addresses = tables::addresses(self.netlink, Family::V4, self.deadline)?;
+        addresses.extend(tables::addresses(self.netlink, Family::V6, self.deadline)?);
         let changed = self.netlink.set_link_up(link, self.deadline);
-        self.record(&changed, Done::BroughtUp(link));
+        self.record(&changed, Done::BroughtUp { link, addresses });
         changed?;
         let until = budgets::for_new_link(self.deadline);
         self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
         Ok(())
     }
 
+    /// Without a carrier the VIP is added all the same: the announcer probes for it and announces it
+    /// when the carrier comes. Only where another node has a carrier is it better to fail, so that the
+    /// cluster moves it there.
+    ///
+    /// Waiting helps if the link was just brought up, or if no other node is known to be better.
     fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
-        let began = Instant::now();
+        let brought_up = self.done.iter().any(|done| matches!(done, Done::BroughtUp { .. }));
+        if required && !brought_up {
+            self.require_no_better_node()?;
+        }
         let until = budgets::for_carrier(self.deadline, self.params.link_wait);
         self.link = self
             .netlink
             .wait_for_link(self.link.index, until, |link| link.usable() || self.stop_requested())?;
         self.check_not_stopped()?;
-        match judge::without_carrier(&self.link) {
-            None => Ok(()),
-            Some(state) if !required => {
-                log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
-                Ok(())
-            }
-            Some(_) => {
-                let waited = began.elapsed();
-                Err(Error::NoCarrier { link: self.link.name.clone(), waited })
-            }
+        let Some(state) = judge::without_carrier(&self.link) else { return Ok(()) };
+        if required && brought_up {
+            self.require_no_better_node()?;
         }
+        log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Error::NoCarrier`]: another node has a carrier.
+    fn require_no_better_node(&self) -> Result<(), Error> {
+        let Some(carrier) = Carrier::of(self.request, self.params, &self.files) else {
+            return Ok(());
+        };
+        match carrier.elsewhere() {
+            Elsewhere::On { nodes, .. } => {
+                carrier.fail(&self.link, true);
+                Err(Error::NoCarrier { link: self.link.name.clone(), nodes })
+            }
+            Elsewhere::Nowhere | Elsewhere::Unknown => Ok(()),
+        }
+    }
+
+    fn publish_carrier(&self) {
+        if let Some(carrier) = Carrier::of(self.request, self.params, &self.files) {
+            carrier.publish(judge::without_carrier(&self.link).is_none());
+        }
+        self.files.forget_failed_monitor();
     }
 
     fn add(&mut self, plan: &Plan) -> Result<(), Error> {
         let mut new = plan.target.address.clone();
         if self.params.ip.is_ipv6() {
             ipv6::require(&self.link)?;
-            // Without carrier or without the privilege nothing was probed: then the kernel has to.
-            new.nodad &= self.no_duplicate || self.params.nodad == Nodad::Yes;
+            // Without the privilege nothing was probed: then the kernel has to. Without carrier it could
+            // not end, and no program could use the address; the announcer probes when the carrier comes.
+            let probed = self.no_duplicate || self.announcer_probes();
+            new.nodad &= probed || self.params.nodad == Nodad::Yes;
             // The kernel would find the host that is known.
             new.nodad |= self.taken_over_from.is_some();
         }
@@ -237,9 +287,12 @@ impl<'a> Start<'a> {
             // Before the address is added, so that the first announcement follows at once.
             self.open_socket()?;
         }
+        let until = budgets::for_link_lock(self.deadline);
+        let link_lock = deletion::lock_for_addition(&self.files, &new, until);
         self.check_not_stopped()?;
         self.note_here();
         let added = self.netlink.add_address(&new, self.deadline);
+        release(link_lock);
         self.record(&added, Done::Added(new));
         match added {
             // Another program was faster: confirm() judges what it has added.
@@ -248,6 +301,13 @@ impl<'a> Start<'a> {
         }
         self.added_at = Some(Instant::now());
         Ok(())
+    }
+
+    /// No probe was possible, and the announcer makes it when the carrier comes.
+    fn announcer_probes(&self) -> bool {
+        self.announcement.is_some()
+            && self.params.duplicates.is_some()
+            && judge::without_carrier(&self.link).is_some()
     }
 
     /// Notes that the VIP is this agent's, before it is.
@@ -297,6 +357,9 @@ impl<'a> Start<'a> {
         match self.taken_over_from {
             Some(mac) => self.files.note_conflict(mac, ConflictOrigin::TakenOver),
             None => self.files.forget_conflict(),
+        }
+        if self.no_duplicate {
+            self.files.forget_unannounced();
         }
         // What was asked for and answered by nobody, or was here before, is an address of this cluster.
         if self.request.by_cluster && (self.no_duplicate || plan.found == Found::Exact) {

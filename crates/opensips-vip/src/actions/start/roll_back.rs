@@ -9,12 +9,18 @@ use super::{Start, budgets};
 use crate::decide::plan;
 use crate::error::Error;
 use crate::host::{deletion, source_routing, tables};
+use crate::log_line::line;
+use crate::params::is_link_local;
 use crate::wire::announcer;
 
 /// Something that start has done.
 pub(super) enum Done {
     /// A start that is killed leaves the link up. That is no harm, and other programs can use it since.
-    BroughtUp(LinkIndex),
+    BroughtUp {
+        link: LinkIndex,
+        /// Those that it had before, of both families.
+        addresses: Vec<Address>,
+    },
     Added(NewAddress),
     StartedAnnouncer(Child),
     SourceRouting(source_routing::Added),
@@ -36,6 +42,10 @@ impl Start<'_> {
         let fresh = Netlink::open().ok();
         let netlink = fresh.as_ref().unwrap_or(self.netlink);
         let mut left = Vec::new();
+        if matches!(error, Error::NoCarrier { .. }) {
+            // A link that is down never shows that its carrier has come.
+            self.done.retain(|done| !matches!(done, Done::BroughtUp { .. }));
+        }
         while let Some(done) = self.done.pop() {
             left.extend(self.undo(done, netlink, until).err());
         }
@@ -65,12 +75,59 @@ impl Start<'_> {
             Done::SourceRouting(added) => {
                 added.roll_back(netlink, until).map(|_| ()).map_err(|error| error.to_string())
             }
-            Done::BroughtUp(link) => match netlink.set_link_down(link, until) {
-                // The link can be gone meanwhile.
-                Ok(()) | Err(NetError::NoSuchLink { .. }) => Ok(()),
-                Err(error) => Err(format!("{} up ({error})", self.link.name)),
-            },
+            Done::BroughtUp { link, addresses } => self
+                .take_down(netlink, link, &addresses, until)
+                .map_err(|error| format!("{} up ({error})", self.link.name)),
         }
+    }
+
+    /// Takes a link down that this start has brought up, unless something else uses it since.
+    fn take_down(
+        &self,
+        netlink: &Netlink,
+        link: LinkIndex,
+        before: &[Address],
+        until: Deadline,
+    ) -> hostnet::Result<()> {
+        if self.is_in_use(netlink, link, before, until)? {
+            let note = "the interface stays up: another address or VIP has come to it";
+            log::info!("{}", line().note(note));
+            return Ok(());
+        }
+        match netlink.set_link_down(link, until) {
+            Ok(()) => {}
+            // The link can be gone meanwhile.
+            Err(NetError::NoSuchLink { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        // A start that has read the link's state between the look and the change relies on it.
+        if self.is_in_use(netlink, link, before, until)? {
+            netlink.set_link_up(link, until)?;
+        }
+        Ok(())
+    }
+
+    /// Returns true if the link has an address that it did not have before, or if another VIP is being
+    /// started, which can rely on the link already.
+    fn is_in_use(
+        &self,
+        netlink: &Netlink,
+        link: LinkIndex,
+        before: &[Address],
+        until: Deadline,
+    ) -> hostnet::Result<bool> {
+        if self.files.has_other_actions() {
+            return Ok(true);
+        }
+        let mut now = tables::addresses(netlink, Family::V4, until)?;
+        now.extend(tables::addresses(netlink, Family::V6, until)?);
+        Ok(now.iter().any(|address| {
+            let is_same = |other: &Address| {
+                (other.link, other.ip, other.prefix) == (link, address.ip, address.prefix)
+            };
+            // The kernel adds link-local addresses when a link comes up.
+            address.link == link && !is_link_local(address.ip) && !before.iter().any(is_same)
+        }))
     }
 
     /// Deletes the address by a new dump: others can have come into its subnet since, and must stay.

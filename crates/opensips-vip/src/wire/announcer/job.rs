@@ -1,12 +1,17 @@
 //! What an announcer does, in its arguments.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hostnet::{LinkIndex, Network};
 
+use crate::decide::carrier::AttributeName;
 use crate::params::{Form, Schedule};
 use crate::wire::announcement::Announcement;
+
+/// The word for [`Job::probe_first`].
+const PROBE_FIRST: &str = "probe-first";
 
 /// The work of one announcer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +20,14 @@ pub(crate) struct Job {
     pub(crate) schedule: Schedule,
     /// The entry of the schedule to begin with.
     pub(crate) next: usize,
+    /// How long another host has to answer a probe for the VIP; `None`: it is never probed for.
+    pub(crate) probe_timeout: Option<Duration>,
+    /// Probe before the first announcement: no probe was possible yet.
+    pub(crate) probe_first: bool,
+    /// The time since boot at which it was begun: a pause can come before the announcer runs.
+    pub(crate) begun: Duration,
+    /// The node attribute to publish when the carrier comes; `None` without a cluster.
+    pub(crate) attribute: Option<AttributeName>,
     /// The lock file that it holds.
     pub(crate) lock: PathBuf,
 }
@@ -30,12 +43,22 @@ impl Job {
             self.schedule.to_string().into(),
             self.next.to_string().into(),
             targets.join(",").into(),
+            self.probe_timeout
+                .map_or_else(String::new, |timeout| timeout.as_millis().to_string())
+                .into(),
+            if self.probe_first { PROBE_FIRST } else { "" }.into(),
+            self.begun.as_millis().to_string().into(),
+            self.attribute.as_ref().map_or("", AttributeName::as_str).into(),
             self.lock.clone().into(),
         ]
     }
 
     pub(super) fn from_arguments(arguments: &[OsString]) -> Option<Self> {
-        let [address, link, form, schedule, next, targets, lock] = arguments else { return None };
+        let [address, link, form, schedule, next, targets, timeout, first, begun, attribute, lock] =
+            arguments
+        else {
+            return None;
+        };
         let address = address.to_str()?;
         let (ip, _) = address.split_once('/')?;
         Some(Self {
@@ -53,9 +76,21 @@ impl Job {
             },
             schedule: Schedule::parse_any(schedule.to_str()?).ok()?,
             next: next.to_str()?.parse().ok()?,
+            probe_timeout: match optional(timeout)? {
+                Some(text) => Some(Duration::from_millis(text.parse().ok()?)),
+                None => None,
+            },
+            probe_first: optional(first)? == Some(PROBE_FIRST),
+            begun: Duration::from_millis(begun.to_str()?.parse().ok()?),
+            attribute: optional(attribute)?.map(AttributeName::from_argument),
             lock: lock.into(),
         })
     }
+}
+
+/// An argument that can be empty; `None` if it is not UTF-8.
+fn optional(text: &OsStr) -> Option<Option<&str>> {
+    text.to_str().map(|text| Some(text).filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]
@@ -75,6 +110,10 @@ mod tests {
             },
             schedule: "0,50,250".parse().unwrap(),
             next: 1,
+            probe_timeout: Some(Duration::from_millis(50)),
+            probe_first: true,
+            begun: Duration::from_millis(123_456),
+            attribute: Some(AttributeName::from_argument("smartvox-link-vip")),
             lock: "/run/smartvox/announcer-192.0.2.10@4026531840.lock".into(),
         };
         let arguments = job.to_arguments();
@@ -86,6 +125,9 @@ mod tests {
                 targets: Vec::new(),
                 ..job.announcement.clone()
             },
+            probe_timeout: None,
+            probe_first: false,
+            attribute: None,
             ..job
         };
         assert_eq!(Job::from_arguments(&ipv6.to_arguments()), Some(ipv6));

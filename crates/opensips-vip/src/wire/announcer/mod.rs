@@ -8,11 +8,14 @@
 
 mod end;
 mod job;
+mod watcher;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -24,15 +27,19 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::burst::{self, CARRIER_PATIENCE};
 pub(crate) use end::{NoAnnouncer, end, holder};
 pub(crate) use job::Job;
+pub(crate) use watcher::{CarrierFailure, Watch};
 
 /// The first argument of an announcer. An action has no leading hyphens, and the agent has no option of
 /// that name.
 pub(crate) const ARGUMENT: &str = "--announcer";
 
+/// The first argument of a [`Watch`].
+const WATCHER_ARGUMENT: &str = "--carrier-watcher";
+
 /// What the announcer writes on its standard output when it holds the lock.
 const READY: &str = "ready";
 
-/// How long a new announcer waits for the lock. The previous announcer has been ended, so only a reader
+/// How long a new one waits for the lock. The previous announcer has been ended, so only a reader
 /// can hold it for a moment.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
@@ -50,15 +57,34 @@ pub(crate) enum Error {
 }
 
 /// Starts an announcer and waits until it holds its lock. The announcer also closes start's packet
-/// socket, because that takes the kernel longer than start should take
+/// socket, if there is one, because that takes the kernel longer than start should take
 /// ([`PacketSocket::into_descriptor`]).
-pub(crate) fn spawn(job: &Job, socket: PacketSocket, until: Deadline) -> Result<Child, Error> {
+pub(crate) fn spawn(
+    job: &Job,
+    socket: Option<PacketSocket>,
+    until: Deadline,
+) -> Result<Child, Error> {
+    let stdin = socket.map_or_else(Stdio::null, |socket| socket.into_descriptor().into());
+    spawn_detached(ARGUMENT, job.to_arguments(), stdin, until)
+}
+
+/// Starts a process that waits for the carrier on a node without the VIP.
+pub(crate) fn spawn_watcher(watch: &Watch, until: Deadline) -> Result<Child, Error> {
+    spawn_detached(WATCHER_ARGUMENT, watch.to_arguments(), Stdio::null(), until)
+}
+
+fn spawn_detached(
+    argument: &str,
+    arguments: Vec<OsString>,
+    stdin: Stdio,
+    until: Deadline,
+) -> Result<Child, Error> {
     let mut child = Command::new("/proc/self/exe")
         .arg0(crate::description::DESCRIPTION.name)
-        .arg(ARGUMENT)
-        .args(job.to_arguments())
+        .arg(argument)
+        .args(arguments)
         .env_clear()
-        .stdin(socket.into_descriptor())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -111,17 +137,35 @@ fn is_announcer(proc: &ProcFs, pid: Pid) -> Result<bool, hostproc::Error> {
     Ok(is_meant(words.get(1).map(OsString::as_os_str)))
 }
 
-/// Returns true if this process was started as an announcer.
+/// Returns true if this process was started as an announcer or as a watcher.
 pub(crate) fn is_meant(first_argument: Option<&OsStr>) -> bool {
-    first_argument == Some(OsStr::new(ARGUMENT))
+    [ARGUMENT, WATCHER_ARGUMENT].iter().any(|it| first_argument == Some(OsStr::new(it)))
 }
 
-/// Runs an announcer with the arguments after [`ARGUMENT`].
+/// Runs an announcer or a watcher with the arguments of this process.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
-    let Some(job) = Job::from_arguments(arguments) else {
-        eprintln!("{ARGUMENT} is used only by start");
-        return ExitCode::FAILURE;
+    let Some((argument, arguments)) = arguments.split_first() else { return ExitCode::FAILURE };
+    let done = if argument == WATCHER_ARGUMENT {
+        Watch::from_arguments(arguments).map(|watch| {
+            let lock = watch.lock.clone();
+            detached(&lock, |netlink| watcher::run(&watch, netlink))
+        })
+    } else {
+        Job::from_arguments(arguments).map(|job| {
+            detached(&job.lock, |netlink| {
+                let until = Deadline::after(job.schedule.end() + CARRIER_PATIENCE);
+                burst::run(&job, netlink, until);
+            })
+        })
     };
+    done.unwrap_or_else(|| {
+        eprintln!("{} is used only by the agent itself", ocf::shown(argument.as_bytes()));
+        ExitCode::FAILURE
+    })
+}
+
+/// Detaches from the action, reports to it, and does the work while it holds the lock.
+fn detached(lock: &Path, work: impl FnOnce(&Netlink)) -> ExitCode {
     close_inherited();
     // Copies, because detaching replaces the streams. Start waits for the end of the report, and must
     // not wait longer because its socket is closed in between.
@@ -130,13 +174,12 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let mut report = std::fs::File::from(report);
     // For ps and top, which show "exe" otherwise.
     let _ = nix::sys::prctl::set_name(c"opensips-vip");
-    match prepare(&job) {
+    match prepare(lock) {
         Ok((lock, netlink)) => {
             let _ = writeln!(report, "{READY}");
             drop(report);
             drop::<OwnedFd>(socket);
-            let until = Deadline::after(job.schedule.end() + CARRIER_PATIENCE);
-            burst::run(&job.announcement, &netlink, &job.schedule, job.next, until);
+            work(&netlink);
             let _ = lock.remove();
             ExitCode::SUCCESS
         }
@@ -147,12 +190,12 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// Detaches from start and takes the lock.
-fn prepare(job: &Job) -> Result<(LockFile, Netlink), String> {
+/// Detaches from the action and takes the lock.
+fn prepare(lock: &Path) -> Result<(LockFile, Netlink), String> {
     hostproc::detach().map_err(|error| error.to_string())?;
-    let lock = LockFile::acquire(&job.lock, Deadline::after(LOCK_WAIT))
+    let lock = LockFile::acquire(lock, Deadline::after(LOCK_WAIT))
         .map_err(|error| error.to_string())?
-        .ok_or_else(|| format!("another announcer of {} is running", job.announcement.ip))?;
+        .ok_or_else(|| "another one is running".to_owned())?;
     let netlink = Netlink::open().map_err(|error| error.to_string())?;
     Ok((lock, netlink))
 }

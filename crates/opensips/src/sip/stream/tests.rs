@@ -5,20 +5,27 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-const QUICK: Patience = Patience { attempts: 2, timeout: Duration::from_millis(300) };
-const LONG: Patience = Patience { attempts: 1, timeout: Duration::from_secs(60) };
+pub(in crate::sip) const QUICK: Patience =
+    Patience { attempts: 2, timeout: Duration::from_millis(300) };
+pub(in crate::sip) const LONG: Patience =
+    Patience { attempts: 1, timeout: Duration::from_secs(60) };
 
-fn asked(transport: Transport, address: SocketAddr, codes: &str, patience: Patience) -> Outcome {
+pub(in crate::sip) fn asked(
+    transport: Transport,
+    address: SocketAddr,
+    codes: &str,
+    patience: Patience,
+) -> Outcome {
     let until = Deadline::after(Duration::from_secs(120));
     ask(Target { transport, address }, &codes.parse().unwrap(), patience, until).unwrap()
 }
 
-fn silent(silence: Silence) -> Outcome {
+pub(in crate::sip) fn silent(silence: Silence) -> Outcome {
     Outcome::Silent { silence, patience: QUICK }
 }
 
-/// A server that treats each connection, of which it gives the client's address, as `answer` says.
-fn serve(
+/// A server that handles each connection with `answer`; the receiver gets the clients' addresses.
+pub(in crate::sip) fn serve(
     bind: &str,
     answer: impl Fn(&mut TcpStream, &str) + Send + 'static,
 ) -> (SocketAddr, Receiver<SocketAddr>) {
@@ -37,12 +44,12 @@ fn serve(
     (address, clients)
 }
 
-fn answered(request: &str, status: &str) -> String {
+pub(in crate::sip) fn answered(request: &str, status: &str) -> String {
     request.replacen(request.lines().next().unwrap(), &format!("SIP/2.0 {status}"), 1)
 }
 
-/// Sends, and waits until the client has gone.
-fn send(stream: &mut TcpStream, text: &str) {
+/// Sends, and waits until the client has closed the connection.
+pub(in crate::sip) fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).unwrap();
     let _ = stream.read(&mut [0]);
 }
@@ -68,7 +75,7 @@ fn an_answer_among_other_messages_and_in_pieces() {
         let other = answered(&request.replace("z9hG4bK", "z9hG4bKx"), "200 OK");
         let whole = [
             "\r\n\r\n",
-            // The daemon asks something itself.
+            // A request of the daemon.
             request,
             &other.replace("Content-Length: 0\r\n\r\n", body),
             &answered(&request.replace("Call-ID: ", "Call-ID: x"), "200 OK"),
@@ -94,7 +101,7 @@ fn an_answer_among_other_messages_and_in_pieces() {
 fn each_attempt_has_a_connection_of_its_own_and_one_request() {
     let (address, clients) = serve("127.0.0.1:0", |stream, request| {
         assert_eq!(request.matches("OPTIONS sip:").count(), 1);
-        // No retransmission: nothing comes until the client goes.
+        // No retransmission: nothing comes until the client closes the connection.
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     });
     let patience = Patience { attempts: 3, timeout: Duration::from_millis(700) };
@@ -106,8 +113,8 @@ fn each_attempt_has_a_connection_of_its_own_and_one_request() {
 }
 
 #[test]
-fn what_is_there_instead_of_an_answer() {
-    // The kernel's backlog takes the connection, nobody accepts it.
+fn a_silence_has_a_kind() {
+    // The kernel's backlog takes the connection, and no process accepts it.
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let backlog = deaf.local_addr().unwrap();
     let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -122,7 +129,7 @@ fn what_is_there_instead_of_an_answer() {
         (backlog, Silence::NoAnswer),
         (refused, Silence::Refused),
         (closing, Silence::Closed),
-        // A message of whatever protocol, but not ours.
+        // A message that is not an answer to the request.
         (http, Silence::NoAnswer),
         (endless, Silence::NotSip),
         (huge, Silence::NotSip),
@@ -132,14 +139,14 @@ fn what_is_there_instead_of_an_answer() {
 }
 
 #[test]
-fn a_code_that_does_not_count_is_told() {
+fn an_unexpected_code_is_reported() {
     let (address, _) = serve("127.0.0.1:0", |stream, request| {
         send(stream, &answered(request, "503 Service Unavailable"));
     });
     let reason = "Service Unavailable".to_owned();
     let expected = Outcome::Unexpected { code: 503, reason };
     assert_eq!(asked(Transport::Tcp, address, "200", QUICK), expected);
-    // One that closes after a provisional answer has answered.
+    // A provisional answer before the end of the connection counts.
     let (address, _) = serve("127.0.0.1:0", |stream, request| {
         stream.write_all(answered(request, "100 Trying").as_bytes()).unwrap();
     });
@@ -154,146 +161,5 @@ fn an_address_of_another_host_is_an_error() {
         let until = Deadline::after(Duration::from_secs(60));
         let outcome = ask(target, &ExpectedCodes::Any, QUICK, until);
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
-    }
-}
-
-mod over_tls {
-    use super::*;
-    use rustls::crypto::ring::default_provider;
-    use rustls::pki_types::CertificateDer;
-    use rustls::server::{ClientHello, ResolvesServerCert};
-    use rustls::sign::{CertifiedKey, Signer, SigningKey};
-    use rustls::{
-        ServerConfig, ServerConnection, SignatureAlgorithm, SignatureScheme, StreamOwned,
-        SupportedProtocolVersion,
-    };
-    use std::sync::Arc;
-
-    /// A certificate that is none and a key that signs nothing: neither is looked at.
-    #[derive(Debug)]
-    struct Nonsense;
-
-    /// Fatal, handshake_failure (RFC 8446, 6).
-    const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
-
-    const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
-
-    impl Signer for Nonsense {
-        fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rustls::Error> {
-            Ok(vec![0; 70])
-        }
-
-        fn scheme(&self) -> SignatureScheme {
-            SCHEME
-        }
-    }
-
-    impl SigningKey for Nonsense {
-        fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-            offered.contains(&SCHEME).then(|| Box::new(Nonsense) as Box<dyn Signer>)
-        }
-
-        fn algorithm(&self) -> SignatureAlgorithm {
-            SignatureAlgorithm::ECDSA
-        }
-    }
-
-    impl ResolvesServerCert for Nonsense {
-        fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-            assert_eq!(hello.server_name(), None);
-            let certificate = CertificateDer::from(&b"none"[..]);
-            Some(Arc::new(CertifiedKey::new(vec![certificate], Arc::new(Nonsense))))
-        }
-    }
-
-    /// Serves TLS of one version to each connection.
-    fn serve_tls(
-        version: &'static SupportedProtocolVersion,
-        answer: impl Fn(&str) -> String + Send + 'static,
-    ) -> SocketAddr {
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Nonsense));
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-                let session = ServerConnection::new(Arc::clone(&config)).unwrap();
-                let mut session = StreamOwned::new(session, stream);
-                let mut request = [0; 4096];
-                let Ok(length) = session.read(&mut request) else { continue };
-                let text = answer(&String::from_utf8_lossy(&request[..length]));
-                let _ = session.write_all(text.as_bytes());
-                let _ = session.flush();
-                // With a good-bye, else an error.
-                assert_eq!(session.read(&mut request).unwrap(), 0);
-            }
-        });
-        address
-    }
-
-    #[test]
-    fn an_answer_over_each_version() {
-        for version in rustls::ALL_VERSIONS {
-            let address = serve_tls(version, |request| {
-                assert!(request.contains("Via: SIP/2.0/TLS "), "{request}");
-                answered(request, "200 OK")
-            });
-            let outcome = asked(Transport::Tls, address, "200", LONG);
-            assert!(matches!(outcome, Outcome::Alive { code: Some(200), .. }), "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_there_instead_of_tls() {
-        let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
-        let backlog = deaf.local_addr().unwrap();
-        let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (closing, _) = serve("127.0.0.1:0", |_, _| ());
-        let (plain, _) =
-            serve("127.0.0.1:0", |stream, _| send(stream, "SIP/2.0 400 Bad Request\r\n\r\n"));
-        for (address, expected) in [
-            (backlog, Silence::NoAnswer),
-            (refused, Silence::Refused),
-            (closing, Silence::Closed),
-            (plain, Silence::NotSip),
-        ] {
-            assert_eq!(asked(Transport::Tls, address, "any", QUICK), silent(expected), "{address}");
-        }
-    }
-
-    #[test]
-    fn an_alert_is_an_answer_without_a_code() {
-        let alert = || {
-            serve("127.0.0.1:0", |stream, _| {
-                stream.write_all(&ALERT).unwrap();
-                let _ = stream.read(&mut [0]);
-            })
-        };
-        let outcome = asked(Transport::Tls, alert().0, "any", LONG);
-        assert!(matches!(outcome, Outcome::Alive { code: None, .. }), "{outcome:?}");
-        assert_eq!(asked(Transport::Tls, alert().0, "200", QUICK), silent(Silence::TlsRefused));
-    }
-    #[test]
-    fn an_alert_is_heard_though_the_connection_is_gone() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let target = listener.local_addr().unwrap();
-        let connection =
-            Connection::open(target, Deadline::after(Duration::from_secs(120))).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        server.write_all(&ALERT).unwrap();
-        // Closed with a reset, as where something is unread.
-        socket2::SockRef::from(&server).set_linger(Some(Duration::ZERO)).unwrap();
-        drop(server);
-        while connection.socket.take_error().unwrap().is_none() {
-            thread::yield_now();
-        }
-        let mut session = tls::Session::open(connection, target.ip()).unwrap();
-        let error = session.write_all(b"OPTIONS").unwrap_err();
-        assert!(tls::is_alert(&error), "{error:?}");
     }
 }

@@ -1,0 +1,78 @@
+//! Repeats a system call for which the kernel had no memory or no descriptor left. A stop that fails
+//! fences its node, which must not follow from a shortage that passes.
+
+use std::io;
+use std::time::Duration;
+
+use deadline::Deadline;
+use nix::libc;
+
+/// What passes by itself: an interrupted call, a full table, a lack of memory or of descriptors.
+const TRANSIENT: [i32; 5] = [libc::EINTR, libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
+/// The pause after the first attempt. It doubles with each further one, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// How long a call without a deadline is repeated.
+const WITHOUT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Calls `attempt` until it succeeds or fails for another reason than a shortage, for up to two
+/// seconds.
+///
+/// # Errors
+/// That of the last attempt.
+pub fn retry<T>(attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry_until(Deadline::after(WITHOUT_DEADLINE), attempt)
+}
+
+/// The same until `give_up`. There is at least one attempt.
+///
+/// # Errors
+/// That of the last attempt.
+pub fn retry_until<T>(
+    give_up: Deadline,
+    mut attempt: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let passes =
+        |error: &io::Error| error.raw_os_error().is_some_and(|errno| TRANSIENT.contains(&errno));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match attempt() {
+            Err(error) if passes(&error) && give_up.sleep(pause) => {}
+            ended => return ended,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_waited_for_and_a_refusal_is_not() {
+        let long = || Deadline::after(Duration::from_secs(120));
+        for errno in TRANSIENT {
+            let mut attempts = 0;
+            let done = retry_until(long(), || {
+                attempts += 1;
+                if attempts < 4 { Err(io::Error::from_raw_os_error(errno)) } else { Ok(attempts) }
+            });
+            assert_eq!(done.unwrap(), 4);
+        }
+        for errno in [libc::ENOENT, libc::EACCES, libc::ENOSPC, libc::ELOOP] {
+            let mut attempts = 0;
+            let ended = retry_until(long(), || {
+                attempts += 1;
+                Err::<(), _>(io::Error::from_raw_os_error(errno))
+            });
+            assert_eq!((ended.unwrap_err().raw_os_error(), attempts), (Some(errno), 1));
+        }
+    }
+
+    #[test]
+    fn a_shortage_that_lasts_is_an_error() {
+        let refused = || Err::<(), _>(io::Error::from_raw_os_error(libc::EMFILE));
+        let ended = retry_until(Deadline::now(), refused).unwrap_err();
+        assert_eq!(ended.raw_os_error(), Some(libc::EMFILE));
+    }
+}

@@ -1,0 +1,250 @@
+//! What this node tells the cluster about its carrier, and what it does where there is none.
+
+use std::path::Path;
+use std::time::Duration;
+
+use deadline::Deadline;
+use hostnet::{Link, Netlink};
+use hostproc::LockFile;
+use ocf::Request;
+
+use super::budgets;
+use crate::decide::carrier::Elsewhere;
+use crate::decide::judge::{self, Observation};
+use crate::decide::plan::has_neighbours;
+use crate::host::cluster::{self, Cluster};
+use crate::host::run_files::RunFiles;
+use crate::host::tables;
+use crate::log_line::{failure, line};
+use crate::params::{LinkCheck, Params};
+use crate::wire::announcement::Announcement;
+use crate::wire::announcer::{self, CarrierFailure, Job, Watch};
+use crate::wire::burst;
+
+/// How long monitor waits before it believes that only this node has lost its carrier. When a switch
+/// restarts, the other nodes publish in that time that they have lost theirs, and a link that flaps has
+/// its carrier again.
+const SETTLE: Duration = Duration::from_millis(1200);
+/// Interval of the looks meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The carrier of the VIP's link, as this resource tells it.
+pub(crate) struct Carrier<'a> {
+    cluster: Cluster,
+    params: &'a Params,
+    files: &'a RunFiles,
+    request: &'a Request,
+}
+
+impl<'a> Carrier<'a> {
+    /// `None` without a cluster, and if the carrier is not checked.
+    pub(crate) fn of(
+        request: &'a Request,
+        params: &'a Params,
+        files: &'a RunFiles,
+    ) -> Option<Self> {
+        let cluster = Cluster::of(request)?;
+        let checked = params.link_check != LinkCheck::Ignore;
+        checked.then_some(Self { cluster, params, files, request })
+    }
+
+    /// Publishes what has changed. A probe always publishes: the attribute does not survive a restart of
+    /// the cluster manager, and the note of it does.
+    pub(crate) fn publish(&self, usable: bool) -> bool {
+        let noted = self.files.published_carrier(self.cluster.attribute());
+        if noted == Some(usable) && !self.request.probe {
+            return true;
+        }
+        let until = budgets::for_cluster(self.request.deadline);
+        cluster::publish(self.cluster.attribute(), self.files, usable, until)
+    }
+
+    /// monitor of a node without the VIP.
+    pub(crate) fn on_standby(&self, netlink: &Netlink, until: Deadline) {
+        let link = match tables::link_without_vip(netlink, self.params, until) {
+            Ok(link) => link,
+            Err(error) => {
+                log::debug!("{}", failure(&error).note("the link of the VIP is not known"));
+                return;
+            }
+        };
+        match link {
+            Some(link) if judge::without_carrier(&link).is_some() => {
+                self.publish(false);
+                self.watch(&link, None);
+            }
+            // The watcher publishes a carrier that has come when it is steady.
+            Some(_) if self.is_watched() && !self.request.probe => {}
+            Some(_) => {
+                self.publish(true);
+            }
+            None => {
+                self.publish(false);
+            }
+        }
+    }
+
+    /// monitor of the node with the VIP. Without carrier, finds out whether another node has one, and
+    /// publishes that this one has none.
+    pub(crate) fn on_active(&self, netlink: &Netlink, observation: &mut Observation) {
+        let Some(link) = observation.link.clone() else { return };
+        if judge::without_carrier(&link).is_none() {
+            self.publish(true);
+            return;
+        }
+        let first_look = self.files.published_carrier(self.cluster.attribute()) != Some(false);
+        let elsewhere =
+            if first_look && !self.request.probe && self.params.link_check == LinkCheck::Fail {
+                self.settle(netlink, observation)
+            } else {
+                self.elsewhere()
+            };
+        if observation.link.as_ref().is_none_or(|link| judge::without_carrier(link).is_none()) {
+            return;
+        }
+        let told = self.publish(false);
+        observation.elsewhere = match elsewhere {
+            Elsewhere::On { nodes, .. } if told => {
+                let until = budgets::for_cluster(self.request.deadline);
+                Elsewhere::On { nodes, moving: first_look && self.cluster.has_location_rule(until) }
+            }
+            elsewhere => elsewhere,
+        };
+        let fails = matches!(observation.elsewhere, Elsewhere::On { moving: false, .. });
+        if fails && self.params.link_check == LinkCheck::Fail && !self.request.probe {
+            self.fail(&link, false);
+        } else {
+            announce_observed(self.request, self.params, self.files, observation);
+        }
+    }
+
+    /// The nodes with a carrier, after the time in which they notice that they have lost it, too.
+    fn settle(&self, netlink: &Netlink, observation: &mut Observation) -> Elsewhere {
+        let until = budgets::for_cluster(self.request.deadline).within(SETTLE);
+        loop {
+            let elsewhere = self.elsewhere();
+            let link = observation.link.as_ref().map(|link| link.index);
+            let now =
+                link.and_then(|link| netlink.link_by_index(link, self.request.deadline).ok()?);
+            let is_back = now.as_ref().is_some_and(|link| judge::without_carrier(link).is_none());
+            if is_back {
+                observation.link = now;
+            }
+            if is_back || !matches!(elsewhere, Elsewhere::On { .. }) || until.has_passed() {
+                return elsewhere;
+            }
+            until.sleep(LOOK_AGAIN);
+        }
+    }
+
+    pub(crate) fn elsewhere(&self) -> Elsewhere {
+        self.cluster.elsewhere(budgets::for_cluster(self.request.deadline))
+    }
+
+    /// Leaves a process that waits for the carrier of a node without the VIP, if there is none yet.
+    fn watch(&self, link: &Link, failed: Option<CarrierFailure>) {
+        if self.is_watched() {
+            return;
+        }
+        let watch = Watch {
+            ip: self.params.ip,
+            link: link.name.clone(),
+            attribute: self.cluster.attribute().clone(),
+            failure: failed,
+            lock: self.files.watcher_lock(),
+        };
+        let until = budgets::for_cluster(self.request.deadline);
+        let spawned = self
+            .files
+            .create_directory()
+            .map_err(announcer::Error::Directory)
+            .and_then(|()| announcer::spawn_watcher(&watch, until));
+        if let Err(error) = spawned {
+            log::warn!("{}", failure(&error).note("nothing waits for the carrier"));
+        }
+    }
+
+    fn is_watched(&self) -> bool {
+        is_held(&self.files.watcher_lock())
+    }
+
+    /// This action fails for want of a carrier: takes the failure back when the carrier comes.
+    pub(crate) fn fail(&self, link: &Link, is_start: bool) {
+        self.publish(false);
+        if !is_start {
+            self.files.note_failed_monitor(self.request.interval);
+        }
+        let until = budgets::for_cluster(self.request.deadline);
+        let Some(node) = self.cluster.node(until) else { return };
+        let failed = CarrierFailure {
+            resource: self.request.instance.of_clone().to_owned(),
+            node,
+            start: is_start,
+            monitor: self.files.failed_monitor(),
+        };
+        // The watcher of an earlier action knows less.
+        end_watcher(self.files, self.request.deadline);
+        self.watch(link, Some(failed));
+    }
+}
+
+/// Ends the process that waits for the carrier of a node without the VIP.
+pub(crate) fn end_watcher(files: &RunFiles, deadline: Deadline) {
+    match announcer::end(&files.watcher_lock(), budgets::for_start_announcer(deadline)) {
+        Ok(ended) => ended.release(),
+        Err(error) => {
+            log::warn!("{}", failure(&error).note("the watcher of the carrier does not end"));
+        }
+    }
+}
+
+/// Leaves an announcer for a VIP that can't be announced now, if there is none yet: it waits for the
+/// carrier, probes, announces, and publishes that the carrier is there.
+pub(crate) fn announce_observed(
+    request: &Request,
+    params: &Params,
+    files: &RunFiles,
+    observation: &Observation,
+) {
+    let (Some(link), Some(address)) = (&observation.link, observation.exact(params)) else {
+        return;
+    };
+    let Some(form) = params.announce.filter(|_| has_neighbours(link)) else { return };
+    let lock = files.announcer_lock();
+    if is_held(&lock) {
+        return;
+    }
+    let job = Job {
+        announcement: Announcement {
+            ip: address.ip,
+            prefix: address.prefix,
+            link: link.index,
+            form,
+            targets: Vec::new(),
+        },
+        schedule: params.schedule.clone(),
+        next: 0,
+        probe_timeout: params.duplicates.map(|check| check.timeout),
+        probe_first: true,
+        begun: burst::since_boot(),
+        attribute: Cluster::of(request).map(|cluster| cluster.attribute().clone()),
+        lock,
+    };
+    let until = budgets::for_start_announcer(request.deadline);
+    let spawned = files
+        .create_directory()
+        .map_err(announcer::Error::Directory)
+        .and_then(|()| announcer::spawn(&job, None, until));
+    match spawned {
+        Ok(_) => log::info!("{}", line().note("an announcer waits until the VIP can be announced")),
+        Err(error) => {
+            log::warn!("{}", failure(&error).note("no announcer: the VIP is not announced again"));
+        }
+    }
+}
+
+/// Returns true if a process holds the lock. It is not taken for that: a process that is about to take
+/// it would fail.
+fn is_held(lock: &Path) -> bool {
+    lock.exists() && matches!(LockFile::holder(lock), Ok(Some(_)))
+}

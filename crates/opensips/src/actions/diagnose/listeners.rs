@@ -1,0 +1,235 @@
+//! The sockets: their addresses, the processes that hold them, and what answers.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use deadline::Deadline;
+use hostnet::{Address, Family, Link, Netlink, Sysctl};
+use hostproc::ProcFs;
+use ocf::{Diagnosis, Value};
+
+use super::known as known_or_why;
+use crate::error::Result;
+use crate::health::probe::is_on_this_host;
+use crate::instance::Instance;
+use crate::mi::Endpoint;
+use crate::params::{Params, ProbeTarget};
+use crate::process::survey::Survey;
+use crate::sip::message::ExpectedCodes;
+use crate::sip::probe::{Outcome, Patience, ask_each};
+use crate::sip::target::Target;
+use crate::sockets::addresses::{LocalAddresses, Presence};
+use crate::sockets::listener::Listener;
+use crate::sockets::nonlocal_bind::{on_absent_addresses, setting};
+use crate::sockets::owner::{Owner, inodes_of_all};
+use crate::sockets::table::SocketTable;
+
+/// How long the answer to OPTIONS may take.
+const ANSWER: Patience = Patience { attempts: 1, timeout: Duration::from_secs(2) };
+
+/// What is shown of them.
+pub(super) struct Listeners {
+    pub(super) shown: Value,
+    pub(super) nonlocal_bind: Value,
+}
+
+/// The sockets that the configuration declares now, those that are remembered, and those that the
+/// processes hold.
+pub(super) fn known(
+    params: &Params,
+    instance: &Instance<'_>,
+    survey: Option<&Survey>,
+    declared: &[Listener],
+    deadline: Deadline,
+) -> Listeners {
+    match observe(params, instance, survey, declared, deadline) {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            let unknown = Value::Unknown(error.to_string());
+            Listeners { shown: unknown.clone(), nonlocal_bind: unknown }
+        }
+    }
+}
+
+fn observe(
+    params: &Params,
+    instance: &Instance<'_>,
+    survey: Option<&Survey>,
+    declared: &[Listener],
+    deadline: Deadline,
+) -> Result<Listeners> {
+    let until = deadline;
+    let members = survey.into_iter().flat_map(|survey| &survey.members);
+    let table = SocketTable::complete(until)?;
+    let own = inodes_of_all(&instance.proc, members.map(|stat| stat.process.pid));
+    let host = Host::read(until)?;
+    let listeners = united(params, instance, declared, &table, &own);
+    let answers = answers(params, &listeners, &table, &own, &host.local, until);
+    let shown: Vec<Diagnosis> = listeners
+        .iter()
+        .zip(answers)
+        .map(|(listener, answer)| {
+            Diagnosis::default()
+                .with("socket", listener.to_string())
+                .with("address", host.place_of(listener))
+                .with("held_by", holder(&instance.proc, listener, &table, &own))
+                .with("options", answer)
+        })
+        .collect();
+    Ok(Listeners { shown: shown.into(), nonlocal_bind: nonlocal_bind(&listeners, &host.local) })
+}
+
+/// Each once, by transport and address: the kernel does not know the protocol of a socket.
+fn united(
+    params: &Params,
+    instance: &Instance<'_>,
+    declared: &[Listener],
+    table: &SocketTable,
+    own: &HashSet<u32>,
+) -> Vec<Listener> {
+    let remembered = instance.state.iter().flat_map(|state| &state.listeners);
+    let held = table
+        .listeners()
+        .filter(|(listener, inode)| {
+            own.contains(inode) && params.mi != Some(Endpoint::Datagram(listener.local))
+        })
+        .map(|(listener, _)| listener);
+    let mut seen = HashSet::new();
+    let all = declared.iter().chain(remembered.map(|(listener, _)| listener)).cloned().chain(held);
+    all.filter(|listener| seen.insert((listener.transport, listener.local))).collect()
+}
+
+/// Whether the instance has a socket there.
+fn is_own(listener: &Listener, table: &SocketTable, own: &HashSet<u32>) -> bool {
+    table.at(listener).any(|socket| own.contains(&socket.inode))
+}
+
+fn holder(proc: &ProcFs, listener: &Listener, table: &SocketTable, own: &HashSet<u32>) -> Value {
+    let others: Vec<String> = table
+        .at(listener)
+        .filter(|socket| !own.contains(&socket.inode))
+        .map(|socket| Owner::of(proc, socket).to_string())
+        .collect();
+    let own = is_own(listener, table, own).then(|| "this instance".to_owned());
+    let all: Vec<String> = own.into_iter().chain(others).collect();
+    if !all.is_empty() {
+        Value::Text(all.join(", "))
+    } else if table.knows(listener.transport) {
+        Value::Text("no process: not open".to_owned())
+    } else {
+        Value::Unknown("this kernel can't list such sockets".to_owned())
+    }
+}
+
+/// The answer of each listener to OPTIONS; none where it is not sent: the socket is not this
+/// instance's, or its address is on another host, or `sip_probe` forbids it.
+fn answers(
+    params: &Params,
+    listeners: &[Listener],
+    table: &SocketTable,
+    own: &HashSet<u32>,
+    local: &LocalAddresses,
+    until: Deadline,
+) -> Vec<Value> {
+    let targets: Vec<Option<Target>> = listeners
+        .iter()
+        .map(|listener| {
+            Target::of(listener)
+                .filter(|target| is_on_this_host(*target, local) && is_own(listener, table, own))
+                .filter(|_| params.probe.target != ProbeTarget::Nowhere)
+        })
+        .collect();
+    let asked: Vec<Target> = targets.iter().flatten().copied().collect();
+    let mut outcomes = ask_each(&asked, &ExpectedCodes::Any, ANSWER, until).into_iter();
+    let answer = |target: Option<Target>| match target.and_then(|_| outcomes.next()) {
+        None => Value::None,
+        Some(Ok(outcome)) => Value::Text(told(&outcome)),
+        Some(Err(error)) => Value::Unknown(error.to_string()),
+    };
+    targets.into_iter().map(answer).collect()
+}
+
+/// `200 in 0.4 ms`
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Alive { code, took } => {
+            let code = code.map_or("TLS refused".to_owned(), |code| code.to_string());
+            format!("{code} in {:.1} ms", took.as_secs_f64() * 1000.0)
+        }
+        Outcome::Unexpected { code, reason } => {
+            format!("{code} {}", ocf::shown(reason.as_bytes()))
+        }
+        Outcome::Silent { silence, .. } => silence.to_string(),
+    }
+}
+
+/// `ip_nonlocal_bind` of each family in which there is a socket.
+fn nonlocal_bind(listeners: &[Listener], local: &LocalAddresses) -> Value {
+    let absent = on_absent_addresses(listeners, local);
+    let is_of =
+        |family: Family| move |listener: &Listener| Family::of(listener.local.ip()) == family;
+    let used =
+        [Family::V4, Family::V6].into_iter().filter(|family| listeners.iter().any(is_of(*family)));
+    used.map(|family| {
+        Diagnosis::default()
+            .with("setting", setting(family))
+            .with("allowed", known_or_why(Sysctl::default().ip_nonlocal_bind(family)))
+            .with("needed", absent.iter().any(|listener| is_of(family)(listener)))
+    })
+    .collect::<Vec<_>>()
+    .into()
+}
+
+/// The addresses of this host, with the interfaces that have them.
+struct Host {
+    addresses: Vec<Address>,
+    links: Vec<Link>,
+    local: LocalAddresses,
+}
+
+impl Host {
+    fn read(until: Deadline) -> Result<Self> {
+        let netlink = Netlink::open()?;
+        let mut addresses = netlink.addresses(Family::V4, None, until)?;
+        addresses.extend(netlink.addresses(Family::V6, None, until)?);
+        let links = netlink.links(until)?;
+        Ok(Self { local: addresses.iter().cloned().collect(), addresses, links })
+    }
+
+    /// The place of a listener's address.
+    fn place_of(&self, listener: &Listener) -> String {
+        let ip = listener.local.ip();
+        if ip.is_unspecified() {
+            return "all of this host".to_owned();
+        }
+        let names: Vec<&str> = self
+            .addresses
+            .iter()
+            .filter(|address| address.ip == ip)
+            .filter_map(|address| self.links.iter().find(|link| link.index == address.link))
+            .map(|link| link.name.as_str())
+            .collect();
+        let place =
+            if names.is_empty() { String::new() } else { format!(" on {}", names.join(", ")) };
+        match self.local.presence(ip) {
+            Presence::Usable => format!("here{place}"),
+            Presence::Tentative => format!("tentative{place}"),
+            Presence::Absent if names.is_empty() => "not on this host".to_owned(),
+            Presence::Absent => format!("duplicate: another host has it (dadfailed){place}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_in_words() {
+        let took = Duration::from_micros(1_250);
+        assert_eq!(told(&Outcome::Alive { code: Some(200), took }), "200 in 1.2 ms");
+        assert_eq!(told(&Outcome::Alive { code: None, took }), "TLS refused in 1.2 ms");
+        let odd = Outcome::Unexpected { code: 503, reason: "No\nway".to_owned() };
+        assert_eq!(told(&odd), "503 No\\nway");
+    }
+}

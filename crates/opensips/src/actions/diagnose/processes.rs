@@ -1,0 +1,59 @@
+//! The processes of the instance, as `/proc` and the daemon show them.
+
+use hostproc::{Stat, State};
+use ocf::{Diagnosis, Value};
+
+use super::management::Answers;
+use crate::instance::Result;
+use crate::process::survey::Survey;
+
+/// All of them, with their work as far as the MI tells.
+pub(super) fn shown(survey: &Result<Survey>, answers: &Answers<'_>) -> Value {
+    let survey = match survey {
+        Ok(survey) => survey,
+        Err(error) => return Value::Unknown(error.to_string()),
+    };
+    let process = |stat: &Stat| {
+        let listed = answers.processes.iter().find(|one| one.pid == Some(stat.process.pid));
+        let role = match listed {
+            Some(listed) => listed.role.clone(),
+            None => role_of(survey, stat).to_owned(),
+        };
+        let busy = listed.and_then(|one| one.busy(&answers.statistics));
+        Diagnosis::default()
+            .with("pid", i64::from(stat.process.pid.get()))
+            .with("role", role)
+            .with("state", state(stat.state))
+            .with("busy_percent", busy.and_then(|percent| i64::try_from(percent).ok()))
+    };
+    survey.members.iter().map(process).collect::<Vec<_>>().into()
+}
+
+fn role_of(survey: &Survey, stat: &Stat) -> &'static str {
+    match survey.main {
+        Some(main) if main.process == stat.process => "main process",
+        Some(_) => "worker",
+        None => "orphan",
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Alive => "alive",
+        State::Uninterruptible => "uninterruptible sleep",
+        State::Stopped => "stopped (SIGSTOP)",
+        State::Ended => "ended",
+    }
+}
+
+/// The pid file of an instance that was not started by this resource.
+pub(super) fn elsewhere(survey: &Result<Survey>) -> Value {
+    let elsewhere = survey.as_ref().ok().and_then(|survey| survey.elsewhere.as_ref());
+    elsewhere
+        .map(|(pid, pidfile)| {
+            Diagnosis::default()
+                .with("pid", i64::from(pid.get()))
+                .with("pid_file", pidfile.display().to_string())
+        })
+        .map_or(Value::None, Value::from)
+}

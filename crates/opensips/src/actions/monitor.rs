@@ -1,0 +1,289 @@
+//! monitor: judges the instance as it is. Executes no program except when a promotion score changes.
+//!
+//! A pipeline: find the main process, recall its role, observe it, judge it by its role, remember what was
+//! found. Only the last step writes and tells Pacemaker, so diagnose does without it.
+
+use deadline::Deadline;
+use hostproc::{Process, Stat};
+use ocf::{Action, LogLine, Request, Verdict};
+
+use super::budgets;
+use crate::daemon::crash::Evidence;
+use crate::daemon::launch::trim_output;
+use crate::daemon::systemd_unit;
+use crate::error::{Error, Result};
+use crate::health::stale::{refuse_orphans, refuse_stale_sockets};
+use crate::health::{self, Reach, Serving};
+use crate::instance::role::{Record, Role};
+use crate::instance::state::State;
+use crate::instance::{Instance, refuse_elsewhere};
+use crate::params::{Names, Params};
+use crate::promotion::{self, Certainty, score};
+use crate::sockets::expected::Expected;
+
+/// From this check level on, every listener has to answer.
+const EVERY_LISTENER_LEVEL: u32 = 20;
+
+pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
+    let params = Params::read(&request.values, &request.instance)?;
+    let observing = Request { deadline: budgets::for_observation(request), ..request.clone() };
+    let instance = Instance::load(&observing, &Names::from(&params))?;
+    let found = find(&instance, &params);
+    let recalled = recall(&instance, &params, &found);
+    let observed = observe(&instance, &params, found);
+    let judged = judge_role(&instance, &params, recalled, observed);
+    remember(request, &instance, &params, &judged);
+    Ok(judged.verdict())
+}
+
+/// What monitor reports now, without its effects: nothing is remembered, and sharing tags and
+/// promotion scores stay as they are.
+pub(crate) fn verdict_now(instance: &Instance<'_>, params: &Params) -> Verdict {
+    let found = find(instance, params);
+    match observe(instance, params, found) {
+        Observed::NotRunning => Verdict::not_running(),
+        Observed::Failed(error) => in_role(role_of(instance.record()), Err(error)),
+        Observed::Found { main, serving } => {
+            let role = instance.record_of(main.process).role;
+            in_role(role, serving.map(|serving| serving.remarks))
+        }
+    }
+}
+
+/// The main process, by pid file and state, or else among all processes.
+fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
+    if let Some(main) = instance.identity.main_process(&instance.proc)? {
+        return Ok(Some(main));
+    }
+    let survey = instance.survey()?;
+    refuse_elsewhere(&survey)?;
+    if let Some(main) = survey.main {
+        let line = LogLine::of(instance.action()).field("pid", main.process.pid);
+        log::debug!("{}", line.field("pidfile", params.pidfile.display()).note("does not name it"));
+        return Ok(Some(main));
+    }
+    refuse_orphans(&survey)?;
+    refuse_stale_sockets(instance, instance.deadline())?;
+    match &instance.state {
+        // It was started and not stopped: a failure, of which Pacemaker shows the reason.
+        Some(state) if !instance.request.probe => {
+            let (main, evidence) = (state.main.pid, evidence(instance, state));
+            Err(health::Error::Gone { main, evidence }.into())
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The role as it is remembered, before the instance is observed: a promote that runs meanwhile
+/// concerns the next monitor.
+struct Recalled {
+    /// The record as it was read; of any main process.
+    known: Option<Record>,
+    /// That of the main process, or `known` if there is none.
+    record: Option<Record>,
+    certainty: Certainty,
+}
+
+fn recall(instance: &Instance<'_>, params: &Params, found: &Result<Option<Stat>>) -> Recalled {
+    let certainty = Certainty::Known;
+    match found {
+        Ok(None) => Recalled { known: None, record: None, certainty },
+        Ok(Some(main)) => {
+            let known = instance.record();
+            let (record, certainty) = promotion::recall(instance, params, known, main.process);
+            Recalled { known, record: Some(record), certainty }
+        }
+        Err(_) => {
+            let known = instance.record();
+            Recalled { known, record: known, certainty }
+        }
+    }
+}
+
+/// What is there of the instance.
+enum Observed {
+    /// Nothing, as after a stop.
+    NotRunning,
+    /// No main process, though something should be there, or something else is.
+    Failed(Error),
+    Found {
+        main: Stat,
+        serving: Result<Serving>,
+    },
+}
+
+fn observe(instance: &Instance<'_>, params: &Params, found: Result<Option<Stat>>) -> Observed {
+    match found {
+        Ok(None) => Observed::NotRunning,
+        Ok(Some(main)) => {
+            let serving = observe_main(instance, params, &main);
+            let serving = serving.map_err(|error| with_evidence(instance, error));
+            Observed::Found { main, serving }
+        }
+        Err(error) => Observed::Failed(with_evidence(instance, error)),
+    }
+}
+
+/// Judges processes, sockets and SIP; from level 20 on at every listener.
+fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result<Serving> {
+    let deadline = instance.deadline();
+    let deep = instance.request.check_level >= EVERY_LISTENER_LEVEL;
+    let reach = if deep { Reach::Every } else { Reach::One };
+    let sockets = match instance.state_of(main.process) {
+        Some(state) => state.listeners.clone(),
+        None => health::open_sockets(&instance.proc, params, main, deadline)?,
+    };
+    let mut serving = health::judge(instance, params, main, sockets, reach, deadline)?;
+    serving.remarks.extend(systemd_unit::remark(params, &instance.proc, main.process.pid));
+    Ok(serving)
+}
+
+/// What is known about the death of the instance that is remembered.
+fn evidence(instance: &Instance<'_>, state: &State) -> Evidence {
+    Evidence::of(state.main.pid, &instance.files.output_path())
+}
+
+/// Adds it to the error of an instance that has partly died.
+fn with_evidence(instance: &Instance<'_>, error: Error) -> Error {
+    match (error, &instance.state) {
+        (
+            Error::Health(
+                source @ (health::Error::Orphans { .. } | health::Error::DeadWorker { .. }),
+            ),
+            Some(state),
+        ) => {
+            let evidence = evidence(instance, state);
+            health::Error::Crashed { source: Box::new(source), evidence }.into()
+        }
+        (error, _) => error,
+    }
+}
+
+/// An instance that was judged by its role.
+enum Judged {
+    NotRunning,
+    Running(Box<Findings>),
+}
+
+/// What was found, and what of it is to be remembered.
+struct Findings {
+    /// The main process and its sockets, if it serves.
+    serving: Option<(Stat, Vec<Expected>)>,
+    recalled: Recalled,
+    score: i32,
+    /// The remarks of an instance that is as its role demands.
+    outcome: Result<Vec<String>>,
+}
+
+impl Judged {
+    /// A failure of a promoted instance has codes of its own.
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::NotRunning => Verdict::not_running(),
+            Self::Running(found) => in_role(role_of(found.recalled.record), found.outcome),
+        }
+    }
+}
+
+fn judge_role(
+    instance: &Instance<'_>,
+    params: &Params,
+    mut recalled: Recalled,
+    observed: Observed,
+) -> Judged {
+    let (main, serving) = match observed {
+        Observed::NotRunning => return Judged::NotRunning,
+        Observed::Failed(error) => {
+            let (serving, score, outcome) = (None, score::FAILED, Err(error));
+            return Judged::Running(Box::new(Findings { serving, recalled, score, outcome }));
+        }
+        Observed::Found { main, serving } => (main, serving),
+    };
+    let (serving, judged) = match serving {
+        Ok(Serving { remarks, sockets }) => {
+            let judged = judge_serving(instance, params, &mut recalled, main.process, remarks);
+            (Some((main, sockets)), judged)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let (score, outcome) = match judged {
+        Ok((score, remarks)) => (score, Ok(remarks)),
+        Err(error) => (score::FAILED, Err(error)),
+    };
+    Judged::Running(Box::new(Findings { serving, recalled, score, outcome }))
+}
+
+/// Judges an instance that serves. Returns its promotion score, and what an operator should look at.
+fn judge_serving(
+    instance: &Instance<'_>,
+    params: &Params,
+    recalled: &mut Recalled,
+    main: Process,
+    mut remarks: Vec<String>,
+) -> Result<(i32, Vec<String>)> {
+    let record = recalled.record.get_or_insert(Record::unpromoted(main));
+    let fulfilled = promotion::judge(instance, params, record)?;
+    remarks.extend(fulfilled.remarks);
+    Ok((fulfilled.score, remarks))
+}
+
+fn role_of(record: Option<Record>) -> Role {
+    record.map_or(Role::Unpromoted, |record| record.role)
+}
+
+fn in_role(role: Role, outcome: Result<Vec<String>>) -> Verdict {
+    let verdict = match outcome {
+        Ok(remarks) if remarks.is_empty() => Verdict::success(),
+        Ok(remarks) => Verdict::degraded(remarks.join("; ")),
+        Err(error) => Verdict::from(error),
+    };
+    match role {
+        Role::Promoted => verdict.of_promoted(),
+        Role::Unpromoted => verdict,
+    }
+}
+
+/// The one step of monitor with effects: what it keeps for the next one, and the promotion score.
+fn remember(request: &Request, instance: &Instance<'_>, params: &Params, judged: &Judged) {
+    let Judged::Running(found) = judged else { return };
+    if let Some((main, sockets)) = &found.serving {
+        if instance.state_of(main.process).is_none_or(|state| state.listeners != *sockets) {
+            remember_sockets(instance, params, main, sockets);
+        }
+        trim_output(&instance.files.output_path());
+    }
+    remember_role(request, instance, &found.recalled, found.score);
+}
+
+/// Remembers an instance that this agent has not started, whose state was lost, or of which more is
+/// demanded than before, now that it serves: the next monitor is cheap again, and sees when one of its
+/// sockets is closed.
+fn remember_sockets(instance: &Instance<'_>, params: &Params, main: &Stat, sockets: &[Expected]) {
+    // A start that is running knows better which sockets there will be.
+    if let Ok(_lock) = instance.lock(Deadline::now()) {
+        instance.remember(params, main, sockets);
+        let line = LogLine::of(Action::Monitor).field("pid", main.process.pid);
+        log::info!("{}", line.field("sockets", sockets.len()).note("adopted"));
+    }
+}
+
+/// Remembers the role, and tells Pacemaker the score. If a promote or demote is or was running
+/// meanwhile, its record is the right one, and the next monitor looks again.
+fn remember_role(request: &Request, instance: &Instance<'_>, recalled: &Recalled, score: i32) {
+    let Recalled { known, record: Some(mut record), certainty } = *recalled else { return };
+    let is_kept = certainty == Certainty::Guessed || known == Some(record);
+    if is_kept && !score::is_news(request, record.score, score) {
+        return;
+    }
+    let Ok(_lock) = instance.lock(Deadline::now()) else { return };
+    if instance.record() != known {
+        return;
+    }
+    score::publish(request, &mut record, score);
+    if certainty != Certainty::Guessed
+        && known != Some(record)
+        && let Err(error) = instance.remember_role(&record)
+    {
+        log::warn!("{}", LogLine::of(Action::Monitor).note(error));
+    }
+}

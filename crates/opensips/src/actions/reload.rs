@@ -1,0 +1,44 @@
+//! reload-agent: new values for parameters of the agent alone. Every action reads them anew, so they
+//! only have to be judged.
+
+use ocf::{Action, LogLine, Request, Verdict};
+
+use crate::error::Result;
+use crate::params::Params;
+
+pub(crate) fn reload(request: &Request) -> Result<Verdict> {
+    let params = Params::read(&request.values, &request.instance)?;
+    log::info!("{}", LogLine::of(Action::ReloadAgent).field("config", params.config.display()));
+    Ok(Verdict::success())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::DESCRIPTION;
+
+    /// Pacemaker restarts the instance for these: the daemon reads them when it is started, or they
+    /// name the instance.
+    #[test]
+    fn what_the_daemon_has_to_be_restarted_for() {
+        let fixed: Vec<&str> = DESCRIPTION
+            .parameters
+            .iter()
+            .filter(|parameter| !parameter.reloadable)
+            .map(|parameter| parameter.name)
+            .collect();
+        assert_eq!(
+            fixed,
+            [
+                "binary",
+                "config",
+                "pidfile",
+                "user",
+                "group",
+                "shm_memory",
+                "pkg_memory",
+                "open_files",
+                "extra_options"
+            ]
+        );
+    }
+}

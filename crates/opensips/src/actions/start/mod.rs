@@ -1,0 +1,255 @@
+//! start: brings the instance up, and returns 0 only when it serves.
+
+mod prerequisites;
+mod roll_back;
+mod startup;
+
+use std::time::{Duration, Instant};
+
+use deadline::Deadline;
+use hostproc::{ActionLock, Stat};
+use ocf::{Action, LogLine, Request, Verdict};
+
+use super::budgets;
+use crate::daemon::launch::{Output, launch};
+use crate::daemon::management::client;
+use crate::daemon::{check, defaults, directories, fifo, systemd_unit};
+use crate::error::Result;
+use crate::health::workers::workers_of;
+use crate::health::{self, Reach};
+use crate::instance::role::Role;
+use crate::instance::{self, Instance, pid_file, refuse_elsewhere};
+use crate::mi::{self, Client};
+use crate::params::{Names, Params, SharingTag};
+use crate::process::survey::{PidFile, Pids, Survey};
+use crate::process::terminate::terminate;
+use crate::promotion::{self, score, tags};
+use crate::sockets::expected::{self, Expected};
+use crate::sockets::listener::Listener;
+use crate::sockets::obstacles::refuse_foreign;
+use roll_back::Done;
+use startup::Startup;
+
+pub(crate) use prerequisites::{Fit, require_fit};
+
+/// How often the MI is tried while it comes up.
+const MI_RETRY: Duration = Duration::from_millis(25);
+
+pub(crate) fn start(request: &Request) -> Result<Verdict> {
+    let started = Instant::now();
+    let mut params = Params::read(&request.values, &request.instance)?;
+    defaults::complete(&mut params);
+    let names = Names::from(&params);
+    let deadline = budgets::for_coming_up(request.deadline);
+    let lock = Instance::load(request, &names)?.lock(deadline)?;
+    // Loaded once more: another start may have done the work while this one waited for the lock.
+    let instance = Instance::load(request, &names)?;
+    let done = Vec::new();
+    let mut start =
+        Start { instance: &instance, params: &params, lock: &lock, deadline, started, done };
+
+    let survey = instance.survey()?;
+    refuse_elsewhere(&survey)?;
+    let Instance { proc, identity, .. } = &instance;
+    systemd_unit::refuse_active(&params, proc, identity)?;
+    if let Some(main) = survey.main {
+        match start.adopt(&main) {
+            Ok(()) => return Ok(Verdict::success()),
+            Err(error) => {
+                let line = LogLine::of(Action::Start).field("pid", main.process.pid);
+                log::warn!("{}", line.field("next", "restart").note(error));
+            }
+        }
+    }
+    start.replace(&survey)
+}
+
+struct Start<'a> {
+    instance: &'a Instance<'a>,
+    params: &'a Params,
+    /// Other actions on the instance wait for it; a stop asks for its end.
+    lock: &'a ActionLock,
+    /// By then the instance serves, or the roll back begins.
+    deadline: Deadline,
+    started: Instant,
+    /// What is undone if the start fails, the last first.
+    done: Vec<Done>,
+}
+
+impl Start<'_> {
+    /// An instance that is running already must serve as after a start of this agent.
+    fn adopt(&self, main: &Stat) -> Result<()> {
+        let Self { instance, params, deadline, .. } = self;
+        let remembered = instance.state_of(main.process);
+        let sockets = match remembered {
+            Some(state) => state.listeners.clone(),
+            None => self.sockets_of_running(main)?,
+        };
+        let serving = health::judge(instance, params, main, sockets, Reach::One, *deadline)?;
+        if remembered.is_none_or(|state| state.listeners != serving.sockets) {
+            instance.remember(params, main, &serving.sockets);
+            let line = LogLine::of(Action::Start).field("pid", main.process.pid);
+            log::info!("{}", line.note("adopted"));
+        }
+        Ok(())
+    }
+
+    /// The sockets of a running instance of which nothing is remembered: those that its configuration
+    /// declares. The check does not touch what is running. Without a check, or with a configuration that
+    /// has become invalid, those that its processes hold, as for monitor: an instance that serves is not
+    /// ended because of a file that it no longer reads.
+    fn sockets_of_running(&self, main: &Stat) -> Result<Vec<Expected>> {
+        let Self { instance, params, deadline, .. } = self;
+        let proc = &instance.proc;
+        let checked =
+            params.start_check.then(|| check::config(params, budgets::for_adoption(*deadline)));
+        let listeners = match checked {
+            Some(Ok(listeners)) => listeners,
+            Some(Err(error)) => {
+                let line = LogLine::of(Action::Start).field("pid", main.process.pid);
+                log::warn!("{}", line.note(format!("the next start will fail: {error}")));
+                return Ok(health::open_sockets(proc, params, main, *deadline)?);
+            }
+            None => return Ok(health::open_sockets(proc, params, main, *deadline)?),
+        };
+        let workers = workers_of(proc, main.process.pid)?;
+        let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
+        let held = expected::held(proc, &listeners, pids, *deadline)?;
+        Ok(held.all_or_error(proc, main.process.pid)?)
+    }
+
+    /// Ends what is alive of the instance, and executes the daemon. Never besides a living instance: a
+    /// second daemon deletes the pid file of the first (`daemonize()` in daemonize.c).
+    fn replace(&mut self, survey: &Survey) -> Result<Verdict> {
+        let Self { instance, params, deadline, .. } = *self;
+        let Fit { declared, wanted } = require_fit(instance.request, params, deadline)?;
+        if !survey.is_empty() {
+            self.clear(survey)?;
+        }
+        refuse_foreign(&instance.proc, &wanted, deadline)?;
+        // A stale pid file is taken for a running daemon when its number is reused.
+        pid_file::refuse_foreign(instance, &params.pidfile)?;
+        directories::create_pid_directory(params, deadline)?;
+        hostfs::remove(&params.pidfile)?;
+        if let Err(error) = fifo::remove_stale(params.mi.as_ref(), Some(&params.user)) {
+            log::warn!("{}", LogLine::of(Action::Start).note(error));
+        }
+        directories::create_reply_directory(params, deadline)?;
+        self.refuse_stopped()?;
+
+        let output = Output::create(&instance.files.output_path())?;
+        self.done.push(Done::CreatedOutput);
+        match self.bring_up(&output, declared) {
+            Ok((main, sockets)) => {
+                self.succeed(&main, &sockets);
+                Ok(Verdict::success())
+            }
+            Err(error) => {
+                self.roll_back();
+                // The exit reason has room for one line; the log has the others.
+                for line in output.last_lines() {
+                    log::error!("{}", LogLine::of(Action::Start).field("daemon", line));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the processes of an earlier instance.
+    fn clear(&self, survey: &Survey) -> Result<()> {
+        let Self { instance, deadline, .. } = self;
+        let line = LogLine::of(Action::Start).field("pids", Pids(&survey.members));
+        log::warn!("{}", line.note("stale processes are killed"));
+        // A main process that does not serve may still be able to end its workers.
+        let grace = budgets::for_replaced_instance(*deadline);
+        let again = || instance.identity.survey(&instance.proc);
+        Ok(terminate(&instance.proc, again, grace, *deadline)?)
+    }
+
+    /// A stop that waits for the lock must not wait longer.
+    fn refuse_stopped(&self) -> Result<()> {
+        if self.lock.stop_requested() {
+            return Err(instance::Error::Stopped { action: Action::Start }.into());
+        }
+        Ok(())
+    }
+
+    /// Executes the daemon, and waits until it serves, unpromoted, or has ended.
+    fn bring_up(
+        &mut self,
+        output: &Output,
+        declared: Option<Vec<Listener>>,
+    ) -> Result<(Stat, Vec<Expected>)> {
+        let child = launch(self.params, output)?;
+        self.done.push(Done::ExecutedDaemon);
+        let served = Startup::new(self, output, declared).follow(child)?;
+        self.make_unpromoted(&served.0)?;
+        Ok(served)
+    }
+
+    /// A new instance is unpromoted, and must hold no tag that belongs to another node.
+    fn make_unpromoted(&mut self, main: &Stat) -> Result<()> {
+        let Self { instance, params, deadline, .. } = *self;
+        let tags = &params.sharing_tags;
+        if !tags.is_empty()
+            && let Some(client) = client(params, main.process)?
+        {
+            let active = first_answer(client, tags, budgets::for_first_answer(deadline))?;
+            if let Some(tag) = active.first() {
+                return Err(promotion::Error::TagActive { tag: (*tag).clone() }.into());
+            }
+        }
+        let mut record = instance.record_of(main.process);
+        let score = score::of(Role::Unpromoted, tags.is_empty());
+        score::publish(instance.request, &mut record, score);
+        self.done.push(Done::RememberedRole);
+        // An instance without a record is unpromoted: no reason to fail.
+        if let Err(error) = instance.remember_role(&record) {
+            log::warn!("{}", LogLine::of(Action::Start).note(error));
+        }
+        Ok(())
+    }
+
+    fn succeed(&self, main: &Stat, sockets: &[Expected]) {
+        let Self { instance, params, started, .. } = self;
+        instance.remember(params, main, sockets);
+        self.remark_on_pidfile(main);
+        let listeners: Vec<String> =
+            sockets.iter().map(|(listener, _)| listener.to_string()).collect();
+        let line = LogLine::of(Action::Start)
+            .field("pid", main.process.pid)
+            .field("config", params.config.display())
+            .field("listeners", listeners.join(" "))
+            .field("took_ms", started.elapsed().as_millis());
+        log::info!("{line}");
+    }
+
+    /// If its file system is full, the daemon leaves an empty one and serves (the result of fclose(3) is
+    /// ignored in daemonize.c); the agent finds the main process by its arguments.
+    fn remark_on_pidfile(&self, main: &Stat) {
+        let path = &self.params.pidfile;
+        if PidFile::read(path) != PidFile::Names(main.process.pid) {
+            let line = LogLine::of(Action::Start).field("pidfile", path.display());
+            let line = line.field("pid", main.process.pid);
+            log::warn!("{}", line.note("does not name the main process: is the file system full?"));
+        }
+    }
+}
+
+/// The active ones of the tags, as soon as the MI answers.
+fn first_answer<'t>(
+    client: Client<'_>,
+    tags: &'t [SharingTag],
+    deadline: Deadline,
+) -> promotion::Result<Vec<&'t SharingTag>> {
+    loop {
+        match tags::active(client, tags, deadline) {
+            Err(promotion::Error::Mi(mi::Error::Unreachable { .. }))
+                if deadline.remaining() > MI_RETRY =>
+            {
+                std::thread::sleep(MI_RETRY);
+            }
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Whether a start can succeed, by everything that can be known before a process is ended or executed.
+
+use deadline::Deadline;
+use hostnet::Sysctl;
+use ocf::{LogLine, Request};
+
+use crate::daemon::release::Release;
+use crate::daemon::{check, prerequisites, systemd_unit};
+use crate::error::Result;
+use crate::params::Params;
+use crate::promotion::tags::refuse_declared_active;
+use crate::sockets::listener::{Listener, united};
+use crate::sockets::nonlocal_bind;
+use crate::sockets::obstacles::unsupported;
+
+/// What the daemon will open, as far as it is known before.
+pub(crate) struct Fit {
+    /// The sockets that its own check prints, if it is checked.
+    pub(super) declared: Option<Vec<Listener>>,
+    /// Those, and the ones of parameter `listeners`.
+    pub(super) wanted: Vec<Listener>,
+}
+
+/// Checks the host and the configuration. A running instance is not affected.
+///
+/// # Errors
+/// The first obstacle.
+pub(crate) fn require_fit(request: &Request, params: &Params, deadline: Deadline) -> Result<Fit> {
+    prerequisites::require(params, deadline)?;
+    // It takes effect only after a boot, and this node may have to take over now.
+    if let Err(error) = systemd_unit::refuse_enabled(params) {
+        log::warn!("{}", LogLine::of(request.action).note(error));
+    }
+    if params.mi.is_some()
+        && let Some(version) = check::version(&params.binary, deadline)?
+    {
+        check::refuse_old_mi(params, Release::of(&version))?;
+    }
+    refuse_declared_active(params)?;
+    let declared = if params.start_check { Some(check::config(params, deadline)?) } else { None };
+    // Without the check, only the sockets of the parameter are known.
+    let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
+    if let Some(error) = unsupported(&wanted).into_iter().next() {
+        return Err(error.into());
+    }
+    let leaving = params.leaving_vips(request.promotable);
+    let sysctl = Sysctl::default();
+    nonlocal_bind::prepare(params.nonlocal_bind, leaving, &wanted, &sysctl, deadline)?;
+    Ok(Fit { declared, wanted })
+}

@@ -1,0 +1,301 @@
+//! Follows a daemon from its execution until it serves, or until it dies.
+//!
+//! The daemon's exit status is no proof. 3.6 and 4.0 bind TCP after they have reported success, and a
+//! FIFO that can't be created ends the instance even later. So start waits for what a client would see,
+//! and looks once more a moment later.
+
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use hostproc::{Pid, PidFd, Process, Stat};
+use ocf::{Action, LogLine};
+
+use super::Start;
+use crate::daemon::launch::Output;
+use crate::daemon::{self, Ended};
+use crate::error::{Error, Result};
+use crate::health::probe::Probing;
+use crate::health::workers::{
+    SECOND_LOOK, has_retired, judge_death, judge_processes, living_workers, workers_of,
+};
+use crate::health::{self, Reach};
+use crate::process::survey::PidFile;
+use crate::sip::probe::Patience;
+use crate::sockets::expected::{self, Expected, Held};
+use crate::sockets::listener::{Listener, united};
+use crate::sockets::obstacles::why_not_opened;
+use crate::sockets::owner::{Owner, inodes_of_all};
+use crate::sockets::table::SocketTable;
+
+/// How soon a change is noticed. A death is noticed immediately, by pidfd.
+const STEP: Duration = Duration::from_millis(25);
+/// What a last look at the sockets needs at the deadline, so that the reason tells which socket is
+/// missing. The roll back has time of its own.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+/// One attempt while the daemon comes up; then its processes are looked at again.
+const ATTEMPT: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
+/// How long a daemon that serves is watched for a late death. What kills it late happens as its last
+/// processes start, milliseconds after the first ones serve; the main process needs as long to notice.
+/// A longer wait would delay every failover, and monitor looks again anyway.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// What strerror(3) says of EADDRINUSE.
+const IN_USE: &str = "Address already in use";
+
+/// A daemon that comes up.
+pub(super) struct Startup<'a> {
+    start: &'a Start<'a>,
+    output: &'a Output,
+    /// By the check before start, or else by the starting daemon.
+    declared: Option<Vec<Listener>>,
+    /// Once it is known.
+    main: Option<Pid>,
+    /// Every worker that was seen, but for those that have retired. The daemon may take seconds to
+    /// follow one that has died.
+    workers: Vec<Process>,
+}
+
+impl<'a> Startup<'a> {
+    pub(super) fn new(
+        start: &'a Start<'a>,
+        output: &'a Output,
+        declared: Option<Vec<Listener>>,
+    ) -> Self {
+        Self { start, output, declared, main: None, workers: Vec::new() }
+    }
+
+    /// From the command that starts it until it serves. Returns the main process and its sockets.
+    pub(super) fn follow(&mut self, child: Child) -> Result<(Stat, Vec<Expected>)> {
+        let status = self.await_command(child)?;
+        if !status.success() {
+            return Err(self.died(Ended::Exited(status)));
+        }
+        let main = self.main_process()?;
+        self.main = Some(main.process.pid);
+        let handle = PidFd::open(&self.start.instance.proc, &main.process);
+        let Some(handle) = handle? else {
+            return Err(self.died(Ended::Later));
+        };
+        self.declared.get_or_insert_with(|| self.output.declared_listeners());
+        let listeners = self.listeners();
+        let sockets = self.await_sockets(&main, &handle, &listeners)?;
+        self.await_answer(&main, &handle, &listeners)?;
+        self.settle(&main, &handle, &listeners)?;
+        for listener in unwatched(&listeners, &sockets) {
+            let line = LogLine::of(Action::Start).field("listener", listener);
+            log::warn!("{}", line.note("not monitored: this kernel can't list its sockets"));
+        }
+        Ok((main, sockets))
+    }
+
+    /// The command ends when every process of the daemon has initialised itself.
+    fn await_command(&self, child: Child) -> Result<ExitStatus> {
+        let waited = hostproc::wait(child, self.start.deadline);
+        let execute = |source| {
+            let path = self.start.params.binary.clone();
+            daemon::Error::Execute { path, source }
+        };
+        waited
+            .map_err(execute)?
+            .ok_or_else(|| self.not_serving("OpenSIPS is still initialising".into()))
+    }
+
+    /// The pid file is written before the command ends.
+    fn main_process(&self) -> Result<Stat> {
+        let instance = self.start.instance;
+        let (identity, proc) = (&instance.identity, &instance.proc);
+        if let Some(main) = identity.main_process(proc)? {
+            return Ok(main);
+        }
+        if let Some(main) = instance.survey()?.main {
+            return Ok(main);
+        }
+        let params = self.start.params;
+        if let PidFile::Names(pid) = PidFile::read(&params.pidfile)
+            && let Ok(Some(executable)) = proc.exe(pid)
+            && !identity.may_be_the_daemon(proc, pid)?
+        {
+            let (found, expected) = (executable.path, params.binary.clone());
+            return Err(daemon::Error::OtherExecutable { pid, found, expected }.into());
+        }
+        Err(self.died(Ended::Later))
+    }
+
+    /// Until processes of this instance hold every declared socket.
+    fn await_sockets(
+        &mut self,
+        main: &Stat,
+        handle: &PidFd,
+        listeners: &[Listener],
+    ) -> Result<Vec<Expected>> {
+        loop {
+            let pids = self.observe(main, handle)?;
+            let proc = &self.start.instance.proc;
+            let looking = self.start.deadline.but_at_least(LAST_LOOK);
+            match expected::held(proc, listeners, pids, looking)? {
+                Held::All(sockets) => return Ok(sockets),
+                Held::Missing(missing) => {
+                    self.watch(handle, STEP)?;
+                    if self.start.deadline.has_passed() {
+                        let error = missing.into_error(proc, main.process.pid);
+                        return Err(self.not_serving(error.to_string()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Until OPTIONS is answered, if it can be sent.
+    fn await_answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+        let (params, deadline) = (self.start.params, self.start.deadline);
+        let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::One };
+        loop {
+            let local = probing.addresses(deadline)?;
+            let error = match probing.ask(&local, ATTEMPT, deadline) {
+                Ok(()) => return Ok(()),
+                // It may be busy with its first work.
+                Err(
+                    error @ (health::Error::Silent { .. }
+                    | health::Error::UnexpectedAnswer { .. }
+                    | health::Error::Unasked { .. }),
+                ) => error,
+                Err(error) => return Err(error.into()),
+            };
+            self.watch(handle, STEP)?;
+            self.observe(main, handle)?;
+            if deadline.has_passed() {
+                return Err(match error {
+                    health::Error::Silent { main, target, silence, .. } => self.not_serving(
+                        format!("OpenSIPS (pid {main}) does not serve: {silence} at {target}"),
+                    ),
+                    other => other.into(),
+                });
+            }
+        }
+    }
+
+    /// Looks once more a moment later: everything is still alive.
+    fn settle(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+        self.observe(main, handle)?;
+        self.watch(handle, SETTLE)?;
+        let pids = self.observe(main, handle)?;
+        let (proc, deadline) = (&self.start.instance.proc, self.start.deadline);
+        let workers = living_workers(proc, main.process, deadline)?;
+        judge_processes(main, &workers)?;
+        expected::held(proc, listeners, pids, deadline)?.all_or_error(proc, main.process.pid)?;
+        Ok(())
+    }
+
+    /// Lets time pass. Fails as soon as the main process dies, or a stop asks for the end of this start.
+    fn watch(&self, handle: &PidFd, time: Duration) -> Result<()> {
+        self.start.refuse_stopped()?;
+        let gone = handle.wait_gone(self.start.deadline.within(time));
+        if gone? {
+            return Err(self.died(Ended::Later));
+        }
+        Ok(())
+    }
+
+    /// The pids of the instance. Fails if a worker has died.
+    fn observe(&mut self, main: &Stat, handle: &PidFd) -> Result<Vec<Pid>> {
+        self.follow_the_dead(main, handle)?;
+        let instance = self.start.instance;
+        let children = workers_of(&instance.proc, main.process.pid)?;
+        for child in &children {
+            // A program that the daemon executes for a moment may end; a worker may not.
+            let recognised = || instance.identity.recognises(&instance.proc, child);
+            if !self.workers.contains(&child.process) && recognised()? {
+                self.workers.push(child.process);
+            }
+        }
+        Ok(children.iter().chain([main]).map(|stat| stat.process.pid).collect())
+    }
+
+    /// Forgets workers that have retired. The status of one that was reaped is unknown: the reaction of
+    /// the main process tells.
+    fn follow_the_dead(&mut self, main: &Stat, handle: &PidFd) -> Result<()> {
+        let proc = &self.start.instance.proc;
+        let pid = main.process.pid;
+        let (mut living, mut dead) = (Vec::new(), None);
+        for worker in &self.workers {
+            if proc.is_alive(worker)? {
+                living.push(*worker);
+            } else if !has_retired(proc, pid, worker) {
+                dead = dead.or(Some(*worker));
+            }
+        }
+        if let Some(dead) = dead {
+            self.watch(handle, SECOND_LOOK)?;
+            let second = workers_of(proc, pid)?;
+            judge_death(pid, dead, &living, &second).map_err(|_| self.died(Ended::Later))?;
+        }
+        self.workers = living;
+        Ok(())
+    }
+
+    fn not_serving(&self, waiting: String) -> Error {
+        daemon::Error::NotServing { waiting, waited: self.start.started.elapsed() }.into()
+    }
+
+    /// With the daemon's own words; where it has none (its configuration logs to syslog alone), with
+    /// what a trial of its sockets shows.
+    fn died(&self, ended: Ended) -> Error {
+        let why = match self.output.complaint() {
+            // The daemon does not know the other program.
+            Some(complaint) if complaint.contains(IN_USE) => match self.holder() {
+                Some((_, owner)) => format!("{complaint}; {} is held by {owner}", owner.local),
+                None => complaint,
+            },
+            Some(complaint) => complaint,
+            None => self
+                .socket_trouble()
+                .or_else(|| self.output.death(self.main).map(|death| death.to_string()))
+                .or_else(|| self.output.last_word())
+                .unwrap_or_else(|| "it printed nothing on stderr; see the system log".into()),
+        };
+        daemon::Error::Died { ended, why }.into()
+    }
+
+    fn socket_trouble(&self) -> Option<String> {
+        if let Some((listener, owner)) = self.holder() {
+            return Some(format!("{listener} can't be opened: {} is held by {owner}", owner.local));
+        }
+        // While its own processes end, a trial would find their sockets.
+        if !self.start.instance.survey().ok()?.is_empty() {
+            return None;
+        }
+        self.listeners().iter().find_map(|listener| {
+            let error = why_not_opened(listener)?;
+            Some(format!("{listener} can't be opened: {}", ocf::cause(&error)))
+        })
+    }
+
+    /// The first listener at which another program has a socket, and that program.
+    fn holder(&self) -> Option<(Listener, Owner)> {
+        let instance = self.start.instance;
+        let survey = instance.survey().ok()?;
+        let own = inodes_of_all(&instance.proc, survey.members.iter().map(|stat| stat.process.pid));
+        let listeners = self.listeners();
+        let table = SocketTable::around(&listeners, instance.deadline()).ok()?;
+        let mut found = table.find(&listeners, |listener, socket| {
+            listener.overlaps(socket) && !own.contains(&socket.inode)
+        });
+        let (listener, socket) = found.next()?;
+        Some((listener.clone(), Owner::of(&instance.proc, socket)))
+    }
+
+    /// The sockets that the configuration declares, and those of parameter `listeners`.
+    fn listeners(&self) -> Vec<Listener> {
+        let declared = self.declared.clone().unwrap_or_else(|| self.output.declared_listeners());
+        united(&declared, &self.start.params.listeners)
+    }
+}
+
+/// The listeners of a transport that the kernel can't list: start has not waited for them, and monitor
+/// does not miss them.
+fn unwatched<'a>(
+    listeners: &'a [Listener],
+    sockets: &'a [Expected],
+) -> impl Iterator<Item = &'a Listener> {
+    listeners.iter().filter(|listener| !sockets.iter().any(|(known, _)| known.is_also(listener)))
+}

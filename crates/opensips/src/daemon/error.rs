@@ -1,0 +1,149 @@
+//! Why the daemon can't be started.
+
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use hostproc::Pid;
+use nix::libc;
+
+use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
+
+/// A result of this room.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{} is not installed ({}): install OpenSIPS or set binary", path.display(), ocf::cause(source))]
+    BinaryMissing { path: PathBuf, source: io::Error },
+    #[error("{} is not an executable file: set binary", path.display())]
+    BinaryNotExecutable { path: PathBuf },
+    /// The process of a script would not be recognised as the daemon.
+    #[error("{} is a script: set binary to the OpenSIPS executable itself", path.display())]
+    BinaryIsScript { path: PathBuf },
+    #[error("configuration {} can't be read ({}): set config", path.display(), ocf::cause(source))]
+    ConfigUnreadable { path: PathBuf, source: io::Error },
+    /// `kind` is `user` or `group`.
+    #[error("{kind} {name} does not exist on this node: create it or set {kind}")]
+    NoSuchAccount { kind: &'static str, name: String },
+    /// The database of users does not answer.
+    #[error("{kind} {name} can't be looked up: {}", ocf::cause(source))]
+    AccountLookup { kind: &'static str, name: String, source: io::Error },
+    /// OpenSIPS finds an error in the text of its configuration; `said` names file and line.
+    #[error("configuration check failed: {said}")]
+    ConfigFault { said: String },
+    /// OpenSIPS refuses its configuration for another reason, which may be transient: a name that
+    /// does not resolve, memory.
+    #[error("configuration check failed ({status}): {said}")]
+    CheckFailed { status: ExitStatus, said: String },
+    #[error(
+        "configuration check of {} did not end within {}: run opensips -C by hand",
+        path.display(),
+        Seconds(*waited)
+    )]
+    CheckTimedOut { path: PathBuf, waited: Duration },
+    #[error("{} -V did not end within {}: run it by hand", shown_path(path), Seconds(*waited))]
+    VersionTimedOut { path: PathBuf, waited: Duration },
+    #[error(
+        "{} is OpenSIPS {release}, whose MI has no JSON-RPC: use {FIRST_WITH_JSON_RPC} or newer, or \
+         unset mi",
+        path.display()
+    )]
+    MiTooOld { path: PathBuf, release: Release },
+    /// systemd starts the daemon at boot; `link` enables the unit.
+    #[error(
+        "{unit} is enabled besides Pacemaker: run systemctl disable {unit} ({})",
+        link.display()
+    )]
+    UnitEnabled { unit: String, link: PathBuf },
+    /// systemd runs the daemon.
+    #[error(
+        "{unit} runs OpenSIPS (pid {pid}) besides Pacemaker: run systemctl disable --now {unit}"
+    )]
+    UnitActive { unit: String, pid: Pid },
+    #[error("{} can't be executed{}", path.display(), WhyNotExecuted(source))]
+    Execute { path: PathBuf, source: io::Error },
+    /// `why` are the daemon's own words, or what the agent has found out.
+    #[error("OpenSIPS {ended}: {why}")]
+    Died { ended: Ended, why: String },
+    #[error(
+        "pid {pid} of the pid file runs another program: set binary to the OpenSIPS executable \
+         itself ({}, not {})",
+        shown_path(found),
+        shown_path(expected)
+    )]
+    OtherExecutable { pid: Pid, found: PathBuf, expected: PathBuf },
+    /// It is alive and does not serve in time; `waiting` is what start waited for.
+    #[error("{waiting} after {}", Seconds(*waited))]
+    NotServing { waiting: String, waited: Duration },
+    #[error("{}", ocf::cause(.0))]
+    File(#[from] hostfs::Error),
+    #[error("{}", ocf::cause(.0))]
+    Processes(#[from] hostproc::Error),
+}
+
+impl Error {
+    /// Whether exec(2) failed because of what the program is or for lack of its loader (ENOEXEC,
+    /// ENOENT, ELIBBAD), not for what the machine lacks at the moment.
+    pub(crate) fn is_no_program(&self) -> bool {
+        let Self::Execute { source, .. } = self else { return false };
+        [libc::ENOEXEC, libc::ENOENT, libc::ELIBBAD].map(Some).contains(&source.raw_os_error())
+    }
+}
+
+/// Seconds as people write them: `2s`, `0.5s`.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0.as_millis() + 50) / 100;
+        match (tenths / 10, tenths % 10) {
+            (whole, 0) => write!(f, "{whole}s"),
+            (whole, tenth) => write!(f, "{whole}.{tenth}s"),
+        }
+    }
+}
+
+/// How the daemon ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ended {
+    /// The command that starts it has this status.
+    Exited(ExitStatus),
+    /// The command had reported success.
+    Later,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => match status.code() {
+                Some(code) => write!(f, "ended with status {code}"),
+                None => write!(f, "ended by {status}"),
+            },
+            Self::Later => f.write_str("died just after its start"),
+        }
+    }
+}
+
+/// The path of a foreign process may hold anything.
+fn shown_path(path: &Path) -> String {
+    ocf::shown(path.as_os_str().as_bytes())
+}
+
+/// What exec(2) says, in other words where its own are misleading: the file was looked at before,
+/// and it exists.
+struct WhyNotExecuted<'a>(&'a io::Error);
+
+impl fmt::Display for WhyNotExecuted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.0.raw_os_error() {
+            Some(libc::ENOENT) => "its dynamic loader is missing",
+            Some(libc::ENOEXEC) => "it is not a program for this machine",
+            _ => return write!(f, ": {}", ocf::cause(self.0)),
+        };
+        write!(f, " because {why}: install OpenSIPS for this node")
+    }
+}

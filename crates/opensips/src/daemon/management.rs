@@ -1,0 +1,30 @@
+//! The client of the daemon's Management Interface.
+
+use deadline::Deadline;
+use hostproc::Process;
+
+use crate::daemon::{Result, account};
+use crate::mi::Client;
+use crate::params::Params;
+
+/// The MI of the instance with this main process, if the parameters name one.
+///
+/// # Errors
+/// [`Error::NoSuchAccount`](crate::daemon::Error::NoSuchAccount),
+/// [`Error::AccountLookup`](crate::daemon::Error::AccountLookup): it is unknown which user's FIFO can
+/// be trusted.
+pub(crate) fn client(params: &Params, main: Process) -> Result<Option<Client<'_>>> {
+    let Some(endpoint) = &params.mi else { return Ok(None) };
+    let daemon = account::user_of_running(&params.user, main.pid)?;
+    Ok(Some(Client { endpoint, reply_directory: &params.mi_reply_dir, daemon }))
+}
+
+/// The same where it is not known whether the daemon is running.
+///
+/// # Errors
+/// As [`client`].
+pub(crate) fn client_of_any(params: &Params, deadline: Deadline) -> Result<Option<Client<'_>>> {
+    let Some(endpoint) = &params.mi else { return Ok(None) };
+    let (daemon, _) = account::user(&params.user, deadline)?;
+    Ok(Some(Client { endpoint, reply_directory: &params.mi_reply_dir, daemon }))
+}

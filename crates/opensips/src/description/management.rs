@@ -1,0 +1,63 @@
+//! Parameters of the Management Interface and what is done through it.
+
+use ocf::{Kind, Parameter};
+
+pub(crate) static MI: Parameter = Parameter {
+    name: "mi",
+    reloadable: true,
+    shortdesc: "Management Interface of the daemon",
+    longdesc: "Management Interface of OpenSIPS: fifo:/PATH (fifo_name of module mi_fifo), \
+datagram:/PATH or datagram:ADDRESS:PORT (socket_name of module mi_datagram), or \
+http://ADDRESS:PORT/ROOT (modules httpd and mi_http). Default: none. ADDRESS must be a loopback \
+address. Needs OpenSIPS 3.0 or newer; start refuses it with 2.x. The agent writes only to a FIFO or \
+socket that belongs to the daemon's user or to root.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static MI_REPLY_DIR: Parameter = Parameter {
+    name: "mi_reply_dir",
+    default: Some("/tmp"),
+    reloadable: true,
+    shortdesc: "Directory of the replies of mi=fifo:",
+    longdesc: "Directory in which the agent creates a FIFO for each reply of mi=fifo: (reply_dir of \
+module mi_fifo). Default: /tmp, as in OpenSIPS. A directory that is used for nothing else, like \
+/run/smartvox/mi, is better: start creates it if it is missing, for root and the daemon's group \
+alone.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static SHARING_TAG: Parameter = Parameter {
+    name: "sharing_tag",
+    reloadable: true,
+    shortdesc: "Sharing tags of the promoted instance",
+    longdesc: "Sharing tags of module clusterer that the promoted instance holds, as TAG/CLUSTER (for \
+example vip/1), separated by commas or spaces. Default: none. promote activates them, and monitor \
+checks that they stay active. The configuration must declare each of them as =backup, on every node: \
+a node that starts with =active takes the tag from the active node, so start refuses that. Needs mi.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static DEMOTE: Parameter = Parameter {
+    name: "demote",
+    kind: Kind::Select(&["keep", "restart"]),
+    default: Some("keep"),
+    reloadable: true,
+    shortdesc: "What demote does about an active sharing tag",
+    longdesc: "What demote does about an active sharing tag: \"keep\" or \"restart\". Default: keep. \
+With \"keep\" the process goes on, and the tag leaves when another node is promoted (OpenSIPS has no \
+command to give it up). With \"restart\" the daemon is restarted and returns as backup, for clusters \
+in which no other node may be available. demote first checks whether OpenSIPS can be started again \
+(an invalid configuration, for example); if it can't, demote fails and OpenSIPS goes on.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static SHM_LIMIT: Parameter = Parameter {
+    name: "shm_limit",
+    kind: Kind::Integer,
+    default: Some("90"),
+    reloadable: true,
+    shortdesc: "Limit of shared memory in percent",
+    longdesc: "Percentage of shared memory in use above which a level-10 monitor reports \
+OCF_DEGRADED. Default: 90. Needs mi.",
+    ..Parameter::TEMPLATE
+};

@@ -1,0 +1,96 @@
+//! The one table of parameters and actions, for parsing, `--help`, meta-data and manual page.
+
+mod daemon;
+mod management;
+mod probe;
+mod sockets;
+mod supervision;
+
+use ocf::{Action, ActionDescription, Description};
+
+pub(crate) use daemon::*;
+pub(crate) use management::*;
+pub(crate) use probe::*;
+pub(crate) use sockets::*;
+pub(crate) use supervision::*;
+
+/// The description of the agent.
+pub static DESCRIPTION: Description = Description {
+    name: "opensips",
+    version: env!("CARGO_PKG_VERSION"),
+    shortdesc: "OpenSIPS SIP server",
+    longdesc: "Runs the SIP server OpenSIPS (2.4 to 4.0) as a resource of Pacemaker.
+
+start checks the configuration with OpenSIPS itself, refuses to run if another program holds one of \
+its sockets, and returns when every declared socket is open and SIP is answered; if OpenSIPS dies, \
+start fails at once with the error of OpenSIPS. monitor checks the main process, its workers and its \
+sockets, and sends OPTIONS to a socket on this host. stop ends every process of the instance, stuck \
+workers and orphans of a killed main process included.
+
+As a promotable clone it is a hot standby: OpenSIPS runs on every node, with sockets on the virtual \
+address (net.ipv4.ip_nonlocal_bind). promote activates the sharing tags of module clusterer through \
+the Management Interface; from then on this node owns the dialogs and registrations that were \
+replicated to it. Every node starts unpromoted, and its configuration must declare each tag as \
+=backup. If a promoted instance has lost a tag, monitor activates it again once and reports it.
+
+With mi, a monitor with check level 10 (OCF_CHECK_LEVEL) also queries the Management Interface: it \
+fails if there is no answer within 5 seconds, and returns OCF_DEGRADED if shared memory is over \
+shm_limit. With check level 20 it sends OPTIONS to every UDP, TCP and TLS socket on an address of \
+this host.
+
+The agent recognises an instance by its executable and its arguments -f and -P, never by its name. A \
+daemon that runs with the same configuration and another pid file was not started by this resource: \
+monitor reports it as failed, start refuses to run besides it, and stop ends it. The service of the \
+OpenSIPS package (opensips.service) must be disabled.",
+    parameters: &[
+        &BINARY,
+        &CONFIG,
+        &PIDFILE,
+        &USER,
+        &GROUP,
+        &SHM_MEMORY,
+        &PKG_MEMORY,
+        &OPEN_FILES,
+        &EXTRA_OPTIONS,
+        &VIP,
+        &NONLOCAL_BIND,
+        &LISTENERS,
+        &SIP_PROBE,
+        &SIP_PROBE_CODES,
+        &SIP_PROBE_TIMEOUT,
+        &SIP_PROBE_ATTEMPTS,
+        &MI,
+        &MI_REPLY_DIR,
+        &SHARING_TAG,
+        &DEMOTE,
+        &SHM_LIMIT,
+        &START_CHECK,
+        &STOP_GRACE,
+        &SYSTEMD_UNIT,
+    ],
+    actions: &[
+        ActionDescription::new(Action::Start, 60),
+        // A daemon with stuck workers needs half a minute, and aborts itself after one.
+        ActionDescription::new(Action::Stop, 90),
+        ActionDescription {
+            interval_s: Some(10),
+            depth: Some(0),
+            ..ActionDescription::new(Action::Monitor, 20)
+        },
+        // Two recurring monitors need different intervals. The one above has no role, because it
+        // also serves a resource that is no promotable clone, and the unpromoted ones of one.
+        ActionDescription {
+            interval_s: Some(9),
+            depth: Some(0),
+            role: Some("Promoted"),
+            ..ActionDescription::new(Action::Monitor, 20)
+        },
+        ActionDescription::new(Action::Promote, 20),
+        // With demote=restart, a stop and a start.
+        ActionDescription::new(Action::Demote, 150),
+        ActionDescription::new(Action::ReloadAgent, 20),
+        ActionDescription::new(Action::ValidateAll, 20),
+        ActionDescription::new(Action::MetaData, 5),
+        ActionDescription::new(Action::Diagnose, 30),
+    ],
+};

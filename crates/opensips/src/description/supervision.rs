@@ -1,0 +1,37 @@
+//! Parameters of start and stop.
+
+use ocf::{Kind, Parameter};
+
+pub(crate) static START_CHECK: Parameter = Parameter {
+    name: "start_check",
+    kind: Kind::Boolean,
+    default: Some("yes"),
+    reloadable: true,
+    shortdesc: "Check the configuration before start",
+    longdesc: "Whether start first runs the configuration check of OpenSIPS (opensips -C). Default: \
+yes. The check also prints the sockets that OpenSIPS opens. Without it the agent can't report busy \
+ports and absent addresses before OpenSIPS fails.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static STOP_GRACE: Parameter = Parameter {
+    name: "stop_grace",
+    reloadable: true,
+    shortdesc: "Time between SIGTERM and SIGKILL",
+    longdesc: "Time that stop leaves OpenSIPS to shut itself down, like 30s, before it kills every \
+process of the instance. Default: the timeout of the stop action minus 5 seconds.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static SYSTEMD_UNIT: Parameter = Parameter {
+    name: "systemd_unit",
+    default: Some("opensips.service"),
+    reloadable: true,
+    shortdesc: "Unit that must not be active or enabled",
+    longdesc: "systemd unit that must not be active or enabled, because it starts the same daemon \
+without Pacemaker. Default: opensips.service. If it is enabled, validate-all with check level 10 \
+fails, and start logs a warning. If it is active, start fails, and monitor returns OCF_DEGRADED (190) \
+for an instance that systemd has started with the pid file of this resource: systemd starts it again \
+after stop. \"none\" switches these checks off.",
+    ..Parameter::TEMPLATE
+};

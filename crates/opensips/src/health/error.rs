@@ -1,0 +1,57 @@
+//! Why an instance does not serve.
+
+use std::io;
+
+use hostproc::Pid;
+
+use crate::daemon::crash::Evidence;
+use crate::daemon::{self, Seconds};
+use crate::sip::probe::{Patience, Silence};
+use crate::sip::target::Target;
+use crate::sockets;
+use crate::sockets::listener::Listener;
+use crate::sockets::owner::Owner;
+
+/// A result of this room.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("orphans of OpenSIPS are alive (pid {pids}): its main process died")]
+    Orphans { pids: String },
+    /// No process is left of an instance that was not stopped.
+    #[error("OpenSIPS (pid {main}) died{evidence}")]
+    Gone { main: Pid, evidence: Evidence },
+    /// A part of the instance has died.
+    #[error("{source}{evidence}")]
+    Crashed { source: Box<Self>, evidence: Evidence },
+    /// A socket of the instance is open though none of its processes is alive.
+    #[error("{listener} is held by {owner} though OpenSIPS has ended: stop that program")]
+    StaleSocket { listener: Listener, owner: Owner },
+    #[error("OpenSIPS (pid {main}) has no workers")]
+    NoWorkers { main: Pid },
+    /// The daemon is about to end itself.
+    #[error("worker {worker} of OpenSIPS (pid {main}) died")]
+    DeadWorker { main: Pid, worker: Pid },
+    #[error("OpenSIPS (pid {main}) has no UDP or TCP socket")]
+    NoSockets { main: Pid },
+    /// Another program receives what is sent to this socket.
+    #[error("{listener} is taken by {owner}, which shares it with OpenSIPS: stop that program")]
+    Taken { listener: Listener, owner: Owner },
+    #[error(
+        "OpenSIPS (pid {main}) does not serve: {silence} at {target} within {} x {}",
+        patience.attempts,
+        Seconds(patience.timeout)
+    )]
+    Silent { main: Pid, target: Target, silence: Silence, patience: Patience },
+    #[error("OPTIONS at {target} is answered with {code}, not among sip_probe_codes: {reason}")]
+    UnexpectedAnswer { target: Target, code: u16, reason: String },
+    #[error("OPTIONS can't be sent to {target}: {}", ocf::cause(source))]
+    Unasked { target: Target, source: io::Error },
+    #[error(transparent)]
+    Sockets(#[from] sockets::Error),
+    #[error(transparent)]
+    Daemon(#[from] daemon::Error),
+    #[error("{}", ocf::cause(.0))]
+    Processes(#[from] hostproc::Error),
+}

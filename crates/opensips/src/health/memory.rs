@@ -1,0 +1,68 @@
+//! What the Management Interface tells about the health of the instance: whether it answers, and how
+//! much shared memory is in use.
+
+use std::time::Duration;
+
+use deadline::Deadline;
+
+use crate::mi::answers::{SHARED_MEMORY, Statistics};
+use crate::mi::{Client, Result};
+
+/// What the MI tells about the instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// What an operator should look at.
+    pub(crate) remarks: Vec<String>,
+    /// How long the daemon has been up, if the answer tells.
+    pub(crate) up: Option<Duration>,
+}
+
+/// Asks the MI; `shm_limit` is a percentage of shared memory.
+///
+/// # Errors
+/// Those of the MI.
+pub(crate) fn judge(client: Client<'_>, shm_limit: u32, deadline: Deadline) -> Result<Health> {
+    let up = client.up_time(deadline)?;
+    let statistics = client.statistics(&[SHARED_MEMORY], deadline)?;
+    Ok(Health { remarks: Vec::from_iter(memory_remark(&statistics, shm_limit)), up })
+}
+
+/// `shared memory: 61 of 64 MB used, over shm_limit=90%: raise shm_memory`
+fn memory_remark(statistics: &Statistics, limit: u32) -> Option<String> {
+    let used = statistics.shared_memory_used?;
+    let total = statistics.shared_memory_total.filter(|total| *total > 0)?;
+    // Bytes of a host's memory, times a hundred, always fit into u128.
+    let over = u128::from(used) * 100 > u128::from(total) * u128::from(limit);
+    let mega = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    over.then(|| {
+        let (used, total) = (mega(used), mega(total));
+        format!(
+            "shared memory: {used} of {total} MB used, over shm_limit={limit}%: raise shm_memory"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory() {
+        let remark = |used, total| {
+            let statistics = Statistics {
+                shared_memory_used: Some(used),
+                shared_memory_total: Some(total),
+                ..Statistics::default()
+            };
+            memory_remark(&statistics, 90)
+        };
+        assert_eq!(remark(90, 100), None);
+        assert_eq!(
+            remark(62 << 20, 64 << 20).unwrap(),
+            "shared memory: 62 of 64 MB used, over shm_limit=90%: raise shm_memory"
+        );
+        assert_eq!(remark(1, 0), None);
+        assert!(remark(u64::MAX, u64::MAX).is_some());
+        assert_eq!(memory_remark(&Statistics::default(), 90), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! Whether a living instance serves: its workers, its sockets, its answer.
+
+mod error;
+pub(crate) mod memory;
+pub(crate) mod probe;
+mod recognition;
+pub(crate) mod stale;
+pub(crate) mod workers;
+
+use deadline::Deadline;
+use hostnet::Sysctl;
+use hostproc::{Pid, ProcFs, Stat};
+
+use crate::health::probe::Probing;
+use crate::health::workers::{judge_processes, living_workers};
+use crate::instance::Instance;
+use crate::mi::Endpoint;
+use crate::params::Params;
+use crate::sip::target::Target;
+use crate::sockets::expected::{self, Expected, Shared};
+use crate::sockets::listener::{Listener, Transport};
+use crate::sockets::nonlocal_bind;
+use crate::sockets::owner::inodes_of_all;
+use crate::sockets::table::SocketTable;
+
+pub(crate) use error::{Error, Result};
+pub(crate) use probe::Reach;
+
+/// An instance that serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Serving {
+    /// What an operator should look at.
+    pub(crate) remarks: Vec<String>,
+    /// Its sockets.
+    pub(crate) sockets: Vec<Expected>,
+}
+
+/// Judges a main process with everything that belongs to it, the cheapest first. The sockets of
+/// parameter `listeners` are added to the expected ones.
+///
+/// # Errors
+/// The first thing that keeps it from serving.
+pub(crate) fn judge(
+    instance: &Instance<'_>,
+    params: &Params,
+    main: &Stat,
+    mut sockets: Vec<Expected>,
+    reach: Reach,
+    deadline: Deadline,
+) -> Result<Serving> {
+    let proc = &instance.proc;
+    let pid = main.process.pid;
+    let workers = living_workers(proc, main.process, deadline)?;
+    let mut remarks = Vec::from_iter(judge_processes(main, &workers)?);
+    let pids: Vec<Pid> = workers.iter().chain([main]).map(|stat| stat.process.pid).collect();
+    expected::demand(proc, pid, &pids, &params.listeners, &mut sockets, deadline)?;
+    let shared = expected::judge(proc, pid, &pids, &sockets, deadline)?;
+    let listeners: Vec<Listener> = sockets.iter().map(|(listener, _)| listener.clone()).collect();
+    let probing = Probing { params, main: pid, listeners: &listeners, reach };
+    // The addresses are read once for the probe and the remark.
+    let local = probing.addresses(deadline)?;
+    let asked = probing.ask(&local, params.probe.patience, deadline);
+    asked.map_err(|error| unless_taken(error, &shared))?;
+    remarks.extend(shared.iter().map(ToString::to_string));
+    let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());
+    let leaving = params.leaving_vips(instance.request.promotable);
+    remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl));
+    Ok(Serving { remarks, sockets })
+}
+
+/// A silence is not a fault of the instance where another program receives the request.
+fn unless_taken(error: Error, shared: &[Shared]) -> Error {
+    let Error::Silent { target, .. } = error else { return error };
+    let taken = shared.iter().find(|one| Target::of(&one.listener) == Some(target)).cloned();
+    taken.map_or(error, |Shared { listener, owner }| Error::Taken { listener, owner })
+}
+
+/// The sockets of an instance of which nothing is remembered, as its processes hold them, without
+/// that of the MI. A socket is one of SIP where SIP is answered.
+///
+/// # Errors
+/// [`Error::NoSockets`], and those of [`judge`] about its processes.
+pub(crate) fn open_sockets(
+    proc: &ProcFs,
+    params: &Params,
+    main: &Stat,
+    deadline: Deadline,
+) -> Result<Vec<Expected>> {
+    let pid = main.process.pid;
+    let workers = living_workers(proc, main.process, deadline)?;
+    judge_processes(main, &workers)?;
+    // UDP and SCTP sockets are opened before the first worker is forked; one that a worker alone has
+    // is a client's, which comes and goes. TCP sockets listen, or are not in the table.
+    let of_main = inodes_of_all(proc, [pid]);
+    let of_any = inodes_of_all(proc, workers.iter().chain([main]).map(|stat| stat.process.pid));
+    let table = SocketTable::complete(deadline)?;
+    let mut open: Vec<Expected> = table
+        .listeners()
+        .filter(|(listener, inode)| match listener.transport {
+            Transport::Udp | Transport::Sctp => of_main.contains(inode),
+            Transport::Tcp => of_any.contains(inode),
+        })
+        .filter(|(listener, _)| params.mi != Some(Endpoint::Datagram(listener.local)))
+        .collect();
+    let listed = [Transport::Udp, Transport::Tcp].into_iter().all(|one| table.knows(one));
+    if open.is_empty() && listed {
+        return Err(Error::NoSockets { main: pid });
+    }
+    open.sort_by_key(|(listener, _)| (!params.vips.contains(&listener.local.ip()), listener.local));
+    recognition::recognise(params, &mut open, deadline)?;
+    Ok(open)
+}

@@ -1,0 +1,255 @@
+//! Probes the instance with OPTIONS: where, and what the outcome means.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+use deadline::Deadline;
+use hostproc::Pid;
+use ocf::LogLine;
+
+use super::{Error, Result};
+use crate::params::{Params, ProbeTarget};
+use crate::sip::probe::{Outcome, Patience, ask_each};
+use crate::sip::target::Target;
+use crate::sockets;
+use crate::sockets::addresses::{LocalAddresses, Presence};
+use crate::sockets::listener::Listener;
+use crate::sockets::nonlocal_bind;
+
+/// Kept back for reading the addresses once more after a silence.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
+
+/// How many sockets are probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// One answer is enough.
+    One,
+    /// Every listener has to answer.
+    Every,
+}
+
+/// A probe of one instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probing<'a> {
+    pub(crate) params: &'a Params,
+    pub(crate) main: Pid,
+    pub(crate) listeners: &'a [Listener],
+    pub(crate) reach: Reach,
+}
+
+impl Probing<'_> {
+    /// The addresses of this host, as far as the probe and the sockets that are bound to one need
+    /// them: none where all of them are loopback or wildcards.
+    ///
+    /// # Errors
+    /// Those of netlink.
+    pub(crate) fn addresses(&self, deadline: Deadline) -> sockets::Result<LocalAddresses> {
+        let candidates = candidates(self.params, self.listeners, self.reach);
+        let asked = candidates.iter().map(|target| target.address.ip());
+        let bound = nonlocal_bind::needed(self.params.nonlocal_bind, self.listeners);
+        LocalAddresses::read(asked.chain(bound), deadline)
+    }
+
+    /// Sends OPTIONS where that is possible: to the best place, or to all. Every failure is logged,
+    /// and the first one is returned.
+    ///
+    /// # Errors
+    /// [`Error::Silent`], [`Error::UnexpectedAnswer`], [`Error::Unasked`]
+    pub(crate) fn ask(
+        &self,
+        local: &LocalAddresses,
+        patience: Patience,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let targets =
+            on_this_host(candidates(self.params, self.listeners, self.reach), local, self.reach);
+        self.log_unasked(&targets);
+        let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10));
+        let outcomes = ask_each(&targets, &self.params.probe.codes, patience, asking);
+        let mut failures = Vec::new();
+        for (target, outcome) in targets.iter().zip(outcomes) {
+            if let Err(error) = self.judge(*target, outcome) {
+                failures.push((*target, error));
+            }
+        }
+        if !failures.is_empty() {
+            retain_on_this_host(&mut failures, deadline);
+        }
+        let mut errors = failures.into_iter().map(|(_, error)| error);
+        let first = errors.next();
+        for error in errors {
+            log::error!("{}", LogLine::new().note(error));
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    fn log_unasked(&self, targets: &[Target]) {
+        let none = LogLine::new().field("probe", "none");
+        if self.reach == Reach::One && targets.is_empty() {
+            log::debug!("{}", none.note("no socket on an address of this host can be probed"));
+            return;
+        }
+        if self.reach == Reach::One {
+            return;
+        }
+        for listener in self.listeners {
+            if !Target::of(listener).is_some_and(|target| targets.contains(&target)) {
+                let line = none.clone().field("listener", listener);
+                log::debug!("{}", line.note("not SIP, or not on an address of this host"));
+            }
+        }
+    }
+
+    fn judge(&self, target: Target, outcome: io::Result<Outcome>) -> Result<()> {
+        match outcome {
+            Ok(Outcome::Alive { code, took }) => {
+                let code = code.map_or("none".to_owned(), |code| code.to_string());
+                let line = LogLine::new().field("probe", target).field("code", code);
+                log::debug!("{}", line.field("took_us", took.as_micros()));
+                Ok(())
+            }
+            Ok(Outcome::Unexpected { code, reason }) => {
+                Err(Error::UnexpectedAnswer { target, code, reason })
+            }
+            Ok(Outcome::Silent { silence, patience }) => {
+                Err(Error::Silent { main: self.main, target, silence, patience })
+            }
+            Err(source) => Err(Error::Unasked { target, source }),
+        }
+    }
+}
+
+/// An address that was on this host a moment ago and has left: a failover, not a failure.
+fn retain_on_this_host(failures: &mut Vec<(Target, Error)>, deadline: Deadline) {
+    let targets: Vec<Target> = failures.iter().map(|(target, _)| *target).collect();
+    let Ok(local) = addresses_of(&targets, deadline) else { return };
+    failures.retain(|(target, error)| {
+        let here = is_on_this_host(*target, &local);
+        if !here {
+            let line = LogLine::new().field("probe", target).field("ignored", error);
+            log::info!("{}", line.note("the address has left this host"));
+        }
+        here
+    });
+}
+
+/// Where OPTIONS can be sent, the best place first: UDP before TCP before TLS (see [`Transport`]);
+/// among those, the virtual addresses, which the clients use, before the others.
+///
+/// [`Transport`]: crate::sip::target::Transport
+fn candidates(params: &Params, listeners: &[Listener], reach: Reach) -> Vec<Target> {
+    let mut targets: Vec<Target> = match (params.probe.target, reach) {
+        (ProbeTarget::Nowhere, _) => return Vec::new(),
+        (ProbeTarget::At(target), Reach::One) => return vec![target],
+        (ProbeTarget::At(target), Reach::Every) => {
+            std::iter::once(target).chain(listeners.iter().filter_map(Target::of)).collect()
+        }
+        (ProbeTarget::Auto, _) => listeners.iter().filter_map(Target::of).collect(),
+    };
+    targets.sort_by_key(|target| (target.transport, !params.vips.contains(&target.address.ip())));
+    let mut known = HashSet::new();
+    targets.retain(|target| known.insert(*target));
+    targets
+}
+
+/// The candidates that are on addresses of this host; there may be none. At an address that is
+/// elsewhere another node would answer.
+fn on_this_host(mut candidates: Vec<Target>, local: &LocalAddresses, reach: Reach) -> Vec<Target> {
+    candidates.retain(|target| is_on_this_host(*target, local));
+    if reach == Reach::One {
+        candidates.truncate(1);
+    }
+    candidates
+}
+
+pub(crate) fn is_on_this_host(target: Target, local: &LocalAddresses) -> bool {
+    local.presence(target.address.ip()) == Presence::Usable
+}
+
+/// The addresses of this host, as far as these targets need them.
+pub(super) fn addresses_of(
+    targets: &[Target],
+    deadline: Deadline,
+) -> sockets::Result<LocalAddresses> {
+    LocalAddresses::read(targets.iter().map(|target| target.address.ip()), deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocf::InstanceName;
+    use std::ffi::OsStr;
+
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        let values = pairs.iter().copied().collect();
+        Params::read(&values, &InstanceName::new(OsStr::new("x"))).unwrap()
+    }
+
+    fn texts(targets: &[Target]) -> Vec<String> {
+        targets.iter().map(ToString::to_string).collect()
+    }
+
+    fn listeners(texts: &[&str]) -> Vec<Listener> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_order_of_the_candidates() {
+        let listeners = listeners(&[
+            "tls:127.0.0.1:5061",
+            "tcp:127.0.0.1:5060",
+            "udp:0.0.0.0:5062",
+            "hep_udp:127.0.0.1:9060",
+            "tcp:192.0.2.10:5060",
+            "udp:192.0.2.10:5060",
+            "ws:127.0.0.1:80",
+        ]);
+        let candidates =
+            |pairs: &[(&str, &str)], reach| texts(&candidates(&params(pairs), &listeners, reach));
+        let all = [
+            "udp:127.0.0.1:5062",
+            "udp:192.0.2.10:5060",
+            "tcp:127.0.0.1:5060",
+            "tcp:192.0.2.10:5060",
+            "tls:127.0.0.1:5061",
+        ];
+        assert_eq!(candidates(&[], Reach::One), all);
+        assert_eq!(candidates(&[], Reach::Every), all);
+        // The virtual address is what the clients use; UDP is still the first.
+        assert_eq!(
+            candidates(&[("vip", "192.0.2.10")], Reach::One),
+            [
+                "udp:192.0.2.10:5060",
+                "udp:127.0.0.1:5062",
+                "tcp:192.0.2.10:5060",
+                "tcp:127.0.0.1:5060",
+                "tls:127.0.0.1:5061"
+            ]
+        );
+        let named = [("sip_probe", "tcp:127.0.0.1:5060")];
+        assert_eq!(candidates(&named, Reach::One), ["tcp:127.0.0.1:5060"]);
+        assert_eq!(candidates(&named, Reach::Every), all);
+        for reach in [Reach::One, Reach::Every] {
+            assert!(candidates(&[("sip_probe", "none")], reach).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_standby_never_probes_the_active_node() {
+        let listeners = listeners(&["udp:192.0.2.10:5060", "tcp:127.0.0.1:5060"]);
+        let nothing = LocalAddresses::default();
+        let targets = |pairs: &[(&str, &str)], listeners: &[Listener], reach| {
+            let candidates = candidates(&params(pairs), listeners, reach);
+            texts(&on_this_host(candidates, &nothing, reach))
+        };
+        for reach in [Reach::One, Reach::Every] {
+            // The virtual address is elsewhere: the other socket is probed.
+            let vip = [("vip", "192.0.2.10")];
+            assert_eq!(targets(&vip, &listeners, reach), ["tcp:127.0.0.1:5060"]);
+            assert_eq!(targets(&vip, &listeners[..1], reach), [""; 0]);
+        }
+        let elsewhere = [("sip_probe", "udp:192.0.2.10:5060")];
+        assert_eq!(targets(&elsewhere, &listeners, Reach::One), [""; 0]);
+    }
+}

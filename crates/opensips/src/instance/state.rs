@@ -1,0 +1,146 @@
+//! What start remembers about an instance, in a text file of `key value` lines.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use hostproc::{Pid, Process, RunDirectory};
+
+use crate::sockets::listener::Listener;
+
+/// An instance as it was when it was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) main: Process,
+    /// The session that the main process has created.
+    pub(crate) session: i32,
+    pub(crate) executable: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) pidfile: PathBuf,
+    /// The listeners, each with the inode of its socket. As long as a socket with that inode listens
+    /// there, it belongs to this instance: a socket lives as long as a process holds it, and only
+    /// processes that the instance has started inherit it.
+    pub(crate) listeners: Vec<(Listener, u32)>,
+}
+
+impl State {
+    /// `None` if there is no state, or none that can be understood.
+    pub(crate) fn load(run: &RunDirectory, name: &str) -> Option<Self> {
+        Self::parse(&run.read(name)?)
+    }
+
+    /// # Errors
+    /// The directory is not writable.
+    pub(crate) fn store(&self, run: &RunDirectory, name: &str) -> hostfs::Result<()> {
+        run.write(name, &self.to_bytes())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut text = String::new();
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "main {} {}", self.main.pid, self.main.start_time);
+        let _ = writeln!(text, "session {}", self.session);
+        for (listener, inode) in &self.listeners {
+            let _ = writeln!(text, "listener {listener} {inode}");
+        }
+        let mut bytes = text.into_bytes();
+        // Parameters are checked for line ends; paths need not be UTF-8.
+        for (key, path) in
+            [("executable", &self.executable), ("config", &self.config), ("pidfile", &self.pidfile)]
+        {
+            bytes.extend_from_slice(key.as_bytes());
+            bytes.push(b' ');
+            bytes.extend_from_slice(path.as_os_str().as_bytes());
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(b"end\n");
+        bytes
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (mut main, mut session, mut listeners) = (None, None, Vec::new());
+        let (mut executable, mut config, mut pidfile) = (None, None, None);
+        // A state without its last line is incomplete.
+        for line in bytes.strip_suffix(b"end\n")?.split(|byte| *byte == b'\n') {
+            let Some(space) = line.iter().position(|byte| *byte == b' ') else { continue };
+            let (key, value) = line.split_at(space);
+            let value = value.get(1..)?;
+            let path = || Some(PathBuf::from(OsStr::from_bytes(value)));
+            let text = || std::str::from_utf8(value).ok();
+            match key {
+                b"main" => {
+                    let (pid, start_time) = text()?.split_once(' ')?;
+                    let pid: Pid = pid.parse().ok()?;
+                    main = Some(Process { pid, start_time: start_time.parse().ok()? });
+                }
+                b"session" => session = text()?.parse().ok(),
+                b"listener" => {
+                    let (listener, inode) = text()?.split_once(' ')?;
+                    listeners.push((listener.parse().ok()?, inode.parse().ok()?));
+                }
+                b"executable" => executable = path(),
+                b"config" => config = path(),
+                b"pidfile" => pidfile = path(),
+                // A line of another version.
+                _ => {}
+            }
+        }
+        Some(Self {
+            main: main?,
+            session: session?,
+            executable: executable?,
+            config: config?,
+            pidfile: pidfile?,
+            listeners,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn state() -> State {
+        State {
+            main: Process { pid: Pid::new(4711).unwrap(), start_time: 123 },
+            session: 4710,
+            executable: "/usr/sbin/opensips".into(),
+            config: "/etc/opensips/a b.cfg".into(),
+            pidfile: OsStr::from_bytes(b"/run/\xff.pid").into(),
+            listeners: vec![
+                ("udp:192.0.2.10:5060".parse().unwrap(), 7),
+                ("tls:[2001:db8::1]:5061".parse().unwrap(), 8),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        let (run, name) = (RunDirectory::at(directory.path()), "opensips-x.state");
+        assert_eq!(State::load(&run, name), None);
+        state().store(&run, name).unwrap();
+        assert_eq!(State::load(&run, name), Some(state()));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn half_a_state_is_none() {
+        let bytes = state().to_bytes();
+        for length in 0..bytes.len() {
+            assert_eq!(State::parse(&bytes[..length]), None);
+        }
+        let later = [b"tag active\n", &bytes[..]].concat();
+        assert_eq!(State::parse(&later), Some(state()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged(mut bytes: Vec<u8>) {
+            bytes.extend_from_slice(b"\nend\n");
+            let _ = State::parse(&bytes);
+        }
+    }
+}

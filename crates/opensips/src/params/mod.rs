@@ -1,0 +1,165 @@
+//! The parameters as typed values. Pure: nothing here looks at the host.
+
+mod account;
+mod names;
+mod parse;
+mod sharing_tag;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ocf::{Findings, InstanceName, Reader, Values};
+
+use crate::description as table;
+use crate::mi::Endpoint;
+use crate::process::command_line::{Invocation, parse_extra_options};
+use crate::sip::message::ExpectedCodes;
+use crate::sip::probe::Patience;
+use crate::sip::target::Target;
+use crate::sockets::listener::{self, Listener};
+
+pub(crate) use crate::sockets::nonlocal_bind::NonlocalBind;
+pub(crate) use account::Account;
+pub(crate) use names::Names;
+pub(crate) use parse::{MEMORY_LIMIT, absolute_path};
+pub(crate) use sharing_tag::SharingTag;
+
+/// What the administrator wants, complete and valid in form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Params {
+    pub(crate) binary: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) pidfile: PathBuf,
+    pub(crate) user: Account,
+    pub(crate) group: Account,
+    /// In MB; `None` leaves it to OpenSIPS.
+    pub(crate) shm_memory: Option<u32>,
+    /// In MB and per process; `None` leaves it to OpenSIPS.
+    pub(crate) pkg_memory: Option<u32>,
+    /// RLIMIT_NOFILE.
+    pub(crate) open_files: u64,
+    pub(crate) extra_options: Vec<String>,
+    pub(crate) vips: Vec<IpAddr>,
+    pub(crate) nonlocal_bind: NonlocalBind,
+    /// The sockets that must be open besides those that the configuration declares.
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) probe: Probe,
+    pub(crate) mi: Option<Endpoint>,
+    pub(crate) mi_reply_dir: PathBuf,
+    /// None without `mi`.
+    pub(crate) sharing_tags: Vec<SharingTag>,
+    pub(crate) demote: Demote,
+    /// In percent of shared memory.
+    pub(crate) shm_limit: u32,
+    pub(crate) start_check: bool,
+    pub(crate) stop_grace: Option<Duration>,
+    /// `None` where no unit is to be looked for.
+    pub(crate) systemd_unit: Option<String>,
+}
+
+/// What demote does about a sharing tag that is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demote {
+    /// It stays active until another node activates it.
+    Keep,
+    /// The daemon is restarted and returns as backup.
+    Restart,
+}
+
+/// How SIP is probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Probe {
+    pub(crate) target: ProbeTarget,
+    pub(crate) codes: ExpectedCodes,
+    pub(crate) patience: Patience,
+}
+
+/// Where OPTIONS is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProbeTarget {
+    /// To one of the instance's own sockets on an address of this host, over UDP if it has that.
+    Auto,
+    /// There, while the address is on this host.
+    At(Target),
+    Nowhere,
+}
+
+impl Params {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// Every finding; all of them are wrong on every node.
+    pub(crate) fn read(values: &Values, instance: &InstanceName) -> Result<Self, Findings> {
+        let mut reader = Reader::new(values);
+        let complete = Self::collect(&mut reader, values, instance);
+        reader.finish(complete)
+    }
+
+    /// Goes on after a finding, so that the reader has all of them.
+    fn collect(reader: &mut Reader<'_>, values: &Values, instance: &InstanceName) -> Option<Self> {
+        let binary = reader.parsed(&table::BINARY, absolute_path);
+        let config = reader.parsed(&table::CONFIG, absolute_path);
+        let pidfile = parse::pidfile(reader, values, instance);
+        let user = reader.parsed(&table::USER, str::parse);
+        let group = reader.parsed(&table::GROUP, str::parse);
+        let shm_memory = parse::megabytes(reader, &table::SHM_MEMORY);
+        let pkg_memory = parse::megabytes(reader, &table::PKG_MEMORY);
+        // The kernel allows fs.nr_open to be raised to nearly 2^31, not further.
+        let open_files = reader.integer(&table::OPEN_FILES, 256..=2_147_483_584);
+        let extra_options = reader.parsed(&table::EXTRA_OPTIONS, parse_extra_options);
+        let vips = reader.parsed(&table::VIP, parse::addresses);
+        let nonlocal_bind = parse::nonlocal_bind(reader);
+        let listeners = reader.parsed(&table::LISTENERS, listener::parse_list);
+        let probe = parse::probe(reader);
+        let mi = reader.parsed(&table::MI, str::parse);
+        let mi_reply_dir = reader.parsed(&table::MI_REPLY_DIR, parse::directory);
+        let sharing_tags = parse::sharing_tags(reader, values);
+        let demote = parse::demote(reader, values);
+        let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
+        let start_check = reader.boolean(&table::START_CHECK);
+        let stop_grace = parse::stop_grace(reader);
+        let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, parse::systemd_unit);
+        Some(Self {
+            binary: binary?,
+            config: config?,
+            pidfile: pidfile?,
+            user: user?,
+            group: group?,
+            shm_memory,
+            pkg_memory,
+            open_files: u64::try_from(open_files?).ok()?,
+            extra_options: extra_options.unwrap_or_default(),
+            vips: vips.unwrap_or_default(),
+            nonlocal_bind: nonlocal_bind?,
+            listeners: listeners.unwrap_or_default(),
+            probe: probe?,
+            mi,
+            mi_reply_dir: mi_reply_dir?,
+            sharing_tags: sharing_tags.unwrap_or_default(),
+            demote: demote?,
+            shm_limit: u32::try_from(shm_limit?).ok()?,
+            start_check,
+            stop_grace,
+            systemd_unit: systemd_unit?,
+        })
+    }
+
+    /// The virtual addresses that leave this host while the instance stays.
+    pub(crate) fn leaving_vips(&self, promotable: bool) -> &[IpAddr] {
+        if promotable { &self.vips } else { &[] }
+    }
+
+    /// The daemon's command line.
+    pub(crate) fn invocation(&self) -> Invocation<'_> {
+        Invocation {
+            config: &self.config,
+            shm_memory: self.shm_memory,
+            pkg_memory: self.pkg_memory,
+            extra: &self.extra_options,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The switch reboots, a cable comes out.
+
+use std::time::Duration;
+
+use lab::Network;
+
+use super::sequence::{Configuration, Sequence, Setup};
+use super::site::{NODES, Site};
+
+const SETUPS: &[Setup] = &[
+    Setup::unfenced(Configuration::QuickStart),
+    Setup::fenced(Configuration::ActiveStandby),
+    Setup::fenced(Configuration::HotStandby),
+];
+
+/// From the cable to the other node, and from the carrier to SIP.
+const SOON: Duration = Duration::from_secs(5);
+
+pub(super) const SEQUENCES: &[Sequence] = &[
+    Sequence {
+        name: "switch-reboot-20",
+        what: "the switch reboots: no carrier on both nodes for 20 s",
+        setups: SETUPS,
+        strike: all_dark,
+        lasts: Duration::from_secs(20),
+        mend: all_lit,
+        back_within: Some(SOON),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "switch-reboot-45",
+        what: "the switch reboots: no carrier on both nodes for 45 s",
+        setups: SETUPS,
+        strike: all_dark,
+        lasts: Duration::from_secs(45),
+        mend: all_lit,
+        back_within: Some(SOON),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "only-switch-reboot-20",
+        what: "the only switch reboots: neither carrier nor cluster network on both nodes for 20 s",
+        setups: &[
+            Setup::unfenced(Configuration::QuickStart),
+            Setup::unfenced(Configuration::ActiveStandby),
+            Setup::unfenced(Configuration::HotStandby),
+        ],
+        strike: |site| {
+            all_dark(site)?;
+            NODES.iter().try_for_each(|node| lan(site, node, false))
+        },
+        lasts: Duration::from_secs(20),
+        mend: |site| {
+            NODES.iter().try_for_each(|node| lan(site, node, true))?;
+            all_lit(site)
+        },
+        least: Duration::from_secs(30),
+        noise: Duration::from_secs(3),
+        back_within: Some(SOON),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
+        name: "one-cable-out",
+        what: "the cable of the active node is out for 40 s",
+        setups: SETUPS,
+        strike: |site| site.carrier(&site.active(), false),
+        lasts: Duration::from_secs(40),
+        mend: |site| site.carrier(&site.active(), true),
+        noise: Duration::from_secs(5),
+        silent_at_most: Some(SOON),
+        ..Sequence::DEFAULT
+    },
+];
+
+fn all_dark(site: &Site) -> Result<(), String> {
+    NODES.iter().try_for_each(|node| site.carrier(node, false))
+}
+
+fn all_lit(site: &Site) -> Result<(), String> {
+    NODES.iter().try_for_each(|node| site.carrier(node, true))
+}
+
+fn lan(site: &Site, node: &str, there: bool) -> Result<(), String> {
+    let (lab, network) = (&site.lab, Network::Lan);
+    let done = if there { lab.plug(node, network) } else { lab.unplug(node, network) };
+    done.map_err(|error| error.to_string())
+}
