@@ -69,6 +69,23 @@ impl InstanceName {
         &self.0
     }
 
+    /// The name without the number of a clone's instance: `opensips` of `opensips:0`. Pacemaker adds the
+    /// number for a globally unique clone, and for an instance too many of an anonymous one; no other
+    /// name has a colon, because it is an XML ID.
+    #[must_use]
+    pub fn without_clone_number(&self) -> Self {
+        match self.0.rsplit_once(':') {
+            Some((name, number))
+                if !name.is_empty()
+                    && !number.is_empty()
+                    && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                Self(name.to_owned())
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// The name as a part of a file name, at most 100 bytes long. Letters, digits, `-`, `_` and all
     /// dots but a leading one stay, any other byte becomes `%XX`: two names never share a file, and
     /// no name leaves its directory. The end of a longer result is replaced by a hash of the name.
