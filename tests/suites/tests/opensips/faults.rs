@@ -305,7 +305,7 @@ fn faults_of_a_starting_and_stopping_daemon() {
         // It never answers: start fails by itself long before its timeout, and leaves nothing.
         for (switch, words) in [
             ("SIP_ANSWER=none", "answer OPTIONS in its script, or set sip_probe=none"),
-            ("SIP_ANSWER=500", "is answered with 500, not among sip_probe_codes"),
+            ("SIP_ANSWER=404", "is answered with 404, not among sip_probe_codes"),
         ] {
             with(switch);
             let hour = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "3600000");

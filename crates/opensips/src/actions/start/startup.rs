@@ -31,6 +31,9 @@ use crate::sockets::table::SocketTable;
 const STEP: Duration = Duration::from_millis(25);
 /// One attempt while the daemon comes up; then its processes are looked at again.
 const ATTEMPT: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
+/// How long a daemon that is up has at least for its first answer, on a machine that is busy with a boot:
+/// a failed start bars the node, a failed monitor does not.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// How long a daemon that serves is watched for a late death. What kills it late happens as its last
 /// processes start, milliseconds after the first ones serve; the main process needs as long to notice.
 /// A longer wait would delay every failover, and monitor looks again anyway.
@@ -186,11 +189,11 @@ impl<'a> Startup<'a> {
     }
 
     /// Until OPTIONS is answered, if it can be sent. The workers have initialised themselves, and their
-    /// sockets are open: one that is silent now is silent for monitor, too, after as many attempts.
+    /// sockets are open: a daemon that goes on to be silent is silent for monitor, too.
     fn await_answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
         let (params, deadline) = (self.start.params, self.start.deadline);
         let started = Instant::now();
-        let answering = deadline.within(params.probe.patience.longest());
+        let answering = deadline.within(params.probe.patience.longest().max(FIRST_ANSWER));
         let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::One };
         loop {
             let local = probing.addresses(deadline)?;
@@ -211,7 +214,8 @@ impl<'a> Startup<'a> {
                 health::Error::Silent { main, target, silence, .. } if answering.has_passed() => {
                     return Err(health::Error::Unanswered { main, target, silence, waited }.into());
                 }
-                health::Error::UnexpectedAnswer { .. } if answering.has_passed() => {
+                // An answer of class 5xx may be one of a script that waits for its data.
+                health::Error::UnexpectedAnswer { code: ..500, .. } if answering.has_passed() => {
                     return Err(error.into());
                 }
                 error if deadline.has_passed() => return Err(error.into()),
