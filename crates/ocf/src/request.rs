@@ -84,11 +84,20 @@ impl InstanceName {
         &self.0
     }
 
-    /// The name without the number of a clone's instance: `vip` for `vip:0`.
-    pub fn of_clone(&self) -> &str {
+    /// The name without the number of a clone's instance: `opensips` of `opensips:0`. Pacemaker adds the
+    /// number for a globally unique clone, and for an instance too many of an anonymous one; no other
+    /// name has a colon, because it is an XML ID.
+    #[must_use]
+    pub fn without_clone_number(&self) -> Self {
         match self.0.rsplit_once(':') {
-            Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => &self.0,
+            Some((name, number))
+                if !name.is_empty()
+                    && !number.is_empty()
+                    && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                Self(name.to_owned())
+            }
+            _ => self.clone(),
         }
     }
 
@@ -149,7 +158,8 @@ mod tests {
     #[test]
     fn the_instances_of_a_clone_have_one_name() {
         for (name, clone) in [("vip", "vip"), ("vip:0", "vip"), ("vip:12", "vip"), ("a:b", "a:b")] {
-            assert_eq!(InstanceName::new(OsStr::new(name)).of_clone(), clone);
+            let name = InstanceName::new(OsStr::new(name));
+            assert_eq!(name.without_clone_number().as_str(), clone);
         }
     }
 

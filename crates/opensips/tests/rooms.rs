@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// neither parameters nor the instance. Only the actions know the error of the crate.
 const ROOMS: [(&str, &[&str]); 10] = [
     ("process", &[]),
-    ("sockets", &[]),
+    ("sockets", &["process"]),
     ("sip", &["sockets"]),
     ("mi", &[]),
     ("description", &[]),

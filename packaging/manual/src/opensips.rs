@@ -89,7 +89,21 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             "OpenSIPS (pid PID) is running but was not started by this resource",
-            "Only the cluster may start OpenSIPS: run systemctl disable --now opensips.",
+            "Only the cluster may start OpenSIPS: run systemctl disable --now opensips, or end the \
+             daemon that was started by hand. monitor reports 7 and stop leaves it alone.",
+        ),
+        (
+            "OpenSIPS (pid PID) with this configuration belongs to resource NAME: set another config, or \
+             disable NAME",
+            "Two resources can't share a configuration, because they would share its sockets. If NAME \
+             was removed or renamed while its OpenSIPS went on running, run kill PID, then crm_resource \
+             --cleanup. For an OpenSIPS that version 1.0 had started, removing \
+             /run/smartvox/opensips-NAME.state frees it without an interruption; a resource with the \
+             same pidfile then takes it over.",
+        ),
+        (
+            "another resource starts OpenSIPS with this configuration",
+            "Two resources with the same config were started at the same moment: give each its own.",
         ),
         (
             "UNIT is enabled besides Pacemaker: run systemctl disable UNIT (LINK)",
@@ -98,8 +112,20 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             "UNIT runs OpenSIPS (pid PID) besides Pacemaker: run systemctl disable --now UNIT",
-            "start refuses to run besides it. Degraded (190), if systemd started OpenSIPS with the \
-             pid file of this resource: it starts OpenSIPS again after stop.",
+            "start refuses to run besides it. monitor reports 7 and stop leaves it alone, whatever its \
+             pid file is.",
+        ),
+        (
+            "OpenSIPS (pid PID) stays in the foreground: set debug_mode=no in CONFIG or the files that it \
+             includes",
+            "start ended it, because a start that does not return is ended by Pacemaker. For messages of \
+             the debug level, set log_level=4.",
+        ),
+        (
+            "no answer to OPTIONS at SOCKET TIME after OpenSIPS (pid PID) is up: answer OPTIONS in its \
+             script, or set sip_probe=none",
+            "Answer in the script, for example with sl_send_reply(200, \"OK\"); any code counts, unless \
+             sip_probe_codes lists some.",
         ),
         (
             "OpenSIPS (pid PID) does not serve: no answer to OPTIONS at SOCKET within ATTEMPTS x TIME",

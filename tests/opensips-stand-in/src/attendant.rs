@@ -105,8 +105,9 @@ impl Attendant {
             .thread_block()
             .map_err(|errno| Error::system("sigprocmask", errno))?;
         inheritance.take_name()?;
-        let command_line = CommandLine::parse(arguments.get(1..).unwrap_or_default())?;
+        let mut command_line = CommandLine::parse(arguments.get(1..).unwrap_or_default())?;
         let mut config = Config::inherited(inheritance.config.clone())?;
+        command_line.debug |= config.debug_mode;
         if command_line.debug {
             (config.udp_workers, config.tcp_workers) = (2, 2);
         }

@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) tcp_workers: usize,
     pub(crate) stderror_enabled: bool,
     pub(crate) log_level: i32,
+    /// As `-D`.
+    pub(crate) debug_mode: bool,
     modules: Vec<String>,
     /// Module, parameter, value.
     parameters: Vec<(String, String, String)>,
@@ -44,6 +46,7 @@ impl Config {
             tcp_workers: 8,
             stderror_enabled: true,
             log_level: 2,
+            debug_mode: false,
             modules: Vec::new(),
             parameters: Vec::new(),
         };
@@ -215,6 +218,7 @@ impl Parser<'_> {
                 self.deprecated("log_stderror", instead, place);
             }
             "stderror_enabled" => self.config.stderror_enabled = self.switch()?,
+            "debug_mode" => self.config.debug_mode = self.switch()?,
             "udp_workers" => self.config.udp_workers = self.number()?,
             "tcp_workers" => self.config.tcp_workers = self.number()?,
             "log_level" => self.config.log_level = self.number()?,

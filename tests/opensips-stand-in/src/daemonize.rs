@@ -37,7 +37,7 @@ pub(crate) fn command(arguments: &[OsString]) -> u8 {
 }
 
 fn run(arguments: &[OsString]) -> Result<u8, Error> {
-    let command_line = CommandLine::parse(arguments.get(1..).unwrap_or_default())?;
+    let mut command_line = CommandLine::parse(arguments.get(1..).unwrap_or_default())?;
     match command_line.action {
         Action::Version => print(&command_line::version_text()),
         Action::Help => print(&command_line::help_text()),
@@ -56,6 +56,7 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
             return Ok(FAILURE);
         }
     };
+    command_line.debug |= config.debug_mode;
     let checking = command_line.action == Action::Check;
     configure_log(&command_line, &config);
     let faults = Faults::read(&config.text, faults::environment())?;

@@ -301,6 +301,29 @@ fn in_the_foreground_it_is_the_commands_own_process() {
 }
 
 #[test]
+fn debug_mode_keeps_it_in_the_foreground_without_a_pid_file() {
+    root_or_skip!();
+    against_all("debug_mode=yes", |instance| {
+        let mut config = instance.config();
+        config.more.push_str("debug_mode=yes\n");
+        instance.write(CONFIG, &config.text());
+        let mut command = instance.spawn(&["-f", CONFIG, "-P", PID_FILE]);
+        wait_until("OPTIONS is answered", DEADLINE, || !instance.silent_udp(UDP));
+        let id = i32::try_from(command.id()).unwrap();
+        let session = Process::read(id).unwrap().session;
+        let processes = instance.processes();
+        assert!(processes.len() > 1 && processes.iter().all(|one| one.session == session));
+        let workers = processes.iter().filter(|one| one.parent == id).count();
+        assert_eq!(workers + 1, processes.len());
+        assert!(!instance.exists(PID_FILE));
+        for one in processes {
+            one.signal(Signal::SIGKILL);
+        }
+        command.wait().unwrap();
+    });
+}
+
+#[test]
 fn two_instances_share_a_udp_port_unnoticed() {
     root_or_skip!();
     against_all("busy UDP port", |instance| {

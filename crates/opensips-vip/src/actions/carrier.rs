@@ -177,7 +177,7 @@ impl<'a> Carrier<'a> {
         let until = budgets::for_cluster(self.request.deadline);
         let Some(node) = self.cluster.node(until) else { return };
         let failed = CarrierFailure {
-            resource: self.request.instance.of_clone().to_owned(),
+            resource: self.request.instance.without_clone_number().as_str().to_owned(),
             node,
             start: is_start,
             monitor: self.files.failed_monitor(),

@@ -15,7 +15,8 @@ impl AttributeName {
     /// Every byte that the name of an attribute in a rule of pcs or crmsh can't have becomes `_`.
     pub(crate) fn of(instance: &InstanceName) -> Self {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let name = instance.of_clone().chars().map(|c| if legal(c) { c } else { '_' });
+        let name = instance.without_clone_number();
+        let name = name.as_str().chars().map(|c| if legal(c) { c } else { '_' });
         Self(format!("smartvox-link-{}", name.collect::<String>()))
     }
 

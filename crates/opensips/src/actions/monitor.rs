@@ -10,13 +10,12 @@ use ocf::{Action, LogLine, Request, Verdict};
 use super::budgets;
 use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
-use crate::daemon::systemd_unit;
 use crate::error::{Error, Result};
 use crate::health::stale::{refuse_orphans, refuse_stale_sockets};
 use crate::health::{self, Reach, Serving};
 use crate::instance::role::{Record, Role};
 use crate::instance::state::State;
-use crate::instance::{Instance, refuse_elsewhere};
+use crate::instance::{self, Instance};
 use crate::params::{Names, Params};
 use crate::promotion::{self, Certainty, score};
 use crate::sockets::expected::Expected;
@@ -56,7 +55,6 @@ fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
         return Ok(Some(main));
     }
     let survey = instance.survey()?;
-    refuse_elsewhere(&survey)?;
     if let Some(main) = survey.main {
         let line = LogLine::of(instance.action()).field("pid", main.process.pid);
         log::debug!("{}", line.field("pidfile", params.pidfile.display()).note("does not name it"));
@@ -70,7 +68,13 @@ fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
             let (main, evidence) = (state.main.pid, evidence(instance, state));
             Err(health::Error::Gone { main, evidence }.into())
         }
-        _ => Ok(None),
+        _ => {
+            if let Some(elsewhere) = survey.elsewhere {
+                let line = LogLine::of(instance.action()).field("ignored", elsewhere.pid);
+                log::debug!("{}", line.note(instance::Error::from(elsewhere)));
+            }
+            Ok(None)
+        }
     }
 }
 
@@ -133,9 +137,7 @@ fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result
         Some(state) => state.listeners.clone(),
         None => health::open_sockets(&instance.proc, params, main, deadline)?,
     };
-    let mut serving = health::judge(instance, params, main, sockets, reach, deadline)?;
-    serving.remarks.extend(systemd_unit::remark(params, &instance.proc, main.process.pid));
-    Ok(serving)
+    Ok(health::judge(instance, params, main, sockets, reach, deadline)?)
 }
 
 /// What is known about the death of the instance that is remembered.

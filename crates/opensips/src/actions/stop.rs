@@ -11,7 +11,7 @@ use crate::daemon::{account, fifo};
 use crate::error::{Error, Result};
 use crate::health;
 use crate::health::stale::refuse_stale_sockets;
-use crate::instance::{self, Instance, pid_file, refuse_elsewhere};
+use crate::instance::{self, Instance, pid_file};
 use crate::params::Names;
 use crate::process::survey::{Pids, Survey};
 use crate::process::terminate::{send, terminate};
@@ -29,9 +29,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     let instance = Instance::load(request, &names)?;
     let started = Instant::now();
     let survey = instance.survey()?;
-    if let Err(error) = refuse_elsewhere(&survey) {
-        let line = LogLine::of(Action::Stop).note(format!("{error}: it is ended nevertheless"));
-        log::warn!("{line}");
+    if let Some(elsewhere) = &survey.elsewhere {
+        let line = LogLine::of(Action::Stop).field("kept", elsewhere.pid);
+        log::info!("{}", line.note(instance::Error::from(elsewhere.clone())));
     }
     if !survey.is_empty() {
         end(&instance, &names)?;
@@ -140,6 +140,7 @@ fn clean_up(instance: &Instance<'_>, names: &Names) {
     let (run, files) = (instance.files.run(), &instance.files);
     let mut results: Vec<Result<()>> = [files.state(), files.role(), files.output()]
         .iter()
+        .chain(&files.states_by_number())
         .map(|name| run.remove(name).map_err(Error::from))
         .collect();
     if let Some(pidfile) = instance.identity.pidfile() {

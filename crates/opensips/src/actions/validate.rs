@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::instance::{self, Instance, refuse_elsewhere};
 use crate::mi::{self, Endpoint, misplaced, unsafe_directory};
 use crate::params::{Names, NonlocalBind, Params};
+use crate::process::survey::{Elsewhere, Starter};
 use crate::promotion::tags::refuse_declared_active;
 use crate::sockets::listener::Listener;
 use crate::sockets::nonlocal_bind::{self, on_absent_addresses};
@@ -123,7 +124,12 @@ impl HostCheck<'_> {
             Err(error) => return Err(error.into()),
         };
         let survey = instance.survey()?;
-        refuse_elsewhere(&survey)?;
+        match survey.elsewhere.as_ref().filter(|_| survey.is_empty()) {
+            // A finding of its own, whatever the configuration of the unit is.
+            Some(Elsewhere { starter: Starter::Unit(_), .. }) => return Ok(Vec::new()),
+            Some(_) => refuse_elsewhere(&survey)?,
+            None => {}
+        }
         let own = inodes_of_all(&instance.proc, survey.members.iter().map(|stat| stat.process.pid));
         let found = foreign(&instance.proc, listeners, &own, self.deadline())?;
         Ok(found.into_iter().map(Error::from).collect())

@@ -76,6 +76,13 @@ pub(crate) enum Error {
         shown_path(expected)
     )]
     OtherExecutable { pid: Pid, found: PathBuf, expected: PathBuf },
+    /// It serves, and Pacemaker would end the start that waits for it.
+    #[error(
+        "OpenSIPS (pid {pid}) stays in the foreground: set debug_mode=no in {} or the files that it \
+         includes",
+        config.display()
+    )]
+    Foreground { pid: Pid, config: PathBuf },
     /// It is alive and does not serve in time; `waiting` is what start waited for.
     #[error("{waiting} after {}", Seconds(*waited))]
     NotServing { waiting: String, waited: Duration },

@@ -7,7 +7,7 @@ use std::process::Child;
 
 use hostproc::{OutputFile, Pid, text_of};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
-use ocf::LogLine;
+use ocf::{InstanceName, LogLine};
 
 use crate::daemon::check::OUTPUT_LIMIT;
 use crate::daemon::crash::{Death, death};
@@ -15,6 +15,7 @@ use crate::daemon::environment::clean;
 use crate::daemon::words::{complaint, last_line, last_lines};
 use crate::daemon::{Error, Result};
 use crate::params::Params;
+use crate::process::inspect::RESOURCE;
 use crate::sockets::listener::{Listener, declared_listeners};
 
 /// In bytes. monitor empties a longer file of the daemon's output: it is in memory, and with
@@ -93,12 +94,13 @@ pub(crate) fn trim_output(path: &Path) {
 ///
 /// # Errors
 /// [`Error::Execute`]
-pub(crate) fn launch(params: &Params, output: &Output) -> Result<Child> {
+pub(crate) fn launch(params: &Params, resource: &InstanceName, output: &Output) -> Result<Child> {
     let execute = |source| Error::Execute { path: params.binary.clone(), source };
     limit_open_files(params.open_files);
     let (user, group) = (params.user.as_str(), params.group.as_str());
     clean(&params.binary)
         .args(params.invocation().serve(&params.pidfile, user, group))
+        .env(RESOURCE, resource.without_clone_number().as_str())
         .stdout(output.stdout.for_child().map_err(execute)?)
         .stderr(output.stderr.try_clone().map_err(execute)?)
         .spawn()

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use hostproc::{ControlGroup, Pid, ProcFs};
+use hostproc::{Pid, ProcFs};
 
 use crate::daemon::{Error, Result};
 use crate::instance::identity::Identity;
 use crate::params::Params;
-use crate::process::inspect::namespaces_of;
+use crate::process::inspect::{is_process_of_unit, namespaces_of};
 
 /// Where units and the links of enabled ones are, in the order of precedence (systemd.unit(5), "Unit
 /// File Load Path"): `systemctl enable` writes into the first, `--runtime` into the second; the others
@@ -42,13 +42,6 @@ pub(crate) fn refuse_active(params: &Params, proc: &ProcFs, identity: &Identity)
     running.map_or(Ok(()), |pid| Err(Error::UnitActive { unit: unit.clone(), pid }))
 }
 
-/// The same about the main process alone, for monitor: an instance that systemd has started with the
-/// pid file of this resource can be recognised only by its control group.
-pub(crate) fn remark(params: &Params, proc: &ProcFs, main: Pid) -> Option<String> {
-    let unit = params.systemd_unit.as_ref().filter(|unit| is_process_of(unit, proc, main))?;
-    Some(Error::UnitActive { unit: unit.clone(), pid: main }.to_string())
-}
-
 /// A process of the program in the unit's control group.
 ///
 /// # Errors
@@ -63,23 +56,13 @@ pub(crate) fn active_process(
         let pid = stat.process.pid;
         // A container on this host may run a systemd of its own.
         if identity.may_be_the_daemon(proc, pid)?
-            && is_process_of(unit, proc, pid)
+            && is_process_of_unit(unit, proc, pid)
             && namespaces_of(proc, pid) == own
         {
             return Ok(Some(pid));
         }
     }
     Ok(None)
-}
-
-fn is_process_of(unit: &str, proc: &ProcFs, pid: Pid) -> bool {
-    let groups = proc.control_groups(pid).ok().flatten().unwrap_or_default();
-    groups.iter().any(|group| is_within(unit, group))
-}
-
-/// A unit may have control groups below its own.
-fn is_within(unit: &str, group: &ControlGroup) -> bool {
-    group.is_of_systemd() && group.path.split('/').any(|part| part == unit)
 }
 
 /// The link that has systemd start this unit with another, if there is one.
@@ -149,20 +132,5 @@ mod tests {
         std::fs::remove_file(etc.join(UNIT)).unwrap();
         std::fs::write(run.join(UNIT), "").unwrap();
         assert_eq!(enabled_within(&roots, UNIT), None);
-    }
-
-    #[test]
-    fn control_groups() {
-        let within = |controllers: &str, path: &str| {
-            let group = ControlGroup { controllers: controllers.into(), path: path.into() };
-            is_within("opensips.service", &group)
-        };
-        assert!(within("", "/system.slice/opensips.service"));
-        assert!(within("", "/system.slice/opensips.service/worker"));
-        assert!(within("name=systemd", "/system.slice/opensips.service"));
-        assert!(!within("", "/system.slice/pacemaker.service"));
-        assert!(!within("", "/system.slice/my-opensips.service"));
-        // A group of that name in a hierarchy that is not systemd's.
-        assert!(!within("memory", "/opensips.service"));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) static PIDFILE: Parameter = Parameter {
     unique_group: Some("pidfile"),
     shortdesc: "Pid file",
     longdesc: "Absolute path of the pid file of OpenSIPS (option -P). Default: \
-/run/opensips/INSTANCE.pid, where INSTANCE is the name of the resource. start creates a missing \
+/run/opensips/INSTANCE.pid, where INSTANCE is the name of the resource, without the number of a clone's instance. start creates a missing \
 directory and gives it to the user of the daemon.",
     ..Parameter::TEMPLATE
 };

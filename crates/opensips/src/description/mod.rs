@@ -38,10 +38,12 @@ fails if there is no answer within 5 seconds, and returns OCF_DEGRADED if shared
 shm_limit. With check level 20 it sends OPTIONS to every UDP, TCP and TLS socket on an address of \
 this host.
 
-The agent recognises an instance by its executable and its arguments -f and -P, never by its name. A \
-daemon that runs with the same configuration and another pid file was not started by this resource: \
-monitor reports it as failed, start refuses to run besides it, and stop ends it. The service of the \
-OpenSIPS package (opensips.service) must be disabled.",
+The agent recognises an instance by the resource that has started it (SMARTVOX_RESOURCE in the \
+environment of OpenSIPS), by its executable and by its arguments -f and -P, never by its name. A daemon \
+with the same configuration that another resource, a systemd unit or a person has started is not this \
+resource's: monitor reports that nothing is running, stop leaves it alone, and start refuses to run \
+besides it and names what has started it. So defining a second resource never ends a running daemon. \
+The service of the OpenSIPS package (opensips.service) must be disabled.",
     parameters: &[
         &BINARY,
         &CONFIG,

@@ -8,7 +8,9 @@ pub(crate) static SIP_PROBE: Parameter = Parameter {
     reloadable: true,
     shortdesc: "Socket that is probed with OPTIONS",
     longdesc: "Socket to which start and monitor send OPTIONS: \"auto\", \"none\", udp:ADDRESS:PORT, \
-tcp:ADDRESS:PORT or tls:ADDRESS:PORT. Default: auto. With \"auto\" it is one of the instance's own \
+tcp:ADDRESS:PORT or tls:ADDRESS:PORT. Default: auto. start fails if OPTIONS is not answered within \
+sip_probe_attempts times sip_probe_timeout (at least 10 seconds) after OpenSIPS is up: its script must \
+answer OPTIONS, or this must be none. With \"auto\" it is one of the instance's own \
 sockets on an address that is on this host now, UDP before TCP before TLS, because an answer over \
 TCP says nothing about the workers of UDP. A socket that is given here is probed while its address \
 is on this host. An address that is on another host is never probed: the other node answers there. \
@@ -54,6 +56,7 @@ pub(crate) static SIP_PROBE_ATTEMPTS: Parameter = Parameter {
     default: Some("3"),
     reloadable: true,
     shortdesc: "Attempts of the probe",
-    longdesc: "Number of unanswered OPTIONS attempts after which monitor fails. Default: 3.",
+    longdesc: "Number of unanswered OPTIONS attempts after which monitor fails. Default: 3. start \
+waits for as long, and at least 10 seconds, after OpenSIPS is up.",
     ..Parameter::TEMPLATE
 };

@@ -30,8 +30,8 @@ pub(crate) static SYSTEMD_UNIT: Parameter = Parameter {
     shortdesc: "Unit that must not be active or enabled",
     longdesc: "systemd unit that must not be active or enabled, because it starts the same daemon \
 without Pacemaker. Default: opensips.service. If it is enabled, validate-all with check level 10 \
-fails, and start logs a warning. If it is active, start fails, and monitor returns OCF_DEGRADED (190) \
-for an instance that systemd has started with the pid file of this resource: systemd starts it again \
-after stop. \"none\" switches these checks off.",
+fails, and start logs a warning. If it is active, start fails. What it runs is not this resource's, \
+whatever its pid file is: monitor reports that nothing is running, and stop leaves it alone. \"none\" \
+switches these checks off.",
     ..Parameter::TEMPLATE
 };

@@ -1,10 +1,11 @@
 use super::*;
 use crate::daemon::crash::Evidence;
 use crate::params::SharingTag;
+use crate::process::survey::{Elsewhere, Starter};
 use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::{Target, Transport};
 use crate::sockets::listener::Listener;
-use crate::sockets::owner::Owner;
+use crate::sockets::owner::{Holder, Owner};
 use hostproc::Pid;
 use std::io;
 use std::path::PathBuf;
@@ -142,7 +143,13 @@ fn listener() -> Listener {
 }
 
 fn owner() -> Owner {
-    Owner { local: listener().local, process: Some((pid(), "opensips".into())) }
+    let holder = Holder { pid: pid(), name: "opensips".into(), resource: None };
+    Owner { local: listener().local, process: Some(Box::new(holder)) }
+}
+
+fn elsewhere(starter: Starter) -> Error {
+    let elsewhere = Elsewhere { pid: pid(), pidfile: Some(path()), starter };
+    instance::Error::from(elsewhere).into()
 }
 
 #[test]
@@ -156,12 +163,18 @@ fn what_matters_of_a_start_is_within_what_crm_mon_shows() {
             "is not permitted: run it as root",
         ),
         (
-            instance::Error::ForeignPidFile { path: path(), pid: pid() }.into(),
+            instance::Error::ForeignPidFile { path: path(), pid: pid(), resource: None }.into(),
             "another OpenSIPS (pid 4194304)",
         ),
+        (elsewhere(Starter::Unknown), "run \"systemctl disable --now opensips\""),
         (
-            instance::Error::StartedElsewhere { pid: pid(), pidfile: path() }.into(),
-            "run \"systemctl disable --now opensips\"",
+            elsewhere(Starter::Resource("opensips".to_owned())),
+            "resource opensips: set another config",
+        ),
+        (elsewhere(Starter::Unit(unit())), "run systemctl disable --now opensips.service"),
+        (
+            instance::Error::ConfigLocked { config: path(), holder: Some(pid()) }.into(),
+            "give each its own config",
         ),
         (file().into(), "No such file"),
         (

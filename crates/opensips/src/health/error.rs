@@ -1,6 +1,7 @@
 //! Why an instance does not serve.
 
 use std::io;
+use std::time::Duration;
 
 use hostproc::Pid;
 
@@ -44,6 +45,13 @@ pub(crate) enum Error {
         Seconds(patience.timeout)
     )]
     Silent { main: Pid, target: Target, silence: Silence, patience: Patience },
+    /// The same just after a start, when no load explains it.
+    #[error(
+        "{silence} at {target} {} after OpenSIPS (pid {main}) is up: answer OPTIONS in its script, or \
+         set sip_probe=none",
+        Seconds(*waited)
+    )]
+    Unanswered { main: Pid, target: Target, silence: Silence, waited: Duration },
     #[error("OPTIONS at {target} is answered with {code}, not among sip_probe_codes: {reason}")]
     UnexpectedAnswer { target: Target, code: u16, reason: String },
     #[error("OPTIONS can't be sent to {target}: {}", ocf::cause(source))]

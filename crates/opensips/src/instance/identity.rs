@@ -1,5 +1,5 @@
-//! Which processes belong to this instance: by executable, `-f` and `-P`, start time and family;
-//! never by name, because the file of this agent is called `opensips` too.
+//! Which processes belong to this instance: by the resource that has started them, executable, `-f` and
+//! `-P`, start time and family; never by name, because the file of this agent is called `opensips` too.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +7,29 @@ use hostfs::{Followed, Mounts};
 use hostproc::{Namespaces, Pid, ProcFs, Process, Result, Stat};
 use nix::unistd::Uid;
 
+use crate::instance::claims::{Claims, Standing};
 use crate::instance::state::State;
 use crate::params::Names;
 use crate::process::command_line::Arguments;
 use crate::process::inspect::{arguments_of, namespaces_of, working_directories};
-use crate::process::survey::{self, Daemon, PidFile, Survey};
+use crate::process::survey::{self, Daemon, Elsewhere, PidFile, Starter, Survey};
 use crate::sockets::expected::Expected;
 use crate::sockets::owner::holders_of;
 
-/// Why a process belongs to this instance; the more certain reason first.
+/// What a process has to do with this instance, by its arguments; the more certain one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Claim {
-    /// It runs with the pid file of this resource, or without one.
+enum Match {
+    /// It runs with the pid file of this resource.
     Own,
-    /// It runs with the same configuration and another pid file: a systemd unit or a person has
-    /// started it.
-    StartedElsewhere,
+    /// It runs with the same configuration, and with another pid file or without one.
+    Elsewhere,
+}
+
+/// Whose a process is that has to do with this instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Claim {
+    Own,
+    Elsewhere(Starter),
 }
 
 /// What makes a process a part of the instance.
@@ -44,6 +51,7 @@ pub(crate) struct Identity {
     /// another instance.
     namespaces: Option<Namespaces>,
     mounts: Mounts,
+    claims: Claims,
     own: Pid,
 }
 
@@ -74,7 +82,7 @@ impl From<Followed> for Program {
 
 impl Identity {
     /// By the parameters and what start remembers.
-    pub(crate) fn new(names: &Names, state: Option<&State>) -> Self {
+    pub(super) fn new(names: &Names, state: Option<&State>, claims: Claims) -> Self {
         let mounts = Mounts::read();
         let mut executables: Vec<Program> =
             names.binary.iter().map(|path| mounts.follow(path).into()).collect();
@@ -97,6 +105,7 @@ impl Identity {
             session: state.map(|state| state.session),
             namespaces: namespaces_of(&ProcFs::default(), own),
             mounts,
+            claims,
             own,
         }
     }
@@ -162,9 +171,9 @@ impl Identity {
             // its command line, which is public, is that of this instance.
             Err(hidden @ hostproc::Error::NotPermitted { .. }) => {
                 let arguments = arguments_of(proc, pid)?;
-                return match self.claim(&arguments) {
-                    Some(_) => Err(hidden),
-                    None => Ok(None),
+                return match self.matches(&arguments) {
+                    Some(Match::Own) => Err(hidden),
+                    Some(Match::Elsewhere) | None => Ok(None),
                 };
             }
             Err(error) => return Err(error),
@@ -173,22 +182,36 @@ impl Identity {
             return Ok(None);
         }
         let arguments = arguments_of(proc, pid)?;
-        let claim = if self.remembered == Some(stat.process) {
-            Some(Claim::Own)
-        } else {
-            let relative = arguments.has_relative_paths();
-            let bases = if relative { working_directories(proc, pid) } else { Vec::new() };
-            // Also as written: a relative path that can't be resolved counts as none.
-            std::iter::once(self.claim(&arguments))
-                .chain(bases.iter().map(|base| self.claim(&arguments.relative_to(base))))
-                .flatten()
-                .min()
+        if arguments.check_only {
+            return Ok(None);
+        }
+        let remembered = self.remembered == Some(stat.process);
+        let matching =
+            if remembered { Some(Match::Own) } else { self.match_of(proc, pid, &arguments) };
+        let claim = match (self.claims.standing(proc, stat, remembered), matching) {
+            // Whatever its arguments are: the parameters may have changed since.
+            (Standing::Ours, _) | (Standing::Unclaimed, Some(Match::Own)) => Some(Claim::Own),
+            (Standing::Foreign(starter), Some(_)) => Some(Claim::Elsewhere(starter)),
+            (Standing::Unclaimed, Some(Match::Elsewhere)) => {
+                Some(Claim::Elsewhere(Starter::Unknown))
+            }
+            (Standing::Foreign(_) | Standing::Unclaimed, None) => None,
         };
         let here = || namespaces_of(proc, pid) == self.namespaces;
         Ok(claim.filter(|_| here()).map(|claim| (claim, arguments)))
     }
 
-    fn claim(&self, arguments: &Arguments) -> Option<Claim> {
+    fn match_of(&self, proc: &ProcFs, pid: Pid, arguments: &Arguments) -> Option<Match> {
+        let relative = arguments.has_relative_paths();
+        let bases = if relative { working_directories(proc, pid) } else { Vec::new() };
+        // Also as written: a relative path that can't be resolved counts as none.
+        std::iter::once(self.matches(arguments))
+            .chain(bases.iter().map(|base| self.matches(&arguments.relative_to(base))))
+            .flatten()
+            .min()
+    }
+
+    fn matches(&self, arguments: &Arguments) -> Option<Match> {
         if arguments.check_only {
             return None;
         }
@@ -199,11 +222,11 @@ impl Identity {
             _ => None,
         };
         match (&arguments.config, &self.config) {
+            // Two instances can't have the same configuration, because they would have the same
+            // sockets; the pid file tells which of them it is.
             (Some(theirs), Some(ours)) if self.same_file(theirs, ours) => Some(match pidfile {
-                // Two instances can't have the same configuration, because they would have the same
-                // sockets. So it is this one, started by another program or person.
-                Some(false) => Claim::StartedElsewhere,
-                Some(true) | None => Claim::Own,
+                Some(true) => Match::Own,
+                Some(false) | None => Match::Elsewhere,
             }),
             // The parameter was changed while the instance runs. Another instance may run with the
             // former configuration now, with a pid file of its own.
@@ -211,11 +234,11 @@ impl Identity {
                 let mut former = self.former_config.iter();
                 let is_former =
                     pidfile == Some(true) && former.any(|former| self.same_file(theirs, former));
-                is_former.then_some(Claim::Own)
+                is_former.then_some(Match::Own)
             }
             // It reads the configuration that is built in, or the parameter is invalid: only the pid
             // file can decide.
-            (None, _) | (_, None) => (pidfile == Some(true)).then_some(Claim::Own),
+            (None, _) | (_, None) => (pidfile == Some(true)).then_some(Match::Own),
         }
     }
 
@@ -231,22 +254,26 @@ impl Identity {
         let snapshot = proc.snapshot()?;
         let (mut daemons, mut elsewhere) = (Vec::new(), Vec::new());
         for stat in snapshot.alive() {
-            if let Some((claim, arguments)) = self.claim_on(proc, stat)? {
-                daemons.push(Daemon { stat: *stat, own_session: !arguments.foreground });
-                if claim == Claim::StartedElsewhere {
-                    elsewhere.extend(arguments.pidfile.map(|path| (stat.process.pid, path)));
+            match self.claim_on(proc, stat)? {
+                Some((Claim::Own, arguments)) => {
+                    daemons.push(Daemon { stat: *stat, own_session: !arguments.foreground });
                 }
+                Some((Claim::Elsewhere(starter), Arguments { pidfile, .. })) => {
+                    elsewhere.push((*stat, pidfile, starter));
+                }
+                None => {}
             }
         }
         let pidfile = self.pidfile().map_or(PidFile::Missing, PidFile::read);
         let remembered = self.remembered.zip(self.session);
         let mut survey = Survey::of(&snapshot, &daemons, pidfile, remembered, self.own);
-        // A single process of this resource makes the instance its own.
-        if elsewhere.len() == daemons.len() {
-            let main = survey.main.map(|main| main.process.pid);
-            elsewhere.sort_by_key(|(pid, _)| (Some(*pid) != main, *pid));
-            survey.elsewhere = elsewhere.into_iter().next();
-        }
+        // The first to be started: the main process, if it is alive.
+        elsewhere.sort_by_key(|(stat, ..)| (stat.process.start_time, stat.process.pid));
+        survey.elsewhere = elsewhere.into_iter().next().map(|(stat, pidfile, starter)| Elsewhere {
+            pid: stat.process.pid,
+            pidfile,
+            starter,
+        });
         Ok(survey)
     }
 

@@ -1,6 +1,7 @@
 //! One instance of OpenSIPS: which processes belong to it, and what is remembered of it between the
 //! actions. What is remembered only helps: without it, the actions look harder.
 
+mod claims;
 mod error;
 mod files;
 pub(crate) mod identity;
@@ -19,6 +20,7 @@ use crate::params::{Names, Params};
 use crate::process::survey::Survey;
 use crate::sockets::expected::Expected;
 
+use claims::Claims;
 pub(crate) use error::{Error, Result};
 use files::Files;
 use identity::Identity;
@@ -49,9 +51,18 @@ impl<'a> Instance<'a> {
     /// The same for a user from whom other users' processes may be hidden.
     pub(crate) fn load_unprivileged(request: &'a Request, names: &Names) -> Self {
         let files = Files::of(&request.instance);
-        let state = State::load(files.run(), &files.state());
-        let identity = Identity::new(names, state.as_ref());
-        Self { request, files, proc: ProcFs::default(), state, identity }
+        let proc = ProcFs::default();
+        let unit = names.systemd_unit.as_deref();
+        let claims = Claims::read(files.run(), &files, &request.instance, unit);
+        let former = || {
+            let states = files.states_by_number();
+            states.iter().find_map(|name| State::load(files.run(), name))
+        };
+        let state = State::load(files.run(), &files.state()).or_else(former);
+        // An older version has remembered the daemon of a unit as its own.
+        let state = state.filter(|state| !claims.is_foreign(&proc, state.main));
+        let identity = Identity::new(names, state.as_ref(), claims);
+        Self { request, files, proc, state, identity }
     }
 
     pub(crate) fn deadline(&self) -> Deadline {
@@ -88,14 +99,12 @@ impl<'a> Instance<'a> {
     /// The main process: by pid file and state, or, where both are lost, among all processes.
     ///
     /// # Errors
-    /// [`Error::StartedElsewhere`], [`Error::Processes`]
+    /// [`Error::Processes`]
     pub(crate) fn main_process(&self) -> Result<Option<Stat>> {
         if let Some(main) = self.identity.main_process(&self.proc)? {
             return Ok(Some(main));
         }
-        let survey = self.survey()?;
-        refuse_elsewhere(&survey)?;
-        Ok(survey.main)
+        Ok(self.survey()?.main)
     }
 
     /// The state, if it is that of this main process.
@@ -151,15 +160,12 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// Refuses an instance that was started by another program or person. start must neither run besides
-/// it nor take it over, and monitor must not report "not running": it serves with this instance's
-/// configuration. Only stop, which promises that no process of the instance is left, ends it.
+/// Refuses to start next to a daemon with this instance's configuration that this resource has not
+/// started: both would open the same sockets. It is not taken over either, because it is another resource's,
+/// a unit's or a person's, and they end it or start it again when they like.
 ///
 /// # Errors
 /// [`Error::StartedElsewhere`]
 pub(crate) fn refuse_elsewhere(survey: &Survey) -> Result<()> {
-    match survey.elsewhere.clone() {
-        Some((pid, pidfile)) => Err(Error::StartedElsewhere { pid, pidfile }),
-        None => Ok(()),
-    }
+    survey.elsewhere.clone().map_or(Ok(()), |elsewhere| Err(elsewhere.into()))
 }

@@ -6,6 +6,7 @@ use hostproc::Pid;
 use ocf::LogLine;
 
 use super::{Error, Instance, Result};
+use crate::process::inspect::resource_of;
 use crate::process::survey::PidFile;
 
 /// Fails if another instance that is alive has this pid file.
@@ -14,7 +15,10 @@ use crate::process::survey::PidFile;
 /// [`Error::ForeignPidFile`], [`Error::Processes`]
 pub(crate) fn refuse_foreign(instance: &Instance<'_>, path: &Path) -> Result<()> {
     match owner_besides(instance, path)? {
-        Some(pid) => Err(Error::ForeignPidFile { path: path.to_owned(), pid }),
+        Some(pid) => {
+            let resource = resource_of(&instance.proc, pid);
+            Err(Error::ForeignPidFile { path: path.to_owned(), pid, resource })
+        }
         None => Ok(()),
     }
 }

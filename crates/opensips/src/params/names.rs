@@ -20,6 +20,8 @@ pub(crate) struct Names {
     pub(crate) user: Option<Account>,
     pub(crate) mi: Option<Endpoint>,
     pub(crate) stop_grace: Option<Duration>,
+    /// `None` where no unit is to be looked for.
+    pub(crate) systemd_unit: Option<String>,
 }
 
 impl Names {
@@ -33,6 +35,10 @@ impl Names {
             user: reader.parsed(&table::USER, str::parse),
             mi: reader.parsed(&table::MI, str::parse),
             stop_grace: parse::stop_grace(&mut reader),
+            // With an invalid name, what the default unit runs is left alone.
+            systemd_unit: reader
+                .parsed(&table::SYSTEMD_UNIT, parse::systemd_unit)
+                .unwrap_or_else(|| table::SYSTEMD_UNIT.default.map(str::to_owned)),
         }
     }
 }
@@ -46,6 +52,7 @@ impl From<&Params> for Names {
             user: Some(params.user.clone()),
             mi: params.mi.clone(),
             stop_grace: params.stop_grace,
+            systemd_unit: params.systemd_unit.clone(),
         }
     }
 }

@@ -46,7 +46,10 @@ pub(super) fn pidfile(
     if values.get(table::PIDFILE.name).is_some() {
         return reader.parsed(&table::PIDFILE, absolute_path);
     }
-    Some(Path::new("/run/opensips").join(format!("{}.pid", instance.as_file_name())))
+    Some(
+        Path::new("/run/opensips")
+            .join(format!("{}.pid", instance.without_clone_number().as_file_name())),
+    )
 }
 
 pub(super) fn megabytes(reader: &mut Reader<'_>, parameter: &Parameter) -> Option<u32> {

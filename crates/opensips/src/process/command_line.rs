@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 /// Options that take an argument.
 const WITH_ARGUMENT: &[u8] = b"AfmMblnNwtugpPGWoaksT";
 /// Options that the agent sets itself, and options with which the program is not a daemon.
-const OWNED: &[u8] = b"fPugmMDFcCVhE";
+const OWNED: &[u8] = b"fPugmMcCVhE";
+/// Options with which the daemon stays in the foreground, so that start never ends.
+const FOREGROUND: &[u8] = b"FD";
 
 /// The arguments of a running process that tell which instance it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +116,8 @@ pub(crate) enum ExtraOptionsError {
     OpenBackslash,
     #[error("-{0} is set by the agent: use its parameter")]
     Owned(char),
+    #[error("-{0} keeps OpenSIPS in the foreground: remove it")]
+    Foreground(char),
     #[error("{} is not an option", ocf::shown(.0.as_bytes()))]
     NoOption(String),
     #[error("-{0} needs an argument")]
@@ -132,6 +136,9 @@ pub(crate) fn parse_extra_options(text: &str) -> Result<Vec<String>, ExtraOption
         if option.letter == 0 {
             let word = String::from_utf8_lossy(option.value.unwrap_or_default()).into_owned();
             return Err(ExtraOptionsError::NoOption(word));
+        }
+        if FOREGROUND.contains(&option.letter) {
+            return Err(ExtraOptionsError::Foreground(letter));
         }
         if OWNED.contains(&option.letter) {
             return Err(ExtraOptionsError::Owned(letter));
@@ -252,7 +259,8 @@ mod tests {
         use ExtraOptionsError as E;
         for (text, why) in [
             ("-f /etc/x", E::Owned('f')),
-            ("-rD", E::Owned('D')),
+            ("-rD", E::Foreground('D')),
+            ("-F", E::Foreground('F')),
             ("-n4 -P/run/x", E::Owned('P')),
             ("-c", E::Owned('c')),
             ("-C", E::Owned('C')),

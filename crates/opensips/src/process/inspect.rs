@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hostproc::{Namespaces, Pid, ProcFs};
+use hostproc::{ControlGroup, Namespaces, Pid, ProcFs};
 
 use crate::process::command_line::Arguments;
 
@@ -22,4 +22,45 @@ pub(crate) fn working_directories(proc: &ProcFs, pid: Pid) -> Vec<PathBuf> {
 /// `None` where the agent is not permitted to see them.
 pub(crate) fn namespaces_of(proc: &ProcFs, pid: Pid) -> Option<Namespaces> {
     proc.namespaces(pid).ok().flatten()
+}
+
+/// The variable in the daemon's environment that names the resource that has started it. Unlike the files
+/// in /run, it lives exactly as long as the process, and orphans have it, too.
+pub(crate) const RESOURCE: &str = "SMARTVOX_RESOURCE";
+
+/// The resource that has started a process; `None` where that is not known.
+pub(crate) fn resource_of(proc: &ProcFs, pid: Pid) -> Option<String> {
+    let name = proc.environment_variable(pid, RESOURCE).ok().flatten()?;
+    name.into_string().ok().filter(|name| !name.is_empty())
+}
+
+/// Whether a process is in the control group of a systemd unit.
+pub(crate) fn is_process_of_unit(unit: &str, proc: &ProcFs, pid: Pid) -> bool {
+    let groups = proc.control_groups(pid).ok().flatten().unwrap_or_default();
+    groups.iter().any(|group| is_within(unit, group))
+}
+
+/// A unit may have control groups below its own.
+fn is_within(unit: &str, group: &ControlGroup) -> bool {
+    group.is_of_systemd() && group.path.split('/').any(|part| part == unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_groups() {
+        let within = |controllers: &str, path: &str| {
+            let group = ControlGroup { controllers: controllers.into(), path: path.into() };
+            is_within("opensips.service", &group)
+        };
+        assert!(within("", "/system.slice/opensips.service"));
+        assert!(within("", "/system.slice/opensips.service/worker"));
+        assert!(within("name=systemd", "/system.slice/opensips.service"));
+        assert!(!within("", "/system.slice/pacemaker.service"));
+        assert!(!within("", "/system.slice/my-opensips.service"));
+        // A group of that name in a hierarchy that is not systemd's.
+        assert!(!within("memory", "/opensips.service"));
+    }
 }

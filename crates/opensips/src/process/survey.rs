@@ -21,9 +21,29 @@ pub(crate) struct Survey {
     pub(crate) members: Vec<Stat>,
     /// The command that starts the daemon is still waiting: the daemon ignores SIGTERM.
     pub(crate) initialising: bool,
-    /// A process that runs with this instance's configuration and another pid file, the one given
-    /// here, where every process of the instance does so: the agent has not started it.
-    pub(crate) elsewhere: Option<(Pid, PathBuf)>,
+    /// A daemon with this instance's configuration or pid file that is not this instance's. It is no
+    /// member, and no action but start is concerned with it.
+    pub(crate) elsewhere: Option<Elsewhere>,
+}
+
+/// A daemon that this resource has not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    pub(crate) pid: Pid,
+    /// `None` where it runs without one.
+    pub(crate) pidfile: Option<PathBuf>,
+    pub(crate) starter: Starter,
+}
+
+/// What has started such a daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Starter {
+    /// Another resource of this agent.
+    Resource(String),
+    /// systemd, with this unit.
+    Unit(String),
+    /// A person, or another program.
+    Unknown,
 }
 
 /// The content of a pid file.

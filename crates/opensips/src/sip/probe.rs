@@ -170,6 +170,11 @@ fn follow(
 }
 
 impl Patience {
+    /// All attempts together.
+    pub(crate) fn longest(self) -> Duration {
+        self.timeout.saturating_mul(self.attempts)
+    }
+
     /// The same number of attempts, with shorter timeouts where the time does not suffice.
     fn within(self, available: Duration) -> Self {
         let attempts = self.attempts.max(1);

@@ -8,21 +8,38 @@ use std::os::unix::ffi::OsStrExt;
 use hostnet::BoundSocket;
 use hostproc::{Pid, ProcFs};
 
-/// The process that holds a socket.
+use crate::process::inspect::resource_of;
+
+/// The owner of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// Where the socket is bound.
     pub(crate) local: SocketAddr,
-    /// The process and the name of its program; `None` where it is not visible, for example in
-    /// another pid namespace.
-    pub(crate) process: Option<(Pid, Box<str>)>,
+    /// `None` where it is not visible, for example in another pid namespace.
+    pub(crate) process: Option<Box<Holder>>,
+}
+
+/// The process that holds a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) pid: Pid,
+    /// The name of its program.
+    pub(crate) name: String,
+    /// The resource of this agent that has started it, if there is one.
+    pub(crate) resource: Option<String>,
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.process {
-            Some((pid, name)) => write!(f, "{name} (pid {pid})"),
-            None => write!(f, "a process that is not visible from here"),
+        let Some(holder) = &self.process else {
+            return write!(f, "a process that is not visible from here");
+        };
+        let Holder { pid, name, resource } = holder.as_ref();
+        match resource {
+            Some(resource) => {
+                write!(f, "{name} (pid {pid}, resource {})", ocf::shown(resource.as_bytes()))
+            }
+            None => write!(f, "{name} (pid {pid})"),
         }
     }
 }
@@ -36,7 +53,7 @@ impl Owner {
             let executable = proc.exe(pid).ok().flatten();
             let name =
                 executable.map_or("?".to_owned(), |found| ocf::shown(found.name().as_bytes()));
-            (pid, name.into())
+            Box::new(Holder { pid, name, resource: resource_of(proc, pid) })
         });
         Self { local: socket.local, process }
     }

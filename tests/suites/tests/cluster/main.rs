@@ -7,6 +7,7 @@
 mod documents;
 mod ecosystem;
 mod faults;
+mod second;
 mod tools;
 
 use std::time::{Duration, Instant};
@@ -82,6 +83,7 @@ const STEPS: &[Step] = &[
     ("crm_resource by hand", tools::by_hand),
     ("the commands of README and docs", documents::configured),
     ("pcs, crmsh and monitoring", ecosystem::configured),
+    ("a second resource with the same configuration", second::resource),
     ("planned move", faults::planned_move),
     ("the address removed behind the cluster's back", faults::address_removed),
     ("kill -9 of OpenSIPS", faults::main_process_killed),

@@ -168,3 +168,53 @@ fn the_pid_directory_belongs_to_the_user() {
         site.stop();
     });
 }
+
+#[test]
+fn a_daemon_that_stays_in_the_foreground_is_told_in_seconds() {
+    testnet::root_or_skip!();
+    every_daemon("a_daemon_that_stays_in_the_foreground_is_told_in_seconds", |site| {
+        let included = site.path("included.cfg");
+        std::fs::write(&included, "debug_mode=yes\n").unwrap();
+        let mut direct = site.config_with(&["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]);
+        let mut including = direct.clone();
+        direct.more.push_str("debug_mode=yes\n");
+        including.more.push_str(&format!("include_file \"{}\"\n", included.display()));
+        let mut configurations = vec![direct];
+        // The stand-in includes nothing.
+        configurations.extend((!site.is_stand_in()).then_some(including));
+        for config in configurations {
+            site.write(&config.text());
+            for check in ["yes", "no"] {
+                // The runner gives up after two minutes.
+                let hour = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "3600000");
+                let start = hour.param("start_check", check).action("start");
+                fails(&start, 1, "stays in the foreground: set debug_mode=no in ");
+                site.nothing_is_left();
+            }
+        }
+        for option in ["-F", "-n 4 -D"] {
+            let agent = site.agent().param("extra_options", option);
+            for action in ["validate-all", "start"] {
+                fails(&agent.action(action), 6, "keeps OpenSIPS in the foreground: remove it");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_script_that_answers_no_options_is_told_in_seconds() {
+    testnet::root_or_skip!();
+    every_daemon("a_script_that_answers_no_options_is_told_in_seconds", |site| {
+        let text = site.config_with(&["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]).text();
+        let (head, _) = text.split_once("\nroute").unwrap();
+        site.write(&format!("# OPENSIPS_STAND_IN_SIP_ANSWER=none\n{head}\nroute {{ exit; }}\n"));
+        // The runner gives up after two minutes.
+        let agent = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "3600000");
+        let start = agent.param("sip_probe_timeout", "500ms").action("start");
+        fails(&start, 1, "no answer to OPTIONS at udp:127.0.0.1:5060 ");
+        fails(&start, 1, "answer OPTIONS in its script, or set sip_probe=none");
+        site.nothing_is_left();
+        ends(&site.agent().param("sip_probe", "none").action("start"), 0);
+        site.stop();
+    });
+}

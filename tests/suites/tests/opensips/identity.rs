@@ -284,14 +284,41 @@ fn a_daemon_with_another_pid_file_is_neither_absent_nor_ours_to_start() {
         let unit = "/run/opensips/opensips.pid";
         let main = started_past_the_agent(site, &["-P", unit, "-f", config.to_str().unwrap()]);
         let reason = format!("(pid {main}) is running but was not started by this resource");
-        fails(&site.monitor(), 1, &reason);
-        fails(&site.agent().action("monitor"), 1, unit);
+        ends(&site.monitor(), 7);
+        ends(&site.agent().action("monitor"), 7);
         fails(&site.agent().action("start"), 1, &reason);
+        fails(&site.agent().action("start"), 1, unit);
         fails(&site.agent().env("OCF_CHECK_LEVEL", "10").action("validate-all"), 1, &reason);
+        ends(&site.agent().action("promote"), 1);
+        // Pacemaker stops what has failed to start.
+        ends(&site.agent().action("stop"), 0);
         assert!(is_alive(main));
         assert!(site.answers("127.0.0.1:5060"));
-        // Stop promises that nothing of the instance lives.
-        site.stop();
+        end_by_hand(site, main);
+    });
+}
+
+#[test]
+fn a_daemon_without_a_pid_file_is_not_ours() {
+    testnet::root_or_skip!();
+    every_daemon("a_daemon_without_a_pid_file_is_not_ours", |site| {
+        let config = site.config();
+        let main = started_past_the_agent(site, &["-f", config.to_str().unwrap()]);
+        ends(&site.monitor(), 7);
+        let reason = format!("(pid {main}) is running but was not started by this resource");
+        fails(&site.agent().action("start"), 1, &reason);
+        ends(&site.agent().action("stop"), 0);
+        assert!(site.answers("127.0.0.1:5060"));
+        end_by_hand(site, main);
+    });
+}
+
+/// Ends a daemon that is no concern of the agent's, as a person does.
+fn end_by_hand(site: &Site, main: i32) {
+    // A SIGTERM that comes too early is lost.
+    wait_until("it is gone", LONG, || {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), Signal::SIGTERM);
+        site.processes().is_empty()
     });
 }
 
@@ -306,8 +333,9 @@ fn a_configuration_that_is_named_relatively() {
         site.stop();
         let unit = "/run/opensips/opensips.pid";
         started_past_the_agent(site, &["-P", unit, "-f", name]);
-        fails(&site.monitor(), 1, unit);
-        site.stop();
+        ends(&site.monitor(), 7);
+        fails(&site.agent().action("start"), 1, unit);
+        end_by_hand(site, site.main_of(unit));
     });
 }
 

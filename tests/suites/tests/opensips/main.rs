@@ -24,6 +24,7 @@ mod mi_faults;
 mod pid_file;
 mod probe;
 mod reload;
+mod resources;
 mod roles;
 mod scores;
 mod site;

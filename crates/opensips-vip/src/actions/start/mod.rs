@@ -40,9 +40,14 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let lock = lock.as_ref();
     let ready = budgets::for_readiness(deadline);
     carrier::end_watcher(&files, deadline);
+    let mut is_first = true;
     loop {
         let (snapshot, plan) = readiness::decide(&netlink, &params, lock, ready, deadline)?;
-        refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
+        // What this start has added is no address of the host's own, also if another stop adds it again
+        // after the roll back.
+        if std::mem::take(&mut is_first) {
+            refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
+        }
         let files = files.clone();
         let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);
         let error = match start.carry_out(&plan) {

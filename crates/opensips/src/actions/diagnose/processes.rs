@@ -5,7 +5,7 @@ use ocf::{Diagnosis, Value};
 
 use super::management::Answers;
 use crate::instance::Result;
-use crate::process::survey::Survey;
+use crate::process::survey::{Elsewhere, Starter, Survey};
 
 /// All of them, with their work as far as the MI tells.
 pub(super) fn shown(survey: &Result<Survey>, answers: &Answers<'_>) -> Value {
@@ -46,14 +46,20 @@ fn state(state: State) -> &'static str {
     }
 }
 
-/// The pid file of an instance that was not started by this resource.
+/// A daemon with this configuration that this resource has not started.
 pub(super) fn elsewhere(survey: &Result<Survey>) -> Value {
     let elsewhere = survey.as_ref().ok().and_then(|survey| survey.elsewhere.as_ref());
     elsewhere
-        .map(|(pid, pidfile)| {
+        .map(|Elsewhere { pid, pidfile, starter }| {
+            let starter = match starter {
+                Starter::Resource(name) => Some(format!("resource {name}")),
+                Starter::Unit(unit) => Some(unit.clone()),
+                Starter::Unknown => None,
+            };
             Diagnosis::default()
                 .with("pid", i64::from(pid.get()))
-                .with("pid_file", pidfile.display().to_string())
+                .with("pid_file", pidfile.as_ref().map(|path| path.display().to_string()))
+                .with("started_by", starter)
         })
         .map_or(Value::None, Value::from)
 }

@@ -7,7 +7,7 @@ mod startup;
 use std::time::{Duration, Instant};
 
 use deadline::Deadline;
-use hostproc::{ActionLock, Stat};
+use hostproc::{ActionLock, LockFile, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
@@ -35,6 +35,9 @@ pub(crate) use prerequisites::{Fit, require_fit};
 /// How often the MI is tried while it comes up.
 const MI_RETRY: Duration = Duration::from_millis(25);
 
+/// How often the lock of a configuration is tried.
+const LOCK_RETRY: Duration = Duration::from_millis(25);
+
 pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let started = Instant::now();
     let mut params = Params::read(&request.values, &request.instance)?;
@@ -48,20 +51,12 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let mut start =
         Start { instance: &instance, params: &params, lock: &lock, deadline, started, done };
 
-    let survey = instance.survey()?;
-    refuse_elsewhere(&survey)?;
-    let Instance { proc, identity, .. } = &instance;
-    systemd_unit::refuse_active(&params, proc, identity)?;
-    if let Some(main) = survey.main {
-        match start.adopt(&main) {
-            Ok(()) => return Ok(Verdict::success()),
-            Err(error) => {
-                let line = LogLine::of(Action::Start).field("pid", main.process.pid);
-                log::warn!("{}", line.field("next", "restart").note(error));
-            }
-        }
+    let config_lock = start.lock_config()?;
+    let started = start.run();
+    if let Some(Err(error)) = config_lock.map(LockFile::remove) {
+        log::warn!("{}", LogLine::of(Action::Start).note(error));
     }
-    start.replace(&survey)
+    started.map(|()| Verdict::success())
 }
 
 struct Start<'a> {
@@ -77,6 +72,48 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
+    /// Keeps other resources with this configuration from starting at the same moment: neither would find
+    /// the daemon of the other. Where no lock can be made, it does without.
+    fn lock_config(&self) -> Result<Option<LockFile>> {
+        let Self { instance, params, deadline, .. } = self;
+        let path = instance.files.config_lock(&params.config);
+        loop {
+            match LockFile::try_acquire(&path) {
+                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(None) => {}
+                Err(error) => {
+                    log::warn!("{}", LogLine::of(Action::Start).note(error));
+                    return Ok(None);
+                }
+            }
+            self.refuse_stopped()?;
+            if deadline.has_passed() {
+                let holder = LockFile::holder(&path).ok().flatten().map(|process| process.pid);
+                let config = params.config.clone();
+                return Err(instance::Error::ConfigLocked { config, holder }.into());
+            }
+            deadline.sleep(LOCK_RETRY);
+        }
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let Self { instance, params, .. } = *self;
+        let Instance { proc, identity, .. } = instance;
+        systemd_unit::refuse_active(params, proc, identity)?;
+        let survey = instance.survey()?;
+        if let Some(main) = survey.main {
+            match self.adopt(&main) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    let line = LogLine::of(Action::Start).field("pid", main.process.pid);
+                    log::warn!("{}", line.field("next", "restart").note(error));
+                }
+            }
+        }
+        refuse_elsewhere(&survey)?;
+        self.replace(&survey)
+    }
+
     /// An instance that is running already must serve as after a start of this agent.
     fn adopt(&self, main: &Stat) -> Result<()> {
         let Self { instance, params, deadline, .. } = self;
@@ -120,7 +157,7 @@ impl Start<'_> {
 
     /// Ends what is alive of the instance, and executes the daemon. Never besides a living instance: a
     /// second daemon deletes the pid file of the first (`daemonize()` in daemonize.c).
-    fn replace(&mut self, survey: &Survey) -> Result<Verdict> {
+    fn replace(&mut self, survey: &Survey) -> Result<()> {
         let Self { instance, params, deadline, .. } = *self;
         let Fit { declared, wanted } = require_fit(instance.request, params, deadline)?;
         if !survey.is_empty() {
@@ -142,7 +179,7 @@ impl Start<'_> {
         match self.bring_up(&output, declared) {
             Ok((main, sockets)) => {
                 self.succeed(&main, &sockets);
-                Ok(Verdict::success())
+                Ok(())
             }
             Err(error) => {
                 self.roll_back();
@@ -180,7 +217,7 @@ impl Start<'_> {
         output: &Output,
         declared: Option<Vec<Listener>>,
     ) -> Result<(Stat, Vec<Expected>)> {
-        let child = launch(self.params, output)?;
+        let child = launch(self.params, &self.instance.request.instance, output)?;
         self.done.push(Done::ExecutedDaemon);
         let served = Startup::new(self, output, declared).follow(child)?;
         self.make_unpromoted(&served.0)?;

@@ -5,9 +5,9 @@
 //! and looks once more a moment later.
 
 use std::process::{Child, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hostproc::{Pid, PidFd, Process, Stat};
+use hostproc::{Pid, PidFd, Process, Stat, State};
 use ocf::{Action, LogLine};
 
 use super::Start;
@@ -34,10 +34,18 @@ const STEP: Duration = Duration::from_millis(25);
 const LAST_LOOK: Duration = Duration::from_millis(500);
 /// One attempt while the daemon comes up; then its processes are looked at again.
 const ATTEMPT: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
+/// How long a daemon that is up has at least for its first answer, on a machine that is busy with a boot:
+/// a failed start bars the node, a failed monitor does not.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// How long a daemon that serves is watched for a late death. What kills it late happens as its last
 /// processes start, milliseconds after the first ones serve; the main process needs as long to notice.
 /// A longer wait would delay every failover, and monitor looks again anyway.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// How often a command that has not ended is looked at. A daemon that goes into the background makes a
+/// session of its own as soon as it has forked (`daemonize()` in daemonize.c): a worker in the session of
+/// the command that is there at two looks is one of a daemon that stays in the foreground.
+const FOREGROUND_LOOK: Duration = Duration::from_secs(1);
 
 /// What strerror(3) says of EADDRINUSE.
 const IN_USE: &str = "Address already in use";
@@ -90,6 +98,7 @@ impl<'a> Startup<'a> {
 
     /// The command ends when every process of the daemon has initialised itself.
     fn await_command(&self, child: Child) -> Result<ExitStatus> {
+        self.refuse_foreground(Pid::of(&child))?;
         let waited = hostproc::wait(child, self.start.deadline);
         let execute = |source| {
             let path = self.start.params.binary.clone();
@@ -98,6 +107,44 @@ impl<'a> Startup<'a> {
         waited
             .map_err(execute)?
             .ok_or_else(|| self.not_serving("OpenSIPS is still initialising".into()))
+    }
+
+    /// Until the command has ended. It never does where the daemon stays in the foreground: that is said in
+    /// seconds, though it serves, because Pacemaker ends start at its timeout.
+    fn refuse_foreground(&self, pid: Pid) -> Result<()> {
+        let proc = &self.start.instance.proc;
+        let Some(command) = proc.process(pid)? else { return Ok(()) };
+        let Some(handle) = PidFd::open(proc, &command)? else { return Ok(()) };
+        let mut seen: Vec<Process> = Vec::new();
+        while !handle.wait_gone(self.start.deadline.within(FOREGROUND_LOOK))? {
+            if self.start.deadline.has_passed() {
+                break;
+            }
+            let workers = self.foreground_workers(&command)?;
+            if workers.iter().any(|worker| seen.contains(worker)) {
+                let config = self.start.params.config.clone();
+                return Err(daemon::Error::Foreground { pid, config }.into());
+            }
+            seen = workers;
+        }
+        Ok(())
+    }
+
+    /// The children of the command that run the daemon's program in its session.
+    fn foreground_workers(&self, command: &Process) -> Result<Vec<Process>> {
+        let Self { start: Start { instance, .. }, .. } = self;
+        let (proc, identity) = (&instance.proc, &instance.identity);
+        let Some(session) = proc.stat(command.pid)?.map(|stat| stat.session) else {
+            return Ok(Vec::new());
+        };
+        let mut workers = Vec::new();
+        for child in workers_of(proc, command.pid)? {
+            let lives = child.state != State::Ended && child.session == session;
+            if lives && identity.may_be_the_daemon(proc, child.process.pid)? {
+                workers.push(child.process);
+            }
+        }
+        Ok(workers)
     }
 
     /// The pid file is written before the command ends.
@@ -145,9 +192,12 @@ impl<'a> Startup<'a> {
         }
     }
 
-    /// Until OPTIONS is answered, if it can be sent.
+    /// Until OPTIONS is answered, if it can be sent. The workers have initialised themselves, and their
+    /// sockets are open: a daemon that goes on to be silent is silent for monitor, too.
     fn await_answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
         let (params, deadline) = (self.start.params, self.start.deadline);
+        let started = Instant::now();
+        let answering = deadline.within(params.probe.patience.longest().max(FIRST_ANSWER));
         let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::One };
         loop {
             let local = probing.addresses(deadline)?;
@@ -163,13 +213,17 @@ impl<'a> Startup<'a> {
             };
             self.watch(handle, STEP)?;
             self.observe(main, handle)?;
-            if deadline.has_passed() {
-                return Err(match error {
-                    health::Error::Silent { main, target, silence, .. } => self.not_serving(
-                        format!("OpenSIPS (pid {main}) does not serve: {silence} at {target}"),
-                    ),
-                    other => other.into(),
-                });
+            let waited = started.elapsed();
+            match error {
+                health::Error::Silent { main, target, silence, .. } if answering.has_passed() => {
+                    return Err(health::Error::Unanswered { main, target, silence, waited }.into());
+                }
+                // An answer of class 5xx may be one of a script that waits for its data.
+                health::Error::UnexpectedAnswer { code: ..500, .. } if answering.has_passed() => {
+                    return Err(error.into());
+                }
+                error if deadline.has_passed() => return Err(error.into()),
+                _ => {}
             }
         }
     }

@@ -10,6 +10,7 @@ fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
         session: None,
         namespaces: None,
         mounts: Mounts::default(),
+        claims: Claims::default(),
         own: Pid::new(1).unwrap(),
     }
 }
@@ -17,13 +18,13 @@ fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
 #[test]
 fn arguments_tell_instances_apart() {
     let ours = identity(Some("/etc/a.cfg"), Some("/run/a.pid"));
-    let claim = |identity: &Identity, words: &[&str]| identity.claim(&Arguments::read(words));
-    let own = Some(Claim::Own);
+    let claim = |identity: &Identity, words: &[&str]| identity.matches(&Arguments::read(words));
+    let own = Some(Match::Own);
     assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/a.cfg"]), own);
-    assert_eq!(claim(&ours, &["-f", "/etc/a.cfg"]), own);
     assert_eq!(claim(&ours, &["-P", "/run/a.pid"]), own);
+    assert_eq!(claim(&ours, &["-f", "/etc/a.cfg"]), Some(Match::Elsewhere));
     let elsewhere = claim(&ours, &["-P", "/run/b.pid", "-f", "/etc/a.cfg"]);
-    assert_eq!(elsewhere, Some(Claim::StartedElsewhere));
+    assert_eq!(elsewhere, Some(Match::Elsewhere));
     assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/b.cfg"]), None);
     assert_eq!(claim(&ours, &["-P", "/run/b.pid"]), None);
     assert_eq!(claim(&ours, &["-C", "-f", "/etc/a.cfg"]), None);
@@ -42,23 +43,23 @@ fn a_changed_pid_file_is_still_of_this_instance() {
     let mut ours = identity(Some("/etc/a.cfg"), Some("/run/new.pid"));
     ours.pidfiles.push("/run/old.pid".into());
     let old = Arguments::read(&["-P", "/run/old.pid", "-f", "/etc/a.cfg"]);
-    assert_eq!(ours.claim(&old), Some(Claim::Own));
+    assert_eq!(ours.matches(&old), Some(Match::Own));
     assert_eq!(ours.pidfile(), Some(Path::new("/run/new.pid")));
 }
 
 #[test]
 fn a_changed_configuration_is_still_of_this_instance() {
     let mut ours = identity(Some("/etc/new.cfg"), Some("/run/a.pid"));
-    let claim = |ours: &Identity, words: &[&str]| ours.claim(&Arguments::read(words));
+    let claim = |ours: &Identity, words: &[&str]| ours.matches(&Arguments::read(words));
     let orphan = ["-P", "/run/a.pid", "-f", "/etc/old.cfg"];
     assert_eq!(claim(&ours, &orphan), None);
     ours.former_config = Some("/etc/old.cfg".into());
-    assert_eq!(claim(&ours, &orphan), Some(Claim::Own));
+    assert_eq!(claim(&ours, &orphan), Some(Match::Own));
     // Another instance has got it meanwhile, or has still another one.
     assert_eq!(claim(&ours, &["-P", "/run/b.pid", "-f", "/etc/old.cfg"]), None);
     assert_eq!(claim(&ours, &["-f", "/etc/old.cfg"]), None);
     assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/third.cfg"]), None);
-    assert_eq!(claim(&ours, &["-f", "/etc/new.cfg"]), Some(Claim::Own));
+    assert_eq!(claim(&ours, &["-P", "/run/a.pid", "-f", "/etc/new.cfg"]), Some(Match::Own));
 }
 
 #[test]
