@@ -131,7 +131,8 @@ fn play_row(
 ) -> Played {
     let both = Barrier::new(if ours_only { 1 } else { 2 });
     let one = |contender: Contender| {
-        let lab = format!("continuity-{number}-{}", contender.name());
+        // Two runs of this program can be up at once.
+        let lab = format!("continuity-{}-{number}-{}", std::process::id(), contender.name());
         let result = play(sequence, setup, contender, means, &lab, || {
             both.wait();
         });

@@ -1,6 +1,5 @@
 //! The Management Interface does not answer, beside a SIP server that does.
 
-use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -36,8 +35,8 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         ..Sequence::DEFAULT
     },
     Sequence {
-        name: "mi-busy-5",
-        what: "a hung client keeps the Management Interface busy for 5 s of each 12, four times, on both nodes",
+        name: "mi-busy-12",
+        what: "a hung client keeps the Management Interface busy for 12 s of each 16, three times, on both nodes",
         setups: BOTH,
         prepare: with_management,
         meanwhile: busy,
@@ -67,16 +66,12 @@ fn remove_fifo(site: &Site) -> Result<(), String> {
     site.run(&site.active(), &["rm", "-f", FIFO]).map(drop)
 }
 
-/// 5 s of a round of 12 s.
+/// A round: 12 s busy, 4 s not.
 fn busy(site: &Site) -> Result<(), String> {
-    let clients: Vec<_> = NODES
-        .iter()
-        .filter_map(|node| site.lab.spawn(node, Command::new("sh").args(["-c", &hung(site)])).ok())
-        .collect();
-    for mut client in clients {
-        client.wait().map_err(|error| error.to_string())?;
+    for node in NODES {
+        site.run(node, &["sh", "-c", &hung(site)])?;
     }
-    sleep(Duration::from_secs(7));
+    sleep(Duration::from_secs(16));
     Ok(())
 }
 
@@ -87,12 +82,10 @@ fn hung(site: &Site) -> String {
     let replies = if site.is_hot() { "/run/smartvox/mi" } else { "/tmp" };
     let request = r#":hung:{"jsonrpc":"2.0","id":1,"method":"version"}"#;
     format!(
-        "mkfifo -m 666 {replies}/hung
-        for _ in $(seq 14); do
+        "[ -p {replies}/hung ] || mkfifo -m 666 {replies}/hung
+        for _ in $(seq 30); do
             [ -p {FIFO} ] || break
             timeout 5 sh -c 'printf %s \"$1\" > {FIFO}' sh '{request}'
-            sleep 0.35
-        done
-        rm -f {replies}/hung"
+        done"
     )
 }

@@ -21,6 +21,8 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         strike: |site| enable(site, true),
         lasts: Duration::from_secs(5),
         mend: |site| NODES.iter().try_for_each(|node| network_comes(site, node)),
+        // How soon the first start is tried, and the next one.
+        noise: Duration::from_secs(2),
         ..Sequence::DEFAULT
     },
     Sequence {

@@ -7,10 +7,11 @@ use lab::{Bind, Lab};
 
 use super::configure::{SERVICE, SERVICE_SOURCE, configure};
 use super::outcome::{Outcome, inspect};
-use super::sequence::{Contender, Sequence, Setup};
-use super::site::{NODES, Site};
+use super::sequence::{Configuration, Contender, Sequence, Setup};
+use super::site::{NODES, PATIENCE, Site};
 use super::watch::{Seen, Watch};
 use crate::daemon::Daemon;
+use crate::gateway;
 use crate::scenario::{self, Changes, repository};
 use crate::witness::Witness;
 
@@ -91,11 +92,22 @@ fn bring_up(setup: Setup, contender: Contender, means: &Means, name: &str) -> Re
     scenario::up_with(example, name, &means.agents, &means.daemon, means.token, changes)
 }
 
-/// Waits until SIP is answered without a pause and nothing is going on in the cluster.
+/// Waits until SIP is answered without a pause and nothing is going on in the cluster: a cause that
+/// came while a gateway is still being asked for the first time would meet a cluster that is busy.
 fn wait_served(site: &Site, watch: &Watch) -> Result<(), String> {
-    site.wait("SIP answered and the cluster idle", || {
-        watch.so_far().steady(Duration::from_secs(3)) && idle(site)
-    })
+    let served = || watch.so_far().steady(Duration::from_secs(3)) && idle(site);
+    site.wait("SIP answered and the cluster idle", served)?;
+    let timeout = format!("--timeout={}", PATIENCE.as_secs());
+    site.run("node1", &["crm_resource", "--wait", &timeout])?;
+    if watches_gateway(site.setup.configuration) {
+        gateway::wait_known(&site.lab, |_| true, PATIENCE)?;
+    }
+    site.wait("SIP answered and the cluster idle", served)
+}
+
+/// Whether the configuration has a resource that asks the gateway.
+fn watches_gateway(configuration: Configuration) -> bool {
+    matches!(configuration, Configuration::ActiveStandby | Configuration::HotStandby)
 }
 
 /// Whether no action is pending, and every node that has power is online.

@@ -42,7 +42,7 @@ fn the_service_comes_back_by_itself() {
         let play_one = |number: usize, name: &'static str, setup: Setup| {
             let sequence = named(name).expect("a sequence of the program");
             let patient = Sequence { watch: PATIENCE, ..*sequence };
-            let lab = format!("continuity-test-{number}");
+            let lab = format!("continuity-test-{number}-{}", std::process::id());
             (format!("{name}, {setup}"), play(&patient, setup, Contender::Ours, means, &lab, || {}))
         };
         let threads: Vec<_> = REPRESENTATIVE
