@@ -22,6 +22,12 @@ fn pcs(lab: &Lab) -> Result<(), String> {
     done(&pcs(&format!("{create} ip=192.0.2.99 --disabled"))?)?;
     done(&pcs("update --agent-validation t nic=eth0")?)?;
     refused(&pcs("update --agent-validation t nic='eth 0'")?, "nic=eth 0")?;
+    // Otherwise the monitor with role=Stopped finds the address in a second, and the cluster stops it.
+    let maintenance = |on: &str| {
+        let line = format!("pcs property set maintenance-mode={on} && crm_resource --wait");
+        done(&scenario::typed(lab, "node1", &line)?)
+    };
+    maintenance("true")?;
     for (action, says) in
         [("start", "ok"), ("monitor", "ok"), ("stop", "ok"), ("monitor", "not running")]
     {
@@ -30,6 +36,7 @@ fn pcs(lab: &Lab) -> Result<(), String> {
             return Err(format!("debug-{action}: {}", came.output));
         }
     }
+    maintenance("false")?;
     done(&pcs("delete t")?)
 }
 
