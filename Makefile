@@ -107,7 +107,7 @@ calls: setup build
 install:
 	install -d $(OCF) $(DOC)/examples $(MAN)
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
-	for page in README.md docs/*.md; do \
+	for page in README.md $(filter-out docs/development.md,$(wildcard docs/*.md)); do \
 		sed -f packaging/installed-links.sed $$page | $(PUT) $(DOC)/$${page##*/} || exit 1; done
 	gzip -9nc CHANGELOG.md | $(PUT) $(DOC)/changelog.gz
 	for page in packaging/man/*.7; do gzip -9nc $$page | $(PUT) $(MAN)/$${page##*/}.gz || exit 1; done
