@@ -15,12 +15,17 @@ const SETUPS: &[Setup] = &[
 pub(super) const SEQUENCES: &[Sequence] = &[
     Sequence {
         name: "late-network",
-        what: "both nodes start the address while the interface is down and has no address; both come within 5 s",
+        what: "both nodes start the address while the interface has neither carrier nor address; both come within 5 s",
         setups: SETUPS,
         stage: stop_without_network,
         strike: |site| enable(site, true),
         lasts: Duration::from_secs(5),
-        mend: |site| NODES.iter().try_for_each(|node| network_comes(site, node)),
+        mend: |site| {
+            NODES.iter().try_for_each(|node| {
+                site.carrier(node, true)?;
+                network_comes(site, node)
+            })
+        },
         // How soon the first start is tried, and the next one.
         noise: Duration::from_secs(2),
         ..Sequence::DEFAULT
@@ -77,7 +82,10 @@ fn stop_without_network(site: &Site) -> Result<(), String> {
     enable(site, false)?;
     let ended = |id: &str| site.lab.resource_location(id).is_none();
     site.wait("the address is down", || ended("vip") && (site.is_hot() || ended("opensips")))?;
-    NODES.iter().try_for_each(|node| network_goes(site, node))
+    NODES.iter().try_for_each(|node| {
+        site.carrier(node, false)?;
+        network_goes(site, node)
+    })
 }
 
 fn network_goes(site: &Site, node: &str) -> Result<(), String> {

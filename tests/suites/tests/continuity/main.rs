@@ -80,3 +80,16 @@ fn sequences_are_told_apart_by_name_and_can_be_played() {
         assert!(sequence.setups.contains(setup), "{name}: not played in {setup}");
     }
 }
+
+#[test]
+fn every_sequence_is_explained() {
+    let path = suites::scenario::repository().join("docs/continuity.md");
+    let text = std::fs::read_to_string(&path).expect("docs/continuity.md");
+    for sequence in FAMILIES.into_iter().flatten() {
+        let name = sequence.name;
+        let told = |line: &str| {
+            line.starts_with("| ") && line.split(['|', ',', ' ']).any(|word| word == name)
+        };
+        assert!(text.lines().any(told), "docs/continuity.md says nothing of {name}");
+    }
+}
