@@ -89,7 +89,12 @@ impl<'a> Carrier<'a> {
     pub(crate) fn on_active(&self, netlink: &Netlink, observation: &mut Observation) {
         let Some(link) = observation.link.clone() else { return };
         if judge::without_carrier(&link).is_none() {
-            self.publish(true);
+            // If start could publish nothing, the cluster manager takes no attribute, and a monitor does not
+            // execute a program in vain each time. The next probe tries again.
+            let is_noted = self.files.published_carrier(self.cluster.attribute()).is_some();
+            if is_noted || self.request.probe {
+                self.publish(true);
+            }
             return;
         }
         let first_look = self.files.published_carrier(self.cluster.attribute()) != Some(false);
