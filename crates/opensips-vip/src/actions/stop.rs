@@ -138,7 +138,7 @@ fn is_own(
     let found = tables::addresses(netlink, Family::of(ip), until).and_then(|mut addresses| {
         addresses.retain(|address| address.ip == ip && zone.contains(address));
         // Where no note can be kept, a missing one proves nothing.
-        if addresses.is_empty() || files.create_directory().is_err() {
+        if addresses.is_empty() || !files.can_keep_notes() {
             return Ok(None);
         }
         own_address::find(netlink, files, ip, &addresses, in_namespace, until)

@@ -196,6 +196,15 @@ impl RunFiles {
         self.write(&format!("{HERE}{}", self.vip), "");
     }
 
+    /// Returns true if a note can be written now. On a file system that is full or read-only it can't, and
+    /// a missing note proves nothing.
+    pub(crate) fn can_keep_notes(&self) -> bool {
+        let name = format!("writable-{}", self.vip);
+        let written = self.run.write(&name, b"1\n");
+        self.remove(&name);
+        written.is_ok()
+    }
+
     /// Returns true if the VIP was started or adopted here. An announcement is a note, too: earlier versions
     /// of this agent leave no other one.
     pub(crate) fn is_noted_here(&self) -> bool {

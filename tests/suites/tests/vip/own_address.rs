@@ -61,6 +61,23 @@ fn the_only_address_of_its_network() {
     is_refused(&site.a, &own, 1, reason);
 }
 
+/// Without a note nothing tells a VIP that is alone in its network from the host's own address. Where no
+/// note can be written, stop removes it: an address on two nodes is worse than one that has to be put back.
+#[test]
+fn a_vip_whose_note_could_not_be_written() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    // Room for the directory of the notes, and for nothing in it.
+    shell(&site.a, "mount -t tmpfs -o size=64k,nr_inodes=2 full /run && mkdir /run/smartvox");
+    let ip = "198.51.100.10";
+    let vip = plain(&site.a).param("ip", ip).param("nic", "eth0").param("cidr_netmask", "24");
+    ends(&vip.clone().param("announce_schedule", "0").action("start"), 0);
+    assert!(files(&site.a).is_empty(), "{:?}", files(&site.a));
+    assert!(site.a.ip("-4 addr show").contains(ip));
+    ends(&vip.action("stop"), 0);
+    assert!(!site.a.ip("-4 addr show").contains(ip));
+}
+
 #[test]
 fn a_lease() {
     testnet::root_or_skip!();
