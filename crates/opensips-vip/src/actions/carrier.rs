@@ -91,8 +91,7 @@ impl<'a> Carrier<'a> {
         if judge::without_carrier(&link).is_none() {
             // If start could publish nothing, the cluster manager takes no attribute, and a monitor does not
             // execute a program in vain each time. The next probe tries again.
-            let is_noted = self.files.published_carrier(self.cluster.attribute()).is_some();
-            if is_noted || self.request.probe {
+            if self.files.has_carrier_note(self.cluster.attribute()) || self.request.probe {
                 self.publish(true);
             }
             return;

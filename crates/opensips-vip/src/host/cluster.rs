@@ -69,8 +69,7 @@ impl Cluster {
     }
 }
 
-/// Publishes whether this node's link is usable, and notes it. Without a cluster nothing is noted, and
-/// the next call tries again.
+/// Publishes whether this node's link is usable, and notes it. Without a cluster nothing is noted.
 pub(crate) fn publish(
     attribute: &AttributeName,
     files: &RunFiles,
@@ -84,7 +83,7 @@ pub(crate) fn publish(
         files.note_published_carrier(attribute, usable);
         log::info!("{}", line().field(attribute.as_str(), value));
     } else {
-        files.forget_published_carrier(attribute);
+        files.note_unknown_carrier(attribute);
     }
     told
 }

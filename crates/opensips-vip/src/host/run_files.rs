@@ -167,8 +167,18 @@ impl RunFiles {
         }
     }
 
-    pub(crate) fn forget_published_carrier(&self, attribute: &AttributeName) {
-        self.remove(attribute.as_str());
+    /// Returns true if this node has ever published something about its carrier since the boot, also if
+    /// what the cluster manager has now is not known.
+    pub(crate) fn has_carrier_note(&self, attribute: &AttributeName) -> bool {
+        self.run.read(attribute.as_str()).is_some()
+    }
+
+    /// What is published is not known after an attempt that has failed: it can have been taken. Where
+    /// nothing was published before, nothing is noted.
+    pub(crate) fn note_unknown_carrier(&self, attribute: &AttributeName) {
+        if self.has_carrier_note(attribute) {
+            self.write(attribute.as_str(), "unknown\n");
+        }
     }
 
     /// Notes the interval of the monitor that has failed for want of a carrier.

@@ -20,7 +20,7 @@ case "$program $*" in
 *attrd_updater*--query*)
     # As the real one: in the environment of an action, this node alone.
     [ "$OCF_RESKEY_CRM_meta_on_node" ] || cat /run/cluster/attributes ;;
-*attrd_updater*--update\ [01]) ;;
+*attrd_updater*--update\ [01]) [ ! -e /run/cluster/refuses ] ;;
 *cibadmin*) [ -e /run/cluster/rule ] ;;
 *crm_resource*) ;;
 *) exit 1 ;;
@@ -116,6 +116,32 @@ fn a_node_without_the_vip_publishes_its_carrier() {
     // The address where it must not be.
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
     ends(&recurring(&node.agent), 0);
+}
+
+/// What the cluster manager did not take is told again; a monitor that never could tell anything executes
+/// nothing.
+#[test]
+fn what_was_not_taken_is_published_again() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let Some(node) = Node::new(&site, "carrier::what_was_not_taken") else { return };
+    shell(&site.a, ": > /run/cluster/refuses");
+    ends(&node.agent.action("start"), 0);
+    assert_eq!(node.published(), ["1"]);
+    ends(&recurring(&node.agent), 0);
+    assert!(node.published().is_empty());
+    // The value of a time without carrier.
+    shell(&site.a, "echo 0 > /run/smartvox/smartvox-link-vip");
+    for _ in 0..2 {
+        ends(&recurring(&node.agent), 0);
+        assert_eq!(node.published(), ["1"]);
+    }
+    shell(&site.a, "rm /run/cluster/refuses");
+    ends(&recurring(&node.agent), 0);
+    assert_eq!(node.published(), ["1"]);
+    ends(&recurring(&node.agent), 0);
+    assert!(node.published().is_empty());
+    ends(&node.agent.action("stop"), 0);
 }
 
 #[test]
