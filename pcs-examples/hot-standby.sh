@@ -42,8 +42,8 @@ GATEWAY="${GATEWAY-192.0.2.1}"
 FENCE_AGENT="${FENCE_AGENT:-}"
 FENCE_NODE1="${FENCE_NODE1:-}"
 FENCE_NODE2="${FENCE_NODE2:-}"
-# How long node2 hesitates to shoot node1: longer than a shot takes. A failover from a node1 that is
-# dead takes that much longer, one from node2 does not.
+# How long node2 waits before it fences node1; longer than fencing takes. A failover from a dead node1
+# takes that much longer, one from node2 does not.
 FENCE_DELAY="${FENCE_DELAY:-5s}"
 
 ### The cluster ####################################################################################
@@ -65,8 +65,8 @@ cib() { pcs -f "$work/cib.xml" "$@"; }
 cib resource defaults update failure-timeout=60s
 
 if [ -n "$FENCE_AGENT" ]; then
-    # One device per node. The delay on the first decides who survives when a cut makes both nodes
-    # shoot at the same moment: without it, both die.
+    # One device per node. The delay on the first decides which node survives when a partition makes both
+    # nodes fence each other at the same moment: without it, both are powered off.
     # The options are words by design:
     # shellcheck disable=SC2086
     cib stonith create "fence-$NODE1" "$FENCE_AGENT" \

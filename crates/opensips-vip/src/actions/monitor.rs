@@ -100,7 +100,8 @@ fn adopt(
     if files.is_noted_here() {
         return Ok(true);
     }
-    if request.probe || request.expects_stopped {
+    // Where no note can be kept, a missing one proves nothing: an address of ours must not be called absent.
+    if (request.probe || request.expects_stopped) && files.can_keep_notes() {
         let in_namespace = params.namespace.is_some();
         let instances = &observation.instances;
         let own = own_address::find(netlink, &files, params.ip, instances, in_namespace, until)?;

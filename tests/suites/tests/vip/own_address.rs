@@ -62,7 +62,8 @@ fn the_only_address_of_its_network() {
 }
 
 /// Without a note nothing tells a VIP that is alone in its network from the host's own address. Where no
-/// note can be written, stop removes it: an address on two nodes is worse than one that has to be put back.
+/// note can be written, monitor finds it and stop removes it: an address on two nodes is worse than one
+/// that has to be added again.
 #[test]
 fn a_vip_whose_note_could_not_be_written() {
     testnet::root_or_skip!();
@@ -74,6 +75,7 @@ fn a_vip_whose_note_could_not_be_written() {
     ends(&vip.clone().param("announce_schedule", "0").action("start"), 0);
     assert!(files(&site.a).is_empty(), "{:?}", files(&site.a));
     assert!(site.a.ip("-4 addr show").contains(ip));
+    ends(&vip.action("monitor"), 0);
     ends(&vip.action("stop"), 0);
     assert!(!site.a.ip("-4 addr show").contains(ip));
 }
