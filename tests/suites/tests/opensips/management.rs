@@ -47,6 +47,9 @@ fn a_tag_that_does_not_exist_is_refused_by_start_and_ends_no_service() {
         site.write(&FIRST.text(site, "backup"));
         let agent = standby(site, FIRST);
         let unknown = agent.clone().param("sharing_tag", "vip/7");
+        let validate = unknown.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all");
+        ends(&validate, 2);
+        assert!(validate.stderr.contains("declare vip/7=backup"), "{}", validate.stderr);
         fails(&unknown.action("start"), 2, "has no such sharing tag: declare vip/7=backup");
         site.nothing_is_left();
 
