@@ -14,6 +14,7 @@ use crate::host::zone::Zone;
 use crate::host::{managers, namespace, source_routing, tables};
 use crate::params::Params;
 use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober};
+use crate::wire::own_links::OwnLinks;
 use crate::wire::{announcer, open_socket};
 
 pub(crate) fn diagnose(request: &Request) -> Diagnosis {
@@ -163,7 +164,7 @@ fn other_owner(params: &Params, link: &Link, snapshot: &Snapshot) -> Value {
     let Some(mac) = link.mac.filter(|_| link.usable() && plan::has_neighbours(link)) else {
         return Value::Unknown(format!("{} has no carrier or no neighbours", link.name));
     };
-    let own = snapshot.links.iter().filter_map(|link| link.mac).collect();
+    let own = OwnLinks::of(params.ip, link, &snapshot.links, &snapshot.addresses);
     let timeout = budgets::CONFLICT_ANSWER;
     let until = Deadline::after(timeout + timeout);
     let prober = Prober { ip: params.ip, mac, own };

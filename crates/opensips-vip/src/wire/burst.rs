@@ -10,6 +10,7 @@ use super::announcement::Announcement;
 use super::announcer::Job;
 use super::conflict_probe::{Conflicts, ProbeResult, Prober};
 use super::open_socket;
+use super::own_links::OwnLinks;
 use crate::decide::judge;
 use crate::host::cluster;
 use crate::host::run_files::RunFiles;
@@ -213,7 +214,8 @@ impl Burst {
         }
         let ip = job.announcement.ip;
         let links = netlink.links(Deadline::after(LOOK_AGAIN))?;
-        let own = links.iter().filter_map(|link| link.mac).collect();
+        let addresses = netlink.addresses(Family::of(ip), None, Deadline::after(LOOK_AGAIN))?;
+        let own = OwnLinks::of(ip, link, &links, &addresses);
         let mut socket = open_socket(link, ip)?;
         let until = Deadline::after(timeout + PAUSE);
         let result =

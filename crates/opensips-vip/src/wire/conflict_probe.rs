@@ -10,6 +10,7 @@ use hostnet::ndisc::{self, NeighborMessage};
 use hostnet::{Error, MacAddress, PacketSocket, Result};
 
 use super::claimed_by;
+use super::own_links::OwnLinks;
 use crate::params::DuplicateCheck;
 
 /// How many times an address is probed, because a frame can be lost.
@@ -48,9 +49,9 @@ pub(crate) struct Prober {
     pub(crate) ip: IpAddr,
     /// The MAC address of the link.
     pub(crate) mac: MacAddress,
-    /// The MAC addresses of all links of this host. Linux answers on every link for every address of the
-    /// host, so another link on the same LAN answers, too, and is no conflict.
-    pub(crate) own: Vec<MacAddress>,
+    /// Linux answers on every link for every address of the host, so another link on the same LAN answers,
+    /// too, and is no conflict.
+    pub(crate) own: OwnLinks,
 }
 
 impl Prober {
@@ -144,15 +145,21 @@ impl Prober {
 
     /// The conflicting host, according to a frame.
     fn conflict_in(&self, frame: &[u8], conflicts: Conflicts) -> Option<MacAddress> {
-        let is_other = |mac: &MacAddress| !self.own.contains(mac) && *mac != self.mac;
+        let answers = answers(frame, self.mac);
         let prober = || match conflicts {
             Conflicts::Owners => None,
-            Conflicts::OwnersAndProbers => {
-                probed_by(frame, self.ip).filter(|mac| is_other(mac) && *mac < self.mac)
-            }
+            // An equal one is a probe of this host that comes back.
+            Conflicts::OwnersAndProbers => probed_by(frame, self.ip).filter(|mac| *mac < self.mac),
         };
-        claimed_by(frame, self.ip).filter(is_other).or_else(prober)
+        let claim = claimed_by(frame, self.ip).filter(|mac| !self.own.can_claim(*mac, answers));
+        claim.or_else(prober)
     }
+}
+
+/// Returns true for a frame that answers the probe of this MAC address. The answer to an IPv6 probe goes to
+/// all nodes, like an announcement.
+fn answers(frame: &[u8], mac: MacAddress) -> bool {
+    Arp::parse(frame).is_some_and(|arp| arp.is_reply && arp.target_mac == mac)
 }
 
 /// The host that probes for `ip`, according to a frame.
@@ -166,6 +173,7 @@ fn probed_by(frame: &[u8], ip: IpAddr) -> Option<MacAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fixtures::link;
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     const V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
@@ -177,11 +185,15 @@ mod tests {
 
     #[test]
     fn conflicts() {
-        let prober = |ip| Prober { ip, mac: mac(5), own: vec![mac(5), mac(6)] };
+        let prober = |ip| {
+            let own = OwnLinks::of(ip, &link(5, "eth0"), &[link(5, "eth0")], &[]);
+            Prober { ip, mac: mac(5), own }
+        };
         let (v4, v6) = (prober(V4.into()), prober(V6.into()));
         let all = Conflicts::OwnersAndProbers;
-        for (other, conflict) in [(9, Some(mac(9))), (4, Some(mac(4))), (5, None), (6, None)] {
-            let other = mac(other);
+        // This host does not have the VIP: its MAC address is that of another host, too.
+        for other in [mac(9), mac(4), mac(5)] {
+            let conflict = Some(other);
             assert_eq!(v4.conflict_in(&arp::announcement_request(other, V4), all), conflict);
             assert_eq!(
                 v4.conflict_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1)), all),
@@ -191,7 +203,7 @@ mod tests {
             assert_eq!(v4.conflict_in(&ndisc::announcement(other, V6, false), all), None);
         }
         // Two hosts that probe at the same time: one of them goes on.
-        for (other, conflict) in [(9, None), (4, Some(mac(4))), (5, None), (6, None)] {
+        for (other, conflict) in [(9, None), (4, Some(mac(4))), (5, None)] {
             assert_eq!(v4.conflict_in(&arp::probe(mac(other), V4), all), conflict);
             assert_eq!(v6.conflict_in(&ndisc::probe(mac(other), V6), all), conflict);
             // For the owner, the probe of another host is no conflict.

@@ -10,6 +10,7 @@ use ocf::{Exit, Verdict};
 use super::announcement::Announcement;
 use super::conflict_probe::{Conflicts, ProbeResult, Prober};
 use super::open_socket;
+use super::own_links::OwnLinks;
 use super::resolve::resolve;
 use crate::decide::judge::Observation;
 use crate::decide::plan::has_neighbours;
@@ -49,7 +50,7 @@ pub(crate) fn check(
 ) -> Verdict {
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
     let checked = open_socket(link, params.ip).and_then(|mut socket| {
-        let prober = prober(netlink, params, mac, until)?;
+        let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
         let conflict = check_conflict(params, observation, &prober, &mut socket, until)?;
         if conflict.exit != Exit::Success {
             return Ok(conflict);
@@ -94,15 +95,21 @@ pub(crate) fn watch_conflict(
     let params = Params { duplicates, ..params.clone() };
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
     let checked = open_socket(link, params.ip).and_then(|mut socket| {
-        let prober = prober(netlink, &params, mac, until)?;
+        let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
         check_conflict(&params, observation, &prober, &mut socket, until)
     });
     checked.unwrap_or_else(|error| not_checked(&error))
 }
 
-fn prober(netlink: &Netlink, params: &Params, mac: MacAddress, until: Deadline) -> Result<Prober> {
-    let own = tables::links(netlink, until)?.iter().filter_map(|link| link.mac).collect();
-    Ok(Prober { ip: params.ip, mac, own })
+fn prober(
+    netlink: &Netlink,
+    ip: IpAddr,
+    observation: &Observation,
+    (link, mac): (&Link, MacAddress),
+    until: Deadline,
+) -> Result<Prober> {
+    let links = tables::links(netlink, until)?;
+    Ok(Prober { ip, mac, own: OwnLinks::of(ip, link, &links, &observation.instances) })
 }
 
 fn not_checked(error: &Error) -> Verdict {

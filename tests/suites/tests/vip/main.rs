@@ -24,6 +24,7 @@ mod privilege;
 mod races;
 mod readiness;
 mod routing;
+mod same_mac;
 mod stop;
 mod take_over;
 mod wire;

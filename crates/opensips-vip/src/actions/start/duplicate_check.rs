@@ -107,7 +107,7 @@ impl Start<'_> {
     }
 
     fn prober(&self) -> Option<Prober> {
-        Some(Prober { ip: self.params.ip, mac: self.link.mac?, own: self.own_macs.clone() })
+        Some(Prober { ip: self.params.ip, mac: self.link.mac?, own: self.own.clone() })
     }
 
     /// Waits until the kernel's duplicate address detection has ended, if it runs.

@@ -25,6 +25,7 @@ use crate::host::{deletion, ipv6, own_address, source_routing, tables, take_over
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
+use crate::wire::own_links::OwnLinks;
 
 pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
@@ -109,8 +110,8 @@ struct Start<'a> {
     lock: Option<&'a ActionLock>,
     /// The link as last seen.
     link: Link,
-    /// The MAC addresses of all links of this host.
-    own_macs: Vec<MacAddress>,
+    /// The links of this host, which are no rivals.
+    own: OwnLinks,
     /// `None`: nothing is announced.
     announcement: Option<Announcement>,
     /// For probes and the first announcement; `None` also if it can't be opened.
@@ -151,7 +152,7 @@ impl<'a> Start<'a> {
             files,
             lock,
             link: link.clone(),
-            own_macs: snapshot.links.iter().filter_map(|link| link.mac).collect(),
+            own: OwnLinks::of(params.ip, link, &snapshot.links, &snapshot.addresses),
             announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
             no_duplicate: false,
