@@ -121,9 +121,10 @@ pub(crate) enum Refusal {
     BroadcastAddress { ip: IpAddr, network: Network },
 }
 
-/// Returns true if the interface or the prefix has to be derived from the routes.
+/// Returns true if the interface or the prefix has to be derived from the routes, or if the kernel can
+/// take a route of others for that of the VIP ([`has_foreign_route`]).
 pub(crate) fn needs_routes(params: &Params) -> bool {
-    params.nic.is_none() || params.prefix.is_none()
+    params.nic.is_none() || params.prefix.is_none() || params.ip.is_ipv6()
 }
 
 /// Chooses where the VIP belongs, by the parameters and by the connected networks.
@@ -145,10 +146,15 @@ pub(crate) fn choose(params: &Params, snapshot: &Snapshot) -> Result<Target, Ref
             (link, prefix.unwrap_or(network.prefix()))
         }
     };
-    complete(params, link, prefix)
+    complete(params, link, prefix, snapshot)
 }
 
-fn complete(params: &Params, link: &Link, prefix: Prefix) -> Result<Target, Refusal> {
+fn complete(
+    params: &Params,
+    link: &Link,
+    prefix: Prefix,
+    snapshot: &Snapshot,
+) -> Result<Target, Refusal> {
     let ip = params.ip;
     let network = Network::of(ip, prefix);
     if network.broadcast().map(IpAddr::from) == Some(ip) {
@@ -165,12 +171,32 @@ fn complete(params: &Params, link: &Link, prefix: Prefix) -> Result<Target, Refu
             IpAddr::V6(_) => None,
         },
         label: label.transpose()?,
-        noprefixroute: params.noprefixroute,
+        noprefixroute: params.noprefixroute
+            || ip.is_ipv6() && has_foreign_route(link.index, network, snapshot),
         nodad: ip.is_ipv6() && params.nodad == Nodad::Yes,
         preferred_lft: params.preferred_lft,
         ..NewAddress::new(link.index, ip, prefix)
     };
     Ok(Target { link: link.clone(), address })
+}
+
+/// Returns true if the connected network has a route on the link that the kernel has not added for an address:
+/// by a router advertisement, an administrator or NetworkManager.
+///
+/// For an IPv6 address without `IFA_F_NOPREFIXROUTE` the kernel adds such a route, takes the lifetime from one
+/// that is there instead, and when the address goes it deletes the first one that it finds, whatever has
+/// added it (`cleanup_prefix_route`). With a permanent address of the same network that has its
+/// route from the kernel it keeps them all.
+fn has_foreign_route(link: LinkIndex, network: Network, snapshot: &Snapshot) -> bool {
+    let has_route = snapshot.routes.iter().any(|route| {
+        route.is_connected() && (route.link, route.destination) == (Some(link), network)
+    });
+    let keeps_routes = |address: &Address| {
+        (address.link, address.network()) == (link, network)
+            && address.flags.permanent
+            && !address.flags.noprefixroute
+    };
+    has_route && !snapshot.addresses.iter().any(keeps_routes)
 }
 
 /// Returns true if the kernel has added the route for an instance of `ip`. IPv4 routes have their
@@ -181,7 +207,9 @@ fn is_route_of(ip: IpAddr, route: &Route, snapshot: &Snapshot) -> bool {
         return true;
     }
     let shares_route = |address: &&Address| {
-        Some(address.link) == route.link && address.network() == route.destination
+        Some(address.link) == route.link
+            && address.network() == route.destination
+            && !address.flags.noprefixroute
     };
     route.protocol == RouteProtocol::Kernel
         && Family::of(ip) == Family::V6

@@ -65,18 +65,22 @@ pub(crate) static NOPREFIXROUTE: Parameter = Parameter {
     default: Some("no"),
     shortdesc: "Do not add the route of the connected network",
     longdesc: "\
-Whether the kernel adds the VIP without the route of its connected network. Default: no.",
+Whether the kernel adds the VIP without the route of its connected network. Default: no. Where the
+network of an IPv6 VIP already has a route on the interface that the kernel did not add (by a router
+advertisement, an administrator or NetworkManager), start always adds the VIP without one, because with
+the VIP the kernel would delete that route.",
     ..Parameter::TEMPLATE
 };
 
 pub(crate) static PREFERRED_LFT: Parameter = Parameter {
     name: "preferred_lft",
-    default: Some("forever"),
-    shortdesc: "Preferred lifetime of the VIP, in seconds",
+    shortdesc: "Preferred lifetime of an IPv6 VIP, in seconds",
     longdesc: "\
-Number of seconds after start during which the kernel may select the VIP as the source address of new
-connections, or \"forever\". Default: forever. With \"0\" only programs that bind to the VIP use it as
-their source address; the VIP accepts connections in any case.",
+Number of seconds after start during which the kernel may select an IPv6 VIP as the source address of new
+connections of this host, or \"forever\". Default: 0, which means that only programs that bind to the VIP
+use it as their source address (ip-address(8) displays \"deprecated\"); the VIP accepts connections in any
+case. Not used for IPv4, where start keeps the host's own address before the VIP. source_for is the
+parameter that makes the VIP the source address for chosen destinations.",
     ..Parameter::TEMPLATE
 };
 

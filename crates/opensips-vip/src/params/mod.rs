@@ -197,7 +197,11 @@ impl Params {
         let refresh = reader.integer(&table::ARP_COUNT_REFRESH, 0..=100);
         let routing = RoutingOptions::read(&mut reader, values, family);
         reader.boolean(&table::CLOSE_CONNECTIONS);
-        let remarks = compatibility::read(&mut reader, values, duplicate_check);
+        let mut remarks = compatibility::read(&mut reader, values, duplicate_check);
+        if let (Family::V4, Some(lifetime @ Lifetime::Seconds(_))) = (family, address.preferred_lft)
+        {
+            remarks.push(remark_on_lifetime(lifetime));
+        }
         if let Some(ip) = ip {
             address.check(&mut reader, ip);
             routing.check(&mut reader, ip);
@@ -210,7 +214,7 @@ impl Params {
                 broadcast: address.broadcast.unwrap_or(Broadcast::Ones),
                 label: address.label,
                 noprefixroute: address.noprefixroute,
-                preferred_lft: address.preferred_lft?,
+                preferred_lft: preferred_lifetime(family, address.preferred_lft),
                 nodad: address.nodad?,
                 namespace: address.namespace,
                 link_check: link_check?,
@@ -235,6 +239,23 @@ impl Params {
     pub(crate) fn family(&self) -> Family {
         Family::of(self.ip)
     }
+}
+
+/// By default the VIP is no source of the host's own connections. The kernel selects IPv4 addresses by
+/// their routes and their order, without a look at their lifetimes (`inet_select_addr`).
+fn preferred_lifetime(family: Family, given: Option<Lifetime>) -> Lifetime {
+    match family {
+        Family::V4 => Lifetime::Forever,
+        Family::V6 => given.unwrap_or(Lifetime::Seconds(0)),
+    }
+}
+
+fn remark_on_lifetime(lifetime: Lifetime) -> String {
+    let seconds = u32::from(lifetime);
+    format!(
+        "preferred_lft={seconds} has no effect on an IPv4 address: the node's own connections leave from its \
+         own address, and source_for changes that"
+    )
 }
 
 /// Limit of `link_wait` and `duplicate_wait`.

@@ -24,6 +24,10 @@ fn the_defaults() {
     assert_eq!(params.ip, Ipv4Addr::new(192, 0, 2, 10));
     assert!(!params.noprefixroute && params.in_background && params.remarks.is_empty());
     assert_eq!((params.preferred_lft, params.nodad), (Lifetime::Forever, Nodad::Auto));
+    let ipv6 = read(&[("ip", "2001:db8::10")]).unwrap();
+    assert_eq!(ipv6.preferred_lft, Lifetime::Seconds(0));
+    let preferred = read(&[("ip", "2001:db8::10"), ("preferred_lft", "forever")]).unwrap();
+    assert_eq!(preferred.preferred_lft, Lifetime::Forever);
     assert_eq!((params.refresh, params.namespace, params.targets), (0, None, Vec::new()));
     let check = DuplicateCheck {
         timeout: Duration::from_millis(50),

@@ -11,6 +11,7 @@ mod crash;
 mod diagnose;
 mod duplicates;
 mod environment;
+mod host_routes;
 mod input;
 mod ipv6;
 mod late;
