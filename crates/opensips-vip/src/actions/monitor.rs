@@ -7,6 +7,7 @@ use ocf::{Exit, Request, Verdict};
 
 use super::budgets;
 use super::carrier::{self, Carrier};
+use super::renewal;
 use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::run_files::RunFiles;
@@ -32,6 +33,9 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     if !observation.instances.is_empty() && !adopt(&netlink, &params, &observation, request, until)?
     {
         return Ok(Verdict::not_running());
+    }
+    if !(request.probe || request.expects_stopped) {
+        renewal::put_behind_own_address(request, &netlink, &params, &mut observation);
     }
     look_at_cluster(request, &netlink, &params, &mut observation, until);
     let verdict = judge(&netlink, &params, &observation, until)?;

@@ -1,6 +1,7 @@
 //! The verdict of monitor, of the probe, and of start about its own work. Pure.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use hostnet::{Address, Link, LinkCondition, LinkName, MacAddress};
 use ocf::{Exit, Verdict};
@@ -23,6 +24,9 @@ pub(crate) struct Observation {
     pub(crate) elsewhere: Elsewhere,
     /// Another host has the VIP, and therefore the announcer does not announce it.
     pub(crate) conflict: Option<MacAddress>,
+    /// The host's own address that comes after the VIP in their network, for which the host's own
+    /// connections leave from the VIP.
+    pub(crate) precedes: Option<IpAddr>,
     /// `nic` is a network in which no link has an address any more, except for the VIP.
     pub(crate) lost_network: bool,
     /// For texts; complete only if the VIP is not where it belongs.
@@ -57,6 +61,7 @@ impl Observation {
             .or_else(|| vip.unfinished_detection())
             .or_else(|| self.unannounced(vip))
             .or_else(|| self.superfluous(vip))
+            .or_else(|| self.before_the_own_address(vip))
             .or_else(|| self.last_of_its_network(vip))
             .or_else(|| self.lower_link_down(vip))
             .unwrap_or_else(Verdict::success)
@@ -96,6 +101,16 @@ impl Observation {
         others.peek()?;
         let others = self.names.addresses(others);
         let reason = format!("{} is on this node more than once: remove {others}", params.ip);
+        Some(Verdict::degraded(reason))
+    }
+
+    fn before_the_own_address(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
+        let own = self.precedes?;
+        let reason = format!(
+            "{} comes before this node's own address {own} on {}, so that the node's own connections \
+             leave from it: run crm_resource --restart",
+            params.ip, link.name
+        );
         Some(Verdict::degraded(reason))
     }
 
@@ -234,6 +249,23 @@ pub(crate) fn exact<'a>(
 fn has_right_prefix(params: &Params, address: &Address) -> bool {
     // With a peer, the prefix is that of the peer's network.
     address.peer.is_none() && params.prefix.is_none_or(|prefix| prefix == address.prefix)
+}
+
+/// The addresses that come after an IPv4 address in its network. The kernel gives the host's own
+/// connections the first one as their source (`inet_select_addr`). It is the VIP where the host's own
+/// address was deleted and added again, or has come later (DHCP, NetworkManager).
+pub(crate) fn followers<'a>(
+    instance: &'a Address,
+    addresses: &'a [Address],
+) -> impl Iterator<Item = IpAddr> + 'a {
+    let follows = |other: &&Address| {
+        !instance.flags.secondary
+            && other.flags.secondary
+            && other.ip.is_ipv4()
+            && (other.link, other.network()) == (instance.link, instance.network())
+            && other.ip != instance.ip
+    };
+    addresses.iter().filter(move |other| follows(other)).map(|other| other.ip)
 }
 
 /// Why no frame can be sent or received on the link; `None` if it can, and for `lo`.

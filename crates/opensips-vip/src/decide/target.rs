@@ -18,6 +18,8 @@ pub(crate) struct Snapshot {
     pub(crate) addresses: Vec<Address>,
     /// The routes of the VIP's family in the main table; read only if [`needs_routes`] is true.
     pub(crate) routes: Vec<Route>,
+    /// The VIPs that are noted: each other address is the host's own.
+    pub(crate) vips: Vec<IpAddr>,
 }
 
 impl Snapshot {
@@ -147,6 +149,19 @@ pub(crate) fn choose(params: &Params, snapshot: &Snapshot) -> Result<Target, Ref
         }
     };
     complete(params, link, prefix, snapshot)
+}
+
+/// An instance of the VIP that stays: with what the parameters ask for, as far as that can be set.
+pub(crate) fn adopted(params: &Params, link: &Link, exact: &Address) -> Target {
+    let wanted = complete(params, link, exact.prefix, &Snapshot::default());
+    let plain = || NewAddress::new(link.index, exact.ip, exact.prefix);
+    let address = NewAddress {
+        scope: exact.scope,
+        noprefixroute: exact.flags.noprefixroute,
+        nodad: exact.flags.nodad,
+        ..wanted.map_or_else(|_| plain(), |target| target.address)
+    };
+    Target { link: link.clone(), address }
 }
 
 fn complete(

@@ -205,6 +205,7 @@ fn lost_siblings(address: &Address, before: &[Address], now: &[Address]) -> Vec<
             scope: lost.scope,
             noprefixroute: lost.flags.noprefixroute,
             preferred_lft: lost.preferred_lft,
+            valid_lft: lost.valid_lft,
             ..NewAddress::new(lost.link, lost.ip, lost.prefix)
         })
         .collect()

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use deadline::Deadline;
 use hostnet::{Address, Family, Link, LinkIndex, Netlink, Result, TABLE_MAIN, condition};
 
+use super::run_files::RunFiles;
 use super::settled;
 use super::zone::Zone;
 use crate::decide::judge::{self, Observation};
@@ -41,6 +42,7 @@ pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Deadline) -> R
         } else {
             Vec::new()
         },
+        vips: RunFiles::of(params.ip, None).noted_vips(),
     })
 }
 
@@ -67,6 +69,11 @@ pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Re
     let Some(likely) = judge::most_likely(params, &instances).map(|address| address.link) else {
         return Ok(Observation::default());
     };
+    let followed: Vec<(Address, Vec<IpAddr>)> = instances
+        .iter()
+        .map(|instance| (instance.clone(), judge::followers(instance, &addresses).collect()))
+        .filter(|(_, followers): &(_, Vec<IpAddr>)| !followers.is_empty())
+        .collect();
     let mut lost_network = false;
     let (link, links) = match &params.nic {
         Some(Nic::Name(name)) => {
@@ -97,11 +104,25 @@ pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Re
     let names = LinkNames::of(links.iter().flatten().chain(&link));
     let mut observation =
         Observation { instances, link, stack, lost_network, names, ..Observation::default() };
+    observation.precedes = precedes(params, &observation, &followed);
     let as_wanted = observation.exact(params).is_some() && observation.instances.len() == 1;
     if links.is_none() && !as_wanted {
         observation.names = link_names(netlink, until);
     }
     Ok(observation)
+}
+
+/// The host's own address that comes after the VIP.
+fn precedes(
+    params: &Params,
+    observation: &Observation,
+    followed: &[(Address, Vec<IpAddr>)],
+) -> Option<IpAddr> {
+    let exact = observation.exact(params)?;
+    let (_, followers) = followed.iter().find(|(instance, _)| instance == exact)?;
+    // The other VIPs of this agent have no order.
+    let vips = RunFiles::of(params.ip, None).noted_vips();
+    followers.iter().find(|ip| !vips.contains(ip)).copied()
 }
 
 /// The link on which the VIP belongs on a node that does not have it; `None` if there is none.

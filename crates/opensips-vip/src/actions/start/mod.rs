@@ -8,7 +8,9 @@ mod roll_back;
 use std::time::Instant;
 
 use deadline::Deadline;
-use hostnet::{Error as NetError, Family, Link, MacAddress, Netlink, PacketSocket};
+use hostnet::{
+    Address, Error as NetError, Family, Link, MacAddress, Netlink, NewAddress, PacketSocket,
+};
 use hostproc::{Acquisition, ActionLock};
 use ocf::{Exit, Request, Verdict};
 
@@ -21,7 +23,7 @@ use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
 use crate::host::run_files::{ConflictOrigin, RunFiles, release};
-use crate::host::{deletion, ipv6, own_address, source_routing, tables, take_over};
+use crate::host::{deletion, ipv6, own_address, renewal, source_routing, tables, take_over};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
@@ -182,6 +184,13 @@ impl<'a> Start<'a> {
             Step::AwaitCarrier { required } => self.await_carrier(*required),
             Step::CheckDuplicates => self.check_duplicates(),
             Step::Add => self.add(plan),
+            Step::SetLifetimes(old) => {
+                let new = &plan.target.address;
+                let lifetimes = (new.preferred_lft, new.valid_lft);
+                self.netlink.set_lifetimes(old, lifetimes, self.deadline)?;
+                Ok(())
+            }
+            Step::AddAgain(old) => self.add_again(old, &plan.target.address),
             Step::AwaitDuplicateDetection => self.await_kernel_detection(),
             Step::AddSourceRouting => self.add_source_routing(plan),
             Step::Announce => {
@@ -306,6 +315,16 @@ impl<'a> Start<'a> {
             Err(error) => return Err(error.into()),
         }
         self.added_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// The VIP serves as it is, so that a failure is none of start.
+    fn add_again(&self, old: &Address, new: &NewAddress) -> Result<(), Error> {
+        self.check_not_stopped()?;
+        let deadlines = budgets::for_deletion(self.deadline);
+        if let Err(error) = renewal::add_again(self.netlink, &self.files, old, new, deadlines) {
+            log::error!("{}", failure(&error).note("the VIP was not added again"));
+        }
         Ok(())
     }
 
