@@ -118,7 +118,7 @@ impl<'a> Carrier<'a> {
         if fails && self.params.link_check == LinkCheck::Fail && !self.request.probe {
             self.fail(&link, false);
         } else {
-            announce_observed(self.request, self.params, self.files, observation);
+            announce_observed(self.request, netlink, self.params, self.files, observation);
         }
     }
 
@@ -206,6 +206,7 @@ pub(crate) fn end_watcher(files: &RunFiles, deadline: Deadline) {
 /// carrier, probes, announces, and publishes that the carrier is there.
 pub(crate) fn announce_observed(
     request: &Request,
+    netlink: &Netlink,
     params: &Params,
     files: &RunFiles,
     observation: &Observation,
@@ -213,19 +214,18 @@ pub(crate) fn announce_observed(
     let (Some(link), Some(address)) = (&observation.link, observation.exact(params)) else {
         return;
     };
-    let Some(form) = params.announce.filter(|_| has_neighbours(link)) else { return };
+    if params.announce.is_none() || !has_neighbours(link) {
+        return;
+    }
     let lock = files.announcer_lock();
     if is_held(&lock) {
         return;
     }
+    let place = (link.index, address.prefix);
+    let tables = budgets::for_tables(request.deadline);
+    let Some(announcement) = Announcement::of(params, netlink, place, tables) else { return };
     let job = Job {
-        announcement: Announcement {
-            ip: address.ip,
-            prefix: address.prefix,
-            link: link.index,
-            form,
-            targets: Vec::new(),
-        },
+        announcement,
         schedule: params.schedule.clone(),
         next: 0,
         probe_timeout: params.duplicates.map(|check| check.timeout),

@@ -43,7 +43,7 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
         return Ok(verdict);
     }
     if !request.probe {
-        neighbours::refresh(&params, &observation);
+        neighbours::refresh(&netlink, &params, &observation, request.deadline);
     }
     let neighbours = if request.check_level >= NEIGHBOURS_LEVEL {
         neighbours::check(&netlink, &params, &observation, request.deadline)
@@ -82,10 +82,11 @@ fn look_at_cluster(
     if let Some(carrier) = carrier {
         carrier.on_active(netlink, observation);
     }
-    observation.conflict = files.unannounced_because_of();
-    if observation.conflict.is_some() && !request.probe {
-        // An announcer that gives up leaves its note.
-        carrier::announce_observed(request, params, &files, observation);
+    observation.unannounced = files.unannounced_because_of();
+    if !request.probe
+        && (observation.unannounced.is_some() || neighbours::have_another_mac(observation, &files))
+    {
+        carrier::announce_observed(request, netlink, params, &files, observation);
     }
 }
 

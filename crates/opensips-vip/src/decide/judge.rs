@@ -22,8 +22,8 @@ pub(crate) struct Observation {
     pub(crate) stack: Option<LinkCondition>,
     /// Whether another node has a carrier; looked at only if this one has none.
     pub(crate) elsewhere: Elsewhere,
-    /// Another host has the VIP, and therefore the announcer does not announce it.
-    pub(crate) conflict: Option<MacAddress>,
+    /// Why the VIP is not announced, although it should be.
+    pub(crate) unannounced: Option<Unannounced>,
     /// The host's own address that comes after the VIP in their network, for which the host's own
     /// connections leave from the VIP.
     pub(crate) precedes: Option<IpAddr>,
@@ -88,12 +88,15 @@ impl Observation {
     }
 
     fn unannounced(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
-        let mac = self.conflict?;
-        let reason = format!(
-            "{} is in use by {mac} on {}, and is not announced: remove it from that host",
-            params.ip, link.name
-        );
-        Some(Verdict::degraded(reason))
+        Some(Verdict::degraded(match self.unannounced? {
+            Unannounced::Conflict(mac) => format!(
+                "{} is in use by {mac} on {}, and is not announced: remove it from that host",
+                params.ip, link.name
+            ),
+            Unannounced::NotSent => {
+                format!("{} is not announced: {}", params.ip, refuses_to_send(&link.name))
+            }
+        }))
     }
 
     fn superfluous(&self, Vip { params, exact, .. }: Vip<'_>) -> Option<Verdict> {
@@ -140,6 +143,23 @@ impl Observation {
         );
         Some(Verdict::degraded(reason))
     }
+}
+
+/// Why the VIP is not announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unannounced {
+    /// Another host has it.
+    Conflict(MacAddress),
+    /// The kernel takes no frame for the link, although it has a carrier: its queue is full, or a filter or a
+    /// policer drops them.
+    NotSent,
+}
+
+/// Why nothing can be sent on a link that has a carrier.
+pub(crate) fn refuses_to_send(link: &LinkName) -> String {
+    format!(
+        "{link} refuses to send: check its queue (tc -s qdisc show dev {link}) and packet filters"
+    )
 }
 
 /// The VIP as the parameters want it.
@@ -435,7 +455,7 @@ mod tests {
         let observation = Observation {
             instances: vec![address(2, "192.0.2.10/24")],
             link: Some(link(2, "eth0")),
-            conflict: link(9, "other").mac,
+            unannounced: link(9, "other").mac.map(Unannounced::Conflict),
             ..Observation::default()
         };
         let verdict = observation.judge(&params(&[]));
@@ -444,6 +464,14 @@ mod tests {
             verdict.reason.unwrap(),
             "192.0.2.10 is in use by 02:00:00:00:00:09 on eth0, and is not announced: remove it \
              from that host"
+        );
+        let unsent = Observation { unannounced: Some(Unannounced::NotSent), ..observation };
+        let verdict = unsent.judge(&params(&[]));
+        assert_eq!(verdict.exit, Exit::Degraded);
+        assert_eq!(
+            verdict.reason.unwrap(),
+            "192.0.2.10 is not announced: eth0 refuses to send: check its queue (tc -s qdisc show dev \
+             eth0) and packet filters"
         );
     }
 

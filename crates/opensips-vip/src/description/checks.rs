@@ -50,7 +50,8 @@ answered counts as gone after 500 ms without an answer. If it still answers at t
 reports its MAC address, unless the previous owner is certainly off: with fencing enabled, start takes
 over an address that this cluster has held before, because a switch can answer for a dead host (proxy ARP,
 EVPN ARP suppression). A monitor with OCF_CHECK_LEVEL 10 or more probes too; duplicate_action sets what
-follows. Set \"no\" on a link whose router answers ARP for every address.",
+follows, and if the neighbours can't be asked, that monitor returns OCF_DEGRADED (190). An answer counts as
+this host's own only if this host has the VIP and the interface with that MAC address can answer. Set \"no\" on a link whose router answers ARP for every address.",
     ..Parameter::TEMPLATE
 };
 

@@ -12,6 +12,7 @@ use hostnet::{LinkIndex, LinkName, MacAddress, NamespaceName};
 use hostproc::{ActionLockFiles, LockFile, RunDirectory};
 
 use crate::decide::carrier::AttributeName;
+use crate::decide::judge::Unannounced;
 use crate::log_line::line;
 use crate::params::is_link_local;
 
@@ -21,6 +22,9 @@ const PROMOTED: &str = "promoted-";
 /// The first parts of the names of the notes that a VIP is here, and that it was announced.
 const HERE: &str = "here-";
 const ANNOUNCED: &str = "announced-";
+
+/// The note that nothing could be sent, in the place of the MAC address of another host.
+const NOT_SENT: &str = "not-sent";
 
 /// The second word in the note of a conflict that start has found.
 const TAKEN_OVER: &str = " taken-over";
@@ -129,14 +133,22 @@ impl RunFiles {
         format!("rival-{}", self.vip)
     }
 
-    /// Notes the host that keeps the announcer from announcing the VIP, for the next monitor.
-    pub(crate) fn note_unannounced(&self, mac: MacAddress) {
-        self.write(&self.unannounced(), &format!("{mac}\n"));
+    /// Notes why the VIP is not announced, for the next monitor.
+    pub(crate) fn note_unannounced(&self, why: Unannounced) {
+        let text = match why {
+            Unannounced::Conflict(mac) => mac.to_string(),
+            Unannounced::NotSent => NOT_SENT.to_owned(),
+        };
+        self.write(&self.unannounced(), &format!("{text}\n"));
     }
 
-    /// The host that keeps the announcer from announcing the VIP.
-    pub(crate) fn unannounced_because_of(&self) -> Option<MacAddress> {
-        String::from_utf8(self.run.read(&self.unannounced())?).ok()?.trim_end().parse().ok()
+    /// Why the VIP is not announced.
+    pub(crate) fn unannounced_because_of(&self) -> Option<Unannounced> {
+        let text = String::from_utf8(self.run.read(&self.unannounced())?).ok()?;
+        match text.trim_end() {
+            NOT_SENT => Some(Unannounced::NotSent),
+            mac => mac.parse().ok().map(Unannounced::Conflict),
+        }
     }
 
     pub(crate) fn forget_unannounced(&self) {
@@ -270,9 +282,16 @@ impl RunFiles {
         format!("namespace-{}@{name}", self.ip)
     }
 
-    /// Notes that the VIP has just been announced, for diagnose.
-    pub(crate) fn note_announcement(&self) {
-        self.write(&self.announced(), "");
+    /// Notes that the VIP has just been announced with this MAC address.
+    pub(crate) fn note_announcement(&self, mac: Option<MacAddress>) {
+        let text = mac.map_or_else(String::new, |mac| format!("{mac}\n"));
+        self.write(&self.announced(), &text);
+        self.forget_unannounced();
+    }
+
+    /// The MAC address with which the VIP was announced last; `None` also if that is not known.
+    pub(crate) fn announced_mac(&self) -> Option<MacAddress> {
+        String::from_utf8(self.run.read(&self.announced())?).ok()?.trim_end().parse().ok()
     }
 
     /// How long ago the VIP was announced, if that is known.

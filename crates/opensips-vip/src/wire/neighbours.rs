@@ -12,7 +12,7 @@ use super::conflict_probe::{Conflicts, ProbeResult, Prober};
 use super::open_socket;
 use super::own_links::OwnLinks;
 use super::resolve::resolve;
-use crate::decide::judge::Observation;
+use crate::decide::judge::{Observation, Unannounced, refuses_to_send};
 use crate::decide::plan::has_neighbours;
 use crate::host::run_files::{Conflict, ConflictOrigin, RunFiles};
 use crate::host::tables;
@@ -26,22 +26,46 @@ const GATEWAY_TIMEOUT: Duration = Duration::from_millis(300);
 /// `DEFEND_INTERVAL` of RFC 5227 section 1.1.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long a monitor tries to send on a link that refuses: a queue that is full for a moment is no fault.
+const SEND_PATIENCE: Duration = Duration::from_secs(1);
+const SEND_AGAIN: Duration = Duration::from_millis(100);
+
 /// Sends the announcements of a monitor (`arp_count_refresh`).
-pub(crate) fn refresh(params: &Params, observation: &Observation) {
+pub(crate) fn refresh(
+    netlink: &Netlink,
+    params: &Params,
+    observation: &Observation,
+    until: Deadline,
+) {
     if params.refresh == 0 {
         return;
     }
-    let Some((link, announcement)) = announcement(params, observation) else { return };
+    let Some((link, announcement)) = announcement(netlink, params, observation, until) else {
+        return;
+    };
+    let files = RunFiles::of(params.ip, Some(&link.name));
     let sent = open_socket(link, params.ip).and_then(|mut socket| {
         (0..params.refresh).try_for_each(|_| announcement.send(&mut socket, link))
     });
-    if let Err(error) = sent {
-        log::warn!("{}", failure(&error).note("the VIP is not announced"));
+    match sent {
+        Ok(()) => files.note_announcement(link.mac),
+        Err(error) => {
+            log::warn!("{}", failure(&error).note("the VIP is not announced"));
+            // The next monitor reports it, and leaves an announcer.
+            files.note_unannounced(Unannounced::NotSent);
+        }
     }
 }
 
+/// Returns true if the link has another MAC address than the one with which the VIP was announced last: a
+/// bond or bridge has changed it after the end of the announcer.
+pub(crate) fn have_another_mac(observation: &Observation, files: &RunFiles) -> bool {
+    let Some((_, mac)) = link_with_neighbours(observation) else { return false };
+    files.announced_mac().is_some_and(|announced| announced != mac)
+}
+
 /// Checks whether another host has the VIP, and whether the gateway answers it. Success also if there is
-/// nothing to ask, or if it can't be asked: the VIP serves.
+/// nothing to ask.
 pub(crate) fn check(
     netlink: &Netlink,
     params: &Params,
@@ -49,9 +73,9 @@ pub(crate) fn check(
     until: Deadline,
 ) -> Verdict {
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
-    let checked = open_socket(link, params.ip).and_then(|mut socket| {
+    let checked = ask(link, params.ip, until, |socket| {
         let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
-        let conflict = check_conflict(params, observation, &prober, &mut socket, until)?;
+        let conflict = check_conflict(netlink, params, observation, &prober, socket, until)?;
         if conflict.exit != Exit::Success {
             return Ok(conflict);
         }
@@ -61,7 +85,7 @@ pub(crate) fn check(
         for _ in 0..GATEWAY_REQUESTS {
             let left = until.remaining();
             let timeout = GATEWAY_TIMEOUT.min(left);
-            let answers = resolve(&mut socket, (params.ip, mac), &[gateway], timeout)?;
+            let answers = resolve(socket, (params.ip, mac), &[gateway], timeout)?;
             // Without the full time, a missing answer proves nothing.
             if !answers.is_empty() || left < GATEWAY_TIMEOUT {
                 return Ok(Verdict::success());
@@ -72,7 +96,23 @@ pub(crate) fn check(
             params.ip, link.name
         )))
     });
-    checked.unwrap_or_else(|error| not_checked(&error))
+    checked.unwrap_or_else(|error| not_checked(params.ip, &link.name, &error))
+}
+
+/// Asks the neighbours, again for a moment if the link refuses to send.
+fn ask(
+    link: &Link,
+    ip: IpAddr,
+    until: Deadline,
+    question: impl Fn(&mut PacketSocket) -> Result<Verdict>,
+) -> Result<Verdict> {
+    let give_up = until.within(SEND_PATIENCE);
+    loop {
+        match open_socket(link, ip).and_then(|mut socket| question(&mut socket)) {
+            Err(error) if error.is_transient() && give_up.sleep(SEND_AGAIN) => {}
+            asked => return asked,
+        }
+    }
 }
 
 /// Returns true if a conflict is noted for the VIP.
@@ -94,11 +134,11 @@ pub(crate) fn watch_conflict(
         params.duplicates.map(|check| DuplicateCheck { action: DuplicateAction::Defend, ..check });
     let params = Params { duplicates, ..params.clone() };
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
-    let checked = open_socket(link, params.ip).and_then(|mut socket| {
+    let checked = ask(link, params.ip, until, |socket| {
         let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
-        check_conflict(&params, observation, &prober, &mut socket, until)
+        check_conflict(netlink, &params, observation, &prober, socket, until)
     });
-    checked.unwrap_or_else(|error| not_checked(&error))
+    checked.unwrap_or_else(|error| not_checked(params.ip, &link.name, &error))
 }
 
 fn prober(
@@ -112,15 +152,34 @@ fn prober(
     Ok(Prober { ip, mac, own: OwnLinks::of(ip, link, &links, &observation.instances) })
 }
 
-fn not_checked(error: &Error) -> Verdict {
+/// What can't be asked is not known: that is no success, and no reason to end the service.
+fn not_checked(ip: IpAddr, link: &LinkName, error: &Error) -> Verdict {
     log::warn!("{}", failure(error).note("the neighbours can't be checked"));
-    Verdict::success()
+    match error {
+        Error::DeadlinePassed { .. } => no_time(ip, link),
+        Error::SendFailed { .. } => Verdict::degraded(format!(
+            "whether another host has {ip} is unknown: {}",
+            refuses_to_send(link)
+        )),
+        _ => Verdict::degraded(format!(
+            "whether another host has {ip} on {link} is unknown ({}): remove that cause",
+            ocf::cause(error)
+        )),
+    }
+}
+
+fn no_time(ip: IpAddr, link: &LinkName) -> Verdict {
+    let reason = format!(
+        "no time to find out whether another host has {ip} on {link}: raise the timeout of monitor"
+    );
+    Verdict::degraded(reason)
 }
 
 /// Defends the VIP against another host (RFC 5227 section 2.4 (c)): announces it again, but not in a loop
 /// in which both hosts answer each other. When the other host is silent, the VIP is announced once more,
 /// because the neighbours have learned the wrong MAC address.
 fn check_conflict(
+    netlink: &Netlink,
     params: &Params,
     observation: &Observation,
     prober: &Prober,
@@ -132,9 +191,13 @@ fn check_conflict(
     };
     let files = RunFiles::of(params.ip, Some(&link.name));
     let noted = files.noted_conflict();
-    let announce = |socket: &mut PacketSocket| match announcement(params, observation) {
-        Some((link, announcement)) => announcement.send(socket, link),
-        None => Ok(()),
+    let announce = |socket: &mut PacketSocket| {
+        let Some((link, announcement)) = announcement(netlink, params, observation, until) else {
+            return Ok(());
+        };
+        announcement.send(socket, link)?;
+        files.note_announcement(link.mac);
+        Ok(())
     };
     let mac = match prober.probe(socket, Conflicts::Owners, check.timeout, until)? {
         ProbeResult::Conflict(mac) => mac,
@@ -142,16 +205,13 @@ fn check_conflict(
             if let Some(Conflict { mac, .. }) = noted {
                 announce(socket)?;
                 files.forget_conflict();
-                let note = "the other host is silent: the VIP was announced again";
+                let again = if params.announce.is_some() { ": announced again" } else { "" };
+                let note = format!("the other host is silent{again}");
                 log::info!("{}", line().field("mac", mac).note(note));
             }
             return Ok(Verdict::success());
         }
-        ProbeResult::Unknown => {
-            let note = "no time for the duplicate address check: raise the timeout of monitor";
-            log::warn!("{}", line().note(note));
-            return Ok(Verdict::success());
-        }
+        ProbeResult::Unknown => return Ok(no_time(params.ip, &link.name)),
     };
     let is_due = noted.is_none_or(|it| it.announced.is_none_or(|age| age >= DEFEND_INTERVAL));
     let same = noted.filter(|noted| noted.mac == mac);
@@ -161,33 +221,36 @@ fn check_conflict(
         files.note_conflict(mac, origin);
     }
     let persists = same.is_some() && check.action == DuplicateAction::Fail;
-    Ok(verdict_on_conflict(params.ip, mac, &link.name, origin, persists))
+    Ok(verdict_on_conflict(params, mac, &link.name, origin, persists))
 }
 
 /// `persists`: the same host was found before, and monitor fails for that.
 fn verdict_on_conflict(
-    ip: IpAddr,
+    params: &Params,
     mac: MacAddress,
     link: &LinkName,
     origin: ConflictOrigin,
     persists: bool,
 ) -> Verdict {
+    let ip = params.ip;
+    let is_announced = params.announce.is_some();
     match origin {
         _ if persists => {
-            let reason = format!(
-                "{ip} is still in use by {mac} on {link}, after it was announced again: remove it \
-                 from that host"
-            );
+            let again = if is_announced { ", after it was announced again" } else { "" };
+            let reason =
+                format!("{ip} is still in use by {mac} on {link}{again}: remove it from that host");
             Verdict::failed(Exit::Generic, reason)
         }
         ConflictOrigin::TakenOver => Verdict::degraded(format!(
             "{ip} runs here, but {mac} on {link} answers for its fenced owner: clear it on that \
              switch or host"
         )),
-        ConflictOrigin::Found => Verdict::degraded(format!(
-            "{ip} is also in use by {mac} on {link}, and was announced again: remove it from that \
-             host or switch"
-        )),
+        ConflictOrigin::Found => {
+            let again = if is_announced { ", and was announced again" } else { "" };
+            Verdict::degraded(format!(
+                "{ip} is also in use by {mac} on {link}{again}: remove it from that host or switch"
+            ))
+        }
     }
 }
 
@@ -199,16 +262,12 @@ fn link_with_neighbours(observation: &Observation) -> Option<(&Link, MacAddress)
 
 /// The announcement that can be sent now.
 fn announcement<'a>(
+    netlink: &Netlink,
     params: &Params,
     observation: &'a Observation,
+    until: Deadline,
 ) -> Option<(&'a Link, Announcement)> {
     let (link, _) = link_with_neighbours(observation)?;
-    let announcement = Announcement {
-        ip: params.ip,
-        prefix: observation.exact(params)?.prefix,
-        link: link.index,
-        form: params.announce?,
-        targets: Vec::new(),
-    };
-    Some((link, announcement))
+    let place = (link.index, observation.exact(params)?.prefix);
+    Some((link, Announcement::of(params, netlink, place, until)?))
 }

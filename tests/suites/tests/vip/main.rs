@@ -28,6 +28,7 @@ mod routing;
 mod same_mac;
 mod stop;
 mod take_over;
+mod unannounced;
 mod wire;
 
 use std::io::{BufRead, BufReader};

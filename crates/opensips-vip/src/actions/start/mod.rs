@@ -120,6 +120,8 @@ struct Start<'a> {
     socket: Option<PacketSocket>,
     /// The duplicate address check has found no other host.
     no_duplicate: bool,
+    /// The link refuses to send: nobody could be asked, and the announcer asks before it announces.
+    is_unasked: bool,
     /// The host that answers for the VIP although the previous owner is fenced.
     taken_over_from: Option<MacAddress>,
     /// When the address was added.
@@ -158,6 +160,7 @@ impl<'a> Start<'a> {
             announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
             no_duplicate: false,
+            is_unasked: false,
             taken_over_from: None,
             added_at: None,
             announced_at: None,
@@ -383,7 +386,7 @@ impl<'a> Start<'a> {
             Some(mac) => self.files.note_conflict(mac, ConflictOrigin::TakenOver),
             None => self.files.forget_conflict(),
         }
-        if self.no_duplicate {
+        if self.no_duplicate && !self.is_unasked {
             self.files.forget_unannounced();
         }
         // What was asked for and answered by nobody, or was here before, is an address of this cluster.

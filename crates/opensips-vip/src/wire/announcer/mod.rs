@@ -24,7 +24,7 @@ use hostnet::{Netlink, PacketSocket};
 use hostproc::{LockFile, Pid, ProcFs};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::burst::{self, CARRIER_PATIENCE};
+use super::burst;
 pub(crate) use end::{NoAnnouncer, end, holder};
 pub(crate) use job::Job;
 pub(crate) use watcher::{CarrierFailure, Watch};
@@ -153,8 +153,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     } else {
         Job::from_arguments(arguments).map(|job| {
             detached(&job.lock, |netlink| {
-                let until = Deadline::after(job.schedule.end() + CARRIER_PATIENCE);
-                burst::run(&job, netlink, until);
+                burst::run(&job, netlink, None);
             })
         })
     };
