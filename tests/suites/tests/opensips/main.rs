@@ -19,6 +19,7 @@ mod identity;
 mod input;
 mod lifecycle;
 mod listeners;
+mod management;
 mod mi;
 mod mi_faults;
 mod pid_file;
