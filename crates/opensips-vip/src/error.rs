@@ -160,6 +160,8 @@ impl Refusal {
             // While a network or MAC address moves from one interface to another, both can have it.
             | Self::Ambiguous { .. }
             | Self::AmbiguousNic { .. }
+            // A bond or bridge is being made or taken apart.
+            | Self::NoHost(_)
             // The prefix comes from the connected network, which can change.
             | Self::BroadcastAddress { .. } => true,
             Self::LabelTooLong { .. } => false,
@@ -185,6 +187,7 @@ impl From<Error> for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::target::Unreachable;
     use crate::params::Nic;
 
     /// What start does about an error: waits, and the exit code of the last attempt.
@@ -201,13 +204,14 @@ mod tests {
         let network: hostnet::Network = "192.0.2.0/24".parse().unwrap();
         let missing = || std::io::Error::from_raw_os_error(nix::libc::ENOENT);
         let (first, second) = (name.clone(), name.clone());
-        let passing: [Error; 14] = [
+        let passing: [Error; 15] = [
             Refusal::NoSuchLink { nic: nic.clone() }.into(),
             Refusal::AmbiguousNic { nic, links: String::new() }.into(),
             Refusal::NoNetwork { ip }.into(),
             Refusal::NoNetworkOnLink { ip, nic: name.clone() }.into(),
             Refusal::Ambiguous { network, first, second }.into(),
             Refusal::BroadcastAddress { ip, network }.into(),
+            Refusal::NoHost(Unreachable::Tap { link: name.clone() }).into(),
             NoRoute::Destination { destination: network }.into(),
             NoRoute::Metric { destination: network, metric: 1 }.into(),
             NoRoute::TableInUse { table: 100, user: String::new() }.into(),

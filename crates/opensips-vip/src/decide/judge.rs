@@ -8,6 +8,7 @@ use ocf::{Exit, Verdict};
 
 use super::carrier::Elsewhere;
 use super::names::LinkNames;
+use super::target;
 use crate::params::{LinkCheck, Nic, Params};
 
 /// What monitor observes of the VIP.
@@ -59,6 +60,7 @@ impl Observation {
         vip.failed_detection()
             .or_else(|| vip.without_carrier(&self.elsewhere))
             .or_else(|| vip.unfinished_detection())
+            .or_else(|| self.unreachable(vip))
             .or_else(|| self.unannounced(vip))
             .or_else(|| self.superfluous(vip))
             .or_else(|| self.before_the_own_address(vip))
@@ -85,6 +87,12 @@ impl Observation {
         };
         let found = self.names.addresses(&self.instances);
         format!("{} belongs on {wanted}, but this node has {found}", params.ip)
+    }
+
+    /// A restart does not heal it, and where the bridge has a route to the same network the VIP can serve.
+    fn unreachable(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
+        let why = target::unreachable(link, &self.names)?;
+        Some(Verdict::degraded(format!("{} can be unreachable: {why}", params.ip)))
     }
 
     fn unannounced(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {

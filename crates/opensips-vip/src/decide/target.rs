@@ -8,6 +8,7 @@ use hostnet::{
 };
 
 use super::judge;
+use super::names::LinkNames;
 use crate::params::{MAX_LABEL, Nic, Nodad, Params};
 
 /// The host's tables at one moment.
@@ -116,11 +117,43 @@ pub(crate) enum Refusal {
     NoNetworkOnLink { ip: IpAddr, nic: LinkName },
     #[error("{network} is connected to both {first} and {second}: set nic")]
     Ambiguous { network: Network, first: LinkName, second: LinkName },
+    /// What arrives there is taken by something else.
+    #[error("{0}")]
+    NoHost(Unreachable),
     #[error("iflabel={label}: {name}:{label} is longer than {MAX_LABEL} bytes: shorten iflabel")]
     LabelTooLong { label: String, name: LinkName },
     /// With the prefix of the connected network, which the parameters do not tell.
     #[error("ip={ip} is the broadcast address of {network} on this node: use another address")]
     BroadcastAddress { ip: IpAddr, network: Network },
+}
+
+/// Why no other host reaches an address on a link; the message says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreachable {
+    #[error("{link} is a port of {controller}: set nic={controller}")]
+    Port { link: LinkName, controller: String },
+    /// The kernel knows the datapath of all bridges as the one that it is a port of.
+    #[error(
+        "{link} is a port of an Open vSwitch bridge: set nic to that bridge (ovs-vsctl iface-to-br {link})"
+    )]
+    OpenVswitchPort { link: LinkName },
+    /// macvtap, ipvtap
+    #[error("{link} hands what arrives to a virtual machine: set nic to another interface")]
+    Tap { link: LinkName },
+}
+
+/// Why no other host reaches an address on the link; `None` if that is possible. The kernel gives what arrives
+/// on a port to the bridge or bond (`rx_handler`); the links of a VRF keep it.
+pub(crate) fn unreachable(link: &Link, names: &LinkNames) -> Option<Unreachable> {
+    let name = || link.name.clone();
+    if matches!(link.kind.as_deref(), Some("macvtap" | "ipvtap")) {
+        return Some(Unreachable::Tap { link: name() });
+    }
+    let controller = link.controller.filter(|_| link.is_port())?;
+    Some(match link.controller_kind.as_deref() {
+        Some("openvswitch") => Unreachable::OpenVswitchPort { link: name() },
+        _ => Unreachable::Port { link: name(), controller: names.link(controller) },
+    })
 }
 
 /// Returns true if the interface or the prefix has to be derived from the routes, or if the kernel can
@@ -148,7 +181,14 @@ pub(crate) fn choose(params: &Params, snapshot: &Snapshot) -> Result<Target, Ref
             (link, prefix.unwrap_or(network.prefix()))
         }
     };
+    require_reachable(link, snapshot)?;
     complete(params, link, prefix, snapshot)
+}
+
+/// # Errors
+/// [`Refusal::NoHost`]
+pub(crate) fn require_reachable(link: &Link, snapshot: &Snapshot) -> Result<(), Refusal> {
+    unreachable(link, &LinkNames::of(&snapshot.links)).map_or(Ok(()), |it| Err(Refusal::NoHost(it)))
 }
 
 /// An instance of the VIP that stays: with what the parameters ask for, as far as that can be set.

@@ -26,7 +26,10 @@ Examples: \"eth0\", \"bond0.100\", an altname, \"02:00:00:aa:bb:cc\", or \"192.0
 whose interface names differ. \"eth0:label\" sets nic and iflabel. Without nic, start chooses the most
 specific connected network and fails if two interfaces match equally well; monitor then accepts the VIP
 on any interface, except on the loopback interface while a connected network contains the VIP. If the
-interface or its network is not there yet (at boot, for example), start waits up to 5 seconds for it.",
+interface or its network is not there yet (at boot, for example), start waits up to 5 seconds for it.
+A port of a bridge, bond, team or Open vSwitch is refused, because no other host reaches an address on it;
+if the interface of a running VIP becomes one, monitor returns OCF_DEGRADED (190). The interfaces of a VRF
+are accepted.",
     ..Parameter::TEMPLATE
 };
 

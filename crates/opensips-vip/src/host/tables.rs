@@ -106,7 +106,8 @@ pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Re
         Observation { instances, link, stack, lost_network, names, ..Observation::default() };
     observation.precedes = precedes(params, &observation, &followed);
     let as_wanted = observation.exact(params).is_some() && observation.instances.len() == 1;
-    if links.is_none() && !as_wanted {
+    let is_port = observation.link.as_ref().is_some_and(Link::is_port);
+    if links.is_none() && (is_port || !as_wanted) {
         observation.names = link_names(netlink, until);
     }
     Ok(observation)

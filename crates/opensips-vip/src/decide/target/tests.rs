@@ -236,3 +236,27 @@ fn a_route_that_the_kernel_would_delete_keeps_the_vip_without_one() {
     let ipv4 = choose(&params(&[]), &host()).unwrap();
     assert!(!ipv4.address.noprefixroute);
 }
+
+#[test]
+fn a_link_that_hands_on_what_arrives_is_refused() {
+    let mut host = host();
+    host.links.push(link(4, "vmbr0"));
+    let mut port = |kind: Option<&str>, controller_kind: Option<&str>| {
+        host.links[1].kind = kind.map(str::to_owned);
+        host.links[1].controller = controller_kind.and_then(|_| LinkIndex::new(4));
+        host.links[1].controller_kind = controller_kind.map(str::to_owned);
+        let named = found(&[("nic", "eth0"), ("cidr_netmask", "24")], &host);
+        assert_eq!(found(&[], &host), named);
+        named
+    };
+    let port_of = "eth0 is a port of vmbr0: set nic=vmbr0".to_owned();
+    for kind in ["bridge", "bond", "team"] {
+        assert_eq!(port(None, Some(kind)), Err(port_of.clone()), "{kind}");
+    }
+    let open = port(None, Some("openvswitch")).unwrap_err();
+    assert!(open.contains("set nic to that bridge (ovs-vsctl iface-to-br eth0)"), "{open}");
+    assert!(port(Some("macvtap"), None).unwrap_err().contains("a virtual machine"));
+    for (kind, controller_kind) in [(None, Some("vrf")), (Some("macvlan"), None), (None, None)] {
+        assert_eq!(port(kind, controller_kind), Ok(("eth0".to_owned(), 24)));
+    }
+}
