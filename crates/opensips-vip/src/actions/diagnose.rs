@@ -56,7 +56,7 @@ fn on_host(
         None => target::choose(params, snapshot).map(|target| target.link),
     };
     let zone = Zone::of(netlink, params.ip, params.nic.as_ref(), until).unwrap_or(Zone::Global);
-    let files = RunFiles::of(params.ip, zone.link_name());
+    let files = RunFiles::of(params.ip, zone.link());
     let announced = files
         .last_announcement()
         .map(|age| Value::Number(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::host::run_files::RunFiles;
 use crate::host::{namespace, own_address, source_routing, tables, take_over};
 use crate::log_line::{line, set_link};
-use crate::params::{Nic, Params};
+use crate::params::Params;
 use crate::wire::neighbours;
 
 /// The level from which the neighbours are checked.
@@ -66,12 +66,7 @@ fn look_at_cluster(
     observation: &mut Observation,
     until: Deadline,
 ) {
-    let named = match &params.nic {
-        Some(Nic::Name(name)) => Some(name),
-        _ => None,
-    };
-    let link = observation.link.as_ref().map(|link| &link.name).or(named);
-    let files = RunFiles::of(params.ip, link);
+    let files = RunFiles::of(params.ip, observation.zone);
     let carrier = Carrier::of(request, params, &files);
     if observation.instances.is_empty() {
         if let Some(carrier) = carrier {
@@ -101,7 +96,7 @@ fn adopt(
     request: &Request,
     until: Deadline,
 ) -> Result<bool, Error> {
-    let files = RunFiles::of(params.ip, observation.link.as_ref().map(|link| &link.name));
+    let files = RunFiles::of(params.ip, observation.zone);
     if files.is_noted_here() {
         return Ok(true);
     }
@@ -115,7 +110,7 @@ fn adopt(
         }
         return Ok(own.is_none());
     }
-    files.note_here();
+    files.note_here(params.nic.as_ref());
     if request.by_cluster {
         take_over::note_held(params, &files);
     }

@@ -21,7 +21,7 @@ pub(crate) fn put_behind_own_address(
 ) {
     let Some(own) = observation.precedes else { return };
     let Some(exact) = observation.exact(params) else { return };
-    let files = RunFiles::of(params.ip, observation.link.as_ref().map(|link| &link.name));
+    let files = RunFiles::of(params.ip, observation.zone);
     let until = budgets::for_renewal_lock(request.deadline);
     let Acquisition::Acquired(lock) = ActionLock::acquire(&files.action_lock(), until) else {
         return;

@@ -44,7 +44,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     let zone = Zone::of(&netlink, params.ip, params.nic.as_ref(), until)?;
     let snapshot = tables::snapshot(&netlink, params, until)?;
     let instances = judge::instances(params, &snapshot.addresses);
-    let files = RunFiles::of(params.ip, zone.link_name());
+    let files = RunFiles::of(params.ip, zone.link());
     let in_namespace = params.namespace.is_some();
     let own = own_address::find(&netlink, &files, params.ip, &instances, in_namespace, until)?;
     if let Some(own) = own {

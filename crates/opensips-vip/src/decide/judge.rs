@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use hostnet::{Address, Link, LinkCondition, LinkName, MacAddress};
+use hostnet::{Address, Link, LinkCondition, LinkIndex, LinkName, MacAddress};
 use ocf::{Exit, Verdict};
 
 use super::carrier::Elsewhere;
@@ -19,6 +19,8 @@ pub(crate) struct Observation {
     /// The link that `nic` identifies (`None`: not on this host), or without `nic` that of the
     /// [`most_likely`] instance.
     pub(crate) link: Option<Link>,
+    /// The link of a link-local VIP, after which its files are named.
+    pub(crate) zone: Option<LinkIndex>,
     /// The condition of the links below that link; `None` if it has none below it.
     pub(crate) stack: Option<LinkCondition>,
     /// Whether another node has a carrier; looked at only if this one has none.

@@ -11,8 +11,8 @@ pub(crate) static IP: Parameter = Parameter {
 The virtual IP address (VIP) of the SIP service, for example \"192.0.2.10\" or \"2001:db8::10\".
 It is on one cluster node at a time, and phones, trunks and session border controllers are configured
 with it. Every valid spelling of an IPv6 address is accepted. A link-local IPv6 address also needs nic
-as the name of an interface, because the same address on another interface is a different one; that
-interface must keep its name while the address is on it.",
+as the name of an interface, because the same address on another interface is a different one. start notes
+the interface: if it is renamed, monitor fails and stop removes the address from it.",
     ..Parameter::TEMPLATE
 };
 

@@ -8,13 +8,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hostnet::{LinkIndex, LinkName, MacAddress, NamespaceName};
+use hostnet::{LinkIndex, MacAddress, NamespaceName};
 use hostproc::{ActionLockFiles, LockFile, RunDirectory};
 
 use crate::decide::carrier::AttributeName;
 use crate::decide::judge::Unannounced;
 use crate::log_line::line;
-use crate::params::is_link_local;
+use crate::params::{Nic, is_link_local};
 
 /// The first part of the names of the marks of `promote_secondaries`.
 const PROMOTED: &str = "promoted-";
@@ -52,9 +52,9 @@ pub(crate) enum ConflictOrigin {
 pub(crate) struct RunFiles {
     run: RunDirectory,
     ip: IpAddr,
-    /// The VIP in names of files: `192.0.2.10@4026531840`, and `fe80::10%eth0@4026531840`. One host can
+    /// The VIP in names of files: `192.0.2.10@4026531840`, and `fe80::10%3@4026531840`. One host can
     /// have the same address in several network namespaces (namespaces(7)), and the same link-local
-    /// address on several links.
+    /// address on several links, whose names can change while they have it.
     vip: String,
     /// The number of the network namespace; 0 without /proc.
     namespace: u64,
@@ -62,7 +62,7 @@ pub(crate) struct RunFiles {
 
 impl RunFiles {
     /// The files of a VIP. `link` is that of a link-local VIP, and ignored for others.
-    pub(crate) fn of(ip: IpAddr, link: Option<&LinkName>) -> Self {
+    pub(crate) fn of(ip: IpAddr, link: Option<LinkIndex>) -> Self {
         let namespace = std::fs::metadata("/proc/self/ns/net").map_or(0, |metadata| metadata.ino());
         let zone = link.filter(|_| is_link_local(ip)).map(|link| format!("%{link}"));
         let vip = format!("{ip}{}@{namespace}", zone.unwrap_or_default());
@@ -214,8 +214,26 @@ impl RunFiles {
 
     /// Notes that the VIP was started or adopted here: stop removes it, also if nothing else in the tables
     /// tells it from an address of the host's own.
-    pub(crate) fn note_here(&self) {
-        self.write(&format!("{HERE}{}", self.vip), "");
+    pub(crate) fn note_here(&self, nic: Option<&Nic>) {
+        let nic = nic.map_or_else(String::new, |nic| format!("{nic}\n"));
+        self.write(&format!("{HERE}{}", self.vip), &nic);
+    }
+
+    /// The links of a link-local VIP that are noted in the network namespace of this process, each with what
+    /// `nic` was.
+    pub(crate) fn noted_links(ip: IpAddr) -> Vec<(LinkIndex, String)> {
+        let files = Self::of(ip, None);
+        let Ok(entries) = std::fs::read_dir(files.run.path()) else { return Vec::new() };
+        let link = |name: &str| {
+            let vip = name.strip_prefix(HERE)?;
+            let (vip, namespace) = vip.rsplit_once('@')?;
+            let (noted, link) = vip.split_once('%')?;
+            let is_ours = noted.parse() == Ok(ip) && namespace.parse() == Ok(files.namespace);
+            let link = LinkIndex::new(link.parse().ok()?).filter(|_| is_ours)?;
+            let nic = files.run.read(name).unwrap_or_default();
+            Some((link, String::from_utf8_lossy(&nic).trim_end().to_owned()))
+        };
+        entries.filter_map(|entry| link(entry.ok()?.file_name().to_str()?)).collect()
     }
 
     /// Returns true if a note can be written now. On a file system that is full or read-only it can't, and

@@ -206,7 +206,7 @@ impl Burst {
 
     /// Sends the announcement that is due, after a probe if one is necessary.
     fn announce(&mut self, job: &Job, netlink: &Netlink, link: &Link, clock: &mut PauseClock) {
-        let files = RunFiles::of(job.announcement.ip, Some(&link.name));
+        let files = RunFiles::of(job.announcement.ip, Some(link.index));
         // If it can't be sent, the next look shows that the carrier or the address is gone.
         let sent = self.probe_if_necessary(job, netlink, link, &files, clock).and_then(|free| {
             if free { self.send(job, link, &files).map(|()| free) } else { Ok(free) }

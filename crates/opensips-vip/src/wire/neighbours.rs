@@ -43,7 +43,7 @@ pub(crate) fn refresh(
     let Some((link, announcement)) = announcement(netlink, params, observation, until) else {
         return;
     };
-    let files = RunFiles::of(params.ip, Some(&link.name));
+    let files = RunFiles::of(params.ip, observation.zone);
     let sent = open_socket(link, params.ip).and_then(|mut socket| {
         (0..params.refresh).try_for_each(|_| announcement.send(&mut socket, link))
     });
@@ -117,8 +117,8 @@ fn ask(
 
 /// Returns true if a conflict is noted for the VIP.
 pub(crate) fn has_noted_conflict(params: &Params, observation: &Observation) -> bool {
-    let link = observation.link.as_ref().map(|link| &link.name);
-    params.duplicates.is_some() && RunFiles::of(params.ip, link).noted_conflict().is_some()
+    params.duplicates.is_some()
+        && RunFiles::of(params.ip, observation.zone).noted_conflict().is_some()
 }
 
 /// Looks after a noted conflict, for the monitors below the level that searches for conflicts: defends the
@@ -189,7 +189,7 @@ fn check_conflict(
     let (Some(check), Some(link)) = (params.duplicates, &observation.link) else {
         return Ok(Verdict::success());
     };
-    let files = RunFiles::of(params.ip, Some(&link.name));
+    let files = RunFiles::of(params.ip, observation.zone);
     let noted = files.noted_conflict();
     let announce = |socket: &mut PacketSocket| {
         let Some((link, announcement)) = announcement(netlink, params, observation, until) else {

@@ -17,6 +17,7 @@ mod ipv6;
 mod late;
 mod lifecycle;
 mod link;
+mod link_local;
 mod migration_script;
 mod namespace;
 mod own_address;

@@ -38,7 +38,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     readiness::enter_namespace(&params, ready)?;
     let netlink = Netlink::open()?;
     let zone = readiness::zone(&netlink, &params, ready)?;
-    let files = RunFiles::of(params.ip, zone.link_name());
+    let files = RunFiles::of(params.ip, zone.link());
     let lock = lock(&files, &params, budgets::for_start_lock(deadline))?;
     let lock = lock.as_ref();
     let ready = budgets::for_readiness(deadline);
@@ -340,7 +340,7 @@ impl<'a> Start<'a> {
 
     /// Notes that the VIP is this agent's, before it is.
     fn note_here(&self) {
-        self.files.note_here();
+        self.files.note_here(self.params.nic.as_ref());
         if let Some(name) = &self.params.namespace {
             self.files.note_namespace(name);
         }
