@@ -78,7 +78,9 @@ pub(crate) static DUPLICATE_TIMEOUT: Parameter = Parameter {
     shortdesc: "How long a duplicate has to answer a probe",
     longdesc: "\
 Time without an answer after which the VIP counts as free: 10ms to 10s. Default: 50ms. Units: ms, s, m; a
-number without a unit is in seconds. The agent sends two probes in that time.",
+number without a unit is in seconds. The agent sends two probes in that time, and one in each 100 ms if it
+is 200ms or more: raise it where frames are lost or hosts answer late. A monitor with OCF_CHECK_LEVEL 10
+listens for 500 ms at least.",
     ..Parameter::TEMPLATE
 };
 

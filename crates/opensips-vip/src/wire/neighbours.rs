@@ -8,7 +8,7 @@ use hostnet::{Error, Link, LinkName, MacAddress, Netlink, PacketSocket, Result};
 use ocf::{Exit, Verdict};
 
 use super::announcement::Announcement;
-use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use super::open_socket;
 use super::own_links::OwnLinks;
 use super::resolve::resolve;
@@ -199,7 +199,9 @@ fn check_conflict(
         files.note_announcement(link.mac);
         Ok(())
     };
-    let mac = match prober.probe(socket, Conflicts::Owners, check.timeout, until)? {
+    // Nothing waits for a monitor: a host that answers late is found, too.
+    let silence = check.timeout.max(RELEASE_TIME);
+    let mac = match prober.probe(socket, Conflicts::Owners, silence, until)? {
         ProbeResult::Conflict(mac) => mac,
         ProbeResult::Free => {
             if let Some(Conflict { mac, .. }) = noted {

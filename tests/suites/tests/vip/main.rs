@@ -23,6 +23,7 @@ mod namespace;
 mod own_address;
 mod peers;
 mod privilege;
+mod probes;
 mod races;
 mod readiness;
 mod routing;
