@@ -79,7 +79,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
 
 fn warn_of_managers(params: &Params, target: &Target) {
     set_link(&target.link.name);
-    for manager in managers::of(&target.link, params.ip) {
+    for manager in managers::of(&target.link, params.ip, params.namespace.is_some()) {
         let note = format!("{} is also managed by {manager}", target.link.name);
         log::warn!("{}", line().note(note));
     }

@@ -79,9 +79,9 @@ fn the_source_of_a_route() {
         via("0.0.0.0/0", "192.0.2.253", 50),
         via("203.0.113.0/24", "192.0.2.99", 7),
     ];
-    let default = "0.0.0.0/0 via 192.0.2.253 dev eth0 table 254 src 192.0.2.10 metric 50";
+    let default = "0.0.0.0/0 via 192.0.2.253 dev eth0 src 192.0.2.10 metric 50";
     assert_eq!(shown(&given("0.0.0.0/0"), &routes, 24).unwrap(), [default]);
-    let part = "203.0.113.128/25 via 192.0.2.99 dev eth0 table 254 src 192.0.2.10";
+    let part = "203.0.113.128/25 via 192.0.2.99 dev eth0 src 192.0.2.10";
     assert_eq!(shown(&given("203.0.113.128/25"), &routes, 24).unwrap(), [part]);
     let none = shown(&given("203.0.113.0/24"), &[], 24).unwrap_err();
     assert!(none.contains("has no route in the main table"), "{none}");
@@ -97,7 +97,7 @@ fn an_ipv6_copy_has_a_lower_metric() {
     let routes = |metric| [via("::/0", "fe80::1", metric)];
     assert_eq!(
         shown(&given, &routes(1024), 64).unwrap(),
-        ["::/0 via fe80::1 dev eth0 table 254 src 2001:db8::10 metric 1023"]
+        ["::/0 via fe80::1 dev eth0 src 2001:db8::10 metric 1023"]
     );
     assert!(shown(&given, &routes(1), 64).unwrap_err().contains("none is free"));
     // Below that of another VIP; it stays when the other VIP is removed.
