@@ -80,7 +80,9 @@ fn on_host(
         )
         .with(
             "managed_by_others",
-            expected.map_or(Vec::new(), |link| managers::of(&link, params.ip)),
+            expected.map_or(Vec::new(), |link| {
+                managers::of(&link, params.ip, params.namespace.is_some())
+            }),
         )
 }
 

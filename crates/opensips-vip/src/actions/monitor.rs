@@ -38,6 +38,9 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
         renewal::put_behind_own_address(request, &netlink, &params, &mut observation);
     }
     look_at_cluster(request, &netlink, &params, &mut observation, until);
+    if observation.instances.is_empty() {
+        return Ok(absent(request, &params, &observation));
+    }
     let verdict = judge(&netlink, &params, &observation, until)?;
     if !matches!(verdict.exit, Exit::Success | Exit::Degraded) || observation.link.is_none() {
         return Ok(verdict);
@@ -57,6 +60,21 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     // A fault of this host is the first thing to repair.
     let is_worse = !matches!(neighbours.exit, Exit::Success) && neighbours.exit != verdict.exit;
     Ok(if is_worse { neighbours } else { verdict })
+}
+
+/// The VIP is not here. A recurring monitor runs only where Pacemaker knows that it was started, and stop
+/// forgets the note of it.
+fn absent(request: &Request, params: &Params, observation: &Observation) -> Verdict {
+    let is_expected = !(request.probe || request.expects_stopped);
+    if !is_expected || !RunFiles::of(params.ip, observation.zone).is_noted_here() {
+        return Verdict::not_running();
+    }
+    let reason = format!(
+        "{} has been removed from this node by something other than the cluster: check what manages its \
+         interface (diagnose lists it)",
+        params.ip
+    );
+    Verdict::failed(Exit::NotRunning, reason)
 }
 
 /// Tells the cluster about the carrier of this node, and completes the observation by what the other

@@ -68,7 +68,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     if routing::is_asked_for(params) {
         match source_routing::tables_of(&netlink, params, until) {
             Ok(tables) => {
-                let check = |it: Target| routing::check(params, &it.address, &tables).err();
+                let check = |it: Target| routing::check(params, &it, &tables).err();
                 found.extend(target.and_then(check).map(Error::from));
             }
             Err(error) => found.push(error.into()),
@@ -79,7 +79,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
 
 fn warn_of_managers(params: &Params, target: &Target) {
     set_link(&target.link.name);
-    for manager in managers::of(&target.link, params.ip) {
+    for manager in managers::of(&target.link, params.ip, params.namespace.is_some()) {
         let note = format!("{} is also managed by {manager}", target.link.name);
         log::warn!("{}", line().note(note));
     }

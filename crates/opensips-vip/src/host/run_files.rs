@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hostnet::{LinkIndex, MacAddress, NamespaceName};
+use hostnet::{Link, LinkIndex, MacAddress, NamespaceName};
 use hostproc::{ActionLockFiles, LockFile, RunDirectory};
 
 use crate::decide::carrier::AttributeName;
@@ -48,6 +48,14 @@ pub(crate) enum ConflictOrigin {
     Found,
     /// start has found it, and has added the VIP because the previous owner is fenced.
     TakenOver,
+}
+
+/// What is known of a network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotedNamespace {
+    pub(crate) number: u64,
+    /// The link of the VIP, with its MAC address; `None` on `lo`.
+    pub(crate) link: Option<(LinkIndex, MacAddress)>,
 }
 
 /// The files of one VIP in the network namespace of this process.
@@ -285,19 +293,31 @@ impl RunFiles {
         (!path.exists() && self.create_directory().is_ok()).then_some(path)
     }
 
-    /// Notes that the VIP is in the network namespace of this process, for the time when that has lost
-    /// its name.
-    pub(crate) fn note_namespace(&self, name: &NamespaceName) {
-        self.write(&self.namespace_note(name), &format!("{}\n", self.namespace));
+    /// Notes that the VIP is on this link in the network namespace of this process, for the time when that
+    /// has lost its name.
+    pub(crate) fn note_namespace(&self, name: &NamespaceName, link: &Link) {
+        let mac = link.mac.filter(|_| !link.loopback);
+        let link = mac.map_or_else(String::new, |mac| format!(" {} {mac}", link.index));
+        self.write(&self.namespace_note(name), &format!("{}{link}\n", self.namespace));
     }
 
-    /// The number of the network namespace that had this name when the VIP was started in it.
-    pub(crate) fn noted_namespace(&self, name: &NamespaceName) -> Option<u64> {
-        let number = self.run.read(&self.namespace_note(name))?;
-        std::str::from_utf8(&number).ok()?.trim_end().parse().ok()
+    /// The network namespace that had this name when the VIP was started in it.
+    pub(crate) fn noted_namespace(&self, name: &NamespaceName) -> Option<NotedNamespace> {
+        let text = String::from_utf8(self.run.read(&self.namespace_note(name))?).ok()?;
+        let mut words = text.split_whitespace();
+        let number = words.next()?.parse().ok()?;
+        let link = words.next().and_then(|link| LinkIndex::new(link.parse().ok()?));
+        let mac = words.next().and_then(|mac| mac.parse().ok());
+        Some(NotedNamespace { number, link: link.zip(mac) })
     }
 
+    /// Forgets the namespace, and that the VIP is in it: the next one with its number is another program's.
     pub(crate) fn forget_namespace(&self, name: &NamespaceName) {
+        if let Some(NotedNamespace { number, .. }) = self.noted_namespace(name) {
+            for note in [HERE, ANNOUNCED] {
+                self.remove(&format!("{note}{}@{number}", self.ip));
+            }
+        }
         self.remove(&self.namespace_note(name));
     }
 

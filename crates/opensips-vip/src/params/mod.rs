@@ -17,7 +17,7 @@ use ocf::{Findings, Reader, Values};
 use crate::description as table;
 pub(crate) use parse::parse_nic;
 pub(crate) use schedule::Schedule;
-pub(crate) use vip::{is_link_local, parse_vip};
+pub(crate) use vip::{is_link_local, is_no_host, parse_vip};
 
 /// The longest address label, which consists of the link's name, a colon and `iflabel`: `IFNAMSIZ`
 /// less the terminating zero (linux/if.h).
@@ -204,7 +204,7 @@ impl Params {
         }
         if let Some(ip) = ip {
             address.check(&mut reader, ip);
-            routing.check(&mut reader, ip);
+            routing.check(&mut reader, ip, address.prefix);
         }
         let complete = || {
             Some(Self {
@@ -359,7 +359,19 @@ impl RoutingOptions {
     }
 
     /// Checks them against the address.
-    fn check(&self, reader: &mut Reader<'_>, ip: IpAddr) {
+    fn check(&self, reader: &mut Reader<'_>, ip: IpAddr, prefix: Option<Prefix>) {
+        if self.gateway == Some(ip) {
+            reader.reject(&table::GATEWAY, "the VIP itself: set gateway to a router");
+        }
+        if let (Some(gateway), Some(prefix)) = (self.gateway, prefix) {
+            let network = Network::of(ip, prefix);
+            if is_no_host(gateway, network) {
+                let why = format!(
+                    "the network or broadcast address of {network}: set gateway to a router"
+                );
+                reader.reject(&table::GATEWAY, why);
+            }
+        }
         if !is_link_local(ip) {
             return;
         }

@@ -328,3 +328,16 @@ fn routing() {
     let networks: Vec<_> = params.source_for.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["0.0.0.0/0", "203.0.113.0/24"]);
 }
+
+#[test]
+fn a_gateway_is_another_host() {
+    let with = |prefix: &str, gateway: &str| {
+        read(&[("ip", "192.0.2.10"), ("cidr_netmask", prefix), ("gateway", gateway)])
+    };
+    assert!(with("24", "192.0.2.254").is_ok() && with("31", "192.0.2.11").is_ok());
+    assert!(with("24", "192.0.2.10").unwrap_err().contains("the VIP itself: set gateway"));
+    for gateway in ["192.0.2.0", "192.0.2.255"] {
+        let reason = with("24", gateway).unwrap_err();
+        assert!(reason.contains("network or broadcast address of 192.0.2.0/24"), "{reason}");
+    }
+}

@@ -241,6 +241,17 @@ fn without_ipv6_on_the_link() {
     assert!(instances(&site.a).is_empty() && announcer(&site.a).is_none());
 }
 
+/// The kernel takes IPv6 from a link whose MTU is too small.
+#[test]
+fn with_a_small_mtu() {
+    testnet::root_or_skip!();
+    let site = site();
+    site.a.ip("link set eth0 mtu 1200");
+    let words = "eth0 has no IPv6: set its MTU, which is 1200, to 1280 or more";
+    fails(&hasty(&vip6(&site.a)).action("start"), 1, words);
+    fails(&hasty(&vip6(&site.a).param("nic", "eth0")).action("start"), 1, words);
+}
+
 #[test]
 fn link_local_and_no_source() {
     testnet::root_or_skip!();

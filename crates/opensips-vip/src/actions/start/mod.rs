@@ -342,7 +342,7 @@ impl<'a> Start<'a> {
     fn note_here(&self) {
         self.files.note_here(self.params.nic.as_ref());
         if let Some(name) = &self.params.namespace {
-            self.files.note_namespace(name);
+            self.files.note_namespace(name, &self.link);
         }
     }
 
