@@ -86,7 +86,7 @@ fn open_readable(path: &Path, links: Links) -> io::Result<File> {
 }
 
 /// Writes a file in one step, so that a reader finds either the former content or the new one.
-/// Its mode is 0666 without the umask.
+/// Its mode is 0644 without the umask.
 ///
 /// Where the disk is full, nothing half written stays behind, and a file that exists is overwritten
 /// in place: the block that it has is enough for a few lines. A reader in that very moment may find
@@ -116,7 +116,9 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Never through a file or link that is already there: an untrusted user may have put it there.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let create = || retry(|| OpenOptions::new().write(true).create_new(true).open(path));
+    // Whatever the umask: other users read what is written here, and never change it.
+    let create =
+        || retry(|| OpenOptions::new().write(true).create_new(true).mode(0o644).open(path));
     let mut file = match create() {
         // Left by a process with the same number that was killed.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

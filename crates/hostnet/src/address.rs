@@ -354,6 +354,8 @@ pub struct NewAddress {
     pub nodad: bool,
     /// How long it may be the source of new connections; 0 seconds means never.
     pub preferred_lft: Lifetime,
+    /// How long it exists.
+    pub valid_lft: Lifetime,
 }
 
 impl NewAddress {
@@ -370,6 +372,7 @@ impl NewAddress {
             noprefixroute: false,
             nodad: false,
             preferred_lft: Lifetime::Forever,
+            valid_lft: Lifetime::Forever,
         }
     }
 }

@@ -255,6 +255,8 @@ pub struct Link {
     pub lower: Option<LinkIndex>,
     /// The bond or bridge that this one is a port of (`IFLA_MASTER`).
     pub controller: Option<LinkIndex>,
+    /// What that is (`IFLA_INFO_SLAVE_KIND`): `bond`, `bridge`, `team`, `openvswitch`, `vrf`, ...
+    pub controller_kind: Option<String>,
     /// Bytes of payload in a frame at most.
     pub mtu: u32,
 }
@@ -264,6 +266,13 @@ impl Link {
     #[must_use]
     pub fn is_called(&self, name: &LinkName) -> bool {
         self.name == *name || self.altnames.iter().any(|altname| altname == name.as_str())
+    }
+
+    /// Whether it is a port of a bridge, bond or the like, which takes every frame that arrives: then
+    /// the addresses of this link are reached by no other host. The links of a VRF keep theirs.
+    #[must_use]
+    pub fn is_port(&self) -> bool {
+        self.controller_kind.as_deref().is_some_and(|kind| kind != "vrf")
     }
 
     /// Whether frames can leave and arrive: it is administratively up, has a carrier, and no lower
@@ -301,6 +310,7 @@ mod tests {
             kind: None,
             lower: None,
             controller: None,
+            controller_kind: None,
             mtu: 1500,
         }
     }

@@ -146,6 +146,7 @@ mod tests {
             kind: (!kind.is_empty()).then(|| kind.to_owned()),
             lower: None,
             controller: None,
+            controller_kind: None,
             mtu: 1500,
         }
     }

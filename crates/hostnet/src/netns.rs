@@ -101,9 +101,24 @@ impl NetworkNamespace {
         Ok(Self { name: name.clone(), path, file })
     }
 
+    /// The namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`], [`Error::Refused`]
+    pub fn current() -> Result<Self> {
+        let path = PathBuf::from("/proc/thread-self/ns/net");
+        let file = retry_within(WITHOUT_DEADLINE, || {
+            File::open(&path).map_err(|source| {
+                let operation = "open the network namespace of this process";
+                Error::refused(operation, Capability::SysAdmin, source)
+            })
+        })?;
+        Ok(Self { name: NamespaceName("of this process".to_owned()), path, file })
+    }
+
     /// Finds the namespace with that number (an inode of nsfs, namespaces(7)) by a process that is in
     /// it, for a namespace that lives on without its name. `None` if no process is in it. The kernel
-    /// uses numbers again.
+    /// gives the number of a namespace that has ended to the next one.
     pub fn of_number(number: u64) -> Option<Self> {
         let look = || {
             Self::find(number).map_err(|source| {

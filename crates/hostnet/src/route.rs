@@ -151,7 +151,9 @@ impl Route {
         if let Some(link) = link {
             write!(f, " dev {link}")?;
         }
-        write!(f, " table {}", self.table)?;
+        if self.table != TABLE_MAIN {
+            write!(f, " table {}", self.table)?;
+        }
         if let Some(source) = self.preferred_source {
             write!(f, " src {source}")?;
         }
@@ -194,11 +196,13 @@ mod tests {
             preferred_source: Some("192.0.2.10".parse().unwrap()),
             ..connected("0.0.0.0/0", 3, 100)
         };
-        let text = "0.0.0.0/0 via 192.0.2.1 dev 3 table 254 src 192.0.2.10 metric 100";
+        let text = "0.0.0.0/0 via 192.0.2.1 dev 3 src 192.0.2.10 metric 100";
         assert_eq!(route.to_string(), text);
+        let other = Route { table: 100, ..connected("192.0.2.0/24", 3, 0) };
+        assert_eq!(other.to_string(), "192.0.2.0/24 dev 3 table 100");
         let blackhole =
             Route { kind: RouteKind::Other(6), link: None, ..connected("192.0.2.0/25", 3, 0) };
-        assert_eq!(blackhole.to_string(), "blackhole 192.0.2.0/25 table 254");
+        assert_eq!(blackhole.to_string(), "blackhole 192.0.2.0/25");
     }
 
     #[test]

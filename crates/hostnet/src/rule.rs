@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::address::{Family, Network};
-use crate::route::RouteProtocol;
+use crate::route::{RouteProtocol, TABLE_MAIN};
 
 /// What the kernel does with a packet that matches a rule (`FR_ACT_*`, linux/fib_rules.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub struct Rule {
     pub inverted: bool,
     /// What the kernel does with matching packets.
     pub action: RuleAction,
+    /// Routes found by the lookup whose prefix is not longer than this do not count
+    /// (`FRA_SUPPRESS_PREFIXLEN`): with 0, default routes.
+    pub suppressed_prefix: Option<u32>,
     /// What made it. Kernels before 4.17 don't keep it and report [`RouteProtocol::Other`]`(0)`.
     pub protocol: RouteProtocol,
     /// All other attributes.
@@ -88,6 +91,7 @@ impl Rule {
             tos: 0,
             inverted: false,
             action: RuleAction::Lookup(table),
+            suppressed_prefix: None,
             protocol: RouteProtocol::OWN,
             others: OtherSelectors::default(),
         }
@@ -95,7 +99,7 @@ impl Rule {
 }
 
 impl fmt::Display for Rule {
-    /// As `ip rule` writes it, with numbers of tables.
+    /// As `ip rule` writes it, with numbers of tables other than `main`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.priority)?;
         if self.inverted {
@@ -124,11 +128,16 @@ impl fmt::Display for Rule {
             f.write_str(" ...")?;
         }
         match self.action {
-            RuleAction::Lookup(table) => write!(f, " lookup {table}"),
-            RuleAction::Blackhole => f.write_str(" blackhole"),
-            RuleAction::Unreachable => f.write_str(" unreachable"),
-            RuleAction::Prohibit => f.write_str(" prohibit"),
-            RuleAction::Other(action) => write!(f, " action {action}"),
+            RuleAction::Lookup(TABLE_MAIN) => f.write_str(" lookup main")?,
+            RuleAction::Lookup(table) => write!(f, " lookup {table}")?,
+            RuleAction::Blackhole => f.write_str(" blackhole")?,
+            RuleAction::Unreachable => f.write_str(" unreachable")?,
+            RuleAction::Prohibit => f.write_str(" prohibit")?,
+            RuleAction::Other(action) => write!(f, " action {action}")?,
+        }
+        match self.suppressed_prefix {
+            Some(length) => write!(f, " suppress_prefixlength {length}"),
+            None => Ok(()),
         }
     }
 }
@@ -141,7 +150,11 @@ mod tests {
     fn display_resembles_ip_rule() {
         let rule = Rule::from_source("192.0.2.10/32".parse().unwrap(), 100, 1000);
         assert_eq!(rule.to_string(), "1000: from 192.0.2.10/32 lookup 100");
+        let rule = Rule { suppressed_prefix: Some(0), ..rule };
+        let text = "1000: from 192.0.2.10/32 lookup 100 suppress_prefixlength 0";
+        assert_eq!(rule.to_string(), text);
         let rule = Rule {
+            suppressed_prefix: None,
             from: None,
             to: Some("2001:db8::/64".parse().unwrap()),
             iif: Some("eth0".to_owned()),

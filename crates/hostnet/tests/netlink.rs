@@ -48,6 +48,8 @@ fn links_by_name_altname_and_index() {
         let (bridge, port) = (link(&netlink, "br0"), link(&netlink, "port1"));
         assert_eq!((bridge.kind.as_deref(), bridge.usable()), (Some("bridge"), false));
         assert_eq!((port.controller, eth0.controller), (Some(bridge.index), None));
+        assert_eq!(port.controller_kind.as_deref(), Some("bridge"));
+        assert!(port.is_port() && !eth0.is_port());
         // The kernel reports the peer of a veth as the link below; that of eth0 is in another
         // namespace.
         assert_eq!(port.lower, Some(link(&netlink, "port2").index));

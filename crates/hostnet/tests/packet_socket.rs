@@ -1,7 +1,7 @@
 //! Packet sockets against the kernel, in network namespaces.
 
 // Helper functions are test code, too.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
@@ -268,6 +268,41 @@ fn every_address_that_was_asked_for_is_listened_to() {
             };
             assert_eq!(next().probes(asked[0]), Some(mac_b), "{position}");
             assert_eq!(next().claims(*ip), Some(mac_b), "{position}");
+        }
+    });
+}
+
+/// The frame with a tag of IEEE 802.1Q, as a switch port sends it that has both VLANs.
+fn tagged(frame: &[u8], vlan: u16) -> Vec<u8> {
+    let [high, low] = vlan.to_be_bytes();
+    [&frame[..12], &[0x81, 0x00, high, low], &frame[12..]].concat()
+}
+
+#[test]
+fn what_the_kernel_ignores_is_not_received() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    let claimed = |last| MacAddress([2, 0, 0, 0, 0, last]);
+    a.run(|| {
+        let eth0 = link("eth0");
+        let mut socket = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        socket.send(&arp::probe(eth0.mac.unwrap(), VIP)).unwrap();
+        b.run(|| {
+            let mut socket = PacketSocket::open(&link("eth0"), EtherType::Arp).unwrap();
+            socket.send(&tagged(&arp::announcement_request(claimed(7), VIP), 5)).unwrap();
+            socket
+                .send(&tagged(&arp::announcement_reply(claimed(8), VIP, eth0.mac.unwrap()), 5))
+                .unwrap();
+            // A tag with a priority alone, and no tag.
+            for last in [9, 10] {
+                let frame = arp::announcement_request(claimed(last), VIP);
+                let frame = if last == 9 { tagged(&frame, 0xe000) } else { frame.to_vec() };
+                socket.send(&frame).unwrap();
+            }
+        });
+        for last in [9, 10] {
+            let frame = socket.receive(soon()).unwrap().unwrap();
+            assert_eq!(Arp::parse(&frame).unwrap().claims(VIP), Some(claimed(last)));
         }
     });
 }

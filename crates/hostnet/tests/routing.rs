@@ -294,7 +294,7 @@ fn all_rules_are_read() {
         assert_eq!((at(6).tos, at(6).oif.as_deref()), (0x10, Some("eth0")));
         assert_eq!(at(6).action, RuleAction::Prohibit);
         assert_eq!(at(6).protocol, RouteProtocol::Other(42));
-        assert!(!at(7).others.is_empty(), "suppress_prefixlength");
+        assert!(at(7).suppressed_prefix.is_some() && at(7).others.is_empty());
         assert_eq!(at(8).action, RuleAction::Other(2));
 
         // Each can be deleted, alone, and restored.

@@ -69,6 +69,9 @@ pub(crate) enum Error {
     /// `source`: the kernel's answer to the last attempt, if it refused.
     #[error("{left} is still there after stop: {}", refusal(source.as_ref()))]
     StillThere { left: String, source: Option<hostnet::Error> },
+    /// By hand: Pacemaker's configuration has `nic`.
+    #[error("{ip} was started on several interfaces ({links}): set nic")]
+    AmbiguousLink { ip: IpAddr, links: String },
     #[error("{ip} is removed, but a rule or route of it is still there: {source}")]
     RoutingLeft { ip: IpAddr, source: hostnet::Error },
     #[error("{ip} is removed, but its rules and routes can't be checked: {source}")]
@@ -95,7 +98,7 @@ impl Error {
     ///
     /// | code | why |
     /// |---|---|
-    /// | 2 | the parameters contradict each other on this node: the label is longer than the kernel takes |
+    /// | 2 | the parameters contradict each other on this node: the label is longer than the kernel takes, or an action by hand does not tell the interface |
     /// | 4 | the agent runs without a privilege: a container, a unit file, SELinux |
     /// | 5 | the kernel was booted without IPv6 |
     /// | 6 | a parameter is wrong on every node ([`Findings`]) |
@@ -105,7 +108,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Parameters(findings) => findings.first().exit,
-            Self::Refused(Refusal::LabelTooLong { .. }) => Exit::Args,
+            Self::Refused(Refusal::LabelTooLong { .. }) | Self::AmbiguousLink { .. } => Exit::Args,
             // An address of a node of the cluster is no VIP on any of them.
             Self::OwnAddress(OwnAddress::Corosync { .. }) => Exit::Configured,
             Self::Network(
@@ -160,6 +163,8 @@ impl Refusal {
             // While a network or MAC address moves from one interface to another, both can have it.
             | Self::Ambiguous { .. }
             | Self::AmbiguousNic { .. }
+            // A bond or bridge is being made or taken apart.
+            | Self::NoHost(_)
             // The prefix comes from the connected network, which can change.
             | Self::BroadcastAddress { .. } => true,
             Self::LabelTooLong { .. } => false,
@@ -185,6 +190,7 @@ impl From<Error> for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::target::Unreachable;
     use crate::params::Nic;
 
     /// What start does about an error: waits, and the exit code of the last attempt.
@@ -201,13 +207,14 @@ mod tests {
         let network: hostnet::Network = "192.0.2.0/24".parse().unwrap();
         let missing = || std::io::Error::from_raw_os_error(nix::libc::ENOENT);
         let (first, second) = (name.clone(), name.clone());
-        let passing: [Error; 14] = [
+        let passing: [Error; 15] = [
             Refusal::NoSuchLink { nic: nic.clone() }.into(),
             Refusal::AmbiguousNic { nic, links: String::new() }.into(),
             Refusal::NoNetwork { ip }.into(),
             Refusal::NoNetworkOnLink { ip, nic: name.clone() }.into(),
             Refusal::Ambiguous { network, first, second }.into(),
             Refusal::BroadcastAddress { ip, network }.into(),
+            Refusal::NoHost(Unreachable::Tap { link: name.clone() }).into(),
             NoRoute::Destination { destination: network }.into(),
             NoRoute::Metric { destination: network, metric: 1 }.into(),
             NoRoute::TableInUse { table: 100, user: String::new() }.into(),

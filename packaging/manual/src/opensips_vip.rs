@@ -10,7 +10,7 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             Exit::Success,
             "The action succeeded. start: the address is usable and the first announcement is \
-             sent. stop: no instance of the address is on this node. monitor: the address is on \
+             sent, unless the interface can't send. stop: no instance of the address is on this node. monitor: the address is on \
              the right interface, and usable.",
         ),
         (
@@ -31,7 +31,7 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             Exit::Permission,
             "CAP_NET_ADMIN is missing, or CAP_NET_RAW where duplicate_check or announce needs it; \
-             the reason names the capability.",
+             the reason names the capability. stop that can't delete the address returns 1.",
         ),
         (Exit::Installed, "The kernel of this node has no IPv6, which the address needs."),
         (
@@ -39,7 +39,11 @@ pub(crate) static MANUAL: Manual = Manual {
             "The parameters are wrong on every node. Pacemaker starts the resource on no node \
              until they are corrected.",
         ),
-        (Exit::NotRunning, "monitor only: the address is on no interface of this node."),
+        (
+            Exit::NotRunning,
+            "monitor only: the address is on no interface of this node. A recurring monitor says so if something \
+             other than the cluster has removed it.",
+        ),
         (
             Exit::Degraded,
             "monitor: the address serves, but needs the attention of an operator. Pacemaker moves \
@@ -66,15 +70,44 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "IP is also in use by MAC on LINK, and was announced again: remove it from that host or \
              switch",
-            "Degraded (190), found by a monitor of level 10. The address goes on serving and is defended \
+            "Degraded (190), found by a monitor. The address goes on serving and is defended \
              (RFC 5227): announced again at most once in 10 seconds, and once more when the other host is \
-             silent. duplicate_action=fail makes the next monitor of that level fail instead. A host that \
+             silent. duplicate_action=fail makes the next monitor of level 10 fail instead. A host that \
              only sends an ARP probe for the address does not have it.",
         ),
         (
             "IP runs here, but MAC on LINK answers for its fenced owner: clear it on that switch or host",
             "Degraded (190). The address serves on this node. A switch that goes on answering for the dead \
              node sends packets there: clear the entry of the address on the switch with that MAC address.",
+        ),
+        (
+            "IP is not announced: LINK refuses to send: check its queue (tc -s qdisc show dev LINK) and packet \
+             filters",
+            "Degraded (190). The kernel takes no frame for the interface, although it has a carrier: a full \
+             queue, a policer or an egress filter. The agent goes on trying, probes and then announces. The \
+             neighbours can still reach the address if its answers to their ARP requests leave the node.",
+        ),
+        (
+            "LINK is a port of BRIDGE: set nic=BRIDGE",
+            "start refuses it, because the bridge, bond or team takes what arrives at the port. If the \
+             interface has become a port while it has the address, monitor returns 190.",
+        ),
+        (
+            "gateway=GATEWAY is in no network of LINK: set gateway to a router there",
+            "The gateway has to be a router in the network of the address, or in another one connected to its \
+             interface.",
+        ),
+        (
+            "IP comes before this node's own address OWN on LINK, so that the node's own connections leave from \
+             it: run crm_resource --restart",
+            "Degraded (190), by a probe or if a recurring monitor could not put the address behind the node's \
+             own one, which it does by itself.",
+        ),
+        (
+            "IP has been removed from this node by something other than the cluster: check what manages its \
+             interface (diagnose lists it)",
+            "Not running (7), and the cluster starts the address again. Often another program manages the \
+             interface, such as NetworkManager or systemd-networkd without KeepConfiguration=yes.",
         ),
         (
             "ip=IP is this node's own address, the only one in NETWORK on LINK: use another, or delete \

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use deadline::Deadline;
 use nix::libc;
-use rtnetlink::packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, parse_u32};
+use rtnetlink::packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, parse_u32};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressHeader, AddressHeaderFlags, AddressMessage,
@@ -73,6 +73,31 @@ impl Netlink {
         })
     }
 
+    /// Sets the lifetimes of an address that is there; everything else stays. `Ok(false)` if it is not
+    /// there any more.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`], [`Error::NotAcknowledged`], [`Error::DeadlinePassed`],
+    /// [`Error::Refused`]
+    pub fn set_lifetimes(
+        &self,
+        address: &Address,
+        (preferred, valid): (Lifetime, Lifetime),
+        until: Deadline,
+    ) -> Result<bool> {
+        let Address { ip, prefix, link, .. } = address;
+        let message = message_to_set_lifetimes(address, preferred, valid);
+        let request = RawMessage::of(&RouteNetlinkMessage::NewAddress(message));
+        let operation = format_args!("set the lifetime of {ip}/{prefix} on {}", Interface(*link));
+        let set =
+            retry(until, |_| self.connection.change(operation, &request, NLM_F_REPLACE, until));
+        match set {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENODEV)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes exactly this address, as it was read: link, local address, prefix and peer.
     /// `Ok(false)` if the address or its link does not exist any more.
     ///
@@ -108,20 +133,39 @@ fn message_to_add(new: &NewAddress) -> AddressMessage {
     message.attributes.push(AddressAttribute::Address(new.ip));
     message.attributes.extend(new.broadcast.map(AddressAttribute::Broadcast));
     message.attributes.extend(new.label.clone().map(AddressAttribute::Label));
-    let mut flags = WireFlags::empty();
-    flags.set(WireFlags::Noprefixroute, new.noprefixroute);
-    flags.set(WireFlags::Nodad, new.nodad);
-    if !flags.is_empty() {
-        // The header's eight bits have no room for NOPREFIXROUTE.
-        message.attributes.push(AddressAttribute::Flags(flags));
-    }
-    if new.preferred_lft != Lifetime::Forever {
-        let mut lifetimes = CacheInfo::default();
-        lifetimes.ifa_preferred = new.preferred_lft.into();
-        lifetimes.ifa_valid = Lifetime::Forever.into();
-        message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
+    message.attributes.extend(flags(new.noprefixroute, new.nodad));
+    if (new.preferred_lft, new.valid_lft) != (Lifetime::Forever, Lifetime::Forever) {
+        message.attributes.push(lifetimes(new.preferred_lft, new.valid_lft));
     }
     message
+}
+
+fn message_to_set_lifetimes(
+    address: &Address,
+    preferred: Lifetime,
+    valid: Lifetime,
+) -> AddressMessage {
+    let mut message = message_to_delete(address);
+    // For IPv6 they replace those that the address has.
+    message.attributes.extend(flags(address.flags.noprefixroute, address.flags.nodad));
+    message.attributes.push(lifetimes(preferred, valid));
+    message
+}
+
+fn flags(noprefixroute: bool, nodad: bool) -> Option<AddressAttribute> {
+    let mut flags = WireFlags::empty();
+    flags.set(WireFlags::Noprefixroute, noprefixroute);
+    flags.set(WireFlags::Nodad, nodad);
+    // The header's eight bits have no room for NOPREFIXROUTE.
+    (!flags.is_empty()).then_some(AddressAttribute::Flags(flags))
+}
+
+fn lifetimes(preferred: Lifetime, valid: Lifetime) -> AddressAttribute {
+    let mut lifetimes = CacheInfo::default();
+    // The kernel refuses an address that is preferred for longer than it exists.
+    lifetimes.ifa_preferred = u32::from(preferred).min(valid.into());
+    lifetimes.ifa_valid = valid.into();
+    AddressAttribute::CacheInfo(lifetimes)
 }
 
 fn message_to_delete(address: &Address) -> AddressMessage {

@@ -169,7 +169,10 @@ impl Object for Link {
                 // IFLA_LINK is then a number of another namespace: a container's macvlan, a veth.
                 libc::IFLA_LINK_NETNSID => elsewhere = true,
                 libc::IFLA_MASTER => link.controller = LinkIndex::new(parse_u32(value)?),
-                libc::IFLA_LINKINFO => link.kind = nested(value, libc::IFLA_INFO_KIND)?.pop(),
+                libc::IFLA_LINKINFO => {
+                    link.kind = nested(value, libc::IFLA_INFO_KIND)?.pop();
+                    link.controller_kind = nested(value, libc::IFLA_INFO_SLAVE_KIND)?.pop();
+                }
                 libc::IFLA_PROP_LIST => link.altnames = nested(value, libc::IFLA_ALT_IFNAME)?,
                 _ => {}
             }
@@ -201,6 +204,7 @@ fn from_header(header: &LinkHeader) -> std::result::Result<Link, DecodeError> {
         kind: None,
         lower: None,
         controller: None,
+        controller_kind: None,
         mtu: 0,
     })
 }

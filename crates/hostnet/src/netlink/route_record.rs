@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::{DecodeError, parse_u32};
+use rtnetlink::packet_core::{DecodeError, parse_i32, parse_u32};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteVia};
 
@@ -12,7 +12,7 @@ use super::message::{Object, RawMessage};
 use super::wire::{
     Attribute, address_family, attributes, attributes_after, family_of, ip, octets, table_byte,
 };
-use crate::address::{Family, Network, Prefix, Scope};
+use crate::address::{Family, Lifetime, Network, Prefix, Scope};
 use crate::link::LinkIndex;
 use crate::route::{Route, RouteProtocol};
 
@@ -26,18 +26,23 @@ const FLAGS: usize = 8;
 const RTNH_F_ONLINK: u8 = 4;
 /// linux/rtnetlink.h: the route's next hop is a nexthop object.
 const RTA_NH_ID: u16 = 30;
+/// linux/rtnetlink.h: the lifetime of an IPv6 route in seconds.
+const RTA_EXPIRES: u16 = 23;
+/// The place of `rta_expires` in `struct rta_cacheinfo`, in hundredths of a second (`USER_HZ`).
+const EXPIRES: std::ops::Range<usize> = 8..12;
+const USER_HZ: i32 = 100;
 /// The metric of an IPv6 route where none is given (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
 const IPV6_DEFAULT_METRIC: u32 = 1024;
 
 /// A route with everything that the kernel reports of it (next hops, metrics, MTU, encapsulation,
 /// nexthop object), so that it can be restored as it was.
 ///
-/// Two records of the same route are equal, whenever they were read: counters and states are not
-/// in them. The lifetime of a route is not kept (IPv6, from router advertisements): a restored
-/// route has no end.
-#[derive(Clone, PartialEq, Eq)]
+/// Two records of the same route are equal, whenever they were read: counters, states and what is
+/// left of its lifetime do not count.
+#[derive(Clone)]
 pub struct RouteRecord {
     route: Route,
+    lifetime: Lifetime,
     /// `struct rtmsg` and attributes, as [`stateless`] leaves them.
     message: Vec<u8>,
 }
@@ -47,6 +52,12 @@ impl RouteRecord {
     #[must_use]
     pub fn route(&self) -> &Route {
         &self.route
+    }
+
+    /// How long it exists (IPv6, from router advertisements). A copy with other fields has no end.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
     }
 
     pub(super) fn into_route(self) -> Route {
@@ -69,7 +80,7 @@ impl RouteRecord {
         }
         let message = message(family, &route);
         let message = stateless(&message).unwrap_or(message);
-        Self { route, message }
+        Self { route, lifetime: Lifetime::Forever, message }
     }
 
     /// The same route with a gateway that counts as reachable on the link even if no connected
@@ -118,6 +129,7 @@ impl RouteRecord {
         }
         // The message has been read before, so that it can be read again.
         self.message = stateless(&message).unwrap_or(message);
+        self.lifetime = Lifetime::Forever;
     }
 
     /// The message with only the attributes of these types.
@@ -133,6 +145,15 @@ impl RouteRecord {
     /// The payload of a request for it. Of a route by a nexthop object the kernel reports the next
     /// hops as well, but accepts only the object's number.
     pub(super) fn request(&self) -> Vec<u8> {
+        let mut request = self.acceptable();
+        if let Lifetime::Seconds(seconds) = self.lifetime {
+            Attribute::new(RTA_EXPIRES, &seconds.to_ne_bytes()).push_to(&mut request);
+        }
+        request
+    }
+
+    /// The message without what the kernel does not accept.
+    fn acceptable(&self) -> Vec<u8> {
         let rest = self.message.get(HEADER_LENGTH..).unwrap_or_default();
         if !attributes(rest).flatten().any(|attribute| attribute.kind == RTA_NH_ID) {
             return self.message.clone();
@@ -155,12 +176,26 @@ impl RouteRecord {
     }
 }
 
+impl PartialEq for RouteRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.route == other.route && self.message == other.message
+    }
+}
+
+impl Eq for RouteRecord {}
+
 impl Object for RouteRecord {
     const KIND: u16 = libc::RTM_NEWROUTE;
 
     fn read(payload: &[u8]) -> Result<Option<Self>, DecodeError> {
         let Some(route) = read(payload)? else { return Ok(None) };
-        Ok(Some(Self { route, message: stateless(payload)? }))
+        // Routes of IPv4 have none.
+        let lifetime = match route.destination.base() {
+            IpAddr::V4(_) => Lifetime::Forever,
+            IpAddr::V6(_) => lifetime(payload)?,
+        };
+        let message = stateless(payload)?;
+        Ok(Some(Self { route, lifetime, message }))
     }
 }
 
@@ -200,6 +235,22 @@ fn message(family: Family, route: &Route) -> Vec<u8> {
     ];
     message.attributes.extend(attributes.into_iter().flatten());
     RawMessage::of(&RouteNetlinkMessage::NewRoute(message)).payload
+}
+
+/// What is left of the lifetime of the route; a second at least if it is over (`RTA_CACHEINFO`).
+fn lifetime(payload: &[u8]) -> Result<Lifetime, DecodeError> {
+    for attribute in attributes_after(HEADER_LENGTH, payload) {
+        let attribute = attribute?;
+        if attribute.kind == libc::RTA_CACHEINFO
+            && let Some(expires) = attribute.value.get(EXPIRES)
+            && let ticks = parse_i32(expires)?
+            && ticks != 0
+        {
+            let seconds = u32::try_from(ticks / USER_HZ).unwrap_or(0);
+            return Ok(Lifetime::Seconds(seconds.max(1)));
+        }
+    }
+    Ok(Lifetime::Forever)
 }
 
 /// The kernel's description of a route without counters (`RTA_CACHEINFO`) and states (dead,

@@ -10,7 +10,7 @@ use rtnetlink::packet_route::rule::{
 
 use super::handle::Netlink;
 use super::message::{Object, RawMessage};
-use super::wire::{address_family, attributes_after, family_of, ip, table_byte, text};
+use super::wire::{Attribute, address_family, attributes_after, family_of, ip, table_byte, text};
 use crate::address::{Family, Network, Prefix};
 use crate::error::{Error, Result};
 use crate::retry::retry;
@@ -133,6 +133,9 @@ fn payload(rule: &Rule) -> Vec<u8> {
     ];
     message.attributes.extend(attributes.into_iter().flatten());
     let mut payload = RawMessage::of(&RouteNetlinkMessage::NewRule(message)).payload;
+    if let Some(length) = rule.suppressed_prefix {
+        Attribute::new(FRA_SUPPRESS_PREFIXLEN, &length.to_ne_bytes()).push_to(&mut payload);
+    }
     payload.extend(&rule.others.0);
     payload
 }
@@ -160,6 +163,7 @@ impl Object for Rule {
             tos: header.tos,
             inverted: header.flags.contains(RuleFlags::Invert),
             action: action(header.action, table),
+            suppressed_prefix: None,
             protocol: 0.into(),
             others: OtherSelectors::default(),
         };
@@ -177,7 +181,9 @@ impl Object for Rule {
                 FRA_TABLE => table = parse_u32(value)?,
                 FRA_PROTOCOL => rule.protocol = parse_u8(value)?.into(),
                 // Every rule has it; all ones mean that nothing is suppressed.
-                FRA_SUPPRESS_PREFIXLEN if parse_u32(value)? == u32::MAX => {}
+                FRA_SUPPRESS_PREFIXLEN => {
+                    rule.suppressed_prefix = Some(parse_u32(value)?).filter(|it| *it != u32::MAX);
+                }
                 _ => attribute.push_to(&mut rule.others.0),
             }
         }

@@ -24,6 +24,11 @@ const LOAD_BYTE: u16 = 0x30;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
+/// linux/filter.h: `SKF_AD_OFF + SKF_AD_PKTTYPE`, no byte of the frame.
+const PACKET_TYPE: u32 = 0xffff_f004;
+/// linux/if_packet.h
+const PACKET_OTHERHOST: u32 = 3;
+
 const ARP_SENDER: u32 = 14 + 14;
 const ARP_TARGET: u32 = 14 + 24;
 const IPV6_NEXT_HEADER: u32 = 14 + 6;
@@ -47,7 +52,10 @@ pub(super) fn subjects_of(frame: &[u8]) -> impl Iterator<Item = IpAddr> {
 /// The program for these subjects: frames that claim one of them or probe for it
 /// ([`Arp::claims`], [`Arp::probes`]).
 pub(super) fn program(protocol: EtherType, subjects: &[IpAddr]) -> Vec<SockFilter> {
-    let mut program = Vec::new();
+    // The kernel marks a frame of a VLAN that has no link here as one for another host, also a broadcast
+    // (__netif_receive_skb_core()), and ignores it, as it does those for another host in promiscuous mode.
+    let mut program = vec![load(LOAD_BYTE, PACKET_TYPE), jump_if_equal(PACKET_OTHERHOST, 0, 1)];
+    drop_frame(&mut program);
     match protocol {
         EtherType::Arp => {
             let subjects: Vec<Ipv4Addr> = subjects.iter().filter_map(v4).collect();

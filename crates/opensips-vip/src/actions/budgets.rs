@@ -128,6 +128,11 @@ pub(crate) fn for_promote_secondaries_lock(step: Deadline) -> Deadline {
     step.share(3).within(Duration::from_secs(2))
 }
 
+/// monitor: for another action on the VIP, before it is added again.
+pub(crate) fn for_renewal_lock(action: Deadline) -> Deadline {
+    action.share(4).within(Duration::from_secs(1))
+}
+
 /// monitor, diagnose: for tables that change while they are read.
 pub(crate) fn for_tables(action: Deadline) -> Deadline {
     action.within(Duration::from_secs(5))

@@ -1,11 +1,9 @@
 //! What this node tells the cluster about its carrier, and what it does where there is none.
 
-use std::path::Path;
 use std::time::Duration;
 
 use deadline::Deadline;
 use hostnet::{Link, Netlink};
-use hostproc::LockFile;
 use ocf::Request;
 
 use super::budgets;
@@ -18,7 +16,7 @@ use crate::host::tables;
 use crate::log_line::{failure, line};
 use crate::params::{LinkCheck, Params};
 use crate::wire::announcement::Announcement;
-use crate::wire::announcer::{self, CarrierFailure, Job, Watch};
+use crate::wire::announcer::{self, CarrierFailure, Job, Watch, is_held};
 use crate::wire::burst;
 
 /// How long monitor waits before it believes that only this node has lost its carrier. When a switch
@@ -118,7 +116,7 @@ impl<'a> Carrier<'a> {
         if fails && self.params.link_check == LinkCheck::Fail && !self.request.probe {
             self.fail(&link, false);
         } else {
-            announce_observed(self.request, self.params, self.files, observation);
+            announce_observed(self.request, netlink, self.params, self.files, observation);
         }
     }
 
@@ -206,6 +204,7 @@ pub(crate) fn end_watcher(files: &RunFiles, deadline: Deadline) {
 /// carrier, probes, announces, and publishes that the carrier is there.
 pub(crate) fn announce_observed(
     request: &Request,
+    netlink: &Netlink,
     params: &Params,
     files: &RunFiles,
     observation: &Observation,
@@ -213,19 +212,18 @@ pub(crate) fn announce_observed(
     let (Some(link), Some(address)) = (&observation.link, observation.exact(params)) else {
         return;
     };
-    let Some(form) = params.announce.filter(|_| has_neighbours(link)) else { return };
+    if params.announce.is_none() || !has_neighbours(link) {
+        return;
+    }
     let lock = files.announcer_lock();
     if is_held(&lock) {
         return;
     }
+    let place = (link.index, address.prefix);
+    let tables = budgets::for_tables(request.deadline);
+    let Some(announcement) = Announcement::of(params, netlink, place, tables) else { return };
     let job = Job {
-        announcement: Announcement {
-            ip: address.ip,
-            prefix: address.prefix,
-            link: link.index,
-            form,
-            targets: Vec::new(),
-        },
+        announcement,
         schedule: params.schedule.clone(),
         next: 0,
         probe_timeout: params.duplicates.map(|check| check.timeout),
@@ -245,10 +243,4 @@ pub(crate) fn announce_observed(
             log::warn!("{}", failure(&error).note("no announcer: the VIP is not announced again"));
         }
     }
-}
-
-/// Returns true if a process holds the lock. It is not taken for that: a process that is about to take
-/// it would fail.
-fn is_held(lock: &Path) -> bool {
-    lock.exists() && matches!(LockFile::holder(lock), Ok(Some(_)))
 }

@@ -14,6 +14,7 @@ use crate::host::zone::Zone;
 use crate::host::{managers, namespace, source_routing, tables};
 use crate::params::Params;
 use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober};
+use crate::wire::own_links::OwnLinks;
 use crate::wire::{announcer, open_socket};
 
 pub(crate) fn diagnose(request: &Request) -> Diagnosis {
@@ -55,7 +56,7 @@ fn on_host(
         None => target::choose(params, snapshot).map(|target| target.link),
     };
     let zone = Zone::of(netlink, params.ip, params.nic.as_ref(), until).unwrap_or(Zone::Global);
-    let files = RunFiles::of(params.ip, zone.link_name());
+    let files = RunFiles::of(params.ip, zone.link());
     let announced = files
         .last_announcement()
         .map(|age| Value::Number(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
@@ -79,7 +80,9 @@ fn on_host(
         )
         .with(
             "managed_by_others",
-            expected.map_or(Vec::new(), |link| managers::of(&link, params.ip)),
+            expected.map_or(Vec::new(), |link| {
+                managers::of(&link, params.ip, params.namespace.is_some())
+            }),
         )
 }
 
@@ -163,7 +166,7 @@ fn other_owner(params: &Params, link: &Link, snapshot: &Snapshot) -> Value {
     let Some(mac) = link.mac.filter(|_| link.usable() && plan::has_neighbours(link)) else {
         return Value::Unknown(format!("{} has no carrier or no neighbours", link.name));
     };
-    let own = snapshot.links.iter().filter_map(|link| link.mac).collect();
+    let own = OwnLinks::of(params.ip, link, &snapshot.links, &snapshot.addresses);
     let timeout = budgets::CONFLICT_ANSWER;
     let until = Deadline::after(timeout + timeout);
     let prober = Prober { ip: params.ip, mac, own };

@@ -7,12 +7,13 @@ use ocf::{Exit, Request, Verdict};
 
 use super::budgets;
 use super::carrier::{self, Carrier};
+use super::renewal;
 use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::run_files::RunFiles;
 use crate::host::{namespace, own_address, source_routing, tables, take_over};
 use crate::log_line::{line, set_link};
-use crate::params::{Nic, Params};
+use crate::params::Params;
 use crate::wire::neighbours;
 
 /// The level from which the neighbours are checked.
@@ -33,24 +34,47 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     {
         return Ok(Verdict::not_running());
     }
+    if !(request.probe || request.expects_stopped) {
+        renewal::put_behind_own_address(request, &netlink, &params, &mut observation);
+    }
     look_at_cluster(request, &netlink, &params, &mut observation, until);
+    if observation.instances.is_empty() {
+        return Ok(absent(request, &params, &observation));
+    }
     let verdict = judge(&netlink, &params, &observation, until)?;
     if !matches!(verdict.exit, Exit::Success | Exit::Degraded) || observation.link.is_none() {
         return Ok(verdict);
     }
     if !request.probe {
-        neighbours::refresh(&params, &observation);
+        neighbours::refresh(&netlink, &params, &observation, request.deadline);
     }
     let neighbours = if request.check_level >= NEIGHBOURS_LEVEL {
         neighbours::check(&netlink, &params, &observation, request.deadline)
-    } else if !request.probe && neighbours::has_noted_conflict(&params, &observation) {
-        neighbours::watch_conflict(&netlink, &params, &observation, request.deadline)
+    } else if !request.probe
+        && let Some(look) = neighbours::due_look(&params, &observation)
+    {
+        neighbours::watch_conflict(&netlink, &params, &observation, look, request.deadline)
     } else {
         return Ok(verdict);
     };
     // A fault of this host is the first thing to repair.
     let is_worse = !matches!(neighbours.exit, Exit::Success) && neighbours.exit != verdict.exit;
     Ok(if is_worse { neighbours } else { verdict })
+}
+
+/// The VIP is not here. A recurring monitor runs only where Pacemaker knows that it was started, and stop
+/// forgets the note of it.
+fn absent(request: &Request, params: &Params, observation: &Observation) -> Verdict {
+    let is_expected = !(request.probe || request.expects_stopped);
+    if !is_expected || !RunFiles::of(params.ip, observation.zone).is_noted_here() {
+        return Verdict::not_running();
+    }
+    let reason = format!(
+        "{} has been removed from this node by something other than the cluster: check what manages its \
+         interface (diagnose lists it)",
+        params.ip
+    );
+    Verdict::failed(Exit::NotRunning, reason)
 }
 
 /// Tells the cluster about the carrier of this node, and completes the observation by what the other
@@ -62,12 +86,7 @@ fn look_at_cluster(
     observation: &mut Observation,
     until: Deadline,
 ) {
-    let named = match &params.nic {
-        Some(Nic::Name(name)) => Some(name),
-        _ => None,
-    };
-    let link = observation.link.as_ref().map(|link| &link.name).or(named);
-    let files = RunFiles::of(params.ip, link);
+    let files = RunFiles::of(params.ip, observation.zone);
     let carrier = Carrier::of(request, params, &files);
     if observation.instances.is_empty() {
         if let Some(carrier) = carrier {
@@ -78,10 +97,11 @@ fn look_at_cluster(
     if let Some(carrier) = carrier {
         carrier.on_active(netlink, observation);
     }
-    observation.conflict = files.unannounced_because_of();
-    if observation.conflict.is_some() && !request.probe {
-        // An announcer that gives up leaves its note.
-        carrier::announce_observed(request, params, &files, observation);
+    observation.unannounced = files.unannounced_because_of();
+    if !request.probe
+        && (observation.unannounced.is_some() || neighbours::have_another_mac(observation, &files))
+    {
+        carrier::announce_observed(request, netlink, params, &files, observation);
     }
 }
 
@@ -96,7 +116,7 @@ fn adopt(
     request: &Request,
     until: Deadline,
 ) -> Result<bool, Error> {
-    let files = RunFiles::of(params.ip, observation.link.as_ref().map(|link| &link.name));
+    let files = RunFiles::of(params.ip, observation.zone);
     if files.is_noted_here() {
         return Ok(true);
     }
@@ -110,7 +130,7 @@ fn adopt(
         }
         return Ok(own.is_none());
     }
-    files.note_here();
+    files.note_here(params.nic.as_ref());
     if request.by_cluster {
         take_over::note_held(params, &files);
     }

@@ -38,11 +38,21 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
     };
     let netlink = Netlink::open()?;
     let zone = zone(&netlink, request, ip)?;
-    if matches!(zone, Zone::MissingLink) {
-        log::info!("{}", line().note("the interface of nic does not exist: the VIP is not on it"));
-        return Ok(Verdict::success());
+    match &zone {
+        Zone::MissingLink => {
+            log::info!(
+                "{}",
+                line().note("the interface of nic does not exist: the VIP is not on it")
+            );
+            return Ok(Verdict::success());
+        }
+        Zone::Ambiguous(links) => {
+            let links = links.iter().map(|link| link.name.to_string()).collect::<Vec<_>>();
+            return Err(Error::AmbiguousLink { ip, links: links.join(", ") });
+        }
+        Zone::Global | Zone::Link(_) => {}
     }
-    let files = RunFiles::of(ip, zone.link_name());
+    let files = RunFiles::of(ip, zone.link());
     if is_own(&netlink, request, ip, &zone, &files, namespace.is_some()) {
         return Ok(Verdict::success());
     }
@@ -243,7 +253,7 @@ impl Stop {
                 source_routing::remove(&self.netlink, self.ip, &source_for, until).map(|_| ())
             }
             // A link-local address never has any.
-            Zone::Link(_) | Zone::MissingLink => Ok(()),
+            Zone::Link(_) | Zone::MissingLink | Zone::Ambiguous(_) => Ok(()),
         };
         // A connection that has failed here must not fail where the address is removed.
         if result.is_err()

@@ -44,7 +44,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     let zone = Zone::of(&netlink, params.ip, params.nic.as_ref(), until)?;
     let snapshot = tables::snapshot(&netlink, params, until)?;
     let instances = judge::instances(params, &snapshot.addresses);
-    let files = RunFiles::of(params.ip, zone.link_name());
+    let files = RunFiles::of(params.ip, zone.link());
     let in_namespace = params.namespace.is_some();
     let own = own_address::find(&netlink, &files, params.ip, &instances, in_namespace, until)?;
     if let Some(own) = own {
@@ -68,7 +68,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     if routing::is_asked_for(params) {
         match source_routing::tables_of(&netlink, params, until) {
             Ok(tables) => {
-                let check = |it: Target| routing::check(params, &it.address, &tables).err();
+                let check = |it: Target| routing::check(params, &it, &tables).err();
                 found.extend(target.and_then(check).map(Error::from));
             }
             Err(error) => found.push(error.into()),
@@ -79,7 +79,7 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
 
 fn warn_of_managers(params: &Params, target: &Target) {
     set_link(&target.link.name);
-    for manager in managers::of(&target.link, params.ip) {
+    for manager in managers::of(&target.link, params.ip, params.namespace.is_some()) {
         let note = format!("{} is also managed by {manager}", target.link.name);
         log::warn!("{}", line().note(note));
     }

@@ -1,12 +1,14 @@
 //! The verdict of monitor, of the probe, and of start about its own work. Pure.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use hostnet::{Address, Link, LinkCondition, LinkName, MacAddress};
+use hostnet::{Address, Link, LinkCondition, LinkIndex, LinkName, MacAddress};
 use ocf::{Exit, Verdict};
 
 use super::carrier::Elsewhere;
 use super::names::LinkNames;
+use super::target;
 use crate::params::{LinkCheck, Nic, Params};
 
 /// What monitor observes of the VIP.
@@ -17,12 +19,17 @@ pub(crate) struct Observation {
     /// The link that `nic` identifies (`None`: not on this host), or without `nic` that of the
     /// [`most_likely`] instance.
     pub(crate) link: Option<Link>,
+    /// The link of a link-local VIP, after which its files are named.
+    pub(crate) zone: Option<LinkIndex>,
     /// The condition of the links below that link; `None` if it has none below it.
     pub(crate) stack: Option<LinkCondition>,
     /// Whether another node has a carrier; looked at only if this one has none.
     pub(crate) elsewhere: Elsewhere,
-    /// Another host has the VIP, and therefore the announcer does not announce it.
-    pub(crate) conflict: Option<MacAddress>,
+    /// Why the VIP is not announced, although it should be.
+    pub(crate) unannounced: Option<Unannounced>,
+    /// The host's own address that comes after the VIP in their network, for which the host's own
+    /// connections leave from the VIP.
+    pub(crate) precedes: Option<IpAddr>,
     /// `nic` is a network in which no link has an address any more, except for the VIP.
     pub(crate) lost_network: bool,
     /// For texts; complete only if the VIP is not where it belongs.
@@ -55,8 +62,10 @@ impl Observation {
         vip.failed_detection()
             .or_else(|| vip.without_carrier(&self.elsewhere))
             .or_else(|| vip.unfinished_detection())
+            .or_else(|| self.unreachable(vip))
             .or_else(|| self.unannounced(vip))
             .or_else(|| self.superfluous(vip))
+            .or_else(|| self.before_the_own_address(vip))
             .or_else(|| self.last_of_its_network(vip))
             .or_else(|| self.lower_link_down(vip))
             .unwrap_or_else(Verdict::success)
@@ -82,13 +91,22 @@ impl Observation {
         format!("{} belongs on {wanted}, but this node has {found}", params.ip)
     }
 
+    /// A restart does not heal it, and where the bridge has a route to the same network the VIP can serve.
+    fn unreachable(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
+        let why = target::unreachable(link, &self.names)?;
+        Some(Verdict::degraded(format!("{} can be unreachable: {why}", params.ip)))
+    }
+
     fn unannounced(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
-        let mac = self.conflict?;
-        let reason = format!(
-            "{} is in use by {mac} on {}, and is not announced: remove it from that host",
-            params.ip, link.name
-        );
-        Some(Verdict::degraded(reason))
+        Some(Verdict::degraded(match self.unannounced? {
+            Unannounced::Conflict(mac) => format!(
+                "{} is in use by {mac} on {}, and is not announced: remove it from that host",
+                params.ip, link.name
+            ),
+            Unannounced::NotSent => {
+                format!("{} is not announced: {}", params.ip, refuses_to_send(&link.name))
+            }
+        }))
     }
 
     fn superfluous(&self, Vip { params, exact, .. }: Vip<'_>) -> Option<Verdict> {
@@ -96,6 +114,16 @@ impl Observation {
         others.peek()?;
         let others = self.names.addresses(others);
         let reason = format!("{} is on this node more than once: remove {others}", params.ip);
+        Some(Verdict::degraded(reason))
+    }
+
+    fn before_the_own_address(&self, Vip { params, link, .. }: Vip<'_>) -> Option<Verdict> {
+        let own = self.precedes?;
+        let reason = format!(
+            "{} comes before this node's own address {own} on {}, so that the node's own connections \
+             leave from it: run crm_resource --restart",
+            params.ip, link.name
+        );
         Some(Verdict::degraded(reason))
     }
 
@@ -125,6 +153,23 @@ impl Observation {
         );
         Some(Verdict::degraded(reason))
     }
+}
+
+/// Why the VIP is not announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unannounced {
+    /// Another host has it.
+    Conflict(MacAddress),
+    /// The kernel takes no frame for the link, although it has a carrier: its queue is full, or a filter or a
+    /// policer drops them.
+    NotSent,
+}
+
+/// Why nothing can be sent on a link that has a carrier.
+pub(crate) fn refuses_to_send(link: &LinkName) -> String {
+    format!(
+        "{link} refuses to send: check its queue (tc -s qdisc show dev {link}) and packet filters"
+    )
 }
 
 /// The VIP as the parameters want it.
@@ -234,6 +279,23 @@ pub(crate) fn exact<'a>(
 fn has_right_prefix(params: &Params, address: &Address) -> bool {
     // With a peer, the prefix is that of the peer's network.
     address.peer.is_none() && params.prefix.is_none_or(|prefix| prefix == address.prefix)
+}
+
+/// The addresses that come after an IPv4 address in its network. The kernel gives the host's own
+/// connections the first one as their source (`inet_select_addr`). It is the VIP where the host's own
+/// address was deleted and added again, or has come later (DHCP, NetworkManager).
+pub(crate) fn followers<'a>(
+    instance: &'a Address,
+    addresses: &'a [Address],
+) -> impl Iterator<Item = IpAddr> + 'a {
+    let follows = |other: &&Address| {
+        !instance.flags.secondary
+            && other.flags.secondary
+            && other.ip.is_ipv4()
+            && (other.link, other.network()) == (instance.link, instance.network())
+            && other.ip != instance.ip
+    };
+    addresses.iter().filter(move |other| follows(other)).map(|other| other.ip)
 }
 
 /// Why no frame can be sent or received on the link; `None` if it can, and for `lo`.
@@ -403,7 +465,7 @@ mod tests {
         let observation = Observation {
             instances: vec![address(2, "192.0.2.10/24")],
             link: Some(link(2, "eth0")),
-            conflict: link(9, "other").mac,
+            unannounced: link(9, "other").mac.map(Unannounced::Conflict),
             ..Observation::default()
         };
         let verdict = observation.judge(&params(&[]));
@@ -412,6 +474,14 @@ mod tests {
             verdict.reason.unwrap(),
             "192.0.2.10 is in use by 02:00:00:00:00:09 on eth0, and is not announced: remove it \
              from that host"
+        );
+        let unsent = Observation { unannounced: Some(Unannounced::NotSent), ..observation };
+        let verdict = unsent.judge(&params(&[]));
+        assert_eq!(verdict.exit, Exit::Degraded);
+        assert_eq!(
+            verdict.reason.unwrap(),
+            "192.0.2.10 is not announced: eth0 refuses to send: check its queue (tc -s qdisc show dev \
+             eth0) and packet filters"
         );
     }
 

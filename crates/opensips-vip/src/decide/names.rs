@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use hostnet::{Address, Link, LinkIndex, LinkName, Route, RouteKind};
+use hostnet::{Address, Link, LinkIndex, LinkName, Route, RouteKind, TABLE_MAIN};
 
 /// The names of the host's links. Of a link that is missing here, the number is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,9 @@ impl LinkNames {
         if let Some(link) = route.link {
             let _ = write!(text, " dev {}", self.link(link));
         }
-        let _ = write!(text, " table {}", route.table);
+        if route.table != TABLE_MAIN {
+            let _ = write!(text, " table {}", route.table);
+        }
         if let Some(source) = route.preferred_source {
             let _ = write!(text, " src {source}");
         }
@@ -98,6 +100,11 @@ mod tests {
         assert_eq!(
             names.route(&via),
             "203.0.113.0/24 via 192.0.2.254 dev eth0 table 100 src 192.0.2.10 metric 50"
+        );
+        let main = Route { table: TABLE_MAIN, ..via.clone() };
+        assert_eq!(
+            names.route(&main),
+            "203.0.113.0/24 via 192.0.2.254 dev eth0 src 192.0.2.10 metric 50"
         );
         let blackhole = Route { kind: RouteKind::Other(6), link: None, ..via };
         assert!(names.route(&blackhole).starts_with("blackhole 203.0.113.0/24 via "));

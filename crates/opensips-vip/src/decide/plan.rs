@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use hostnet::{Address, Link, MacAddress, Network, NewAddress};
+use hostnet::{Address, Lifetime, Link, MacAddress, Network, NewAddress};
 
 use super::judge;
 use super::names::LinkNames;
 use super::routing;
 use super::target::{self, Refusal, Snapshot, Target};
-use crate::params::{LinkCheck, Nodad, Params};
+use crate::params::{Broadcast, LinkCheck, Nodad, Params};
 
 /// What start does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,11 @@ pub(crate) enum Step {
     },
     CheckDuplicates,
     Add,
+    /// The VIP is there, with other lifetimes.
+    SetLifetimes(Address),
+    /// IPv4: add the VIP again, because it is there before the host's own address, or with another label or
+    /// broadcast address.
+    AddAgain(Address),
     /// IPv6: wait until the kernel's duplicate address detection has ended, if it runs.
     AwaitDuplicateDetection,
     AddSourceRouting,
@@ -82,6 +87,10 @@ impl Plan {
             Step::AwaitCarrier { required: false } => "wait for carrier, not required".to_owned(),
             Step::CheckDuplicates => "check for a duplicate address".to_owned(),
             Step::Add => format!("add {}/{} to {}", address.ip, address.prefix, link.name),
+            Step::SetLifetimes(_) => {
+                format!("set the lifetimes of {}/{}", address.ip, address.prefix)
+            }
+            Step::AddAgain(_) => format!("add {}/{} again", address.ip, address.prefix),
             Step::AwaitDuplicateDetection => "wait for duplicate address detection".to_owned(),
             Step::AddSourceRouting => "add source routing".to_owned(),
             Step::Announce => "announce".to_owned(),
@@ -112,8 +121,8 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
         .filter(|(_, exact)| !exact.flags.dadfailed);
     let (mut target, found) = match exact {
         Some((link, exact)) => {
-            let address = NewAddress::new(link.index, exact.ip, exact.prefix);
-            (Target { link: link.clone(), address }, Found::Exact)
+            target::require_reachable(link, snapshot)?;
+            (target::adopted(params, link, exact), Found::Exact)
         }
         None if instances.is_empty() => (target::choose(params, snapshot)?, Found::Absent),
         None => (target::choose(params, snapshot)?, Found::Misplaced),
@@ -136,12 +145,39 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
         steps.push(Step::CheckDuplicates);
     }
     steps.extend(in_the_way.into_iter().map(Step::Delete));
-    if found != Found::Exact {
-        steps.push(Step::Add);
+    match exact {
+        Some((_, exact)) => steps.extend(correction(params, exact, &target.address, snapshot)),
+        None => steps.push(Step::Add),
     }
     steps.extend(after_adding(params, &target.link));
     steps.extend(others.into_iter().map(Step::Delete));
     Ok(Plan { target, found, steps, names: LinkNames::of(&snapshot.links) })
+}
+
+/// What has to be corrected of an instance that stays.
+fn correction(
+    params: &Params,
+    exact: &Address,
+    wanted: &NewAddress,
+    snapshot: &Snapshot,
+) -> Option<Step> {
+    let is_own = |ip: IpAddr| !snapshot.vips.contains(&ip);
+    let is_first = judge::followers(exact, &snapshot.addresses).any(is_own);
+    let has_other_label = params.label.is_some() && exact.label != wanted.label;
+    // ip-address(8) sets no broadcast address by default, which is no reason to touch the address.
+    let is_asked_for = exact.broadcast.is_some() || params.broadcast != Broadcast::Ones;
+    let has_other_broadcast = is_asked_for && exact.broadcast != wanted.broadcast;
+    if exact.ip.is_ipv4() && (is_first || has_other_label || has_other_broadcast) {
+        return Some(Step::AddAgain(exact.clone()));
+    }
+    let kind = |lifetime: Lifetime| match lifetime {
+        Lifetime::Forever => None,
+        Lifetime::Seconds(seconds) => Some(seconds > 0),
+    };
+    // What is left of a preferred lifetime is not asked for.
+    let is_wanted = exact.valid_lft == Lifetime::Forever
+        && (exact.ip.is_ipv4() || kind(exact.preferred_lft) == kind(wanted.preferred_lft));
+    (!is_wanted).then(|| Step::SetLifetimes(exact.clone()))
 }
 
 fn before_adding(params: &Params, link: &Link) -> Vec<Step> {
@@ -215,6 +251,7 @@ mod tests {
             links: vec![lo(), link(2, "eth0"), link(3, "eth1")],
             addresses: own.iter().chain(addresses).cloned().collect(),
             routes: vec![connected(2, "192.0.2.0/24", None), connected(3, "198.51.100.0/24", None)],
+            vips: vec!["192.0.2.11".parse().unwrap()],
         }
     }
 
@@ -243,6 +280,69 @@ mod tests {
         // start accepts what monitor accepts: without nic and cidr_netmask any instance.
         let elsewhere = start(&params(&[]), &host(&[address(3, "192.0.2.10/32")])).unwrap();
         assert_eq!((elsewhere.found, elsewhere.target.link.name.as_str()), (Found::Exact, "eth1"));
+    }
+
+    #[test]
+    fn what_is_not_as_asked_for_is_corrected() {
+        let corrected = |given: &[(&str, &str)], own: &[Address], vip: Address| {
+            let host = host(&[own, &[vip]].concat());
+            steps(given, &host)
+        };
+        let brd = |text: Option<&str>| Address {
+            broadcast: text.map(|text| text.parse().unwrap()),
+            ..labelled(2, "192.0.2.10/24", "eth0")
+        };
+        let again = ["add 192.0.2.10/24 again", "announce"];
+        for (given, vip) in [
+            (&[("iflabel", "sip")][..], brd(None)),
+            (&[("broadcast", "-")], brd(None)),
+            (&[], brd(Some("192.0.2.127"))),
+        ] {
+            assert_eq!(corrected(given, &[], vip), again, "{given:?}");
+        }
+        for vip in [brd(None), brd(Some("192.0.2.255"))] {
+            assert_eq!(corrected(&[], &[], vip), ["announce"]);
+        }
+        let second = |text: &str| {
+            let mut address = address(2, text);
+            address.flags.secondary = true;
+            address
+        };
+        assert_eq!(corrected(&[], &[second("192.0.2.2/24")], brd(None)), again);
+        // Another VIP, and another network.
+        assert_eq!(corrected(&[], &[second("192.0.2.11/24")], brd(None)), ["announce"]);
+        assert_eq!(corrected(&[], &[second("198.51.100.2/24")], brd(None)), ["announce"]);
+        let lifetimes = ["set the lifetimes of 192.0.2.10/24", "announce"];
+        let leased = Address { valid_lft: Lifetime::Seconds(6), ..brd(None) };
+        assert_eq!(corrected(&[], &[], leased), lifetimes);
+    }
+
+    #[test]
+    fn lifetimes_of_ipv6() {
+        let given = [("ip", "2001:db8::10"), ("nic", "eth0"), ("cidr_netmask", "64")];
+        let is_set = |preferred: &str, address: Address| {
+            let given = [&given[..], &[("preferred_lft", preferred)]].concat();
+            let steps = start(&params(&given), &host(&[address])).unwrap().steps;
+            steps.iter().any(|step| matches!(step, Step::SetLifetimes(_)))
+        };
+        let with = |preferred_lft, valid_lft| Address {
+            preferred_lft,
+            valid_lft,
+            ..address(2, "2001:db8::10/64")
+        };
+        let (forever, seconds) = (Lifetime::Forever, Lifetime::Seconds);
+        for (preferred, address, expected) in [
+            ("", with(forever, forever), true),
+            ("", with(seconds(0), forever), false),
+            ("", with(seconds(0), seconds(6)), true),
+            ("0", with(seconds(7), forever), true),
+            ("forever", with(forever, forever), false),
+            ("forever", with(seconds(0), forever), true),
+            ("300", with(seconds(7), forever), false),
+            ("300", with(seconds(0), forever), true),
+        ] {
+            assert_eq!(is_set(preferred, address), expected, "{preferred}");
+        }
     }
 
     #[test]
@@ -324,7 +424,8 @@ mod tests {
         assert_eq!(steps(&given, &host), [CHECK, delete, add, dad, "announce"]);
         host.addresses.pop();
         host.addresses.push(address(2, "2001:db8::10/64"));
-        assert_eq!(steps(&given, &host), [dad, "announce"]);
+        let set = "set the lifetimes of 2001:db8::10/64";
+        assert_eq!(steps(&given, &host), [set, dad, "announce"]);
         host.addresses.last_mut().unwrap().flags.dadfailed = true;
         let delete = "delete 2001:db8::10/64 on eth0";
         assert_eq!(steps(&given, &host), [CHECK, delete, add, dad, "announce"]);

@@ -9,14 +9,16 @@
 use std::net::IpAddr;
 
 use hostnet::{
-    Family, LinkIndex, Network, NewAddress, Prefix, Route, RouteKind, RouteProtocol, RouteRecord,
-    Rule, RuleAction, Scope, TABLE_MAIN,
+    Family, Link, LinkIndex, LinkName, Network, Prefix, Route, RouteKind, RouteProtocol,
+    RouteRecord, Rule, RuleAction, Scope, TABLE_MAIN,
 };
 
 use super::names::LinkNames;
-use crate::params::Params;
+use super::target::Target;
+use crate::params::{Params, is_link_local, is_no_host};
 
-/// The priority of the rules: before the rule of the main table (32766).
+/// The priority of the rule for the VIP's own table, and one below it that for the main table: both before the
+/// rule of the main table (32766).
 const PRIORITY: u32 = 17_600;
 /// The first table that the agent chooses; administrators use lower numbers.
 const FIRST_TABLE: u32 = 1_000_000_000;
@@ -41,7 +43,7 @@ pub(crate) struct Wanted {
     /// In the order in which they are added.
     pub(crate) routes: Vec<RouteRecord>,
     /// Added after the routes: until then packets use the main table.
-    pub(crate) rule: Option<Rule>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// Why the VIP can't have the routes that the parameters ask for.
@@ -54,6 +56,12 @@ pub(crate) enum NoRoute {
          of the route to it"
     )]
     Metric { destination: Network, metric: u32 },
+    #[error("gateway={gateway} is in no network of {link}: set gateway to a router there")]
+    Gateway { gateway: IpAddr, link: LinkName },
+    #[error(
+        "gateway={gateway} is the network or broadcast address of {network}: set gateway to a router there"
+    )]
+    NoHost { gateway: IpAddr, network: Network },
     #[error("route_table={table} {user}: set an unused table number")]
     TableInUse { table: u32, user: String },
     /// The kernel does not accept a part of a multipath route.
@@ -145,6 +153,13 @@ fn user_of(ip: IpAddr, table: u32, tables: &Tables) -> Option<String> {
     }
 }
 
+/// The rules of a VIP with a gateway: the routes of the main table except its default routes (the connected
+/// networks of the host and those behind other routers), then the VIP's own table.
+fn rules(ip: IpAddr, table: u32) -> Vec<Rule> {
+    let main = Rule::from_source(host(ip), TABLE_MAIN, PRIORITY - 1);
+    vec![Rule { suppressed_prefix: Some(0), ..main }, Rule::from_source(host(ip), table, PRIORITY)]
+}
+
 /// What has to be there while the VIP is on that link with that prefix.
 ///
 /// # Errors
@@ -177,7 +192,7 @@ pub(crate) fn wanted(
         let default = own(everywhere(family), Some(gateway), Scope::Universe);
         // onlink: the main table can lead to the gateway over another link.
         wanted.routes.push(RouteRecord::new(&default).onlink());
-        wanted.rule = Some(Rule::from_source(host(params.ip), table, PRIORITY));
+        wanted.rules = rules(params.ip, table);
     }
     for destination in &params.source_for {
         wanted.routes.extend(with_source(params.ip, *destination, tables)?);
@@ -190,11 +205,13 @@ pub(crate) fn wanted(
 ///
 /// # Errors
 /// Those of [`wanted`].
-pub(crate) fn check(params: &Params, address: &NewAddress, tables: &Tables) -> Result<(), NoRoute> {
-    if params.gateway.is_some() {
+pub(crate) fn check(params: &Params, target: &Target, tables: &Tables) -> Result<(), NoRoute> {
+    let Target { link, address } = target;
+    let own = Network::of(address.ip, address.prefix);
+    if let Some(gateway) = params.gateway {
+        check_gateway(gateway, link, own, tables)?;
         table(params, tables)?;
     }
-    let own = Network::of(address.ip, address.prefix);
     for destination in &params.source_for {
         match with_source(params.ip, *destination, tables) {
             Err(NoRoute::Destination { destination }) if own.contains(destination.base()) => {}
@@ -204,6 +221,30 @@ pub(crate) fn check(params: &Params, address: &NewAddress, tables: &Tables) -> R
         }
     }
     Ok(())
+}
+
+/// The route through the gateway is `onlink`, so that the kernel takes any address.
+fn check_gateway(
+    gateway: IpAddr,
+    link: &Link,
+    own: Network,
+    tables: &Tables,
+) -> Result<(), NoRoute> {
+    let networks = || {
+        let connected = foreign(tables)
+            .map(RouteRecord::route)
+            .filter(|route| route.is_connected() && route.link == Some(link.index));
+        connected.map(|route| route.destination).chain([own])
+    };
+    if let Some(network) = networks().find(|network| is_no_host(gateway, *network)) {
+        return Err(NoRoute::NoHost { gateway, network });
+    }
+    let is_in = |network: Network| network.prefix().length() > 0 && network.contains(gateway);
+    if is_link_local(gateway) || networks().any(is_in) {
+        Ok(())
+    } else {
+        Err(NoRoute::Gateway { gateway, link: link.name.clone() })
+    }
 }
 
 /// The route to a destination with the VIP as its source; `None` if it already has that source.
@@ -317,7 +358,9 @@ pub(crate) fn own_routes<'a>(
 /// Returns true if a rule of the VIP leads to the table, or if it is the VIP's first choice and no rule
 /// leads to it.
 fn is_own_table(ip: IpAddr, table: u32, tables: &Tables) -> bool {
-    let leads_there = |rule: &&Rule| rule.action == RuleAction::Lookup(table);
+    // To the main table leads a rule for routes of others.
+    let leads_there =
+        |rule: &&Rule| table != TABLE_MAIN && rule.action == RuleAction::Lookup(table);
     own_rules(ip, tables).any(|rule| leads_there(&rule))
         || table == first_table(ip) && !tables.rules.iter().any(|rule| leads_there(&rule))
 }
@@ -363,8 +406,11 @@ impl Wanted {
             .filter(|wanted| !tables.routes.iter().any(|there| there.route() == wanted.route()))
     }
 
-    pub(crate) fn missing_rule(&self, tables: &Tables) -> Option<&Rule> {
-        self.rule.as_ref().filter(|rule| !tables.rules.contains(rule))
+    pub(crate) fn missing_rules<'a>(
+        &'a self,
+        tables: &'a Tables,
+    ) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(|rule| !tables.rules.contains(rule))
     }
 
     /// What is missing, in words.
@@ -372,7 +418,7 @@ impl Wanted {
         let route = self.missing_routes(tables).next();
         route
             .map(|record| format!("route {}", names.route(record.route())))
-            .or_else(|| self.missing_rule(tables).map(|rule| format!("rule {rule}")))
+            .or_else(|| self.missing_rules(tables).next().map(|rule| format!("rule {rule}")))
     }
 }
 

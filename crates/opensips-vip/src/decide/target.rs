@@ -8,6 +8,7 @@ use hostnet::{
 };
 
 use super::judge;
+use super::names::LinkNames;
 use crate::params::{MAX_LABEL, Nic, Nodad, Params};
 
 /// The host's tables at one moment.
@@ -18,6 +19,8 @@ pub(crate) struct Snapshot {
     pub(crate) addresses: Vec<Address>,
     /// The routes of the VIP's family in the main table; read only if [`needs_routes`] is true.
     pub(crate) routes: Vec<Route>,
+    /// The VIPs that are noted: each other address is the host's own.
+    pub(crate) vips: Vec<IpAddr>,
 }
 
 impl Snapshot {
@@ -114,6 +117,9 @@ pub(crate) enum Refusal {
     NoNetworkOnLink { ip: IpAddr, nic: LinkName },
     #[error("{network} is connected to both {first} and {second}: set nic")]
     Ambiguous { network: Network, first: LinkName, second: LinkName },
+    /// What arrives there is taken by something else.
+    #[error("{0}")]
+    NoHost(Unreachable),
     #[error("iflabel={label}: {name}:{label} is longer than {MAX_LABEL} bytes: shorten iflabel")]
     LabelTooLong { label: String, name: LinkName },
     /// With the prefix of the connected network, which the parameters do not tell.
@@ -121,9 +127,39 @@ pub(crate) enum Refusal {
     BroadcastAddress { ip: IpAddr, network: Network },
 }
 
-/// Returns true if the interface or the prefix has to be derived from the routes.
+/// Why no other host reaches an address on a link; the message says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreachable {
+    #[error("{link} is a port of {controller}: set nic={controller}")]
+    Port { link: LinkName, controller: String },
+    /// The kernel knows the datapath of all bridges as the one that it is a port of.
+    #[error(
+        "{link} is a port of an Open vSwitch bridge: set nic to that bridge (ovs-vsctl iface-to-br {link})"
+    )]
+    OpenVswitchPort { link: LinkName },
+    /// macvtap, ipvtap
+    #[error("{link} hands what arrives to a virtual machine: set nic to another interface")]
+    Tap { link: LinkName },
+}
+
+/// Why no other host reaches an address on the link; `None` if that is possible. The kernel gives what arrives
+/// on a port to the bridge or bond (`rx_handler`); the links of a VRF keep it.
+pub(crate) fn unreachable(link: &Link, names: &LinkNames) -> Option<Unreachable> {
+    let name = || link.name.clone();
+    if matches!(link.kind.as_deref(), Some("macvtap" | "ipvtap")) {
+        return Some(Unreachable::Tap { link: name() });
+    }
+    let controller = link.controller.filter(|_| link.is_port())?;
+    Some(match link.controller_kind.as_deref() {
+        Some("openvswitch") => Unreachable::OpenVswitchPort { link: name() },
+        _ => Unreachable::Port { link: name(), controller: names.link(controller) },
+    })
+}
+
+/// Returns true if the interface or the prefix has to be derived from the routes, or if the kernel can
+/// take a route of others for that of the VIP ([`has_foreign_route`]).
 pub(crate) fn needs_routes(params: &Params) -> bool {
-    params.nic.is_none() || params.prefix.is_none()
+    params.nic.is_none() || params.prefix.is_none() || params.ip.is_ipv6()
 }
 
 /// Chooses where the VIP belongs, by the parameters and by the connected networks.
@@ -145,10 +181,35 @@ pub(crate) fn choose(params: &Params, snapshot: &Snapshot) -> Result<Target, Ref
             (link, prefix.unwrap_or(network.prefix()))
         }
     };
-    complete(params, link, prefix)
+    require_reachable(link, snapshot)?;
+    complete(params, link, prefix, snapshot)
 }
 
-fn complete(params: &Params, link: &Link, prefix: Prefix) -> Result<Target, Refusal> {
+/// # Errors
+/// [`Refusal::NoHost`]
+pub(crate) fn require_reachable(link: &Link, snapshot: &Snapshot) -> Result<(), Refusal> {
+    unreachable(link, &LinkNames::of(&snapshot.links)).map_or(Ok(()), |it| Err(Refusal::NoHost(it)))
+}
+
+/// An instance of the VIP that stays: with what the parameters ask for, as far as that can be set.
+pub(crate) fn adopted(params: &Params, link: &Link, exact: &Address) -> Target {
+    let wanted = complete(params, link, exact.prefix, &Snapshot::default());
+    let plain = || NewAddress::new(link.index, exact.ip, exact.prefix);
+    let address = NewAddress {
+        scope: exact.scope,
+        noprefixroute: exact.flags.noprefixroute,
+        nodad: exact.flags.nodad,
+        ..wanted.map_or_else(|_| plain(), |target| target.address)
+    };
+    Target { link: link.clone(), address }
+}
+
+fn complete(
+    params: &Params,
+    link: &Link,
+    prefix: Prefix,
+    snapshot: &Snapshot,
+) -> Result<Target, Refusal> {
     let ip = params.ip;
     let network = Network::of(ip, prefix);
     if network.broadcast().map(IpAddr::from) == Some(ip) {
@@ -165,12 +226,32 @@ fn complete(params: &Params, link: &Link, prefix: Prefix) -> Result<Target, Refu
             IpAddr::V6(_) => None,
         },
         label: label.transpose()?,
-        noprefixroute: params.noprefixroute,
+        noprefixroute: params.noprefixroute
+            || ip.is_ipv6() && has_foreign_route(link.index, network, snapshot),
         nodad: ip.is_ipv6() && params.nodad == Nodad::Yes,
         preferred_lft: params.preferred_lft,
         ..NewAddress::new(link.index, ip, prefix)
     };
     Ok(Target { link: link.clone(), address })
+}
+
+/// Returns true if the connected network has a route on the link that the kernel has not added for an address:
+/// by a router advertisement, an administrator or NetworkManager.
+///
+/// For an IPv6 address without `IFA_F_NOPREFIXROUTE` the kernel adds such a route, takes the lifetime from one
+/// that is there instead, and when the address goes it deletes the first one that it finds, whatever has
+/// added it (`cleanup_prefix_route`). With a permanent address of the same network that has its
+/// route from the kernel it keeps them all.
+fn has_foreign_route(link: LinkIndex, network: Network, snapshot: &Snapshot) -> bool {
+    let has_route = snapshot.routes.iter().any(|route| {
+        route.is_connected() && (route.link, route.destination) == (Some(link), network)
+    });
+    let keeps_routes = |address: &Address| {
+        (address.link, address.network()) == (link, network)
+            && address.flags.permanent
+            && !address.flags.noprefixroute
+    };
+    has_route && !snapshot.addresses.iter().any(keeps_routes)
 }
 
 /// Returns true if the kernel has added the route for an instance of `ip`. IPv4 routes have their
@@ -181,7 +262,9 @@ fn is_route_of(ip: IpAddr, route: &Route, snapshot: &Snapshot) -> bool {
         return true;
     }
     let shares_route = |address: &&Address| {
-        Some(address.link) == route.link && address.network() == route.destination
+        Some(address.link) == route.link
+            && address.network() == route.destination
+            && !address.flags.noprefixroute
     };
     route.protocol == RouteProtocol::Kernel
         && Family::of(ip) == Family::V6

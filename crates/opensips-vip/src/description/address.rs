@@ -11,8 +11,8 @@ pub(crate) static IP: Parameter = Parameter {
 The virtual IP address (VIP) of the SIP service, for example \"192.0.2.10\" or \"2001:db8::10\".
 It is on one cluster node at a time, and phones, trunks and session border controllers are configured
 with it. Every valid spelling of an IPv6 address is accepted. A link-local IPv6 address also needs nic
-as the name of an interface, because the same address on another interface is a different one; that
-interface must keep its name while the address is on it.",
+as the name of an interface, because the same address on another interface is a different one. start notes
+the interface: if it is renamed, monitor fails and stop removes the address from it.",
     ..Parameter::TEMPLATE
 };
 
@@ -26,7 +26,10 @@ Examples: \"eth0\", \"bond0.100\", an altname, \"02:00:00:aa:bb:cc\", or \"192.0
 whose interface names differ. \"eth0:label\" sets nic and iflabel. Without nic, start chooses the most
 specific connected network and fails if two interfaces match equally well; monitor then accepts the VIP
 on any interface, except on the loopback interface while a connected network contains the VIP. If the
-interface or its network is not there yet (at boot, for example), start waits up to 5 seconds for it.",
+interface or its network is not there yet (at boot, for example), start waits up to 5 seconds for it.
+A port of a bridge, bond, team or Open vSwitch is refused, because no other host reaches an address on it;
+if the interface of a running VIP becomes one, monitor returns OCF_DEGRADED (190). The interfaces of a VRF
+are accepted.",
     ..Parameter::TEMPLATE
 };
 
@@ -65,18 +68,22 @@ pub(crate) static NOPREFIXROUTE: Parameter = Parameter {
     default: Some("no"),
     shortdesc: "Do not add the route of the connected network",
     longdesc: "\
-Whether the kernel adds the VIP without the route of its connected network. Default: no.",
+Whether the kernel adds the VIP without the route of its connected network. Default: no. Where the
+network of an IPv6 VIP already has a route on the interface that the kernel did not add (by a router
+advertisement, an administrator or NetworkManager), start always adds the VIP without one, because with
+the VIP the kernel would delete that route.",
     ..Parameter::TEMPLATE
 };
 
 pub(crate) static PREFERRED_LFT: Parameter = Parameter {
     name: "preferred_lft",
-    default: Some("forever"),
-    shortdesc: "Preferred lifetime of the VIP, in seconds",
+    shortdesc: "Preferred lifetime of an IPv6 VIP, in seconds",
     longdesc: "\
-Number of seconds after start during which the kernel may select the VIP as the source address of new
-connections, or \"forever\". Default: forever. With \"0\" only programs that bind to the VIP use it as
-their source address; the VIP accepts connections in any case.",
+Number of seconds after start during which the kernel may select an IPv6 VIP as the source address of new
+connections of this host, or \"forever\". Default: 0, which means that only programs that bind to the VIP
+use it as their source address (ip-address(8) displays \"deprecated\"); the VIP accepts connections in any
+case. Not used for IPv4, where start keeps the host's own address before the VIP. source_for is the
+parameter that makes the VIP the source address for chosen destinations.",
     ..Parameter::TEMPLATE
 };
 

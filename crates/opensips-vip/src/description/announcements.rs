@@ -26,9 +26,11 @@ pub(crate) static ANNOUNCE_SCHEDULE: Parameter = Parameter {
 Times of the announcements in milliseconds after the VIP was added, in increasing order, beginning with
 0. Default: 0,50,250,1000,2000,5000. At most 32 times, at most 600000 (ten minutes). start sends the
 first announcement before it returns; a background process sends the others, and stop ends that process
-first. While the interface has no carrier, no announcement is sent. When the carrier returns, or the MAC
-address of the interface changes, the schedule begins again. When the carrier returns, and after a pause
-of the node of more than a second, the agent first probes for another host with the VIP, unless
+first. While the interface has no carrier, or refuses to send (a full queue, a packet filter), no
+announcement is sent; the background process waits for as long as that lasts, and monitor returns
+OCF_DEGRADED (190). When the interface can send again, or its MAC address changes, the schedule begins
+again, also if that is first noticed by a monitor. When the interface can send again, and after a pause of
+the node of more than a second, the agent first probes for another host with the VIP, unless
 duplicate_check=no, and announces nothing while one answers.",
     ..Parameter::TEMPLATE
 };
@@ -38,8 +40,8 @@ pub(crate) static ANNOUNCE_TARGETS: Parameter = Parameter {
     reloadable: true,
     shortdesc: "Hosts that also get a unicast announcement",
     longdesc: "\
-Addresses of hosts on the link, separated by commas, that also get each announcement as unicast. Default:
-none. For firewalls and session border controllers that ignore broadcast announcements. \"gateway\"
+Addresses of hosts on the link, separated by commas, that also get each announcement as unicast, those of
+monitor included. Default: none. For firewalls and session border controllers that ignore broadcast announcements. \"gateway\"
 means the parameter gateway or, without it, the gateway of the default route on the VIP's interface. The
 agent first resolves the MAC address of each host with a request that has the VIP as its source.",
     ..Parameter::TEMPLATE

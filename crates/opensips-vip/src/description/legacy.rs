@@ -59,7 +59,7 @@ pub(crate) static PROTO: Parameter =
 pub(crate) static LVS_IPV6_ADDRLABEL: Parameter = without_effect(
     "lvs_ipv6_addrlabel",
     Kind::Boolean,
-    "the agent sets no address labels; preferred_lft=0 prevents the VIP from being a source address",
+    "the agent sets no address labels; by default the VIP is no source address (preferred_lft)",
 );
 
 pub(crate) static LVS_IPV6_ADDRLABEL_VALUE: Parameter =

@@ -23,7 +23,8 @@ pub static DESCRIPTION: Description = Description {
 Manages the virtual IP address (VIP) of a cluster of SIP servers such as OpenSIPS, IPv4 or IPv6.
 
 start adds the address, announces it to the neighbours with gratuitous ARP or unsolicited Neighbor
-Advertisements, and checks that it is usable; the first announcement is sent before start returns. stop
+Advertisements, and checks that it is usable; the first announcement is sent before start returns, unless
+the interface can't send. stop
 removes every instance of the address from the node, whatever its prefix length, interface or label,
 leaves the other addresses of the subnet in place, and succeeds only when the kernel lists no instance any
 more. monitor checks address, prefix length, interface and carrier without starting another process.

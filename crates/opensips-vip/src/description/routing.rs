@@ -7,9 +7,12 @@ pub(crate) static GATEWAY: Parameter = Parameter {
     shortdesc: "Gateway for packets from the VIP",
     longdesc: "\
 Gateway for packets that have the VIP as their source address, whatever the host's default route is.
-Default: none, and the host's routes apply. For servers with several interfaces. start adds a rule
-\"from VIP lookup TABLE\", and to that table the connected network and a default route through the
-gateway, both with the VIP as source; stop removes them. monitor fails if one of them is missing.",
+Default: none, and the host's routes apply. For servers with several interfaces. The gateway is a router in
+the VIP's network or in another network connected to its interface; any other address is refused. start adds
+a rule \"from VIP lookup TABLE\", and to that table the connected network and a default route through the
+gateway, both with the VIP as source. A rule before it looks up the main table without its default routes,
+so that the host's other connected and static networks are reached as before. stop removes all of them;
+monitor fails if one of them is missing.",
     ..Parameter::TEMPLATE
 };
 

@@ -11,7 +11,7 @@ use hostnet::{
 use hostproc::LockFile;
 
 use super::run_files::{RunFiles, release};
-use super::settled;
+use super::{prefix_route, settled};
 use crate::decide::plan::Deletion;
 use crate::log_line::{failure, line};
 
@@ -35,7 +35,7 @@ pub(crate) fn delete(
     let Deadlines { lock, end } = deadlines;
     let address = &deletion.address;
     if !deletion.keep_siblings {
-        return netlink.delete_address(address, end);
+        return prefix_route::delete(netlink, address, end);
     }
     // Its name, for the path below /proc/sys. If the link is gone, so is the address.
     let Some(link) = netlink.link_by_index(address.link, end)? else { return Ok(false) };
@@ -205,6 +205,7 @@ fn lost_siblings(address: &Address, before: &[Address], now: &[Address]) -> Vec<
             scope: lost.scope,
             noprefixroute: lost.flags.noprefixroute,
             preferred_lft: lost.preferred_lft,
+            valid_lft: lost.valid_lft,
             ..NewAddress::new(lost.link, lost.ip, lost.prefix)
         })
         .collect()

@@ -50,15 +50,19 @@ pub(crate) fn require(link: &Link) -> Result<(), NoIpv6> {
 /// # Errors
 /// [`NoIpv6`]
 pub(crate) fn require_any(links: &[Link]) -> Result<(), NoIpv6> {
-    let mut links = links.iter().filter(|link| !link.loopback).peekable();
+    let found: Vec<_> = links.iter().filter(|link| !link.loopback).map(require).collect();
     let sysctl = Sysctl::default();
-    if links.peek().is_none() || links.any(|link| require(link).is_ok()) {
+    if found.is_empty() || found.iter().any(Result::is_ok) {
         return Ok(());
     }
     if is_missing(&sysctl, "all") {
         return Err(NoIpv6::Kernel);
     }
     let mut settings = disabled(&sysctl, ["all", "default"]);
+    let small = found.into_iter().find(|it| matches!(it, Err(NoIpv6::SmallMtu { .. })));
+    if let Some(small) = small.filter(|_| settings.is_empty()) {
+        return small;
+    }
     if settings.is_empty() {
         settings.push(name("INTERFACE"));
     }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use hostnet::Link;
 
-/// The programs that manage the link, according to their run directories.
-pub(crate) fn of(link: &Link, ip: IpAddr) -> Vec<String> {
-    found(Path::new("/run"), link, ip)
+/// The programs that manage the link, according to their run directories. These are about the host's network,
+/// and in a namespace (`in_namespace`) another link has the same number.
+pub(crate) fn of(link: &Link, ip: IpAddr, in_namespace: bool) -> Vec<String> {
+    if in_namespace { Vec::new() } else { found(Path::new("/run"), link, ip) }
 }
 
 fn found(run: &Path, link: &Link, ip: IpAddr) -> Vec<String> {

@@ -11,6 +11,8 @@ pub(crate) mod ipv6;
 pub(crate) mod managers;
 pub(crate) mod namespace;
 pub(crate) mod own_address;
+mod prefix_route;
+pub(crate) mod renewal;
 pub(crate) mod run_files;
 pub(crate) mod source_routing;
 pub(crate) mod tables;

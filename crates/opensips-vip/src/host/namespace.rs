@@ -1,11 +1,16 @@
 //! The network namespace of the resource.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use hostnet::{NamespaceName, NetworkNamespace, Result};
+use deadline::Deadline;
+use hostnet::{NamespaceName, Netlink, NetworkNamespace, Result};
 
-use super::run_files::RunFiles;
+use super::run_files::{NotedNamespace, RunFiles};
 use crate::log_line::line;
+
+/// How long the kernel has to show the link by which a namespace is recognised.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Moves this process into the network namespace of the resource, before it opens anything.
 ///
@@ -26,12 +31,32 @@ pub(crate) fn enter_where_started(name: Option<&NamespaceName>, ip: IpAddr) -> R
     let noted = RunFiles::of(ip, None).noted_namespace(name);
     let is_named =
         |number| named.as_ref().is_ok_and(|named| named.number().is_ok_and(|it| it == number));
-    if let Some(number) = noted.filter(|number| !is_named(*number))
-        && let Some(alive) = NetworkNamespace::of_number(number)
+    if let Some(noted) = noted.filter(|noted| !is_named(noted.number))
+        && enter_nameless(noted)?
     {
         let note = "the network namespace has lost its name, but still exists";
         log::warn!("{}", line().field("network_namespace", name).note(note));
-        return alive.enter();
+        return Ok(());
     }
     named?.enter()
+}
+
+/// Enters a namespace by what is noted of it. Returns false if it does not exist any more: the kernel gives its
+/// number to the next namespace at once, which is another program's. Its cookie, which is never given twice
+/// (`SO_NETNS_COOKIE`), can't be read without unsafe code; the link of the VIP tells them apart.
+fn enter_nameless(noted: NotedNamespace) -> Result<bool> {
+    let Some(found) = NetworkNamespace::of_number(noted.number) else { return Ok(false) };
+    let here = NetworkNamespace::current()?;
+    found.enter()?;
+    let is_same = has_link(noted);
+    if !matches!(is_same, Ok(true)) {
+        here.enter()?;
+    }
+    is_same
+}
+
+fn has_link(noted: NotedNamespace) -> Result<bool> {
+    let Some((link, mac)) = noted.link else { return Ok(true) };
+    let found = Netlink::open()?.link_by_index(link, Deadline::after(PATIENCE))?;
+    Ok(found.is_some_and(|link| link.mac == Some(mac)))
 }

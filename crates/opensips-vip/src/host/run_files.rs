@@ -8,12 +8,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hostnet::{LinkIndex, LinkName, MacAddress, NamespaceName};
+use hostnet::{Link, LinkIndex, MacAddress, NamespaceName};
 use hostproc::{ActionLockFiles, LockFile, RunDirectory};
 
 use crate::decide::carrier::AttributeName;
+use crate::decide::judge::Unannounced;
 use crate::log_line::line;
-use crate::params::is_link_local;
+use crate::params::{Nic, is_link_local};
 
 /// The first part of the names of the marks of `promote_secondaries`.
 const PROMOTED: &str = "promoted-";
@@ -22,8 +23,12 @@ const PROMOTED: &str = "promoted-";
 const HERE: &str = "here-";
 const ANNOUNCED: &str = "announced-";
 
-/// The second word in the note of a conflict that start has found.
+/// The note that nothing could be sent, in the place of the MAC address of another host.
+const NOT_SENT: &str = "not-sent";
+
+/// The second word in the note of a conflict: start has found it, or nothing was announced because of it.
 const TAKEN_OVER: &str = " taken-over";
+const SEEN: &str = " seen";
 
 /// Another host with the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +42,20 @@ pub(crate) struct Conflict {
 /// What was done when the other host was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConflictOrigin {
-    /// monitor has found it.
+    /// A monitor that asks from time to time has found it, and has not defended the VIP yet.
+    Seen,
+    /// monitor has found it, and has announced the VIP again.
     Found,
     /// start has found it, and has added the VIP because the previous owner is fenced.
     TakenOver,
+}
+
+/// What is known of a network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotedNamespace {
+    pub(crate) number: u64,
+    /// The link of the VIP, with its MAC address; `None` on `lo`.
+    pub(crate) link: Option<(LinkIndex, MacAddress)>,
 }
 
 /// The files of one VIP in the network namespace of this process.
@@ -48,9 +63,9 @@ pub(crate) enum ConflictOrigin {
 pub(crate) struct RunFiles {
     run: RunDirectory,
     ip: IpAddr,
-    /// The VIP in names of files: `192.0.2.10@4026531840`, and `fe80::10%eth0@4026531840`. One host can
+    /// The VIP in names of files: `192.0.2.10@4026531840`, and `fe80::10%3@4026531840`. One host can
     /// have the same address in several network namespaces (namespaces(7)), and the same link-local
-    /// address on several links.
+    /// address on several links, whose names can change while they have it.
     vip: String,
     /// The number of the network namespace; 0 without /proc.
     namespace: u64,
@@ -58,7 +73,7 @@ pub(crate) struct RunFiles {
 
 impl RunFiles {
     /// The files of a VIP. `link` is that of a link-local VIP, and ignored for others.
-    pub(crate) fn of(ip: IpAddr, link: Option<&LinkName>) -> Self {
+    pub(crate) fn of(ip: IpAddr, link: Option<LinkIndex>) -> Self {
         let namespace = std::fs::metadata("/proc/self/ns/net").map_or(0, |metadata| metadata.ino());
         let zone = link.filter(|_| is_link_local(ip)).map(|link| format!("%{link}"));
         let vip = format!("{ip}{}@{namespace}", zone.unwrap_or_default());
@@ -102,20 +117,22 @@ impl RunFiles {
     /// Notes the host that has been found with the same address, and that the VIP was announced again.
     /// Without the file, the next monitor takes the host for a new one.
     pub(crate) fn note_conflict(&self, mac: MacAddress, origin: ConflictOrigin) {
-        let taken_over = match origin {
+        let origin = match origin {
+            ConflictOrigin::Seen => SEEN,
             ConflictOrigin::Found => "",
             ConflictOrigin::TakenOver => TAKEN_OVER,
         };
-        self.write(&self.conflict(), &format!("{mac}{taken_over}\n"));
+        self.write(&self.conflict(), &format!("{mac}{origin}\n"));
     }
 
     /// The host that was found with the same address and has not been silent since.
     pub(crate) fn noted_conflict(&self) -> Option<Conflict> {
         let text = String::from_utf8(self.run.read(&self.conflict())?).ok()?;
         let text = text.trim_end();
-        let (mac, origin) = match text.strip_suffix(TAKEN_OVER) {
-            Some(mac) => (mac, ConflictOrigin::TakenOver),
-            None => (text, ConflictOrigin::Found),
+        let (mac, origin) = match (text.strip_suffix(TAKEN_OVER), text.strip_suffix(SEEN)) {
+            (Some(mac), _) => (mac, ConflictOrigin::TakenOver),
+            (_, Some(mac)) => (mac, ConflictOrigin::Seen),
+            (None, None) => (text, ConflictOrigin::Found),
         };
         let announced = self.age(&self.conflict())?;
         Some(Conflict { mac: mac.parse().ok()?, origin, announced })
@@ -129,14 +146,22 @@ impl RunFiles {
         format!("rival-{}", self.vip)
     }
 
-    /// Notes the host that keeps the announcer from announcing the VIP, for the next monitor.
-    pub(crate) fn note_unannounced(&self, mac: MacAddress) {
-        self.write(&self.unannounced(), &format!("{mac}\n"));
+    /// Notes why the VIP is not announced, for the next monitor.
+    pub(crate) fn note_unannounced(&self, why: Unannounced) {
+        let text = match why {
+            Unannounced::Conflict(mac) => mac.to_string(),
+            Unannounced::NotSent => NOT_SENT.to_owned(),
+        };
+        self.write(&self.unannounced(), &format!("{text}\n"));
     }
 
-    /// The host that keeps the announcer from announcing the VIP.
-    pub(crate) fn unannounced_because_of(&self) -> Option<MacAddress> {
-        String::from_utf8(self.run.read(&self.unannounced())?).ok()?.trim_end().parse().ok()
+    /// Why the VIP is not announced.
+    pub(crate) fn unannounced_because_of(&self) -> Option<Unannounced> {
+        let text = String::from_utf8(self.run.read(&self.unannounced())?).ok()?;
+        match text.trim_end() {
+            NOT_SENT => Some(Unannounced::NotSent),
+            mac => mac.parse().ok().map(Unannounced::Conflict),
+        }
     }
 
     pub(crate) fn forget_unannounced(&self) {
@@ -202,8 +227,26 @@ impl RunFiles {
 
     /// Notes that the VIP was started or adopted here: stop removes it, also if nothing else in the tables
     /// tells it from an address of the host's own.
-    pub(crate) fn note_here(&self) {
-        self.write(&format!("{HERE}{}", self.vip), "");
+    pub(crate) fn note_here(&self, nic: Option<&Nic>) {
+        let nic = nic.map_or_else(String::new, |nic| format!("{nic}\n"));
+        self.write(&format!("{HERE}{}", self.vip), &nic);
+    }
+
+    /// The links of a link-local VIP that are noted in the network namespace of this process, each with what
+    /// `nic` was.
+    pub(crate) fn noted_links(ip: IpAddr) -> Vec<(LinkIndex, String)> {
+        let files = Self::of(ip, None);
+        let Ok(entries) = std::fs::read_dir(files.run.path()) else { return Vec::new() };
+        let link = |name: &str| {
+            let vip = name.strip_prefix(HERE)?;
+            let (vip, namespace) = vip.rsplit_once('@')?;
+            let (noted, link) = vip.split_once('%')?;
+            let is_ours = noted.parse() == Ok(ip) && namespace.parse() == Ok(files.namespace);
+            let link = LinkIndex::new(link.parse().ok()?).filter(|_| is_ours)?;
+            let nic = files.run.read(name).unwrap_or_default();
+            Some((link, String::from_utf8_lossy(&nic).trim_end().to_owned()))
+        };
+        entries.filter_map(|entry| link(entry.ok()?.file_name().to_str()?)).collect()
     }
 
     /// Returns true if a note can be written now. On a file system that is full or read-only it can't, and
@@ -239,6 +282,7 @@ impl RunFiles {
         self.forget_unannounced();
         self.forget_conflict();
         self.remove(&self.announced());
+        self.remove(&self.searched());
         self.remove(&format!("{HERE}{}", self.vip));
     }
 
@@ -249,19 +293,31 @@ impl RunFiles {
         (!path.exists() && self.create_directory().is_ok()).then_some(path)
     }
 
-    /// Notes that the VIP is in the network namespace of this process, for the time when that has lost
-    /// its name.
-    pub(crate) fn note_namespace(&self, name: &NamespaceName) {
-        self.write(&self.namespace_note(name), &format!("{}\n", self.namespace));
+    /// Notes that the VIP is on this link in the network namespace of this process, for the time when that
+    /// has lost its name.
+    pub(crate) fn note_namespace(&self, name: &NamespaceName, link: &Link) {
+        let mac = link.mac.filter(|_| !link.loopback);
+        let link = mac.map_or_else(String::new, |mac| format!(" {} {mac}", link.index));
+        self.write(&self.namespace_note(name), &format!("{}{link}\n", self.namespace));
     }
 
-    /// The number of the network namespace that had this name when the VIP was started in it.
-    pub(crate) fn noted_namespace(&self, name: &NamespaceName) -> Option<u64> {
-        let number = self.run.read(&self.namespace_note(name))?;
-        std::str::from_utf8(&number).ok()?.trim_end().parse().ok()
+    /// The network namespace that had this name when the VIP was started in it.
+    pub(crate) fn noted_namespace(&self, name: &NamespaceName) -> Option<NotedNamespace> {
+        let text = String::from_utf8(self.run.read(&self.namespace_note(name))?).ok()?;
+        let mut words = text.split_whitespace();
+        let number = words.next()?.parse().ok()?;
+        let link = words.next().and_then(|link| LinkIndex::new(link.parse().ok()?));
+        let mac = words.next().and_then(|mac| mac.parse().ok());
+        Some(NotedNamespace { number, link: link.zip(mac) })
     }
 
+    /// Forgets the namespace, and that the VIP is in it: the next one with its number is another program's.
     pub(crate) fn forget_namespace(&self, name: &NamespaceName) {
+        if let Some(NotedNamespace { number, .. }) = self.noted_namespace(name) {
+            for note in [HERE, ANNOUNCED] {
+                self.remove(&format!("{note}{}@{number}", self.ip));
+            }
+        }
         self.remove(&self.namespace_note(name));
     }
 
@@ -270,15 +326,37 @@ impl RunFiles {
         format!("namespace-{}@{name}", self.ip)
     }
 
-    /// Notes that the VIP has just been announced, for diagnose.
-    pub(crate) fn note_announcement(&self) {
-        self.write(&self.announced(), "");
+    /// Notes that the VIP has just been announced with this MAC address.
+    pub(crate) fn note_announcement(&self, mac: Option<MacAddress>) {
+        let text = mac.map_or_else(String::new, |mac| format!("{mac}\n"));
+        self.write(&self.announced(), &text);
+        self.forget_unannounced();
+    }
+
+    /// The MAC address with which the VIP was announced last; `None` also if that is not known.
+    pub(crate) fn announced_mac(&self) -> Option<MacAddress> {
+        String::from_utf8(self.run.read(&self.announced())?).ok()?.trim_end().parse().ok()
     }
 
     /// How long ago the VIP was announced, if that is known.
     pub(crate) fn last_announcement(&self) -> Option<Duration> {
         // Zero if the clock has been set back since.
         Some(self.age(&self.announced())?.unwrap_or_default())
+    }
+
+    /// Notes that a monitor asks now whether another host has the VIP.
+    pub(crate) fn note_search(&self) {
+        self.write(&self.searched(), "");
+    }
+
+    /// How long ago a monitor asked that, or the VIP was announced after start had asked.
+    pub(crate) fn last_search(&self) -> Option<Duration> {
+        let ages = [self.age(&self.searched()), self.age(&self.announced())];
+        ages.into_iter().flatten().flatten().min()
+    }
+
+    fn searched(&self) -> String {
+        format!("searched-{}", self.vip)
     }
 
     /// How long ago a file was written; `Some(None)` if the clock has been set back since.

@@ -170,7 +170,7 @@ fn apply_once(
         record_change(&result, added, || Added::Route(record.clone()));
         result?;
     }
-    if let Some(rule) = wanted.missing_rule(&found) {
+    for rule in wanted.missing_rules(&found) {
         log_step("add rule", rule);
         let result = netlink.add_rule(rule, until);
         record_change(&result, added, || Added::Rule(rule.clone()));
@@ -242,7 +242,7 @@ fn remove_unwanted(
         Err(error) => refused = Some(error),
     };
     // The rule first: without its routes it leads to an empty table.
-    for rule in routing::own_rules(ip, found).filter(|rule| wanted.rule.as_ref() != Some(rule)) {
+    for rule in routing::own_rules(ip, found).filter(|rule| !wanted.rules.contains(rule)) {
         log_step("delete rule", rule);
         count(netlink.delete_rule(rule, until));
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use deadline::Deadline;
 use hostnet::{Address, Family, Link, LinkIndex, Netlink, Result, TABLE_MAIN, condition};
 
+use super::run_files::RunFiles;
 use super::settled;
 use super::zone::Zone;
 use crate::decide::judge::{self, Observation};
@@ -35,38 +36,54 @@ pub(crate) fn link_names(netlink: &Netlink, until: Deadline) -> LinkNames {
 pub(crate) fn snapshot(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Snapshot> {
     Ok(Snapshot {
         links: links(netlink, until)?,
-        addresses: relevant_addresses(netlink, params, until)?,
+        addresses: relevant_addresses(netlink, params, &zone_of(netlink, params, until)?, until)?,
         routes: if needs_routes(params) {
             settled(until, || netlink.routes(params.family(), TABLE_MAIN, until))?
         } else {
             Vec::new()
         },
+        vips: RunFiles::of(params.ip, None).noted_vips(),
     })
 }
 
 /// The addresses of the VIP's family and, if `nic` is a network, of that network's family, without
 /// those that equal a link-local VIP on other links.
-fn relevant_addresses(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Vec<Address>> {
+fn relevant_addresses(
+    netlink: &Netlink,
+    params: &Params,
+    zone: &Zone,
+    until: Deadline,
+) -> Result<Vec<Address>> {
     let mut found = addresses(netlink, params.family(), until)?;
     if let Some(Nic::Network(network)) = &params.nic
         && Family::of(network.base()) != params.family()
     {
         found.extend(addresses(netlink, Family::of(network.base()), until)?);
     }
-    let zone = Zone::of(netlink, params.ip, params.nic.as_ref(), until)?;
     found.retain(|address| address.ip != params.ip || zone.contains(address));
     Ok(found)
+}
+
+fn zone_of(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Zone> {
+    Zone::of(netlink, params.ip, params.nic.as_ref(), until)
 }
 
 /// What monitor judges. The usual case costs one dump of the addresses and one query for the link; no
 /// instance costs no query, and only the rare cases a dump of all links: `nic` is not a name, the link
 /// has links below it, or the VIP is not as it should be.
 pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Observation> {
-    let addresses = relevant_addresses(netlink, params, until)?;
+    let zone = zone_of(netlink, params, until)?;
+    let addresses = relevant_addresses(netlink, params, &zone, until)?;
+    let zone = zone.link();
     let instances = judge::instances(params, &addresses);
     let Some(likely) = judge::most_likely(params, &instances).map(|address| address.link) else {
-        return Ok(Observation::default());
+        return Ok(Observation { zone, ..Observation::default() });
     };
+    let followed: Vec<(Address, Vec<IpAddr>)> = instances
+        .iter()
+        .map(|instance| (instance.clone(), judge::followers(instance, &addresses).collect()))
+        .filter(|(_, followers): &(_, Vec<IpAddr>)| !followers.is_empty())
+        .collect();
     let mut lost_network = false;
     let (link, links) = match &params.nic {
         Some(Nic::Name(name)) => {
@@ -96,12 +113,27 @@ pub(crate) fn observe(netlink: &Netlink, params: &Params, until: Deadline) -> Re
     let stack = link.as_ref().zip(links.as_deref()).map(|(link, links)| condition(link, links));
     let names = LinkNames::of(links.iter().flatten().chain(&link));
     let mut observation =
-        Observation { instances, link, stack, lost_network, names, ..Observation::default() };
+        Observation { instances, link, zone, stack, lost_network, names, ..Observation::default() };
+    observation.precedes = precedes(params, &observation, &followed);
     let as_wanted = observation.exact(params).is_some() && observation.instances.len() == 1;
-    if links.is_none() && !as_wanted {
+    let is_port = observation.link.as_ref().is_some_and(Link::is_port);
+    if links.is_none() && (is_port || !as_wanted) {
         observation.names = link_names(netlink, until);
     }
     Ok(observation)
+}
+
+/// The host's own address that comes after the VIP.
+fn precedes(
+    params: &Params,
+    observation: &Observation,
+    followed: &[(Address, Vec<IpAddr>)],
+) -> Option<IpAddr> {
+    let exact = observation.exact(params)?;
+    let (_, followers) = followed.iter().find(|(instance, _)| instance == exact)?;
+    // The other VIPs of this agent have no order.
+    let vips = RunFiles::of(params.ip, None).noted_vips();
+    followers.iter().find(|ip| !vips.contains(ip)).copied()
 }
 
 /// The link on which the VIP belongs on a node that does not have it; `None` if there is none.

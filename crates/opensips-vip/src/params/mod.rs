@@ -17,7 +17,7 @@ use ocf::{Findings, Reader, Values};
 use crate::description as table;
 pub(crate) use parse::parse_nic;
 pub(crate) use schedule::Schedule;
-pub(crate) use vip::{is_link_local, parse_vip};
+pub(crate) use vip::{is_link_local, is_no_host, parse_vip};
 
 /// The longest address label, which consists of the link's name, a colon and `iflabel`: `IFNAMSIZ`
 /// less the terminating zero (linux/if.h).
@@ -197,10 +197,14 @@ impl Params {
         let refresh = reader.integer(&table::ARP_COUNT_REFRESH, 0..=100);
         let routing = RoutingOptions::read(&mut reader, values, family);
         reader.boolean(&table::CLOSE_CONNECTIONS);
-        let remarks = compatibility::read(&mut reader, values, duplicate_check);
+        let mut remarks = compatibility::read(&mut reader, values, duplicate_check);
+        if let (Family::V4, Some(lifetime @ Lifetime::Seconds(_))) = (family, address.preferred_lft)
+        {
+            remarks.push(remark_on_lifetime(lifetime));
+        }
         if let Some(ip) = ip {
             address.check(&mut reader, ip);
-            routing.check(&mut reader, ip);
+            routing.check(&mut reader, ip, address.prefix);
         }
         let complete = || {
             Some(Self {
@@ -210,7 +214,7 @@ impl Params {
                 broadcast: address.broadcast.unwrap_or(Broadcast::Ones),
                 label: address.label,
                 noprefixroute: address.noprefixroute,
-                preferred_lft: address.preferred_lft?,
+                preferred_lft: preferred_lifetime(family, address.preferred_lft),
                 nodad: address.nodad?,
                 namespace: address.namespace,
                 link_check: link_check?,
@@ -235,6 +239,23 @@ impl Params {
     pub(crate) fn family(&self) -> Family {
         Family::of(self.ip)
     }
+}
+
+/// By default the VIP is no source of the host's own connections. The kernel selects IPv4 addresses by
+/// their routes and their order, without a look at their lifetimes (`inet_select_addr`).
+fn preferred_lifetime(family: Family, given: Option<Lifetime>) -> Lifetime {
+    match family {
+        Family::V4 => Lifetime::Forever,
+        Family::V6 => given.unwrap_or(Lifetime::Seconds(0)),
+    }
+}
+
+fn remark_on_lifetime(lifetime: Lifetime) -> String {
+    let seconds = u32::from(lifetime);
+    format!(
+        "preferred_lft={seconds} has no effect on an IPv4 address: the node's own connections leave from its \
+         own address, and source_for changes that"
+    )
 }
 
 /// Limit of `link_wait` and `duplicate_wait`.
@@ -338,7 +359,19 @@ impl RoutingOptions {
     }
 
     /// Checks them against the address.
-    fn check(&self, reader: &mut Reader<'_>, ip: IpAddr) {
+    fn check(&self, reader: &mut Reader<'_>, ip: IpAddr, prefix: Option<Prefix>) {
+        if self.gateway == Some(ip) {
+            reader.reject(&table::GATEWAY, "the VIP itself: set gateway to a router");
+        }
+        if let (Some(gateway), Some(prefix)) = (self.gateway, prefix) {
+            let network = Network::of(ip, prefix);
+            if is_no_host(gateway, network) {
+                let why = format!(
+                    "the network or broadcast address of {network}: set gateway to a router"
+                );
+                reader.reject(&table::GATEWAY, why);
+            }
+        }
         if !is_link_local(ip) {
             return;
         }

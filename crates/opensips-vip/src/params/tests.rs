@@ -24,6 +24,10 @@ fn the_defaults() {
     assert_eq!(params.ip, Ipv4Addr::new(192, 0, 2, 10));
     assert!(!params.noprefixroute && params.in_background && params.remarks.is_empty());
     assert_eq!((params.preferred_lft, params.nodad), (Lifetime::Forever, Nodad::Auto));
+    let ipv6 = read(&[("ip", "2001:db8::10")]).unwrap();
+    assert_eq!(ipv6.preferred_lft, Lifetime::Seconds(0));
+    let preferred = read(&[("ip", "2001:db8::10"), ("preferred_lft", "forever")]).unwrap();
+    assert_eq!(preferred.preferred_lft, Lifetime::Forever);
     assert_eq!((params.refresh, params.namespace, params.targets), (0, None, Vec::new()));
     let check = DuplicateCheck {
         timeout: Duration::from_millis(50),
@@ -323,4 +327,17 @@ fn routing() {
     assert_eq!(params.route_table, Some(100));
     let networks: Vec<_> = params.source_for.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["0.0.0.0/0", "203.0.113.0/24"]);
+}
+
+#[test]
+fn a_gateway_is_another_host() {
+    let with = |prefix: &str, gateway: &str| {
+        read(&[("ip", "192.0.2.10"), ("cidr_netmask", prefix), ("gateway", gateway)])
+    };
+    assert!(with("24", "192.0.2.254").is_ok() && with("31", "192.0.2.11").is_ok());
+    assert!(with("24", "192.0.2.10").unwrap_err().contains("the VIP itself: set gateway"));
+    for gateway in ["192.0.2.0", "192.0.2.255"] {
+        let reason = with("24", gateway).unwrap_err();
+        assert!(reason.contains("network or broadcast address of 192.0.2.0/24"), "{reason}");
+    }
 }

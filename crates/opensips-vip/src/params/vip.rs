@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use hostnet::Network;
+
 /// Why a text is not the address of a VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidVip {
@@ -63,4 +65,10 @@ pub(crate) fn parse_vip(text: &str) -> Result<IpAddr, InvalidVip> {
 /// Returns true for `fe80::/10`: on every link the same address is a different one (RFC 4007).
 pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if Ipv6Addr::is_unicast_link_local(&ip))
+}
+
+/// Returns true for the network address and the broadcast address of an IPv4 network (/31 has none, RFC 3021).
+pub(crate) fn is_no_host(ip: IpAddr, network: Network) -> bool {
+    let Some(broadcast) = network.broadcast() else { return false };
+    ip == network.base() || ip == IpAddr::V4(broadcast)
 }

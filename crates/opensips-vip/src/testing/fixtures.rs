@@ -30,6 +30,7 @@ pub(crate) fn link(index: u32, name: &str) -> Link {
         kind: None,
         lower: None,
         controller: None,
+        controller_kind: None,
         mtu: 1500,
     }
 }

@@ -59,9 +59,20 @@ impl Host {
 
     fn add(&mut self, new: &NewAddress) {
         let text = format!("{}/{}", new.ip, new.prefix);
-        let label = new.label.clone();
-        let new = Address { label, ..address(new.link.get(), &text) };
+        let (label, broadcast) = (new.label.clone(), new.broadcast);
+        let (preferred_lft, valid_lft) = (new.preferred_lft, new.valid_lft);
+        let address = address(new.link.get(), &text);
+        let new = Address { label, broadcast, preferred_lft, valid_lft, ..address };
         self.insert(new).expect("the plan adds what the kernel takes");
+    }
+
+    fn set_lifetimes(&mut self, old: &Address, new: &NewAddress) {
+        for address in self.snapshot.addresses.iter_mut().filter(|address| *address == old) {
+            address.valid_lft = new.valid_lft;
+            if address.ip.is_ipv6() {
+                address.preferred_lft = new.preferred_lft;
+            }
+        }
     }
 
     /// `__inet_del_ifa`: with the primary address it deletes the secondary ones of the subnet, or makes
@@ -136,6 +147,11 @@ impl Host {
                 | Step::AddSourceRouting
                 | Step::Announce => {}
                 Step::Add => self.add(&plan.target.address),
+                Step::SetLifetimes(old) => self.set_lifetimes(old, &plan.target.address),
+                Step::AddAgain(old) => {
+                    self.delete(&Deletion { address: old.clone(), keep_siblings: true });
+                    self.add(&plan.target.address);
+                }
                 Step::Delete(deletion) => self.delete(deletion),
             }
         }

@@ -3,10 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hostnet::{Link, LinkIndex, MacAddress, PacketSocket, Prefix, Result, Sysctl, arp, ndisc};
+use deadline::Deadline;
+use hostnet::{
+    Link, LinkIndex, MacAddress, Netlink, PacketSocket, Prefix, Result, Sysctl, arp, ndisc,
+};
 
 use super::resolve::resolve;
-use crate::params::Form;
+use crate::host::tables;
+use crate::log_line::{failure, line};
+use crate::params::{AnnounceTarget, Form, Params};
 
 /// How long the hosts that get a unicast announcement may take to answer with their MAC address.
 const RESOLVE_TIMEOUT: Duration = Duration::from_millis(100);
@@ -23,6 +28,18 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
+    /// What the parameters ask for; `None`: nothing is announced.
+    pub(crate) fn of(
+        params: &Params,
+        netlink: &Netlink,
+        (link, prefix): (LinkIndex, Prefix),
+        until: Deadline,
+    ) -> Option<Self> {
+        let form = params.announce?;
+        let targets = targets(params, netlink, link, until);
+        Some(Self { ip: params.ip, prefix, link, form, targets })
+    }
+
     /// Sends one announcement: as broadcast, then as unicast to each of the targets.
     pub(crate) fn send(&self, socket: &mut PacketSocket, link: &Link) -> Result<()> {
         let Some(mac) = link.mac else { return Ok(()) };
@@ -71,6 +88,29 @@ impl Announcement {
             _ => None,
         }
     }
+}
+
+/// The hosts that also get unicast announcements.
+fn targets(params: &Params, netlink: &Netlink, link: LinkIndex, until: Deadline) -> Vec<IpAddr> {
+    let mut targets = Vec::new();
+    for target in &params.targets {
+        match target {
+            AnnounceTarget::Host(ip) => targets.push(*ip),
+            AnnounceTarget::Gateway => match tables::gateway(netlink, params, link, until) {
+                Ok(Some(gateway)) => targets.push(gateway),
+                Ok(None) => {
+                    log::warn!("{}", line().note("announce_targets=gateway: there is no gateway"));
+                }
+                Err(error) => {
+                    log::warn!(
+                        "{}",
+                        failure(&error).note("announce_targets=gateway: no gateway is known")
+                    );
+                }
+            },
+        }
+    }
+    targets
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use super::announcement::Announcement;
 use super::announcer::Job;
 use super::conflict_probe::{Conflicts, ProbeResult, Prober};
 use super::open_socket;
-use crate::decide::judge;
+use super::own_links::OwnLinks;
+use crate::decide::judge::{self, Unannounced};
 use crate::host::cluster;
 use crate::host::run_files::RunFiles;
 use crate::params::Schedule;
@@ -19,16 +20,18 @@ use crate::params::Schedule;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// After a link-up, a switch takes a moment before it forwards frames.
 const SWITCH_DELAY: Duration = Duration::from_millis(50);
-/// How long after the end of the schedule a burst still waits for a carrier, or for another host to let
-/// go of the address.
-pub(crate) const CARRIER_PATIENCE: Duration = Duration::from_secs(600);
 /// Interval of the probes while another host has the address.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
+/// A cable can be out for days, and another host can have the address for as long: after this time without an
+/// announcement, looks and probes become rare.
+const PATIENCE: Duration = Duration::from_secs(600);
+const RARELY: Duration = Duration::from_secs(5);
 /// How long publishing may take.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sends the announcements of the schedule from its entry number `next` on, relative to now. Ends with
-/// the schedule, with the address, or at `until`.
+/// the schedule, with the address, or at `until` if there is one: until then it waits for a carrier, for a link
+/// that takes frames, and for another host to release the address.
 ///
 /// Before each announcement it looks at the address and at the link. The burst begins again when the
 /// carrier returns, even if it was lost only between two looks: no host can have received the
@@ -38,15 +41,15 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 /// After a time without carrier, and after a pause of this process or host, another host can have the
 /// address rightfully: then it is probed for before it is announced (RFC 5227 section 2.1). While
 /// another host answers, nothing is announced.
-pub(crate) fn run(job: &Job, netlink: &Netlink, until: Deadline) {
+pub(crate) fn run(job: &Job, netlink: &Netlink, until: Option<Deadline>) {
     let Job { announcement, schedule, .. } = job;
     // Without events it still looks before each announcement.
     let mut events = Events::subscribe(&[EventGroup::Link]).ok();
     let mut burst =
-        Burst { next: job.next, must_probe: job.probe_first, ..Burst::begin(Instant::now()) };
+        Burst { next: job.next, must_probe: job.probe_first, ..Burst::new(Instant::now()) };
     let mut clock = PauseClock(job.begun);
     while let Some(due) = burst.next_look(schedule) {
-        if due > until {
+        if until.is_some_and(|until| due > until) {
             return;
         }
         burst.must_probe |= wait(events.as_mut(), due, &mut clock);
@@ -60,7 +63,7 @@ pub(crate) fn run(job: &Job, netlink: &Netlink, until: Deadline) {
                 }
             }
             Look::Unclear => {
-                if Deadline::after(LOOK_AGAIN) > until {
+                if until.is_some_and(|until| Deadline::after(LOOK_AGAIN) > until) {
                     return;
                 }
                 std::thread::sleep(LOOK_AGAIN);
@@ -74,7 +77,7 @@ fn send(announcement: &Announcement, link: &Link, files: &RunFiles) -> Result<()
     // socket that stays open collects frames that nothing reads.
     let mut socket = open_socket(link, announcement.ip)?;
     announcement.send(&mut socket, link)?;
-    files.note_announcement();
+    files.note_announcement(link.mac);
     Ok(())
 }
 
@@ -134,6 +137,10 @@ struct Burst {
     probe_at: Option<Instant>,
     /// The link at the last look.
     last: Option<LinkState>,
+    /// The link has refused to send at the last attempt.
+    refused: bool,
+    /// When it was announced last, or when this began.
+    idle_since: Instant,
 }
 
 /// Begins the burst again when it has changed.
@@ -144,8 +151,28 @@ struct LinkState {
 }
 
 impl Burst {
-    fn begin(zero: Instant) -> Self {
-        Self { zero, next: 0, is_blocked: false, must_probe: false, probe_at: None, last: None }
+    fn new(zero: Instant) -> Self {
+        Self {
+            zero,
+            next: 0,
+            is_blocked: false,
+            must_probe: false,
+            probe_at: None,
+            last: None,
+            refused: false,
+            idle_since: zero,
+        }
+    }
+
+    /// Begins the schedule again.
+    fn begin(&mut self, zero: Instant, must_probe: bool) {
+        let Self { last, refused, idle_since, .. } = *self;
+        *self = Self { must_probe, last, refused, idle_since, ..Self::new(zero) };
+    }
+
+    /// The pause before the next look or probe.
+    fn pause(&self, pause: Duration) -> Duration {
+        if self.idle_since.elapsed() < PATIENCE { pause } else { RARELY }
     }
 
     fn due(&self, schedule: &Schedule) -> Option<Instant> {
@@ -155,7 +182,11 @@ impl Burst {
 
     fn next_look(&self, schedule: &Schedule) -> Option<Deadline> {
         let due = self.due(schedule)?;
-        Some(if self.is_blocked { Deadline::after(LOOK_AGAIN) } else { Deadline::at(due) })
+        Some(if self.is_blocked {
+            Deadline::after(self.pause(LOOK_AGAIN))
+        } else {
+            Deadline::at(due)
+        })
     }
 
     fn is_due(&self, schedule: &Schedule) -> bool {
@@ -166,21 +197,22 @@ impl Burst {
         let now = LinkState { mac: link.mac, carrier_losses: link.carrier_losses };
         let lost_carrier = self.last.is_some_and(|last| last.carrier_losses != now.carrier_losses);
         if self.is_blocked || lost_carrier {
-            *self = Self { must_probe: true, ..Self::begin(Instant::now() + SWITCH_DELAY) };
+            self.begin(Instant::now() + SWITCH_DELAY, true);
         } else if self.last.is_some_and(|last| last.mac != now.mac) {
-            *self = Self { must_probe: self.must_probe, ..Self::begin(Instant::now()) };
+            self.begin(Instant::now(), self.must_probe);
         }
         self.last = Some(now);
     }
 
     /// Sends the announcement that is due, after a probe if one is necessary.
     fn announce(&mut self, job: &Job, netlink: &Netlink, link: &Link, clock: &mut PauseClock) {
-        let files = RunFiles::of(job.announcement.ip, Some(&link.name));
+        let files = RunFiles::of(job.announcement.ip, Some(link.index));
         // If it can't be sent, the next look shows that the carrier or the address is gone.
         let sent = self.probe_if_necessary(job, netlink, link, &files, clock).and_then(|free| {
             if free { self.send(job, link, &files).map(|()| free) } else { Ok(free) }
         });
         self.is_blocked = sent.is_err();
+        self.note_refusal(&files, sent.as_ref().err());
         if let Some(attribute) = job.attribute.as_ref().filter(|_| sent.is_ok())
             && files.published_carrier(attribute) == Some(false)
         {
@@ -190,9 +222,20 @@ impl Burst {
         }
     }
 
+    /// Tells monitor that the link refuses to send, once for each time.
+    fn note_refusal(&mut self, files: &RunFiles, error: Option<&Error>) {
+        let refuses =
+            error.is_some_and(|it| matches!(it, Error::SendFailed { .. }) && it.is_transient());
+        if refuses && !self.refused {
+            files.note_unannounced(Unannounced::NotSent);
+        }
+        self.refused = refuses;
+    }
+
     fn send(&mut self, job: &Job, link: &Link, files: &RunFiles) -> Result<()> {
         send(&job.announcement, link, files)?;
         self.next += 1;
+        self.idle_since = Instant::now();
         Ok(())
     }
 
@@ -213,7 +256,8 @@ impl Burst {
         }
         let ip = job.announcement.ip;
         let links = netlink.links(Deadline::after(LOOK_AGAIN))?;
-        let own = links.iter().filter_map(|link| link.mac).collect();
+        let addresses = netlink.addresses(Family::of(ip), None, Deadline::after(LOOK_AGAIN))?;
+        let own = OwnLinks::of(ip, link, &links, &addresses);
         let mut socket = open_socket(link, ip)?;
         let until = Deadline::after(timeout + PAUSE);
         let result =
@@ -223,14 +267,13 @@ impl Burst {
             _ if clock.has_paused(timeout) => {}
             ProbeResult::Free => {
                 files.forget_unannounced();
-                let last = self.last;
-                *self = Self { last, ..Self::begin(Instant::now()) };
+                self.begin(Instant::now(), false);
                 return Ok(true);
             }
-            ProbeResult::Conflict(mac) => files.note_unannounced(mac),
+            ProbeResult::Conflict(mac) => files.note_unannounced(Unannounced::Conflict(mac)),
             ProbeResult::Unknown => {}
         }
-        self.probe_at = Some(Instant::now() + PROBE_AGAIN);
+        self.probe_at = Some(Instant::now() + self.pause(PROBE_AGAIN));
         Ok(false)
     }
 }
@@ -271,5 +314,26 @@ impl Look {
             Ok(None) => Self::Gone,
             Err(_) => Self::Unclear,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_that_waits_for_long_never_gives_up() {
+        let schedule: Schedule = "0,50".parse().unwrap();
+        let Some(long_ago) = Instant::now().checked_sub(PATIENCE) else { return };
+        let mut burst = Burst { is_blocked: true, ..Burst::new(long_ago) };
+        assert_eq!(burst.pause(LOOK_AGAIN), RARELY);
+        // The wait goes on where the schedule begins again, too.
+        burst.begin(Instant::now(), true);
+        assert_eq!((burst.next, burst.pause(PROBE_AGAIN)), (0, RARELY));
+        assert!(burst.next_look(&schedule).is_some());
+        burst.idle_since = Instant::now();
+        assert_eq!(burst.pause(PROBE_AGAIN), PROBE_AGAIN);
+        burst.next = 2;
+        assert!(burst.next_look(&schedule).is_none());
     }
 }

@@ -2,7 +2,7 @@
 //! Neighbor Solicitations (RFC 4862 section 5.4).
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use deadline::Deadline;
 use hostnet::arp::{self, Arp};
@@ -10,10 +10,16 @@ use hostnet::ndisc::{self, NeighborMessage};
 use hostnet::{Error, MacAddress, PacketSocket, Result};
 
 use super::claimed_by;
+use super::own_links::OwnLinks;
 use crate::params::DuplicateCheck;
 
-/// How many times an address is probed, because a frame can be lost.
-const PROBES: u32 = 2;
+/// A frame can be lost: a short silence has two probes, a longer one a probe in each of these intervals.
+/// Switches disable a port that sends more than 15 ARP frames in a second (Dynamic ARP Inspection), the
+/// announcements included.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The interval after the first [`FREQUENT`] probes, and that between two probes for a host that answers.
+const LONG_INTERVAL: Duration = Duration::from_millis(250);
+const FREQUENT: u32 = 10;
 
 /// A host that has answered counts as gone after this time without an answer: one lost frame, or a switch
 /// that has not learned yet, must not be taken for that.
@@ -48,9 +54,9 @@ pub(crate) struct Prober {
     pub(crate) ip: IpAddr,
     /// The MAC address of the link.
     pub(crate) mac: MacAddress,
-    /// The MAC addresses of all links of this host. Linux answers on every link for every address of the
-    /// host, so another link on the same LAN answers, too, and is no conflict.
-    pub(crate) own: Vec<MacAddress>,
+    /// Linux answers on every link for every address of the host, so another link on the same LAN answers,
+    /// too, and is no conflict.
+    pub(crate) own: OwnLinks,
 }
 
 impl Prober {
@@ -69,32 +75,20 @@ impl Prober {
     ) -> Result<ProbeResult> {
         let give_up = until.within(check.wait);
         let mut last = ProbeResult::Unknown;
-        // The begin of the first probe without an answer, if there was an answer before.
-        let mut silent_since = None;
         let mut failed = None;
         loop {
-            let begin = Instant::now();
-            let round = until.within(check.timeout);
-            match self.probe(socket, Conflicts::OwnersAndProbers, check.timeout, until) {
+            let timeout = match last {
+                ProbeResult::Conflict(_) => check.timeout.max(RELEASE_TIME),
+                ProbeResult::Free | ProbeResult::Unknown => check.timeout,
+            };
+            match self.probe(socket, Conflicts::OwnersAndProbers, timeout, until) {
                 // An earlier conflict counts more than an incomplete probe.
                 Ok(ProbeResult::Unknown) => return Ok(last),
-                Ok(ProbeResult::Free) if last == ProbeResult::Unknown => {
-                    return Ok(ProbeResult::Free);
-                }
-                Ok(ProbeResult::Free) => {
-                    let since = *silent_since.get_or_insert(begin);
-                    if since.elapsed() >= RELEASE_TIME {
-                        return Ok(ProbeResult::Free);
-                    }
-                    // Beyond the check's wait: the other host may just have released the address.
-                    if !is_cancelled() {
-                        continue;
-                    }
-                }
-                Ok(conflict @ ProbeResult::Conflict(_)) => (last, silent_since) = (conflict, None),
+                Ok(ProbeResult::Free) => return Ok(ProbeResult::Free),
+                Ok(conflict @ ProbeResult::Conflict(_)) => last = conflict,
                 Err(error @ Error::PermissionDenied { .. }) => return Err(error),
                 // A link that is down for a moment, a full buffer: nothing was probed.
-                Err(error) => (failed, silent_since) = (Some(error), None),
+                Err(error) => failed = Some(error),
             }
             if give_up.has_passed() || is_cancelled() {
                 return match failed {
@@ -102,12 +96,12 @@ impl Prober {
                     _ => Ok(last),
                 };
             }
-            // One probe per round, because the wait can be long.
-            std::thread::sleep(round.remaining());
+            // The wait can be long, and a host that answers is known.
+            until.sleep(LONG_INTERVAL);
         }
     }
 
-    /// Probes once and listens for `timeout`, but not beyond `until`. It sends two frames, because one
+    /// Probes and listens for `timeout`, but not beyond `until`. It sends several frames, because one
     /// can be lost. Returns a conflict as soon as there is one.
     ///
     /// # Errors
@@ -123,13 +117,13 @@ impl Prober {
             // For the probes of others; the answers of owners are received without it.
             let _ = socket.join_solicited_node(ip);
         }
-        for _ in 0..PROBES {
+        for pause in pauses(timeout) {
             match self.ip {
                 IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
                 IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
             }
             // From the end of the send on: a full queue delays it, and a host that was not asked can't answer.
-            let end = Deadline::after(timeout / PROBES);
+            let end = Deadline::after(pause);
             while let Some(frame) = socket.receive(end.min(until))? {
                 if let Some(mac) = self.conflict_in(&frame, conflicts) {
                     return Ok(ProbeResult::Conflict(mac));
@@ -144,15 +138,41 @@ impl Prober {
 
     /// The conflicting host, according to a frame.
     fn conflict_in(&self, frame: &[u8], conflicts: Conflicts) -> Option<MacAddress> {
-        let is_other = |mac: &MacAddress| !self.own.contains(mac) && *mac != self.mac;
+        let answers = answers(frame, self.mac);
         let prober = || match conflicts {
             Conflicts::Owners => None,
-            Conflicts::OwnersAndProbers => {
-                probed_by(frame, self.ip).filter(|mac| is_other(mac) && *mac < self.mac)
-            }
+            // An equal one is a probe of this host that comes back.
+            Conflicts::OwnersAndProbers => probed_by(frame, self.ip).filter(|mac| *mac < self.mac),
         };
-        claimed_by(frame, self.ip).filter(is_other).or_else(prober)
+        let claim = claimed_by(frame, self.ip).filter(|mac| !self.own.can_claim(*mac, answers));
+        claim.or_else(prober)
     }
+}
+
+/// How long to listen after each probe of a silence of this length.
+fn pauses(silence: Duration) -> Vec<Duration> {
+    if silence < 2 * INTERVAL {
+        return vec![silence / 2; 2];
+    }
+    let mut pauses = Vec::new();
+    let mut left = silence;
+    for count in 0.. {
+        let interval = if count < FREQUENT { INTERVAL } else { LONG_INTERVAL };
+        // The last probe has at least as much time as the others.
+        if left < 2 * interval {
+            break;
+        }
+        pauses.push(interval);
+        left -= interval;
+    }
+    pauses.push(left);
+    pauses
+}
+
+/// Returns true for a frame that answers the probe of this MAC address. The answer to an IPv6 probe goes to
+/// all nodes, like an announcement.
+fn answers(frame: &[u8], mac: MacAddress) -> bool {
+    Arp::parse(frame).is_some_and(|arp| arp.is_reply && arp.target_mac == mac)
 }
 
 /// The host that probes for `ip`, according to a frame.
@@ -166,6 +186,7 @@ fn probed_by(frame: &[u8], ip: IpAddr) -> Option<MacAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fixtures::link;
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     const V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
@@ -176,12 +197,43 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_silence_has_more_probes_but_never_many_in_a_second() {
+        let ms = Duration::from_millis;
+        for (silence, probes) in [
+            (10, 2),
+            (50, 2),
+            (199, 2),
+            (200, 2),
+            (500, 5),
+            (550, 5),
+            (1000, 10),
+            (2000, 14),
+            (10_000, 46),
+        ] {
+            let pauses = pauses(ms(silence));
+            assert_eq!((pauses.len(), pauses.iter().sum()), (probes, ms(silence)), "{silence}");
+            let mut times = vec![Duration::ZERO];
+            for pause in &pauses {
+                times.push(*times.last().unwrap() + *pause);
+            }
+            for (at, time) in times.iter().enumerate() {
+                let in_a_second = times[at..].iter().take_while(|it| **it - *time < ms(1000));
+                assert!(in_a_second.count() <= 10, "{silence}");
+            }
+        }
+    }
+
+    #[test]
     fn conflicts() {
-        let prober = |ip| Prober { ip, mac: mac(5), own: vec![mac(5), mac(6)] };
+        let prober = |ip| {
+            let own = OwnLinks::of(ip, &link(5, "eth0"), &[link(5, "eth0")], &[]);
+            Prober { ip, mac: mac(5), own }
+        };
         let (v4, v6) = (prober(V4.into()), prober(V6.into()));
         let all = Conflicts::OwnersAndProbers;
-        for (other, conflict) in [(9, Some(mac(9))), (4, Some(mac(4))), (5, None), (6, None)] {
-            let other = mac(other);
+        // This host does not have the VIP: its MAC address is that of another host, too.
+        for other in [mac(9), mac(4), mac(5)] {
+            let conflict = Some(other);
             assert_eq!(v4.conflict_in(&arp::announcement_request(other, V4), all), conflict);
             assert_eq!(
                 v4.conflict_in(&arp::request(other, V4, Ipv4Addr::new(192, 0, 2, 1)), all),
@@ -191,7 +243,7 @@ mod tests {
             assert_eq!(v4.conflict_in(&ndisc::announcement(other, V6, false), all), None);
         }
         // Two hosts that probe at the same time: one of them goes on.
-        for (other, conflict) in [(9, None), (4, Some(mac(4))), (5, None), (6, None)] {
+        for (other, conflict) in [(9, None), (4, Some(mac(4))), (5, None)] {
             assert_eq!(v4.conflict_in(&arp::probe(mac(other), V4), all), conflict);
             assert_eq!(v6.conflict_in(&ndisc::probe(mac(other), V6), all), conflict);
             // For the owner, the probe of another host is no conflict.

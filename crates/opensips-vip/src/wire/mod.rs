@@ -11,6 +11,7 @@ pub(crate) mod announcer;
 pub(crate) mod burst;
 pub(crate) mod conflict_probe;
 pub(crate) mod neighbours;
+pub(crate) mod own_links;
 mod resolve;
 
 /// Opens a socket for announcements of `ip` and probes for it.

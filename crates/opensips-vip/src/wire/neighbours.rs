@@ -8,10 +8,12 @@ use hostnet::{Error, Link, LinkName, MacAddress, Netlink, PacketSocket, Result};
 use ocf::{Exit, Verdict};
 
 use super::announcement::Announcement;
-use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::announcer::is_held;
+use super::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use super::open_socket;
+use super::own_links::OwnLinks;
 use super::resolve::resolve;
-use crate::decide::judge::Observation;
+use crate::decide::judge::{Observation, Unannounced, refuses_to_send};
 use crate::decide::plan::has_neighbours;
 use crate::host::run_files::{Conflict, ConflictOrigin, RunFiles};
 use crate::host::tables;
@@ -25,22 +27,52 @@ const GATEWAY_TIMEOUT: Duration = Duration::from_millis(300);
 /// `DEFEND_INTERVAL` of RFC 5227 section 1.1.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often a monitor below the level that checks the neighbours asks whether another host has the VIP. A
+/// host that claims it takes the callers at once, and they come back with the next announcement.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(5);
+/// How long such a monitor listens at most. Who answers later is found by the level that checks.
+const SEARCH_SILENCE: Duration = Duration::from_millis(100);
+
+/// How long a monitor tries to send on a link that refuses: a queue that is full for a moment is no fault.
+const SEND_PATIENCE: Duration = Duration::from_secs(1);
+const SEND_AGAIN: Duration = Duration::from_millis(100);
+
 /// Sends the announcements of a monitor (`arp_count_refresh`).
-pub(crate) fn refresh(params: &Params, observation: &Observation) {
+pub(crate) fn refresh(
+    netlink: &Netlink,
+    params: &Params,
+    observation: &Observation,
+    until: Deadline,
+) {
     if params.refresh == 0 {
         return;
     }
-    let Some((link, announcement)) = announcement(params, observation) else { return };
+    let Some((link, announcement)) = announcement(netlink, params, observation, until) else {
+        return;
+    };
+    let files = RunFiles::of(params.ip, observation.zone);
     let sent = open_socket(link, params.ip).and_then(|mut socket| {
         (0..params.refresh).try_for_each(|_| announcement.send(&mut socket, link))
     });
-    if let Err(error) = sent {
-        log::warn!("{}", failure(&error).note("the VIP is not announced"));
+    match sent {
+        Ok(()) => files.note_announcement(link.mac),
+        Err(error) => {
+            log::warn!("{}", failure(&error).note("the VIP is not announced"));
+            // The next monitor reports it, and leaves an announcer.
+            files.note_unannounced(Unannounced::NotSent);
+        }
     }
 }
 
+/// Returns true if the link has another MAC address than the one with which the VIP was announced last: a
+/// bond or bridge has changed it after the end of the announcer.
+pub(crate) fn have_another_mac(observation: &Observation, files: &RunFiles) -> bool {
+    let Some((_, mac)) = link_with_neighbours(observation) else { return false };
+    files.announced_mac().is_some_and(|announced| announced != mac)
+}
+
 /// Checks whether another host has the VIP, and whether the gateway answers it. Success also if there is
-/// nothing to ask, or if it can't be asked: the VIP serves.
+/// nothing to ask.
 pub(crate) fn check(
     netlink: &Netlink,
     params: &Params,
@@ -48,9 +80,10 @@ pub(crate) fn check(
     until: Deadline,
 ) -> Verdict {
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
-    let checked = open_socket(link, params.ip).and_then(|mut socket| {
-        let prober = prober(netlink, params, mac, until)?;
-        let conflict = check_conflict(params, observation, &prober, &mut socket, until)?;
+    let checked = ask(link, params.ip, until, |socket| {
+        let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
+        let look = Look::Watch;
+        let conflict = check_conflict(netlink, params, observation, &prober, socket, look, until)?;
         if conflict.exit != Exit::Success {
             return Ok(conflict);
         }
@@ -60,7 +93,7 @@ pub(crate) fn check(
         for _ in 0..GATEWAY_REQUESTS {
             let left = until.remaining();
             let timeout = GATEWAY_TIMEOUT.min(left);
-            let answers = resolve(&mut socket, (params.ip, mac), &[gateway], timeout)?;
+            let answers = resolve(socket, (params.ip, mac), &[gateway], timeout)?;
             // Without the full time, a missing answer proves nothing.
             if !answers.is_empty() || left < GATEWAY_TIMEOUT {
                 return Ok(Verdict::success());
@@ -71,21 +104,55 @@ pub(crate) fn check(
             params.ip, link.name
         )))
     });
-    checked.unwrap_or_else(|error| not_checked(&error))
+    checked.unwrap_or_else(|error| not_checked(params.ip, &link.name, &error))
 }
 
-/// Returns true if a conflict is noted for the VIP.
-pub(crate) fn has_noted_conflict(params: &Params, observation: &Observation) -> bool {
-    let link = observation.link.as_ref().map(|link| &link.name);
-    params.duplicates.is_some() && RunFiles::of(params.ip, link).noted_conflict().is_some()
+/// Asks the neighbours, again for a moment if the link refuses to send.
+fn ask(
+    link: &Link,
+    ip: IpAddr,
+    until: Deadline,
+    question: impl Fn(&mut PacketSocket) -> Result<Verdict>,
+) -> Result<Verdict> {
+    let give_up = until.within(SEND_PATIENCE);
+    loop {
+        match open_socket(link, ip).and_then(|mut socket| question(&mut socket)) {
+            Err(error) if error.is_transient() && give_up.sleep(SEND_AGAIN) => {}
+            asked => return asked,
+        }
+    }
 }
 
-/// Looks after a noted conflict, for the monitors below the level that searches for conflicts: defends the
-/// VIP, and announces it once more when the other host is silent.
+/// What a monitor below the level that checks the neighbours does about another host that has the VIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The host that was found is watched until it is silent.
+    Watch,
+    /// It listens no longer than start does. Whoever it finds is only noted: this host
+    /// can have been frozen, and the other one can have the VIP rightfully. If that host is still there at
+    /// the next monitor, the VIP is defended.
+    Search,
+}
+
+/// `None` if the monitor asks nobody now. While the VIP is not announced, the announcer asks.
+pub(crate) fn due_look(params: &Params, observation: &Observation) -> Option<Look> {
+    params.duplicates?;
+    let files = RunFiles::of(params.ip, observation.zone);
+    if files.noted_conflict().is_some() {
+        return Some(Look::Watch);
+    }
+    let is_due = files.last_search().is_none_or(|age| age >= SEARCH_INTERVAL);
+    let is_announced = observation.unannounced.is_none() && !is_held(&files.announcer_lock());
+    (is_due && is_announced).then_some(Look::Search)
+}
+
+/// Looks for another host that has the VIP, for the monitors below the level that checks the neighbours:
+/// defends the VIP, and announces it once more when the other host is silent.
 pub(crate) fn watch_conflict(
     netlink: &Netlink,
     params: &Params,
     observation: &Observation,
+    look: Look,
     until: Deadline,
 ) -> Verdict {
     // Only a monitor of the level that searches decides that the same host was found again.
@@ -93,94 +160,140 @@ pub(crate) fn watch_conflict(
         params.duplicates.map(|check| DuplicateCheck { action: DuplicateAction::Defend, ..check });
     let params = Params { duplicates, ..params.clone() };
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
-    let checked = open_socket(link, params.ip).and_then(|mut socket| {
-        let prober = prober(netlink, &params, mac, until)?;
-        check_conflict(&params, observation, &prober, &mut socket, until)
+    let checked = ask(link, params.ip, until, |socket| {
+        let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
+        check_conflict(netlink, &params, observation, &prober, socket, look, until)
     });
-    checked.unwrap_or_else(|error| not_checked(&error))
+    checked.unwrap_or_else(|error| not_checked(params.ip, &link.name, &error))
 }
 
-fn prober(netlink: &Netlink, params: &Params, mac: MacAddress, until: Deadline) -> Result<Prober> {
-    let own = tables::links(netlink, until)?.iter().filter_map(|link| link.mac).collect();
-    Ok(Prober { ip: params.ip, mac, own })
+fn prober(
+    netlink: &Netlink,
+    ip: IpAddr,
+    observation: &Observation,
+    (link, mac): (&Link, MacAddress),
+    until: Deadline,
+) -> Result<Prober> {
+    let links = tables::links(netlink, until)?;
+    Ok(Prober { ip, mac, own: OwnLinks::of(ip, link, &links, &observation.instances) })
 }
 
-fn not_checked(error: &Error) -> Verdict {
+/// What can't be asked is not known: that is no success, and no reason to end the service.
+fn not_checked(ip: IpAddr, link: &LinkName, error: &Error) -> Verdict {
     log::warn!("{}", failure(error).note("the neighbours can't be checked"));
-    Verdict::success()
+    match error {
+        Error::DeadlinePassed { .. } => no_time(ip, link),
+        Error::SendFailed { .. } => Verdict::degraded(format!(
+            "whether another host has {ip} is unknown: {}",
+            refuses_to_send(link)
+        )),
+        _ => Verdict::degraded(format!(
+            "whether another host has {ip} on {link} is unknown ({}): remove that cause",
+            ocf::cause(error)
+        )),
+    }
+}
+
+fn no_time(ip: IpAddr, link: &LinkName) -> Verdict {
+    let reason = format!(
+        "no time to find out whether another host has {ip} on {link}: raise the timeout of monitor"
+    );
+    Verdict::degraded(reason)
 }
 
 /// Defends the VIP against another host (RFC 5227 section 2.4 (c)): announces it again, but not in a loop
 /// in which both hosts answer each other. When the other host is silent, the VIP is announced once more,
 /// because the neighbours have learned the wrong MAC address.
 fn check_conflict(
+    netlink: &Netlink,
     params: &Params,
     observation: &Observation,
     prober: &Prober,
     socket: &mut PacketSocket,
+    look: Look,
     until: Deadline,
 ) -> Result<Verdict> {
     let (Some(check), Some(link)) = (params.duplicates, &observation.link) else {
         return Ok(Verdict::success());
     };
-    let files = RunFiles::of(params.ip, Some(&link.name));
+    let files = RunFiles::of(params.ip, observation.zone);
     let noted = files.noted_conflict();
-    let announce = |socket: &mut PacketSocket| match announcement(params, observation) {
-        Some((link, announcement)) => announcement.send(socket, link),
-        None => Ok(()),
+    let announce = |socket: &mut PacketSocket| {
+        let Some((link, announcement)) = announcement(netlink, params, observation, until) else {
+            return Ok(());
+        };
+        announcement.send(socket, link)?;
+        files.note_announcement(link.mac);
+        Ok(())
     };
-    let mac = match prober.probe(socket, Conflicts::Owners, check.timeout, until)? {
+    files.note_search();
+    let silence = match look {
+        Look::Search => check.timeout.min(SEARCH_SILENCE),
+        // Nothing waits for this monitor: a host that answers late is found, too.
+        Look::Watch => check.timeout.max(RELEASE_TIME),
+    };
+    let mac = match prober.probe(socket, Conflicts::Owners, silence, until)? {
         ProbeResult::Conflict(mac) => mac,
         ProbeResult::Free => {
             if let Some(Conflict { mac, .. }) = noted {
                 announce(socket)?;
                 files.forget_conflict();
-                let note = "the other host is silent: the VIP was announced again";
+                let again = if params.announce.is_some() { ": announced again" } else { "" };
+                let note = format!("the other host is silent{again}");
                 log::info!("{}", line().field("mac", mac).note(note));
             }
             return Ok(Verdict::success());
         }
-        ProbeResult::Unknown => {
-            let note = "no time for the duplicate address check: raise the timeout of monitor";
-            log::warn!("{}", line().note(note));
-            return Ok(Verdict::success());
-        }
+        ProbeResult::Unknown => return Ok(no_time(params.ip, &link.name)),
     };
-    let is_due = noted.is_none_or(|it| it.announced.is_none_or(|age| age >= DEFEND_INTERVAL));
-    let same = noted.filter(|noted| noted.mac == mac);
+    if look == Look::Search {
+        files.note_conflict(mac, ConflictOrigin::Seen);
+        return Ok(verdict_on_conflict(params, mac, &link.name, ConflictOrigin::Seen, false));
+    }
+    let is_defended = |it: &Conflict| {
+        it.origin != ConflictOrigin::Seen && it.announced.is_some_and(|age| age < DEFEND_INTERVAL)
+    };
+    let is_due = !noted.as_ref().is_some_and(is_defended);
+    let same = noted.filter(|it| it.mac == mac && it.origin != ConflictOrigin::Seen);
     let origin = same.map_or(ConflictOrigin::Found, |noted| noted.origin);
     if is_due {
         announce(socket)?;
         files.note_conflict(mac, origin);
     }
     let persists = same.is_some() && check.action == DuplicateAction::Fail;
-    Ok(verdict_on_conflict(params.ip, mac, &link.name, origin, persists))
+    Ok(verdict_on_conflict(params, mac, &link.name, origin, persists))
 }
 
 /// `persists`: the same host was found before, and monitor fails for that.
 fn verdict_on_conflict(
-    ip: IpAddr,
+    params: &Params,
     mac: MacAddress,
     link: &LinkName,
     origin: ConflictOrigin,
     persists: bool,
 ) -> Verdict {
+    let ip = params.ip;
+    let is_announced = params.announce.is_some();
     match origin {
         _ if persists => {
-            let reason = format!(
-                "{ip} is still in use by {mac} on {link}, after it was announced again: remove it \
-                 from that host"
-            );
+            let again = if is_announced { ", after it was announced again" } else { "" };
+            let reason =
+                format!("{ip} is still in use by {mac} on {link}{again}: remove it from that host");
             Verdict::failed(Exit::Generic, reason)
         }
         ConflictOrigin::TakenOver => Verdict::degraded(format!(
             "{ip} runs here, but {mac} on {link} answers for its fenced owner: clear it on that \
              switch or host"
         )),
-        ConflictOrigin::Found => Verdict::degraded(format!(
-            "{ip} is also in use by {mac} on {link}, and was announced again: remove it from that \
-             host or switch"
+        ConflictOrigin::Seen => Verdict::degraded(format!(
+            "{ip} is also in use by {mac} on {link}: remove it from that host or switch"
         )),
+        ConflictOrigin::Found => {
+            let again = if is_announced { ", and was announced again" } else { "" };
+            Verdict::degraded(format!(
+                "{ip} is also in use by {mac} on {link}{again}: remove it from that host or switch"
+            ))
+        }
     }
 }
 
@@ -192,16 +305,12 @@ fn link_with_neighbours(observation: &Observation) -> Option<(&Link, MacAddress)
 
 /// The announcement that can be sent now.
 fn announcement<'a>(
+    netlink: &Netlink,
     params: &Params,
     observation: &'a Observation,
+    until: Deadline,
 ) -> Option<(&'a Link, Announcement)> {
     let (link, _) = link_with_neighbours(observation)?;
-    let announcement = Announcement {
-        ip: params.ip,
-        prefix: observation.exact(params)?.prefix,
-        link: link.index,
-        form: params.announce?,
-        targets: Vec::new(),
-    };
-    Some((link, announcement))
+    let place = (link.index, observation.exact(params)?.prefix);
+    Some((link, Announcement::of(params, netlink, place, until)?))
 }

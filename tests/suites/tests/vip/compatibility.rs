@@ -66,9 +66,12 @@ fn no_route_and_no_source() {
     assert!(route().contains("192.0.2.0/25"));
     ends(&agent.action("stop"), 0);
     let agent = agent.param("noprefixroute", "true").param("preferred_lft", "0");
-    ends(&agent.action("start"), 0);
+    let started = agent.clone().env("PCMK_service", "").action("start");
+    ends(&started, 0);
+    let remark = "preferred_lft=0 has no effect on an IPv4 address";
+    assert!(started.stderr.contains(remark), "{}", started.stderr);
     assert_eq!(route(), "");
-    assert!(site.a.ip("addr show dev eth0").contains("deprecated"));
+    assert!(!site.a.ip("-4 addr show dev eth0").contains("deprecated"));
     ends(&recurring(&agent), 0);
     ends(&agent.action("stop"), 0);
 }

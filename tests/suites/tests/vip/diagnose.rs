@@ -36,7 +36,7 @@ fn what_is_known_of_the_vip() {
     let pid = announcer(&site.a).unwrap();
     assert_eq!(there["announcer"], format!("process {pid}"));
     assert!(there["last_announcement_s_ago"].as_i64().unwrap() < 60);
-    assert_eq!(there["source_routing"].as_array().unwrap().len(), 3);
+    assert_eq!(there["source_routing"].as_array().unwrap().len(), 4);
 
     // Somebody else has it, too, and the cable is out.
     site.b.ip(&format!("addr add {VIP}/24 dev eth0"));

@@ -64,7 +64,7 @@ fn there_and_back() {
     ends(&vip.action("monitor"), 7);
     ends(&vip.action("start"), 0);
     // The prefix of the connected network; its own question was enough.
-    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad"]);
+    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad deprecated"]);
     ends(&recurring(&vip), 0);
     ends(&vip.action("start"), 0);
     for spelling in ["2001:DB8:0:0::10", "2001:0db8:0000::0010"] {
@@ -128,16 +128,16 @@ fn the_kernels_own_detection() {
     // Not skipped, and seen to its end before start returns.
     let kernels = vip6(&site.a).param("nodad", "no").param("duplicate_check", "no");
     ends(&kernels.action("start"), 0);
-    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64"]);
+    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 deprecated"]);
     ends(&kernels.action("stop"), 0);
     // auto, and nobody was asked: the kernel has to.
     let unasked = vip6(&site.a).param("duplicate_check", "no");
     ends(&unasked.action("start"), 0);
-    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64"]);
+    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 deprecated"]);
     ends(&unasked.action("stop"), 0);
     let skipped = unasked.param("nodad", "yes");
     ends(&skipped.action("start"), 0);
-    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad"]);
+    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad deprecated"]);
     ends(&skipped.action("stop"), 0);
 
     // The kernel finds the duplicate; who it is comes with the reason.
@@ -183,7 +183,7 @@ fn what_the_kernel_thinks_of_the_address_is_monitored() {
     // The other one has let go: it is added anew.
     site.b.ip("addr del 2001:db8::10/64 dev eth0");
     ends(&vip.action("start"), 0);
-    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad"]);
+    assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad deprecated"]);
     ends(&recurring(&vip), 0);
     // Of a sibling's fate nothing is believed about this one.
     site.b.ip("addr add 2001:db8::bad/64 dev eth0 nodad");
@@ -209,7 +209,7 @@ fn misplaced_ones() {
         site.a.ip(&format!("addr add {wrong} nodad"));
         fails(&recurring(&vip), 1, "belongs on eth0 with /64");
         ends(&vip.action("start"), 0);
-        assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad"]);
+        assert_eq!(instances(&site.a), ["eth0 2001:db8::10/64 nodad deprecated"]);
         site.a.ip("addr add 2001:db8::10/128 dev eth1 nodad");
         fails(&recurring(&vip), 190, "more than once: remove 2001:db8::10/128");
         ends(&vip.action("stop"), 0);
@@ -239,6 +239,17 @@ fn without_ipv6_on_the_link() {
     fails(&hasty(&vip6(&site.a)).action("start"), 1, &words);
     ends(&vip.action("stop"), 0);
     assert!(instances(&site.a).is_empty() && announcer(&site.a).is_none());
+}
+
+/// The kernel takes IPv6 from a link whose MTU is too small.
+#[test]
+fn with_a_small_mtu() {
+    testnet::root_or_skip!();
+    let site = site();
+    site.a.ip("link set eth0 mtu 1200");
+    let words = "eth0 has no IPv6: set its MTU, which is 1200, to 1280 or more";
+    fails(&hasty(&vip6(&site.a)).action("start"), 1, words);
+    fails(&hasty(&vip6(&site.a).param("nic", "eth0")).action("start"), 1, words);
 }
 
 #[test]

@@ -248,3 +248,39 @@ fn a_table_that_keeps_changing_is_never_read_as_not_running() {
     assert!(codes.iter().any(|outcome| outcome.code == 0));
     ends(&site.vip().action("stop"), 0);
 }
+
+#[test]
+fn what_something_else_has_removed_is_told() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("announce_schedule", "0");
+    ends(&agent.action("start"), 0);
+    site.a.ip(&format!("addr del {VIP}/24 dev eth0"));
+    let reason = "192.0.2.10 has been removed from this node by something other than the cluster";
+    fails(&recurring(&agent), 7, reason);
+    // What a probe finds is no surprise.
+    let probe = agent.action("monitor");
+    ends(&probe, 7);
+    assert_eq!(probe.exit_reason, None);
+    ends(&agent.action("stop"), 0);
+    let after = recurring(&agent);
+    ends(&after, 7);
+    assert_eq!(after.exit_reason, None);
+}
+
+/// Whatever the umask of the process that executes the agent.
+#[test]
+fn nobody_else_can_write_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let program = super::program();
+    shell(&site.a, &format!("umask 0; exec {} start --ip {VIP} 2>/dev/null", program.display()));
+    let files = super::files(&site.a);
+    assert!(files.len() > 2, "{files:?}");
+    for file in files {
+        let mode = site.a.run(|| std::fs::metadata(&file).unwrap().permissions().mode());
+        assert_eq!(mode & 0o022, 0, "{} {mode:o}", file.display());
+    }
+    ends(&site.vip().action("stop"), 0);
+}

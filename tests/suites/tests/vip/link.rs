@@ -215,3 +215,30 @@ fn a_start_that_fails_at_its_last_look_rolls_back() {
     assert_eq!(super::others(&site.a), ["eth0 192.0.2.1/24", "eth0 192.0.2.20/24"]);
     ends(&vip(&site.a).action("stop"), 0);
 }
+
+#[test]
+fn a_port_of_a_bridge_is_refused() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("nic", "eth0").param("cidr_netmask", "24");
+    ends(&agent.action("start"), 0);
+    site.a.ip("link add vmbr0 type bridge stp_state 0 forward_delay 0");
+    site.a.ip("link set vmbr0 up");
+    site.a.ip("link set eth0 master vmbr0");
+    site.a.sysctl("net/ipv4/conf/eth0/promote_secondaries", "1");
+    site.a.ip("addr del 192.0.2.1/24 dev eth0");
+    site.a.ip("addr add 192.0.2.1/24 dev vmbr0");
+    wait_until("vmbr0 is up", LONG, || is_up(&site.a, "vmbr0"));
+    // It is shown, and nothing ends because of it.
+    let reason = "eth0 is a port of vmbr0: set nic=vmbr0";
+    fails(&recurring(&agent), 190, reason);
+    ends(&agent.action("stop"), 0);
+    fails(&super::hasty(&agent).action("start"), 1, reason);
+    assert!(instances(&site.a).is_empty());
+    fails(&agent.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all"), 1, reason);
+    let bridge = agent.param("nic", "vmbr0");
+    ends(&bridge.action("start"), 0);
+    ends(&recurring(&bridge), 0);
+    shell(&site.neighbour, &format!("ping -c 1 -w 30 {VIP} >/dev/null"));
+    ends(&bridge.action("stop"), 0);
+}

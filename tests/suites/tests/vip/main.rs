@@ -11,21 +11,26 @@ mod crash;
 mod diagnose;
 mod duplicates;
 mod environment;
+mod host_routes;
 mod input;
 mod ipv6;
 mod late;
 mod lifecycle;
 mod link;
+mod link_local;
 mod migration_script;
 mod namespace;
 mod own_address;
 mod peers;
 mod privilege;
+mod probes;
 mod races;
 mod readiness;
 mod routing;
+mod same_mac;
 mod stop;
 mod take_over;
+mod unannounced;
 mod wire;
 
 use std::io::{BufRead, BufReader};
@@ -240,11 +245,13 @@ fn is_at_work(host: &Host) -> bool {
     files(host).iter().any(|path| path.to_string_lossy().contains("/vip-"))
 }
 
-/// Those that are more than a note that the VIP is here, or of when it was last announced, which stay until
-/// stop.
+/// Those that are more than a note that the VIP is here, or of when it was last announced or asked for, which
+/// stay until stop.
 fn locks(host: &Host) -> Vec<PathBuf> {
     let is_note = |path: &PathBuf| {
-        ["/announced-", "/here-"].iter().any(|note| path.to_string_lossy().contains(note))
+        ["/announced-", "/here-", "/searched-"]
+            .iter()
+            .any(|note| path.to_string_lossy().contains(note))
     };
     files(host).into_iter().filter(|path| !is_note(path)).collect()
 }

@@ -150,6 +150,44 @@ fn one_that_has_lost_its_name() {
     daemon.wait().unwrap();
 }
 
+/// The kernel gives the number of a namespace that has ended to the next one.
+#[test]
+fn another_one_with_the_same_number() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = in_namespace(&site.a).param("announce_schedule", "0");
+    {
+        let _namespace = Namespace::new(&site.a);
+        ends(&agent.clone().param("link_wait", "60s").action("start"), 0);
+        ends(&recurring(&agent), 0);
+        site.a.ip("netns del sip");
+    }
+    // Of another program, with the same address.
+    site.a.ip("netns add other");
+    let mut command = Command::new("ip");
+    let mut daemon = site.a.spawn(command.args(["netns", "exec", "other", "sleep", "600"]));
+    let _daemon = Process(i32::try_from(daemon.id()).unwrap());
+    wait_until("it is in there", LONG, || {
+        let pids = site.a.ip("netns pids other");
+        pids.lines().any(|line| line == daemon.id().to_string())
+    });
+    site.a.ip("-n other link add inner type veth peer name outer");
+    site.a.ip(&format!("-n other addr add {VIP}/24 dev inner"));
+    // It has the number already, or another one that is free sooner.
+    shell(
+        &site.a,
+        "number=$(stat -L -c %i /run/netns/other)
+         sed -i \"s/^[0-9]*/$number/\" /run/smartvox/namespace-192.0.2.10@sip",
+    );
+    ends(&recurring(&agent), 7);
+    ends(&agent.action("monitor"), 7);
+    ends(&agent.action("stop"), 0);
+    assert!(site.a.ip("-n other -o addr show").contains(" 192.0.2.10/24 "));
+    kill(i32::try_from(daemon.id()).unwrap());
+    daemon.wait().unwrap();
+    site.a.ip("netns del other");
+}
+
 #[test]
 fn one_that_lives_by_its_announcer_alone() {
     testnet::root_or_skip!();

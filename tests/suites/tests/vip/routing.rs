@@ -73,6 +73,54 @@ fn packets_from_the_vip_leave_through_its_gateway() {
     }
 }
 
+/// Only what has no route of its own leaves through the gateway.
+#[test]
+fn the_hosts_other_networks_are_reached_directly() {
+    testnet::root_or_skip!();
+    let site = site();
+    let before = tables(&site.a);
+    for prefix in ["24", "32"] {
+        let agent = routed(&site).param("gateway", "192.0.2.98").param("cidr_netmask", prefix);
+        ends(&agent.action("start"), 0);
+        for (destination, expected) in [
+            ("198.18.0.1", "via 192.0.2.98 dev eth0"),
+            ("192.0.2.2", "dev eth0"),
+            ("198.51.100.7", "dev eth1"),
+            ("203.0.113.5", "via 192.0.2.99 dev eth0"),
+        ] {
+            let from = format!("{destination} from 192.0.2.10");
+            assert_eq!(way(&site.a, &from), expected, "{prefix}");
+        }
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        assert_eq!(tables(&site.a), before);
+    }
+}
+
+#[test]
+fn a_gateway_that_is_no_router_on_the_link() {
+    testnet::root_or_skip!();
+    let site = site();
+    let before = tables(&site.a);
+    for (gateway, words) in [
+        (
+            "198.51.100.254",
+            "gateway=198.51.100.254 is in no network of eth0: set gateway to a router",
+        ),
+        ("203.0.113.1", "gateway=203.0.113.1 is in no network of eth0"),
+        ("192.0.2.255", "is the network or broadcast address of 192.0.2.0/24"),
+        ("192.0.2.0", "is the network or broadcast address of 192.0.2.0/24"),
+    ] {
+        let agent = routed(&site).param("gateway", gateway);
+        fails(&hasty(&agent).action("start"), 1, words);
+        fails(&agent.env("OCF_CHECK_LEVEL", "10").action("validate-all"), 1, words);
+    }
+    fails(&routed(&site).param("gateway", VIP).action("validate-all"), 6, "the VIP itself");
+    let known = routed(&site).param("gateway", "192.0.2.255").param("cidr_netmask", "24");
+    fails(&known.action("validate-all"), 6, "network or broadcast address");
+    assert_eq!(tables(&site.a), before);
+}
+
 #[test]
 fn the_vip_as_source() {
     testnet::root_or_skip!();
@@ -132,7 +180,14 @@ fn what_is_missing_is_a_failure() {
     let before = tables(&site.a);
     let agent = routed(&site).param("source_for", "0.0.0.0/0").param("route_table", "100");
     for (damage, words) in [
-        ("rule del from 192.0.2.10", "rule 17600: from 192.0.2.10/32 lookup 100 is missing"),
+        (
+            "rule del from 192.0.2.10 lookup 100",
+            "rule 17600: from 192.0.2.10/32 lookup 100 is missing",
+        ),
+        (
+            "rule del from 192.0.2.10 lookup main",
+            "rule 17599: from 192.0.2.10/32 lookup main suppress_prefixlength 0 is missing",
+        ),
         ("route del default table 100", "route 0.0.0.0/0 via 192.0.2.99 dev eth0"),
         ("route del default proto 176", "route 0.0.0.0/0 via 198.51.100.254"),
     ] {

@@ -80,6 +80,35 @@ fn states_and_counters_are_left_out() {
     }
 }
 
+#[test]
+fn what_is_left_of_the_lifetime_is_restored_and_not_compared() {
+    let route =
+        Route { destination: "2001:db8::/64".parse().unwrap(), gateway: None, ..default_route() };
+    let record = RouteRecord::new(&route);
+    let read = |ticks: i32| {
+        let mut dumped = record.request();
+        let counters = [&[0; 8][..], &ticks.to_ne_bytes(), &[0; 20]].concat();
+        Attribute::new(libc::RTA_CACHEINFO, &counters).push_to(&mut dumped);
+        RouteRecord::read(&dumped).unwrap().unwrap()
+    };
+    for (ticks, left) in [(0, None), (300_050, Some(3000)), (99, Some(1)), (-7, Some(1))] {
+        let read = read(ticks);
+        assert_eq!(
+            (&read, read.lifetime()),
+            (&record, left.map_or(Lifetime::Forever, Lifetime::Seconds))
+        );
+        let expires = |record: &RouteRecord| {
+            let request = record.request();
+            let found =
+                attributes(&request[HEADER_LENGTH..]).flatten().find(|it| it.kind == RTA_EXPIRES);
+            found.map(|it| parse_u32(it.value).unwrap())
+        };
+        assert_eq!(expires(&read), left);
+        // A copy is this project's, and stays until it is deleted.
+        assert_eq!(expires(&read.with_metric(5)), None);
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(family in prop::sample::select(vec![2_u8, 10]), rest: Vec<u8>) {

@@ -1,18 +1,17 @@
 //! The announcements of start: it sends the first one itself and leaves the others to an announcer.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use deadline::Deadline;
-use hostnet::{Error as NetError, LinkIndex, Netlink, NewAddress};
+use hostnet::{Error as NetError, Netlink, NewAddress};
 
 use super::{Done, Start, budgets};
+use crate::decide::judge::Unannounced;
 use crate::decide::plan::{Plan, Step};
 use crate::error::Error;
 use crate::host::cluster::Cluster;
-use crate::host::tables;
-use crate::log_line::{failure, line};
-use crate::params::{AnnounceTarget, Params};
+use crate::log_line::failure;
+use crate::params::Params;
 use crate::wire::announcement::Announcement;
 use crate::wire::announcer::{self, Job};
 use crate::wire::{burst, open_socket};
@@ -24,33 +23,9 @@ pub(super) fn announcement(
     plan: &Plan,
     until: Deadline,
 ) -> Option<Announcement> {
-    let form = params.announce.filter(|_| plan.steps.contains(&Step::Announce))?;
-    let NewAddress { ip, prefix, link, .. } = plan.target.address;
-    let targets = targets(params, netlink, link, until);
-    Some(Announcement { ip, prefix, link, form, targets })
-}
-
-/// The hosts that also get unicast announcements.
-fn targets(params: &Params, netlink: &Netlink, link: LinkIndex, until: Deadline) -> Vec<IpAddr> {
-    let mut targets = Vec::new();
-    for target in &params.targets {
-        match target {
-            AnnounceTarget::Host(ip) => targets.push(*ip),
-            AnnounceTarget::Gateway => match tables::gateway(netlink, params, link, until) {
-                Ok(Some(gateway)) => targets.push(gateway),
-                Ok(None) => {
-                    log::warn!("{}", line().note("announce_targets=gateway: there is no gateway"));
-                }
-                Err(error) => {
-                    log::warn!(
-                        "{}",
-                        failure(&error).note("announce_targets=gateway: no gateway is known")
-                    );
-                }
-            },
-        }
-    }
-    targets
+    let NewAddress { prefix, link, .. } = plan.target.address;
+    let is_announced = plan.steps.contains(&Step::Announce);
+    is_announced.then(|| Announcement::of(params, netlink, (link, prefix), until))?
 }
 
 impl Start<'_> {
@@ -67,7 +42,9 @@ impl Start<'_> {
             Ok(socket) => self.socket = Some(socket),
             Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
             Err(error) => {
-                log::error!("{}", failure(&error).note("the VIP is not announced"));
+                self.is_unasked = true;
+                self.files.note_unannounced(Unannounced::NotSent);
+                log::error!("{}", failure(&error).note("the announcer announces the VIP"));
             }
         }
         Ok(())
@@ -80,12 +57,18 @@ impl Start<'_> {
         else {
             return;
         };
+        if self.is_unasked {
+            // The announcer probes first.
+            return;
+        }
         match announcement.send(socket, &self.link) {
             Ok(()) => {
                 self.announced_at = Some(Instant::now());
-                self.files.note_announcement();
+                self.files.note_announcement(self.link.mac);
             }
             Err(error) => {
+                self.is_unasked = true;
+                self.files.note_unannounced(Unannounced::NotSent);
                 log::error!("{}", failure(&error).note("the first announcement was not sent"));
             }
         }
@@ -95,9 +78,8 @@ impl Start<'_> {
     /// time allows.
     pub(super) fn hand_over_announcements(&mut self) {
         self.end_previous_announcer();
-        let (Some(announcement), Some(socket)) = (&self.announcement, self.socket.take()) else {
-            return;
-        };
+        let socket = self.socket.take();
+        let Some(announcement) = &self.announcement else { return };
         let schedule = &self.params.schedule;
         let next = usize::from(self.announced_at.is_some());
         if schedule.times().len() <= next {
@@ -108,14 +90,14 @@ impl Start<'_> {
             schedule: schedule.clone(),
             next,
             probe_timeout: self.params.duplicates.map(|check| check.timeout),
-            probe_first: !self.link.usable(),
+            probe_first: !self.link.usable() || self.is_unasked,
             begun: burst::since_boot(),
             attribute: Cluster::of(self.request).map(|cluster| cluster.attribute().clone()),
             lock: self.files.announcer_lock(),
         };
-        let send_here = |until| burst::run(&job, self.netlink, until);
-        // start does not wait for a carrier to announce.
-        if !self.params.in_background && self.link.usable() {
+        let send_here = |until| burst::run(&job, self.netlink, Some(until));
+        // start does not wait for a carrier, or for a link that refuses to send.
+        if !self.params.in_background && self.link.usable() && !self.is_unasked {
             send_here(budgets::for_announcements(self.deadline));
             return;
         }
@@ -124,7 +106,7 @@ impl Start<'_> {
             .files
             .create_directory()
             .map_err(announcer::Error::Directory)
-            .and_then(|()| announcer::spawn(&job, Some(socket), until));
+            .and_then(|()| announcer::spawn(&job, socket, until));
         match spawned {
             Ok(child) => self.done.push(Done::StartedAnnouncer(child)),
             Err(error) if !self.link.usable() => {

@@ -6,7 +6,7 @@ use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Family, MacAddress};
 
 use super::{Start, budgets};
-use crate::decide::judge;
+use crate::decide::judge::{self, Unannounced};
 use crate::error::Error;
 use crate::host::tables;
 use crate::host::take_over::{self, TakeOver};
@@ -47,6 +47,10 @@ impl Start<'_> {
                 Err(error @ NetError::PermissionDenied { .. }) => return Err(error.into()),
                 Err(error) => {
                     log::error!("{}", failure(&error).note("no duplicate address check"));
+                    if self.announcement.is_some() {
+                        self.is_unasked = true;
+                        self.files.note_unannounced(Unannounced::NotSent);
+                    }
                     return Ok(());
                 }
             }
@@ -107,7 +111,7 @@ impl Start<'_> {
     }
 
     fn prober(&self) -> Option<Prober> {
-        Some(Prober { ip: self.params.ip, mac: self.link.mac?, own: self.own_macs.clone() })
+        Some(Prober { ip: self.params.ip, mac: self.link.mac?, own: self.own.clone() })
     }
 
     /// Waits until the kernel's duplicate address detection has ended, if it runs.

@@ -8,7 +8,9 @@ mod roll_back;
 use std::time::Instant;
 
 use deadline::Deadline;
-use hostnet::{Error as NetError, Family, Link, MacAddress, Netlink, PacketSocket};
+use hostnet::{
+    Address, Error as NetError, Family, Link, MacAddress, Netlink, NewAddress, PacketSocket,
+};
 use hostproc::{Acquisition, ActionLock};
 use ocf::{Exit, Request, Verdict};
 
@@ -21,10 +23,11 @@ use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
 use crate::host::run_files::{ConflictOrigin, RunFiles, release};
-use crate::host::{deletion, ipv6, own_address, source_routing, tables, take_over};
+use crate::host::{deletion, ipv6, own_address, renewal, source_routing, tables, take_over};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
+use crate::wire::own_links::OwnLinks;
 
 pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
@@ -35,7 +38,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     readiness::enter_namespace(&params, ready)?;
     let netlink = Netlink::open()?;
     let zone = readiness::zone(&netlink, &params, ready)?;
-    let files = RunFiles::of(params.ip, zone.link_name());
+    let files = RunFiles::of(params.ip, zone.link());
     let lock = lock(&files, &params, budgets::for_start_lock(deadline))?;
     let lock = lock.as_ref();
     let ready = budgets::for_readiness(deadline);
@@ -109,14 +112,16 @@ struct Start<'a> {
     lock: Option<&'a ActionLock>,
     /// The link as last seen.
     link: Link,
-    /// The MAC addresses of all links of this host.
-    own_macs: Vec<MacAddress>,
+    /// The links of this host, which are no rivals.
+    own: OwnLinks,
     /// `None`: nothing is announced.
     announcement: Option<Announcement>,
     /// For probes and the first announcement; `None` also if it can't be opened.
     socket: Option<PacketSocket>,
     /// The duplicate address check has found no other host.
     no_duplicate: bool,
+    /// The link refuses to send: nobody could be asked, and the announcer asks before it announces.
+    is_unasked: bool,
     /// The host that answers for the VIP although the previous owner is fenced.
     taken_over_from: Option<MacAddress>,
     /// When the address was added.
@@ -151,10 +156,11 @@ impl<'a> Start<'a> {
             files,
             lock,
             link: link.clone(),
-            own_macs: snapshot.links.iter().filter_map(|link| link.mac).collect(),
+            own: OwnLinks::of(params.ip, link, &snapshot.links, &snapshot.addresses),
             announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
             no_duplicate: false,
+            is_unasked: false,
             taken_over_from: None,
             added_at: None,
             announced_at: None,
@@ -181,6 +187,13 @@ impl<'a> Start<'a> {
             Step::AwaitCarrier { required } => self.await_carrier(*required),
             Step::CheckDuplicates => self.check_duplicates(),
             Step::Add => self.add(plan),
+            Step::SetLifetimes(old) => {
+                let new = &plan.target.address;
+                let lifetimes = (new.preferred_lft, new.valid_lft);
+                self.netlink.set_lifetimes(old, lifetimes, self.deadline)?;
+                Ok(())
+            }
+            Step::AddAgain(old) => self.add_again(old, &plan.target.address),
             Step::AwaitDuplicateDetection => self.await_kernel_detection(),
             Step::AddSourceRouting => self.add_source_routing(plan),
             Step::Announce => {
@@ -308,6 +321,16 @@ impl<'a> Start<'a> {
         Ok(())
     }
 
+    /// The VIP serves as it is, so that a failure is none of start.
+    fn add_again(&self, old: &Address, new: &NewAddress) -> Result<(), Error> {
+        self.check_not_stopped()?;
+        let deadlines = budgets::for_deletion(self.deadline);
+        if let Err(error) = renewal::add_again(self.netlink, &self.files, old, new, deadlines) {
+            log::error!("{}", failure(&error).note("the VIP was not added again"));
+        }
+        Ok(())
+    }
+
     /// No probe was possible, and the announcer makes it when the carrier comes.
     fn announcer_probes(&self) -> bool {
         self.announcement.is_some()
@@ -317,9 +340,9 @@ impl<'a> Start<'a> {
 
     /// Notes that the VIP is this agent's, before it is.
     fn note_here(&self) {
-        self.files.note_here();
+        self.files.note_here(self.params.nic.as_ref());
         if let Some(name) = &self.params.namespace {
-            self.files.note_namespace(name);
+            self.files.note_namespace(name, &self.link);
         }
     }
 
@@ -363,7 +386,7 @@ impl<'a> Start<'a> {
             Some(mac) => self.files.note_conflict(mac, ConflictOrigin::TakenOver),
             None => self.files.forget_conflict(),
         }
-        if self.no_duplicate {
+        if self.no_duplicate && !self.is_unasked {
             self.files.forget_unannounced();
         }
         // What was asked for and answered by nobody, or was here before, is an address of this cluster.

@@ -90,7 +90,7 @@ fn look(netlink: &Netlink, params: &Params, until: Deadline) -> Result<(Snapshot
     if routing::is_asked_for(params) {
         // While nothing has been changed.
         let tables = source_routing::tables_of(netlink, params, until)?;
-        routing::check(params, &plan.target.address, &tables)?;
+        routing::check(params, &plan.target, &tables)?;
     }
     Ok((snapshot, plan))
 }

@@ -21,17 +21,18 @@ fn shown(given: &[(&str, &str)], routes: &[Route], prefix: u8) -> Result<Vec<Str
     let names = LinkNames::of([&self::link(2, "eth0")]);
     assert_eq!(wanted.missing(&tables, &names).is_none(), wanted == Wanted::default());
     let routes = wanted.routes.iter().map(|record| names.route(record.route()));
-    Ok(routes.chain(wanted.rule.iter().map(ToString::to_string)).collect())
+    Ok(routes.chain(wanted.rules.iter().map(ToString::to_string)).collect())
 }
 
 #[test]
 fn a_table_for_the_gateway() {
     let given = [("gateway", "192.0.2.254"), ("route_table", "100")];
     let default = "0.0.0.0/0 via 192.0.2.254 dev eth0 table 100 src 192.0.2.10";
+    let main = "17599: from 192.0.2.10/32 lookup main suppress_prefixlength 0";
     let rule = "17600: from 192.0.2.10/32 lookup 100";
     let network = "192.0.2.0/24 dev eth0 table 100 src 192.0.2.10";
-    assert_eq!(shown(&given, &[], 24).unwrap(), [network, default, rule]);
-    assert_eq!(shown(&given, &[], 32).unwrap(), [default, rule]);
+    assert_eq!(shown(&given, &[], 24).unwrap(), [network, default, main, rule]);
+    assert_eq!(shown(&given, &[], 32).unwrap(), [default, main, rule]);
     let chosen = |ip: &str| first_table(ip.parse().unwrap());
     assert_eq!(chosen("192.0.2.10"), FIRST_TABLE + 0x02_0a);
     assert_eq!(chosen("2001:db8::ab:cdef"), FIRST_TABLE + 0x00ab_cdef);
@@ -78,9 +79,9 @@ fn the_source_of_a_route() {
         via("0.0.0.0/0", "192.0.2.253", 50),
         via("203.0.113.0/24", "192.0.2.99", 7),
     ];
-    let default = "0.0.0.0/0 via 192.0.2.253 dev eth0 table 254 src 192.0.2.10 metric 50";
+    let default = "0.0.0.0/0 via 192.0.2.253 dev eth0 src 192.0.2.10 metric 50";
     assert_eq!(shown(&given("0.0.0.0/0"), &routes, 24).unwrap(), [default]);
-    let part = "203.0.113.128/25 via 192.0.2.99 dev eth0 table 254 src 192.0.2.10";
+    let part = "203.0.113.128/25 via 192.0.2.99 dev eth0 src 192.0.2.10";
     assert_eq!(shown(&given("203.0.113.128/25"), &routes, 24).unwrap(), [part]);
     let none = shown(&given("203.0.113.0/24"), &[], 24).unwrap_err();
     assert!(none.contains("has no route in the main table"), "{none}");
@@ -96,7 +97,7 @@ fn an_ipv6_copy_has_a_lower_metric() {
     let routes = |metric| [via("::/0", "fe80::1", metric)];
     assert_eq!(
         shown(&given, &routes(1024), 64).unwrap(),
-        ["::/0 via fe80::1 dev eth0 table 254 src 2001:db8::10 metric 1023"]
+        ["::/0 via fe80::1 dev eth0 src 2001:db8::10 metric 1023"]
     );
     assert!(shown(&given, &routes(1), 64).unwrap_err().contains("none is free"));
     // Below that of another VIP; it stays when the other VIP is removed.
@@ -172,4 +173,41 @@ fn orphans_have_lost_their_source() {
     assert_eq!(found(&[]), in_tables);
     let with_copy = [&[(TABLE_MAIN, 299)][..], &in_tables].concat();
     assert_eq!(found(&[everywhere(Family::V6)]), with_copy);
+}
+
+#[test]
+fn a_gateway_is_a_host_on_the_link() {
+    let judged = |vip: &str, gateway: &str, routes: &[Route]| {
+        let (ip, _) = vip.split_once('/').unwrap();
+        let params = params(&[("ip", ip), ("nic", "eth0"), ("gateway", gateway)]);
+        let address = crate::testing::fixtures::address(2, vip);
+        let address = hostnet::NewAddress::new(address.link, address.ip, address.prefix);
+        let target = Target { link: link(2, "eth0"), address };
+        let routes = routes.iter().map(RouteRecord::new).collect();
+        check(&params, &target, &Tables { routes, rules: Vec::new() }).map_err(|it| it.to_string())
+    };
+    let network = |link, network| connected(link, network, None);
+    assert_eq!(judged("192.0.2.10/24", "192.0.2.254", &[]), Ok(()));
+    assert_eq!(judged("192.0.2.10/32", "192.0.2.254", &[network(2, "192.0.2.0/24")]), Ok(()));
+    // As some clouds have it.
+    let only_gateway = [network(2, "203.0.113.1/32")];
+    assert_eq!(judged("192.0.2.10/32", "203.0.113.1", &only_gateway), Ok(()));
+    assert_eq!(judged("2001:db8::10/64", "fe80::1", &[]), Ok(()));
+    assert_eq!(judged("2001:db8::10/64", "2001:db8::", &[]), Ok(()));
+    let off = Err("gateway=203.0.113.1 is in no network of eth0: set gateway to a router there");
+    for routes in [
+        vec![],
+        vec![network(3, "203.0.113.0/24"), via("203.0.113.0/24", "192.0.2.1", 0)],
+        vec![network(2, "0.0.0.0/0")],
+    ] {
+        let judged = judged("192.0.2.10/24", "203.0.113.1", &routes);
+        assert_eq!(judged.as_ref().map_err(String::as_str), off.map(|(): ()| &()), "{routes:?}");
+    }
+    for gateway in ["192.0.2.0", "192.0.2.255"] {
+        let reason = judged("192.0.2.10/24", gateway, &[]).unwrap_err();
+        assert!(reason.contains("network or broadcast address of 192.0.2.0/24"), "{reason}");
+        let routes = [network(2, "192.0.2.0/24")];
+        assert!(judged("192.0.2.10/32", gateway, &routes).is_err());
+    }
+    assert_eq!(judged("192.0.2.10/31", "192.0.2.11", &[]), Ok(()));
 }

@@ -11,6 +11,7 @@ fn host() -> Snapshot {
             connected(2, "192.0.2.0/24", Some("192.0.2.1")),
             connected(3, "198.51.100.0/24", Some("198.51.100.1")),
         ],
+        ..Snapshot::default()
     }
 }
 
@@ -113,6 +114,7 @@ fn ipv6_takes_the_prefix_of_its_network() {
             route(3, "fe80::/64"),
             route(2, "2001:db8::1/128"),
         ],
+        ..Snapshot::default()
     };
     let found = |given: &[(&str, &str)]| found(given, &host);
     assert_eq!(found(&[("ip", "2001:DB8:0::10")]), Ok(("eth0".to_owned(), 64)));
@@ -203,4 +205,58 @@ fn without_nic_loopback_is_not_expected_while_a_network_is_connected() {
     host.addresses.remove(0);
     host.routes.clear();
     assert_eq!(expected(&[], &host), Some("lo".to_owned()));
+}
+
+#[test]
+fn a_route_that_the_kernel_would_delete_keeps_the_vip_without_one() {
+    let without = |addresses: &[Address], routes: &[Route]| {
+        let host = Snapshot {
+            links: vec![lo(), link(2, "eth0"), link(3, "eth1")],
+            addresses: addresses.to_vec(),
+            routes: routes.to_vec(),
+            ..Snapshot::default()
+        };
+        let given = [("ip", "2001:db8::10"), ("nic", "eth0"), ("cidr_netmask", "64")];
+        choose(&params(&given), &host).unwrap().address.noprefixroute
+    };
+    let route = || connected(2, "2001:db8::/64", None);
+    let own = || address(2, "2001:db8::1/64");
+    let with = |change: fn(&mut Address)| {
+        let mut own = own();
+        change(&mut own);
+        own
+    };
+    // Nothing to protect, or protected by an address with its own route from the kernel.
+    assert!(!without(&[], &[]) && !without(&[own()], &[route()]));
+    assert!(!without(&[], &[connected(3, "2001:db8::/64", None)]));
+    assert!(!without(&[], &[connected(2, "2001:db8::/48", None)]));
+    assert!(without(&[], &[route()]) && without(&[address(2, "2001:db8::1/128")], &[route()]));
+    assert!(without(&[with(|it| it.flags.noprefixroute = true)], &[route()]));
+    assert!(without(&[with(|it| it.flags.permanent = false)], &[route()]));
+    let ipv4 = choose(&params(&[]), &host()).unwrap();
+    assert!(!ipv4.address.noprefixroute);
+}
+
+#[test]
+fn a_link_that_hands_on_what_arrives_is_refused() {
+    let mut host = host();
+    host.links.push(link(4, "vmbr0"));
+    let mut port = |kind: Option<&str>, controller_kind: Option<&str>| {
+        host.links[1].kind = kind.map(str::to_owned);
+        host.links[1].controller = controller_kind.and_then(|_| LinkIndex::new(4));
+        host.links[1].controller_kind = controller_kind.map(str::to_owned);
+        let named = found(&[("nic", "eth0"), ("cidr_netmask", "24")], &host);
+        assert_eq!(found(&[], &host), named);
+        named
+    };
+    let port_of = "eth0 is a port of vmbr0: set nic=vmbr0".to_owned();
+    for kind in ["bridge", "bond", "team"] {
+        assert_eq!(port(None, Some(kind)), Err(port_of.clone()), "{kind}");
+    }
+    let open = port(None, Some("openvswitch")).unwrap_err();
+    assert!(open.contains("set nic to that bridge (ovs-vsctl iface-to-br eth0)"), "{open}");
+    assert!(port(Some("macvtap"), None).unwrap_err().contains("a virtual machine"));
+    for (kind, controller_kind) in [(None, Some("vrf")), (Some("macvlan"), None), (None, None)] {
+        assert_eq!(port(kind, controller_kind), Ok(("eth0".to_owned(), 24)));
+    }
 }

@@ -24,7 +24,7 @@ use hostnet::{Netlink, PacketSocket};
 use hostproc::{LockFile, Pid, ProcFs};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::burst::{self, CARRIER_PATIENCE};
+use super::burst;
 pub(crate) use end::{NoAnnouncer, end, holder};
 pub(crate) use job::Job;
 pub(crate) use watcher::{CarrierFailure, Watch};
@@ -66,6 +66,12 @@ pub(crate) fn spawn(
 ) -> Result<Child, Error> {
     let stdin = socket.map_or_else(Stdio::null, |socket| socket.into_descriptor().into());
     spawn_detached(ARGUMENT, job.to_arguments(), stdin, until)
+}
+
+/// Returns true if a process holds the lock. It is not taken for that: a process that is about to take
+/// it would fail.
+pub(crate) fn is_held(lock: &Path) -> bool {
+    lock.exists() && matches!(LockFile::holder(lock), Ok(Some(_)))
 }
 
 /// Starts a process that waits for the carrier on a node without the VIP.
@@ -153,8 +159,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     } else {
         Job::from_arguments(arguments).map(|job| {
             detached(&job.lock, |netlink| {
-                let until = Deadline::after(job.schedule.end() + CARRIER_PATIENCE);
-                burst::run(&job, netlink, until);
+                burst::run(&job, netlink, None);
             })
         })
     };

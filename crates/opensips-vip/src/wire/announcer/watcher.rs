@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use deadline::Deadline;
-use hostnet::{EventGroup, Events, LinkName, Netlink};
+use hostnet::{EventGroup, Events, LinkIndex, LinkName, Netlink};
 
 use crate::decide::carrier::AttributeName;
 use crate::decide::judge;
@@ -103,16 +103,16 @@ const START: &str = "start";
 
 /// Waits for the carrier without an end: a cable can be out for days.
 pub(super) fn run(watch: &Watch, netlink: &Netlink) {
-    let files = RunFiles::of(watch.ip, Some(&watch.link));
     let mut events = Events::subscribe(&[EventGroup::Link]).ok();
     let mut failure = watch.failure.as_ref();
     let mut usable_since = None;
     loop {
         let now = usable(watch, netlink);
-        if now.is_none() || now != usable_since.map(|(_, losses)| losses) {
-            usable_since = now.map(|losses| (Instant::now(), losses));
+        if now.is_none() || now != usable_since.map(|(_, state)| state) {
+            usable_since = now.map(|state| (Instant::now(), state));
         }
-        if let Some((since, _)) = usable_since {
+        if let Some((since, (link, _))) = usable_since {
+            let files = RunFiles::of(watch.ip, Some(link));
             if let Some(failed) = failure.take() {
                 take_back(failed, &files);
             }
@@ -130,10 +130,10 @@ pub(super) fn run(watch: &Watch, netlink: &Netlink) {
     }
 }
 
-/// The number of its carrier losses if the link is usable.
-fn usable(watch: &Watch, netlink: &Netlink) -> Option<u32> {
+/// The link and the number of its carrier losses if it is usable.
+fn usable(watch: &Watch, netlink: &Netlink) -> Option<(LinkIndex, u32)> {
     let link = netlink.link_by_name(&watch.link, Deadline::after(LOOK_AGAIN)).ok()??;
-    judge::without_carrier(&link).is_none().then_some(link.carrier_losses)
+    judge::without_carrier(&link).is_none().then_some((link.index, link.carrier_losses))
 }
 
 fn take_back(failed: &CarrierFailure, files: &RunFiles) {
