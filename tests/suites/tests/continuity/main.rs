@@ -2,6 +2,9 @@
 //! back by itself, without an operator. How long that takes beside IPaddr2 is the program's matter:
 //! a shared machine can stall for seconds.
 
+// Functions beside the tests are test code, too.
+#![allow(clippy::expect_used)]
+
 use std::time::Duration;
 
 use suites::continuity::outcome::Outcome;
@@ -16,7 +19,13 @@ const REPRESENTATIVE: &[(&str, Setup)] = &[
     ("one-cable-out", Setup::fenced(Configuration::ActiveStandby)),
     ("kill", Setup::unfenced(Configuration::QuickStart)),
     ("planned-move", Setup::fenced(Configuration::ActiveStandby)),
+    ("switch-reboot-20", Setup::unfenced(Configuration::QuickStart)),
+    ("phone-8", Setup::unfenced(Configuration::QuickStart)),
+    ("mi-mistyped", Setup::fenced(Configuration::HotStandby)),
 ];
+
+/// How many are played at the same time: most of it is waiting, but a cluster that starts needs a processor.
+const AT_ONCE: usize = 3;
 
 /// Generous: nothing here is a measurement.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -36,22 +45,10 @@ fn the_service_comes_back_by_itself() {
         .expect("the stand-in is built by `cargo build --workspace --bins`");
     println!("continuity: runs against {daemon}");
     let means = Means { agents: built.to_owned(), daemon, token: 10_000, details: None };
-    // All at the same time: most of it is waiting.
-    let played: Vec<(String, Result<Outcome, String>)> = std::thread::scope(|scope| {
-        let means = &means;
-        let play_one = |number: usize, name: &'static str, setup: Setup| {
-            let sequence = named(name).expect("a sequence of the program");
-            let patient = Sequence { watch: PATIENCE, ..*sequence };
-            let lab = format!("continuity-test-{number}-{}", std::process::id());
-            (format!("{name}, {setup}"), play(&patient, setup, Contender::Ours, means, &lab, || {}))
-        };
-        let threads: Vec<_> = REPRESENTATIVE
-            .iter()
-            .enumerate()
-            .map(|(number, (name, setup))| scope.spawn(move || play_one(number, name, *setup)))
-            .collect();
-        threads.into_iter().map(|thread| thread.join().expect("a thread")).collect()
-    });
+    let mut played: Vec<(String, Result<Outcome, String>)> = Vec::new();
+    for (first, some) in REPRESENTATIVE.chunks(AT_ONCE).enumerate() {
+        played.extend(play_at_once(&means, first, some));
+    }
     let mut wrong = Vec::new();
     for (name, outcome) in played {
         match outcome {
@@ -63,6 +60,28 @@ fn the_service_comes_back_by_itself() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Plays sequences on clusters of their own.
+fn play_at_once(
+    means: &Means,
+    chunk: usize,
+    some: &[(&'static str, Setup)],
+) -> Vec<(String, Result<Outcome, String>)> {
+    std::thread::scope(|scope| {
+        let play_one = |number: usize, name: &'static str, setup: Setup| {
+            let sequence = named(name).expect("a sequence of the program");
+            let patient = Sequence { watch: PATIENCE, ..*sequence };
+            let lab = format!("continuity-test-{chunk}-{number}-{}", std::process::id());
+            (format!("{name}, {setup}"), play(&patient, setup, Contender::Ours, means, &lab, || {}))
+        };
+        let threads: Vec<_> = some
+            .iter()
+            .enumerate()
+            .map(|(number, (name, setup))| scope.spawn(move || play_one(number, name, *setup)))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("a thread")).collect()
+    })
 }
 
 #[test]
