@@ -27,6 +27,8 @@ pub(crate) struct Environment {
     pub(crate) node: Option<String>,
     /// `OCF_RESKEY_CRM_meta_role` is `Stopped`.
     pub(crate) role_stopped: bool,
+    /// The same is `Promoted`, or `Master` before Pacemaker 2.1.
+    pub(crate) role_promoted: bool,
     /// The resource is a promotable clone: `OCF_RESKEY_CRM_meta_promotable`, or one of
     /// `promoted_max` and `master_max` instead.
     pub(crate) promotable: bool,
@@ -57,6 +59,7 @@ impl Default for Environment {
             interval: None,
             node: None,
             role_stopped: false,
+            role_promoted: false,
             promotable: false,
             check_level: None,
             exit_reason_prefix: OsString::from("ocf-exit-reason:"),
@@ -115,7 +118,10 @@ impl Environment {
             b"on_node" => {
                 self.node = value.to_str().filter(|name| !name.is_empty()).map(str::to_owned);
             }
-            b"role" => self.role_stopped = value == "Stopped",
+            b"role" => {
+                self.role_stopped = value == "Stopped";
+                self.role_promoted = value == "Promoted" || value == "Master";
+            }
             b"promotable" => self.promotable |= value == "true",
             b"promoted_max" | b"master_max" => {
                 self.promotable |= number::<i32>(value).is_some_and(|most| most > 0);
@@ -196,6 +202,18 @@ mod tests {
         assert_eq!(environment.instance, Some("vip".into()));
         assert_eq!(environment.time_zone, Some("".into()));
         assert!(environment.debug);
+    }
+
+    #[test]
+    fn the_role_that_a_monitor_expects() {
+        let role = |value| {
+            let environment = read(&[("OCF_RESKEY_CRM_meta_role", value)]);
+            (environment.role_stopped, environment.role_promoted)
+        };
+        assert_eq!(role("Stopped"), (true, false));
+        assert_eq!(role("Promoted"), (false, true));
+        assert_eq!(role("Master"), (false, true));
+        assert_eq!(role("Started"), (false, false));
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Request {
     pub node: Option<String>,
     /// monitor only: Pacemaker checks with `role=Stopped` that the resource is not on this node.
     pub expects_stopped: bool,
+    /// monitor only: Pacemaker checks with `role=Promoted` that the instance is the promoted one.
+    pub expects_promoted: bool,
     /// Pacemaker's executor made the call: what it starts here has been stopped, or fenced, elsewhere. A
     /// call by hand, also by `crm_resource --force-start`, has no such meaning.
     pub by_cluster: bool,
@@ -62,6 +64,7 @@ impl Request {
             in_cluster: environment.instance.is_some(),
             node: environment.node.clone(),
             expects_stopped: action == Action::Monitor && environment.role_stopped,
+            expects_promoted: action == Action::Monitor && environment.role_promoted,
             by_cluster: environment.by_executor,
             promotable: environment.promotable,
             check_level: environment.check_level.unwrap_or(0),

@@ -88,6 +88,7 @@ mod tests {
             in_cluster: false,
             node: None,
             expects_stopped: false,
+            expects_promoted: false,
             by_cluster: false,
             promotable: false,
             check_level: 0,

@@ -129,8 +129,7 @@ fn of_promotion(error: &promotion::Error) -> Exit {
     match error {
         promotion::Error::TagActive { .. }
         | promotion::Error::TagDeclaredActive { .. }
-        | promotion::Error::TagUndeclared { .. }
-        | promotion::Error::NoClusterer { .. } => Exit::Args,
+        | promotion::Error::TagUndeclared { .. } => Exit::Args,
         promotion::Error::Daemon(error) => of_daemon(error),
         _ => Exit::Generic,
     }

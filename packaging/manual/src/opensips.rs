@@ -210,7 +210,8 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "sharing_tag=TAG: OpenSIPS has no such sharing tag: declare TAG=backup in its configuration \
              or correct sharing_tag",
-            "start refuses it. Of an instance that runs already, degraded (190).",
+            "Degraded (190). validate-all with check level 10 refuses it; start logs it and serves, because a \
+             start that fails bars the node.",
         ),
         (
             "LISTENER is held by OWNER though OpenSIPS has ended: stop that program",

@@ -24,6 +24,10 @@ pub(crate) use error::{Error, Result};
 /// From this check level on the MI is asked whatever the role is.
 const MI_LEVEL: u32 = 10;
 
+/// Below that level, the sharing tags of a promoted instance are asked for in this time: the next monitor
+/// waits for the end of this one, and a dead daemon is noticed no sooner.
+const GLANCE: Duration = Duration::from_secs(2);
+
 /// A node that has just started gets its data from the others; if there are none, it gives up after
 /// some seconds (`seed_fallback_interval` of module clusterer).
 const SYNC_TIME: Duration = Duration::from_secs(60);
@@ -31,9 +35,9 @@ const SYNC_TIME: Duration = Duration::from_secs(60);
 /// How often an MI that can't be reached is tried again.
 const MI_RETRY: Duration = Duration::from_millis(25);
 
-/// promote: how long an MI may be out of reach, for a reason that passes (no memory, no descriptor). One
-/// that is configured elsewhere never comes, and callers wait meanwhile.
-const UNREACHABLE: Duration = Duration::from_millis(500);
+/// How long an MI may be out of reach, for a reason that passes (no memory, no descriptor), and while the
+/// daemon's last processes start. One that is configured elsewhere never comes, and callers wait meanwhile.
+const UNREACHABLE: Duration = Duration::from_secs(1);
 
 /// How certain a role is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +48,8 @@ pub(crate) enum Certainty {
     Guessed,
 }
 
-/// The role of the main process. If its record is lost, the sharing tags tell: demote has not been
-/// remembered either.
+/// The role of the main process. If its record is lost, Pacemaker tells, or else the sharing tags: demote
+/// has not been remembered either.
 pub(crate) fn recall(
     instance: &Instance<'_>,
     params: &Params,
@@ -53,11 +57,15 @@ pub(crate) fn recall(
     main: Process,
 ) -> (Record, Certainty) {
     let record = Record::following(known, main);
+    if known.is_none() && instance.request.expects_promoted {
+        return (Record { role: Role::Promoted, ..record }, Certainty::Known);
+    }
     if known.is_some() || params.sharing_tags.is_empty() || !instance.request.promotable {
         return (record, Certainty::Known);
     }
     let line = LogLine::of(instance.action());
-    match active_tags(params, main, instance.deadline()) {
+    // Most of the time is for what monitor has to find out.
+    match active_tags(params, main, instance.deadline().share(3)) {
         Ok(active) if active.len() == params.sharing_tags.len() => {
             let note = "no role is remembered, but every sharing tag is active";
             log::warn!("{}", line.field("role", "promoted").note(note));
@@ -131,7 +139,10 @@ fn ask(
     deep: bool,
     remarks: &mut Vec<String>,
 ) -> Result<bool> {
-    let found = reach(&clients(params, record.main)?, instance.deadline())?;
+    let mut clients = clients(params, record.main)?;
+    let patience = if deep { instance.deadline().remaining() / 3 } else { GLANCE };
+    share(&mut clients, patience);
+    let found = reach(&clients, instance.deadline())?;
     let Some((client, silent)) = found else { return Ok(params.sharing_tags.is_empty()) };
     remarks.extend(silent.map(|error| error.to_string()));
     let tags = &params.sharing_tags;
@@ -156,13 +167,18 @@ pub(crate) fn hold_tags(params: &Params, main: Process, deadline: Deadline) -> R
         return Ok(());
     }
     let mut clients = clients(params, main)?;
-    // Each has its share of the time.
-    let patience = deadline.remaining() / u32::try_from(clients.len()).unwrap_or(1).max(1);
-    clients.iter_mut().for_each(|client| client.patience = patience);
+    clients.iter_mut().for_each(|client| client.patience = Duration::MAX);
+    share(&mut clients, deadline.remaining());
     once_reachable(deadline.within(UNREACHABLE), || match reach(&clients, deadline)? {
         Some((client, _)) => tags::hold(client, tags, deadline),
         None => Ok(()),
     })
+}
+
+/// Gives each client its share of this time for an answer, if that is less than it has.
+fn share(clients: &mut [Client<'_>], patience: Duration) {
+    let share = patience / u32::try_from(clients.len()).unwrap_or(1).max(1);
+    clients.iter_mut().for_each(|client| client.patience = client.patience.min(share));
 }
 
 /// The first client that answers, with the error of the one before it. A single one is not asked: its
@@ -186,18 +202,18 @@ fn reach<'p>(
     }
 }
 
-/// What a new instance must be, as soon as its MI answers.
+/// What a new instance should be, as soon as its MI answers.
 ///
 /// # Errors
-/// [`Error::TagActive`], [`Error::TagUndeclared`], [`Error::NoClusterer`], [`Error::Mi`],
-/// [`Error::Daemon`]
+/// [`Error::TagActive`], which takes the tag from another node. The others are no obstacle to service:
+/// [`Error::TagUndeclared`], [`Error::NoClusterer`], [`Error::Mi`], [`Error::Daemon`]
 pub(crate) fn require_standby(params: &Params, main: Process, deadline: Deadline) -> Result<()> {
     let tags = &params.sharing_tags;
     if tags.is_empty() {
         return Ok(());
     }
     let clients = clients(params, main)?;
-    once_reachable(deadline, || match reach(&clients, deadline)? {
+    once_reachable(deadline.within(UNREACHABLE), || match reach(&clients, deadline)? {
         Some((client, _)) => tags::require_standby(client, tags, deadline),
         None => Ok(()),
     })

@@ -24,6 +24,9 @@ const PROMOTED: i32 = 10_000;
 const STANDBY: i32 = 9_000;
 /// It lacks data of the others, or that is not known.
 const NOT_SYNCED: i32 = 5_000;
+/// It has just started and nothing more is known: a tie with one that lacks data would let a daemon that
+/// crashes again and again keep the role.
+const STARTED: i32 = 4_000;
 /// It does not serve. Pacemaker promotes any other instance rather than restart this one in place. Not
 /// less than 1: if all have failed, one of them must be promoted.
 pub(crate) const FAILED: i32 = 1;
@@ -41,6 +44,11 @@ pub(crate) fn of(role: Role, synced: bool) -> i32 {
         (Role::Unpromoted, true) => STANDBY,
         (Role::Unpromoted, false) => NOT_SYNCED,
     }
+}
+
+/// The score of an instance that has just been started; without sharing tags there is no data to wait for.
+pub(crate) fn after_start(has_no_tags: bool) -> i32 {
+    if has_no_tags { STANDBY } else { STARTED }
 }
 
 /// The score that Pacemaker has, unless it is that of a failure.
@@ -65,7 +73,7 @@ pub(crate) fn after_promote(holds_tags: bool) -> i32 {
 /// one that lacked something complete.
 pub(crate) fn after_demote(told: Option<i32>) -> i32 {
     match told {
-        Some(score @ (FAILED | NOT_SYNCED)) => score,
+        Some(score @ (FAILED | NOT_SYNCED | STARTED)) => score,
         _ => STANDBY,
     }
 }
@@ -146,7 +154,8 @@ mod tests {
     fn who_is_promoted_stays_and_who_lacks_data_waits() {
         assert!(of(Role::Promoted, false) > of(Role::Unpromoted, true));
         assert!(of(Role::Unpromoted, true) > of(Role::Unpromoted, false));
-        assert!(of(Role::Unpromoted, false) > FAILED);
+        assert!(of(Role::Unpromoted, false) > after_start(false));
+        assert!(after_start(false) > FAILED);
         // Nothing or less would mean: never.
         const { assert!(FAILED > 0) }
     }

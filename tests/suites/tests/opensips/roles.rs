@@ -254,6 +254,24 @@ fn a_lost_record_is_made_up_for_by_the_tag() {
     });
 }
 
+#[test]
+fn a_lost_record_is_made_up_for_by_pacemaker() {
+    testnet::root_or_skip!();
+    every_daemon("a_lost_record_is_made_up_for_by_pacemaker", |site| {
+        let agent = clone_of(site.agent());
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        site.on_host(|| std::fs::remove_file(ROLE).unwrap());
+        let promoted = agent.clone().env("OCF_RESKEY_CRM_meta_role", "Promoted");
+        ends(&recurring(&promoted), 8);
+        // Remembered again.
+        ends(&recurring(&agent), 8);
+        ends(&agent.action("demote"), 0);
+        ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+    });
+}
+
 /// As after a mount of /run over a running instance: neither pid file nor memory.
 fn forget_all(site: &Site) {
     site.forget();

@@ -77,7 +77,7 @@ fn promotion_scores_are_told_where_they_change() {
     site.write(&FIRST.text(site, "backup"));
     let agent = standby(site, FIRST);
     ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=5000"]);
+    assert_eq!(told(), ["--update=4000"]);
     ends(&recurring(&agent), 0);
     assert_eq!(told(), nothing);
     ends(&deep(&agent), 0);
@@ -102,7 +102,7 @@ fn who_does_not_serve_is_the_last_to_be_promoted() {
     let failing = agent.clone().param("sip_probe_codes", "299");
     ends(&agent.action("start"), 0);
     ends(&deep(&agent), 0);
-    assert_eq!(told(), ["--update=5000", "--update=9000"]);
+    assert_eq!(told(), ["--update=4000", "--update=9000"]);
 
     // Unpromoted: until the next good monitor; that it has the others' data is asked anew.
     fails(&recurring(&failing), 1, "sip_probe_codes");
@@ -164,7 +164,7 @@ fn who_does_not_serve_is_the_last_to_be_promoted() {
     fails(&recurring(&agent), 1, "orphans of OpenSIPS are alive");
     assert_eq!(told(), nothing);
     ends(&agent.action("start"), 0);
-    assert_eq!(told(), ["--update=5000"]);
+    assert_eq!(told(), ["--update=4000"]);
     for pid in site.processes() {
         signal(pid, Signal::SIGKILL);
     }

@@ -16,7 +16,6 @@ use crate::daemon::{check, defaults, directories, fifo, systemd_unit};
 use crate::error::Result;
 use crate::health::workers::workers_of;
 use crate::health::{self, Reach};
-use crate::instance::role::Role;
 use crate::instance::{self, Instance, pid_file, refuse_elsewhere};
 use crate::params::{Names, Params};
 use crate::process::survey::{PidFile, Pids, Survey};
@@ -220,20 +219,22 @@ impl Start<'_> {
     }
 
     /// A new instance is unpromoted, and must hold no tag that belongs to another node. One that can't
-    /// be asked serves callers all the same; monitor asks again and tells the reason.
+    /// be asked, or lacks the tag, serves callers all the same: a failed start bars the node. monitor tells the
+    /// reason.
     fn make_unpromoted(&mut self, main: &Stat) -> Result<()> {
         let Self { instance, params, deadline, .. } = *self;
         let tags = &params.sharing_tags;
         match promotion::require_standby(params, main.process, budgets::for_first_answer(deadline))
         {
-            Err(error @ (promotion::Error::Mi(_) | promotion::Error::Daemon(_))) => {
+            Ok(()) => {}
+            Err(error @ promotion::Error::TagActive { .. }) => return Err(error.into()),
+            Err(error) => {
                 let line = LogLine::of(Action::Start).field("pid", main.process.pid);
-                log::error!("{}", line.note(format!("sharing tags are not checked: {error}")));
+                log::error!("{}", line.note(format!("not ready to be promoted: {error}")));
             }
-            known => known?,
         }
         let mut record = instance.record_of(main.process);
-        let score = score::of(Role::Unpromoted, tags.is_empty());
+        let score = score::after_start(tags.is_empty());
         score::publish(instance.request, &mut record, score);
         self.done.push(Done::RememberedRole);
         // An instance without a record is unpromoted: no reason to fail.

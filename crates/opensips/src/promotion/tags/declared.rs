@@ -98,8 +98,21 @@ impl Tokens<'_> {
         self.0 = self.0.get(count..).unwrap_or_default();
     }
 
+    /// Up to the end of a quoted text, which is skipped, too. In double quotes, a backslash takes the meaning
+    /// from what follows it (cfg.lex).
+    fn take_text(&mut self, quote: u8) -> String {
+        let mut escaped = false;
+        let text = self.take_while(|byte| {
+            let ends = byte == quote && !escaped;
+            escaped = byte == b'\\' && quote == b'"' && !escaped;
+            !ends
+        });
+        self.skip(1);
+        text
+    }
+
     /// Up to the first byte that does not fit; the rest stays.
-    fn take_while(&mut self, fits: impl Fn(u8) -> bool) -> String {
+    fn take_while(&mut self, mut fits: impl FnMut(u8) -> bool) -> String {
         let length = self.0.iter().position(|byte| !fits(*byte)).unwrap_or(self.0.len());
         let (taken, rest) = self.0.split_at(length);
         self.0 = rest;
@@ -123,9 +136,7 @@ impl Iterator for Tokens<'_> {
                 }
                 [quote @ (b'"' | b'\''), ..] => {
                     self.skip(1);
-                    let text = self.take_while(|byte| byte != quote);
-                    self.skip(1);
-                    return Some(Token::Text(text));
+                    return Some(Token::Text(self.take_text(quote)));
                 }
                 [byte, ..] if byte.is_ascii_alphanumeric() || byte == b'_' => {
                     let word = self.take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -195,6 +206,8 @@ mod tests {
         let vip7 = Some("vip/7".to_owned());
         let both = r#"x("sharing_tag", "vip/1=backup") x("sharing_tag", "vip/7 = active")"#;
         assert_eq!(missing(both), None);
+        let quoted = r#"x("say \"") y('\') "#.to_owned() + both;
+        assert_eq!(missing(&quoted), None);
         assert_eq!(missing(r#"x("sharing_tag", "vip/1=backup") # "vip/7=backup""#), vip7);
         assert_eq!(missing(""), Some("vip/1".to_owned()));
         std::fs::write(directory.path().join("node.cfg"), r#""vip/7=backup""#).unwrap();
