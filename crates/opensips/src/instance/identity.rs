@@ -122,6 +122,13 @@ impl Identity {
         Ok(self.claim_on(proc, stat)?.is_some_and(|(claim, _)| claim == Claim::Own))
     }
 
+    /// Whether nothing but its arguments says that a process is a daemon of this instance: a person has
+    /// started it, with the pid file and the configuration of the resource.
+    pub(crate) fn is_unclaimed(&self, proc: &ProcFs, stat: &Stat) -> bool {
+        self.remembered != Some(stat.process)
+            && self.claims.standing(proc, stat, false) == Standing::Unclaimed
+    }
+
     /// Whether a process may run the daemon's program, for this instance or another one. Returns
     /// true when in doubt.
     ///
