@@ -100,7 +100,9 @@ pub(crate) fn open_sockets(
             Transport::Udp | Transport::Sctp => of_main.contains(inode),
             Transport::Tcp => of_any.contains(inode),
         })
-        .filter(|(listener, _)| params.mi != Some(Endpoint::Datagram(listener.local)))
+        .filter(|(listener, _)| {
+            params.endpoints().all(|mi| *mi != Endpoint::Datagram(listener.local))
+        })
         .collect();
     let listed = [Transport::Udp, Transport::Tcp].into_iter().all(|one| table.knows(one));
     if open.is_empty() && listed {

@@ -14,7 +14,7 @@ use crate::mi::answers::{Capability, ListedTag};
 use crate::mi::{self, Client};
 use crate::params::SharingTag;
 
-pub(crate) use declared::refuse_declared_active;
+pub(crate) use declared::{refuse_declared_active, refuse_undeclared};
 
 /// The state of a tag on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
