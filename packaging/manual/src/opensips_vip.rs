@@ -70,9 +70,9 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "IP is also in use by MAC on LINK, and was announced again: remove it from that host or \
              switch",
-            "Degraded (190), found by a monitor of level 10. The address goes on serving and is defended \
+            "Degraded (190), found by a monitor. The address goes on serving and is defended \
              (RFC 5227): announced again at most once in 10 seconds, and once more when the other host is \
-             silent. duplicate_action=fail makes the next monitor of that level fail instead. A host that \
+             silent. duplicate_action=fail makes the next monitor of level 10 fail instead. A host that \
              only sends an ARP probe for the address does not have it.",
         ),
         (

@@ -1,11 +1,9 @@
 //! What this node tells the cluster about its carrier, and what it does where there is none.
 
-use std::path::Path;
 use std::time::Duration;
 
 use deadline::Deadline;
 use hostnet::{Link, Netlink};
-use hostproc::LockFile;
 use ocf::Request;
 
 use super::budgets;
@@ -18,7 +16,7 @@ use crate::host::tables;
 use crate::log_line::{failure, line};
 use crate::params::{LinkCheck, Params};
 use crate::wire::announcement::Announcement;
-use crate::wire::announcer::{self, CarrierFailure, Job, Watch};
+use crate::wire::announcer::{self, CarrierFailure, Job, Watch, is_held};
 use crate::wire::burst;
 
 /// How long monitor waits before it believes that only this node has lost its carrier. When a switch
@@ -245,10 +243,4 @@ pub(crate) fn announce_observed(
             log::warn!("{}", failure(&error).note("no announcer: the VIP is not announced again"));
         }
     }
-}
-
-/// Returns true if a process holds the lock. It is not taken for that: a process that is about to take
-/// it would fail.
-fn is_held(lock: &Path) -> bool {
-    lock.exists() && matches!(LockFile::holder(lock), Ok(Some(_)))
 }

@@ -50,8 +50,10 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     }
     let neighbours = if request.check_level >= NEIGHBOURS_LEVEL {
         neighbours::check(&netlink, &params, &observation, request.deadline)
-    } else if !request.probe && neighbours::has_noted_conflict(&params, &observation) {
-        neighbours::watch_conflict(&netlink, &params, &observation, request.deadline)
+    } else if !request.probe
+        && let Some(look) = neighbours::due_look(&params, &observation)
+    {
+        neighbours::watch_conflict(&netlink, &params, &observation, look, request.deadline)
     } else {
         return Ok(verdict);
     };

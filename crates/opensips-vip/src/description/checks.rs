@@ -49,8 +49,9 @@ may be the node that is just removing the VIP: start keeps probing for duplicate
 answered counts as gone after 500 ms without an answer. If it still answers at the end, start fails and
 reports its MAC address, unless the previous owner is certainly off: with fencing enabled, start takes
 over an address that this cluster has held before, because a switch can answer for a dead host (proxy ARP,
-EVPN ARP suppression). A monitor with OCF_CHECK_LEVEL 10 or more probes too; duplicate_action sets what
-follows, and if the neighbours can't be asked, that monitor returns OCF_DEGRADED (190). An answer counts as
+EVPN ARP suppression). A recurring monitor probes too, at most once in 5 seconds, and listens for 100 ms
+at most; with OCF_CHECK_LEVEL 10 or more it always probes and listens for 500 ms at least. duplicate_action
+sets what follows, and if the neighbours can't be asked, that monitor returns OCF_DEGRADED (190). An answer counts as
 this host's own only if this host has the VIP and the interface with that MAC address can answer. Set \"no\" on a link whose router answers ARP for every address.",
     ..Parameter::TEMPLATE
 };
@@ -79,8 +80,7 @@ pub(crate) static DUPLICATE_TIMEOUT: Parameter = Parameter {
     longdesc: "\
 Time without an answer after which the VIP counts as free: 10ms to 10s. Default: 50ms. Units: ms, s, m; a
 number without a unit is in seconds. The agent sends two probes in that time, and one in each 100 ms if it
-is 200ms or more: raise it where frames are lost or hosts answer late. A monitor with OCF_CHECK_LEVEL 10
-listens for 500 ms at least.",
+is 200ms or more: raise it where frames are lost or hosts answer late.",
     ..Parameter::TEMPLATE
 };
 

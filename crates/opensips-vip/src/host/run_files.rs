@@ -26,8 +26,9 @@ const ANNOUNCED: &str = "announced-";
 /// The note that nothing could be sent, in the place of the MAC address of another host.
 const NOT_SENT: &str = "not-sent";
 
-/// The second word in the note of a conflict that start has found.
+/// The second word in the note of a conflict: start has found it, or nothing was announced because of it.
 const TAKEN_OVER: &str = " taken-over";
+const SEEN: &str = " seen";
 
 /// Another host with the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,9 @@ pub(crate) struct Conflict {
 /// What was done when the other host was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConflictOrigin {
-    /// monitor has found it.
+    /// A monitor that asks from time to time has found it, and has not defended the VIP yet.
+    Seen,
+    /// monitor has found it, and has announced the VIP again.
     Found,
     /// start has found it, and has added the VIP because the previous owner is fenced.
     TakenOver,
@@ -114,20 +117,22 @@ impl RunFiles {
     /// Notes the host that has been found with the same address, and that the VIP was announced again.
     /// Without the file, the next monitor takes the host for a new one.
     pub(crate) fn note_conflict(&self, mac: MacAddress, origin: ConflictOrigin) {
-        let taken_over = match origin {
+        let origin = match origin {
+            ConflictOrigin::Seen => SEEN,
             ConflictOrigin::Found => "",
             ConflictOrigin::TakenOver => TAKEN_OVER,
         };
-        self.write(&self.conflict(), &format!("{mac}{taken_over}\n"));
+        self.write(&self.conflict(), &format!("{mac}{origin}\n"));
     }
 
     /// The host that was found with the same address and has not been silent since.
     pub(crate) fn noted_conflict(&self) -> Option<Conflict> {
         let text = String::from_utf8(self.run.read(&self.conflict())?).ok()?;
         let text = text.trim_end();
-        let (mac, origin) = match text.strip_suffix(TAKEN_OVER) {
-            Some(mac) => (mac, ConflictOrigin::TakenOver),
-            None => (text, ConflictOrigin::Found),
+        let (mac, origin) = match (text.strip_suffix(TAKEN_OVER), text.strip_suffix(SEEN)) {
+            (Some(mac), _) => (mac, ConflictOrigin::TakenOver),
+            (_, Some(mac)) => (mac, ConflictOrigin::Seen),
+            (None, None) => (text, ConflictOrigin::Found),
         };
         let announced = self.age(&self.conflict())?;
         Some(Conflict { mac: mac.parse().ok()?, origin, announced })
@@ -277,6 +282,7 @@ impl RunFiles {
         self.forget_unannounced();
         self.forget_conflict();
         self.remove(&self.announced());
+        self.remove(&self.searched());
         self.remove(&format!("{HERE}{}", self.vip));
     }
 
@@ -336,6 +342,21 @@ impl RunFiles {
     pub(crate) fn last_announcement(&self) -> Option<Duration> {
         // Zero if the clock has been set back since.
         Some(self.age(&self.announced())?.unwrap_or_default())
+    }
+
+    /// Notes that a monitor asks now whether another host has the VIP.
+    pub(crate) fn note_search(&self) {
+        self.write(&self.searched(), "");
+    }
+
+    /// How long ago a monitor asked that, or the VIP was announced after start had asked.
+    pub(crate) fn last_search(&self) -> Option<Duration> {
+        let ages = [self.age(&self.searched()), self.age(&self.announced())];
+        ages.into_iter().flatten().flatten().min()
+    }
+
+    fn searched(&self) -> String {
+        format!("searched-{}", self.vip)
     }
 
     /// How long ago a file was written; `Some(None)` if the clock has been set back since.

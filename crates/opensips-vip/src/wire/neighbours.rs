@@ -8,6 +8,7 @@ use hostnet::{Error, Link, LinkName, MacAddress, Netlink, PacketSocket, Result};
 use ocf::{Exit, Verdict};
 
 use super::announcement::Announcement;
+use super::announcer::is_held;
 use super::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use super::open_socket;
 use super::own_links::OwnLinks;
@@ -25,6 +26,12 @@ const GATEWAY_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// `DEFEND_INTERVAL` of RFC 5227 section 1.1.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often a monitor below the level that checks the neighbours asks whether another host has the VIP. A
+/// host that claims it takes the callers at once, and they come back with the next announcement.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(5);
+/// How long such a monitor listens at most. Who answers later is found by the level that checks.
+const SEARCH_SILENCE: Duration = Duration::from_millis(100);
 
 /// How long a monitor tries to send on a link that refuses: a queue that is full for a moment is no fault.
 const SEND_PATIENCE: Duration = Duration::from_secs(1);
@@ -75,7 +82,8 @@ pub(crate) fn check(
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
     let checked = ask(link, params.ip, until, |socket| {
         let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
-        let conflict = check_conflict(netlink, params, observation, &prober, socket, until)?;
+        let look = Look::Watch;
+        let conflict = check_conflict(netlink, params, observation, &prober, socket, look, until)?;
         if conflict.exit != Exit::Success {
             return Ok(conflict);
         }
@@ -115,18 +123,36 @@ fn ask(
     }
 }
 
-/// Returns true if a conflict is noted for the VIP.
-pub(crate) fn has_noted_conflict(params: &Params, observation: &Observation) -> bool {
-    params.duplicates.is_some()
-        && RunFiles::of(params.ip, observation.zone).noted_conflict().is_some()
+/// What a monitor below the level that checks the neighbours does about another host that has the VIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The host that was found is watched until it is silent.
+    Watch,
+    /// It listens no longer than start does. Whoever it finds is only noted: this host
+    /// can have been frozen, and the other one can have the VIP rightfully. If that host is still there at
+    /// the next monitor, the VIP is defended.
+    Search,
 }
 
-/// Looks after a noted conflict, for the monitors below the level that searches for conflicts: defends the
-/// VIP, and announces it once more when the other host is silent.
+/// `None` if the monitor asks nobody now. While the VIP is not announced, the announcer asks.
+pub(crate) fn due_look(params: &Params, observation: &Observation) -> Option<Look> {
+    params.duplicates?;
+    let files = RunFiles::of(params.ip, observation.zone);
+    if files.noted_conflict().is_some() {
+        return Some(Look::Watch);
+    }
+    let is_due = files.last_search().is_none_or(|age| age >= SEARCH_INTERVAL);
+    let is_announced = observation.unannounced.is_none() && !is_held(&files.announcer_lock());
+    (is_due && is_announced).then_some(Look::Search)
+}
+
+/// Looks for another host that has the VIP, for the monitors below the level that checks the neighbours:
+/// defends the VIP, and announces it once more when the other host is silent.
 pub(crate) fn watch_conflict(
     netlink: &Netlink,
     params: &Params,
     observation: &Observation,
+    look: Look,
     until: Deadline,
 ) -> Verdict {
     // Only a monitor of the level that searches decides that the same host was found again.
@@ -136,7 +162,7 @@ pub(crate) fn watch_conflict(
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
     let checked = ask(link, params.ip, until, |socket| {
         let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
-        check_conflict(netlink, &params, observation, &prober, socket, until)
+        check_conflict(netlink, &params, observation, &prober, socket, look, until)
     });
     checked.unwrap_or_else(|error| not_checked(params.ip, &link.name, &error))
 }
@@ -184,6 +210,7 @@ fn check_conflict(
     observation: &Observation,
     prober: &Prober,
     socket: &mut PacketSocket,
+    look: Look,
     until: Deadline,
 ) -> Result<Verdict> {
     let (Some(check), Some(link)) = (params.duplicates, &observation.link) else {
@@ -199,8 +226,12 @@ fn check_conflict(
         files.note_announcement(link.mac);
         Ok(())
     };
-    // Nothing waits for a monitor: a host that answers late is found, too.
-    let silence = check.timeout.max(RELEASE_TIME);
+    files.note_search();
+    let silence = match look {
+        Look::Search => check.timeout.min(SEARCH_SILENCE),
+        // Nothing waits for this monitor: a host that answers late is found, too.
+        Look::Watch => check.timeout.max(RELEASE_TIME),
+    };
     let mac = match prober.probe(socket, Conflicts::Owners, silence, until)? {
         ProbeResult::Conflict(mac) => mac,
         ProbeResult::Free => {
@@ -215,8 +246,15 @@ fn check_conflict(
         }
         ProbeResult::Unknown => return Ok(no_time(params.ip, &link.name)),
     };
-    let is_due = noted.is_none_or(|it| it.announced.is_none_or(|age| age >= DEFEND_INTERVAL));
-    let same = noted.filter(|noted| noted.mac == mac);
+    if look == Look::Search {
+        files.note_conflict(mac, ConflictOrigin::Seen);
+        return Ok(verdict_on_conflict(params, mac, &link.name, ConflictOrigin::Seen, false));
+    }
+    let is_defended = |it: &Conflict| {
+        it.origin != ConflictOrigin::Seen && it.announced.is_some_and(|age| age < DEFEND_INTERVAL)
+    };
+    let is_due = !noted.as_ref().is_some_and(is_defended);
+    let same = noted.filter(|it| it.mac == mac && it.origin != ConflictOrigin::Seen);
     let origin = same.map_or(ConflictOrigin::Found, |noted| noted.origin);
     if is_due {
         announce(socket)?;
@@ -246,6 +284,9 @@ fn verdict_on_conflict(
         ConflictOrigin::TakenOver => Verdict::degraded(format!(
             "{ip} runs here, but {mac} on {link} answers for its fenced owner: clear it on that \
              switch or host"
+        )),
+        ConflictOrigin::Seen => Verdict::degraded(format!(
+            "{ip} is also in use by {mac} on {link}: remove it from that host or switch"
         )),
         ConflictOrigin::Found => {
             let again = if is_announced { ", and was announced again" } else { "" };

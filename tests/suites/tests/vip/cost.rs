@@ -44,8 +44,18 @@ fn monitor_starts_nothing_and_asks_little() {
     let site = Site::new();
     ends(&site.vip().param("announce_schedule", "0").action("start"), 0);
     for words in [
-        &["monitor", "--ip", VIP][..],
-        &["monitor", "--ip", VIP, "--nic", "eth0", "--cidr_netmask", "24"],
+        &["monitor", "--ip", VIP, "--duplicate_check", "no"][..],
+        &[
+            "monitor",
+            "--ip",
+            VIP,
+            "--nic",
+            "eth0",
+            "--cidr_netmask",
+            "24",
+            "--duplicate_check",
+            "no",
+        ],
     ] {
         let Some(counts) = counted(&site.a, words) else {
             testnet::skipped("cost::monitor_starts_nothing_and_asks_little", "needs strace");

@@ -130,8 +130,6 @@ fn the_owner_defends_its_address_and_goes_on() {
     ends(&agent.action("start"), 0);
     ends(&deep(&agent), 0);
     take(&site.neighbour);
-    // Not by a shallow look.
-    ends(&recurring(&agent), 0);
     let capture = Capture::start(&site.b, "eth0");
     let reason = format!("192.0.2.10 is also in use by {MAC_N} on eth0, and was announced again");
     fails(&deep(&agent), 190, &reason);
@@ -157,6 +155,43 @@ fn the_owner_defends_its_address_and_goes_on() {
     fails(&deep(&agent), 190, &format!("also in use by {MAC_B} on eth0, and was announced again"));
     ends(&deep(&agent.clone().param("duplicate_check", "no")), 0);
     ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty());
+}
+
+/// A phone with the wrong address comes and leaves between two deep looks, and the LAN goes on to send to it.
+#[test]
+fn a_shallow_look_asks_from_time_to_time() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("announce_schedule", "0");
+    ends(&agent.action("start"), 0);
+    let capture = Capture::start(&site.b, "eth0");
+    let some_seconds_later =
+        || shell(&site.a, "cd /run/smartvox && touch -c -d '-6 seconds' announced-* searched-*");
+    some_seconds_later();
+    ends(&recurring(&agent), 0);
+    assert!(asked(&capture));
+    take(&site.neighbour);
+    some_seconds_later();
+    // This host may have been frozen, and the other one its successor.
+    fails(&recurring(&agent), 190, &format!("is also in use by {MAC_N} on eth0: remove it"));
+    assert_eq!(announced_by_a(&capture), 0);
+    // Known to the next one without waiting for its turn, and so is the silence.
+    let reason = format!("192.0.2.10 is also in use by {MAC_N} on eth0, and was announced again");
+    fails(&recurring(&agent), 190, &reason);
+    wait_until("it is announced again", LONG, || announced_by_a(&capture) == 1);
+    fails(&recurring(&agent), 190, &reason);
+    let_go(&site.neighbour);
+    ends(&recurring(&agent), 0);
+    wait_until("it is announced again", LONG, || announced_by_a(&capture) == 2);
+    // Whoever asks for nothing asks nobody.
+    let quiet = Capture::start(&site.b, "eth0");
+    some_seconds_later();
+    ends(&recurring(&agent.clone().param("duplicate_check", "no")), 0);
+    some_seconds_later();
+    ends(&agent.action("monitor"), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(!asked(&quiet));
     assert!(locks(&site.a).is_empty());
 }
 

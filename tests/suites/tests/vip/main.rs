@@ -245,11 +245,13 @@ fn is_at_work(host: &Host) -> bool {
     files(host).iter().any(|path| path.to_string_lossy().contains("/vip-"))
 }
 
-/// Those that are more than a note that the VIP is here, or of when it was last announced, which stay until
-/// stop.
+/// Those that are more than a note that the VIP is here, or of when it was last announced or asked for, which
+/// stay until stop.
 fn locks(host: &Host) -> Vec<PathBuf> {
     let is_note = |path: &PathBuf| {
-        ["/announced-", "/here-"].iter().any(|note| path.to_string_lossy().contains(note))
+        ["/announced-", "/here-", "/searched-"]
+            .iter()
+            .any(|note| path.to_string_lossy().contains(note))
     };
     files(host).into_iter().filter(|path| !is_note(path)).collect()
 }

@@ -68,6 +68,12 @@ pub(crate) fn spawn(
     spawn_detached(ARGUMENT, job.to_arguments(), stdin, until)
 }
 
+/// Returns true if a process holds the lock. It is not taken for that: a process that is about to take
+/// it would fail.
+pub(crate) fn is_held(lock: &Path) -> bool {
+    lock.exists() && matches!(LockFile::holder(lock), Ok(Some(_)))
+}
+
 /// Starts a process that waits for the carrier on a node without the VIP.
 pub(crate) fn spawn_watcher(watch: &Watch, until: Deadline) -> Result<Child, Error> {
     spawn_detached(WATCHER_ARGUMENT, watch.to_arguments(), Stdio::null(), until)
