@@ -1,5 +1,6 @@
 //! Addresses over rtnetlink.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use deadline::Deadline;
@@ -36,8 +37,11 @@ impl Netlink {
         let mut message = AddressMessage::default();
         message.header.family = address_family(family);
         let request = RawMessage::of(&RouteNetlinkMessage::GetAddress(message));
-        let mut found: Vec<Address> =
-            self.connection.dump("list the addresses", &request, until)?;
+        let dump = || self.connection.dump("list the addresses", &request, until);
+        let mut found: Vec<Address> = dump()?;
+        if found.len() >= MANY {
+            found = union(dump()?, found);
+        }
         // The kernel filters by family, and could filter by link as well. But it marks interrupted
         // dumps (NLM_F_DUMP_INTR) of all links only: inet_dump_ifaddr() sets cb->seq after its
         // branch for a single link. Without that mark an address can be missing from the answer,
@@ -116,6 +120,23 @@ impl Netlink {
             Err(error) => Err(error),
         })
     }
+}
+
+/// So many addresses can need more than one datagram (of some 8 kB). The kernel counts to continue a dump in
+/// the next one. Since Linux 6.9 it reads without a lock, and now and then (seen on 6.18) it does not mark a
+/// dump in which it has skipped an address because another one was deleted meanwhile: with a second dump, an
+/// address that stays is in one of the two.
+const MANY: usize = 32;
+
+/// What is in any of the two dumps, as it is in the later one.
+fn union(later: Vec<Address>, earlier: Vec<Address>) -> Vec<Address> {
+    let key = |address: &Address| (address.link, address.ip, address.prefix, address.peer);
+    let there: HashSet<_> = later.iter().map(key).collect();
+    let skipped = earlier.into_iter().filter(|address| !there.contains(&key(address)));
+    let skipped: Vec<_> = skipped.collect();
+    let mut all = later;
+    all.extend(skipped);
+    all
 }
 
 fn message(link: LinkIndex, ip: IpAddr, prefix: Prefix, scope: Scope) -> AddressMessage {

@@ -19,6 +19,8 @@ use crate::route::{Route, RouteProtocol};
 /// `sizeof(struct rtmsg)`: family, prefix lengths of destination and source, type of service,
 /// table, protocol, scope, type, and one 32-bit word of flags.
 const HEADER_LENGTH: usize = 12;
+const SOURCE_LENGTH: usize = 2;
+const TYPE_OF_SERVICE: usize = 3;
 const PROTOCOL: usize = 5;
 const FLAGS: usize = 8;
 
@@ -30,7 +32,7 @@ const RTA_NH_ID: u16 = 30;
 const RTA_EXPIRES: u16 = 23;
 /// The place of `rta_expires` in `struct rta_cacheinfo`, in hundredths of a second (`USER_HZ`).
 const EXPIRES: std::ops::Range<usize> = 8..12;
-const USER_HZ: i32 = 100;
+const USER_HZ: u32 = 100;
 /// The metric of an IPv6 route where none is given (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
 const IPV6_DEFAULT_METRIC: u32 = 1024;
 
@@ -54,7 +56,36 @@ impl RouteRecord {
         &self.route
     }
 
-    /// How long it exists (IPv6, from router advertisements). A copy with other fields has no end.
+    /// Whether packets take the same way by both: the fields of the routes, the next hops of multipath routes,
+    /// metrics such as the MTU, and encapsulation are equal. Records that are not equal can differ in what
+    /// the kernel has added.
+    #[must_use]
+    pub fn is_same_way(&self, other: &Self) -> bool {
+        let counts = |kind: u16| {
+            matches!(
+                kind,
+                libc::RTA_MULTIPATH
+                    | libc::RTA_METRICS
+                    | libc::RTA_ENCAP
+                    | libc::RTA_ENCAP_TYPE
+                    | RTA_NH_ID
+            )
+        };
+        let rest = |record: &Self| {
+            record.keeping(counts).into_iter().skip(HEADER_LENGTH).collect::<Vec<_>>()
+        };
+        self.route == other.route && rest(self) == rest(other)
+    }
+
+    /// Whether it is only for packets of a type of service or (IPv6) from a source network.
+    #[must_use]
+    pub fn is_selective(&self) -> bool {
+        let byte = |at: usize| self.message.get(at).copied().unwrap_or_default();
+        byte(SOURCE_LENGTH) != 0 || byte(TYPE_OF_SERVICE) != 0
+    }
+
+    /// How long it exists (IPv6, from router advertisements): 0 if that is over, and then the kernel does not
+    /// use it, although it lists it for some time. A copy with other fields has no end.
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
         self.lifetime
@@ -237,7 +268,7 @@ fn message(family: Family, route: &Route) -> Vec<u8> {
     RawMessage::of(&RouteNetlinkMessage::NewRoute(message)).payload
 }
 
-/// What is left of the lifetime of the route; a second at least if it is over (`RTA_CACHEINFO`).
+/// What is left of the lifetime of the route (`RTA_CACHEINFO`); negative if it is over.
 fn lifetime(payload: &[u8]) -> Result<Lifetime, DecodeError> {
     for attribute in attributes_after(HEADER_LENGTH, payload) {
         let attribute = attribute?;
@@ -246,8 +277,8 @@ fn lifetime(payload: &[u8]) -> Result<Lifetime, DecodeError> {
             && let ticks = parse_i32(expires)?
             && ticks != 0
         {
-            let seconds = u32::try_from(ticks / USER_HZ).unwrap_or(0);
-            return Ok(Lifetime::Seconds(seconds.max(1)));
+            let seconds = u32::try_from(ticks).map_or(0, |ticks| ticks.div_ceil(USER_HZ));
+            return Ok(Lifetime::Seconds(seconds));
         }
     }
     Ok(Lifetime::Forever)

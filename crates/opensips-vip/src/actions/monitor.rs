@@ -97,7 +97,8 @@ fn look_at_cluster(
     if let Some(carrier) = carrier {
         carrier.on_active(netlink, observation);
     }
-    observation.unannounced = files.unannounced_because_of();
+    // Without announcements nothing would end the note.
+    observation.unannounced = files.unannounced_because_of().filter(|_| params.announce.is_some());
     if !request.probe
         && (observation.unannounced.is_some() || neighbours::have_another_mac(observation, &files))
     {

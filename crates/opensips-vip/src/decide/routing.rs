@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use hostnet::{
-    Family, Link, LinkIndex, LinkName, Network, Prefix, Route, RouteKind, RouteProtocol,
+    Family, Lifetime, Link, LinkIndex, LinkName, Network, Prefix, Route, RouteKind, RouteProtocol,
     RouteRecord, Rule, RuleAction, Scope, TABLE_MAIN,
 };
 
@@ -286,13 +286,16 @@ fn with_source(
     })))
 }
 
-/// The unicast routes of the main table that are not of this project.
+/// The unicast routes of the main table that are not of this project, and that the kernel uses for every
+/// packet to their destination.
 fn foreign(tables: &Tables) -> impl Iterator<Item = &RouteRecord> {
     tables.routes.iter().filter(|record| {
         let route = record.route();
         route.table == TABLE_MAIN
             && route.protocol != RouteProtocol::OWN
             && route.kind == RouteKind::Unicast
+            && record.lifetime() != Lifetime::Seconds(0)
+            && !record.is_selective()
     })
 }
 
@@ -393,8 +396,9 @@ pub(crate) fn own_rules(ip: IpAddr, tables: &Tables) -> impl Iterator<Item = &Ru
 }
 
 impl Wanted {
+    /// Compares next hops and metrics such as the MTU, too: a copy follows its original.
     pub(crate) fn has_route(&self, record: &RouteRecord) -> bool {
-        self.routes.iter().any(|wanted| wanted.route() == record.route())
+        self.routes.iter().any(|wanted| wanted.is_same_way(record))
     }
 
     pub(crate) fn missing_routes<'a>(
@@ -403,7 +407,7 @@ impl Wanted {
     ) -> impl Iterator<Item = &'a RouteRecord> {
         self.routes
             .iter()
-            .filter(|wanted| !tables.routes.iter().any(|there| there.route() == wanted.route()))
+            .filter(|wanted| !tables.routes.iter().any(|there| there.is_same_way(wanted)))
     }
 
     pub(crate) fn missing_rules<'a>(

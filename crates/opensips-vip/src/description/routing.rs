@@ -35,7 +35,8 @@ Networks, separated by commas, to which this host's own packets have the VIP as 
 the VIP is on this node. Default: none. \"0.0.0.0/0\" means the default route. Replaces
 ocf:heartbeat:IPsrcaddr. start adds a copy of the main table's route with the VIP as source, which the
 kernel prefers; stop removes the copy, and the original route is never changed. monitor fails if the copy
-is missing or the original has changed since start.
+is missing or the original (its next hops and metrics such as the MTU included) has changed since start.
+Routes for a type of service or from a source network, and those whose lifetime is over, are not copied.
 Limitation for IPv4: the copy precedes the original, with the same metric. \"ip route replace default\" or
 \"ip route del default\", run by a DHCP client or a script, therefore changes the copy instead of the
 original. monitor detects that, and the restart makes a new copy. Where routes change while the host runs,

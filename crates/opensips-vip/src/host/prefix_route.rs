@@ -65,7 +65,9 @@ fn restore(
     for record in before {
         match (is_of_address(record) && !is_shared, now.contains(record)) {
             (true, true) => netlink.delete_route(record, until).map(|_| ())?,
-            (false, false) => netlink.add_route(record, until)?,
+            (false, false) if record.lifetime() != Lifetime::Seconds(0) => {
+                netlink.add_route(record, until)?;
+            }
             _ => {}
         }
     }

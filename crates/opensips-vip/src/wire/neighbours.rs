@@ -11,7 +11,7 @@ use super::announcement::Announcement;
 use super::announcer::is_held;
 use super::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use super::open_socket;
-use super::own_links::OwnLinks;
+use super::own_links::{OwnLinks, answers_nothing};
 use super::resolve::resolve;
 use crate::decide::judge::{Observation, Unannounced, refuses_to_send};
 use crate::decide::plan::has_neighbours;
@@ -80,6 +80,14 @@ pub(crate) fn check(
     until: Deadline,
 ) -> Verdict {
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
+    if answers_nothing(params.ip, link) {
+        return Verdict::degraded(format!(
+            "{ip} is on {name}, which answers no ARP request: set net.ipv4.conf.all.arp_ignore and \
+             net.ipv4.conf.{name}.arp_ignore to another value than 8",
+            ip = params.ip,
+            name = link.name
+        ));
+    }
     let checked = ask(link, params.ip, until, |socket| {
         let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
         let look = Look::Watch;

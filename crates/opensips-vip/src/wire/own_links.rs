@@ -49,23 +49,34 @@ impl OwnLinks {
     /// As `arp_process()` and `ndisc_recv_ns()` of the kernel decide.
     fn answers(&self, link: &Link) -> bool {
         let on_link = self.with_vip.contains(&link.index);
-        let setting = |family: &str, name: &str| {
-            let of = |scope: &str| {
-                let path = format!("net/{family}/conf/{scope}/{name}");
-                Sysctl::default().read(path).ok()?.parse::<u32>().ok()
-            };
-            of("all").max(of(link.name.as_str())).unwrap_or(0)
-        };
         if self.ip.is_ipv6() {
-            return on_link || setting("ipv6", "proxy_ndp") > 0;
+            return on_link || setting(link, "ipv6", "proxy_ndp") > 0;
         }
-        let ignores = match setting("ipv4", "arp_ignore") {
-            0 => self.with_vip.is_empty(),
-            8 => true,
-            _ => !on_link,
+        let ignores = match setting(link, "ipv4", ARP_IGNORE) {
+            1..=3 => !on_link,
+            IGNORE_ALL => true,
+            _ => self.with_vip.is_empty(),
         };
-        !ignores || setting("ipv4", "proxy_arp") > 0
+        !ignores || setting(link, "ipv4", "proxy_arp") > 0
     }
+}
+
+const ARP_IGNORE: &str = "arp_ignore";
+/// With this value the kernel answers no ARP request (`arp_ignore()`, net/ipv4/arp.c).
+const IGNORE_ALL: u32 = 8;
+
+/// Returns true if the kernel answers no ARP request on the link, whatever it is for.
+pub(crate) fn answers_nothing(ip: IpAddr, link: &Link) -> bool {
+    ip.is_ipv4() && setting(link, "ipv4", ARP_IGNORE) == IGNORE_ALL
+}
+
+/// A setting of which the greater one of the link and of all links counts (`IN_DEV_MAXCONF`).
+fn setting(link: &Link, family: &str, name: &str) -> u32 {
+    let of = |scope: &str| {
+        let path = format!("net/{family}/conf/{scope}/{name}");
+        Sysctl::default().read(path).ok()?.parse::<u32>().ok()
+    };
+    of("all").max(of(link.name.as_str())).unwrap_or(0)
 }
 
 /// Returns true if the link can receive what the other one sends, and answer. What is stacked on the

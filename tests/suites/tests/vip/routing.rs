@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use testnet::{Agent, Host};
+use testnet::{Agent, Host, wait_until};
 
 use super::{LONG, Site, VIP, ends, fails, hasty, instances, plain, recurring, second_interface};
 
@@ -346,4 +346,54 @@ fn a_program_that_replaces_the_default_route_hits_the_copy() {
         site.a.ip("route flush exact default table main");
         site.a.ip("route add default via 198.51.100.254 dev eth1 metric 100");
     }
+}
+
+#[test]
+fn the_copy_follows_its_original() {
+    testnet::root_or_skip!();
+    let site = site();
+    let four = site.vip().param("nic", "eth0").param("source_for", "203.0.113.0/24");
+    let six = plain(&site.a).param("ip", "2001:db8::10").param("source_for", "2001:db8:77::/48");
+    let hops = "nexthop via 2001:db8::97 dev eth0 weight 2";
+    let ecmp = |other: &str| format!("{hops} nexthop via {other} dev eth0");
+    site.a.ip(&format!("-6 route add 2001:db8:77::/48 metric 300 {}", ecmp("2001:db8::98")));
+    let four_changed: &[&str] = &[
+        "route del 203.0.113.0/24 proto boot",
+        "route append 203.0.113.0/24 via 192.0.2.99 dev eth0 metric 50 mtu 1200",
+    ];
+    let replaced = format!("-6 route replace 2001:db8:77::/48 metric 300 {}", ecmp("2001:db8::96"));
+    for (agent, changes) in [(&four, four_changed), (&six, &[&replaced])] {
+        ends(&agent.action("start"), 0);
+        ends(&recurring(agent), 0);
+        for change in changes {
+            site.a.ip(change);
+        }
+        fails(&recurring(agent), 1, "is missing");
+        ends(&agent.action("start"), 0);
+        ends(&recurring(agent), 0);
+        ends(&agent.action("stop"), 0);
+    }
+}
+
+/// A route for a type of service, or one whose lifetime is over, is not the one that packets take.
+#[test]
+fn routes_that_the_kernel_does_not_use_are_not_copied() {
+    testnet::root_or_skip!();
+    let site = site();
+    site.a.ip("route add default via 198.51.100.253 dev eth1 metric 10 tos 0x10");
+    let agent = site.vip().param("nic", "eth0").param("source_for", "0.0.0.0/0");
+    ends(&agent.action("start"), 0);
+    assert_eq!(way(&site.a, "198.18.0.1"), "via 198.51.100.254 dev eth1 src 192.0.2.10");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+    site.a.ip("-6 route add 2001:db8:77::/48 via 2001:db8::97 dev eth0 metric 50 expires 1");
+    site.a.ip("-6 route add 2001:db8:77::/48 via 2001:db8::98 dev eth0 metric 90");
+    wait_until("the first route is over", LONG, || {
+        way(&site.a, "2001:db8:77::1").starts_with("via 2001:db8::98")
+    });
+    let six = plain(&site.a).param("ip", "2001:db8::10").param("source_for", "2001:db8:77::/48");
+    ends(&six.action("start"), 0);
+    assert_eq!(way(&site.a, "2001:db8:77::1"), "via 2001:db8::98 dev eth0 src 2001:db8::10");
+    ends(&recurring(&six), 0);
+    ends(&six.action("stop"), 0);
 }

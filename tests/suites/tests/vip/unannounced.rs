@@ -141,3 +141,19 @@ fn nothing_is_called_announced_that_is_not() {
     fails(&deep(&agent), 1, &found("still"));
     ends(&agent.action("stop"), 0);
 }
+
+#[test]
+fn a_link_that_answers_no_request_is_told() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("announce_schedule", "0");
+    ends(&agent.action("start"), 0);
+    for setting in ["all", "eth0"] {
+        let setting = format!("net/ipv4/conf/{setting}/arp_ignore");
+        site.a.sysctl(&setting, "8");
+        fails(&deep(&agent), 190, "192.0.2.10 is on eth0, which answers no ARP request: set");
+        site.a.sysctl(&setting, "2");
+        ends(&deep(&agent), 0);
+    }
+    ends(&agent.action("stop"), 0);
+}

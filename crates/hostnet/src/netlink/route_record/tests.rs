@@ -91,7 +91,7 @@ fn what_is_left_of_the_lifetime_is_restored_and_not_compared() {
         Attribute::new(libc::RTA_CACHEINFO, &counters).push_to(&mut dumped);
         RouteRecord::read(&dumped).unwrap().unwrap()
     };
-    for (ticks, left) in [(0, None), (300_050, Some(3000)), (99, Some(1)), (-7, Some(1))] {
+    for (ticks, left) in [(0, None), (300_000, Some(3000)), (99, Some(1)), (-7, Some(0))] {
         let read = read(ticks);
         assert_eq!(
             (&read, read.lifetime()),
