@@ -39,6 +39,7 @@
 //! | `OPENSIPS_STAND_IN_IGNORE_TERM` | `yes` | the attendant ignores SIGTERM and SIGINT for good |
 //! | `OPENSIPS_STAND_IN_DIE_AFTER_MS` | milliseconds | the first worker dies that long after its start, and so the instance |
 //! | `OPENSIPS_STAND_IN_RETIRE_AFTER_MS` | milliseconds | the first worker ends that long after its start as one that auto-scaling retires: with status 0, reaped a second later, and the instance goes on |
+//! | `OPENSIPS_STAND_IN_LISTENING` | `elsewhere` | the list of sockets is printed under another heading, as a version to come may do |
 //! | `OPENSIPS_STAND_IN_LATE_FAILURE` | `seen` | a TCP port or FIFO that can't be had fails the start (255) *and leaves the other workers running*; seen on 3.6.8 and 4.0.1, where it is a race |
 
 mod answer;

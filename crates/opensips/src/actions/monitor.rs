@@ -133,11 +133,13 @@ fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result
     let deadline = instance.deadline();
     let deep = instance.request.check_level >= EVERY_LISTENER_LEVEL;
     let reach = if deep { Reach::Every } else { Reach::One };
-    let sockets = match instance.state_of(main.process) {
-        Some(state) => state.listeners.clone(),
-        None => health::open_sockets(&instance.proc, params, main, deadline)?,
+    let (sockets, remarks) = match instance.state_of(main.process) {
+        Some(state) => (state.listeners.clone(), state.remarks.clone()),
+        None => (health::open_sockets(&instance.proc, params, main, deadline)?, Vec::new()),
     };
-    Ok(health::judge(instance, params, main, sockets, reach, deadline)?)
+    let mut serving = health::judge(instance, params, main, sockets, reach, deadline)?;
+    serving.remarks.extend(remarks);
+    Ok(serving)
 }
 
 /// What is known about the death of the instance that is remembered.
@@ -263,7 +265,8 @@ fn remember(request: &Request, instance: &Instance<'_>, params: &Params, judged:
 fn remember_sockets(instance: &Instance<'_>, params: &Params, main: &Stat, sockets: &[Expected]) {
     // A start that is running knows better which sockets there will be.
     if let Ok(_lock) = instance.lock(Deadline::now()) {
-        instance.remember(params, main, sockets);
+        let remarks = instance.state_of(main.process).map(|state| state.remarks.as_slice());
+        instance.remember(params, main, sockets, remarks.unwrap_or_default());
         let line = LogLine::of(Action::Monitor).field("pid", main.process.pid);
         log::info!("{}", line.field("sockets", sockets.len()).note("adopted"));
     }

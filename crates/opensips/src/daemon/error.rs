@@ -39,6 +39,12 @@ pub(crate) enum Error {
     /// does not resolve, memory.
     #[error("configuration check failed ({status}): {said}")]
     CheckFailed { status: ExitStatus, said: String },
+    /// It starts without a socket that its configuration declares, and reports success.
+    #[error(
+        "OpenSIPS leaves out a socket of its configuration ({said}): correct the name or interface in \
+         socket=, or make it known to this node"
+    )]
+    SocketLeftOut { said: String },
     #[error(
         "configuration check of {} did not end within {}: run opensips -C by hand",
         path.display(),

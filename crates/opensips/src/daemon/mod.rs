@@ -9,6 +9,7 @@ pub(crate) mod directories;
 mod environment;
 mod error;
 pub(crate) mod fifo;
+mod json_log;
 pub(crate) mod launch;
 pub(crate) mod management;
 pub(crate) mod prerequisites;

@@ -38,7 +38,8 @@ by commas or spaces, for example \"udp:192.0.2.10:5060 tls:[2001:db8::10]:5061\"
 sockets that the configuration check prints; those that are given here are required besides them. \
 start waits until they are open. monitor fails if one of them is closed or held by another program, \
 and names it. Needed for sockets that the check does not print (module sockets_mgm; what is not SIP, \
-as unknown_tcp: or unknown_udp:), with start_check=no, and for an instance that monitor finds and \
+as unknown_tcp: or unknown_udp:), for a list that the agent does not understand (monitor then returns \
+OCF_DEGRADED and says so), with start_check=no, and for an instance that monitor finds and \
 this agent has not started.",
     ..Parameter::TEMPLATE
 };

@@ -113,7 +113,13 @@ impl<'a> Instance<'a> {
     }
 
     /// Remembers a running instance. A failure is logged: the next actions do without.
-    pub(crate) fn remember(&self, params: &Params, main: &Stat, sockets: &[Expected]) {
+    pub(crate) fn remember(
+        &self,
+        params: &Params,
+        main: &Stat,
+        sockets: &[Expected],
+        remarks: &[String],
+    ) {
         let state = State {
             main: main.process,
             session: main.session,
@@ -121,6 +127,7 @@ impl<'a> Instance<'a> {
             config: params.config.clone(),
             pidfile: params.pidfile.clone(),
             listeners: sockets.to_vec(),
+            remarks: remarks.to_vec(),
         };
         if let Err(error) = state.store(self.files.run(), &self.files.state()) {
             log::warn!("{}", LogLine::of(self.action()).note(error));

@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod identity;
 mod input;
+mod left_out;
 mod lifecycle;
 mod listeners;
 mod mi;

@@ -12,7 +12,7 @@ use ocf::{Action, LogLine};
 
 use super::Start;
 use crate::daemon::launch::Output;
-use crate::daemon::{self, Ended};
+use crate::daemon::{self, Ended, check};
 use crate::error::{Error, Result};
 use crate::health::probe::Probing;
 use crate::health::workers::{
@@ -22,7 +22,7 @@ use crate::health::{self, Reach};
 use crate::process::survey::PidFile;
 use crate::sip::probe::Patience;
 use crate::sockets::expected::{self, Expected, Held};
-use crate::sockets::listener::{Listener, united};
+use crate::sockets::listener::{Declared, Listener, united};
 use crate::sockets::obstacles::why_not_opened;
 use crate::sockets::owner::{Owner, inodes_of_all};
 use crate::sockets::table::SocketTable;
@@ -55,7 +55,7 @@ pub(super) struct Startup<'a> {
     start: &'a Start<'a>,
     output: &'a Output,
     /// By the check before start, or else by the starting daemon.
-    declared: Option<Vec<Listener>>,
+    declared: Option<Declared>,
     /// Once it is known.
     main: Option<Pid>,
     /// Every worker that was seen, but for those that have retired. The daemon may take seconds to
@@ -63,17 +63,25 @@ pub(super) struct Startup<'a> {
     workers: Vec<Process>,
 }
 
+/// A daemon that serves.
+pub(super) struct Served {
+    pub(super) main: Stat,
+    pub(super) sockets: Vec<Expected>,
+    /// What an operator should know as long as it lives.
+    pub(super) remarks: Vec<String>,
+}
+
 impl<'a> Startup<'a> {
     pub(super) fn new(
         start: &'a Start<'a>,
         output: &'a Output,
-        declared: Option<Vec<Listener>>,
+        declared: Option<Declared>,
     ) -> Self {
         Self { start, output, declared, main: None, workers: Vec::new() }
     }
 
-    /// From the command that starts it until it serves. Returns the main process and its sockets.
-    pub(super) fn follow(&mut self, child: Child) -> Result<(Stat, Vec<Expected>)> {
+    /// From the command that starts it until it serves.
+    pub(super) fn follow(&mut self, child: Child) -> Result<Served> {
         let status = self.await_command(child)?;
         if !status.success() {
             return Err(self.died(Ended::Exited(status)));
@@ -84,7 +92,9 @@ impl<'a> Startup<'a> {
         let Some(handle) = handle? else {
             return Err(self.died(Ended::Later));
         };
-        self.declared.get_or_insert_with(|| self.output.declared_listeners());
+        self.output.refuse_left_out()?;
+        let declared = self.declared.get_or_insert_with(|| self.output.declared());
+        let remarks = Vec::from_iter(check::unknown_sockets(declared, self.start.params));
         let listeners = self.listeners();
         let sockets = self.await_sockets(&main, &handle, &listeners)?;
         self.await_answer(&main, &handle, &listeners)?;
@@ -93,7 +103,7 @@ impl<'a> Startup<'a> {
             let line = LogLine::of(Action::Start).field("listener", listener);
             log::warn!("{}", line.note("not monitored: this kernel can't list its sockets"));
         }
-        Ok((main, sockets))
+        Ok(Served { main, sockets, remarks })
     }
 
     /// The command ends when every process of the daemon has initialised itself.
@@ -168,13 +178,18 @@ impl<'a> Startup<'a> {
         Err(self.died(Ended::Later))
     }
 
-    /// Until processes of this instance hold every declared socket.
+    /// Until processes of this instance hold every declared socket. Where none is known, the sockets that
+    /// they hold.
     fn await_sockets(
         &mut self,
         main: &Stat,
         handle: &PidFd,
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
+        if listeners.is_empty() {
+            let Start { instance, params, deadline, .. } = self.start;
+            return Ok(health::open_sockets(&instance.proc, params, main, *deadline)?);
+        }
         loop {
             let pids = self.observe(main, handle)?;
             let proc = &self.start.instance.proc;
@@ -340,8 +355,8 @@ impl<'a> Startup<'a> {
 
     /// The sockets that the configuration declares, and those of parameter `listeners`.
     fn listeners(&self) -> Vec<Listener> {
-        let declared = self.declared.clone().unwrap_or_else(|| self.output.declared_listeners());
-        united(&declared, &self.start.params.listeners)
+        let declared = self.declared.clone().unwrap_or_else(|| self.output.declared());
+        united(&declared.listeners, &self.start.params.listeners)
     }
 }
 
