@@ -3,6 +3,8 @@
 //! A pipeline: find the main process, recall its role, observe it, judge it by its role, remember what was
 //! found. Only the last step writes and tells Pacemaker, so diagnose does without it.
 
+use std::net::IpAddr;
+
 use deadline::Deadline;
 use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
@@ -256,7 +258,28 @@ fn remember(request: &Request, instance: &Instance<'_>, params: &Params, judged:
         }
         trim_output(&instance.files.output_path());
     }
+    remember_restart(instance, params, found);
     remember_role(request, instance, &found.recalled, found.score);
+}
+
+/// Remembers that a restart for a virtual address is asked for, until the address is served: a second one
+/// would be in vain, too.
+fn remember_restart(instance: &Instance<'_>, params: &Params, found: &Findings) {
+    match (&found.outcome, &found.serving) {
+        (Err(Error::Health(health::Error::VipUnserved { vip, .. })), _) => {
+            instance.note_restart_for(Some(*vip));
+        }
+        (_, Some((_, sockets))) if serves_every(&params.vips, sockets) => {
+            instance.note_restart_for(None);
+        }
+        _ => {}
+    }
+}
+
+/// Whether there is a socket at each of them; false if there are none.
+fn serves_every(vips: &[IpAddr], sockets: &[Expected]) -> bool {
+    let is_served = |vip: &IpAddr| sockets.iter().any(|(listener, _)| listener.local.ip() == *vip);
+    !vips.is_empty() && vips.iter().all(is_served)
 }
 
 /// Remembers an instance that this agent has not started, whose state was lost, or of which more is

@@ -1,6 +1,7 @@
 //! Why an instance does not serve.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hostproc::Pid;
@@ -36,6 +37,12 @@ pub(crate) enum Error {
     DeadWorker { main: Pid, worker: Pid },
     #[error("OpenSIPS (pid {main}) has no UDP or TCP socket")]
     NoSockets { main: Pid },
+    /// A virtual address came after the start, and the next start opens a socket there.
+    #[error(
+        "vip {vip} is on this host and OpenSIPS (pid {main}) has no socket there: a restart opens \
+         {listener}"
+    )]
+    VipUnserved { main: Pid, vip: IpAddr, listener: Listener },
     /// Another program receives what is sent to this socket.
     #[error("{listener} is taken by {owner}, which shares it with OpenSIPS: stop that program")]
     Taken { listener: Listener, owner: Owner },

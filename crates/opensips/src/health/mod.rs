@@ -5,12 +5,14 @@ pub(crate) mod memory;
 pub(crate) mod probe;
 mod recognition;
 pub(crate) mod stale;
+mod virtual_addresses;
 pub(crate) mod workers;
 
 use deadline::Deadline;
 use hostnet::Sysctl;
 use hostproc::{Pid, ProcFs, Stat};
 
+use crate::daemon::check::{self, Checked};
 use crate::health::probe::Probing;
 use crate::health::workers::{judge_processes, living_workers};
 use crate::instance::Instance;
@@ -62,10 +64,22 @@ pub(crate) fn judge(
     let asked = probing.ask(&local, params.probe.patience, deadline);
     asked.map_err(|error| unless_taken(error, &shared))?;
     remarks.extend(shared.iter().map(ToString::to_string));
+    remarks.extend(virtual_addresses::judge(instance, params, pid, &listeners, &local, deadline)?);
     let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());
     let leaving = params.leaving_vips(instance.request.promotable);
-    remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl));
+    let will_open = |listener: &Listener| is_declared(params, listener, deadline);
+    remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl, will_open));
     Ok(Serving { remarks, sockets })
+}
+
+/// Whether the configuration has this socket now, by the daemon's own check; true where that is not known.
+/// It costs a process: only for what would be reported otherwise.
+fn is_declared(params: &Params, listener: &Listener, deadline: Deadline) -> bool {
+    // The other half of the time is for the verdict.
+    let checked = check::config(params, deadline.share(2));
+    checked.map_or(true, |Checked { declared, .. }| {
+        declared.unknown.is_some() || declared.listeners.iter().any(|one| one.is_also(listener))
+    })
 }
 
 /// A silence is not a fault of the instance where another program receives the request.

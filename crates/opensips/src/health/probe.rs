@@ -39,8 +39,8 @@ pub(crate) struct Probing<'a> {
 }
 
 impl Probing<'_> {
-    /// The addresses of this host, as far as the probe and the sockets that are bound to one need
-    /// them: none where all of them are loopback or wildcards.
+    /// The addresses of this host, as far as the probe, the sockets that are bound to one and the virtual
+    /// addresses need them: none where all of them are loopback or wildcards.
     ///
     /// # Errors
     /// Those of netlink.
@@ -48,7 +48,8 @@ impl Probing<'_> {
         let candidates = candidates(self.params, self.listeners, self.reach);
         let asked = candidates.iter().map(|target| target.address.ip());
         let bound = nonlocal_bind::needed(self.params.nonlocal_bind, self.listeners);
-        LocalAddresses::read(asked.chain(bound), deadline)
+        let virtual_ones = self.params.vips.iter().copied();
+        LocalAddresses::read(asked.chain(bound).chain(virtual_ones), deadline)
     }
 
     /// Sends OPTIONS where that is possible: to the best place, or to all. Every failure is logged,

@@ -9,6 +9,7 @@ pub(crate) mod pid_file;
 pub(crate) mod role;
 pub(crate) mod state;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use deadline::Deadline;
@@ -130,6 +131,25 @@ impl<'a> Instance<'a> {
             remarks: remarks.to_vec(),
         };
         if let Err(error) = state.store(self.files.run(), &self.files.state()) {
+            log::warn!("{}", LogLine::of(self.action()).note(error));
+        }
+    }
+
+    /// Whether monitor has asked for a restart because of this virtual address, which has not been served
+    /// since.
+    pub(crate) fn has_restarted_for(&self, vip: IpAddr) -> bool {
+        let noted = self.files.run().read(&self.files.restarted_for()).unwrap_or_default();
+        String::from_utf8_lossy(&noted).trim() == vip.to_string()
+    }
+
+    /// Notes it, or that it is served. A failure is logged.
+    pub(crate) fn note_restart_for(&self, vip: Option<IpAddr>) {
+        let (run, name) = (self.files.run(), self.files.restarted_for());
+        let noted = match vip {
+            Some(vip) => run.write(&name, format!("{vip}\n").as_bytes()),
+            None => run.remove(&name),
+        };
+        if let Err(error) = noted {
             log::warn!("{}", LogLine::of(self.action()).note(error));
         }
     }

@@ -93,6 +93,11 @@ impl Listener {
         !self.local.ip().is_unspecified()
     }
 
+    /// Whether it is a wildcard that receives what is sent to this address.
+    pub(crate) fn is_for_all_of(&self, ip: IpAddr) -> bool {
+        !self.is_explicit() && Family::of(self.local.ip()) == Family::of(ip)
+    }
+
     /// The address at which a probe from this host reaches it: loopback for a wildcard.
     pub(crate) fn probe_address(&self) -> SocketAddr {
         let ip = match self.local.ip() {

@@ -35,6 +35,7 @@ mod systemd_unit;
 mod tls;
 mod transports;
 mod validate;
+mod virtual_address;
 
 use std::time::Duration;
 
