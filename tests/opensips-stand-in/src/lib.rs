@@ -14,8 +14,9 @@
 //! - Modules are names: nothing is loaded, `mpath` is ignored.
 //! - No syslog: with `stderror_enabled=no` the messages are lost.
 //! - Sharing tags live in this one process tree.
-//! - `bin:`, `tls:`, `ws:` and `wss:` sockets are plain TCP sockets that accept and stay silent;
-//!   `sctp:` ones listen where the kernel has SCTP.
+//! - `bin:` sockets are plain TCP sockets that accept and stay silent, as are `tls:` and `wss:` ones
+//!   without a certificate in the parameters of module tls_mgm; `sctp:` ones listen where the kernel
+//!   has SCTP.
 //! - TCP connections are served by "TCP main" itself; the "TCP receivers" only exist.
 //! - Times in the log are UTC.
 //!
@@ -62,7 +63,9 @@ mod scanner;
 mod shared;
 mod sip;
 mod tcp;
+mod tls;
 mod version;
+mod websocket;
 mod worker;
 
 pub use config_file::{ConfigFile, module_path};

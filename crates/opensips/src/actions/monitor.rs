@@ -134,7 +134,7 @@ fn observe(instance: &Instance<'_>, params: &Params, found: Result<Option<Stat>>
 fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result<Serving> {
     let deadline = instance.deadline();
     let deep = instance.request.check_level >= EVERY_LISTENER_LEVEL;
-    let reach = if deep { Reach::Every } else { Reach::One };
+    let reach = if deep { Reach::Every } else { Reach::Groups };
     let (sockets, remarks) = match instance.state_of(main.process) {
         Some(state) => (state.listeners.clone(), state.remarks.clone()),
         None => (health::open_sockets(&instance.proc, params, main, deadline)?, Vec::new()),

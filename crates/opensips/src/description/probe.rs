@@ -6,21 +6,24 @@ pub(crate) static SIP_PROBE: Parameter = Parameter {
     name: "sip_probe",
     default: Some("auto"),
     reloadable: true,
-    shortdesc: "Socket that is probed with OPTIONS",
-    longdesc: "Socket to which start and monitor send OPTIONS: \"auto\", \"none\", udp:ADDRESS:PORT, \
-tcp:ADDRESS:PORT or tls:ADDRESS:PORT. Default: auto. start fails if OPTIONS is not answered within \
-sip_probe_attempts times sip_probe_timeout (at least 10 seconds) after OpenSIPS is up: its script must \
-answer OPTIONS, or this must be none. With \"auto\" it is one of the instance's own \
-sockets on an address that is on this host now, UDP before TCP before TLS, because an answer over \
-TCP says nothing about the workers of UDP. A socket that is given here is probed while its address \
-is on this host. An address that is on another host is never probed: the other node answers there. \
-If no socket can be probed, as on a standby, only processes and sockets are checked. Sockets of \
-other protocols (ws, wss, bin, hep, smpp, sctp) are never probed.
+    shortdesc: "Sockets that are probed with OPTIONS",
+    longdesc: "Sockets to which start and monitor send OPTIONS: \"auto\", \"none\", or one as \
+PROTOCOL:ADDRESS:PORT with udp, tcp, tls, ws or wss. Default: auto. start fails if OPTIONS is not answered \
+within sip_probe_attempts times sip_probe_timeout (at least 10 seconds) after OpenSIPS is up: its script \
+must answer OPTIONS, or this must be none. With \"auto\" one of the instance's own sockets of each group \
+of workers is probed, all at the same time: every UDP socket, because each has workers of its own; one of \
+TCP, of TLS, of WebSocket (ws, with the HTTP upgrade) and of wss; and each of those that are at an address \
+of vip. A socket that is given here is the only one that is probed, while its address is on this host. An \
+address that is on another host is never probed: the other node answers there. If no socket can be probed, \
+as on a standby, only processes and sockets are checked. Sockets of other protocols (bin, hep, smpp, sctp) \
+are never probed.
 
 The certificate of a TLS socket is not verified: the connection stays on this host. A listener that \
-refuses TLS, such as one that demands a client certificate, counts as alive if any code counts (with \
-OpenSIPS 4.0 that proves less: its TCP workers take no part), and fails if sip_probe_codes lists \
-codes.
+refuses TLS, such as one that demands a client certificate, or that refuses the upgrade to WebSocket counts \
+as alive if any code counts (with OpenSIPS 4.0 that proves less: its TCP workers take no part). If \
+sip_probe_codes lists codes, it fails, except with \"auto\" if another socket is answered. One that closes \
+connections without an answer while other sockets are answered, as at tcp_max_connections, is reported as \
+OCF_DEGRADED.
 
 With check level 20 (OCF_CHECK_LEVEL) monitor probes every such socket at the same time, unless this \
 is none. The exit reason names the first one that is silent; the log names all of them.",

@@ -62,7 +62,7 @@ pub(crate) fn judge(
     // The addresses are read once for the probe and the remark.
     let local = probing.addresses(deadline)?;
     let asked = probing.ask(&local, params.probe.patience, deadline);
-    asked.map_err(|error| unless_taken(error, &shared))?;
+    remarks.extend(asked.map_err(|error| unless_taken(error, &shared))?);
     remarks.extend(shared.iter().map(ToString::to_string));
     remarks.extend(virtual_addresses::judge(instance, params, pid, &listeners, &local, deadline)?);
     let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());

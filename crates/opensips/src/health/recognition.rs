@@ -91,7 +91,7 @@ impl From<io::Result<Outcome>> for Heard {
             Ok(Outcome::Alive { code: Some(_), .. } | Outcome::Unexpected { .. }) => Self::Sip,
             Ok(
                 Outcome::Alive { code: None, .. }
-                | Outcome::Silent { silence: Silence::TlsRefused, .. },
+                | Outcome::Silent { silence: Silence::TlsRefused | Silence::UpgradeRefused, .. },
             ) => Self::Alert,
             Ok(Outcome::Silent { silence: Silence::Closed | Silence::NotSip, .. }) => Self::Other,
             Ok(Outcome::Silent { silence: Silence::NoAnswer | Silence::Refused, .. }) | Err(_) => {
@@ -107,7 +107,7 @@ fn is_strange(one: &Asked, all: &[Asked]) -> bool {
     one.heard == Heard::Nothing
         && all.iter().any(|other| match one.socket.transport {
             Transport::Udp => other.heard == Heard::Sip && other.socket.transport == Transport::Udp,
-            Transport::Tcp | Transport::Tls => matches!(other.heard, Heard::Sip | Heard::Alert),
+            _ => matches!(other.heard, Heard::Sip | Heard::Alert),
         })
 }
 
@@ -126,7 +126,7 @@ fn named(listener: Listener, all: &[Asked]) -> Listener {
     };
     match is_sip {
         Some(Transport::Tls) => listener.over_tls(),
-        Some(Transport::Udp | Transport::Tcp) => listener,
+        Some(_) => listener,
         None => listener.of_unknown_protocol(),
     }
 }

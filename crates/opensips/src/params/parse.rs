@@ -103,7 +103,7 @@ impl FromStr for ProbeTarget {
         }
         let target = text.parse().ok().and_then(|listener: Listener| Target::of(&listener));
         target.map(Self::At).ok_or(
-            "give auto, none, or udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT of one \
+            "give auto, none, or PROTOCOL:ADDRESS:PORT with udp, tcp, tls, ws or wss, of one \
              host, not link-local",
         )
     }

@@ -9,3 +9,4 @@ pub(crate) mod target;
 mod tls;
 mod udp;
 mod unsent;
+mod websocket;

@@ -24,7 +24,7 @@ pub(crate) struct Patience {
 pub(crate) enum Outcome {
     /// An answer with a code that counts.
     Alive {
-        /// Status code; `None` for a TLS alert where any answer counts.
+        /// Status code; `None` for a TLS alert or a refused upgrade where any answer counts.
         code: Option<u16>,
         /// From the first request to the answer.
         took: Duration,
@@ -53,6 +53,15 @@ pub(crate) enum Silence {
     NotSip,
     /// A TLS alert: a process of the daemon is alive, but there is no status code.
     TlsRefused,
+    /// HTTP that is not changed to WebSocket: a process of the daemon is alive, but there is no status code.
+    UpgradeRefused,
+}
+
+impl Silence {
+    /// Whether a process of the daemon has said no to the probe's transport.
+    pub(crate) fn is_refusal_of_transport(self) -> bool {
+        matches!(self, Self::TlsRefused | Self::UpgradeRefused)
+    }
 }
 
 impl fmt::Display for Silence {
@@ -63,6 +72,7 @@ impl fmt::Display for Silence {
             Self::Closed => "connection closed before an answer to OPTIONS",
             Self::NotSip => "no SIP in the answer to OPTIONS",
             Self::TlsRefused => "TLS refused (a client certificate?), so no code",
+            Self::UpgradeRefused => "upgrade to WebSocket refused, so no code",
         })
     }
 }
@@ -98,7 +108,7 @@ pub(crate) fn ask(
                 client.ask(sequence, codes, end, temporary)
             })
         }
-        Transport::Tcp | Transport::Tls => {
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
             let token = hostproc::token();
             follow(patience, codes, temporary, |sequence, end| {
                 stream::ask(target, &token, sequence, codes, end)
@@ -152,7 +162,9 @@ fn follow(
                 return Ok(Outcome::Alive { code: Some(code), took: started.elapsed() });
             }
             Ok(Attempt::Answered(answer)) => unexpected = Some(answer),
-            Ok(Attempt::Silent(Silence::TlsRefused)) if *codes == ExpectedCodes::Any => {
+            Ok(Attempt::Silent(silence))
+                if silence.is_refusal_of_transport() && *codes == ExpectedCodes::Any =>
+            {
                 return Ok(Outcome::Alive { code: None, took: started.elapsed() });
             }
             Ok(Attempt::Silent(silence)) => failure = Ok(silence),

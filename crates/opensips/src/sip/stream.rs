@@ -1,4 +1,4 @@
-//! OPTIONS over TCP and TLS: one connection and one request for each attempt, no retransmission
+//! OPTIONS over TCP, TLS and WebSocket: one connection and one request for each attempt, no retransmission
 //! (RFC 3261, 17.1.2.2: a reliable transport).
 
 use std::io::{self, Read, Write};
@@ -13,6 +13,7 @@ use crate::sip::message::{ExpectedCodes, Options, Response};
 use crate::sip::probe::{Answer, Attempt, Silence};
 use crate::sip::target::{Target, Transport};
 use crate::sip::tls;
+use crate::sip::websocket::{self, WebSocket};
 
 /// One transaction. Returns the answer that ends it, or else the last provisional one.
 pub(super) fn ask(
@@ -30,6 +31,19 @@ pub(super) fn ask(
                 let mut session = tls::Session::open(connection, target.address.ip())?;
                 let answer = exchange(&mut session, &request, codes)?;
                 session.close();
+                Ok(answer)
+            }
+            Transport::Ws => {
+                let mut socket = WebSocket::open(connection, target, token)?;
+                let answer = exchange(&mut socket, &request, codes)?;
+                socket.close();
+                Ok(answer)
+            }
+            Transport::Wss => {
+                let session = tls::Session::open(connection, target.address.ip())?;
+                let mut socket = WebSocket::open(session, target, token)?;
+                let answer = exchange(&mut socket, &request, codes)?;
+                socket.close().close();
                 Ok(answer)
             }
             Transport::Udp | Transport::Tcp => exchange(&mut connection, &request, codes),
@@ -90,6 +104,7 @@ fn silence(error: io::Error) -> io::Result<Silence> {
         | Kind::BrokenPipe
         | Kind::UnexpectedEof => Silence::Closed,
         Kind::InvalidData if tls::is_alert(&error) => Silence::TlsRefused,
+        Kind::InvalidData if websocket::is_refusal(&error) => Silence::UpgradeRefused,
         Kind::InvalidData => Silence::NotSip,
         _ => return Err(error),
     })

@@ -136,7 +136,11 @@ fn udp_answers_while_tcp_is_dead() {
             testnet::suspend(receiver);
         }
         let asked = hasty(site);
-        fails(&recurring(&site.patient()), 190, "are stopped (SIGSTOP)");
+        let silent = "does not serve: no answer to OPTIONS at tcp:127.0.0.1:5060 within 2 x 0.3s";
+        fails(&recurring(&asked), 1, silent);
+        // Who is content with UDP says so.
+        let udp = site.patient().param("sip_probe", "udp:127.0.0.1:5060");
+        fails(&recurring(&udp), 190, "are stopped (SIGSTOP)");
         let tcp = asked.clone().param("sip_probe", "tcp:127.0.0.1:5060");
         fails(&recurring(&tcp), 1, "no answer to OPTIONS at tcp:127.0.0.1:5060 within 2 x 0.3s");
         let (outcome, log) = every_listener_logged(site, &asked);
@@ -158,8 +162,11 @@ fn one_silent_listener_among_others() {
             testnet::suspend(receiver);
         }
         let asked = hasty(site);
-        fails(&recurring(&site.patient()), 190, "are stopped (SIGSTOP)");
+        // Each UDP socket has workers of its own: another one's answer says nothing.
+        let other = site.patient().param("sip_probe", "udp:127.0.0.1:5060");
+        fails(&recurring(&other), 190, "are stopped (SIGSTOP)");
         let silent = "no answer to OPTIONS at udp:127.0.0.1:5064 within 2 x 0.3s";
+        fails(&recurring(&asked), 1, silent);
         fails(&every_listener(&asked), 1, silent);
         // A patience beyond the action's time: the verdict comes in time, with the name.
         let patient = asked

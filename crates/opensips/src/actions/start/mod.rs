@@ -122,7 +122,7 @@ impl Start<'_> {
             Some(state) => (state.listeners.clone(), state.remarks.clone()),
             None => self.sockets_of_running(main)?,
         };
-        let serving = health::judge(instance, params, main, sockets, Reach::One, *deadline)?;
+        let serving = health::judge(instance, params, main, sockets, Reach::Groups, *deadline)?;
         if remembered.is_none_or(|state| state.listeners != serving.sockets) {
             instance.remember(params, main, &serving.sockets, &remarks);
             let line = LogLine::of(Action::Start).field("pid", main.process.pid);

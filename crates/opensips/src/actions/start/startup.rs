@@ -213,11 +213,11 @@ impl<'a> Startup<'a> {
         let (params, deadline) = (self.start.params, self.start.deadline);
         let started = Instant::now();
         let answering = deadline.within(params.probe.patience.longest().max(FIRST_ANSWER));
-        let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::One };
+        let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::Groups };
         loop {
             let local = probing.addresses(deadline)?;
             let error = match probing.ask(&local, ATTEMPT, deadline) {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 // It may be busy with its first work.
                 Err(
                     error @ (health::Error::Silent { .. }
