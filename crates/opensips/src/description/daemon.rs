@@ -36,7 +36,8 @@ pub(crate) static USER: Parameter = Parameter {
     name: "user",
     default: Some("opensips"),
     shortdesc: "User of the daemon",
-    longdesc: "User that OpenSIPS runs as, by name or number (option -u). Default: opensips.",
+    longdesc: "User that OpenSIPS runs as, by name or number (option -u). Default: opensips. \
+Only processes of root and of this user count as OpenSIPS, and those that start remembers.",
     ..Parameter::TEMPLATE
 };
 

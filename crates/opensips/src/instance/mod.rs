@@ -8,6 +8,7 @@ pub(crate) mod identity;
 pub(crate) mod pid_file;
 pub(crate) mod role;
 pub(crate) mod state;
+mod user;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
