@@ -75,6 +75,19 @@ impl ProcFs {
         user.map(Some).ok_or_else(|| Error::malformed(&path, &content))
     }
 
+    /// Whether a process has a capability (capabilities(7)) in its effective set, by its number; `None` if it
+    /// is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`], [`Error::Unreadable`], [`Error::Malformed`]
+    pub fn is_capable(&self, pid: Pid, capability: u32) -> Result<Option<bool>> {
+        let path = self.path(pid, "status");
+        let Some(content) = self.read(&path)? else { return Ok(None) };
+        let set = effective_capabilities(&String::from_utf8_lossy(&content));
+        let set = set.ok_or_else(|| Error::malformed(&path, &content))?;
+        Ok(Some(set.checked_shr(capability).is_some_and(|set| set & 1 == 1)))
+    }
+
     /// The namespaces; `None` if the process is gone.
     ///
     /// # Errors
@@ -110,6 +123,12 @@ impl ProcFs {
 fn effective_user(status: &str) -> Option<Uid> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok().map(Uid::from_raw)
+}
+
+/// `CapEff: 000001ffffffffff`
+fn effective_capabilities(status: &str) -> Option<u64> {
+    let digits = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(digits.trim(), 16).ok()
 }
 
 /// `HIERARCHY:CONTROLLERS:PATH` in each line.
@@ -168,6 +187,18 @@ mod tests {
         let status = "Name:\topensips\nUid:\t0\t105\t105\t105\nGid:\t0\t0\t0\t0\n";
         assert_eq!(effective_user(status), Some(Uid::from_raw(105)));
         assert_eq!(effective_user("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn capabilities_are_bits() {
+        assert_eq!(
+            effective_capabilities("Name:\tx\nCapEff:\t0000000000080001\n"),
+            Some(1 << 19 | 1)
+        );
+        assert_eq!(effective_capabilities("Name:\tx\n"), None);
+        let proc = ProcFs::default();
+        assert_eq!(proc.is_capable(Pid::own(), 64).unwrap(), Some(false));
+        assert_eq!(proc.is_capable(Pid::new(i32::MAX).unwrap(), 19).unwrap(), None);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 
 use std::io;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostproc::{Output, output};
 
-use crate::daemon::environment::clean;
+use crate::daemon::environment::{clean, variables};
 use crate::daemon::json_log::as_plain;
 use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
 use crate::daemon::words::{complaint, is_about_a_name, last_line, left_out_sockets};
@@ -88,7 +89,9 @@ pub(crate) fn complete_config(
 /// [`Error::ConfigFault`], [`Error::CheckFailed`], [`Error::CheckTimedOut`], [`Error::Execute`]
 pub(crate) fn config(params: &Params, deadline: Deadline) -> Result<Checked> {
     let started = Instant::now();
-    let checked = run(&params.binary, params.invocation().check(), deadline)?;
+    let mut command = clean(&params.binary);
+    command.args(params.invocation().check()).envs(variables(params)?);
+    let checked = run(&params.binary, &mut command, deadline)?;
     let Some(Output { status, stdout, stderr }) = checked else {
         let (path, waited) = (params.binary.clone(), started.elapsed());
         return Err(Error::CheckTimedOut { path, waited });
@@ -113,7 +116,7 @@ pub(crate) fn config(params: &Params, deadline: Deadline) -> Result<Checked> {
 /// [`Error::Execute`], [`Error::VersionTimedOut`]
 pub(crate) fn version(binary: &Path, deadline: Deadline) -> Result<Option<String>> {
     let started = Instant::now();
-    let Some(printed) = run(binary, ["-V"], deadline)? else {
+    let Some(printed) = run(binary, clean(binary).arg("-V"), deadline)? else {
         let (path, waited) = (binary.to_owned(), started.elapsed());
         return Err(Error::VersionTimedOut { path, waited });
     };
@@ -133,13 +136,9 @@ pub(crate) fn refuse_old_mi(params: &Params, release: Option<Release>) -> Result
     }
 }
 
-fn run<A: AsRef<std::ffi::OsStr>>(
-    binary: &Path,
-    arguments: impl IntoIterator<Item = A>,
-    deadline: Deadline,
-) -> Result<Option<Output>> {
+fn run(binary: &Path, command: &mut Command, deadline: Deadline) -> Result<Option<Output>> {
     let failed = |source: io::Error| Error::Execute { path: binary.to_owned(), source };
-    let run = output(clean(binary).args(arguments), OUTPUT_LIMIT, deadline).map_err(failed)?;
+    let run = output(command, OUTPUT_LIMIT, deadline).map_err(failed)?;
     Ok(run.map(|run| Output { stderr: as_plain(&run.stderr).into_owned(), ..run }))
 }
 

@@ -11,8 +11,9 @@ use ocf::{InstanceName, LogLine};
 
 use crate::daemon::check::OUTPUT_LIMIT;
 use crate::daemon::crash::{Death, death};
-use crate::daemon::environment::clean;
+use crate::daemon::environment::{clean, variables};
 use crate::daemon::json_log::as_plain;
+use crate::daemon::standing::normal_scheduler;
 use crate::daemon::words::{complaint, last_line, last_lines, left_out_sockets};
 use crate::daemon::{Error, Result};
 use crate::params::Params;
@@ -103,13 +104,23 @@ pub(crate) fn trim_output(path: &Path) {
 /// when all processes have initialised themselves.
 ///
 /// # Errors
-/// [`Error::Execute`]
+/// [`Error::Execute`], [`Error::EnvironmentUnreadable`]
 pub(crate) fn launch(params: &Params, resource: &InstanceName, output: &Output) -> Result<Child> {
     let execute = |source| Error::Execute { path: params.binary.clone(), source };
+    let variables = variables(params)?;
     limit_open_files(params.open_files);
+    let mut command = match normal_scheduler() {
+        Some(chrt) => {
+            let mut command = clean(chrt);
+            command.args(["--other", "0"]).arg(&params.binary);
+            command
+        }
+        None => clean(&params.binary),
+    };
     let (user, group) = (params.user.as_str(), params.group.as_str());
-    clean(&params.binary)
+    command
         .args(params.invocation().serve(&params.pidfile, user, group))
+        .envs(variables)
         .env(RESOURCE, resource.without_clone_number().as_str())
         .stdout(output.stdout.for_child().map_err(execute)?)
         .stderr(output.stderr.try_clone().map_err(execute)?)

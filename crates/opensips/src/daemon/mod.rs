@@ -14,6 +14,7 @@ pub(crate) mod launch;
 pub(crate) mod management;
 pub(crate) mod prerequisites;
 pub(crate) mod release;
+pub(crate) mod standing;
 pub(crate) mod systemd_unit;
 pub(crate) mod words;
 

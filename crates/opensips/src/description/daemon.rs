@@ -78,6 +78,16 @@ pub(crate) static OPEN_FILES: Parameter = Parameter {
     ..Parameter::TEMPLATE
 };
 
+pub(crate) static ENVIRONMENT_FILE: Parameter = Parameter {
+    name: "environment_file",
+    shortdesc: "File with environment variables for the daemon",
+    longdesc: "Absolute path of a file with environment variables for OpenSIPS and its configuration \
+check, one NAME=VALUE in each line, as the EnvironmentFile of a systemd unit; for example \
+/etc/default/opensips. Default: none; then OpenSIPS has PATH, LANG and TZ alone. Nothing in it is expanded \
+or executed. start fails if it can't be read.",
+    ..Parameter::TEMPLATE
+};
+
 pub(crate) static EXTRA_OPTIONS: Parameter = Parameter {
     name: "extra_options",
     shortdesc: "More options for the daemon",

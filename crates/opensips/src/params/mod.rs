@@ -40,6 +40,8 @@ pub(crate) struct Params {
     /// RLIMIT_NOFILE.
     pub(crate) open_files: u64,
     pub(crate) extra_options: Vec<String>,
+    /// With variables for the daemon.
+    pub(crate) environment_file: Option<PathBuf>,
     pub(crate) vips: Vec<IpAddr>,
     pub(crate) nonlocal_bind: NonlocalBind,
     /// The sockets that must be open besides those that the configuration declares.
@@ -108,6 +110,7 @@ impl Params {
         // The kernel allows fs.nr_open to be raised to nearly 2^31, not further.
         let open_files = reader.integer(&table::OPEN_FILES, 256..=2_147_483_584);
         let extra_options = reader.parsed(&table::EXTRA_OPTIONS, parse_extra_options);
+        let environment_file = reader.parsed(&table::ENVIRONMENT_FILE, absolute_path);
         let vips = reader.parsed(&table::VIP, parse::addresses);
         let nonlocal_bind = parse::nonlocal_bind(reader);
         let listeners = reader.parsed(&table::LISTENERS, listener::parse_list);
@@ -130,6 +133,7 @@ impl Params {
             pkg_memory,
             open_files: u64::try_from(open_files?).ok()?,
             extra_options: extra_options.unwrap_or_default(),
+            environment_file,
             vips: vips.unwrap_or_default(),
             nonlocal_bind: nonlocal_bind?,
             listeners: listeners.unwrap_or_default(),

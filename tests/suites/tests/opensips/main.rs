@@ -9,6 +9,7 @@ mod absent_address;
 mod addresses;
 mod auto_scaling;
 mod busy_port;
+mod caller;
 mod configuration;
 mod crash;
 mod diagnose;

@@ -13,7 +13,7 @@ use ocf::{Action, LogLine, Request, Verdict};
 use super::budgets;
 use crate::daemon::launch::{Output, launch};
 use crate::daemon::management::client;
-use crate::daemon::{check, defaults, directories, fifo, systemd_unit};
+use crate::daemon::{check, defaults, directories, fifo, standing, systemd_unit};
 use crate::error::Result;
 use crate::health::workers::workers_of;
 use crate::health::{self, Reach};
@@ -172,6 +172,7 @@ impl Start<'_> {
         refuse_foreign(&instance.proc, &wanted, deadline)?;
         // A stale pid file is taken for a running daemon when its number is reused.
         pid_file::refuse_foreign(instance, &params.pidfile)?;
+        standing::take_on(params, deadline)?;
         directories::create_pid_directory(params, deadline)?;
         hostfs::remove(&params.pidfile)?;
         if let Err(error) = fifo::remove_stale(params.mi.as_ref(), Some(&params.user)) {
