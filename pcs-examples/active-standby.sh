@@ -77,23 +77,24 @@ fi
 
 ### The virtual IP address #########################################################################
 
-# monitor is cheap (one process, no fork): every 3 seconds does no harm. The one with role=Stopped runs
+# monitor is cheap (one process, no fork): every 2 seconds does no harm. The one with role=Stopped runs
 # on the node without the address: it publishes that node's carrier, and finds the address where it must
 # not be. A failed stop gets the node fenced, so its timeout leaves room for a host in trouble; on a
 # healthy one it takes milliseconds.
 cib resource create vip ocf:smartvox:opensips-vip \
     ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} \
-    op start timeout=20s op stop timeout=20s op monitor interval=3s timeout=20s \
+    op start timeout=20s op stop timeout=20s op monitor interval=2s timeout=20s \
     op monitor interval=1s timeout=20s role=Stopped
 
 ### OpenSIPS #######################################################################################
 
 # start waits until OpenSIPS answers SIP, and fails at once when it dies. stop must outlast a
 # daemon with stuck workers (half a minute) and then kill it: 90 seconds. monitor asks OPTIONS at
-# the virtual IP, from this node.
+# the virtual IP, from this node; it costs 2 ms of CPU, and every 2 seconds a dead OpenSIPS is noticed as
+# soon as that.
 cib resource create opensips ocf:smartvox:opensips \
     config=/etc/opensips/opensips.cfg vip="$VIP" \
-    op start timeout=60s op stop timeout=90s op monitor interval=10s timeout=20s
+    op start timeout=60s op stop timeout=90s op monitor interval=2s timeout=20s
 
 # OpenSIPS where the address is, and after it: it can't open its sockets on an address that is not
 # there.

@@ -129,9 +129,10 @@ fn of_health(error: &health::Error) -> Exit {
 
 fn of_promotion(error: &promotion::Error) -> Exit {
     match error {
-        promotion::Error::TagActive { .. } | promotion::Error::TagDeclaredActive { .. } => {
-            Exit::Args
-        }
+        promotion::Error::TagActive { .. }
+        | promotion::Error::TagDeclaredActive { .. }
+        | promotion::Error::TagUndeclared { .. }
+        | promotion::Error::NoClusterer { .. } => Exit::Args,
         promotion::Error::Daemon(error) => of_daemon(error),
         _ => Exit::Generic,
     }

@@ -191,7 +191,7 @@ pub(crate) static MANUAL: Manual = Manual {
             "With other intervals. The monitor of level 10 also checks for a duplicate address; that \
              with role=Stopped runs on the nodes without the address:",
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 nic=eth0 \\\n    \
-             op monitor interval=5s op monitor interval=60s OCF_CHECK_LEVEL=10 \\\n    \
+             op monitor interval=1s op monitor interval=60s OCF_CHECK_LEVEL=10 \\\n    \
              op monitor interval=2s role=Stopped",
         ),
         (

@@ -83,7 +83,7 @@ agent's name.",
         ActionDescription::new(Action::Start, 20),
         ActionDescription::new(Action::Stop, 20),
         ActionDescription {
-            interval_s: Some(3),
+            interval_s: Some(2),
             depth: Some(0),
             ..ActionDescription::new(Action::Monitor, 20)
         },

@@ -33,9 +33,15 @@ pub(super) fn for_replaced_instance(deadline: Deadline) -> Deadline {
 }
 
 /// start: until the MI must answer. It comes up with the daemon's last processes; one that is
-/// configured elsewhere never does.
+/// configured elsewhere never does, and calls need not wait for it.
 pub(super) fn for_first_answer(deadline: Deadline) -> Deadline {
-    deadline.within(Duration::from_secs(10))
+    deadline.within(Duration::from_secs(5))
+}
+
+/// promote: until the sharing tags must be active. The virtual address follows the promotion, so that
+/// callers wait as long; the rest is for telling Pacemaker the score.
+pub(super) fn for_sharing_tags(deadline: Deadline) -> Deadline {
+    deadline.share(2)
 }
 
 /// stop: until another action must have ended by itself.

@@ -205,16 +205,13 @@ fn judge_role(
         }
         Observed::Found { main, serving } => (main, serving),
     };
-    let (serving, judged) = match serving {
+    let (serving, score, outcome) = match serving {
         Ok(Serving { remarks, sockets }) => {
-            let judged = judge_serving(instance, params, &mut recalled, main.process, remarks);
-            (Some((main, sockets)), judged)
+            let (score, remarks) =
+                judge_serving(instance, params, &mut recalled, main.process, remarks);
+            (Some((main, sockets)), score, Ok(remarks))
         }
-        Err(error) => (None, Err(error)),
-    };
-    let (score, outcome) = match judged {
-        Ok((score, remarks)) => (score, Ok(remarks)),
-        Err(error) => (score::FAILED, Err(error)),
+        Err(error) => (None, score::FAILED, Err(error)),
     };
     Judged::Running(Box::new(Findings { serving, recalled, score, outcome }))
 }
@@ -226,11 +223,11 @@ fn judge_serving(
     recalled: &mut Recalled,
     main: Process,
     mut remarks: Vec<String>,
-) -> Result<(i32, Vec<String>)> {
+) -> (i32, Vec<String>) {
     let record = recalled.record.get_or_insert(Record::unpromoted(main));
-    let fulfilled = promotion::judge(instance, params, record)?;
+    let fulfilled = promotion::judge(instance, params, record);
     remarks.extend(fulfilled.remarks);
-    Ok((fulfilled.score, remarks))
+    (fulfilled.score, remarks)
 }
 
 fn role_of(record: Option<Record>) -> Role {

@@ -3,14 +3,15 @@
 
 use std::time::Instant;
 
+use hostproc::Process;
 use ocf::{Action, LogLine, Request, Verdict};
 
-use crate::daemon::management::client;
+use super::budgets;
 use crate::error::Result;
 use crate::instance::Instance;
 use crate::instance::role::{Record, Role};
 use crate::params::{Names, Params};
-use crate::promotion::{Error, score, tags};
+use crate::promotion::{self, Error, score};
 
 pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     let started = Instant::now();
@@ -21,23 +22,31 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
         return Err(Error::NothingToPromote.into());
     };
     let mut record = instance.record_of(main.process);
-    let tags = &params.sharing_tags;
-    // Without tags there is nothing to activate, and module clusterer need not be loaded.
-    if !tags.is_empty()
-        && let Some(client) = client(&params, main.process)?
-    {
-        tags::hold(client, tags, instance.deadline())?;
-    }
-    // Only now: a promote that failed half way has promoted nothing, and is tried again.
+    let holds_tags = hold_tags(&instance, &params, main.process);
     record.role = Role::Promoted;
     record.tag_astray = false;
     remember(&instance, &record);
-    if score::publish(request, &mut record, score::of(Role::Promoted, true)) {
+    if score::publish(request, &mut record, score::after_promote(holds_tags)) {
         remember(&instance, &record);
     }
     let line = LogLine::of(Action::Promote).field("pid", record.main.pid);
     log::info!("{}", line.field("took_ms", started.elapsed().as_millis()));
     Ok(Verdict::success())
+}
+
+/// Returns whether the sharing tags are active. An instance that could not activate them serves callers
+/// all the same: a failure would restart it, and where no other one is ready nobody would serve. Its
+/// lower score lets Pacemaker promote one that is ready, and monitor tells the reason and tries again.
+fn hold_tags(instance: &Instance<'_>, params: &Params, main: Process) -> bool {
+    let deadline = budgets::for_sharing_tags(instance.deadline());
+    match promotion::hold_tags(params, main, deadline) {
+        Ok(()) => true,
+        Err(error) => {
+            let line = LogLine::of(Action::Promote).field("pid", main.pid);
+            log::error!("{}", line.note(format!("promoted without its sharing tags: {error}")));
+            false
+        }
+    }
 }
 
 /// Where no tag tells the role, the next monitor takes an instance without a record as unpromoted. That

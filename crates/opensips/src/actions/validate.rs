@@ -13,7 +13,7 @@ use crate::instance::{self, Instance, refuse_elsewhere};
 use crate::mi::{self, Endpoint, misplaced, unsafe_directory};
 use crate::params::{Names, NonlocalBind, Params};
 use crate::process::survey::{Elsewhere, Starter};
-use crate::promotion::tags::refuse_declared_active;
+use crate::promotion::tags::{refuse_declared_active, refuse_undeclared};
 use crate::sockets::listener::Listener;
 use crate::sockets::nonlocal_bind::{self, on_absent_addresses};
 use crate::sockets::obstacles::{foreign, unsupported};
@@ -59,6 +59,10 @@ impl HostCheck<'_> {
             findings.extend(self.daemon_findings(no_config));
         }
         findings.extend(to_findings(refuse_declared_active(params).err()));
+        // One that can't be read is a finding of its own.
+        if !no_config {
+            findings.extend(to_findings(refuse_undeclared(params).err()));
+        }
         findings.extend(to_findings(self.unit_errors()));
         findings.extend(to_findings(self.mi_error()));
         findings

@@ -2,9 +2,10 @@
 
 use deadline::Deadline;
 use hostproc::Process;
+use nix::unistd::Uid;
 
 use crate::daemon::{Result, account};
-use crate::mi::Client;
+use crate::mi::{Client, Endpoint};
 use crate::params::Params;
 
 /// The MI of the instance with this main process, if the parameters name one.
@@ -16,7 +17,7 @@ use crate::params::Params;
 pub(crate) fn client(params: &Params, main: Process) -> Result<Option<Client<'_>>> {
     let Some(endpoint) = &params.mi else { return Ok(None) };
     let daemon = account::user_of_running(&params.user, main.pid)?;
-    Ok(Some(Client { endpoint, reply_directory: &params.mi_reply_dir, daemon }))
+    Ok(Some(of(params, endpoint, daemon)))
 }
 
 /// The same where it is not known whether the daemon is running.
@@ -26,5 +27,10 @@ pub(crate) fn client(params: &Params, main: Process) -> Result<Option<Client<'_>
 pub(crate) fn client_of_any(params: &Params, deadline: Deadline) -> Result<Option<Client<'_>>> {
     let Some(endpoint) = &params.mi else { return Ok(None) };
     let (daemon, _) = account::user(&params.user, deadline)?;
-    Ok(Some(Client { endpoint, reply_directory: &params.mi_reply_dir, daemon }))
+    Ok(Some(of(params, endpoint, daemon)))
+}
+
+fn of<'p>(params: &'p Params, endpoint: &'p Endpoint, daemon: Uid) -> Client<'p> {
+    let (reply_directory, patience) = (&params.mi_reply_dir, params.mi_timeout);
+    Client { endpoint, reply_directory, daemon, patience }
 }

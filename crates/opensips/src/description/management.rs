@@ -26,14 +26,28 @@ alone.",
     ..Parameter::TEMPLATE
 };
 
+pub(crate) static MI_TIMEOUT: Parameter = Parameter {
+    name: "mi_timeout",
+    default: Some("5s"),
+    reloadable: true,
+    shortdesc: "Time for one answer of the Management Interface",
+    longdesc: "Time for one answer of the Management Interface, like 5s or 500ms. Default: 5s. \
+OpenSIPS executes the MI commands of a FIFO or socket one after the other: dr_reload of a large table \
+delays all others. Calls do not need the MI, so monitor reports OCF_DEGRADED when no answer comes in \
+time. promote waits longer for its sharing tags, up to half of its timeout.",
+    ..Parameter::TEMPLATE
+};
+
 pub(crate) static SHARING_TAG: Parameter = Parameter {
     name: "sharing_tag",
     reloadable: true,
     shortdesc: "Sharing tags of the promoted instance",
     longdesc: "Sharing tags of module clusterer that the promoted instance holds, as TAG/CLUSTER (for \
 example vip/1), separated by commas or spaces. Default: none. promote activates them, and monitor \
-checks that they stay active. The configuration must declare each of them as =backup, on every node: \
-a node that starts with =active takes the tag from the active node, so start refuses that. Needs mi.",
+checks that they stay active: it activates them again when they are lost, and reports OCF_DEGRADED. \
+If the MI does not answer promote, the instance is promoted nevertheless, because it serves, and \
+monitor activates them as soon as it can. The configuration must declare each of them as =backup, on every node: \
+a node that starts with =active takes the tag from the active node, so start refuses that, and a tag that is not declared. Needs mi.",
     ..Parameter::TEMPLATE
 };
 

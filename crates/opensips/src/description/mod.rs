@@ -64,6 +64,7 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         &SIP_PROBE_ATTEMPTS,
         &MI,
         &MI_REPLY_DIR,
+        &MI_TIMEOUT,
         &SHARING_TAG,
         &DEMOTE,
         &SHM_LIMIT,
@@ -76,14 +77,14 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         // A daemon with stuck workers needs half a minute, and aborts itself after one.
         ActionDescription::new(Action::Stop, 90),
         ActionDescription {
-            interval_s: Some(10),
+            interval_s: Some(3),
             depth: Some(0),
             ..ActionDescription::new(Action::Monitor, 20)
         },
         // Two recurring monitors need different intervals. The one above has no role, because it
         // also serves a resource that is no promotable clone, and the unpromoted ones of one.
         ActionDescription {
-            interval_s: Some(9),
+            interval_s: Some(2),
             depth: Some(0),
             role: Some("Promoted"),
             ..ActionDescription::new(Action::Monitor, 20)

@@ -283,6 +283,7 @@ fn what_matters_of_a_role_is_within_what_crm_mon_shows() {
             "gave no complete answer within 2000 ms",
         ),
         (promotion::Error::NoClusterer { tag: tag() }.into(), "load clusterer.so"),
+        (promotion::Error::TagUndeclared { tag: tag() }.into(), "OpenSIPS has no such sharing tag"),
         (promotion::Error::TagLost { tag: tag() }.into(), "does not stay active on this node"),
         (
             promotion::Error::TagActive { tag: tag() }.into(),

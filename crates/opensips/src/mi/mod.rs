@@ -32,10 +32,6 @@ const REPLY_LIMIT: usize = 16 * 1024 * 1024;
 /// (`MAX_MI_FIFO_BUFFER`).
 const REQUEST_LIMIT: usize = 4096;
 
-/// How long one exchange may take. The daemon has one process for all requests of a transport, which
-/// may be busy with another client's; but monitor has more to do than to wait for it.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// A client of one instance of the daemon. No method takes longer than its deadline.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client<'a> {
@@ -44,6 +40,9 @@ pub(crate) struct Client<'a> {
     pub(crate) reply_directory: &'a Path,
     /// The daemon's user. Commands go only to its FIFO or socket, or to root's.
     pub(crate) daemon: Uid,
+    /// How long one exchange may take. The daemon has one process for all requests of a transport,
+    /// which may be busy with another client's.
+    pub(crate) patience: Duration,
 }
 
 /// One exchange, as the transports see it.
@@ -120,7 +119,7 @@ impl Client<'_> {
             id: &id,
             request: &request,
             started: Instant::now(),
-            until: deadline.within(PATIENCE),
+            until: deadline.within(self.patience),
         };
         let reply = match self.endpoint {
             Endpoint::Fifo(path) => exchange.over_fifo(path),

@@ -49,6 +49,8 @@ pub(crate) struct Params {
     pub(crate) probe: Probe,
     pub(crate) mi: Option<Endpoint>,
     pub(crate) mi_reply_dir: PathBuf,
+    /// For one answer of the MI.
+    pub(crate) mi_timeout: Duration,
     /// None without `mi`.
     pub(crate) sharing_tags: Vec<SharingTag>,
     pub(crate) demote: Demote,
@@ -117,6 +119,7 @@ impl Params {
         let probe = parse::probe(reader);
         let mi = reader.parsed(&table::MI, str::parse);
         let mi_reply_dir = reader.parsed(&table::MI_REPLY_DIR, parse::directory);
+        let mi_timeout = parse::mi_timeout(reader);
         let sharing_tags = parse::sharing_tags(reader, values);
         let demote = parse::demote(reader, values);
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
@@ -140,6 +143,7 @@ impl Params {
             probe: probe?,
             mi,
             mi_reply_dir: mi_reply_dir?,
+            mi_timeout: mi_timeout?,
             sharing_tags: sharing_tags.unwrap_or_default(),
             demote: demote?,
             shm_limit: u32::try_from(shm_limit?).ok()?,

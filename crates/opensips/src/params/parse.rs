@@ -109,6 +109,10 @@ impl FromStr for ProbeTarget {
     }
 }
 
+pub(super) fn mi_timeout(reader: &mut Reader<'_>) -> Option<Duration> {
+    reader.duration(&table::MI_TIMEOUT, Duration::from_millis(100)..=Duration::from_secs(600))
+}
+
 /// Tags need the interface through which they are activated.
 pub(super) fn sharing_tags(reader: &mut Reader<'_>, values: &Values) -> Option<Vec<SharingTag>> {
     let tags = reader.parsed(&table::SHARING_TAG, sharing_tag::parse_list)?;

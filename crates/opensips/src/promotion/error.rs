@@ -25,6 +25,12 @@ pub(crate) enum Error {
          {tag}=backup"
     )]
     NoClusterer { tag: SharingTag },
+    /// The daemon has module clusterer, and not the tag.
+    #[error(
+        "sharing_tag={tag}: OpenSIPS has no such sharing tag: declare {tag}=backup in its \
+         configuration or correct sharing_tag"
+    )]
+    TagUndeclared { tag: SharingTag },
     /// The tag is active as soon as the daemon has started.
     #[error(
         "sharing tag {tag} is active after start, which takes it from the active node: declare \

@@ -7,6 +7,7 @@ pub(crate) mod tags;
 
 use std::time::Duration;
 
+use deadline::Deadline;
 use hostproc::Process;
 use ocf::LogLine;
 
@@ -26,6 +27,13 @@ const MI_LEVEL: u32 = 10;
 /// A node that has just started gets its data from the others; if there are none, it gives up after
 /// some seconds (`seed_fallback_interval` of module clusterer).
 const SYNC_TIME: Duration = Duration::from_secs(60);
+
+/// How often an MI that can't be reached is tried again.
+const MI_RETRY: Duration = Duration::from_millis(25);
+
+/// promote: how long an MI may be out of reach, for a reason that passes (no memory, no descriptor). One
+/// that is configured elsewhere never comes, and callers wait meanwhile.
+const UNREACHABLE: Duration = Duration::from_millis(500);
 
 /// How certain a role is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +77,8 @@ fn every_tag_is_active(instance: &Instance<'_>, params: &Params, main: Process) 
     Ok(active.len() == params.sharing_tags.len())
 }
 
-/// An instance that is as its role demands.
+/// What became of the role of an instance that serves. Nothing here is a failure: calls are served
+/// without the MI and without a sharing tag, and a restart in place would end them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fulfilled {
     /// What an operator should look at.
@@ -79,49 +88,94 @@ pub(crate) struct Fulfilled {
 }
 
 /// Judges an instance that serves by its role, and asks its MI from level 10 on.
-///
-/// # Errors
-/// [`Error::Mi`], [`Error::TagLost`]
-pub(crate) fn judge(
-    instance: &Instance<'_>,
-    params: &Params,
-    record: &mut Record,
-) -> Result<Fulfilled> {
-    let (tags, deep) = (&params.sharing_tags, instance.request.check_level >= MI_LEVEL);
+pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Record) -> Fulfilled {
+    let deep = instance.request.check_level >= MI_LEVEL;
+    let has_tags = !params.sharing_tags.is_empty();
     let mut remarks = Vec::new();
-    let client = if deep || (!tags.is_empty() && record.role == Role::Promoted) {
-        match client(params, record.main) {
-            // As with an MI that does not answer.
-            Err(error) if !deep => {
-                remarks.push(error.to_string());
-                None
-            }
-            client => client?,
-        }
+    let told = record.score;
+    let answered = if deep || (has_tags && record.role == Role::Promoted) {
+        let answered = ask(instance, params, record, deep, &mut remarks);
+        answered.map_err(|error| remarks.push(error.to_string())).ok()
     } else {
         None
     };
-    // Without tags there is no data to exchange.
-    let mut synced = tags.is_empty();
-    if let Some(client) = client {
-        let settled = !deep || judge_management(instance, params, client, &mut remarks)?;
-        if !tags.is_empty() {
-            match tags::judge(client, tags, record, instance.deadline()) {
-                Ok(remark) => remarks.extend(remark),
-                // Calls are served without the MI; level 10 demands more.
-                Err(error @ (Error::Mi(_) | Error::NoClusterer { .. })) if !deep => {
-                    remarks.push(error.to_string());
-                }
-                Err(error) => return Err(error),
-            }
+    let score = match (record.role, answered) {
+        (Role::Promoted, None) if has_tags => score::unanswered(told),
+        (Role::Promoted, _) => score::of(Role::Promoted, true),
+        (Role::Unpromoted, Some(synced)) => score::of(Role::Unpromoted, synced),
+        // Without tags there is no data to exchange.
+        (Role::Unpromoted, None) => {
+            let found = score::of(Role::Unpromoted, !has_tags);
+            if deep { found } else { score::unless_failed(told).unwrap_or(found) }
         }
-        if !tags.is_empty() && deep && record.role == Role::Unpromoted {
-            synced = is_synced(instance, params, client, settled, &mut remarks)?;
+    };
+    Fulfilled { remarks, score }
+}
+
+/// Asks the MI for what the role demands; from level 10 on also for the health of the instance.
+/// Returns whether this node has the data that the nodes of the tags' clusters exchange, as far as was
+/// asked.
+fn ask(
+    instance: &Instance<'_>,
+    params: &Params,
+    record: &mut Record,
+    deep: bool,
+    remarks: &mut Vec<String>,
+) -> Result<bool> {
+    let Some(client) = client(params, record.main)? else {
+        return Ok(params.sharing_tags.is_empty());
+    };
+    let tags = &params.sharing_tags;
+    let settled = !deep || judge_management(instance, params, client, remarks)?;
+    if !tags.is_empty() {
+        remarks.extend(tags::judge(client, tags, record, instance.deadline())?);
+    }
+    if !tags.is_empty() && deep && record.role == Role::Unpromoted {
+        return Ok(is_synced(instance, params, client, settled, remarks)?);
+    }
+    Ok(tags.is_empty())
+}
+
+/// Activates the sharing tags of an instance that is being promoted.
+///
+/// # Errors
+/// [`Error::TagLost`], [`Error::NoClusterer`], [`Error::Mi`], [`Error::Daemon`]
+pub(crate) fn hold_tags(params: &Params, main: Process, deadline: Deadline) -> Result<()> {
+    let tags = &params.sharing_tags;
+    // Without tags there is nothing to activate, and module clusterer need not be loaded.
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let Some(client) = client(params, main)? else { return Ok(()) };
+    let client = Client { patience: deadline.remaining(), ..client };
+    once_reachable(deadline.within(UNREACHABLE), || tags::hold(client, tags, deadline))
+}
+
+/// What a new instance must be, as soon as its MI answers.
+///
+/// # Errors
+/// [`Error::TagActive`], [`Error::TagUndeclared`], [`Error::NoClusterer`], [`Error::Mi`],
+/// [`Error::Daemon`]
+pub(crate) fn require_standby(params: &Params, main: Process, deadline: Deadline) -> Result<()> {
+    let tags = &params.sharing_tags;
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let Some(client) = client(params, main)? else { return Ok(()) };
+    once_reachable(deadline, || tags::require_standby(client, tags, deadline))
+}
+
+/// Asks again while the MI can't be reached, until the deadline.
+///
+/// # Errors
+/// Those of the last question.
+fn once_reachable<T>(deadline: Deadline, mut ask: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match ask() {
+            Err(Error::Mi(mi::Error::Unreachable { .. })) if deadline.sleep(MI_RETRY) => {}
+            answer => return answer,
         }
     }
-    let found = score::of(record.role, synced);
-    let score = if deep { found } else { score::unless_failed(record.score).unwrap_or(found) };
-    Ok(Fulfilled { remarks, score })
 }
 
 /// Returns whether the daemon has been up for so long that it must have the data of the others.
@@ -130,7 +184,7 @@ fn judge_management(
     params: &Params,
     client: Client<'_>,
     remarks: &mut Vec<String>,
-) -> Result<bool> {
+) -> mi::Result<bool> {
     let health = memory::judge(client, params.shm_limit, instance.deadline())?;
     remarks.extend(health.remarks);
     Ok(health.up.is_none_or(|up| up > SYNC_TIME))
@@ -143,7 +197,7 @@ fn is_synced(
     client: Client<'_>,
     settled: bool,
     remarks: &mut Vec<String>,
-) -> Result<bool> {
+) -> mi::Result<bool> {
     match tags::first_not_synced(client, &params.sharing_tags, instance.deadline()) {
         // A version without that command refuses it.
         Ok(None) | Err(mi::Error::Refused { .. } | mi::Error::UnknownCommand { .. }) => Ok(true),
@@ -156,6 +210,6 @@ fn is_synced(
             log::info!("{}", line.note("not yet synchronised with the other nodes"));
             Ok(false)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }

@@ -48,10 +48,26 @@ pub(crate) fn unless_failed(told: Option<i32>) -> Option<i32> {
     told.filter(|score| *score != FAILED)
 }
 
+/// The score of a promoted instance whose MI does not answer, by the score that Pacemaker has: it
+/// serves, and what it deserved before is no reason to move it.
+pub(crate) fn unanswered(told: Option<i32>) -> i32 {
+    if told == Some(NOT_SYNCED) { NOT_SYNCED } else { PROMOTED }
+}
+
+/// The score of an instance that is promoted: one that could not activate its sharing tags gives way to
+/// a standby that is ready.
+pub(crate) fn after_promote(holds_tags: bool) -> i32 {
+    if holds_tags { PROMOTED } else { NOT_SYNCED }
+}
+
 /// The score of an instance that has just been demoted, by the score that Pacemaker has. A demote does
-/// not end a failure: with a better score the same instance would be promoted again.
+/// not end a failure: with a better score the same instance would be promoted again. Nor does it make
+/// one that lacked something complete.
 pub(crate) fn after_demote(told: Option<i32>) -> i32 {
-    if told == Some(FAILED) { FAILED } else { STANDBY }
+    match told {
+        Some(score @ (FAILED | NOT_SYNCED)) => score,
+        _ => STANDBY,
+    }
 }
 
 /// Whether Pacemaker has to be told a score, by the score that it has.
@@ -122,6 +138,7 @@ mod tests {
         // It is not over with a demote.
         assert_eq!(after_demote(Some(FAILED)), FAILED);
         assert_eq!(after_demote(Some(PROMOTED)), STANDBY);
+        assert_eq!(after_demote(Some(NOT_SYNCED)), NOT_SYNCED);
         assert_eq!(after_demote(None), STANDBY);
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::sip::message::{ExpectedCodes, Response};
 use crate::sip::target::{Target, Transport};
+use crate::sip::udp::T1;
 use crate::sip::{stream, udp, unsent};
 use deadline::Deadline;
 
@@ -111,25 +112,29 @@ pub(crate) fn ask(
         Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
             let token = hostproc::token();
             follow(patience, codes, temporary, |sequence, end| {
-                stream::ask(target, &token, sequence, codes, end)
+                loop {
+                    match stream::ask(target, &token, sequence, codes, end) {
+                        // As over UDP, where the request is sent again.
+                        Err(error) if temporary(&error) && end.sleep(T1) => {}
+                        asked => return asked,
+                    }
+                }
             })
         }
     }
 }
 
 /// Probes all of them at the same time, so that a dead one does not use up the time of the others.
-/// Returns the outcomes in the same order. A single target needs no thread.
+/// Returns the outcomes in the same order. The first target needs no thread.
 pub(crate) fn ask_each(
     targets: &[Target],
     codes: &ExpectedCodes,
     patience: Patience,
     until: Deadline,
 ) -> Vec<io::Result<Outcome>> {
-    if let [target] = targets {
-        return vec![ask(*target, codes, patience, until)];
-    }
+    let Some((first, others)) = targets.split_first() else { return Vec::new() };
     thread::scope(|scope| {
-        let asking: Vec<_> = targets
+        let asking: Vec<_> = others
             .iter()
             .map(|target| {
                 let ask = move || ask(*target, codes, patience, until);
@@ -139,7 +144,8 @@ pub(crate) fn ask_each(
         let outcome = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
             thread?.join().unwrap_or_else(|_| Err(io::Error::other("the probe panicked")))
         };
-        asking.into_iter().map(outcome).collect()
+        let first = ask(*first, codes, patience, until);
+        std::iter::once(first).chain(asking.into_iter().map(outcome)).collect()
     })
 }
 

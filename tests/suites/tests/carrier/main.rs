@@ -34,7 +34,7 @@ pcs stonith create fence-node1 fence_lab pcmk_host_list=node1 pcmk_delay_base=1s
 pcs stonith create fence-node2 fence_lab pcmk_host_list=node2
 pcs property set stonith-enabled=true
 pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 nic=eth0
-pcs resource create opensips ocf:smartvox:opensips vip=192.0.2.10 op monitor interval=10s --disabled
+pcs resource create opensips ocf:smartvox:opensips vip=192.0.2.10 op monitor interval=2s --disabled
 pcs constraint colocation add opensips with vip
 pcs constraint order start vip then start opensips
 pcs resource enable opensips

@@ -21,6 +21,7 @@ mod input;
 mod left_out;
 mod lifecycle;
 mod listeners;
+mod management;
 mod mi;
 mod mi_faults;
 mod pid_file;

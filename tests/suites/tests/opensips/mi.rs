@@ -11,7 +11,7 @@ use testnet::{Agent, Outcome};
 use crate::site::recurring;
 use crate::{Site, ends, every_daemon_with_mi, fails};
 
-const FIFO: &str = "/run/opensips/fifo";
+pub(crate) const FIFO: &str = "/run/opensips/fifo";
 pub(crate) const REPLIES: &str = "/run/smartvox/mi";
 /// Where a test puts what pretends to be the daemon's.
 pub(crate) const FAKE: &str = "/run/opensips/fake";
@@ -114,10 +114,10 @@ fn what_has_taken_the_place_of_the_fifo_is_not_written_to() {
         configure_fifo(site);
         let agent = with_mi(site, &format!("fifo:{FAKE}"));
         ends(&agent.action("start"), 0);
-        fails(&deep(&agent), 1, "No such file or directory");
+        fails(&deep(&agent), 190, "No such file or directory");
 
         site.on_host(|| std::fs::write(FAKE, "precious").unwrap());
-        fails(&deep(&agent), 1, "is a regular file, not a FIFO");
+        fails(&deep(&agent), 190, "is a regular file, not a FIFO");
         let validated = agent.clone().env("OCF_CHECK_LEVEL", "10").action("validate-all");
         assert!(validated.stderr.contains("is a regular file"), "{}", validated.stderr);
         assert_eq!(site.on_host(|| std::fs::read_to_string(FAKE).unwrap()), "precious");
@@ -127,15 +127,15 @@ fn what_has_taken_the_place_of_the_fifo_is_not_written_to() {
             std::fs::remove_file(FAKE).unwrap();
             symlink(FIFO, FAKE).unwrap();
         });
-        fails(&deep(&agent), 1, "is a symbolic link, not a FIFO");
+        fails(&deep(&agent), 190, "is a symbolic link, not a FIFO");
 
         site.on_host(|| {
             std::fs::remove_file(FAKE).unwrap();
             make_fifo(FAKE, (4321, 4321));
         });
-        fails(&deep(&agent), 1, "belongs to user 4321");
+        fails(&deep(&agent), 190, "belongs to user 4321");
         site.on_host(|| chown(FAKE, Some(nobody().0), None).unwrap());
-        fails(&deep(&agent), 1, "no process reads from it");
+        fails(&deep(&agent), 190, "no process reads from it");
         // Calls are served: without the deep look all is well.
         ends(&recurring(&agent), 0);
         site.on_host(|| std::fs::remove_file(FAKE).unwrap());
@@ -157,13 +157,13 @@ fn replies_where_others_could_meddle_are_not_asked_for() {
             });
         };
         set(0o777, 0);
-        fails(&deep(&agent), 1, "lacks the sticky bit");
+        fails(&deep(&agent), 190, "lacks the sticky bit");
         set(0o1777, 0);
         ends(&deep(&agent), 0);
         set(0o755, 4321);
-        fails(&deep(&agent), 1, "belongs to user 4321");
+        fails(&deep(&agent), 190, "belongs to user 4321");
         let long = format!("/run/{}", "x".repeat(120));
-        fails(&deep(&agent.clone().param("mi_reply_dir", &long)), 1, "too long for OpenSIPS");
+        fails(&deep(&agent.clone().param("mi_reply_dir", &long)), 190, "too long for OpenSIPS");
         set(0o710, 0);
         ends(&deep(&agent), 0);
         ends(&agent.action("stop"), 0);

@@ -99,7 +99,7 @@ fn bad_answers_through_a_fifo_have_a_verdict_in_time() {
     let case = |reply: &(dyn Fn(&str) -> Vec<Vec<u8>> + Sync), words: &str| {
         with_fake_fifo(site, reply, || {
             let outcome = deep(&agent);
-            fails(&outcome, 1, words);
+            fails(&outcome, 190, words);
             assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
         });
         assert_eq!(site.files(REPLIES), [""; 0], "a reply FIFO is left");
@@ -150,7 +150,7 @@ fn a_full_fifo_has_a_verdict_in_time() {
         fifo
     });
     let outcome = deep(&agent);
-    fails(&outcome, 1, "gave no complete answer within");
+    fails(&outcome, 190, "gave no complete answer within");
     assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
     drop(full);
     site.on_host(|| std::fs::remove_file(FAKE).unwrap());
@@ -163,11 +163,11 @@ fn bad_answers_in_datagrams_have_a_verdict_in_time() {
     let site = &Site::stand_in();
     let agent = site.agent().param("mi", "datagram:127.0.0.1:8080");
     ends(&agent.action("start"), 0);
-    fails(&deep(&agent), 1, "Connection refused");
+    fails(&deep(&agent), 190, "Connection refused");
     let socket = site.on_host(|| UdpSocket::bind("127.0.0.1:8080").unwrap());
     socket.set_read_timeout(Some(LONG)).unwrap();
     let outcome = deep(&agent);
-    fails(&outcome, 1, "gave no complete answer within");
+    fails(&outcome, 190, "gave no complete answer within");
     assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
     let mut buffer = [0; 4096];
     socket.recv(&mut buffer).unwrap();
@@ -229,7 +229,7 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
     let site = &Site::stand_in();
     let agent = site.agent().param("mi", format!("datagram:{FAKE}"));
     ends(&agent.action("start"), 0);
-    fails(&deep(&agent), 1, "No such file or directory");
+    fails(&deep(&agent), 190, "No such file or directory");
     let case = |reply: &(dyn Fn(&str) -> Vec<Vec<u8>> + Sync), code: i32, words: &str| {
         with_fake_socket(site, FAKE, reply, || {
             let outcome = deep(&agent);
@@ -237,11 +237,11 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
             assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
         });
     };
-    case(&|_| vec![], 1, "gave no complete answer within");
-    case(&|request| vec![good(request).into_bytes()[..20].to_vec()], 1, "not JSON");
-    case(&|_| vec![b"\xff\xfe\x00".to_vec()], 1, "not JSON");
-    case(&|_| vec![vec![b'['; 65_000]], 1, "not JSON");
-    case(&|_| vec![br#"{"id":"0","result":"OK"}"#.to_vec()], 1, "answers another request");
+    case(&|_| vec![], 190, "gave no complete answer within");
+    case(&|request| vec![good(request).into_bytes()[..20].to_vec()], 190, "not JSON");
+    case(&|_| vec![b"\xff\xfe\x00".to_vec()], 190, "not JSON");
+    case(&|_| vec![vec![b'['; 65_000]], 190, "not JSON");
+    case(&|_| vec![br#"{"id":"0","result":"OK"}"#.to_vec()], 190, "answers another request");
     let after_nonsense = |request: &str| vec![b"nonsense".to_vec(), good(request).into_bytes()];
     case(&after_nonsense, 190, "over shm_limit=90%");
 
@@ -253,7 +253,7 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
         full
     });
     let outcome = deep(&agent);
-    fails(&outcome, 1, "gave no complete answer within");
+    fails(&outcome, 190, "gave no complete answer within");
     assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
     drop(full);
     // A child that another test is starting has the socket open until it executes its program.
@@ -261,14 +261,14 @@ fn bad_answers_at_a_unix_socket_have_a_verdict_in_time() {
         let reason = deep(&agent).exit_reason.unwrap_or_default();
         reason.contains("Connection refused")
     });
-    fails(&deep(&agent), 1, "Connection refused");
+    fails(&deep(&agent), 190, "Connection refused");
     site.on_host(|| chown(FAKE, Some(4321), None).unwrap());
-    fails(&deep(&agent), 1, "belongs to user 4321");
+    fails(&deep(&agent), 190, "belongs to user 4321");
     site.on_host(|| {
         std::fs::rename(FAKE, "/run/opensips/elsewhere").unwrap();
         symlink("/run/opensips/elsewhere", FAKE).unwrap();
     });
-    fails(&deep(&agent), 1, "is a symbolic link, not a socket");
+    fails(&deep(&agent), 190, "is a symbolic link, not a socket");
     site.on_host(|| {
         for path in [FAKE, "/run/opensips/elsewhere"] {
             std::fs::remove_file(path).unwrap();
@@ -296,7 +296,7 @@ fn answers_of_other_users_do_not_count() {
     ends(&agent.action("start"), 0);
     let stranger = 4321;
     let cases: [(&[u32], i32, &str); 4] = [
-        (&[stranger], 1, "from a user that is neither root nor the daemon's"),
+        (&[stranger], 190, "from a user that is neither root nor the daemon's"),
         (&[stranger, 0], 190, "over shm_limit=90%"),
         (&[nobody().0], 190, "over shm_limit=90%"),
         (&[0], 190, "over shm_limit=90%"),
@@ -362,7 +362,7 @@ fn the_mi_of_2_x_is_refused() {
     ends(&agent.action("start"), 0);
     let old = |_: &str| vec![b"500 command not available\n".to_vec()];
     with_fake_socket(site, FAKE, old, || {
-        fails(&deep(&agent), 1, "in the form of OpenSIPS 2.x");
+        fails(&deep(&agent), 190, "in the form of OpenSIPS 2.x");
     });
     ends(&agent.action("stop"), 0);
 
@@ -378,7 +378,7 @@ fn the_mi_of_2_x_is_refused() {
         fails(&validate.action("validate-all"), 2, "is OpenSIPS 2.4, whose MI has no JSON-RPC");
         // Without it, it serves.
         site.start();
-        fails(&deep(&agent), 1, "in the form of OpenSIPS 2.x");
+        fails(&deep(&agent), 190, "in the form of OpenSIPS 2.x");
         site.stop();
     });
     if !found {
@@ -392,7 +392,7 @@ fn bad_answers_over_http_have_a_verdict_in_time() {
     let site = &Site::stand_in();
     let agent = site.agent().param("mi", "http://127.0.0.1:8888/mi");
     ends(&agent.action("start"), 0);
-    fails(&deep(&agent), 1, "Connection refused");
+    fails(&deep(&agent), 190, "Connection refused");
     let listener = site.on_host(|| TcpListener::bind("127.0.0.1:8888").unwrap());
     let header = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
     let whole = |body: &str| format!("{}{body}", header(body.len()));
@@ -421,7 +421,7 @@ fn bad_answers_over_http_have_a_verdict_in_time() {
             });
             let outcome = deep(&agent);
             server.join().unwrap();
-            fails(&outcome, 1, words);
+            fails(&outcome, 190, words);
             assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
         });
     }

@@ -34,7 +34,7 @@ fn the_next_monitor_goes_by_the_new_values() {
         // Without mi, level 10 asks for nothing more; with it, somebody has to answer there.
         let nobody = site.agent().param("mi", "datagram:127.0.0.1:8081");
         reload(site, &nobody, 0);
-        fails(&deep(&nobody), 1, "Connection refused");
+        fails(&deep(&nobody), 190, "Connection refused");
         let mi = site.agent().param("mi", "datagram:127.0.0.1:8080");
         reload(site, &mi, 0);
         ends(&deep(&mi), 0);

@@ -2,7 +2,6 @@
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -19,7 +18,7 @@ const ROLE: &str = "/run/smartvox/opensips-sip.role";
 #[derive(Clone, Copy)]
 pub(crate) struct Node {
     number: u32,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 pub(crate) const FIRST: Node = Node { number: 1, port: 8081 };
@@ -76,7 +75,7 @@ impl Node {
         serde_json::from_slice(&reply).unwrap()
     }
 
-    fn is_active(self, site: &Site) -> bool {
+    pub(crate) fn is_active(self, site: &Site) -> bool {
         let tags = self.ask(site, "clusterer_list_shtags", &json!([]));
         match tags["result"][0]["State"].as_str() {
             Some("active") => true,
@@ -344,53 +343,6 @@ fn a_configuration_that_robs_the_active_node_is_refused() {
 }
 
 #[test]
-fn mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls() {
-    testnet::root_or_skip!();
-    every_daemon_with_mi("mi_trouble_is_a_failure_for_roles_and_a_remark_for_calls", |site| {
-        site.write(&FIRST.text(site, "backup"));
-        let agent = standby(site, FIRST);
-        ends(&agent.action("start"), 0);
-        ends(&agent.action("promote"), 0);
-        let elsewhere = agent.clone().param("mi", "datagram:127.0.0.1:9");
-        fails(&recurring(&elsewhere), 191, "Connection refused");
-        fails(&deep(&elsewhere), 9, "Connection refused");
-        ends(&agent.action("demote"), 0);
-        fails(&elsewhere.action("promote"), 1, "Connection refused");
-        ends(&recurring(&agent), 0);
-        let unknown = agent.clone().param("sharing_tag", "vip/7");
-        fails(&unknown.action("promote"), 1, "Cluster ID not found");
-        ends(&agent.action("stop"), 0);
-        // A start that can't know what the tag is has not succeeded.
-        fails(&elsewhere.action("start"), 1, "Connection refused");
-        site.nothing_is_left();
-    });
-}
-
-#[test]
-fn an_mi_that_hangs_has_a_verdict_in_time_in_every_role() {
-    testnet::root_or_skip!();
-    let site = &Site::stand_in();
-    site.write(&FIRST.text(site, "backup"));
-    let agent = standby(site, FIRST);
-    ends(&agent.action("start"), 0);
-    let silent = site.on_host(|| UdpSocket::bind("127.0.0.1:8099").unwrap());
-    let hung = agent.clone().param("mi", "datagram:127.0.0.1:8099");
-    let hung = hung.env("OCF_RESKEY_CRM_meta_timeout", "20000");
-    fails(&hung.action("promote"), 1, "gave no complete answer within");
-    ends(&recurring(&agent), 0);
-    ends(&agent.action("promote"), 0);
-    for (outcome, code) in [(recurring(&hung), 191), (deep(&hung), 9)] {
-        fails(&outcome, code, "gave no complete answer within");
-        assert!(outcome.took < Duration::from_secs(18), "{:?}", outcome.took);
-    }
-    // What can't be asked need not be asked to become unpromoted.
-    ends(&hung.action("demote"), 0);
-    ends(&recurring(&agent), 0);
-    drop(silent);
-    ends(&agent.action("stop"), 0);
-}
-
-#[test]
 fn two_nodes_one_active_tag() {
     testnet::root_or_skip!();
     let asked = AtomicBool::new(false);
@@ -428,20 +380,13 @@ fn two_nodes_one_active_tag() {
         ends(&deep(&first), 0);
         ends(&deep(&second), 8);
 
-        // Robbed once: taken back, and told. Robbed again at once: the promoted one has failed.
-        FIRST.activate(site);
-        wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
-        fails(&recurring(&second), 191, "has been activated again");
-        wait_until("the first one has given way", LONG, || !FIRST.is_active(site));
-        FIRST.activate(site);
-        wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
-        fails(&recurring(&second), 9, "does not stay active");
-        // Promoted anew, and left in peace: well, and with its chance again.
-        ends(&second.action("promote"), 0);
-        ends(&recurring(&second), 8);
-        FIRST.activate(site);
-        wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
-        fails(&recurring(&second), 191, "has been activated again");
+        // Robbed, and robbed again: taken back, and told. It goes on serving; a failure would restart it.
+        for _ in 0..3 {
+            FIRST.activate(site);
+            wait_until("the second one is robbed", LONG, || !SECOND.is_active(site));
+            fails(&recurring(&second), 191, "has been activated again");
+            wait_until("the first one has given way", LONG, || !FIRST.is_active(site));
+        }
         ends(&recurring(&second), 8);
 
         // A node that comes back takes nothing.

@@ -119,10 +119,26 @@ fn who_does_not_serve_is_the_last_to_be_promoted() {
     assert_eq!(told(), ["--update=1"]);
     ends(&recurring(&agent), 8);
     assert_eq!(told(), ["--update=10000"]);
-    fails(&deep(&agent.clone().param("mi", "datagram:127.0.0.1:9")), 9, "Connection refused");
+    fails(&recurring(&failing), 9, "sip_probe_codes");
     assert_eq!(told(), ["--update=1"]);
     // Demoted, as Pacemaker does with what has failed, it is no better.
     ends(&agent.action("demote"), 0);
+    assert_eq!(told(), nothing);
+    ends(&agent.action("promote"), 0);
+    assert_eq!(told(), ["--update=10000"]);
+
+    // Calls are served without the MI: nothing moves, and a standby without it is still one.
+    let elsewhere = agent.clone().param("mi", "datagram:127.0.0.1:9");
+    fails(&deep(&elsewhere), 191, "Connection refused");
+    assert_eq!(told(), nothing);
+    ends(&agent.action("demote"), 0);
+    assert_eq!(told(), ["--update=9000"]);
+    fails(&deep(&elsewhere), 190, "Connection refused");
+    assert_eq!(told(), ["--update=5000"]);
+    // Whoever is promoted without its tag gives way to one that is ready, and does not come back for it.
+    ends(&elsewhere.action("promote"), 0);
+    fails(&recurring(&elsewhere), 191, "Connection refused");
+    ends(&elsewhere.action("demote"), 0);
     assert_eq!(told(), nothing);
     ends(&agent.action("promote"), 0);
     assert_eq!(told(), ["--update=10000"]);

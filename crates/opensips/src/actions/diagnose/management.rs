@@ -78,8 +78,9 @@ impl<'a> Answers<'a> {
             let state = match (&self.up_time, &self.tags) {
                 (Err(error), _) | (_, Err(error)) => Shown::Unknown(error.to_string()),
                 (Ok(_), Ok(list)) => known(state_in(list, tag).map(|state| match state {
-                    TagState::Active => "active",
-                    TagState::Backup => "backup",
+                    Some(TagState::Active) => "active",
+                    Some(TagState::Backup) => "backup",
+                    None => "not declared",
                 })),
             };
             Diagnosis::default().with("tag", tag.to_string()).with("state", state)

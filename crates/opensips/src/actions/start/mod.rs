@@ -12,18 +12,16 @@ use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
 use crate::daemon::launch::{Output, launch};
-use crate::daemon::management::client;
 use crate::daemon::{check, defaults, directories, fifo, standing, systemd_unit};
 use crate::error::Result;
 use crate::health::workers::workers_of;
 use crate::health::{self, Reach};
 use crate::instance::role::Role;
 use crate::instance::{self, Instance, pid_file, refuse_elsewhere};
-use crate::mi::{self, Client};
-use crate::params::{Names, Params, SharingTag};
+use crate::params::{Names, Params};
 use crate::process::survey::{PidFile, Pids, Survey};
 use crate::process::terminate::terminate;
-use crate::promotion::{self, score, tags};
+use crate::promotion::{self, score};
 use crate::sockets::expected::{self, Expected};
 use crate::sockets::listener::Declared;
 use crate::sockets::obstacles::refuse_foreign;
@@ -31,9 +29,6 @@ use roll_back::Done;
 use startup::{Served, Startup};
 
 pub(crate) use prerequisites::{Fit, require_fit};
-
-/// How often the MI is tried while it comes up.
-const MI_RETRY: Duration = Duration::from_millis(25);
 
 /// How often the lock of a configuration is tried.
 const LOCK_RETRY: Duration = Duration::from_millis(25);
@@ -227,17 +222,18 @@ impl Start<'_> {
         Ok(served)
     }
 
-    /// A new instance is unpromoted, and must hold no tag that belongs to another node.
+    /// A new instance is unpromoted, and must hold no tag that belongs to another node. One that can't
+    /// be asked serves callers all the same; monitor asks again and tells the reason.
     fn make_unpromoted(&mut self, main: &Stat) -> Result<()> {
         let Self { instance, params, deadline, .. } = *self;
         let tags = &params.sharing_tags;
-        if !tags.is_empty()
-            && let Some(client) = client(params, main.process)?
+        match promotion::require_standby(params, main.process, budgets::for_first_answer(deadline))
         {
-            let active = first_answer(client, tags, budgets::for_first_answer(deadline))?;
-            if let Some(tag) = active.first() {
-                return Err(promotion::Error::TagActive { tag: (*tag).clone() }.into());
+            Err(error @ (promotion::Error::Mi(_) | promotion::Error::Daemon(_))) => {
+                let line = LogLine::of(Action::Start).field("pid", main.process.pid);
+                log::error!("{}", line.note(format!("sharing tags are not checked: {error}")));
             }
+            known => known?,
         }
         let mut record = instance.record_of(main.process);
         let score = score::of(Role::Unpromoted, tags.is_empty());
@@ -276,24 +272,6 @@ impl Start<'_> {
             let line = LogLine::of(Action::Start).field("pidfile", path.display());
             let line = line.field("pid", main.process.pid);
             log::warn!("{}", line.note("does not name the main process: is the file system full?"));
-        }
-    }
-}
-
-/// The active ones of the tags, as soon as the MI answers.
-fn first_answer<'t>(
-    client: Client<'_>,
-    tags: &'t [SharingTag],
-    deadline: Deadline,
-) -> promotion::Result<Vec<&'t SharingTag>> {
-    loop {
-        match tags::active(client, tags, deadline) {
-            Err(promotion::Error::Mi(mi::Error::Unreachable { .. }))
-                if deadline.remaining() > MI_RETRY =>
-            {
-                std::thread::sleep(MI_RETRY);
-            }
-            answer => return answer,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Which sharing tags a configuration declares as active, by its text.
+//! Which sharing tags a configuration declares, by its text.
 //!
 //! The one exception to the rule that the agent does not read the configuration: no version of the
 //! daemon tells the declared state before it has taken the tag from the other node (`send_active_msg`
-//! in modules/clusterer/sharing_tags.c). This is not a parser: it looks for the one string that does
-//! harm, and ignores what it does not understand.
+//! in modules/clusterer/sharing_tags.c). This is not a parser: it looks for the one string that declares
+//! a tag, and ignores what it does not understand.
 
 use std::path::{Path, PathBuf};
 
@@ -30,39 +30,58 @@ pub(crate) fn refuse_declared_active(params: &Params) -> Result<()> {
     }
 }
 
-fn declared_active<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<(&'t SharingTag, PathBuf)> {
-    search(config, tags, MAXIMUM_DEPTH)
+/// Fails if the configuration, with the files that it includes by name, does not declare a tag, as far
+/// as its text shows: a preprocessor may make another text of it.
+///
+/// # Errors
+/// [`Error::TagUndeclared`]
+pub(crate) fn refuse_undeclared(params: &Params) -> Result<()> {
+    if params.extra_options.iter().any(|option| option.starts_with("-p")) {
+        return Ok(());
+    }
+    match undeclared(&params.config, &params.sharing_tags) {
+        Some(tag) => Err(Error::TagUndeclared { tag: tag.clone() }),
+        None => Ok(()),
+    }
 }
 
-fn search<'t>(
-    path: &Path,
-    tags: &'t [SharingTag],
-    depth: usize,
-) -> Option<(&'t SharingTag, PathBuf)> {
-    let text = read_regular(path, Links::Followed, CONFIG_LIMIT).ok()?;
+fn declared_active<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<(&'t SharingTag, PathBuf)> {
+    let mut found = None;
+    each_text(config, MAXIMUM_DEPTH, &mut |text, path| {
+        let active = tags.iter().find(|tag| text == format!("{tag}=active"));
+        found = found.take().or(active.map(|tag| (tag, path.to_owned())));
+    });
+    found
+}
+
+fn undeclared<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<&'t SharingTag> {
+    let mut left: Vec<&SharingTag> = tags.iter().collect();
+    each_text(config, MAXIMUM_DEPTH, &mut |text, _| {
+        left.retain(|tag| text != format!("{tag}=active") && text != format!("{tag}=backup"));
+    });
+    left.first().copied()
+}
+
+/// Visits the quoted texts of a configuration and of the files that it includes, without white space.
+fn each_text(path: &Path, depth: usize, visit: &mut dyn FnMut(&str, &Path)) {
+    let Ok(text) = read_regular(path, Links::Followed, CONFIG_LIMIT) else { return };
     let mut included = false;
     for token in Tokens(&text) {
         match token {
             Token::Text(text) if included => {
                 included = false;
                 let other = path.parent().unwrap_or(Path::new("/")).join(text);
-                if let Some(found) =
-                    depth.checked_sub(1).and_then(|left| search(&other, tags, left))
-                {
-                    return Some(found);
+                if let Some(left) = depth.checked_sub(1) {
+                    each_text(&other, left, visit);
                 }
             }
             Token::Text(text) => {
                 let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-                let active = |tag: &&SharingTag| squeezed == format!("{tag}=active");
-                if let Some(tag) = tags.iter().find(active) {
-                    return Some((tag, path.to_owned()));
-                }
+                visit(&squeezed, path);
             }
             Token::Word(word) => included = word == "include_file" || word == "import_file",
         }
     }
-    None
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -162,6 +181,24 @@ mod tests {
         ] {
             assert_eq!(declared(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_declares() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("opensips.cfg");
+        let tags = ["vip/1".parse().unwrap(), "vip/7".parse().unwrap()];
+        let missing = |text: &str| {
+            std::fs::write(&config, text).unwrap();
+            undeclared(&config, &tags).map(ToString::to_string)
+        };
+        let vip7 = Some("vip/7".to_owned());
+        let both = r#"x("sharing_tag", "vip/1=backup") x("sharing_tag", "vip/7 = active")"#;
+        assert_eq!(missing(both), None);
+        assert_eq!(missing(r#"x("sharing_tag", "vip/1=backup") # "vip/7=backup""#), vip7);
+        assert_eq!(missing(""), Some("vip/1".to_owned()));
+        std::fs::write(directory.path().join("node.cfg"), r#""vip/7=backup""#).unwrap();
+        assert_eq!(missing("include_file \"node.cfg\"\nx('vip/1=backup')"), None);
     }
 
     proptest! {

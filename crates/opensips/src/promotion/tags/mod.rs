@@ -14,7 +14,7 @@ use crate::mi::answers::{Capability, ListedTag};
 use crate::mi::{self, Client};
 use crate::params::SharingTag;
 
-pub(crate) use declared::refuse_declared_active;
+pub(crate) use declared::{refuse_declared_active, refuse_undeclared};
 
 /// The state of a tag on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +23,47 @@ pub(crate) enum TagState {
     Backup,
 }
 
-/// The state of a tag in the daemon's list. A tag that is not in the list is on backup: the daemon
-/// creates it, as backup, when it is first named.
+/// The state of a tag in the daemon's list, if it is there.
 ///
 /// # Errors
 /// The state is neither.
 pub(crate) fn state_in(
     list: &[ListedTag],
     tag: &SharingTag,
-) -> std::result::Result<TagState, &'static str> {
+) -> std::result::Result<Option<TagState>, &'static str> {
     let is_it =
         |listed: &&ListedTag| listed.name == tag.name && listed.cluster == u64::from(tag.cluster);
     match list.iter().find(is_it).map(|listed| listed.state.as_str()) {
-        None | Some("backup") => Ok(TagState::Backup),
-        Some("active") => Ok(TagState::Active),
+        None => Ok(None),
+        Some("backup") => Ok(Some(TagState::Backup)),
+        Some("active") => Ok(Some(TagState::Active)),
         Some(_) => Err("the state of a sharing tag is neither active nor backup"),
+    }
+}
+
+/// The tags with the states that the daemon lists.
+struct Listed<'t>(Vec<(&'t SharingTag, Option<TagState>)>);
+
+impl<'t> Listed<'t> {
+    fn ask(client: Client<'_>, tags: &'t [SharingTag], deadline: Deadline) -> Result<Self> {
+        let list = client.sharing_tags(deadline).map_err(|error| named(error, tags))?;
+        let state = |tag| Ok((tag, state_in(&list, tag).map_err(|what| client.garbled(what))?));
+        tags.iter().map(state).collect::<Result<_>>().map(Self)
+    }
+
+    fn of_state(&self, state: TagState) -> impl Iterator<Item = &'t SharingTag> {
+        self.0.iter().filter(move |(_, known)| *known == Some(state)).map(|(tag, _)| *tag)
+    }
+
+    /// Those that can be activated: the daemon creates a tag when it is first named, if it knows the
+    /// cluster.
+    fn not_active(&self) -> impl Iterator<Item = &'t SharingTag> {
+        self.0.iter().filter(|(_, known)| *known != Some(TagState::Active)).map(|(tag, _)| *tag)
+    }
+
+    /// The first one that no configuration has declared.
+    fn undeclared(&self) -> Option<&'t SharingTag> {
+        self.0.iter().find(|(_, known)| known.is_none()).map(|(tag, _)| *tag)
     }
 }
 
@@ -50,23 +76,27 @@ pub(crate) fn active<'t>(
     tags: &'t [SharingTag],
     deadline: Deadline,
 ) -> Result<Vec<&'t SharingTag>> {
-    in_state(client, tags, TagState::Active, deadline)
+    let listed = Listed::ask(client, tags, deadline)?;
+    Ok(listed.of_state(TagState::Active).collect())
 }
 
-fn in_state<'t>(
+/// What no standby may have: a tag that is active, or that its configuration does not declare.
+///
+/// # Errors
+/// [`Error::TagActive`], [`Error::TagUndeclared`], [`Error::NoClusterer`], [`Error::Mi`]
+pub(crate) fn require_standby(
     client: Client<'_>,
-    tags: &'t [SharingTag],
-    state: TagState,
+    tags: &[SharingTag],
     deadline: Deadline,
-) -> Result<Vec<&'t SharingTag>> {
-    let list = client.sharing_tags(deadline).map_err(|error| named(error, tags))?;
-    let mut found = Vec::new();
-    for tag in tags {
-        if state_in(&list, tag).map_err(|what| client.garbled(what))? == state {
-            found.push(tag);
-        }
+) -> Result<()> {
+    let listed = Listed::ask(client, tags, deadline)?;
+    if let Some(tag) = listed.undeclared() {
+        return Err(Error::TagUndeclared { tag: tag.clone() });
     }
-    Ok(found)
+    match listed.of_state(TagState::Active).next() {
+        Some(tag) => Err(Error::TagActive { tag: tag.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// A daemon that does not know the commands of module clusterer has not loaded it.
@@ -78,36 +108,32 @@ fn named(error: mi::Error, tags: &[SharingTag]) -> Error {
 }
 
 /// Judges whether the tags are as the role demands. A promoted instance that has lost one activates
-/// it again, once: after a split brain in which both nodes were promoted, the daemons may agree that
-/// neither is active. Returns what an operator should look at.
+/// it again: after a split brain in which both nodes were promoted, the daemons may agree that neither
+/// is active. Returns what an operator should look at.
 ///
 /// # Errors
-/// [`Error::TagLost`], [`Error::NoClusterer`], [`Error::Mi`]
+/// [`Error::TagLost`], [`Error::TagUndeclared`], [`Error::NoClusterer`], [`Error::Mi`]
 pub(crate) fn judge(
     client: Client<'_>,
     tags: &[SharingTag],
     record: &mut Record,
     deadline: Deadline,
 ) -> Result<Option<String>> {
-    if record.role == Role::Unpromoted {
-        let active = active(client, tags, deadline)?;
-        // In a planned move, the other node activates it a moment after demote.
-        let lasting = std::mem::replace(&mut record.tag_astray, !active.is_empty());
-        return Ok(active.first().filter(|_| lasting).map(|tag| {
-            format!("sharing tag {tag} is active on an unpromoted instance: promote a node")
-        }));
+    let listed = Listed::ask(client, tags, deadline)?;
+    if record.role == Role::Promoted {
+        let Some(first) = listed.not_active().next() else { return Ok(None) };
+        hold(client, tags, deadline)?;
+        return Ok(Some(format!("sharing tag {first} was on backup and has been activated again")));
     }
-    let lost = in_state(client, tags, TagState::Backup, deadline)?;
-    let Some(first) = lost.first().copied() else {
-        record.tag_astray = false;
-        return Ok(None);
-    };
-    if record.tag_astray {
-        return Err(Error::TagLost { tag: first.clone() });
+    if let Some(tag) = listed.undeclared() {
+        return Err(Error::TagUndeclared { tag: tag.clone() });
     }
-    hold(client, tags, deadline)?;
-    record.tag_astray = true;
-    Ok(Some(format!("sharing tag {first} was on backup and has been activated again")))
+    let active = listed.of_state(TagState::Active).next();
+    // In a planned move, the other node activates it a moment after demote.
+    let lasting = std::mem::replace(&mut record.tag_astray, active.is_some());
+    Ok(active.filter(|_| lasting).map(|tag| {
+        format!("sharing tag {tag} is active on an unpromoted instance: promote a node")
+    }))
 }
 
 /// Activates the tags, and reads back that they are active.
@@ -115,14 +141,14 @@ pub(crate) fn judge(
 /// # Errors
 /// [`Error::TagLost`], [`Error::NoClusterer`], [`Error::Mi`]
 pub(crate) fn hold(client: Client<'_>, tags: &[SharingTag], deadline: Deadline) -> Result<()> {
-    for tag in in_state(client, tags, TagState::Backup, deadline)? {
+    for tag in Listed::ask(client, tags, deadline)?.not_active() {
         client
             .activate_sharing_tag(&tag.to_string(), deadline)
             .map_err(|error| named(error, tags))?;
     }
-    match in_state(client, tags, TagState::Backup, deadline)?.first() {
+    match Listed::ask(client, tags, deadline)?.not_active().next() {
         None => Ok(()),
-        Some(tag) => Err(Error::TagLost { tag: (*tag).clone() }),
+        Some(tag) => Err(Error::TagLost { tag: tag.clone() }),
     }
 }
 
@@ -158,10 +184,10 @@ mod tests {
             state: state.to_owned(),
         };
         let list = [listed("vip", 2, "active"), listed("other", 1, "active")];
-        assert_eq!(state_in(&list, &tag), Ok(TagState::Backup));
+        assert_eq!(state_in(&list, &tag), Ok(None));
         let with = |state: &str| [listed("vip", 1, state)];
-        assert_eq!(state_in(&with("active"), &tag), Ok(TagState::Active));
-        assert_eq!(state_in(&with("backup"), &tag), Ok(TagState::Backup));
+        assert_eq!(state_in(&with("active"), &tag), Ok(Some(TagState::Active)));
+        assert_eq!(state_in(&with("backup"), &tag), Ok(Some(TagState::Backup)));
         assert!(state_in(&with("perhaps"), &tag).is_err());
         assert!(state_in(&with(""), &tag).is_err());
     }

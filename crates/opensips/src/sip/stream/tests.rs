@@ -20,8 +20,11 @@ pub(in crate::sip) fn asked(
     ask(Target { transport, address }, &codes.parse().unwrap(), patience, until).unwrap()
 }
 
-pub(in crate::sip) fn silent(silence: Silence) -> Outcome {
-    Outcome::Silent { silence, patience: QUICK }
+/// Asks with patience where another thread has to do something, and briefly where nothing comes.
+pub(in crate::sip) fn is_silent(transport: Transport, address: SocketAddr, silence: Silence) {
+    let patience = if silence == Silence::NoAnswer { QUICK } else { LONG };
+    let expected = Outcome::Silent { silence, patience };
+    assert_eq!(asked(transport, address, "any", patience), expected, "{address}");
 }
 
 /// A server that handles each connection with `answer`; the receiver gets the clients' addresses.
@@ -134,7 +137,7 @@ fn a_silence_has_a_kind() {
         (endless, Silence::NotSip),
         (huge, Silence::NotSip),
     ] {
-        assert_eq!(asked(Transport::Tcp, address, "any", QUICK), silent(expected), "{address}");
+        is_silent(Transport::Tcp, address, expected);
     }
 }
 
@@ -145,12 +148,12 @@ fn an_unexpected_code_is_reported() {
     });
     let reason = "Service Unavailable".to_owned();
     let expected = Outcome::Unexpected { code: 503, reason };
-    assert_eq!(asked(Transport::Tcp, address, "200", QUICK), expected);
+    assert_eq!(asked(Transport::Tcp, address, "200", LONG), expected);
     // A provisional answer before the end of the connection counts.
     let (address, _) = serve("127.0.0.1:0", |stream, request| {
         stream.write_all(answered(request, "100 Trying").as_bytes()).unwrap();
     });
-    let outcome = asked(Transport::Tcp, address, "200", QUICK);
+    let outcome = asked(Transport::Tcp, address, "200", LONG);
     assert!(matches!(outcome, Outcome::Unexpected { code: 100, .. }), "{outcome:?}");
 }
 

@@ -10,7 +10,7 @@ use rustls::sign::{CertifiedKey, Signer};
 use rustls::{ServerConfig, ServerConnection, SignatureAlgorithm, SupportedProtocolVersion};
 
 use crate::sip::probe::{Outcome, Silence};
-use crate::sip::stream::tests::{LONG, QUICK, answered, asked, send, serve, silent};
+use crate::sip::stream::tests::{LONG, answered, asked, is_silent, send, serve};
 use crate::sip::target::Transport;
 
 /// Neither a certificate nor a key: the client verifies nothing.
@@ -106,7 +106,7 @@ fn a_silence_has_a_kind() {
         (closing, Silence::Closed),
         (plain, Silence::NotSip),
     ] {
-        assert_eq!(asked(Transport::Tls, address, "any", QUICK), silent(expected), "{address}");
+        is_silent(Transport::Tls, address, expected);
     }
 }
 
@@ -120,7 +120,8 @@ fn an_alert_is_an_answer_without_a_code() {
     };
     let outcome = asked(Transport::Tls, alert().0, "any", LONG);
     assert!(matches!(outcome, Outcome::Alive { code: None, .. }), "{outcome:?}");
-    assert_eq!(asked(Transport::Tls, alert().0, "200", QUICK), silent(Silence::TlsRefused));
+    let refused = Outcome::Silent { silence: Silence::TlsRefused, patience: LONG };
+    assert_eq!(asked(Transport::Tls, alert().0, "200", LONG), refused);
 }
 
 #[test]
