@@ -14,7 +14,7 @@ use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
 use crate::health::stale::{refuse_orphans, refuse_stale_sockets};
-use crate::health::{self, Reach, Serving};
+use crate::health::{self, Reach, Serving, progress};
 use crate::instance::role::{Record, Role};
 use crate::instance::state::State;
 use crate::instance::{self, Instance};
@@ -171,10 +171,17 @@ enum Judged {
     Running(Box<Findings>),
 }
 
+/// An instance that serves, or is not known to have failed.
+struct Seen {
+    main: Stat,
+    sockets: Vec<Expected>,
+    /// It does not answer OPTIONS.
+    unanswered: bool,
+}
+
 /// What was found, and what of it is to be remembered.
 struct Findings {
-    /// The main process and its sockets, if it serves.
-    serving: Option<(Stat, Vec<Expected>)>,
+    serving: Option<Seen>,
     recalled: Recalled,
     score: i32,
     /// The remarks of an instance that is as its role demands.
@@ -206,10 +213,10 @@ fn judge_role(
         Observed::Found { main, serving } => (main, serving),
     };
     let (serving, score, outcome) = match serving {
-        Ok(Serving { remarks, sockets }) => {
+        Ok(Serving { remarks, sockets, unanswered }) => {
             let (score, remarks) =
                 judge_serving(instance, params, &mut recalled, main.process, remarks);
-            (Some((main, sockets)), score, Ok(remarks))
+            (Some(Seen { main, sockets, unanswered }), score, Ok(remarks))
         }
         Err(error) => (None, score::FAILED, Err(error)),
     };
@@ -249,10 +256,8 @@ fn in_role(role: Role, outcome: Result<Vec<String>>) -> Verdict {
 /// The one step of monitor with effects: what it keeps for the next one, and the promotion score.
 fn remember(request: &Request, instance: &Instance<'_>, params: &Params, judged: &Judged) {
     let Judged::Running(found) = judged else { return };
-    if let Some((main, sockets)) = &found.serving {
-        if instance.state_of(main.process).is_none_or(|state| state.listeners != *sockets) {
-            remember_sockets(instance, params, main, sockets);
-        }
+    if let Some(seen) = &found.serving {
+        remember_seen(instance, params, seen);
         trim_output(&instance.files.output_path());
     }
     remember_restart(instance, params, found);
@@ -266,7 +271,7 @@ fn remember_restart(instance: &Instance<'_>, params: &Params, found: &Findings) 
         (Err(Error::Health(health::Error::VipUnserved { vip, .. })), _) => {
             instance.note_restart_for(Some(*vip));
         }
-        (_, Some((_, sockets))) if serves_every(&params.vips, sockets) => {
+        (_, Some(seen)) if serves_every(&params.vips, &seen.sockets) => {
             instance.note_restart_for(None);
         }
         _ => {}
@@ -281,12 +286,21 @@ fn serves_every(vips: &[IpAddr], sockets: &[Expected]) -> bool {
 
 /// Remembers an instance that this agent has not started, whose state was lost, or of which more is
 /// demanded than before, now that it serves: the next monitor is cheap again, and sees when one of its
-/// sockets is closed.
-fn remember_sockets(instance: &Instance<'_>, params: &Params, main: &Stat, sockets: &[Expected]) {
+/// sockets is closed. Also since when it does not answer.
+fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
+    let Seen { main, sockets, unanswered } = seen;
+    let state = instance.state_of(main.process);
+    let since = state.and_then(|state| state.unanswered_since);
+    let is_known = state.is_some_and(|state| state.listeners == *sockets);
+    if is_known && since.is_some() == *unanswered {
+        return;
+    }
+    let since = unanswered.then(|| since.unwrap_or_else(progress::now));
     // A start that is running knows better which sockets there will be.
-    if let Ok(_lock) = instance.lock(Deadline::now()) {
-        let remarks = instance.state_of(main.process).map(|state| state.remarks.as_slice());
-        instance.remember(params, main, sockets, remarks.unwrap_or_default());
+    let Ok(_lock) = instance.lock(Deadline::now()) else { return };
+    let remarks = state.map(|state| state.remarks.as_slice()).unwrap_or_default();
+    instance.remember(params, main, sockets, remarks, since);
+    if !is_known {
         let line = LogLine::of(Action::Monitor).field("pid", main.process.pid);
         log::info!("{}", line.field("sockets", sockets.len()).note("adopted"));
     }

@@ -59,6 +59,13 @@ pub(crate) enum Error {
         Seconds(*waited)
     )]
     Unanswered { main: Pid, target: Target, silence: Silence, waited: Duration },
+    /// The same where the requests were taken.
+    #[error(
+        "a worker of OpenSIPS (pid {main}) takes OPTIONS at {target} and does not answer within {}: let the \
+         script answer OPTIONS from this host, or set sip_probe=none",
+        Seconds(*waited)
+    )]
+    Dropped { main: Pid, target: Target, waited: Duration },
     #[error("OPTIONS at {target} is answered with {code}, not among sip_probe_codes: {reason}")]
     UnexpectedAnswer { target: Target, code: u16, reason: String },
     #[error("OPTIONS can't be sent to {target}: {}", ocf::cause(source))]

@@ -12,6 +12,7 @@ use ocf::LogLine;
 use super::{Error, Result};
 use crate::params::{Params, ProbeTarget};
 use crate::sip::probe::{Outcome, Patience, Silence, ask_each};
+use crate::sip::question::Meaning;
 use crate::sip::target::{Target, Transport};
 use crate::sockets;
 use crate::sockets::addresses::{LocalAddresses, Presence};
@@ -40,6 +41,27 @@ pub(crate) struct Probing<'a> {
     pub(crate) reach: Reach,
 }
 
+/// What a probe has found.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What an operator should look at.
+    pub(crate) remarks: Vec<String>,
+    /// [`Error::Silent`], [`Error::UnexpectedAnswer`] and [`Error::Unasked`], in the order of the sockets.
+    pub(crate) failures: Vec<Error>,
+}
+
+impl Asked {
+    /// The first failure; the others are logged.
+    pub(crate) fn first_failure(self) -> Option<Error> {
+        let mut failures = self.failures.into_iter();
+        let first = failures.next();
+        for error in failures {
+            log::error!("{}", LogLine::new().note(error));
+        }
+        first
+    }
+}
+
 impl Probing<'_> {
     /// The addresses of this host, as far as the probe, the sockets that are bound to one and the virtual
     /// addresses need them: none where all of them are loopback or wildcards.
@@ -54,17 +76,13 @@ impl Probing<'_> {
         LocalAddresses::read(asked.chain(bound).chain(virtual_ones), deadline)
     }
 
-    /// Sends OPTIONS where that is possible. Every failure is logged, and the first one is returned. Returns
-    /// what an operator should look at.
-    ///
-    /// # Errors
-    /// [`Error::Silent`], [`Error::UnexpectedAnswer`], [`Error::Unasked`]
+    /// Sends OPTIONS where that is possible.
     pub(crate) fn ask(
         &self,
         local: &LocalAddresses,
         patience: Patience,
         deadline: Deadline,
-    ) -> Result<Vec<String>> {
+    ) -> Asked {
         let targets = on_this_host(candidates(self.params, self.listeners, self.reach), local);
         let targets = match (self.reach, self.params.probe.target) {
             (Reach::Groups, ProbeTarget::Auto) => one_of_each_group(targets, &self.params.vips),
@@ -72,10 +90,11 @@ impl Probing<'_> {
         };
         self.log_unasked(&targets);
         let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10));
-        let outcomes = ask_each(&targets, &self.params.probe.codes, patience, asking);
+        let outcomes = ask_each(&targets, &self.params.probe.question, patience, asking);
         let one_answers = outcomes.iter().any(|one| matches!(one, Ok(Outcome::Alive { .. })));
         let (mut failures, mut remarks) = (Vec::new(), Vec::new());
         for (target, outcome) in targets.iter().zip(outcomes) {
+            remarks.extend(self.remark_on_code(*target, &outcome));
             match self.judge(*target, outcome) {
                 Ok(()) => {}
                 Err(Error::Silent { silence, .. }) if one_answers && self.is_no_fault(silence) => {
@@ -96,12 +115,15 @@ impl Probing<'_> {
         if !failures.is_empty() {
             retain_on_this_host(&mut failures, deadline);
         }
-        let mut errors = failures.into_iter().map(|(_, error)| error);
-        let first = errors.next();
-        for error in errors {
-            log::error!("{}", LogLine::new().note(error));
-        }
-        first.map_or(Ok(remarks), Err)
+        Asked { remarks, failures: failures.into_iter().map(|(_, error)| error).collect() }
+    }
+
+    /// An answer that the administrator calls degraded.
+    fn remark_on_code(&self, target: Target, outcome: &io::Result<Outcome>) -> Option<String> {
+        let Ok(Outcome::Alive { code: Some(code), .. }) = outcome else { return None };
+        let degraded = self.params.probe.question.codes.meaning(*code) == Meaning::Degraded;
+        degraded
+            .then(|| format!("OPTIONS at {target} is answered with {code}: see sip_probe_codes"))
     }
 
     /// A process of the daemon refuses the transport of the probe, as without a certificate: no code can be

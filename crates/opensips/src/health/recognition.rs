@@ -7,8 +7,8 @@ use deadline::Deadline;
 use super::Result;
 use super::probe::{addresses_of, is_on_this_host};
 use crate::params::{Params, ProbeTarget};
-use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::{Outcome, Patience, Silence, ask_each};
+use crate::sip::question::Question;
 use crate::sip::target::{Target, Transport};
 use crate::sockets::expected::Expected;
 use crate::sockets::listener::{self, Listener};
@@ -79,7 +79,7 @@ pub(super) fn recognise(
 fn hear(mut asked: Vec<&mut Asked>, patience: Patience, deadline: Deadline) {
     let targets: Vec<Target> =
         asked.iter().map(|one| Target { transport: one.transport, ..one.socket }).collect();
-    let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, deadline);
+    let outcomes = ask_each(&targets, &Question::default(), patience, deadline);
     for (one, outcome) in asked.iter_mut().zip(outcomes) {
         one.heard = Heard::from(outcome);
     }

@@ -121,6 +121,7 @@ impl<'a> Instance<'a> {
         main: &Stat,
         sockets: &[Expected],
         remarks: &[String],
+        unanswered_since: Option<u64>,
     ) {
         let state = State {
             main: main.process,
@@ -130,6 +131,7 @@ impl<'a> Instance<'a> {
             pidfile: params.pidfile.clone(),
             listeners: sockets.to_vec(),
             remarks: remarks.to_vec(),
+            unanswered_since,
         };
         if let Err(error) = state.store(self.files.run(), &self.files.state()) {
             log::warn!("{}", LogLine::of(self.action()).note(error));

@@ -25,6 +25,8 @@ pub(crate) struct State {
     /// What an operator should know as long as this instance lives, in one line each: monitor executes
     /// nothing that would find it out again.
     pub(crate) remarks: Vec<String>,
+    /// Since when OPTIONS is not answered, in seconds since the boot.
+    pub(crate) unanswered_since: Option<u64>,
 }
 
 impl State {
@@ -50,6 +52,9 @@ impl State {
         for remark in &self.remarks {
             let _ = writeln!(text, "remark {}", remark.replace('\n', " "));
         }
+        if let Some(since) = self.unanswered_since {
+            let _ = writeln!(text, "unanswered {since}");
+        }
         let mut bytes = text.into_bytes();
         // Parameters are checked for line ends; paths need not be UTF-8.
         for (key, path) in
@@ -66,7 +71,7 @@ impl State {
 
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (mut main, mut session) = (None, None);
-        let (mut listeners, mut remarks) = (Vec::new(), Vec::new());
+        let (mut listeners, mut remarks, mut unanswered_since) = (Vec::new(), Vec::new(), None);
         let (mut executable, mut config, mut pidfile) = (None, None, None);
         // A state without its last line is incomplete.
         for line in bytes.strip_suffix(b"end\n")?.split(|byte| *byte == b'\n') {
@@ -86,6 +91,7 @@ impl State {
                     let (listener, inode) = text()?.split_once(' ')?;
                     listeners.push((listener.parse().ok()?, inode.parse().ok()?));
                 }
+                b"unanswered" => unanswered_since = text()?.parse().ok(),
                 b"remark" => remarks.push(text()?.to_owned()),
                 b"executable" => executable = path(),
                 b"config" => config = path(),
@@ -102,6 +108,7 @@ impl State {
             pidfile: pidfile?,
             listeners,
             remarks,
+            unanswered_since,
         })
     }
 }
@@ -123,6 +130,7 @@ mod tests {
                 ("tls:[2001:db8::1]:5061".parse().unwrap(), 8),
             ],
             remarks: vec!["one socket less: restart it".into()],
+            unanswered_since: Some(77),
         }
     }
 

@@ -14,8 +14,8 @@ use ocf::{Findings, InstanceName, Reader, Values};
 use crate::description as table;
 use crate::mi::Endpoint;
 use crate::process::command_line::{Invocation, parse_extra_options};
-use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::Patience;
+use crate::sip::question::Question;
 use crate::sip::target::Target;
 use crate::sockets::listener::{self, Listener};
 
@@ -75,8 +75,10 @@ pub(crate) enum Demote {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Probe {
     pub(crate) target: ProbeTarget,
-    pub(crate) codes: ExpectedCodes,
+    pub(crate) question: Question,
     pub(crate) patience: Patience,
+    /// How long monitor waits for a daemon that makes no progress.
+    pub(crate) stall_limit: Duration,
 }
 
 /// Where OPTIONS is sent.

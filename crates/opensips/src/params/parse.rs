@@ -10,6 +10,7 @@ use ocf::{InstanceName, Parameter, Reader, Values};
 use super::{Demote, NonlocalBind, Probe, ProbeTarget, SharingTag, sharing_tag};
 use crate::description as table;
 use crate::sip::probe::Patience;
+use crate::sip::question::{self, Question};
 use crate::sip::target::Target;
 use crate::sockets::listener::Listener;
 
@@ -82,12 +83,17 @@ pub(super) fn nonlocal_bind(reader: &mut Reader<'_>) -> Option<NonlocalBind> {
 pub(super) fn probe(reader: &mut Reader<'_>) -> Option<Probe> {
     let target = reader.parsed(&table::SIP_PROBE, str::parse);
     let codes = reader.parsed(&table::SIP_PROBE_CODES, str::parse);
+    let uri = reader.parsed(&table::SIP_PROBE_URI, question::parse_uri);
+    let from = reader.parsed(&table::SIP_PROBE_FROM, question::parse_uri);
+    let headers = reader.parsed(&table::SIP_PROBE_HEADERS, question::parse_headers);
     let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(600));
     let timeout = reader.duration(&table::SIP_PROBE_TIMEOUT, shortest..=longest);
     let attempts = reader.integer(&table::SIP_PROBE_ATTEMPTS, 1..=100);
     Some(Probe {
         target: target?,
-        codes: codes?,
+        question: Question { codes: codes?, uri, from, headers: headers.unwrap_or_default() },
+        stall_limit: reader
+            .duration(&table::STALL_LIMIT, Duration::ZERO..=Duration::from_secs(3600))?,
         patience: Patience { attempts: u32::try_from(attempts?).ok()?, timeout: timeout? },
     })
 }

@@ -24,7 +24,7 @@ fn defaults() {
     assert_eq!(params.open_files, 262_144);
     assert_eq!(params.nonlocal_bind, NonlocalBind::Check);
     assert_eq!(params.probe.target, ProbeTarget::Auto);
-    assert_eq!(params.probe.codes, ExpectedCodes::Any);
+    assert_eq!(params.probe.question, Question::default());
     let patience = Patience { attempts: 3, timeout: Duration::from_secs(2) };
     assert_eq!(params.probe.patience, patience);
     assert_eq!((params.mi, params.demote, params.shm_limit), (None, Demote::Keep, 90));

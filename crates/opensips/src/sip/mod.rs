@@ -4,6 +4,7 @@
 mod framing;
 pub(crate) mod message;
 pub(crate) mod probe;
+pub(crate) mod question;
 mod stream;
 pub(crate) mod target;
 mod tls;

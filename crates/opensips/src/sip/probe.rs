@@ -5,7 +5,8 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::sip::message::{ExpectedCodes, Response};
+use crate::sip::message::Response;
+use crate::sip::question::{ExpectedCodes, Question};
 use crate::sip::target::{Target, Transport};
 use crate::sip::udp::T1;
 use crate::sip::{stream, udp, unsent};
@@ -92,7 +93,7 @@ impl fmt::Display for Silence {
 /// and there was no answer.
 pub(crate) fn ask(
     target: Target,
-    codes: &ExpectedCodes,
+    question: &Question,
     wished: Patience,
     until: Deadline,
 ) -> io::Result<Outcome> {
@@ -101,19 +102,19 @@ pub(crate) fn ask(
     match target.transport {
         Transport::Udp => {
             let mut client = None;
-            follow(patience, codes, temporary, |sequence, end| {
+            follow(patience, &question.codes, temporary, |sequence, end| {
                 let client = match &mut client {
                     Some(open) => open,
-                    none => none.insert(udp::Client::open(target)?),
+                    none => none.insert(udp::Client::open(target, question)?),
                 };
-                client.ask(sequence, codes, end, temporary)
+                client.ask(sequence, end, temporary)
             })
         }
         Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
             let token = hostproc::token();
-            follow(patience, codes, temporary, |sequence, end| {
+            follow(patience, &question.codes, temporary, |sequence, end| {
                 loop {
-                    match stream::ask(target, &token, sequence, codes, end) {
+                    match stream::ask(target, &token, sequence, question, end) {
                         // As over UDP, where the request is sent again.
                         Err(error) if temporary(&error) && end.sleep(T1) => {}
                         asked => return asked,
@@ -128,7 +129,7 @@ pub(crate) fn ask(
 /// Returns the outcomes in the same order. The first target needs no thread.
 pub(crate) fn ask_each(
     targets: &[Target],
-    codes: &ExpectedCodes,
+    question: &Question,
     patience: Patience,
     until: Deadline,
 ) -> Vec<io::Result<Outcome>> {
@@ -137,14 +138,14 @@ pub(crate) fn ask_each(
         let asking: Vec<_> = others
             .iter()
             .map(|target| {
-                let ask = move || ask(*target, codes, patience, until);
+                let ask = move || ask(*target, question, patience, until);
                 thread::Builder::new().spawn_scoped(scope, ask)
             })
             .collect();
         let outcome = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
             thread?.join().unwrap_or_else(|_| Err(io::Error::other("the probe panicked")))
         };
-        let first = ask(*first, codes, patience, until);
+        let first = ask(*first, question, patience, until);
         std::iter::once(first).chain(asking.into_iter().map(outcome)).collect()
     })
 }
@@ -169,7 +170,7 @@ fn follow(
             }
             Ok(Attempt::Answered(answer)) => unexpected = Some(answer),
             Ok(Attempt::Silent(silence))
-                if silence.is_refusal_of_transport() && *codes == ExpectedCodes::Any =>
+                if silence.is_refusal_of_transport() && codes.any_counts() =>
             {
                 return Ok(Outcome::Alive { code: None, took: started.elapsed() });
             }
@@ -351,7 +352,7 @@ mod tests {
         ];
         let patience = Patience { attempts: 1, timeout: Duration::from_millis(50) };
         let until = Deadline::after(Duration::from_secs(60));
-        let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, until);
+        let outcomes = ask_each(&targets, &Question::default(), patience, until);
         let silence = |outcome: &io::Result<Outcome>| match outcome {
             Ok(Outcome::Silent { silence, .. }) => Ok(*silence),
             Err(error) => Err(error.kind()),

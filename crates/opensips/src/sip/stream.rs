@@ -9,8 +9,9 @@ use deadline::Deadline;
 use socket2::{Domain, Socket, Type};
 
 use crate::sip::framing::{Framing, NotSip};
-use crate::sip::message::{ExpectedCodes, Options, Response};
+use crate::sip::message::{Options, Response};
 use crate::sip::probe::{Answer, Attempt, Silence};
+use crate::sip::question::Question;
 use crate::sip::target::{Target, Transport};
 use crate::sip::tls;
 use crate::sip::websocket::{self, WebSocket};
@@ -20,33 +21,34 @@ pub(super) fn ask(
     target: Target,
     token: &str,
     sequence: u32,
-    codes: &ExpectedCodes,
+    question: &Question,
     until: Deadline,
 ) -> io::Result<Attempt> {
     let answer = Connection::open(target.address, until).and_then(|mut connection| {
         let local = connection.socket.local_addr()?;
-        let request = Options { target, local, token: token.to_owned(), sequence };
+        let (token, question) = (token.to_owned(), question.clone());
+        let request = Options { target, local, token, sequence, question };
         match target.transport {
             Transport::Tls => {
                 let mut session = tls::Session::open(connection, target.address.ip())?;
-                let answer = exchange(&mut session, &request, codes)?;
+                let answer = exchange(&mut session, &request)?;
                 session.close();
                 Ok(answer)
             }
             Transport::Ws => {
-                let mut socket = WebSocket::open(connection, target, token)?;
-                let answer = exchange(&mut socket, &request, codes)?;
+                let mut socket = WebSocket::open(connection, target, &request.token)?;
+                let answer = exchange(&mut socket, &request)?;
                 socket.close();
                 Ok(answer)
             }
             Transport::Wss => {
                 let session = tls::Session::open(connection, target.address.ip())?;
-                let mut socket = WebSocket::open(session, target, token)?;
-                let answer = exchange(&mut socket, &request, codes)?;
+                let mut socket = WebSocket::open(session, target, &request.token)?;
+                let answer = exchange(&mut socket, &request)?;
                 socket.close().close();
                 Ok(answer)
             }
-            Transport::Udp | Transport::Tcp => exchange(&mut connection, &request, codes),
+            Transport::Udp | Transport::Tcp => exchange(&mut connection, &request),
         }
     });
     match answer {
@@ -57,11 +59,7 @@ pub(super) fn ask(
 
 /// Sends the request, and reads until the answer. Other messages, such as requests of the daemon,
 /// are ignored.
-fn exchange(
-    stream: &mut (impl Read + Write),
-    request: &Options,
-    codes: &ExpectedCodes,
-) -> io::Result<Answer> {
+fn exchange(stream: &mut (impl Read + Write), request: &Options) -> io::Result<Answer> {
     stream.write_all(&request.to_bytes())?;
     stream.flush()?;
     let mut framing = Framing::default();
@@ -74,7 +72,7 @@ fn exchange(
                 continue;
             };
             let answer = Answer::from(response);
-            if answer.ends(codes) {
+            if answer.ends(&request.question.codes) {
                 return Ok(answer);
             }
             provisional = Some(answer);

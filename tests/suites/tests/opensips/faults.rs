@@ -305,7 +305,7 @@ fn faults_of_a_starting_and_stopping_daemon() {
         site.nothing_is_left();
         // It never answers: start fails by itself long before its timeout, and leaves nothing.
         for (switch, words) in [
-            ("SIP_ANSWER=none", "answer OPTIONS in its script, or set sip_probe=none"),
+            ("SIP_ANSWER=none", "or set sip_probe=none"),
             ("SIP_ANSWER=404", "is answered with 404, not among sip_probe_codes"),
         ] {
             with(switch);

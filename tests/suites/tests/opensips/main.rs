@@ -8,6 +8,7 @@
 mod absent_address;
 mod addresses;
 mod auto_scaling;
+mod busy;
 mod busy_port;
 mod caller;
 mod configuration;

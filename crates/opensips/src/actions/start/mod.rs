@@ -119,7 +119,7 @@ impl Start<'_> {
         };
         let serving = health::judge(instance, params, main, sockets, Reach::Groups, *deadline)?;
         if remembered.is_none_or(|state| state.listeners != serving.sockets) {
-            instance.remember(params, main, &serving.sockets, &remarks);
+            instance.remember(params, main, &serving.sockets, &remarks, None);
             let line = LogLine::of(Action::Start).field("pid", main.process.pid);
             log::info!("{}", line.note("adopted"));
         }
@@ -249,7 +249,7 @@ impl Start<'_> {
     fn succeed(&self, served: &Served) {
         let Self { instance, params, started, .. } = self;
         let Served { main, sockets, remarks } = served;
-        instance.remember(params, main, sockets, remarks);
+        instance.remember(params, main, sockets, remarks, None);
         for remark in remarks {
             log::warn!("{}", LogLine::of(Action::Start).note(remark));
         }

@@ -15,12 +15,14 @@ use crate::daemon::launch::Output;
 use crate::daemon::{self, Ended, check};
 use crate::error::{Error, Result};
 use crate::health::probe::Probing;
+use crate::health::progress::receive_queue;
 use crate::health::workers::{
     SECOND_LOOK, has_retired, judge_death, judge_processes, living_workers, workers_of,
 };
 use crate::health::{self, Reach};
 use crate::process::survey::PidFile;
-use crate::sip::probe::Patience;
+use crate::sip::probe::{Patience, Silence};
+use crate::sip::target::{Target, Transport};
 use crate::sockets::expected::{self, Expected, Held};
 use crate::sockets::listener::{Declared, Listener, united};
 use crate::sockets::obstacles::why_not_opened;
@@ -97,7 +99,7 @@ impl<'a> Startup<'a> {
         let remarks = Vec::from_iter(check::unknown_sockets(declared, self.start.params));
         let listeners = self.listeners();
         let sockets = self.await_sockets(&main, &handle, &listeners)?;
-        self.await_answer(&main, &handle, &listeners)?;
+        self.await_answer(&main, &handle, &listeners, &sockets)?;
         self.settle(&main, &handle, &listeners)?;
         for listener in unwatched(&listeners, &sockets) {
             let line = LogLine::of(Action::Start).field("listener", listener);
@@ -209,27 +211,30 @@ impl<'a> Startup<'a> {
 
     /// Until OPTIONS is answered, if it can be sent. The workers have initialised themselves, and their
     /// sockets are open: a daemon that goes on to be silent is silent for monitor, too.
-    fn await_answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+    fn await_answer(
+        &mut self,
+        main: &Stat,
+        handle: &PidFd,
+        listeners: &[Listener],
+        sockets: &[Expected],
+    ) -> Result<()> {
         let (params, deadline) = (self.start.params, self.start.deadline);
         let started = Instant::now();
         let answering = deadline.within(params.probe.patience.longest().max(FIRST_ANSWER));
         let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::Groups };
-        loop {
+        for requests in 1.. {
             let local = probing.addresses(deadline)?;
-            let error = match probing.ask(&local, ATTEMPT, deadline) {
-                Ok(_) => return Ok(()),
-                // It may be busy with its first work.
-                Err(
-                    error @ (health::Error::Silent { .. }
-                    | health::Error::UnexpectedAnswer { .. }
-                    | health::Error::Unasked { .. }),
-                ) => error,
-                Err(error) => return Err(error.into()),
-            };
+            // It may be busy with its first work.
+            let Some(error) = probing.ask(&local, ATTEMPT, deadline).first_failure() else { break };
             self.watch(handle, STEP)?;
             self.observe(main, handle)?;
             let waited = started.elapsed();
             match error {
+                health::Error::Silent { main, target, silence: Silence::NoAnswer, .. }
+                    if requests > self.workers.len() && self.is_taken(sockets, target) =>
+                {
+                    return Err(health::Error::Dropped { main, target, waited }.into());
+                }
                 health::Error::Silent { main, target, silence, .. } if answering.has_passed() => {
                     return Err(health::Error::Unanswered { main, target, silence, waited }.into());
                 }
@@ -241,6 +246,14 @@ impl<'a> Startup<'a> {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Whether no request waits there. If there were more of them than there are workers, then a worker that
+    /// has taken one has gone on without an answer: it is neither blocked nor slow.
+    fn is_taken(&self, sockets: &[Expected], target: Target) -> bool {
+        target.transport == Transport::Udp
+            && receive_queue(&self.start.instance.proc, sockets, target) == Some(0)
     }
 
     /// Looks once more a moment later: everything is still alive.
