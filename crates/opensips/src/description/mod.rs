@@ -35,7 +35,7 @@ replicated to it. Every node starts unpromoted, and its configuration must decla
 
 With mi, a monitor with check level 10 (OCF_CHECK_LEVEL) also queries the Management Interface: it \
 fails if there is no answer within 5 seconds, and returns OCF_DEGRADED if shared memory is over \
-shm_limit. With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an \
+shm_limit, or fails if it is exhausted (shm_fail). With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an \
 address of this host.
 
 The agent recognises an instance by the resource that has started it (SMARTVOX_RESOURCE in the \
@@ -72,6 +72,7 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         &SHARING_TAG,
         &DEMOTE,
         &SHM_LIMIT,
+        &SHM_FAIL,
         &START_CHECK,
         &STOP_GRACE,
         &SYSTEMD_UNIT,

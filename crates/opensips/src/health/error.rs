@@ -8,6 +8,7 @@ use hostproc::Pid;
 
 use crate::daemon::crash::Evidence;
 use crate::daemon::{self, Seconds};
+use crate::health::memory::mega;
 use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::Target;
 use crate::sockets;
@@ -43,6 +44,14 @@ pub(crate) enum Error {
          {listener}"
     )]
     VipUnserved { main: Pid, vip: IpAddr, listener: Listener },
+    /// It can create no transaction.
+    #[error(
+        "OpenSIPS (pid {main}) has no shared memory left: {} of {} MB used, shm_fail={limit}%: raise \
+         shm_memory",
+        mega(*used),
+        mega(*total)
+    )]
+    MemoryExhausted { main: Pid, used: u64, total: u64, limit: u32 },
     /// Another program receives what is sent to this socket.
     #[error("{listener} is taken by {owner}, which shares it with OpenSIPS: stop that program")]
     Taken { listener: Listener, owner: Owner },

@@ -27,19 +27,53 @@ pub(crate) fn judge(client: Client<'_>, shm_limit: u32, deadline: Deadline) -> R
     Ok(Health { remarks: Vec::from_iter(memory_remark(&statistics, shm_limit)), up })
 }
 
+/// The pause between two looks at shared memory: what is in use at a peak is freed by then.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// Shared memory in use, in bytes, and all of it, if no more than this percentage was in use at neither of
+/// two looks.
+///
+/// Without shared memory no transaction can be created: every INVITE is refused with 500, while a stateless
+/// answer to OPTIONS still comes. It does not come back by itself.
+///
+/// # Errors
+/// Those of the MI.
+pub(crate) fn exhausted(
+    client: Client<'_>,
+    limit: u32,
+    deadline: Deadline,
+) -> Result<Option<(u64, u64)>> {
+    let look = || {
+        let statistics = client.statistics(&[SHARED_MEMORY], deadline)?;
+        let used = statistics.shared_memory_used.zip(statistics.shared_memory_total);
+        Ok(used.filter(|(used, total)| {
+            *total > 0 && u128::from(*used) * 100 >= u128::from(*total) * u128::from(limit)
+        }))
+    };
+    if look()?.is_none() {
+        return Ok(None);
+    }
+    deadline.within(deadline.remaining() / 2).sleep(SECOND_LOOK);
+    look()
+}
+
 /// `shared memory: 61 of 64 MB used, over shm_limit=90%: raise shm_memory`
 fn memory_remark(statistics: &Statistics, limit: u32) -> Option<String> {
     let used = statistics.shared_memory_used?;
     let total = statistics.shared_memory_total.filter(|total| *total > 0)?;
     // Bytes of a host's memory, times a hundred, always fit into u128.
     let over = u128::from(used) * 100 > u128::from(total) * u128::from(limit);
-    let mega = |bytes: u64| bytes.div_ceil(1024 * 1024);
     over.then(|| {
         let (used, total) = (mega(used), mega(total));
         format!(
             "shared memory: {used} of {total} MB used, over shm_limit={limit}%: raise shm_memory"
         )
     })
+}
+
+/// In MB.
+pub(super) fn mega(bytes: u64) -> u64 {
+    bytes.div_ceil(1024 * 1024)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use hostproc::{Pid, ProcFs, Stat};
 use ocf::Action;
 
 use crate::daemon::check::{self, Checked};
+use crate::daemon::management::client;
 use crate::health::probe::{Asked, Probing};
 use crate::health::progress::Silent;
 use crate::health::workers::{judge_processes, living_workers};
@@ -30,6 +31,9 @@ use crate::sockets::table::SocketTable;
 
 pub(crate) use error::{Error, Result};
 pub(crate) use probe::Reach;
+
+/// From this check level on the MI is asked about shared memory.
+const MEMORY_LEVEL: u32 = 10;
 
 /// An instance that serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +79,33 @@ pub(crate) fn judge(
         return Err(error);
     }
     remarks.extend(shared.iter().map(ToString::to_string));
+    refuse_exhausted(instance, params, main, deadline)?;
     remarks.extend(virtual_addresses::judge(instance, params, pid, &listeners, &local, deadline)?);
     let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());
     let leaving = params.leaving_vips(instance.request.promotable);
     let will_open = |listener: &Listener| is_declared(params, listener, deadline);
     remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl, will_open));
     Ok(Serving { remarks, sockets, unanswered })
+}
+
+/// From level 10 on: fails if no shared memory is left. That the MI does not answer is told elsewhere.
+fn refuse_exhausted(
+    instance: &Instance<'_>,
+    params: &Params,
+    main: &Stat,
+    deadline: Deadline,
+) -> Result<()> {
+    if instance.request.check_level < MEMORY_LEVEL {
+        return Ok(());
+    }
+    let Ok(Some(client)) = client(params, main.process) else { return Ok(()) };
+    let limit = params.shm_fail;
+    match memory::exhausted(client, limit, deadline.share(2)) {
+        Ok(Some((used, total))) => {
+            Err(Error::MemoryExhausted { main: main.process.pid, used, total, limit })
+        }
+        Ok(None) | Err(_) => Ok(()),
+    }
 }
 
 /// Divides failed probes into those that end no service and those that do. start and what it adopts must

@@ -56,6 +56,8 @@ pub(crate) struct Params {
     pub(crate) demote: Demote,
     /// In percent of shared memory.
     pub(crate) shm_limit: u32,
+    /// In percent of shared memory: no transaction can be created.
+    pub(crate) shm_fail: u32,
     pub(crate) start_check: bool,
     pub(crate) stop_grace: Option<Duration>,
     /// `None` where no unit is to be looked for.
@@ -125,6 +127,7 @@ impl Params {
         let sharing_tags = parse::sharing_tags(reader, values);
         let demote = parse::demote(reader, values);
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
+        let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
         let start_check = reader.boolean(&table::START_CHECK);
         let stop_grace = parse::stop_grace(reader);
         let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, parse::systemd_unit);
@@ -149,6 +152,7 @@ impl Params {
             sharing_tags: sharing_tags.unwrap_or_default(),
             demote: demote?,
             shm_limit: u32::try_from(shm_limit?).ok()?,
+            shm_fail: u32::try_from(shm_fail?).ok()?,
             start_check,
             stop_grace,
             systemd_unit: systemd_unit?,

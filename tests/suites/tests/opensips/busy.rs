@@ -72,6 +72,39 @@ fn the_lines_of_the_manual_answer() {
         site.start();
         ends(&recurring(&site.patient().param("sip_probe_codes", "202")), 0);
         site.stop();
+        if !site.has_module("tm") {
+            return;
+        }
+        // Those of shm_fail.
+        let lines = "route {\n\tif (is_method(\"OPTIONS\") && $rU == \"ping\" && is_myself(\"$si\")) {\n\
+                     \t\tif (t_newtran()) {\n\t\t\tt_reply(202, \"OK\");\n\t\t} else {\n\
+                     \t\t\tsl_send_reply(500, \"No memory\");\n\t\t}\n\t\texit;\n\t}\n";
+        let mut config = site.config_with(&[AT]);
+        config.more = "loadmodule \"tm.so\"\n".into();
+        site.write(&config.text().replace("route {\n", lines));
+        site.start();
+        let asked = site.patient().param("sip_probe_uri", "sip:ping@localhost");
+        ends(&recurring(&asked.param("sip_probe_codes", "202")), 0);
+        site.stop();
+    });
+}
+
+#[test]
+fn exhausted_shared_memory_is_a_failure() {
+    testnet::root_or_skip!();
+    stand_in_alone("exhausted_shared_memory_is_a_failure", |site| {
+        script(site, "exit;", "SHMEM_USED_PERCENT=99");
+        ends(&site.agent().action("start"), 0);
+        let asked = with_mi(&site.agent());
+        // Level 0 asks no MI.
+        ends(&recurring(&asked), 0);
+        let deep = asked.env("OCF_CHECK_LEVEL", "10");
+        let main = site.main();
+        let words = format!("OpenSIPS (pid {main}) has no shared memory left: ");
+        fails(&recurring(&deep), 1, &words);
+        fails(&recurring(&deep), 1, " MB used, shm_fail=98%: raise shm_memory");
+        fails(&recurring(&deep.param("shm_fail", "100")), 190, " MB used, over shm_limit=90%");
+        site.stop();
     });
 }
 
