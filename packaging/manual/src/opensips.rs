@@ -183,8 +183,9 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "MI ENDPOINT gave no complete answer within TIME ms (COUNT bytes): look for an MI command that \
              hangs",
-            "The Management Interface (MI) hangs, although SIP is answered: check mi_fifo, \
-             mi_datagram or httpd, and look for a command that does not end.",
+            "Degraded (190). The Management Interface (MI) hangs, although SIP is answered: check \
+             mi_fifo, mi_datagram or httpd, and look for a command that does not end. The same goes \
+             for an MI that can't be reached: calls are served without it, and so is the role.",
         ),
         (
             "shared memory: USED of TOTAL MB used, over shm_limit=PERCENT%: raise shm_memory",
@@ -194,7 +195,7 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "sharing tag TAG does not stay active on this node: check that every configuration declares \
              TAG=backup",
-            "Two nodes take the tag from each other. Either both are promoted, after a partition \
+            "Degraded (191). Two nodes take the tag from each other. Either both are promoted, after a partition \
              without fencing, or a configuration declares the tag =active.",
         ),
         (
@@ -205,6 +206,11 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "sharing_tag=TAG: OpenSIPS has no clusterer module: load clusterer.so and declare TAG=backup",
             "sharing_tag needs module clusterer in the configuration of every node.",
+        ),
+        (
+            "sharing_tag=TAG: OpenSIPS has no such sharing tag: declare TAG=backup in its configuration \
+             or correct sharing_tag",
+            "start refuses it. Of an instance that runs already, degraded (190).",
         ),
         (
             "LISTENER is held by OWNER though OpenSIPS has ended: stop that program",

@@ -8,12 +8,11 @@ use ocf::{Action, LogLine, Request, Verdict};
 use super::budgets;
 use super::start::{self, Fit, require_fit};
 use super::stop;
-use crate::daemon::management::client;
 use crate::error::Result;
 use crate::instance::Instance;
 use crate::instance::role::{Record, Role};
 use crate::params::{Demote, Names, Params};
-use crate::promotion::{score, tags};
+use crate::promotion::{self, score};
 
 pub(crate) fn demote(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
@@ -51,9 +50,8 @@ pub(crate) fn demote(request: &Request) -> Result<Verdict> {
 
 /// Returns true when in doubt: `demote=restart` is for certainty.
 fn may_hold_a_tag(instance: &Instance<'_>, params: &Params, main: Process) -> bool {
-    let Ok(Some(client)) = client(params, main) else { return true };
     let deadline = budgets::for_decision(instance.deadline());
-    tags::active(client, &params.sharing_tags, deadline).map_or(true, |active| !active.is_empty())
+    promotion::active_tags(params, main, deadline).map_or(true, |active| !active.is_empty())
 }
 
 fn restart(request: &Request) -> Result<Verdict> {

@@ -14,6 +14,17 @@ socket that belongs to the daemon's user or to root.",
     ..Parameter::TEMPLATE
 };
 
+pub(crate) static MI_FALLBACK: Parameter = Parameter {
+    name: "mi_fallback",
+    reloadable: true,
+    shortdesc: "Management Interface where mi does not answer",
+    longdesc: "Second Management Interface of OpenSIPS, which is asked where mi does not answer: \
+datagram:/PATH, datagram:ADDRESS:PORT or http://ADDRESS:PORT/ROOT, as for mi. Default: none. OpenSIPS \
+has a process of its own for each module, so that a command that keeps the FIFO busy does not delay \
+the other one. monitor reports OCF_DEGRADED while mi does not answer. Needs mi.",
+    ..Parameter::TEMPLATE
+};
+
 pub(crate) static MI_REPLY_DIR: Parameter = Parameter {
     name: "mi_reply_dir",
     default: Some("/tmp"),

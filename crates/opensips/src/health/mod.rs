@@ -15,7 +15,7 @@ use hostproc::{Pid, ProcFs, Stat};
 use ocf::Action;
 
 use crate::daemon::check::{self, Checked};
-use crate::daemon::management::client;
+use crate::daemon::management::clients;
 use crate::health::probe::{Asked, Probing};
 use crate::health::progress::Silent;
 use crate::health::workers::{judge_processes, living_workers};
@@ -98,13 +98,13 @@ fn refuse_exhausted(
     if instance.request.check_level < MEMORY_LEVEL {
         return Ok(());
     }
-    let Ok(Some(client)) = client(params, main.process) else { return Ok(()) };
-    let limit = params.shm_fail;
-    match memory::exhausted(client, limit, deadline.share(2)) {
-        Ok(Some((used, total))) => {
+    let (limit, until) = (params.shm_fail, deadline.share(2));
+    let mut clients = clients(params, main.process).unwrap_or_default().into_iter();
+    match clients.find_map(|one| memory::exhausted(one, limit, until).ok()).flatten() {
+        Some((used, total)) => {
             Err(Error::MemoryExhausted { main: main.process.pid, used, total, limit })
         }
-        Ok(None) | Err(_) => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -168,7 +168,9 @@ pub(crate) fn open_sockets(
             Transport::Udp | Transport::Sctp => of_main.contains(inode),
             Transport::Tcp => of_any.contains(inode),
         })
-        .filter(|(listener, _)| params.mi != Some(Endpoint::Datagram(listener.local)))
+        .filter(|(listener, _)| {
+            params.endpoints().all(|mi| *mi != Endpoint::Datagram(listener.local))
+        })
         .collect();
     let listed = [Transport::Udp, Transport::Tcp].into_iter().all(|one| table.knows(one));
     if open.is_empty() && listed {

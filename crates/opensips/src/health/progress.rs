@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::Error;
 use crate::daemon::Seconds;
-use crate::daemon::management::client;
+use crate::daemon::management::clients;
 use crate::instance::Instance;
 use crate::mi::answers::REQUESTS;
 use crate::params::Params;
@@ -92,8 +92,10 @@ impl Silent<'_> {
 
     /// How many requests the daemon has received, if its MI tells.
     fn received(&self) -> Option<u64> {
-        let client = client(self.params, self.main.process).ok().flatten()?;
-        client.statistics(&[REQUESTS], self.deadline.share(3)).ok()?.requests
+        let mut clients = clients(self.params, self.main.process).ok()?.into_iter();
+        let asked =
+            clients.find_map(|one| one.statistics(&[REQUESTS], self.deadline.share(3)).ok());
+        asked?.requests
     }
 }
 

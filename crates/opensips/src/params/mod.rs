@@ -48,6 +48,8 @@ pub(crate) struct Params {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) probe: Probe,
     pub(crate) mi: Option<Endpoint>,
+    /// No FIFO; none without `mi`.
+    pub(crate) mi_fallback: Option<Endpoint>,
     pub(crate) mi_reply_dir: PathBuf,
     /// For one answer of the MI.
     pub(crate) mi_timeout: Duration,
@@ -122,6 +124,7 @@ impl Params {
         let listeners = reader.parsed(&table::LISTENERS, listener::parse_list);
         let probe = parse::probe(reader);
         let mi = reader.parsed(&table::MI, str::parse);
+        let mi_fallback = parse::mi_fallback(reader, values);
         let mi_reply_dir = reader.parsed(&table::MI_REPLY_DIR, parse::directory);
         let mi_timeout = parse::mi_timeout(reader);
         let sharing_tags = parse::sharing_tags(reader, values);
@@ -147,6 +150,7 @@ impl Params {
             listeners: listeners.unwrap_or_default(),
             probe: probe?,
             mi,
+            mi_fallback,
             mi_reply_dir: mi_reply_dir?,
             mi_timeout: mi_timeout?,
             sharing_tags: sharing_tags.unwrap_or_default(),
@@ -162,6 +166,11 @@ impl Params {
     /// The virtual addresses that leave this host while the instance stays.
     pub(crate) fn leaving_vips(&self, promotable: bool) -> &[IpAddr] {
         if promotable { &self.vips } else { &[] }
+    }
+
+    /// The endpoints of the MI, the first one first.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.mi.iter().chain(&self.mi_fallback)
     }
 
     /// The daemon's command line.

@@ -9,6 +9,7 @@ use ocf::{InstanceName, Parameter, Reader, Values};
 
 use super::{Demote, NonlocalBind, Probe, ProbeTarget, SharingTag, sharing_tag};
 use crate::description as table;
+use crate::mi::Endpoint;
 use crate::sip::probe::Patience;
 use crate::sip::question::{self, Question};
 use crate::sip::target::Target;
@@ -113,6 +114,18 @@ impl FromStr for ProbeTarget {
              host, not link-local",
         )
     }
+}
+
+/// A daemon has one FIFO at most, and the fallback is another module's.
+pub(super) fn mi_fallback(reader: &mut Reader<'_>, values: &Values) -> Option<Endpoint> {
+    let endpoint = reader.parsed(&table::MI_FALLBACK, str::parse)?;
+    if matches!(endpoint, Endpoint::Fifo(_)) {
+        let why = "is a FIFO: set mi to it, and mi_fallback to datagram: or http:";
+        reader.reject(&table::MI_FALLBACK, why);
+    } else if values.get(table::MI.name).is_none() {
+        reader.reject(&table::MI_FALLBACK, "needs mi, which is asked first");
+    }
+    Some(endpoint)
 }
 
 pub(super) fn mi_timeout(reader: &mut Reader<'_>) -> Option<Duration> {

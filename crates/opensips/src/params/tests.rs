@@ -57,12 +57,17 @@ fn values() {
     let standby = read(&[
         ("mi", "fifo:/run/opensips/fifo"),
         ("mi_reply_dir", "/run/smartvox/mi/"),
+        ("mi_fallback", "datagram:127.0.0.1:8080"),
+        ("mi_timeout", "500ms"),
         ("sharing_tag", "vip/1 sip/2"),
         ("demote", "restart"),
     ])
     .unwrap();
     assert_eq!(standby.mi_reply_dir, Path::new("/run/smartvox/mi"));
     assert_eq!(standby.sharing_tags.len(), 2);
+    assert_eq!(standby.mi_timeout, Duration::from_millis(500));
+    let endpoints: Vec<String> = standby.endpoints().map(ToString::to_string).collect();
+    assert_eq!(endpoints, ["fifo:/run/opensips/fifo", "datagram:127.0.0.1:8080"]);
     assert_eq!(standby.demote, Demote::Restart);
     for (probe, expected) in [
         ("udp:0.0.0.0:5060", "udp:127.0.0.1:5060"),
@@ -107,6 +112,11 @@ fn each_wrong_value_has_its_sentence() {
         ("sip_probe_attempts", "0"),
         ("mi", "/run/opensips/fifo"),
         ("mi", "http://192.0.2.1:80/mi"),
+        ("mi_fallback", "/run/opensips/fifo"),
+        ("mi_fallback", "fifo:/run/opensips/fifo"),
+        ("mi_fallback", "datagram:127.0.0.1:8080"),
+        ("mi_timeout", "0"),
+        ("mi_timeout", "long"),
         ("mi_reply_dir", "tmp"),
         ("mi_reply_dir", "/"),
         ("sharing_tag", "vip"),

@@ -11,13 +11,13 @@ use deadline::Deadline;
 use hostproc::Process;
 use ocf::LogLine;
 
-use crate::daemon::management::client;
+use crate::daemon::management::clients;
 use crate::health::memory;
 use crate::instance::Instance;
 use crate::instance::role::{Record, Role};
 use crate::mi;
 use crate::mi::Client;
-use crate::params::Params;
+use crate::params::{Params, SharingTag};
 
 pub(crate) use error::{Error, Result};
 
@@ -57,13 +57,13 @@ pub(crate) fn recall(
         return (record, Certainty::Known);
     }
     let line = LogLine::of(instance.action());
-    match every_tag_is_active(instance, params, main) {
-        Ok(true) => {
+    match active_tags(params, main, instance.deadline()) {
+        Ok(active) if active.len() == params.sharing_tags.len() => {
             let note = "no role is remembered, but every sharing tag is active";
             log::warn!("{}", line.field("role", "promoted").note(note));
             (Record { role: Role::Promoted, ..record }, Certainty::Known)
         }
-        Ok(false) => (record, Certainty::Known),
+        Ok(_) => (record, Certainty::Known),
         Err(error) => {
             log::warn!("{}", line.field("role", "unknown").note(error));
             (record, Certainty::Guessed)
@@ -71,10 +71,19 @@ pub(crate) fn recall(
     }
 }
 
-fn every_tag_is_active(instance: &Instance<'_>, params: &Params, main: Process) -> Result<bool> {
-    let Some(client) = client(params, main)? else { return Ok(false) };
-    let active = tags::active(client, &params.sharing_tags, instance.deadline())?;
-    Ok(active.len() == params.sharing_tags.len())
+/// Those of the sharing tags of the parameters that are active on this node.
+///
+/// # Errors
+/// [`Error::NoClusterer`], [`Error::Mi`], [`Error::Daemon`]
+pub(crate) fn active_tags(
+    params: &Params,
+    main: Process,
+    deadline: Deadline,
+) -> Result<Vec<&SharingTag>> {
+    match reach(&clients(params, main)?, deadline)? {
+        Some((client, _)) => tags::active(client, &params.sharing_tags, deadline),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// What became of the role of an instance that serves. Nothing here is a failure: calls are served
@@ -122,9 +131,9 @@ fn ask(
     deep: bool,
     remarks: &mut Vec<String>,
 ) -> Result<bool> {
-    let Some(client) = client(params, record.main)? else {
-        return Ok(params.sharing_tags.is_empty());
-    };
+    let found = reach(&clients(params, record.main)?, instance.deadline())?;
+    let Some((client, silent)) = found else { return Ok(params.sharing_tags.is_empty()) };
+    remarks.extend(silent.map(|error| error.to_string()));
     let tags = &params.sharing_tags;
     let settled = !deep || judge_management(instance, params, client, remarks)?;
     if !tags.is_empty() {
@@ -146,9 +155,35 @@ pub(crate) fn hold_tags(params: &Params, main: Process, deadline: Deadline) -> R
     if tags.is_empty() {
         return Ok(());
     }
-    let Some(client) = client(params, main)? else { return Ok(()) };
-    let client = Client { patience: deadline.remaining(), ..client };
-    once_reachable(deadline.within(UNREACHABLE), || tags::hold(client, tags, deadline))
+    let mut clients = clients(params, main)?;
+    // Each has its share of the time.
+    let patience = deadline.remaining() / u32::try_from(clients.len()).unwrap_or(1).max(1);
+    clients.iter_mut().for_each(|client| client.patience = patience);
+    once_reachable(deadline.within(UNREACHABLE), || match reach(&clients, deadline)? {
+        Some((client, _)) => tags::hold(client, tags, deadline),
+        None => Ok(()),
+    })
+}
+
+/// The first client that answers, with the error of the one before it. A single one is not asked: its
+/// next question tells.
+///
+/// # Errors
+/// None answers: the error of the first one.
+fn reach<'p>(
+    clients: &[Client<'p>],
+    deadline: Deadline,
+) -> mi::Result<Option<(Client<'p>, Option<mi::Error>)>> {
+    let (first, fallback) = match *clients {
+        [] => return Ok(None),
+        [only] => return Ok(Some((only, None))),
+        [first, fallback, ..] => (first, fallback),
+    };
+    let Err(error) = first.up_time(deadline) else { return Ok(Some((first, None))) };
+    match fallback.up_time(deadline) {
+        Ok(_) => Ok(Some((fallback, Some(error)))),
+        Err(_) => Err(error),
+    }
 }
 
 /// What a new instance must be, as soon as its MI answers.
@@ -161,8 +196,11 @@ pub(crate) fn require_standby(params: &Params, main: Process, deadline: Deadline
     if tags.is_empty() {
         return Ok(());
     }
-    let Some(client) = client(params, main)? else { return Ok(()) };
-    once_reachable(deadline, || tags::require_standby(client, tags, deadline))
+    let clients = clients(params, main)?;
+    once_reachable(deadline, || match reach(&clients, deadline)? {
+        Some((client, _)) => tags::require_standby(client, tags, deadline),
+        None => Ok(()),
+    })
 }
 
 /// Asks again while the MI can't be reached, until the deadline.

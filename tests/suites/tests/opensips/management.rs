@@ -41,6 +41,24 @@ fn an_mi_elsewhere_ends_no_service() {
 }
 
 #[test]
+fn another_mi_answers_where_the_first_one_does_not() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("another_mi_answers_where_the_first_one_does_not", |site| {
+        site.write(&FIRST.text(site, "backup"));
+        let port = format!("datagram:127.0.0.1:{}", FIRST.port);
+        let agent = standby(site, FIRST).param("mi", "datagram:127.0.0.1:9");
+        let agent = agent.param("mi_fallback", port);
+        ends(&agent.action("start"), 0);
+        fails(&deep(&agent), 190, "datagram:127.0.0.1:9 can't be reached (Connection refused)");
+        ends(&agent.action("promote"), 0);
+        assert!(FIRST.is_active(site));
+        fails(&recurring(&agent), 191, "datagram:127.0.0.1:9 can't be reached");
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
 fn a_tag_that_does_not_exist_is_refused_by_start_and_ends_no_service() {
     testnet::root_or_skip!();
     every_daemon_with_mi("a_tag_that_does_not_exist", |site| {

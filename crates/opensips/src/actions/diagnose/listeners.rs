@@ -91,7 +91,8 @@ fn united(
     let held = table
         .listeners()
         .filter(|(listener, inode)| {
-            own.contains(inode) && params.mi != Some(Endpoint::Datagram(listener.local))
+            own.contains(inode)
+                && params.endpoints().all(|mi| *mi != Endpoint::Datagram(listener.local))
         })
         .map(|(listener, _)| listener);
     let mut seen = HashSet::new();
