@@ -214,9 +214,12 @@ fn judge_role(
     };
     let (serving, score, outcome) = match serving {
         Ok(Serving { remarks, sockets, unanswered }) => {
-            let (score, remarks) =
-                judge_serving(instance, params, &mut recalled, main.process, remarks);
-            (Some(Seen { main, sockets, unanswered }), score, Ok(remarks))
+            match judge_serving(instance, params, &mut recalled, main.process, remarks) {
+                Ok((score, remarks)) => {
+                    (Some(Seen { main, sockets, unanswered }), score, Ok(remarks))
+                }
+                Err(error) => (None, score::FAILED, Err(error)),
+            }
         }
         Err(error) => (None, score::FAILED, Err(error)),
     };
@@ -230,11 +233,14 @@ fn judge_serving(
     recalled: &mut Recalled,
     main: Process,
     mut remarks: Vec<String>,
-) -> (i32, Vec<String>) {
+) -> Result<(i32, Vec<String>)> {
     let record = recalled.record.get_or_insert(Record::unpromoted(main));
     let fulfilled = promotion::judge(instance, params, record);
+    if fulfilled.memory_is_short {
+        health::refuse_exhausted(params, main, instance.deadline())?;
+    }
     remarks.extend(fulfilled.remarks);
-    (fulfilled.score, remarks)
+    Ok((fulfilled.score, remarks))
 }
 
 fn role_of(record: Option<Record>) -> Role {

@@ -11,7 +11,7 @@ pub(crate) mod workers;
 
 use deadline::Deadline;
 use hostnet::Sysctl;
-use hostproc::{Pid, ProcFs, Stat};
+use hostproc::{Pid, ProcFs, Process, Stat};
 use ocf::Action;
 
 use crate::daemon::check::{self, Checked};
@@ -31,9 +31,6 @@ use crate::sockets::table::SocketTable;
 
 pub(crate) use error::{Error, Result};
 pub(crate) use probe::Reach;
-
-/// From this check level on the MI is asked about shared memory.
-const MEMORY_LEVEL: u32 = 10;
 
 /// An instance that serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +76,6 @@ pub(crate) fn judge(
         return Err(error);
     }
     remarks.extend(shared.iter().map(ToString::to_string));
-    refuse_exhausted(instance, params, main, deadline)?;
     remarks.extend(virtual_addresses::judge(instance, params, pid, &listeners, &local, deadline)?);
     let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());
     let leaving = params.leaving_vips(instance.request.promotable);
@@ -88,22 +84,15 @@ pub(crate) fn judge(
     Ok(Serving { remarks, sockets, unanswered })
 }
 
-/// From level 10 on: fails if no shared memory is left. That the MI does not answer is told elsewhere.
-fn refuse_exhausted(
-    instance: &Instance<'_>,
-    params: &Params,
-    main: &Stat,
-    deadline: Deadline,
-) -> Result<()> {
-    if instance.request.check_level < MEMORY_LEVEL {
-        return Ok(());
-    }
+/// Fails if a second look finds no shared memory left either. That the MI does not answer is told elsewhere.
+///
+/// # Errors
+/// [`Error::MemoryExhausted`]
+pub(crate) fn refuse_exhausted(params: &Params, main: Process, deadline: Deadline) -> Result<()> {
     let (limit, until) = (params.shm_fail, deadline.share(2));
-    let mut clients = clients(params, main.process).unwrap_or_default().into_iter();
+    let mut clients = clients(params, main).unwrap_or_default().into_iter();
     match clients.find_map(|one| memory::exhausted(one, limit, until).ok()).flatten() {
-        Some((used, total)) => {
-            Err(Error::MemoryExhausted { main: main.process.pid, used, total, limit })
-        }
+        Some((used, total)) => Err(Error::MemoryExhausted { main: main.pid, used, total, limit }),
         None => Ok(()),
     }
 }
