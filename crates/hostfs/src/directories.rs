@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{AccessFlags, Gid, Uid, access, fchown};
 
 use crate::error::{Error, Result};
@@ -51,6 +51,8 @@ pub fn create_directory_for(
     }
     let created = openat(&above, name, handle | OFlag::O_NOFOLLOW, Mode::empty())
         .map_err(Error::on("open", directory))?;
+    let mode = Mode::from_bits_truncate(mode);
+    fchmod(&created, mode).map_err(Error::on("set the mode of", directory))?;
     fchown(&created, owner, Some(group)).map_err(Error::on("set the owner of", directory))
 }
 

@@ -83,6 +83,45 @@ impl Accounts {
         })
     }
 
+    /// The ids of the groups that a user is a member of besides its primary one, by the user's name or
+    /// number: those that initgroups(3) adds. Each once, in no order.
+    ///
+    /// # Errors
+    /// As [`Accounts::user`]. The groups of the local files are known then, too, by [`Reach::Files`].
+    pub fn supplementary_groups(&self, user: &str, reach: Reach) -> io::Result<Vec<u32>> {
+        let name_of = |fields: &[&str]| match fields {
+            [name, _, uid, ..] if *name == user || *uid == user => Some((*name).to_owned()),
+            _ => None,
+        };
+        let name = self.find("passwd", user, reach, name_of)?.unwrap_or_else(|| user.to_owned());
+        let mut groups = std::collections::BTreeSet::new();
+        let path = self.files.join("group");
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                groups.extend(String::from_utf8_lossy(&bytes).lines().filter_map(|line| {
+                    let fields: Vec<&str> = line.trim_end().split(':').collect();
+                    match fields.as_slice() {
+                        [_, _, gid, members] => {
+                            let is_member = members.split(',').any(|member| member.trim() == name);
+                            gid.parse().ok().filter(|_: &u32| is_member)
+                        }
+                        _ => None,
+                    }
+                }));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(with_words("read", &path, &error)),
+        }
+        if let Reach::NameService(deadline) = reach
+            && let Some(entry) = self.ask("initgroups", &name, deadline)?
+        {
+            // `name  gid gid ...` (getent(1)).
+            let words = entry.lines().flat_map(|line| line.split_ascii_whitespace().skip(1));
+            groups.extend(words.filter_map(|word| word.parse::<u32>().ok()));
+        }
+        Ok(groups.into_iter().collect())
+    }
+
     fn find<T>(
         &self,
         database: &str,
@@ -167,6 +206,20 @@ mod tests {
         // It is not asked where only the files count.
         assert_eq!(accounts.user("far", Reach::Files).unwrap(), None);
         assert!(accounts.user("sip", Reach::Files).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_groups_of_a_user() {
+        let (directory, accounts) = accounts("echo \"$2  110 7001\"");
+        let file = directory.path().join("group");
+        std::fs::write(file, "voice:x:110:sip\nkeys:x:112:a, sip\nother:x:113:sipp\n:x:x:sip\n")
+            .unwrap();
+        for user in ["sip", "105"] {
+            assert_eq!(accounts.supplementary_groups(user, Reach::Files).unwrap(), [110, 112]);
+            let all = accounts.supplementary_groups(user, in_time()).unwrap();
+            assert_eq!(all, [110, 112, 7001]);
+        }
+        assert_eq!(accounts.supplementary_groups("4711", Reach::Files).unwrap(), [0; 0]);
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// The list of processes lacks the one that reads it: it is not complete, or not of this pid namespace.
+    #[error("{} does not list this process: mount the proc file system of this host there", path.display())]
+    Incomplete {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A file of `/proc` does not have the form that proc(5) describes.
     #[error("{} has an unknown form: {content:?}", path.display())]
     Malformed {

@@ -56,18 +56,24 @@ impl ProcFs {
         Self { root: root.into() }
     }
 
-    /// The numbers of all processes at this moment, in no order.
+    /// The numbers of all processes at this moment, in no order. A list without the caller is none: that
+    /// a process is not in it would mean nothing.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] if the directory cannot be listed.
+    /// [`Error::Unreadable`] if the directory cannot be listed, [`Error::Incomplete`]
     pub fn pids(&self) -> Result<Vec<Pid>> {
         let mut pids = Vec::new();
-        let entries = unless_gone(&self.root, retry(|| std::fs::read_dir(&self.root)))?;
-        for entry in entries.into_iter().flatten() {
+        let listed = retry(|| std::fs::read_dir(&self.root));
+        let unreadable = |source| Error::Unreadable { path: self.root.clone(), source };
+        for entry in listed.map_err(unreadable)? {
             let Some(entry) = unless_gone(&self.root, entry)? else { continue };
             pids.extend(entry.file_name().to_str().and_then(|name| name.parse::<Pid>().ok()));
         }
-        Ok(pids)
+        if pids.contains(&Pid::own()) { Ok(pids) } else { Err(self.incomplete()) }
+    }
+
+    pub(crate) fn incomplete(&self) -> Error {
+        Error::Incomplete { path: self.root.clone() }
     }
 
     /// The process that has this number now; `None` if none has it.

@@ -1,8 +1,13 @@
 //! The directory in which both agents keep what lives as long as the host runs.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hostfs::{Links, Result, read_regular, remove, replace};
+
+/// Of the directory.
+const MODE: u32 = 0o755;
 
 /// Longest content that [`RunDirectory::read`] returns, in bytes. The agents keep some lines.
 const LIMIT: u64 = 64 * 1024;
@@ -40,12 +45,24 @@ impl RunDirectory {
         self.path.join(name)
     }
 
-    /// Creates the directory and those above it, mode 0755. One that exists stays as it is.
+    /// Creates the directory and those above it. Everyone may enter it and list it, whatever the umask of
+    /// the caller is, and also if it exists and was created under another umask: the daemon's user has to
+    /// reach what is below.
     ///
     /// # Errors
-    /// Those of mkdir(2).
+    /// Those of mkdir(2) and chmod(2).
     pub fn create(&self) -> Result<()> {
-        hostfs::create_directory(&self.path)
+        hostfs::create_directory(&self.path)?;
+        let (operation, path) = ("set the mode of", self.path.clone());
+        let failed = |source| hostfs::Error { operation, path, source };
+        let mode = match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata.permissions().mode() & 0o7777,
+            Err(error) => return Err(failed(error)),
+        };
+        if mode & MODE == MODE {
+            return Ok(());
+        }
+        std::fs::set_permissions(&self.path, Permissions::from_mode(mode | MODE)).map_err(failed)
     }
 
     /// Reads the file `name`. `None` if there is none, or if it cannot be read: what is in the
@@ -76,7 +93,6 @@ impl RunDirectory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_file_is_written_read_and_removed() {
@@ -90,7 +106,13 @@ mod tests {
         assert_eq!(std::fs::read(run.file("x")).unwrap(), b"two\n");
         let mode = run.path().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
+        // As the first start after a boot leaves it under umask 027.
+        let set =
+            |mode| std::fs::set_permissions(run.path(), Permissions::from_mode(mode)).unwrap();
+        set(0o750);
         run.create().unwrap();
+        let mode = run.path().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
         run.remove("x").unwrap();
         assert_eq!(run.read("x"), None);
         assert_eq!(RunDirectory::default().path(), Path::new("/run/smartvox"));

@@ -1,10 +1,15 @@
 //! All processes of the host at one time, to find those that belong together.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::process::Pid;
 use crate::procfs::{ProcFs, Stat, State};
+
+/// How many passes over `/proc` are made until one is complete, and the pause between two.
+const PASSES: u32 = 5;
+const PASS_AGAIN: Duration = Duration::from_millis(10);
 
 /// Every process of the pid namespace, from one pass over `/proc`. It is not atomic: a child that a
 /// process forks during the pass may be missing. To be sure that all of them are gone, take snapshots
@@ -15,18 +20,33 @@ pub struct Snapshot {
 }
 
 impl ProcFs {
-    /// Looks at every process once. Those that end meanwhile are left out.
+    /// Looks at every process once. Those that end meanwhile are left out. A pass that has not found the
+    /// caller, which lives, may have missed any other process: it is made again.
     ///
     /// # Errors
     /// Those of [`ProcFs::pids`] and [`ProcFs::stat`].
     pub fn snapshot(&self) -> Result<Snapshot> {
+        for _ in 1..PASSES {
+            match self.pass() {
+                Err(Error::Incomplete { .. }) => std::thread::sleep(PASS_AGAIN),
+                other => return other,
+            }
+        }
+        self.pass()
+    }
+
+    fn pass(&self) -> Result<Snapshot> {
         let mut by_pid = HashMap::new();
         for pid in self.pids()? {
             if let Some(stat) = self.stat(pid)? {
                 by_pid.insert(pid, stat);
             }
         }
-        Ok(Snapshot { by_pid })
+        if by_pid.contains_key(&Pid::own()) {
+            Ok(Snapshot { by_pid })
+        } else {
+            Err(self.incomplete())
+        }
     }
 }
 
@@ -118,6 +138,19 @@ mod tests {
         assert_eq!(pids(snapshot.children(Pid::new(10).unwrap()).collect()), [11]);
         assert_eq!(pids(snapshot.descendants(Pid::new(30).unwrap())), [31]);
         assert_eq!(snapshot.session(9).count(), 7);
+    }
+
+    #[test]
+    fn a_pass_without_the_caller_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let proc = ProcFs::at(directory.path());
+        assert!(matches!(proc.snapshot(), Err(Error::Incomplete { .. })));
+        // In the list, and gone when it is looked at.
+        std::fs::create_dir(directory.path().join(Pid::own().to_string())).unwrap();
+        assert_eq!(proc.pids().unwrap(), [Pid::own()]);
+        assert!(matches!(proc.snapshot(), Err(Error::Incomplete { .. })));
+        let nowhere = ProcFs::at(directory.path().join("none"));
+        assert!(matches!(nowhere.snapshot(), Err(Error::Unreadable { .. })));
     }
 
     #[test]

@@ -108,7 +108,9 @@ fn of_daemon(error: &daemon::Error) -> Exit {
         | E::ConfigFault { .. }
         | E::UnitEnabled { .. }
         | E::MiTooOld { .. }
+        | E::EnvironmentUnreadable { .. }
         | E::NoSuchAccount { .. } => Exit::Args,
+        E::NoPtrace { .. } => Exit::Permission,
         E::Processes(error) => of_processes(error),
         _ => Exit::Generic,
     }

@@ -282,6 +282,9 @@ fn socket(text: &str) -> Option<Option<SocketSpec>> {
         if word.eq_ignore_ascii_case("use_workers") {
             spec.workers = Some(words.next()?.parse().ok()?);
         }
+        if word.eq_ignore_ascii_case("as") {
+            spec.advertised = Some(words.next()?.to_owned());
+        }
     }
     Some(Some(spec))
 }

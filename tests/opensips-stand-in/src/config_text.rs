@@ -13,6 +13,8 @@ use crate::scanner::{Scanner, Span, Token};
 /// The daemon gives up on includes nested deeper.
 const MAXIMUM_DEPTH: usize = 10;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Where a line of the flattened text comes from.
 #[derive(Debug, Clone)]
 struct Source {
@@ -35,7 +37,15 @@ impl ConfigText {
         let text = fs::read_to_string(path)
             .map_err(|source| Error::ConfigUnreadable { path: path.to_owned(), source })?;
         let mut flat = Self::default();
-        flat.append(&text, &[path.to_owned()])?;
+        // The daemon's lexer (flex) echoes what it does not know.
+        let text = match text.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) => {
+                print!("{BYTE_ORDER_MARK}");
+                rest
+            }
+            None => &text,
+        };
+        flat.append(text, &[path.to_owned()])?;
         Ok(flat)
     }
 

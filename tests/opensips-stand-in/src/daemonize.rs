@@ -72,7 +72,12 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
             PidFiles::of(&command_line).remove();
         }
     })?;
-    print(&listener::listening_text(&listeners));
+    let listening = listener::listening_text(&listeners);
+    if faults.listening_elsewhere {
+        print(&listening.replace("Listening on", "Sockets"));
+    } else {
+        print(&listening);
+    }
     if checking {
         thread::sleep(faults.check_delay);
         log::line(Level::Notice, "core:main", "config file ok, exiting...");
@@ -104,7 +109,7 @@ pub(crate) fn declared_listeners(
     command_line: &CommandLine,
     config: &Config,
 ) -> Result<Vec<Listener>, Error> {
-    listener::listeners(&config.socket_specs(&command_line.listen)?)
+    Ok(listener::listeners(&config.socket_specs(&command_line.listen)?))
 }
 
 fn print(text: &str) {

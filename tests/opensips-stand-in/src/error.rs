@@ -39,6 +39,8 @@ pub(crate) enum Error {
     NoModuleFor(Protocol),
     #[error("could not resolve {host}")]
     UnknownHost { host: String, source: io::Error },
+    #[error("ERROR: fix_socket_list: could not resolve advertised name {host}")]
+    UnknownAdvertised { host: String },
     #[error("fault switch {name}: {reason}")]
     FaultSwitch { name: String, reason: &'static str },
 
@@ -112,7 +114,7 @@ impl Error {
             Self::ConfigUnreadable { .. } => "core:parse_opensips_cfg",
             Self::IncludeUnreadable { .. } => "core:__flatten_opensips_cfg",
             Self::NoModuleFor(_) => "core:fix_all_socket_lists",
-            Self::UnknownHost { .. } => "core:fix_socket_list",
+            Self::UnknownHost { .. } | Self::UnknownAdvertised { .. } => "core:fix_socket",
             Self::WorkingDirectory { .. } | Self::AlreadyRunning(_) | Self::PidFile { .. } => {
                 "core:daemonize"
             }
@@ -159,7 +161,7 @@ impl Error {
                     format!("failed to resolve file imports for {file}"),
                 );
             }
-            Self::NoModuleFor(_) | Self::UnknownHost { .. } => {
+            Self::NoModuleFor(_) => {
                 follow(Level::Error, "core:main", "failed to initialize list addresses".to_owned());
             }
             Self::ReplyDirectory { .. } => module_failed(&mut follow, "mi_fifo"),

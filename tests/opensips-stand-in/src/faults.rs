@@ -35,6 +35,7 @@ pub(crate) struct Faults {
     pub(crate) die_after: Option<Duration>,
     pub(crate) retire_after: Option<Duration>,
     pub(crate) late_failure_seen: bool,
+    pub(crate) listening_elsewhere: bool,
 }
 
 impl Default for Faults {
@@ -55,6 +56,7 @@ impl Default for Faults {
             die_after: None,
             retire_after: None,
             late_failure_seen: false,
+            listening_elsewhere: false,
         }
     }
 }
@@ -103,6 +105,7 @@ impl Faults {
             "IGNORE_TERM" if value == "yes" => self.ignore_term = true,
             "DIE_AFTER_MS" => self.die_after = Some(milliseconds()?),
             "RETIRE_AFTER_MS" => self.retire_after = Some(milliseconds()?),
+            "LISTENING" if value == "elsewhere" => self.listening_elsewhere = true,
             "LATE_FAILURE" if value == "seen" => self.late_failure_seen = true,
             // Not a fault: how the processes of the tree know what they are.
             "PROCESS" => {}

@@ -14,8 +14,9 @@
 //! - Modules are names: nothing is loaded, `mpath` is ignored.
 //! - No syslog: with `stderror_enabled=no` the messages are lost.
 //! - Sharing tags live in this one process tree.
-//! - `bin:`, `tls:`, `ws:` and `wss:` sockets are plain TCP sockets that accept and stay silent;
-//!   `sctp:` ones listen where the kernel has SCTP.
+//! - `bin:` sockets are plain TCP sockets that accept and stay silent, as are `tls:` and `wss:` ones
+//!   without a certificate in the parameters of module tls_mgm; `sctp:` ones listen where the kernel
+//!   has SCTP.
 //! - TCP connections are served by "TCP main" itself; the "TCP receivers" only exist.
 //! - Times in the log are UTC.
 //!
@@ -39,6 +40,7 @@
 //! | `OPENSIPS_STAND_IN_IGNORE_TERM` | `yes` | the attendant ignores SIGTERM and SIGINT for good |
 //! | `OPENSIPS_STAND_IN_DIE_AFTER_MS` | milliseconds | the first worker dies that long after its start, and so the instance |
 //! | `OPENSIPS_STAND_IN_RETIRE_AFTER_MS` | milliseconds | the first worker ends that long after its start as one that auto-scaling retires: with status 0, reaped a second later, and the instance goes on |
+//! | `OPENSIPS_STAND_IN_LISTENING` | `elsewhere` | the list of sockets is printed under another heading, as a version to come may do |
 //! | `OPENSIPS_STAND_IN_LATE_FAILURE` | `seen` | a TCP port or FIFO that can't be had fails the start (255) *and leaves the other workers running*; seen on 3.6.8 and 4.0.1, where it is a race |
 
 mod answer;
@@ -61,7 +63,9 @@ mod scanner;
 mod shared;
 mod sip;
 mod tcp;
+mod tls;
 mod version;
+mod websocket;
 mod worker;
 
 pub use config_file::{ConfigFile, module_path};

@@ -13,6 +13,7 @@ use nix::sys::socket::{
 };
 
 use crate::error::Error;
+use crate::log;
 
 /// The protocols whose sockets are opened, in the daemon's order. Of TLS and WebSocket there is the
 /// TCP socket alone.
@@ -82,6 +83,8 @@ pub(crate) struct SocketSpec {
     pub(crate) port: u16,
     /// `use_workers`
     pub(crate) workers: Option<usize>,
+    /// `as`: the name that is advertised.
+    pub(crate) advertised: Option<String>,
 }
 
 impl SocketSpec {
@@ -102,7 +105,13 @@ impl SocketSpec {
         if host.is_empty() {
             return None;
         }
-        Some(Self { protocol, host: host.to_owned(), port: port.parse().ok()?, workers: None })
+        Some(Self {
+            protocol,
+            host: host.to_owned(),
+            port: port.parse().ok()?,
+            workers: None,
+            advertised: None,
+        })
     }
 
     fn addresses(&self) -> Result<Vec<IpAddr>, Error> {
@@ -121,11 +130,25 @@ impl SocketSpec {
         if !of_interface.is_empty() {
             return Ok(of_interface);
         }
-        let unknown = |source: io::Error| Error::UnknownHost { host: self.host.clone(), source };
-        let mut named = (self.host.as_str(), 0).to_socket_addrs().map_err(unknown)?;
-        let first = named.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
-        Ok(vec![first.ip()])
+        Ok(vec![resolved(&self.host)?])
     }
+
+    /// The addresses, if the advertised name resolves, too.
+    fn fixed(&self) -> Result<Vec<IpAddr>, Error> {
+        let addresses = self.addresses()?;
+        if let Some(name) = &self.advertised {
+            let unknown = |_| Error::UnknownAdvertised { host: name.clone() };
+            resolved(name.trim_matches('"')).map_err(unknown)?;
+        }
+        Ok(addresses)
+    }
+}
+
+fn resolved(host: &str) -> Result<IpAddr, Error> {
+    let unknown = |source: io::Error| Error::UnknownHost { host: host.to_owned(), source };
+    let mut named = (host, 0).to_socket_addrs().map_err(unknown)?;
+    let first = named.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
+    Ok(first.ip())
 }
 
 /// Interface names and addresses, IPv4 first as the daemon lists them, without link-local IPv6.
@@ -155,11 +178,16 @@ pub(crate) struct Listener {
     pub(crate) workers: Option<usize>,
 }
 
-/// Expands the declared sockets, once, for the addresses that the host has now; UDP first.
-pub(crate) fn listeners(specs: &[SocketSpec]) -> Result<Vec<Listener>, Error> {
+/// Expands the declared sockets, once, for the addresses that the host has now; UDP first. As the daemon
+/// does (3.6, 4.0), it leaves out a socket whose name does not resolve, and says so in its log alone.
+pub(crate) fn listeners(specs: &[SocketSpec]) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::new();
     for spec in specs {
-        for ip in spec.addresses()? {
+        let addresses = spec.fixed().unwrap_or_else(|error| {
+            log::error(&error);
+            Vec::new()
+        });
+        for ip in addresses {
             let address = SocketAddr::new(ip, spec.port);
             let known = listeners
                 .iter()
@@ -174,7 +202,7 @@ pub(crate) fn listeners(specs: &[SocketSpec]) -> Result<Vec<Listener>, Error> {
         }
     }
     listeners.sort_by_key(|listener| listener.protocol);
-    Ok(listeners)
+    listeners
 }
 
 /// The daemon writes IPv6 in full: `0:0:0:0:0:0:0:1`.
@@ -245,7 +273,7 @@ mod tests {
         let specs = ["tcp:127.0.0.1:5071", "udp:[::1]:5071", "udp:[::1]:5071"];
         let specs: Vec<_> = specs.into_iter().map(|s| SocketSpec::parse(s).unwrap()).collect();
         assert_eq!(
-            listening_text(&listeners(&specs).unwrap()),
+            listening_text(&listeners(&specs)),
             "Listening on \n             udp: 0:0:0:0:0:0:0:1 [[0:0:0:0:0:0:0:1]]:5071\n\
              \x20            tcp: 127.0.0.1 [127.0.0.1]:5071\nAliases: \n\n"
         );

@@ -2,12 +2,17 @@
 //! do, and serves each connection in a thread.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
+
+use rustls::ServerConfig;
 
 use crate::answer::Answerer;
 use crate::error::Error;
 use crate::listener::{Listener, Protocol};
+use crate::tls;
+use crate::websocket::WebSocket;
 use crate::worker::Never;
 
 /// A message that is not complete within this much is dropped with its connection.
@@ -31,6 +36,7 @@ pub(crate) fn bind(listeners: &[Listener]) -> Result<Vec<(Protocol, TcpListener)
 pub(crate) fn serve(
     bound: Vec<(Protocol, TcpListener)>,
     answerer: &Answerer<'_>,
+    tls: Option<&Arc<ServerConfig>>,
 ) -> Result<Never, Error> {
     thread::scope(|scope| {
         for (protocol, listener) in bound {
@@ -40,10 +46,7 @@ pub(crate) fn serve(
                     let Ok((stream, _)) = listener.accept() else { continue };
                     scope.spawn(move || {
                         // The client went away, or sent what can't be SIP.
-                        let _ = match protocol {
-                            Protocol::Tcp => converse(stream, answerer),
-                            _ => swallow(stream),
-                        };
+                        let _ = converse_over(protocol, stream, answerer, tls);
                     });
                 }
             });
@@ -52,13 +55,34 @@ pub(crate) fn serve(
     Err(Error::Inheritance("no TCP listener"))
 }
 
-/// For what is not SIP over plain TCP: connections are taken, and nothing is said.
+fn converse_over(
+    protocol: Protocol,
+    stream: TcpStream,
+    answerer: &Answerer<'_>,
+    tls: Option<&Arc<ServerConfig>>,
+) -> io::Result<()> {
+    let ends = (stream.peer_addr()?, stream.local_addr()?);
+    match (protocol, tls) {
+        (Protocol::Tcp, _) => converse(stream, ends, answerer),
+        (Protocol::Ws, _) => converse(WebSocket::accept(stream)?, ends, answerer),
+        (Protocol::Tls, Some(tls)) => converse(tls::session(stream, tls)?, ends, answerer),
+        (Protocol::Wss, Some(tls)) => {
+            converse(WebSocket::accept(tls::session(stream, tls)?)?, ends, answerer)
+        }
+        _ => swallow(stream),
+    }
+}
+
+/// For what is not SIP, or has no certificate: connections are taken, and nothing is said.
 fn swallow(mut stream: TcpStream) -> io::Result<()> {
     io::copy(&mut stream, &mut io::sink()).map(|_| ())
 }
 
-fn converse(mut stream: TcpStream, answerer: &Answerer<'_>) -> io::Result<()> {
-    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+fn converse(
+    mut stream: impl Read + Write,
+    (peer, local): (SocketAddr, SocketAddr),
+    answerer: &Answerer<'_>,
+) -> io::Result<()> {
     let mut received = Vec::new();
     let mut chunk = vec![0; 4096];
     loop {
@@ -66,10 +90,12 @@ fn converse(mut stream: TcpStream, answerer: &Answerer<'_>) -> io::Result<()> {
             if message == b"\r\n\r\n" {
                 // Keep-alive (RFC 5626 section 3.5.1).
                 stream.write_all(b"\r\n")?;
+                stream.flush()?;
                 continue;
             }
             if let Some((_, response)) = answerer.answer(&message, peer, local) {
                 stream.write_all(response.as_bytes())?;
+                stream.flush()?;
             }
         }
         let length = stream.read(&mut chunk)?;

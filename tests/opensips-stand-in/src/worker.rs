@@ -22,6 +22,7 @@ use crate::mi;
 use crate::mi_commands::Commands;
 use crate::shared::Shared;
 use crate::tcp;
+use crate::tls;
 
 /// What the daemon's processes handle or ignore: nothing of it ends a worker. (Blocked here, since
 /// handlers need `unsafe`; the attendant waits for them.)
@@ -101,7 +102,8 @@ fn serve(
             let listeners = declared_listeners(&command_line, &config)?;
             let bound = tcp::bind(&listeners)?;
             ready()?;
-            tcp::serve(bound, &Answerer::new(&faults, shared, inheritance.id))
+            let tls = tls::server(&config);
+            tcp::serve(bound, &Answerer::new(&faults, shared, inheritance.id), tls.as_ref())
         }
         WorkerRole::MiFifo => {
             let fifo = mi::open_fifo(&config)?;

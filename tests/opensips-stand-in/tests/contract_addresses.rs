@@ -10,7 +10,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use opensips_stand_in::ConfigFile;
+use opensips_stand_in::{ConfigFile, Version};
 use support::client::{SILENCE, request};
 use support::{ABSENT, DEADLINE, Instance, PID_FILE, against_all};
 use testnet::{Cable, Host, cable, root_or_skip, wait_until};
@@ -104,5 +104,22 @@ fn a_wildcard_answers_from_another_address_than_was_asked() {
         instance.host.ip(&format!("addr add {ABSENT}/24 dev eth0"));
         let from = answering(&neighbour, &format!("{ABSENT}:5060"), DEADLINE);
         assert_eq!(from, Some(format!("{OWN}:5060").parse().unwrap()));
+    });
+}
+
+#[test]
+fn a_socket_whose_name_does_not_resolve_is_left_out() {
+    root_or_skip!();
+    against_all("socket=udp:\"no.such.invalid\"", |instance| {
+        if matches!(instance.daemon.version, Version::V2_4 | Version::V3_4) {
+            return;
+        }
+        let sockets = vec!["udp:127.0.0.1:5060".into(), "udp:\"no.such.invalid\":5062".into()];
+        let config = ConfigFile { sockets, ..instance.config() };
+        let running = instance.start(&config);
+        let said = "ERROR:core:fix_socket: could not resolve no.such.invalid";
+        assert!(instance.errors().contains(said), "{}", instance.errors());
+        assert!(instance.serves_udp("127.0.0.1:5060"));
+        running.stop(Signal::SIGTERM);
     });
 }

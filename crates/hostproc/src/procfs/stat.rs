@@ -74,6 +74,15 @@ impl ProcFs {
         self.read_stat(pid, |fields| Some(field(fields, 26)? != "1"))
     }
 
+    /// The scheduling policy of a process by its number in sched(7): 0 for `SCHED_OTHER`, which processes
+    /// have unless told otherwise; `None` if it is gone.
+    ///
+    /// # Errors
+    /// Those of [`ProcFs::stat`].
+    pub fn scheduling_policy(&self, pid: Pid) -> Result<Option<u32>> {
+        self.read_stat(pid, |fields| field(fields, 41)?.parse().ok())
+    }
+
     /// The name is whatever the process calls itself, parentheses, spaces and newlines included, so
     /// the fields begin behind the last `)`: the first of them is number 3.
     fn read_stat<T>(&self, pid: Pid, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
@@ -151,6 +160,7 @@ mod tests {
     fn how_a_child_has_ended() {
         let proc = ProcFs::default();
         assert_eq!(proc.may_trace(Pid::own()).unwrap(), Some(true));
+        assert!(proc.scheduling_policy(Pid::own()).unwrap().is_some());
         for (script, code) in [("exit 0", Some(0)), ("exit 7", Some(7)), ("kill -9 $$", None)] {
             let mut child = spawn(Command::new("/bin/sh").args(["-c", script]));
             let process = has_ended(&proc, Pid::of(&child));

@@ -75,6 +75,35 @@ impl ProcFs {
         user.map(Some).ok_or_else(|| Error::malformed(&path, &content))
     }
 
+    /// Whether a process has a capability (capabilities(7)) in its effective set, by its number; `None` if it
+    /// is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`], [`Error::Unreadable`], [`Error::Malformed`]
+    pub fn is_capable(&self, pid: Pid, capability: u32) -> Result<Option<bool>> {
+        let path = self.path(pid, "status");
+        let Some(content) = self.read(&path)? else { return Ok(None) };
+        let set = effective_capabilities(&String::from_utf8_lossy(&content));
+        let set = set.ok_or_else(|| Error::malformed(&path, &content))?;
+        Ok(Some(set.checked_shr(capability).is_some_and(|set| set & 1 == 1)))
+    }
+
+    /// What waits in a UDP socket of this network namespace until a process receives it, in bytes, with the
+    /// overhead of the kernel; `None` if there is no such socket.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`], [`Error::Unreadable`]
+    pub fn udp_receive_queue(&self, inode: u32) -> Result<Option<u64>> {
+        for table in ["net/udp", "net/udp6"] {
+            let content = self.read(&self.root.join(table))?.unwrap_or_default();
+            let found = receive_queue(&String::from_utf8_lossy(&content), inode);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// The namespaces; `None` if the process is gone.
     ///
     /// # Errors
@@ -106,10 +135,28 @@ impl ProcFs {
     }
 }
 
+/// The receive queue of the socket with this inode, in a table of proc(5), `/proc/net/udp`: in bytes, with
+/// the overhead of the kernel.
+fn receive_queue(table: &str, inode: u32) -> Option<u64> {
+    // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
+    let of_socket = |line: &&str| {
+        line.split_ascii_whitespace().nth(9).is_some_and(|word| word.parse() == Ok(inode))
+    };
+    let line = table.lines().skip(1).find(of_socket)?;
+    let (_, received) = line.split_ascii_whitespace().nth(4)?.split_once(':')?;
+    u64::from_str_radix(received, 16).ok()
+}
+
 /// `Uid:  REAL EFFECTIVE SAVED FILESYSTEM` (proc(5)).
 fn effective_user(status: &str) -> Option<Uid> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok().map(Uid::from_raw)
+}
+
+/// `CapEff: 000001ffffffffff`
+fn effective_capabilities(status: &str) -> Option<u64> {
+    let digits = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(digits.trim(), 16).ok()
 }
 
 /// `HIERARCHY:CONTROLLERS:PATH` in each line.
@@ -126,6 +173,7 @@ fn control_groups(content: &str) -> Vec<ControlGroup> {
 mod tests {
     use super::*;
     use crate::testing::{has_executed, spawn};
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
     use std::process::Command;
 
@@ -168,6 +216,34 @@ mod tests {
         let status = "Name:\topensips\nUid:\t0\t105\t105\t105\nGid:\t0\t0\t0\t0\n";
         assert_eq!(effective_user(status), Some(Uid::from_raw(105)));
         assert_eq!(effective_user("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn what_waits_in_a_socket() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  \
+                     timeout inode ref pointer drops\n  413: 0100007F:13C4 00000000:0000 07 \
+                     00000000:00000300 00:00000000 00000000  65534        0 78901 2 0000000000000000 0\n";
+        assert_eq!(receive_queue(table, 78901), Some(768));
+        assert_eq!(receive_queue(table, 7890), None);
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let inode =
+            std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap().ino();
+        let queue = || ProcFs::default().udp_receive_queue(u32::try_from(inode).unwrap()).unwrap();
+        assert_eq!(queue(), Some(0));
+        socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+        assert!(queue().unwrap() > 0);
+    }
+
+    #[test]
+    fn capabilities_are_bits() {
+        assert_eq!(
+            effective_capabilities("Name:\tx\nCapEff:\t0000000000080001\n"),
+            Some(1 << 19 | 1)
+        );
+        assert_eq!(effective_capabilities("Name:\tx\n"), None);
+        let proc = ProcFs::default();
+        assert_eq!(proc.is_capable(Pid::own(), 64).unwrap(), Some(false));
+        assert_eq!(proc.is_capable(Pid::new(i32::MAX).unwrap(), 19).unwrap(), None);
     }
 
     #[test]

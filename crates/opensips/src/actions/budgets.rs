@@ -21,6 +21,11 @@ pub(super) fn for_adoption(deadline: Deadline) -> Deadline {
     deadline.share(2)
 }
 
+/// start: until the name server must know the names of the sockets. The daemon needs the rest.
+pub(super) fn for_names(deadline: Deadline) -> Deadline {
+    deadline.share(3)
+}
+
 /// start: until an instance that does not serve must have shut itself down. The rest is for SIGKILL and
 /// for the new one.
 pub(super) fn for_replaced_instance(deadline: Deadline) -> Deadline {

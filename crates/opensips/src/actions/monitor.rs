@@ -3,6 +3,8 @@
 //! A pipeline: find the main process, recall its role, observe it, judge it by its role, remember what was
 //! found. Only the last step writes and tells Pacemaker, so diagnose does without it.
 
+use std::net::IpAddr;
+
 use deadline::Deadline;
 use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
@@ -12,7 +14,7 @@ use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
 use crate::health::stale::{refuse_orphans, refuse_stale_sockets};
-use crate::health::{self, Reach, Serving};
+use crate::health::{self, Reach, Serving, progress};
 use crate::instance::role::{Record, Role};
 use crate::instance::state::State;
 use crate::instance::{self, Instance};
@@ -148,12 +150,14 @@ fn observe(instance: &Instance<'_>, params: &Params, found: Result<Option<Stat>>
 fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result<Serving> {
     let deadline = instance.deadline();
     let deep = instance.request.check_level >= EVERY_LISTENER_LEVEL;
-    let reach = if deep { Reach::Every } else { Reach::One };
-    let sockets = match instance.state_of(main.process) {
-        Some(state) => state.listeners.clone(),
-        None => health::open_sockets(&instance.proc, params, main, deadline)?,
+    let reach = if deep { Reach::Every } else { Reach::Groups };
+    let (sockets, remarks) = match instance.state_of(main.process) {
+        Some(state) => (state.listeners.clone(), state.remarks.clone()),
+        None => (health::open_sockets(&instance.proc, params, main, deadline)?, Vec::new()),
     };
-    Ok(health::judge(instance, params, main, sockets, reach, deadline)?)
+    let mut serving = health::judge(instance, params, main, sockets, reach, deadline)?;
+    serving.remarks.extend(remarks);
+    Ok(serving)
 }
 
 /// What is known about the death of the instance that is remembered.
@@ -183,10 +187,17 @@ enum Judged {
     Running(Box<Findings>),
 }
 
+/// An instance that serves, or is not known to have failed.
+struct Seen {
+    main: Stat,
+    sockets: Vec<Expected>,
+    /// It does not answer OPTIONS.
+    unanswered: bool,
+}
+
 /// What was found, and what of it is to be remembered.
 struct Findings {
-    /// The main process and its sockets, if it serves.
-    serving: Option<(Stat, Vec<Expected>)>,
+    serving: Option<Seen>,
     recalled: Recalled,
     score: i32,
     /// The remarks of an instance that is as its role demands.
@@ -218,10 +229,13 @@ fn judge_role(
         Observed::Found { main, serving } => (main, serving),
     };
     let (serving, score, outcome) = match serving {
-        Ok(Serving { remarks, sockets }) => {
-            let (score, remarks) =
-                judge_serving(instance, params, &mut recalled, main.process, remarks);
-            (Some((main, sockets)), score, Ok(remarks))
+        Ok(Serving { remarks, sockets, unanswered }) => {
+            match judge_serving(instance, params, &mut recalled, main.process, remarks) {
+                Ok((score, remarks)) => {
+                    (Some(Seen { main, sockets, unanswered }), score, Ok(remarks))
+                }
+                Err(error) => (None, score::FAILED, Err(error)),
+            }
         }
         Err(error) => (None, score::FAILED, Err(error)),
     };
@@ -235,11 +249,14 @@ fn judge_serving(
     recalled: &mut Recalled,
     main: Process,
     mut remarks: Vec<String>,
-) -> (i32, Vec<String>) {
+) -> Result<(i32, Vec<String>)> {
     let record = recalled.record.get_or_insert(Record::unpromoted(main));
     let fulfilled = promotion::judge(instance, params, record);
+    if fulfilled.memory_is_short {
+        health::refuse_exhausted(params, main, instance.deadline())?;
+    }
     remarks.extend(fulfilled.remarks);
-    (fulfilled.score, remarks)
+    Ok((fulfilled.score, remarks))
 }
 
 fn role_of(record: Option<Record>) -> Role {
@@ -261,22 +278,51 @@ fn in_role(role: Role, outcome: Result<Vec<String>>) -> Verdict {
 /// The one step of monitor with effects: what it keeps for the next one, and the promotion score.
 fn remember(request: &Request, instance: &Instance<'_>, params: &Params, judged: &Judged) {
     let Judged::Running(found) = judged else { return };
-    if let Some((main, sockets)) = &found.serving {
-        if instance.state_of(main.process).is_none_or(|state| state.listeners != *sockets) {
-            remember_sockets(instance, params, main, sockets);
-        }
+    if let Some(seen) = &found.serving {
+        remember_seen(instance, params, seen);
         trim_output(&instance.files.output_path());
     }
+    remember_restart(instance, params, found);
     remember_role(request, instance, &found.recalled, found.score);
+}
+
+/// Remembers that a restart for a virtual address is asked for, until the address is served: a second one
+/// would be in vain, too.
+fn remember_restart(instance: &Instance<'_>, params: &Params, found: &Findings) {
+    match (&found.outcome, &found.serving) {
+        (Err(Error::Health(health::Error::VipUnserved { vip, .. })), _) => {
+            instance.note_restart_for(Some(*vip));
+        }
+        (_, Some(seen)) if serves_every(&params.vips, &seen.sockets) => {
+            instance.note_restart_for(None);
+        }
+        _ => {}
+    }
+}
+
+/// Whether there is a socket at each of them; false if there are none.
+fn serves_every(vips: &[IpAddr], sockets: &[Expected]) -> bool {
+    let is_served = |vip: &IpAddr| sockets.iter().any(|(listener, _)| listener.local.ip() == *vip);
+    !vips.is_empty() && vips.iter().all(is_served)
 }
 
 /// Remembers an instance that this agent has not started, whose state was lost, or of which more is
 /// demanded than before, now that it serves: the next monitor is cheap again, and sees when one of its
-/// sockets is closed.
-fn remember_sockets(instance: &Instance<'_>, params: &Params, main: &Stat, sockets: &[Expected]) {
+/// sockets is closed. Also since when it does not answer.
+fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
+    let Seen { main, sockets, unanswered } = seen;
+    let state = instance.state_of(main.process);
+    let since = state.and_then(|state| state.unanswered_since);
+    let is_known = state.is_some_and(|state| state.listeners == *sockets);
+    if is_known && since.is_some() == *unanswered {
+        return;
+    }
+    let since = unanswered.then(|| since.unwrap_or_else(progress::now));
     // A start that is running knows better which sockets there will be.
-    if let Ok(_lock) = instance.lock(Deadline::now()) {
-        instance.remember(params, main, sockets);
+    let Ok(_lock) = instance.lock(Deadline::now()) else { return };
+    let remarks = state.map(|state| state.remarks.as_slice()).unwrap_or_default();
+    instance.remember(params, main, sockets, remarks, since);
+    if !is_known {
         let line = LogLine::of(Action::Monitor).field("pid", main.process.pid);
         log::info!("{}", line.field("sockets", sockets.len()).note("adopted"));
     }

@@ -37,7 +37,8 @@ mod tests {
                 "shm_memory",
                 "pkg_memory",
                 "open_files",
-                "extra_options"
+                "extra_options",
+                "environment_file"
             ]
         );
     }

@@ -87,7 +87,13 @@ impl HostCheck<'_> {
             return findings;
         }
         match check::config(self.params, self.deadline()) {
-            Ok(listeners) => findings.extend(to_findings(self.socket_errors(&listeners))),
+            Ok(checked) => {
+                if let Some(unknown) = check::unknown_sockets(&checked.declared, self.params) {
+                    log::warn!("{}", LogLine::of(self.request.action).note(unknown));
+                }
+                findings.extend(to_findings(self.socket_errors(&checked.declared.listeners)));
+                findings.extend(to_findings(checked.complete().err()));
+            }
             Err(error) => findings.extend(to_findings([error])),
         }
         findings

@@ -7,6 +7,7 @@ use hostfs::read_end;
 use hostproc::{Pid, Signal};
 use ocf::LogLine;
 
+use crate::daemon::json_log::as_plain;
 use crate::daemon::words::{Said, last_lines, shortened};
 
 /// How much of the end of the output is read, in bytes: monitor must stay cheap.
@@ -102,6 +103,7 @@ impl Evidence {
     /// an exit reason has no room, are in the debug log.
     pub(crate) fn of(main: Pid, output: &Path) -> Self {
         let text = read_end(output, READ_END).unwrap_or_default();
+        let text = as_plain(&text);
         for line in last_lines(&text) {
             log::debug!("{}", LogLine::new().field("daemon", line));
         }

@@ -26,6 +26,14 @@ pub(crate) enum Error {
     BinaryIsScript { path: PathBuf },
     #[error("configuration {} can't be read ({}): set config", path.display(), ocf::cause(source))]
     ConfigUnreadable { path: PathBuf, source: io::Error },
+    #[error("environment_file {} can't be read ({}): create it or unset environment_file", path.display(), ocf::cause(source))]
+    EnvironmentUnreadable { path: PathBuf, source: io::Error },
+    /// The kernel hides executable and namespaces of another user's process.
+    #[error(
+        "the agent lacks CAP_SYS_PTRACE and could not recognise OpenSIPS that runs as {user}: add the \
+         capability to this container, or set user=root"
+    )]
+    NoPtrace { user: String },
     /// `kind` is `user` or `group`.
     #[error("{kind} {name} does not exist on this node: create it or set {kind}")]
     NoSuchAccount { kind: &'static str, name: String },
@@ -39,6 +47,12 @@ pub(crate) enum Error {
     /// does not resolve, memory.
     #[error("configuration check failed ({status}): {said}")]
     CheckFailed { status: ExitStatus, said: String },
+    /// It starts without a socket that its configuration declares, and reports success.
+    #[error(
+        "OpenSIPS leaves out a socket of its configuration ({said}): correct the name or interface in \
+         socket=, or make it known to this node"
+    )]
+    SocketLeftOut { said: String },
     #[error(
         "configuration check of {} did not end within {}: run opensips -C by hand",
         path.display(),

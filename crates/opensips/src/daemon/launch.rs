@@ -11,12 +11,14 @@ use ocf::{InstanceName, LogLine};
 
 use crate::daemon::check::OUTPUT_LIMIT;
 use crate::daemon::crash::{Death, death};
-use crate::daemon::environment::clean;
-use crate::daemon::words::{complaint, last_line, last_lines};
+use crate::daemon::environment::{clean, variables};
+use crate::daemon::json_log::as_plain;
+use crate::daemon::standing::normal_scheduler;
+use crate::daemon::words::{complaint, last_line, last_lines, left_out_sockets};
 use crate::daemon::{Error, Result};
 use crate::params::Params;
 use crate::process::inspect::RESOURCE;
-use crate::sockets::listener::{Listener, declared_listeners};
+use crate::sockets::listener::Declared;
 
 /// In bytes. monitor empties a longer file of the daemon's output: it is in memory, and with
 /// `stderror_enabled=yes` the daemon logs into it as long as it lives.
@@ -48,8 +50,17 @@ impl Output {
     }
 
     /// The sockets that the starting daemon declares.
-    pub(crate) fn declared_listeners(&self) -> Vec<Listener> {
-        declared_listeners(&self.stdout.text(OUTPUT_LIMIT))
+    pub(crate) fn declared(&self) -> Declared {
+        Declared::read(&self.stdout.text(OUTPUT_LIMIT))
+    }
+
+    /// Fails if it has left out one of them.
+    ///
+    /// # Errors
+    /// [`Error::SocketLeftOut`]
+    pub(crate) fn refuse_left_out(&self) -> Result<()> {
+        let left_out = left_out_sockets(&self.printed()).into_iter().next();
+        left_out.map_or(Ok(()), |said| Err(Error::SocketLeftOut { said }))
     }
 
     /// The error that it has printed ([`complaint`]).
@@ -73,7 +84,7 @@ impl Output {
     }
 
     fn printed(&self) -> String {
-        text_of(&self.stderr, OUTPUT_LIMIT)
+        as_plain(&text_of(&self.stderr, OUTPUT_LIMIT)).into_owned()
     }
 }
 
@@ -93,13 +104,23 @@ pub(crate) fn trim_output(path: &Path) {
 /// when all processes have initialised themselves.
 ///
 /// # Errors
-/// [`Error::Execute`]
+/// [`Error::Execute`], [`Error::EnvironmentUnreadable`]
 pub(crate) fn launch(params: &Params, resource: &InstanceName, output: &Output) -> Result<Child> {
     let execute = |source| Error::Execute { path: params.binary.clone(), source };
+    let variables = variables(params)?;
     limit_open_files(params.open_files);
+    let mut command = match normal_scheduler() {
+        Some(chrt) => {
+            let mut command = clean(chrt);
+            command.args(["--other", "0"]).arg(&params.binary);
+            command
+        }
+        None => clean(&params.binary),
+    };
     let (user, group) = (params.user.as_str(), params.group.as_str());
-    clean(&params.binary)
+    command
         .args(params.invocation().serve(&params.pidfile, user, group))
+        .envs(variables)
         .env(RESOURCE, resource.without_clone_number().as_str())
         .stdout(output.stdout.for_child().map_err(execute)?)
         .stderr(output.stderr.try_clone().map_err(execute)?)
@@ -141,7 +162,7 @@ mod tests {
         let path = directory.path().join("x.out");
         let output = Output::create(&path).unwrap();
         assert_eq!(output.complaint(), None);
-        assert_eq!(output.declared_listeners(), []);
+        assert_eq!(output.declared().listeners, []);
         let mut daemon = output.stderr.try_clone().unwrap();
         writeln!(daemon, "Nov 1 [2] ERROR:core:main: no memory left").unwrap();
         writeln!(daemon, "Nov 1 [2] INFO:core:cleanup: cleanup").unwrap();

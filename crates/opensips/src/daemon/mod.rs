@@ -9,10 +9,12 @@ pub(crate) mod directories;
 mod environment;
 mod error;
 pub(crate) mod fifo;
+mod json_log;
 pub(crate) mod launch;
 pub(crate) mod management;
 pub(crate) mod prerequisites;
 pub(crate) mod release;
+pub(crate) mod standing;
 pub(crate) mod systemd_unit;
 pub(crate) mod words;
 

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use deadline::Deadline;
 use hostfs::{Links, open_regular};
+use hostproc::{Pid, ProcFs};
 
+use crate::daemon::environment::variables;
 use crate::daemon::{Error, Result, account};
 use crate::params::Params;
 
@@ -17,6 +19,8 @@ pub(crate) fn missing(params: &Params, deadline: Deadline) -> Vec<Error> {
         check_config(&params.config),
         account::user(&params.user, deadline).map(|_| ()),
         account::group(&params.group, deadline).map(|_| ()),
+        variables(params).map(|_| ()),
+        check_ptrace(params, deadline),
     ];
     checks.into_iter().filter_map(Result::err).collect()
 }
@@ -52,6 +56,20 @@ fn check_config(path: &Path) -> Result<()> {
         Ok(_) => Ok(()),
         Err(hostfs::Error { path, source, .. }) => Err(Error::ConfigUnreadable { path, source }),
     }
+}
+
+/// The number of CAP_SYS_PTRACE (capabilities(7)).
+const SYS_PTRACE: u32 = 19;
+
+/// Whether this process may look at those of the daemon's user: before one is launched that could neither be
+/// watched nor stopped. A process of another user needs the capability (`ptrace_may_access()` in
+/// kernel/ptrace.c). A user that does not exist is a finding of its own.
+fn check_ptrace(params: &Params, deadline: Deadline) -> Result<()> {
+    let Ok((user, _)) = account::user(&params.user, deadline) else { return Ok(()) };
+    let may = user == nix::unistd::geteuid()
+        || !nix::unistd::geteuid().is_root()
+        || ProcFs::default().is_capable(Pid::own(), SYS_PTRACE)?.unwrap_or(true);
+    if may { Ok(()) } else { Err(Error::NoPtrace { user: params.user.to_string() }) }
 }
 
 #[cfg(test)]

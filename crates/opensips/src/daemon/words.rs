@@ -87,6 +87,26 @@ pub(crate) fn last_line(output: &str) -> Option<String> {
     Some(shortened(last))
 }
 
+/// What the daemon says of declared sockets that it leaves out: a name that does not resolve, an interface
+/// that has no address (`fix_socket()`, net/socket_info.c). It goes on, and reports success.
+pub(crate) fn left_out_sockets(output: &str) -> Vec<String> {
+    let of_a_socket = |said: &Said<'_>| {
+        said.is_error() && said.module == "core" && said.function.starts_with("fix_socket")
+    };
+    // A name more for the socket is no matter of life and death.
+    let is_alias = |said: &Said<'_>| said.text.contains("add_alias");
+    let said = output.lines().filter_map(Said::read);
+    let left_out = said.filter(|said| of_a_socket(said) && !is_alias(said));
+    left_out
+        .map(|said| shortened(said.text.rsplit("fix_socket_list: ").next().unwrap_or(said.text)))
+        .collect()
+}
+
+/// Whether a complaint is about a name that the name server may know a moment later.
+pub(crate) fn is_about_a_name(text: &str) -> bool {
+    text.contains("could not resolve")
+}
+
 /// How many lines of a daemon that failed go into the log.
 const LOGGED_LINES: usize = 20;
 
@@ -249,6 +269,25 @@ Nov 23 08:17:01 [9] CRITICAL:core:tcp_main_server: exiting...Nov 23 08:17:01 [8]
         assert_eq!(complaint("Nov 1 [2] NOTICE:core:main: config file ok, exiting...\n"), None);
         assert_eq!(last_line("Segmentation fault\n\n"), Some("Segmentation fault".into()));
         assert_eq!(last_line("\n"), None);
+    }
+
+    #[test]
+    fn sockets_that_are_left_out() {
+        // 4.0.1, as printed.
+        let output = "\
+Nov 29 04:42:07 [1] WARNING:core:fix_socket: could not rev. resolve 192.0.2.1
+Nov 29 04:42:07 [1] ERROR:core:fix_socket: could not resolve no.such.invalid
+Nov 29 04:42:07 [1] ERROR:core:fix_socket: ERROR: fix_socket_list: could not resolve advertised name no.such.invalid
+Nov 29 04:42:07 [1] ERROR:core:fix_socket: add_alias failed
+Nov 29 04:42:07 [1] NOTICE:core:main: config file ok, exiting...
+";
+        assert_eq!(
+            left_out_sockets(output),
+            [
+                "could not resolve no.such.invalid",
+                "could not resolve advertised name no.such.invalid"
+            ]
+        );
     }
 
     #[test]

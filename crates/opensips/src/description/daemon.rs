@@ -36,7 +36,8 @@ pub(crate) static USER: Parameter = Parameter {
     name: "user",
     default: Some("opensips"),
     shortdesc: "User of the daemon",
-    longdesc: "User that OpenSIPS runs as, by name or number (option -u). Default: opensips.",
+    longdesc: "User that OpenSIPS runs as, by name or number (option -u). Default: opensips. \
+Only processes of root and of this user count as OpenSIPS, and those that start remembers.",
     ..Parameter::TEMPLATE
 };
 
@@ -74,6 +75,16 @@ pub(crate) static OPEN_FILES: Parameter = Parameter {
     shortdesc: "Limit of open files",
     longdesc: "Limit of open files and sockets for each process of OpenSIPS (RLIMIT_NOFILE). Default: \
 262144. If the system allows fewer, start uses the highest limit that is allowed and logs a warning.",
+    ..Parameter::TEMPLATE
+};
+
+pub(crate) static ENVIRONMENT_FILE: Parameter = Parameter {
+    name: "environment_file",
+    shortdesc: "File with environment variables for the daemon",
+    longdesc: "Absolute path of a file with environment variables for OpenSIPS and its configuration \
+check, one NAME=VALUE in each line, as the EnvironmentFile of a systemd unit; for example \
+/etc/default/opensips. Default: none; then OpenSIPS has PATH, LANG and TZ alone. Nothing in it is expanded \
+or executed. start fails if it can't be read.",
     ..Parameter::TEMPLATE
 };
 

@@ -87,3 +87,26 @@ pub(crate) static SHM_LIMIT: Parameter = Parameter {
 OCF_DEGRADED. Default: 90. Needs mi.",
     ..Parameter::TEMPLATE
 };
+
+pub(crate) static SHM_FAIL: Parameter = Parameter {
+    name: "shm_fail",
+    kind: Kind::Integer,
+    default: Some("98"),
+    reloadable: true,
+    shortdesc: "Shared memory in percent that counts as exhausted",
+    longdesc: "Percentage of shared memory in use from which on a level-10 monitor fails, if two looks within \
+a second or two find it. Default: 98. Then OpenSIPS creates no transaction and refuses every INVITE with \
+500, while it still answers OPTIONS. Needs mi. A monitor of level 0 sees it, too, if the script creates a \
+transaction for the probe, as these lines do with sip_probe_uri=sip:ping@localhost, sip_probe_codes=200 and \
+module tm:
+
+if (is_method(\"OPTIONS\") && $rU == \"ping\" && is_myself(\"$si\")) {
+    if (t_newtran()) {
+        t_reply(200, \"OK\");
+    } else {
+        sl_send_reply(500, \"No memory\");
+    }
+    exit;
+}",
+    ..Parameter::TEMPLATE
+};

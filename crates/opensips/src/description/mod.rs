@@ -24,7 +24,7 @@ pub static DESCRIPTION: Description = Description {
 start checks the configuration with OpenSIPS itself, refuses to run if another program holds one of \
 its sockets, and returns when every declared socket is open and SIP is answered; if OpenSIPS dies, \
 start fails at once with the error of OpenSIPS. monitor checks the main process, its workers and its \
-sockets, and sends OPTIONS to a socket on this host. stop ends every process of the instance, stuck \
+sockets, and sends OPTIONS to a socket of each group of workers on this host. stop ends every process of the instance, stuck \
 workers and orphans of a killed main process included.
 
 As a promotable clone it is a hot standby: OpenSIPS runs on every node, with sockets on the virtual \
@@ -35,8 +35,8 @@ replicated to it. Every node starts unpromoted, and its configuration must decla
 
 With mi, a monitor with check level 10 (OCF_CHECK_LEVEL) also queries the Management Interface: it \
 fails if there is no answer within 5 seconds, and returns OCF_DEGRADED if shared memory is over \
-shm_limit. With check level 20 it sends OPTIONS to every UDP, TCP and TLS socket on an address of \
-this host.
+shm_limit, or fails if it is exhausted (shm_fail). With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an \
+address of this host.
 
 The agent recognises an instance by the resource that has started it (SMARTVOX_RESOURCE in the \
 environment of OpenSIPS), by its executable and by its arguments -f and -P, never by its name. A daemon \
@@ -54,13 +54,18 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         &PKG_MEMORY,
         &OPEN_FILES,
         &EXTRA_OPTIONS,
+        &ENVIRONMENT_FILE,
         &VIP,
         &NONLOCAL_BIND,
         &LISTENERS,
         &SIP_PROBE,
         &SIP_PROBE_CODES,
+        &SIP_PROBE_URI,
+        &SIP_PROBE_FROM,
+        &SIP_PROBE_HEADERS,
         &SIP_PROBE_TIMEOUT,
         &SIP_PROBE_ATTEMPTS,
+        &STALL_LIMIT,
         &MI,
         &MI_FALLBACK,
         &MI_REPLY_DIR,
@@ -68,6 +73,7 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         &SHARING_TAG,
         &DEMOTE,
         &SHM_LIMIT,
+        &SHM_FAIL,
         &START_CHECK,
         &STOP_GRACE,
         &SYSTEMD_UNIT,

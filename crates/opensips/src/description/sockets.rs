@@ -7,8 +7,11 @@ pub(crate) static VIP: Parameter = Parameter {
     reloadable: true,
     shortdesc: "Virtual IP addresses of the instance",
     longdesc: "Virtual addresses that this instance serves, IPv4 or IPv6, separated by commas or \
-spaces. Default: none. If one of them is on this host, monitor sends OPTIONS there first. \
-validate-all with check level 10 warns about an address to which no socket is bound.",
+spaces. Default: none. If one of them is on this host, monitor sends OPTIONS there first, and a socket \
+must serve it. If none does and a restart opens one (a socket of * or of an interface, whose address came \
+after the start), monitor fails once; if no restart helps, as with another address in the configuration, \
+with 0.0.0.0, whose answers over UDP leave from another address, or in a promotable clone, it returns \
+OCF_DEGRADED. validate-all with check level 10 logs a warning.",
     ..Parameter::TEMPLATE
 };
 
@@ -38,7 +41,8 @@ by commas or spaces, for example \"udp:192.0.2.10:5060 tls:[2001:db8::10]:5061\"
 sockets that the configuration check prints; those that are given here are required besides them. \
 start waits until they are open. monitor fails if one of them is closed or held by another program, \
 and names it. Needed for sockets that the check does not print (module sockets_mgm; what is not SIP, \
-as unknown_tcp: or unknown_udp:), with start_check=no, and for an instance that monitor finds and \
+as unknown_tcp: or unknown_udp:), for a list that the agent does not understand (monitor then returns \
+OCF_DEGRADED and says so), with start_check=no, and for an instance that monitor finds and \
 this agent has not started.",
     ..Parameter::TEMPLATE
 };

@@ -9,7 +9,9 @@ pub(crate) static START_CHECK: Parameter = Parameter {
     reloadable: true,
     shortdesc: "Check the configuration before start",
     longdesc: "Whether start first runs the configuration check of OpenSIPS (opensips -C). Default: \
-yes. The check also prints the sockets that OpenSIPS opens. Without it the agent can't report busy \
+yes. The check also prints the sockets that OpenSIPS opens. If OpenSIPS leaves out a declared socket, \
+because its name does not resolve or its interface has no address, start tries again for a third of its \
+time and then fails; an instance that is already running is reported as degraded. Without it the agent can't report busy \
 ports and absent addresses before OpenSIPS fails.",
     ..Parameter::TEMPLATE
 };

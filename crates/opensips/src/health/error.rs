@@ -1,12 +1,14 @@
 //! Why an instance does not serve.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hostproc::Pid;
 
 use crate::daemon::crash::Evidence;
 use crate::daemon::{self, Seconds};
+use crate::health::memory::mega;
 use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::Target;
 use crate::sockets;
@@ -36,6 +38,20 @@ pub(crate) enum Error {
     DeadWorker { main: Pid, worker: Pid },
     #[error("OpenSIPS (pid {main}) has no UDP or TCP socket")]
     NoSockets { main: Pid },
+    /// A virtual address came after the start, and the next start opens a socket there.
+    #[error(
+        "vip {vip} is on this host and OpenSIPS (pid {main}) has no socket there: a restart opens \
+         {listener}"
+    )]
+    VipUnserved { main: Pid, vip: IpAddr, listener: Listener },
+    /// It can create no transaction.
+    #[error(
+        "OpenSIPS (pid {main}) has no shared memory left: {} of {} MB used, shm_fail={limit}%: raise \
+         shm_memory",
+        mega(*used),
+        mega(*total)
+    )]
+    MemoryExhausted { main: Pid, used: u64, total: u64, limit: u32 },
     /// Another program receives what is sent to this socket.
     #[error("{listener} is taken by {owner}, which shares it with OpenSIPS: stop that program")]
     Taken { listener: Listener, owner: Owner },
@@ -52,6 +68,13 @@ pub(crate) enum Error {
         Seconds(*waited)
     )]
     Unanswered { main: Pid, target: Target, silence: Silence, waited: Duration },
+    /// The same where the requests were taken.
+    #[error(
+        "a worker of OpenSIPS (pid {main}) takes OPTIONS at {target} and does not answer within {}: let the \
+         script answer OPTIONS from this host, or set sip_probe=none",
+        Seconds(*waited)
+    )]
+    Dropped { main: Pid, target: Target, waited: Duration },
     #[error("OPTIONS at {target} is answered with {code}, not among sip_probe_codes: {reason}")]
     UnexpectedAnswer { target: Target, code: u16, reason: String },
     #[error("OPTIONS can't be sent to {target}: {}", ocf::cause(source))]

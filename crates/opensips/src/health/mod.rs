@@ -3,15 +3,21 @@
 mod error;
 pub(crate) mod memory;
 pub(crate) mod probe;
+pub(crate) mod progress;
 mod recognition;
 pub(crate) mod stale;
+mod virtual_addresses;
 pub(crate) mod workers;
 
 use deadline::Deadline;
 use hostnet::Sysctl;
-use hostproc::{Pid, ProcFs, Stat};
+use hostproc::{Pid, ProcFs, Process, Stat};
+use ocf::Action;
 
-use crate::health::probe::Probing;
+use crate::daemon::check::{self, Checked};
+use crate::daemon::management::clients;
+use crate::health::probe::{Asked, Probing};
+use crate::health::progress::Silent;
 use crate::health::workers::{judge_processes, living_workers};
 use crate::instance::Instance;
 use crate::mi::Endpoint;
@@ -33,6 +39,8 @@ pub(crate) struct Serving {
     pub(crate) remarks: Vec<String>,
     /// Its sockets.
     pub(crate) sockets: Vec<Expected>,
+    /// OPTIONS is not answered, which is no failure yet.
+    pub(crate) unanswered: bool,
 }
 
 /// Judges a main process with everything that belongs to it, the cheapest first. The sockets of
@@ -59,13 +67,62 @@ pub(crate) fn judge(
     let probing = Probing { params, main: pid, listeners: &listeners, reach };
     // The addresses are read once for the probe and the remark.
     let local = probing.addresses(deadline)?;
-    let asked = probing.ask(&local, params.probe.patience, deadline);
-    asked.map_err(|error| unless_taken(error, &shared))?;
+    let Asked { remarks: told, failures } = probing.ask(&local, params.probe.patience, deadline);
+    let silent = Silent { instance, params, main, workers: &workers, sockets: &sockets, deadline };
+    let (excused, failures) = weigh_all(&silent, &shared, failures);
+    let unanswered = !excused.is_empty();
+    remarks.extend(told.into_iter().chain(excused));
+    if let Some(error) = (Asked { remarks: Vec::new(), failures }).first_failure() {
+        return Err(error);
+    }
     remarks.extend(shared.iter().map(ToString::to_string));
+    remarks.extend(virtual_addresses::judge(instance, params, pid, &listeners, &local, deadline)?);
     let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());
     let leaving = params.leaving_vips(instance.request.promotable);
-    remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl));
-    Ok(Serving { remarks, sockets })
+    let will_open = |listener: &Listener| is_declared(params, listener, deadline);
+    remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl, will_open));
+    Ok(Serving { remarks, sockets, unanswered })
+}
+
+/// Fails if a second look finds no shared memory left either. That the MI does not answer is told elsewhere.
+///
+/// # Errors
+/// [`Error::MemoryExhausted`]
+pub(crate) fn refuse_exhausted(params: &Params, main: Process, deadline: Deadline) -> Result<()> {
+    let (limit, until) = (params.shm_fail, deadline.share(2));
+    let mut clients = clients(params, main).unwrap_or_default().into_iter();
+    match clients.find_map(|one| memory::exhausted(one, limit, until).ok()).flatten() {
+        Some((used, total)) => Err(Error::MemoryExhausted { main: main.pid, used, total, limit }),
+        None => Ok(()),
+    }
+}
+
+/// Divides failed probes into those that end no service and those that do. start and what it adopts must
+/// answer.
+fn weigh_all(
+    silent: &Silent<'_>,
+    shared: &[Shared],
+    failures: Vec<Error>,
+) -> (Vec<String>, Vec<Error>) {
+    let (mut excused, mut failed) = (Vec::new(), Vec::new());
+    let looks_on = matches!(silent.instance.action(), Action::Monitor | Action::Diagnose);
+    for error in failures.into_iter().map(|error| unless_taken(error, shared)) {
+        match if looks_on { silent.weigh(error) } else { Err(error) } {
+            Ok(remark) => excused.push(remark),
+            Err(error) => failed.push(error),
+        }
+    }
+    (excused, failed)
+}
+
+/// Whether the configuration has this socket now, by the daemon's own check; true where that is not known.
+/// It costs a process: only for what would be reported otherwise.
+fn is_declared(params: &Params, listener: &Listener, deadline: Deadline) -> bool {
+    // The other half of the time is for the verdict.
+    let checked = check::config(params, deadline.share(2));
+    checked.map_or(true, |Checked { declared, .. }| {
+        declared.unknown.is_some() || declared.listeners.iter().any(|one| one.is_also(listener))
+    })
 }
 
 /// A silence is not a fault of the instance where another program receives the request.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use deadline::Deadline;
@@ -10,8 +11,9 @@ use ocf::LogLine;
 
 use super::{Error, Result};
 use crate::params::{Params, ProbeTarget};
-use crate::sip::probe::{Outcome, Patience, ask_each};
-use crate::sip::target::Target;
+use crate::sip::probe::{Outcome, Patience, Silence, ask_each};
+use crate::sip::question::Meaning;
+use crate::sip::target::{Target, Transport};
 use crate::sockets;
 use crate::sockets::addresses::{LocalAddresses, Presence};
 use crate::sockets::listener::Listener;
@@ -23,8 +25,9 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// How many sockets are probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// One answer is enough.
-    One,
+    /// One socket of each group of workers has to answer: each UDP socket, which has workers of its own; one
+    /// of each transport over TCP, which share theirs, and those at virtual addresses, which clients use.
+    Groups,
     /// Every listener has to answer.
     Every,
 }
@@ -38,9 +41,30 @@ pub(crate) struct Probing<'a> {
     pub(crate) reach: Reach,
 }
 
+/// What a probe has found.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What an operator should look at.
+    pub(crate) remarks: Vec<String>,
+    /// [`Error::Silent`], [`Error::UnexpectedAnswer`] and [`Error::Unasked`], in the order of the sockets.
+    pub(crate) failures: Vec<Error>,
+}
+
+impl Asked {
+    /// The first failure; the others are logged.
+    pub(crate) fn first_failure(self) -> Option<Error> {
+        let mut failures = self.failures.into_iter();
+        let first = failures.next();
+        for error in failures {
+            log::error!("{}", LogLine::new().note(error));
+        }
+        first
+    }
+}
+
 impl Probing<'_> {
-    /// The addresses of this host, as far as the probe and the sockets that are bound to one need
-    /// them: none where all of them are loopback or wildcards.
+    /// The addresses of this host, as far as the probe, the sockets that are bound to one and the virtual
+    /// addresses need them: none where all of them are loopback or wildcards.
     ///
     /// # Errors
     /// Those of netlink.
@@ -48,49 +72,74 @@ impl Probing<'_> {
         let candidates = candidates(self.params, self.listeners, self.reach);
         let asked = candidates.iter().map(|target| target.address.ip());
         let bound = nonlocal_bind::needed(self.params.nonlocal_bind, self.listeners);
-        LocalAddresses::read(asked.chain(bound), deadline)
+        let virtual_ones = self.params.vips.iter().copied();
+        LocalAddresses::read(asked.chain(bound).chain(virtual_ones), deadline)
     }
 
-    /// Sends OPTIONS where that is possible: to the best place, or to all. Every failure is logged,
-    /// and the first one is returned.
-    ///
-    /// # Errors
-    /// [`Error::Silent`], [`Error::UnexpectedAnswer`], [`Error::Unasked`]
+    /// Sends OPTIONS where that is possible.
     pub(crate) fn ask(
         &self,
         local: &LocalAddresses,
         patience: Patience,
         deadline: Deadline,
-    ) -> Result<()> {
-        let targets =
-            on_this_host(candidates(self.params, self.listeners, self.reach), local, self.reach);
+    ) -> Asked {
+        let targets = on_this_host(candidates(self.params, self.listeners, self.reach), local);
+        let targets = match (self.reach, self.params.probe.target) {
+            (Reach::Groups, ProbeTarget::Auto) => one_of_each_group(targets, &self.params.vips),
+            _ => targets,
+        };
         self.log_unasked(&targets);
         let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10));
-        let outcomes = ask_each(&targets, &self.params.probe.codes, patience, asking);
-        let mut failures = Vec::new();
+        let outcomes = ask_each(&targets, &self.params.probe.question, patience, asking);
+        let one_answers = outcomes.iter().any(|one| matches!(one, Ok(Outcome::Alive { .. })));
+        let (mut failures, mut remarks) = (Vec::new(), Vec::new());
         for (target, outcome) in targets.iter().zip(outcomes) {
-            if let Err(error) = self.judge(*target, outcome) {
-                failures.push((*target, error));
+            remarks.extend(self.remark_on_code(*target, &outcome));
+            match self.judge(*target, outcome) {
+                Ok(()) => {}
+                Err(Error::Silent { silence, .. }) if one_answers && self.is_no_fault(silence) => {
+                    let line = LogLine::new().field("probe", target);
+                    log::debug!("{}", line.note(silence));
+                }
+                Err(Error::Silent { silence: Silence::Closed, .. })
+                    if one_answers && self.reach == Reach::Groups =>
+                {
+                    remarks.push(format!(
+                        "{target} closes connections without an answer to OPTIONS: raise \
+                         tcp_max_connections, or see the log of OpenSIPS"
+                    ));
+                }
+                Err(error) => failures.push((*target, error)),
             }
         }
         if !failures.is_empty() {
             retain_on_this_host(&mut failures, deadline);
         }
-        let mut errors = failures.into_iter().map(|(_, error)| error);
-        let first = errors.next();
-        for error in errors {
-            log::error!("{}", LogLine::new().note(error));
-        }
-        first.map_or(Ok(()), Err)
+        Asked { remarks, failures: failures.into_iter().map(|(_, error)| error).collect() }
+    }
+
+    /// An answer that the administrator calls degraded.
+    fn remark_on_code(&self, target: Target, outcome: &io::Result<Outcome>) -> Option<String> {
+        let Ok(Outcome::Alive { code: Some(code), .. }) = outcome else { return None };
+        let degraded = self.params.probe.question.codes.meaning(*code) == Meaning::Degraded;
+        degraded
+            .then(|| format!("OPTIONS at {target} is answered with {code}: see sip_probe_codes"))
+    }
+
+    /// A process of the daemon refuses the transport of the probe, as without a certificate: no code can be
+    /// had there, and other sockets answer. It fails where this very socket is named, or every one is asked.
+    fn is_no_fault(&self, silence: Silence) -> bool {
+        let unnamed = self.reach == Reach::Groups && self.params.probe.target == ProbeTarget::Auto;
+        unnamed && silence.is_refusal_of_transport()
     }
 
     fn log_unasked(&self, targets: &[Target]) {
         let none = LogLine::new().field("probe", "none");
-        if self.reach == Reach::One && targets.is_empty() {
+        if self.reach == Reach::Groups && targets.is_empty() {
             log::debug!("{}", none.note("no socket on an address of this host can be probed"));
             return;
         }
-        if self.reach == Reach::One {
+        if self.reach == Reach::Groups {
             return;
         }
         for listener in self.listeners {
@@ -141,7 +190,7 @@ fn retain_on_this_host(failures: &mut Vec<(Target, Error)>, deadline: Deadline) 
 fn candidates(params: &Params, listeners: &[Listener], reach: Reach) -> Vec<Target> {
     let mut targets: Vec<Target> = match (params.probe.target, reach) {
         (ProbeTarget::Nowhere, _) => return Vec::new(),
-        (ProbeTarget::At(target), Reach::One) => return vec![target],
+        (ProbeTarget::At(target), Reach::Groups) => return vec![target],
         (ProbeTarget::At(target), Reach::Every) => {
             std::iter::once(target).chain(listeners.iter().filter_map(Target::of)).collect()
         }
@@ -155,12 +204,19 @@ fn candidates(params: &Params, listeners: &[Listener], reach: Reach) -> Vec<Targ
 
 /// The candidates that are on addresses of this host; there may be none. At an address that is
 /// elsewhere another node would answer.
-fn on_this_host(mut candidates: Vec<Target>, local: &LocalAddresses, reach: Reach) -> Vec<Target> {
+fn on_this_host(mut candidates: Vec<Target>, local: &LocalAddresses) -> Vec<Target> {
     candidates.retain(|target| is_on_this_host(*target, local));
-    if reach == Reach::One {
-        candidates.truncate(1);
-    }
     candidates
+}
+
+/// One of each group of workers (see [`Reach::Groups`]), in the same order.
+fn one_of_each_group(mut targets: Vec<Target>, vips: &[IpAddr]) -> Vec<Target> {
+    let mut asked = HashSet::new();
+    targets.retain(|target| {
+        let first = asked.insert(target.transport);
+        first || target.transport == Transport::Udp || vips.contains(&target.address.ip())
+    });
+    targets
 }
 
 pub(crate) fn is_on_this_host(target: Target, local: &LocalAddresses) -> bool {
@@ -213,26 +269,53 @@ mod tests {
             "tcp:127.0.0.1:5060",
             "tcp:192.0.2.10:5060",
             "tls:127.0.0.1:5061",
+            "ws:127.0.0.1:80",
         ];
-        assert_eq!(candidates(&[], Reach::One), all);
+        assert_eq!(candidates(&[], Reach::Groups), all);
         assert_eq!(candidates(&[], Reach::Every), all);
         // The virtual address is what the clients use; UDP is still the first.
         assert_eq!(
-            candidates(&[("vip", "192.0.2.10")], Reach::One),
+            candidates(&[("vip", "192.0.2.10")], Reach::Groups),
             [
                 "udp:192.0.2.10:5060",
                 "udp:127.0.0.1:5062",
                 "tcp:192.0.2.10:5060",
                 "tcp:127.0.0.1:5060",
-                "tls:127.0.0.1:5061"
+                "tls:127.0.0.1:5061",
+                "ws:127.0.0.1:80",
             ]
         );
         let named = [("sip_probe", "tcp:127.0.0.1:5060")];
-        assert_eq!(candidates(&named, Reach::One), ["tcp:127.0.0.1:5060"]);
+        assert_eq!(candidates(&named, Reach::Groups), ["tcp:127.0.0.1:5060"]);
         assert_eq!(candidates(&named, Reach::Every), all);
-        for reach in [Reach::One, Reach::Every] {
+        for reach in [Reach::Groups, Reach::Every] {
             assert!(candidates(&[("sip_probe", "none")], reach).is_empty());
         }
+    }
+
+    #[test]
+    fn one_socket_of_each_group() {
+        let targets = |texts: &[&str]| -> Vec<Target> {
+            listeners(texts).iter().filter_map(Target::of).collect()
+        };
+        let all = [
+            "udp:192.0.2.10:5060",
+            "udp:127.0.0.1:5060",
+            "tcp:192.0.2.10:5060",
+            "tcp:192.0.2.11:5060",
+            "tcp:127.0.0.1:5060",
+            "tls:127.0.0.1:5061",
+            "tls:127.0.0.1:5062",
+            "ws:127.0.0.1:80",
+            "wss:127.0.0.1:443",
+        ];
+        let vips = ["192.0.2.10", "192.0.2.11"].map(|ip| ip.parse().unwrap());
+        assert_eq!(
+            texts(&one_of_each_group(targets(&all), &vips)),
+            [&all[..4], &["tls:127.0.0.1:5061", "ws:127.0.0.1:80", "wss:127.0.0.1:443"]].concat()
+        );
+        let without = texts(&one_of_each_group(targets(&all), &[]));
+        assert_eq!(without[..4], [all[0], all[1], all[2], all[5]]);
     }
 
     #[test]
@@ -241,15 +324,15 @@ mod tests {
         let nothing = LocalAddresses::default();
         let targets = |pairs: &[(&str, &str)], listeners: &[Listener], reach| {
             let candidates = candidates(&params(pairs), listeners, reach);
-            texts(&on_this_host(candidates, &nothing, reach))
+            texts(&on_this_host(candidates, &nothing))
         };
-        for reach in [Reach::One, Reach::Every] {
+        for reach in [Reach::Groups, Reach::Every] {
             // The virtual address is elsewhere: the other socket is probed.
             let vip = [("vip", "192.0.2.10")];
             assert_eq!(targets(&vip, &listeners, reach), ["tcp:127.0.0.1:5060"]);
             assert_eq!(targets(&vip, &listeners[..1], reach), [""; 0]);
         }
         let elsewhere = [("sip_probe", "udp:192.0.2.10:5060")];
-        assert_eq!(targets(&elsewhere, &listeners, Reach::One), [""; 0]);
+        assert_eq!(targets(&elsewhere, &listeners, Reach::Groups), [""; 0]);
     }
 }

@@ -7,8 +7,8 @@ use deadline::Deadline;
 use super::Result;
 use super::probe::{addresses_of, is_on_this_host};
 use crate::params::{Params, ProbeTarget};
-use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::{Outcome, Patience, Silence, ask_each};
+use crate::sip::question::Question;
 use crate::sip::target::{Target, Transport};
 use crate::sockets::expected::Expected;
 use crate::sockets::listener::{self, Listener};
@@ -79,7 +79,7 @@ pub(super) fn recognise(
 fn hear(mut asked: Vec<&mut Asked>, patience: Patience, deadline: Deadline) {
     let targets: Vec<Target> =
         asked.iter().map(|one| Target { transport: one.transport, ..one.socket }).collect();
-    let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, deadline);
+    let outcomes = ask_each(&targets, &Question::default(), patience, deadline);
     for (one, outcome) in asked.iter_mut().zip(outcomes) {
         one.heard = Heard::from(outcome);
     }
@@ -91,7 +91,7 @@ impl From<io::Result<Outcome>> for Heard {
             Ok(Outcome::Alive { code: Some(_), .. } | Outcome::Unexpected { .. }) => Self::Sip,
             Ok(
                 Outcome::Alive { code: None, .. }
-                | Outcome::Silent { silence: Silence::TlsRefused, .. },
+                | Outcome::Silent { silence: Silence::TlsRefused | Silence::UpgradeRefused, .. },
             ) => Self::Alert,
             Ok(Outcome::Silent { silence: Silence::Closed | Silence::NotSip, .. }) => Self::Other,
             Ok(Outcome::Silent { silence: Silence::NoAnswer | Silence::Refused, .. }) | Err(_) => {
@@ -107,7 +107,7 @@ fn is_strange(one: &Asked, all: &[Asked]) -> bool {
     one.heard == Heard::Nothing
         && all.iter().any(|other| match one.socket.transport {
             Transport::Udp => other.heard == Heard::Sip && other.socket.transport == Transport::Udp,
-            Transport::Tcp | Transport::Tls => matches!(other.heard, Heard::Sip | Heard::Alert),
+            _ => matches!(other.heard, Heard::Sip | Heard::Alert),
         })
 }
 
@@ -126,7 +126,7 @@ fn named(listener: Listener, all: &[Asked]) -> Listener {
     };
     match is_sip {
         Some(Transport::Tls) => listener.over_tls(),
-        Some(Transport::Udp | Transport::Tcp) => listener,
+        Some(_) => listener,
         None => listener.of_unknown_protocol(),
     }
 }

@@ -61,6 +61,15 @@ impl Claims {
         stat.is_some_and(|stat| matches!(self.standing(proc, &stat, true), Standing::Foreign(_)))
     }
 
+    /// Whether another resource remembers it or the unit runs it, which no user of the host can pretend.
+    pub(super) fn vouch_for(&self, proc: &ProcFs, stat: &Stat) -> bool {
+        self.others.iter().any(|other| other.claims(stat))
+            || self
+                .unit
+                .as_ref()
+                .is_some_and(|unit| is_process_of_unit(unit, proc, stat.process.pid))
+    }
+
     /// Judges a process; `remembered` if this resource remembers it as its main process. A process that
     /// systemd runs is not the resource's, even if an older version of this agent has adopted it.
     pub(super) fn standing(&self, proc: &ProcFs, stat: &Stat, remembered: bool) -> Standing {

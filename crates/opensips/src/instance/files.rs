@@ -75,6 +75,12 @@ impl Files {
         self.name_of("role")
     }
 
+    /// The name of the note that a restart for a virtual address was asked for. stop leaves it: it is about
+    /// what follows the stop.
+    pub(crate) fn restarted_for(&self) -> String {
+        self.name_of("restarted-for")
+    }
+
     /// The name of the daemon's stderr.
     pub(crate) fn output(&self) -> String {
         self.name_of("out")

@@ -9,6 +9,7 @@ use nix::unistd::Uid;
 
 use crate::instance::claims::{Claims, Standing};
 use crate::instance::state::State;
+use crate::instance::user::DaemonUser;
 use crate::params::Names;
 use crate::process::command_line::Arguments;
 use crate::process::inspect::{arguments_of, namespaces_of, working_directories};
@@ -52,6 +53,7 @@ pub(crate) struct Identity {
     namespaces: Option<Namespaces>,
     mounts: Mounts,
     claims: Claims,
+    user: DaemonUser,
     own: Pid,
 }
 
@@ -106,6 +108,7 @@ impl Identity {
             namespaces: namespaces_of(&ProcFs::default(), own),
             mounts,
             claims,
+            user: DaemonUser::new(names.user.clone()),
             own,
         }
     }
@@ -127,6 +130,26 @@ impl Identity {
     pub(crate) fn is_unclaimed(&self, proc: &ProcFs, stat: &Stat) -> bool {
         self.remembered != Some(stat.process)
             && self.claims.standing(proc, stat, false) == Standing::Unclaimed
+    }
+
+    /// Whether a process is run by root or the daemon's user, or is known to have been started as a daemon:
+    /// it may have been started as a user that the parameters no longer name.
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(crate) fn trusts(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
+        let Some(user) = proc.effective_user(stat.process.pid)? else { return Ok(false) };
+        // A session can't be entered: a process in it was forked there.
+        let is_remembered = || {
+            self.remembered.zip(self.session).is_some_and(|(main, session)| {
+                stat.process == main
+                    || (stat.session == session && stat.process.start_time >= main.start_time)
+            })
+        };
+        Ok(user.is_root()
+            || is_remembered()
+            || self.claims.vouch_for(proc, stat)
+            || self.user.may_be(user))
     }
 
     /// Whether a process may run the daemon's program, for this instance or another one. Returns
@@ -179,8 +202,8 @@ impl Identity {
             Err(hidden @ hostproc::Error::NotPermitted { .. }) => {
                 let arguments = arguments_of(proc, pid)?;
                 return match self.matches(&arguments) {
-                    Some(Match::Own) => Err(hidden),
-                    Some(Match::Elsewhere) | None => Ok(None),
+                    Some(Match::Own) if self.trusts(proc, stat)? => Err(hidden),
+                    Some(Match::Own | Match::Elsewhere) | None => Ok(None),
                 };
             }
             Err(error) => return Err(error),
@@ -205,7 +228,10 @@ impl Identity {
             (Standing::Foreign(_) | Standing::Unclaimed, None) => None,
         };
         let here = || namespaces_of(proc, pid) == self.namespaces;
-        Ok(claim.filter(|_| here()).map(|claim| (claim, arguments)))
+        match claim.filter(|_| here()) {
+            Some(claim) if self.trusts(proc, stat)? => Ok(Some((claim, arguments))),
+            Some(_) | None => Ok(None),
+        }
     }
 
     fn match_of(&self, proc: &ProcFs, pid: Pid, arguments: &Arguments) -> Option<Match> {

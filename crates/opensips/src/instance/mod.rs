@@ -8,7 +8,9 @@ pub(crate) mod identity;
 pub(crate) mod pid_file;
 pub(crate) mod role;
 pub(crate) mod state;
+mod user;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use deadline::Deadline;
@@ -113,7 +115,14 @@ impl<'a> Instance<'a> {
     }
 
     /// Remembers a running instance. A failure is logged: the next actions do without.
-    pub(crate) fn remember(&self, params: &Params, main: &Stat, sockets: &[Expected]) {
+    pub(crate) fn remember(
+        &self,
+        params: &Params,
+        main: &Stat,
+        sockets: &[Expected],
+        remarks: &[String],
+        unanswered_since: Option<u64>,
+    ) {
         let state = State {
             main: main.process,
             session: main.session,
@@ -121,8 +130,29 @@ impl<'a> Instance<'a> {
             config: params.config.clone(),
             pidfile: params.pidfile.clone(),
             listeners: sockets.to_vec(),
+            remarks: remarks.to_vec(),
+            unanswered_since,
         };
         if let Err(error) = state.store(self.files.run(), &self.files.state()) {
+            log::warn!("{}", LogLine::of(self.action()).note(error));
+        }
+    }
+
+    /// Whether monitor has asked for a restart because of this virtual address, which has not been served
+    /// since.
+    pub(crate) fn has_restarted_for(&self, vip: IpAddr) -> bool {
+        let noted = self.files.run().read(&self.files.restarted_for()).unwrap_or_default();
+        String::from_utf8_lossy(&noted).trim() == vip.to_string()
+    }
+
+    /// Notes it, or that it is served. A failure is logged.
+    pub(crate) fn note_restart_for(&self, vip: Option<IpAddr>) {
+        let (run, name) = (self.files.run(), self.files.restarted_for());
+        let noted = match vip {
+            Some(vip) => run.write(&name, format!("{vip}\n").as_bytes()),
+            None => run.remove(&name),
+        };
+        if let Err(error) = noted {
             log::warn!("{}", LogLine::of(self.action()).note(error));
         }
     }

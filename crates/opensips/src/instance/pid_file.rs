@@ -43,7 +43,8 @@ pub(crate) fn remove(instance: &Instance<'_>, path: &Path) -> Result<()> {
 fn owner_besides(instance: &Instance<'_>, path: &Path) -> Result<Option<Pid>> {
     let Instance { identity, proc, .. } = instance;
     let PidFile::Names(pid) = PidFile::read(path) else { return Ok(None) };
-    if !identity.may_be_the_daemon(proc, pid)? {
+    let Some(stat) = proc.stat(pid)? else { return Ok(None) };
+    if !identity.may_be_the_daemon(proc, pid)? || !identity.trusts(proc, &stat)? {
         return Ok(None);
     }
     Ok(identity.has_pidfile(proc, pid, path)?.then_some(pid))

@@ -22,6 +22,11 @@ pub(crate) struct State {
     /// there, it belongs to this instance: a socket lives as long as a process holds it, and only
     /// processes that the instance has started inherit it.
     pub(crate) listeners: Vec<(Listener, u32)>,
+    /// What an operator should know as long as this instance lives, in one line each: monitor executes
+    /// nothing that would find it out again.
+    pub(crate) remarks: Vec<String>,
+    /// Since when OPTIONS is not answered, in seconds since the boot.
+    pub(crate) unanswered_since: Option<u64>,
 }
 
 impl State {
@@ -44,6 +49,12 @@ impl State {
         for (listener, inode) in &self.listeners {
             let _ = writeln!(text, "listener {listener} {inode}");
         }
+        for remark in &self.remarks {
+            let _ = writeln!(text, "remark {}", remark.replace('\n', " "));
+        }
+        if let Some(since) = self.unanswered_since {
+            let _ = writeln!(text, "unanswered {since}");
+        }
         let mut bytes = text.into_bytes();
         // Parameters are checked for line ends; paths need not be UTF-8.
         for (key, path) in
@@ -59,7 +70,8 @@ impl State {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let (mut main, mut session, mut listeners) = (None, None, Vec::new());
+        let (mut main, mut session) = (None, None);
+        let (mut listeners, mut remarks, mut unanswered_since) = (Vec::new(), Vec::new(), None);
         let (mut executable, mut config, mut pidfile) = (None, None, None);
         // A state without its last line is incomplete.
         for line in bytes.strip_suffix(b"end\n")?.split(|byte| *byte == b'\n') {
@@ -79,6 +91,8 @@ impl State {
                     let (listener, inode) = text()?.split_once(' ')?;
                     listeners.push((listener.parse().ok()?, inode.parse().ok()?));
                 }
+                b"unanswered" => unanswered_since = text()?.parse().ok(),
+                b"remark" => remarks.push(text()?.to_owned()),
                 b"executable" => executable = path(),
                 b"config" => config = path(),
                 b"pidfile" => pidfile = path(),
@@ -93,6 +107,8 @@ impl State {
             config: config?,
             pidfile: pidfile?,
             listeners,
+            remarks,
+            unanswered_since,
         })
     }
 }
@@ -113,6 +129,8 @@ mod tests {
                 ("udp:192.0.2.10:5060".parse().unwrap(), 7),
                 ("tls:[2001:db8::1]:5061".parse().unwrap(), 8),
             ],
+            remarks: vec!["one socket less: restart it".into()],
+            unanswered_since: Some(77),
         }
     }
 

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// Group of statistics: shared memory.
 pub(crate) const SHARED_MEMORY: &str = "shmem:";
+/// A statistic: how many requests have been received.
+pub(crate) const REQUESTS: &str = "rcv_requests";
 /// Group of statistics: how busy the processes are; three statistics for each.
 pub(crate) const LOAD: &str = "load:";
 
@@ -24,6 +26,8 @@ pub(crate) struct Statistics {
     pub(crate) shared_memory_total: Option<u64>,
     /// In bytes, with the overhead of the allocator.
     pub(crate) shared_memory_used: Option<u64>,
+    /// How many requests have been received.
+    pub(crate) requests: Option<u64>,
     /// Percent of the last minute, by the process's number in the daemon's table.
     pub(crate) load: HashMap<u64, u64>,
 }
@@ -39,6 +43,7 @@ impl Statistics {
         Self {
             shared_memory_total: number("shmem:total_size"),
             shared_memory_used: number("shmem:real_used_size"),
+            requests: number("core:rcv_requests"),
             load: load.collect(),
         }
     }

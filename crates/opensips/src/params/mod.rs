@@ -14,8 +14,8 @@ use ocf::{Findings, InstanceName, Reader, Values};
 use crate::description as table;
 use crate::mi::Endpoint;
 use crate::process::command_line::{Invocation, parse_extra_options};
-use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::Patience;
+use crate::sip::question::Question;
 use crate::sip::target::Target;
 use crate::sockets::listener::{self, Listener};
 
@@ -40,6 +40,8 @@ pub(crate) struct Params {
     /// RLIMIT_NOFILE.
     pub(crate) open_files: u64,
     pub(crate) extra_options: Vec<String>,
+    /// With variables for the daemon.
+    pub(crate) environment_file: Option<PathBuf>,
     pub(crate) vips: Vec<IpAddr>,
     pub(crate) nonlocal_bind: NonlocalBind,
     /// The sockets that must be open besides those that the configuration declares.
@@ -56,6 +58,8 @@ pub(crate) struct Params {
     pub(crate) demote: Demote,
     /// In percent of shared memory.
     pub(crate) shm_limit: u32,
+    /// In percent of shared memory: no transaction can be created.
+    pub(crate) shm_fail: u32,
     pub(crate) start_check: bool,
     pub(crate) stop_grace: Option<Duration>,
     /// `None` where no unit is to be looked for.
@@ -75,8 +79,10 @@ pub(crate) enum Demote {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Probe {
     pub(crate) target: ProbeTarget,
-    pub(crate) codes: ExpectedCodes,
+    pub(crate) question: Question,
     pub(crate) patience: Patience,
+    /// How long monitor waits for a daemon that makes no progress.
+    pub(crate) stall_limit: Duration,
 }
 
 /// Where OPTIONS is sent.
@@ -112,6 +118,7 @@ impl Params {
         // The kernel allows fs.nr_open to be raised to nearly 2^31, not further.
         let open_files = reader.integer(&table::OPEN_FILES, 256..=2_147_483_584);
         let extra_options = reader.parsed(&table::EXTRA_OPTIONS, parse_extra_options);
+        let environment_file = reader.parsed(&table::ENVIRONMENT_FILE, absolute_path);
         let vips = reader.parsed(&table::VIP, parse::addresses);
         let nonlocal_bind = parse::nonlocal_bind(reader);
         let listeners = reader.parsed(&table::LISTENERS, listener::parse_list);
@@ -123,6 +130,7 @@ impl Params {
         let sharing_tags = parse::sharing_tags(reader, values);
         let demote = parse::demote(reader, values);
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
+        let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
         let start_check = reader.boolean(&table::START_CHECK);
         let stop_grace = parse::stop_grace(reader);
         let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, parse::systemd_unit);
@@ -136,6 +144,7 @@ impl Params {
             pkg_memory,
             open_files: u64::try_from(open_files?).ok()?,
             extra_options: extra_options.unwrap_or_default(),
+            environment_file,
             vips: vips.unwrap_or_default(),
             nonlocal_bind: nonlocal_bind?,
             listeners: listeners.unwrap_or_default(),
@@ -147,6 +156,7 @@ impl Params {
             sharing_tags: sharing_tags.unwrap_or_default(),
             demote: demote?,
             shm_limit: u32::try_from(shm_limit?).ok()?,
+            shm_fail: u32::try_from(shm_fail?).ok()?,
             start_check,
             stop_grace,
             systemd_unit: systemd_unit?,

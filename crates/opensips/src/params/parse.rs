@@ -11,6 +11,7 @@ use super::{Demote, NonlocalBind, Probe, ProbeTarget, SharingTag, sharing_tag};
 use crate::description as table;
 use crate::mi::Endpoint;
 use crate::sip::probe::Patience;
+use crate::sip::question::{self, Question};
 use crate::sip::target::Target;
 use crate::sockets::listener::Listener;
 
@@ -83,12 +84,17 @@ pub(super) fn nonlocal_bind(reader: &mut Reader<'_>) -> Option<NonlocalBind> {
 pub(super) fn probe(reader: &mut Reader<'_>) -> Option<Probe> {
     let target = reader.parsed(&table::SIP_PROBE, str::parse);
     let codes = reader.parsed(&table::SIP_PROBE_CODES, str::parse);
+    let uri = reader.parsed(&table::SIP_PROBE_URI, question::parse_uri);
+    let from = reader.parsed(&table::SIP_PROBE_FROM, question::parse_uri);
+    let headers = reader.parsed(&table::SIP_PROBE_HEADERS, question::parse_headers);
     let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(600));
     let timeout = reader.duration(&table::SIP_PROBE_TIMEOUT, shortest..=longest);
     let attempts = reader.integer(&table::SIP_PROBE_ATTEMPTS, 1..=100);
     Some(Probe {
         target: target?,
-        codes: codes?,
+        question: Question { codes: codes?, uri, from, headers: headers.unwrap_or_default() },
+        stall_limit: reader
+            .duration(&table::STALL_LIMIT, Duration::ZERO..=Duration::from_secs(3600))?,
         patience: Patience { attempts: u32::try_from(attempts?).ok()?, timeout: timeout? },
     })
 }
@@ -104,7 +110,7 @@ impl FromStr for ProbeTarget {
         }
         let target = text.parse().ok().and_then(|listener: Listener| Target::of(&listener));
         target.map(Self::At).ok_or(
-            "give auto, none, or udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT of one \
+            "give auto, none, or PROTOCOL:ADDRESS:PORT with udp, tcp, tls, ws or wss, of one \
              host, not link-local",
         )
     }

@@ -24,7 +24,7 @@ fn defaults() {
     assert_eq!(params.open_files, 262_144);
     assert_eq!(params.nonlocal_bind, NonlocalBind::Check);
     assert_eq!(params.probe.target, ProbeTarget::Auto);
-    assert_eq!(params.probe.codes, ExpectedCodes::Any);
+    assert_eq!(params.probe.question, Question::default());
     let patience = Patience { attempts: 3, timeout: Duration::from_secs(2) };
     assert_eq!(params.probe.patience, patience);
     assert_eq!((params.mi, params.demote, params.shm_limit), (None, Demote::Keep, 90));
@@ -73,6 +73,7 @@ fn values() {
         ("udp:0.0.0.0:5060", "udp:127.0.0.1:5060"),
         ("tcp:192.0.2.10:5060", "tcp:192.0.2.10:5060"),
         ("tls:[2001:DB8::10]:5061", "tls:[2001:db8::10]:5061"),
+        ("wss:192.0.2.10:443", "wss:192.0.2.10:443"),
     ] {
         assert_eq!(asked(&read(&[("sip_probe", probe)]).unwrap()), expected);
     }
@@ -100,7 +101,7 @@ fn each_wrong_value_has_its_sentence() {
         ("nonlocal_bind", "yes"),
         ("listeners", "udp:192.0.2.10"),
         ("listeners", "udp:192.0.2.10:5060,dns:192.0.2.10:53"),
-        ("sip_probe", "ws:127.0.0.1:5060"),
+        ("sip_probe", "bin:127.0.0.1:5060"),
         ("sip_probe", "sctp:127.0.0.1:5060"),
         ("sip_probe", "tcp:127.0.0.1"),
         ("sip_probe", "udp:[fe80::1]:5060"),

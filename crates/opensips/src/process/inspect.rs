@@ -40,9 +40,11 @@ pub(crate) fn is_process_of_unit(unit: &str, proc: &ProcFs, pid: Pid) -> bool {
     groups.iter().any(|group| is_within(unit, group))
 }
 
-/// A unit may have control groups below its own.
+/// A unit may have control groups below its own. In those of a user's manager (user@1000.service), a user
+/// gives units what names it likes.
 fn is_within(unit: &str, group: &ControlGroup) -> bool {
-    group.is_of_systemd() && group.path.split('/').any(|part| part == unit)
+    let of_a_user = || group.path.split('/').any(|part| part.starts_with("user@"));
+    group.is_of_systemd() && group.path.split('/').any(|part| part == unit) && !of_a_user()
 }
 
 #[cfg(test)]
@@ -58,6 +60,10 @@ mod tests {
         assert!(within("", "/system.slice/opensips.service"));
         assert!(within("", "/system.slice/opensips.service/worker"));
         assert!(within("name=systemd", "/system.slice/opensips.service"));
+        assert!(!within(
+            "",
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/opensips.service"
+        ));
         assert!(!within("", "/system.slice/pacemaker.service"));
         assert!(!within("", "/system.slice/my-opensips.service"));
         // A group of that name in a hierarchy that is not systemd's.

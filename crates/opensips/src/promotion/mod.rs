@@ -102,16 +102,18 @@ pub(crate) struct Fulfilled {
     pub(crate) remarks: Vec<String>,
     /// The promotion score that it deserves.
     pub(crate) score: i32,
+    /// Whether a second look at shared memory is needed ([`memory::Health::memory_is_short`]).
+    pub(crate) memory_is_short: bool,
 }
 
 /// Judges an instance that serves by its role, and asks its MI from level 10 on.
 pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Record) -> Fulfilled {
     let deep = instance.request.check_level >= MI_LEVEL;
     let has_tags = !params.sharing_tags.is_empty();
-    let mut remarks = Vec::new();
+    let (mut remarks, mut memory_is_short) = (Vec::new(), false);
     let told = record.score;
     let answered = if deep || (has_tags && record.role == Role::Promoted) {
-        let answered = ask(instance, params, record, deep, &mut remarks);
+        let answered = ask(instance, params, record, deep, &mut remarks, &mut memory_is_short);
         answered.map_err(|error| remarks.push(error.to_string())).ok()
     } else {
         None
@@ -126,7 +128,7 @@ pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Recor
             if deep { found } else { score::unless_failed(told).unwrap_or(found) }
         }
     };
-    Fulfilled { remarks, score }
+    Fulfilled { remarks, score, memory_is_short }
 }
 
 /// Asks the MI for what the role demands; from level 10 on also for the health of the instance.
@@ -138,6 +140,7 @@ fn ask(
     record: &mut Record,
     deep: bool,
     remarks: &mut Vec<String>,
+    memory_is_short: &mut bool,
 ) -> Result<bool> {
     let mut clients = clients(params, record.main)?;
     let patience = if deep { instance.deadline().remaining() / 3 } else { GLANCE };
@@ -146,7 +149,7 @@ fn ask(
     let Some((client, silent)) = found else { return Ok(params.sharing_tags.is_empty()) };
     remarks.extend(silent.map(|error| error.to_string()));
     let tags = &params.sharing_tags;
-    let settled = !deep || judge_management(instance, params, client, remarks)?;
+    let settled = !deep || judge_management(instance, params, client, remarks, memory_is_short)?;
     if !tags.is_empty() {
         remarks.extend(tags::judge(client, tags, record, instance.deadline())?);
     }
@@ -238,9 +241,12 @@ fn judge_management(
     params: &Params,
     client: Client<'_>,
     remarks: &mut Vec<String>,
+    memory_is_short: &mut bool,
 ) -> mi::Result<bool> {
-    let health = memory::judge(client, params.shm_limit, instance.deadline())?;
+    let limits = (params.shm_limit, params.shm_fail);
+    let health = memory::judge(client, limits, instance.deadline())?;
     remarks.extend(health.remarks);
+    *memory_is_short = health.memory_is_short;
     Ok(health.up.is_none_or(|up| up > SYNC_TIME))
 }
 

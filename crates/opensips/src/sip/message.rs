@@ -2,9 +2,8 @@
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
 
+use crate::sip::question::Question;
 use crate::sip::target::Target;
 
 /// The longest reason phrase that is kept, in characters.
@@ -12,8 +11,9 @@ const REASON_LIMIT: usize = 40;
 
 /// One OPTIONS request outside of a dialog, and thereby one transaction.
 ///
-/// With `Max-Forwards: 0` a proxy answers it or refuses it with 483, and never relays it to another
-/// server (RFC 3261, 11 and 16.3), whose health must not count.
+/// With `Max-Forwards: 1` the script of a proxy sees it: with 0 the check of Max-Forwards, which comes first
+/// in most scripts, refuses it with 483 (RFC 3261, 16.3). A script that relays it, though it is meant for
+/// this server, sends it to one that has to answer with 483, which is nearer than none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) target: Target,
@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) token: String,
     /// Number of the attempt; each is a transaction of its own.
     pub(crate) sequence: u32,
+    /// What of it an administrator has chosen.
+    pub(crate) question: Question,
 }
 
 impl Options {
@@ -44,18 +46,25 @@ impl Options {
     }
 
     fn write(&self, text: &mut String) -> fmt::Result {
-        let Self { target: Target { transport, address }, local, token, sequence } = self;
+        let Self { target: Target { transport, address }, local, token, sequence, question } = self;
         let (via, uri) = (transport.in_via(), transport.in_uri());
-        write!(text, "OPTIONS sip:{address}{uri} SIP/2.0\r\n")?;
+        let Question { uri: asked, from, headers, .. } = question;
+        let to = asked.clone().unwrap_or_else(|| format!("sip:{address}"));
+        let asked = asked.clone().unwrap_or_else(|| format!("sip:{address}{uri}"));
+        let from = from.clone().unwrap_or_else(|| format!("sip:monitor@{local}"));
+        write!(text, "OPTIONS {asked} SIP/2.0\r\n")?;
         write!(text, "Via: SIP/2.0/{via} {local};rport;branch={}\r\n", self.branch())?;
-        write!(text, "Max-Forwards: 0\r\n")?;
-        write!(text, "To: <sip:{address}>\r\n")?;
-        write!(text, "From: <sip:monitor@{local}>;tag={token}\r\n")?;
+        write!(text, "Max-Forwards: 1\r\n")?;
+        write!(text, "To: <{to}>\r\n")?;
+        write!(text, "From: <{from}>;tag={token}\r\n")?;
         write!(text, "Call-ID: {}\r\n", self.call_id())?;
         write!(text, "CSeq: {sequence} OPTIONS\r\n")?;
         write!(text, "Contact: <sip:monitor@{local}{uri}>\r\n")?;
         write!(text, "User-Agent: ocf:smartvox:opensips\r\n")?;
         write!(text, "Accept: application/sdp\r\n")?;
+        for header in headers {
+            write!(text, "{header}\r\n")?;
+        }
         write!(text, "Content-Length: 0\r\n\r\n")
     }
 
@@ -138,53 +147,6 @@ fn branch_of(via: &str) -> Option<&str> {
     })
 }
 
-/// The status codes that count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ExpectedCodes {
-    /// Every answer counts.
-    Any,
-    /// Only these count; a provisional answer too must be among them.
-    Listed(Vec<RangeInclusive<u16>>),
-}
-
-impl ExpectedCodes {
-    pub(crate) fn contain(&self, code: u16) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Listed(ranges) => ranges.iter().any(|range| range.contains(&code)),
-        }
-    }
-}
-
-/// The text is not a list of status codes.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("give any, or a list of status codes from 100 to 699 like 200,404,480-489")]
-pub(crate) struct ParseCodesError;
-
-impl FromStr for ExpectedCodes {
-    type Err = ParseCodesError;
-
-    fn from_str(text: &str) -> Result<Self, ParseCodesError> {
-        if text == "any" {
-            return Ok(Self::Any);
-        }
-        let code = |text: &str| {
-            let text = text.trim();
-            let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|code| digits && (100..700).contains(code))
-        };
-        let ranges: Option<Vec<_>> = text
-            .split(',')
-            .map(|item| {
-                let (low, high) = item.split_once('-').unwrap_or((item, item));
-                let (low, high) = (code(low)?, code(high)?);
-                (low <= high).then_some(low..=high)
-            })
-            .collect();
-        ranges.map(Self::Listed).ok_or(ParseCodesError)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +163,7 @@ mod tests {
             local: "192.0.2.10:40000".parse().unwrap(),
             token: "a1b2".into(),
             sequence: 2,
+            question: Question::default(),
         }
     }
 
@@ -230,6 +193,21 @@ mod tests {
         let text = String::from_utf8(Options { target: v6, ..options() }.to_bytes()).unwrap();
         let start = "OPTIONS sip:[2001:db8::1]:5061;transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS ";
         assert!(text.starts_with(start), "{text}");
+        let question = Question {
+            uri: Some("sip:ping@example.org".into()),
+            from: Some("sip:pacemaker@example.org".into()),
+            headers: vec!["X-Probe: yes".into()],
+            ..Question::default()
+        };
+        let text = String::from_utf8(Options { question, ..options() }.to_bytes()).unwrap();
+        assert!(text.starts_with("OPTIONS sip:ping@example.org SIP/2.0\r\n"), "{text}");
+        for field in [
+            "To: <sip:ping@example.org>",
+            "From: <sip:pacemaker@example.org>;tag=a1b2",
+            "X-Probe: yes",
+        ] {
+            assert!(text.contains(&format!("\r\n{field}\r\n")), "{text}");
+        }
     }
 
     #[test]
@@ -269,18 +247,6 @@ mod tests {
         assert_eq!(parse("200 a\u{1b}[2Jb"), Some((200, "a[2Jb".into())));
         for bad in ["99 x", "700 x", "20 x", "+20 x", "2000 x", "abc", ""] {
             assert_eq!(parse(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn codes() {
-        let codes = |text: &str| text.parse::<ExpectedCodes>();
-        assert!(codes("any").unwrap().contain(100));
-        let listed = codes("200,404, 483-489").unwrap();
-        assert!(listed.contain(200) && listed.contain(404) && listed.contain(486));
-        assert!(!listed.contain(100) && !listed.contain(500));
-        for bad in ["", "ok", "20", "700", "489-483", "200,", "2xx", "-", "+20"] {
-            assert_eq!(codes(bad), Err(ParseCodesError), "{bad}");
         }
     }
 

@@ -4,8 +4,10 @@
 mod framing;
 pub(crate) mod message;
 pub(crate) mod probe;
+pub(crate) mod question;
 mod stream;
 pub(crate) mod target;
 mod tls;
 mod udp;
 mod unsent;
+mod websocket;

@@ -5,8 +5,10 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::sip::message::{ExpectedCodes, Response};
+use crate::sip::message::Response;
+use crate::sip::question::{ExpectedCodes, Question};
 use crate::sip::target::{Target, Transport};
+use crate::sip::udp::T1;
 use crate::sip::{stream, udp, unsent};
 use deadline::Deadline;
 
@@ -24,7 +26,7 @@ pub(crate) struct Patience {
 pub(crate) enum Outcome {
     /// An answer with a code that counts.
     Alive {
-        /// Status code; `None` for a TLS alert where any answer counts.
+        /// Status code; `None` for a TLS alert or a refused upgrade where any answer counts.
         code: Option<u16>,
         /// From the first request to the answer.
         took: Duration,
@@ -53,6 +55,15 @@ pub(crate) enum Silence {
     NotSip,
     /// A TLS alert: a process of the daemon is alive, but there is no status code.
     TlsRefused,
+    /// HTTP that is not changed to WebSocket: a process of the daemon is alive, but there is no status code.
+    UpgradeRefused,
+}
+
+impl Silence {
+    /// Whether a process of the daemon has said no to the probe's transport.
+    pub(crate) fn is_refusal_of_transport(self) -> bool {
+        matches!(self, Self::TlsRefused | Self::UpgradeRefused)
+    }
 }
 
 impl fmt::Display for Silence {
@@ -63,6 +74,7 @@ impl fmt::Display for Silence {
             Self::Closed => "connection closed before an answer to OPTIONS",
             Self::NotSip => "no SIP in the answer to OPTIONS",
             Self::TlsRefused => "TLS refused (a client certificate?), so no code",
+            Self::UpgradeRefused => "upgrade to WebSocket refused, so no code",
         })
     }
 }
@@ -81,7 +93,7 @@ impl fmt::Display for Silence {
 /// and there was no answer.
 pub(crate) fn ask(
     target: Target,
-    codes: &ExpectedCodes,
+    question: &Question,
     wished: Patience,
     until: Deadline,
 ) -> io::Result<Outcome> {
@@ -90,46 +102,51 @@ pub(crate) fn ask(
     match target.transport {
         Transport::Udp => {
             let mut client = None;
-            follow(patience, codes, temporary, |sequence, end| {
+            follow(patience, &question.codes, temporary, |sequence, end| {
                 let client = match &mut client {
                     Some(open) => open,
-                    none => none.insert(udp::Client::open(target)?),
+                    none => none.insert(udp::Client::open(target, question)?),
                 };
-                client.ask(sequence, codes, end, temporary)
+                client.ask(sequence, end, temporary)
             })
         }
-        Transport::Tcp | Transport::Tls => {
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
             let token = hostproc::token();
-            follow(patience, codes, temporary, |sequence, end| {
-                stream::ask(target, &token, sequence, codes, end)
+            follow(patience, &question.codes, temporary, |sequence, end| {
+                loop {
+                    match stream::ask(target, &token, sequence, question, end) {
+                        // As over UDP, where the request is sent again.
+                        Err(error) if temporary(&error) && end.sleep(T1) => {}
+                        asked => return asked,
+                    }
+                }
             })
         }
     }
 }
 
 /// Probes all of them at the same time, so that a dead one does not use up the time of the others.
-/// Returns the outcomes in the same order. A single target needs no thread.
+/// Returns the outcomes in the same order. The first target needs no thread.
 pub(crate) fn ask_each(
     targets: &[Target],
-    codes: &ExpectedCodes,
+    question: &Question,
     patience: Patience,
     until: Deadline,
 ) -> Vec<io::Result<Outcome>> {
-    if let [target] = targets {
-        return vec![ask(*target, codes, patience, until)];
-    }
+    let Some((first, others)) = targets.split_first() else { return Vec::new() };
     thread::scope(|scope| {
-        let asking: Vec<_> = targets
+        let asking: Vec<_> = others
             .iter()
             .map(|target| {
-                let ask = move || ask(*target, codes, patience, until);
+                let ask = move || ask(*target, question, patience, until);
                 thread::Builder::new().spawn_scoped(scope, ask)
             })
             .collect();
         let outcome = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
             thread?.join().unwrap_or_else(|_| Err(io::Error::other("the probe panicked")))
         };
-        asking.into_iter().map(outcome).collect()
+        let first = ask(*first, question, patience, until);
+        std::iter::once(first).chain(asking.into_iter().map(outcome)).collect()
     })
 }
 
@@ -152,7 +169,9 @@ fn follow(
                 return Ok(Outcome::Alive { code: Some(code), took: started.elapsed() });
             }
             Ok(Attempt::Answered(answer)) => unexpected = Some(answer),
-            Ok(Attempt::Silent(Silence::TlsRefused)) if *codes == ExpectedCodes::Any => {
+            Ok(Attempt::Silent(silence))
+                if silence.is_refusal_of_transport() && codes.any_counts() =>
+            {
                 return Ok(Outcome::Alive { code: None, took: started.elapsed() });
             }
             Ok(Attempt::Silent(silence)) => failure = Ok(silence),
@@ -333,7 +352,7 @@ mod tests {
         ];
         let patience = Patience { attempts: 1, timeout: Duration::from_millis(50) };
         let until = Deadline::after(Duration::from_secs(60));
-        let outcomes = ask_each(&targets, &ExpectedCodes::Any, patience, until);
+        let outcomes = ask_each(&targets, &Question::default(), patience, until);
         let silence = |outcome: &io::Result<Outcome>| match outcome {
             Ok(Outcome::Silent { silence, .. }) => Ok(*silence),
             Err(error) => Err(error.kind()),

@@ -1,4 +1,4 @@
-//! OPTIONS over TCP and TLS: one connection and one request for each attempt, no retransmission
+//! OPTIONS over TCP, TLS and WebSocket: one connection and one request for each attempt, no retransmission
 //! (RFC 3261, 17.1.2.2: a reliable transport).
 
 use std::io::{self, Read, Write};
@@ -9,30 +9,46 @@ use deadline::Deadline;
 use socket2::{Domain, Socket, Type};
 
 use crate::sip::framing::{Framing, NotSip};
-use crate::sip::message::{ExpectedCodes, Options, Response};
+use crate::sip::message::{Options, Response};
 use crate::sip::probe::{Answer, Attempt, Silence};
+use crate::sip::question::Question;
 use crate::sip::target::{Target, Transport};
 use crate::sip::tls;
+use crate::sip::websocket::{self, WebSocket};
 
 /// One transaction. Returns the answer that ends it, or else the last provisional one.
 pub(super) fn ask(
     target: Target,
     token: &str,
     sequence: u32,
-    codes: &ExpectedCodes,
+    question: &Question,
     until: Deadline,
 ) -> io::Result<Attempt> {
     let answer = Connection::open(target.address, until).and_then(|mut connection| {
         let local = connection.socket.local_addr()?;
-        let request = Options { target, local, token: token.to_owned(), sequence };
+        let (token, question) = (token.to_owned(), question.clone());
+        let request = Options { target, local, token, sequence, question };
         match target.transport {
             Transport::Tls => {
                 let mut session = tls::Session::open(connection, target.address.ip())?;
-                let answer = exchange(&mut session, &request, codes)?;
+                let answer = exchange(&mut session, &request)?;
                 session.close();
                 Ok(answer)
             }
-            Transport::Udp | Transport::Tcp => exchange(&mut connection, &request, codes),
+            Transport::Ws => {
+                let mut socket = WebSocket::open(connection, target, &request.token)?;
+                let answer = exchange(&mut socket, &request)?;
+                socket.close();
+                Ok(answer)
+            }
+            Transport::Wss => {
+                let session = tls::Session::open(connection, target.address.ip())?;
+                let mut socket = WebSocket::open(session, target, &request.token)?;
+                let answer = exchange(&mut socket, &request)?;
+                socket.close().close();
+                Ok(answer)
+            }
+            Transport::Udp | Transport::Tcp => exchange(&mut connection, &request),
         }
     });
     match answer {
@@ -43,11 +59,7 @@ pub(super) fn ask(
 
 /// Sends the request, and reads until the answer. Other messages, such as requests of the daemon,
 /// are ignored.
-fn exchange(
-    stream: &mut (impl Read + Write),
-    request: &Options,
-    codes: &ExpectedCodes,
-) -> io::Result<Answer> {
+fn exchange(stream: &mut (impl Read + Write), request: &Options) -> io::Result<Answer> {
     stream.write_all(&request.to_bytes())?;
     stream.flush()?;
     let mut framing = Framing::default();
@@ -60,7 +72,7 @@ fn exchange(
                 continue;
             };
             let answer = Answer::from(response);
-            if answer.ends(codes) {
+            if answer.ends(&request.question.codes) {
                 return Ok(answer);
             }
             provisional = Some(answer);
@@ -90,6 +102,7 @@ fn silence(error: io::Error) -> io::Result<Silence> {
         | Kind::BrokenPipe
         | Kind::UnexpectedEof => Silence::Closed,
         Kind::InvalidData if tls::is_alert(&error) => Silence::TlsRefused,
+        Kind::InvalidData if websocket::is_refusal(&error) => Silence::UpgradeRefused,
         Kind::InvalidData => Silence::NotSip,
         _ => return Err(error),
     })

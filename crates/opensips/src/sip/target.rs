@@ -12,31 +12,37 @@ use deadline::Deadline;
 /// UDP is first: its workers are processes of their own, whose health neither an answer over TCP nor
 /// the MI nor an open socket shows (TCP and MI still answer when all of them are stopped). TCP is
 /// before TLS: the same workers serve both, and TLS may demand a certificate, which the agent does
-/// not have.
+/// not have. WebSocket comes last: it needs a handshake of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Transport {
     Udp,
     Tcp,
     Tls,
+    Ws,
+    Wss,
 }
 
 impl Transport {
-    /// `None` for a protocol that is not SIP, or needs more than SIP (`ws`, `wss`: an HTTP handshake).
+    /// `None` for a protocol that is not SIP.
     pub(crate) fn of(protocol: &str) -> Option<Self> {
         match protocol {
             "udp" => Some(Self::Udp),
             "tcp" => Some(Self::Tcp),
             "tls" => Some(Self::Tls),
+            "ws" => Some(Self::Ws),
+            "wss" => Some(Self::Wss),
             _ => None,
         }
     }
 
-    /// As in Via (RFC 3261, 20.42).
+    /// As in Via (RFC 3261, 20.42; RFC 7118, 5.1).
     pub(super) const fn in_via(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
@@ -46,6 +52,8 @@ impl Transport {
             Self::Udp => "",
             Self::Tcp => ";transport=tcp",
             Self::Tls => ";transport=tls",
+            // RFC 7118, 5.2.1: also where TLS is below it.
+            Self::Ws | Self::Wss => ";transport=ws",
         }
     }
 }
@@ -57,6 +65,8 @@ impl fmt::Display for Transport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         })
     }
 }
@@ -105,14 +115,18 @@ mod tests {
             let listener = text.parse::<Listener>().unwrap();
             Target::of(&listener).map(|target| target.to_string())
         };
-        for same in ["udp:192.0.2.1:5060", "tcp:[2001:db8::1]:5060", "tls:192.0.2.1:5061"] {
+        for same in [
+            "udp:192.0.2.1:5060",
+            "tcp:[2001:db8::1]:5060",
+            "tls:192.0.2.1:5061",
+            "ws:192.0.2.1:80",
+            "wss:192.0.2.1:443",
+        ] {
             assert_eq!(target(same).as_deref(), Some(same));
         }
         assert_eq!(target("tls:0.0.0.0:5061").unwrap(), "tls:127.0.0.1:5061");
         assert_eq!(target("tcp:[::]:5060").unwrap(), "tcp:[::1]:5060");
         for never in [
-            "ws:192.0.2.1:80",
-            "wss:192.0.2.1:443",
             "bin:192.0.2.1:5555",
             "hep_udp:192.0.2.1:9060",
             "smpp:192.0.2.1:2775",

@@ -4,14 +4,15 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::sip::message::{ExpectedCodes, Options, Response};
+use crate::sip::message::{Options, Response};
 use crate::sip::probe::{Answer, Attempt, Silence};
+use crate::sip::question::Question;
 use crate::sip::target::Target;
 use deadline::Deadline;
 
 /// T1 and T2 of RFC 3261, 17.1.2.2: a request over UDP is retransmitted after T1, then each time
 /// after twice the interval, T2 at most.
-const T1: Duration = Duration::from_millis(500);
+pub(super) const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 
 /// One socket for all attempts, because a late answer to an earlier one proves as much.
@@ -24,10 +25,16 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn open(target: Target) -> io::Result<Self> {
+    pub(super) fn open(target: Target, question: &Question) -> io::Result<Self> {
         let socket = UdpSocket::bind(SocketAddr::new(target.address.ip(), 0))?;
         let local = socket.local_addr()?;
-        let template = Options { target, local, token: hostproc::token(), sequence: 0 };
+        let template = Options {
+            target,
+            local,
+            token: hostproc::token(),
+            sequence: 0,
+            question: question.clone(),
+        };
         Ok(Self { socket, template, open: Vec::new() })
     }
 
@@ -37,7 +44,6 @@ impl Client {
     pub(super) fn ask(
         &mut self,
         sequence: u32,
-        codes: &ExpectedCodes,
         until: Deadline,
         temporary: impl Fn(&io::Error) -> bool,
     ) -> io::Result<Attempt> {
@@ -56,7 +62,7 @@ impl Client {
             let again = until.within(interval);
             interval = (interval * 2).min(T2);
             while let Some(answer) = self.receive(again)? {
-                if answer.ends(codes) {
+                if answer.ends(&self.template.question.codes) {
                     return Ok(Attempt::Answered(answer));
                 }
                 provisional = Some(answer);
@@ -118,7 +124,8 @@ mod tests {
     fn asked(target: SocketAddr, codes: &str, patience: Patience) -> Outcome {
         let target = Target { transport: Transport::Udp, address: target };
         let until = Deadline::after(Duration::from_secs(60));
-        ask(target, &codes.parse().unwrap(), patience, until).unwrap()
+        let question = Question { codes: codes.parse().unwrap(), ..Question::default() };
+        ask(target, &question, patience, until).unwrap()
     }
 
     /// A server that sends the datagrams of `answers` for each request.

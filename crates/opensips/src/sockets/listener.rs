@@ -93,6 +93,11 @@ impl Listener {
         !self.local.ip().is_unspecified()
     }
 
+    /// Whether it is a wildcard that receives what is sent to this address.
+    pub(crate) fn is_for_all_of(&self, ip: IpAddr) -> bool {
+        !self.is_explicit() && Family::of(self.local.ip()) == Family::of(ip)
+    }
+
     /// The address at which a probe from this host reaches it: loopback for a wildcard.
     pub(crate) fn probe_address(&self) -> SocketAddr {
         let ip = match self.local.ip() {
@@ -190,7 +195,7 @@ pub(crate) fn united(first: &[Listener], second: &[Listener]) -> Vec<Listener> {
     all
 }
 
-/// The sockets that the daemon prints when it checks its configuration or starts:
+/// What the daemon prints of its sockets when it checks its configuration or starts:
 ///
 /// ```text
 /// Listening on
@@ -201,15 +206,36 @@ pub(crate) fn united(first: &[Listener], second: &[Listener]) -> Vec<Listener> {
 /// ```
 ///
 /// (`print_all_socket_lists()`, net/trans.c of 3.6 and 4.0; socket_info.c of 2.4.) The daemon has
-/// expanded interface names and host names by then. Lines of an unknown form are ignored.
-pub(crate) fn declared_listeners(output: &str) -> Vec<Listener> {
-    output
-        .lines()
-        .skip_while(|line| !line.starts_with("Listening on"))
-        .skip(1)
-        .take_while(|line| line.starts_with(' '))
-        .filter_map(declared_listener)
-        .collect()
+/// expanded interface names and host names by then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Declared {
+    pub(crate) listeners: Vec<Listener>,
+    /// Why these may not be all of them: a list that is not there, or a line of an unknown form.
+    pub(crate) unknown: Option<String>,
+}
+
+impl Declared {
+    pub(crate) fn read(output: &str) -> Self {
+        // The lexer prints what it does not know, a byte order mark for example, in front of it.
+        let is_head = |line: &str| line.trim_end().ends_with("Listening on");
+        let mut lines = output.lines().skip_while(|line| !is_head(line));
+        if lines.next().is_none() {
+            let unknown = Some("OpenSIPS prints no list of them".to_owned());
+            return Self { listeners: Vec::new(), unknown };
+        }
+        let mut declared = Self::default();
+        for line in lines.take_while(|line| line.starts_with(' ')) {
+            match declared_listener(line) {
+                Some(listener) => declared.listeners.push(listener),
+                None => {
+                    let why =
+                        || format!("\"{}\" is not understood", ocf::shown(line.trim().as_bytes()));
+                    declared.unknown.get_or_insert_with(why);
+                }
+            }
+        }
+        declared
+    }
 }
 
 fn declared_listener(line: &str) -> Option<Listener> {
@@ -253,7 +279,7 @@ mod tests {
     #[test]
     fn declared_listeners_of_real_daemons() {
         let declared: Vec<String> =
-            declared_listeners(OUTPUT).iter().map(ToString::to_string).collect();
+            Declared::read(OUTPUT).listeners.iter().map(ToString::to_string).collect();
         assert_eq!(
             declared,
             [
@@ -265,8 +291,18 @@ mod tests {
                 "tcp:127.0.0.1:5960"
             ]
         );
-        assert_eq!(declared_listeners(""), []);
-        assert_eq!(declared_listeners("Aliases:\n  udp: a [127.0.0.1]:1\n"), []);
+        assert_eq!(Declared::read(OUTPUT).unknown, None);
+        // What the lexer does not know is printed in front of it.
+        assert_eq!(Declared::read(&format!("\u{feff}{OUTPUT}")), Declared::read(OUTPUT));
+        for none in ["", "Aliases:\n  udp: a [127.0.0.1]:1\n"] {
+            let found = Declared::read(none);
+            assert_eq!(found.listeners, []);
+            assert_eq!(found.unknown.unwrap(), "OpenSIPS prints no list of them");
+        }
+        let strange =
+            Declared::read("Listening on \n   quic: a [127.0.0.1]:1\n   udp: a [::1]:2\n");
+        assert_eq!(strange.listeners, [listener("udp:[::1]:2")]);
+        assert_eq!(strange.unknown.unwrap(), "\"quic: a [127.0.0.1]:1\" is not understood");
     }
 
     #[test]
@@ -324,7 +360,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_output_is_read(lines: Vec<String>) {
-            let _ = declared_listeners(&format!("Listening on \n {}", lines.join("\n ")));
+            let _ = Declared::read(&format!("Listening on \n {}", lines.join("\n ")));
         }
 
         #[test]

@@ -151,6 +151,9 @@ fn can_not_be_reopened<'a>(
 /// Tells the operator that the next start is going to fail, though the daemon serves now: its
 /// sockets stay open when the setting is switched off. Changes nothing.
 ///
+/// A socket of `*` or of an interface is expanded anew: the next start does not open it at an address that is
+/// absent. `will_open` tells, and is asked only for a socket that there would be a remark about.
+///
 /// With [`NonlocalBind::Ensure`] the next start does not fail. It is still reported that another
 /// program switches the setting off, because start and that program would undo each other's work.
 pub(crate) fn remark(
@@ -159,14 +162,16 @@ pub(crate) fn remark(
     listeners: &[Listener],
     local: &LocalAddresses,
     sysctl: &Sysctl,
+    will_open: impl Fn(&Listener) -> bool,
 ) -> Option<String> {
     if mode == NonlocalBind::Ignore {
         return None;
     }
     let mut needing = can_not_be_reopened(leaving, listeners, local);
     let listener = needing.find(|listener| {
-        let family = Family::of(listener.local.ip());
-        sysctl.ip_nonlocal_bind(family).is_ok_and(|is_on| !is_on)
+        let ip = listener.local.ip();
+        sysctl.ip_nonlocal_bind(Family::of(ip)).is_ok_and(|is_on| !is_on)
+            && (leaving.contains(&ip) || will_open(listener))
     })?;
     let setting = setting(Family::of(listener.local.ip()));
     Some(match mode {
@@ -298,8 +303,12 @@ mod tests {
             "udp:192.0.2.10:5060",
         ]);
         let remarks = |mode, leaving: &[IpAddr], local: &LocalAddresses| {
-            remark(mode, leaving, &all, local, &sysctl)
+            remark(mode, leaving, &all, local, &sysctl, |_| true)
         };
+        // The next start expands an interface to what is there then.
+        let expanded =
+            remark(NonlocalBind::Check, &[], &all, &LocalAddresses::default(), &sysctl, |_| false);
+        assert_eq!(expanded, None);
         let fails = |listener: &str| {
             Some(format!(
                 "{listener} can't be opened by the next start: set net.ipv4.ip_nonlocal_bind=1 in \

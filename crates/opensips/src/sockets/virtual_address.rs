@@ -17,6 +17,33 @@ pub(crate) enum Gap {
     /// No socket serves it. `*` and names of interfaces are expanded once, at start, to the
     /// addresses that are present then.
     Unserved { vip: IpAddr },
+    /// The next start was to open a socket there, and did not.
+    RestartedInVain { vip: IpAddr },
+}
+
+/// How many sockets a remark names.
+const SHOWN: usize = 4;
+
+impl Gap {
+    pub(crate) fn vip(&self) -> IpAddr {
+        match self {
+            Self::AnswersFromElsewhere { vip, .. }
+            | Self::NotItself { vip, .. }
+            | Self::Unserved { vip }
+            | Self::RestartedInVain { vip } => *vip,
+        }
+    }
+
+    /// With the sockets that there are where none serves the address.
+    pub(crate) fn told_with(&self, listeners: &[Listener]) -> String {
+        let Self::Unserved { .. } = self else { return self.to_string() };
+        let mut shown: Vec<String> =
+            listeners.iter().take(SHOWN).map(ToString::to_string).collect();
+        if listeners.len() > SHOWN {
+            shown.push(format!("{} more", listeners.len() - SHOWN));
+        }
+        format!("{self}; OpenSIPS has {}", shown.join(", "))
+    }
 }
 
 impl fmt::Display for Gap {
@@ -39,6 +66,11 @@ impl fmt::Display for Gap {
                 f,
                 "vip {vip} is served by no socket of the configuration: declare one at this address \
                  (* and interface names stand for the addresses that are present at start)"
+            ),
+            Self::RestartedInVain { vip } => write!(
+                f,
+                "vip {vip} is on this host, and OpenSIPS has no socket there though it was restarted: \
+                 start the address before OpenSIPS, or declare a socket at this address"
             ),
         }
     }
@@ -102,5 +134,10 @@ mod tests {
         assert!(tcp.ends_with("declare tcp:[2001:db8::10]:5060"), "{tcp}");
         let none = gap_of("192.0.2.10", &["udp:198.51.100.1:5060", "udp:[::]:5060"]);
         assert!(none.starts_with("vip 192.0.2.10 is served by no socket"), "{none}");
+        let vip = "192.0.2.10".parse().unwrap();
+        let listeners: Vec<Listener> =
+            (1..=6).map(|port| format!("udp:127.0.0.1:{port}").parse().unwrap()).collect();
+        let told = Gap::Unserved { vip }.told_with(&listeners);
+        assert!(told.ends_with("udp:127.0.0.1:4, 2 more"), "{told}");
     }
 }

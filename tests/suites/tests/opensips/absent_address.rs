@@ -180,7 +180,8 @@ fn a_hot_standby_needs_the_setting_while_the_address_is_here() {
         ends(&clone.action("promote"), 0);
         fails(&recurring(&clone), 191, reason);
         // An address of the node's own does not leave.
-        ends(&recurring(&clone.clone().param("vip", "192.0.2.99")), 8);
+        let own = site.agent().env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        ends(&recurring(&own), 8);
         site.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
         site.host.sysctl("net/ipv6/ip_nonlocal_bind", "1");
         ends(&recurring(&clone), 8);

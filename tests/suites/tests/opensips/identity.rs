@@ -56,6 +56,35 @@ fn a_pid_file_that_names_a_worker() {
     });
 }
 
+#[test]
+fn a_user_of_the_host_pretends_to_be_the_daemon() {
+    const TEST: &str = "a_user_of_the_host_pretends_to_be_the_daemon";
+    testnet::root_or_skip!();
+    every_daemon(TEST, |site| {
+        let config = site.config();
+        let line = ["-P", PIDFILE, "-u", "nobody", "-g", "nogroup", "-f", config.to_str().unwrap()];
+        let Some((_stranger, pid)) = Stranger::stopped_daemon(site, &line) else {
+            return testnet::skipped(TEST, "needs python3 and ptrace");
+        };
+        let probe = site.agent().action("monitor");
+        ends(&probe, 7);
+        // Its number may come to be in a pid file that a power cut has left.
+        write(site, PIDFILE, &format!("{pid}\n"));
+        ends(&site.agent().action("monitor"), 7);
+        ends(&site.agent().action("stop"), 0);
+        assert!(is_alive(pid), "no business of ours");
+        write(site, PIDFILE, &format!("{pid}\n"));
+        site.start();
+        assert_ne!(site.main(), pid);
+        ends(&site.monitor(), 0);
+        // Nor where nothing is remembered.
+        site.forget();
+        ends(&site.monitor(), 0);
+        ends(&site.agent().action("stop"), 0);
+        assert_eq!(site.processes(), [pid]);
+    });
+}
+
 /// Another resource with the same program and user.
 pub(crate) fn second(site: &Site) -> Agent {
     let config = site.path("second.cfg");

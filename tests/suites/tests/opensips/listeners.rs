@@ -5,18 +5,18 @@ use std::process::Command;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-use crate::site::{STATE, recurring, write};
+use crate::site::{PROCESSES_AT, STATE, processes, recurring, write};
 use crate::stranger::Stranger;
-use crate::{Site, ends, every_daemon, fails};
+use crate::{Site, ends, every_daemon, every_daemon_with_mi, fails};
 
 /// Behind the plain ones, in the order in which the daemon lists them.
 const OVER_TCP: [&str; 4] =
     ["tls:127.0.0.1:5061", "ws:127.0.0.1:5062", "wss:127.0.0.1:5063", "bin:127.0.0.1:5566"];
 const MODULES: [&str; 5] = ["tls_mgm", "proto_tls", "proto_ws", "proto_wss", "proto_bin"];
 
-/// A configuration with all of them, and a certificate of its own; nothing on stderr, for a daemon
+/// A configuration with UDP and these, and a certificate of its own; nothing on stderr, for a daemon
 /// that loses a listening socket complains without end.
-fn configure_all(site: &Site) -> Result<(), String> {
+fn configure_with(site: &Site, over_tcp: &[&str]) -> Result<(), String> {
     let missing = MODULES.iter().chain(&["tls_openssl"]).find(|name| !site.has_module(name));
     if let Some(name) = missing.filter(|_| !site.is_stand_in()) {
         return Err(format!("this daemon has no {name}"));
@@ -39,13 +39,18 @@ fn configure_all(site: &Site) -> Result<(), String> {
         }
         Ok(_) => {}
     }
-    let modules: String = std::iter::once("tls_openssl")
-        .chain(MODULES)
+    // A module without a socket of its protocol is refused.
+    let protocols = over_tcp.iter().filter_map(|socket| socket.split_once(':'));
+    let protocols = protocols.map(|(protocol, _)| format!("proto_{protocol}"));
+    let modules: String = ["tls_openssl".to_owned(), "tls_mgm".to_owned()]
+        .into_iter()
+        .chain(protocols.filter(|module| module != "proto_tcp"))
         .map(|name| format!("loadmodule \"{name}.so\"\n"))
         .collect();
-    let sockets = [&["udp:127.0.0.1:5060"], &OVER_TCP[..]].concat();
+    let sockets = [&["udp:127.0.0.1:5060"], over_tcp].concat();
     let mut config = site.config_with(&sockets);
     config.stderror = false;
+    config.mi_datagram = Some(format!("udp:{PROCESSES_AT}"));
     config.more = format!(
         "{modules}\
          modparam(\"tls_mgm\", \"server_domain\", \"test\")\n\
@@ -57,6 +62,42 @@ fn configure_all(site: &Site) -> Result<(), String> {
     );
     site.write(&config.text());
     Ok(())
+}
+
+#[test]
+fn each_transport_over_tcp_is_asked() {
+    const TEST: &str = "each_transport_over_tcp_is_asked";
+    testnet::root_or_skip!();
+    every_daemon_with_mi(TEST, |site| {
+        for asked in ["tcp:127.0.0.1:5060", OVER_TCP[0], OVER_TCP[1], OVER_TCP[2]] {
+            if let Err(why) = configure_with(site, &[asked]) {
+                return testnet::skipped(TEST, &why);
+            }
+            site.start();
+            ends(&site.monitor(), 0);
+            let log = asked_at(site);
+            assert!(log.contains(&format!("probe={asked} code=")), "{log}");
+            // UDP and the MI answer.
+            let kind = if site.is_stand_in() { "TCP" } else { "TCP receiver" };
+            for receiver in processes(site, kind) {
+                testnet::suspend(receiver);
+            }
+            let hasty =
+                site.agent().param("sip_probe_timeout", "300ms").param("sip_probe_attempts", "2");
+            let words = format!("does not serve: no answer to OPTIONS at {asked} within 2 x 0.3s");
+            fails(&recurring(&hasty), 1, &words);
+            site.stop();
+        }
+    });
+}
+
+/// What a monitor says of what it has asked.
+fn asked_at(site: &Site) -> String {
+    let path = site.path("log");
+    std::fs::write(&path, "").unwrap();
+    let logging = site.agent().env("HA_LOGFILE", &path).env("HA_debug", "1");
+    ends(&recurring(&logging), 0);
+    std::fs::read_to_string(path).unwrap()
 }
 
 /// Closes a listening TCP socket under the daemon that holds it (`SOCK_DESTROY`): no daemon does
@@ -75,7 +116,7 @@ fn every_protocol_over_tcp_is_waited_for_and_watched() {
     const TEST: &str = "every_protocol_over_tcp_is_waited_for_and_watched";
     testnet::root_or_skip!();
     every_daemon(TEST, |site| {
-        if let Err(why) = configure_all(site) {
+        if let Err(why) = configure_with(site, &OVER_TCP) {
             return testnet::skipped(TEST, &why);
         }
         site.start();

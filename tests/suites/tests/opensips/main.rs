@@ -8,7 +8,9 @@
 mod absent_address;
 mod addresses;
 mod auto_scaling;
+mod busy;
 mod busy_port;
+mod caller;
 mod configuration;
 mod crash;
 mod diagnose;
@@ -17,6 +19,7 @@ mod faults;
 mod files;
 mod identity;
 mod input;
+mod left_out;
 mod lifecycle;
 mod listeners;
 mod management;
@@ -35,6 +38,7 @@ mod systemd_unit;
 mod tls;
 mod transports;
 mod validate;
+mod virtual_address;
 
 use std::time::Duration;
 

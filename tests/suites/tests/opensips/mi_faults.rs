@@ -84,7 +84,7 @@ fn id(request: &str) -> &str {
 
 fn good(request: &str) -> String {
     format!(
-        r#"{{"jsonrpc":"2.0","id":"{}","result":{{"shmem:total_size":100,"shmem:real_used_size":99}}}}"#,
+        r#"{{"jsonrpc":"2.0","id":"{}","result":{{"shmem:total_size":100,"shmem:real_used_size":95}}}}"#,
         id(request)
     )
 }

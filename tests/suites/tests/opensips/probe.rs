@@ -24,7 +24,7 @@ fn where_is_asked() {
         ends(&recurring(&asked.clone().param("sip_probe", "udp:192.0.2.1:5060")), 0);
         ends(&recurring(&asked.clone().param("sip_probe", "none")), 0);
         // Nobody there.
-        let nobody = site.agent().param("sip_probe_timeout", "100ms");
+        let nobody = site.agent().param("sip_probe_timeout", "100ms").param("stall_limit", "0");
         let nobody = nobody.param("sip_probe", "udp:127.0.0.1:5099");
         fails(&recurring(&nobody), 1, "no answer to OPTIONS at udp:127.0.0.1:5099");
         site.stop();

@@ -21,7 +21,40 @@ print "held\n";
 /// A stranger's process, ended with the value.
 pub(crate) struct Stranger(pub(crate) Child);
 
+/// What a user of the host can do: executes the daemon with these arguments, and stops it before its first
+/// instruction. PTRACE_TRACEME is 0; an exec(2) stops what is traced; PTRACE_SETOPTIONS with
+/// PTRACE_O_EXITKILL: it does not outlive its tracer (ptrace(2)).
+const STOPPED_EXEC: &str = r#"
+import ctypes, os, sys
+program = os.open(sys.argv[1], os.O_PATH)
+child = os.fork()
+if child == 0:
+    os.setgroups([])
+    os.setgid(4711)
+    os.setuid(4711)
+    ctypes.CDLL(None).ptrace(0, 0, 0, 0)
+    os.execve(program, ['opensips'] + sys.argv[2:], {'SMARTVOX_RESOURCE': 'sip'})
+os.waitpid(child, os.WUNTRACED)
+ctypes.CDLL(None).ptrace(0x4200, child, 0, 0x100000)
+print(child, flush=True)
+sys.stdin.read()
+"#;
+
 impl Stranger {
+    /// The daemon's program with this command line, of a user of the host. Returns its pid, too; `None`
+    /// where that can't be arranged.
+    pub(crate) fn stopped_daemon(site: &Site, arguments: &[&str]) -> Option<(Self, i32)> {
+        let mut command = Command::new("python3");
+        command.args(["-c", STOPPED_EXEC]).arg(&site.binary).args(arguments);
+        let mut child = site.host.spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let stranger = Self(child);
+        let pid = line.trim().parse().ok()?;
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        (program == site.binary.canonicalize().unwrap()).then_some((stranger, pid))
+    }
+
     pub(crate) fn new(site: &Site) -> Self {
         Self(site.host.spawn(Command::new("sleep").arg("600")))
     }

@@ -15,8 +15,8 @@ use crate::instance::Instance;
 use crate::mi::Endpoint;
 use crate::params::{Params, ProbeTarget};
 use crate::process::survey::Survey;
-use crate::sip::message::ExpectedCodes;
 use crate::sip::probe::{Outcome, Patience, ask_each};
+use crate::sip::question::Question;
 use crate::sip::target::Target;
 use crate::sockets::addresses::{LocalAddresses, Presence};
 use crate::sockets::listener::Listener;
@@ -141,7 +141,7 @@ fn answers(
         })
         .collect();
     let asked: Vec<Target> = targets.iter().flatten().copied().collect();
-    let mut outcomes = ask_each(&asked, &ExpectedCodes::Any, ANSWER, until).into_iter();
+    let mut outcomes = ask_each(&asked, &Question::default(), ANSWER, until).into_iter();
     let answer = |target: Option<Target>| match target.and_then(|_| outcomes.next()) {
         None => Value::None,
         Some(Ok(outcome)) => Value::Text(told(&outcome)),

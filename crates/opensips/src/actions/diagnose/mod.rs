@@ -10,8 +10,9 @@ use hostfs::read_end;
 use ocf::{Diagnosis, Exit, Request, Value, Verdict};
 
 use super::{budgets, monitor};
+use crate::daemon::check::{self, Checked};
 use crate::daemon::crash::READ_END;
-use crate::daemon::{check, defaults, systemd_unit, words};
+use crate::daemon::{defaults, systemd_unit, words};
 use crate::instance::Instance;
 use crate::instance::role::Role;
 use crate::params::{Names, Params};
@@ -48,12 +49,13 @@ fn on_host(diagnosis: Diagnosis, request: &Request, params: &Params) -> Diagnosi
     let main = survey.as_ref().ok().and_then(|survey| survey.main);
     let record = main.map(|main| instance.record_of(main.process));
     let answers = Answers::ask(params, request.deadline);
-    let declared = check::config(params, budgets::for_config_check(request.deadline));
+    let checked = check::config(params, budgets::for_config_check(request.deadline));
+    let declared = checked.as_ref().map(|checked| checked.declared.listeners.as_slice());
     let listeners = listeners::known(
         params,
         &instance,
         survey.as_ref().ok(),
-        declared.as_deref().unwrap_or_default(),
+        declared.unwrap_or_default(),
         budgets::for_tables(request.deadline),
     );
     let version = check::version(&params.binary, budgets::for_tables(request.deadline));
@@ -62,7 +64,7 @@ fn on_host(diagnosis: Diagnosis, request: &Request, params: &Params) -> Diagnosi
         .with("binary", params.binary.display().to_string())
         .with("version", known(version))
         .with("config", params.config.display().to_string())
-        .with("config_check", known(declared.map(|_| "good")))
+        .with("config_check", known(checked.as_ref().map(|checked| config_check(checked, params))))
         .with("pid_file", pid_file(&params.pidfile))
         .with("role", record.map(|record| role(record.role)))
         .with("promotion_score", record.and_then(|record| record.score).map(i64::from))
@@ -106,6 +108,12 @@ fn sentence(verdict: &Verdict) -> String {
         _ => format!("it does not serve: {reason}"),
     };
     format!("{judged} (monitor: {} {})", verdict.exit.code(), verdict.exit.name())
+}
+
+/// Whether the daemon can run with its configuration, and opens all of its sockets.
+fn config_check(checked: &Checked, params: &Params) -> String {
+    let remarks = checked.remarks(params);
+    if remarks.is_empty() { "good".to_owned() } else { remarks.join("; ") }
 }
 
 fn role(role: Role) -> &'static str {

@@ -12,7 +12,7 @@ use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
 use crate::daemon::launch::{Output, launch};
-use crate::daemon::{check, defaults, directories, fifo, systemd_unit};
+use crate::daemon::{check, defaults, directories, fifo, standing, systemd_unit};
 use crate::error::Result;
 use crate::health::workers::workers_of;
 use crate::health::{self, Reach};
@@ -22,10 +22,10 @@ use crate::process::survey::{PidFile, Pids, Survey};
 use crate::process::terminate::terminate;
 use crate::promotion::{self, score};
 use crate::sockets::expected::{self, Expected};
-use crate::sockets::listener::Listener;
+use crate::sockets::listener::Declared;
 use crate::sockets::obstacles::refuse_foreign;
 use roll_back::Done;
-use startup::Startup;
+use startup::{Served, Startup};
 
 pub(crate) use prerequisites::{Fit, require_fit};
 
@@ -112,13 +112,13 @@ impl Start<'_> {
     fn adopt(&self, main: &Stat) -> Result<()> {
         let Self { instance, params, deadline, .. } = self;
         let remembered = instance.state_of(main.process);
-        let sockets = match remembered {
-            Some(state) => state.listeners.clone(),
+        let (sockets, remarks) = match remembered {
+            Some(state) => (state.listeners.clone(), state.remarks.clone()),
             None => self.sockets_of_running(main)?,
         };
-        let serving = health::judge(instance, params, main, sockets, Reach::One, *deadline)?;
+        let serving = health::judge(instance, params, main, sockets, Reach::Groups, *deadline)?;
         if remembered.is_none_or(|state| state.listeners != serving.sockets) {
-            instance.remember(params, main, &serving.sockets);
+            instance.remember(params, main, &serving.sockets, &remarks, None);
             let line = LogLine::of(Action::Start).field("pid", main.process.pid);
             log::info!("{}", line.note("adopted"));
         }
@@ -126,27 +126,33 @@ impl Start<'_> {
     }
 
     /// The sockets of a running instance of which nothing is remembered: those that its configuration
-    /// declares. The check does not touch what is running. Without a check, or with a configuration that
-    /// has become invalid, those that its processes hold, as for monitor: an instance that serves is not
-    /// ended because of a file that it no longer reads.
-    fn sockets_of_running(&self, main: &Stat) -> Result<Vec<Expected>> {
+    /// declares, and what is to be known about them. The check does not touch what is running. Without a
+    /// check, or with a configuration that has become invalid, those that its processes hold, as for
+    /// monitor: an instance that serves is not ended because of a file that it no longer reads.
+    fn sockets_of_running(&self, main: &Stat) -> Result<(Vec<Expected>, Vec<String>)> {
         let Self { instance, params, deadline, .. } = self;
         let proc = &instance.proc;
-        let checked =
-            params.start_check.then(|| check::config(params, budgets::for_adoption(*deadline)));
-        let listeners = match checked {
-            Some(Ok(listeners)) => listeners,
-            Some(Err(error)) => {
+        let open = || health::open_sockets(proc, params, main, *deadline);
+        if !params.start_check {
+            return Ok((open()?, Vec::new()));
+        }
+        let checked = match check::config(params, budgets::for_adoption(*deadline)) {
+            Ok(checked) => checked,
+            Err(error) => {
                 let line = LogLine::of(Action::Start).field("pid", main.process.pid);
                 log::warn!("{}", line.note(format!("the next start will fail: {error}")));
-                return Ok(health::open_sockets(proc, params, main, *deadline)?);
+                return Ok((open()?, Vec::new()));
             }
-            None => return Ok(health::open_sockets(proc, params, main, *deadline)?),
         };
+        let remarks = checked.remarks(params);
+        let listeners = checked.declared.listeners;
+        if listeners.is_empty() {
+            return Ok((open()?, remarks));
+        }
         let workers = workers_of(proc, main.process.pid)?;
         let pids = workers.iter().chain([main]).map(|stat| stat.process.pid);
         let held = expected::held(proc, &listeners, pids, *deadline)?;
-        Ok(held.all_or_error(proc, main.process.pid)?)
+        Ok((held.all_or_error(proc, main.process.pid)?, remarks))
     }
 
     /// Ends what is alive of the instance, and executes the daemon. Never besides a living instance: a
@@ -160,6 +166,7 @@ impl Start<'_> {
         refuse_foreign(&instance.proc, &wanted, deadline)?;
         // A stale pid file is taken for a running daemon when its number is reused.
         pid_file::refuse_foreign(instance, &params.pidfile)?;
+        standing::take_on(params, deadline)?;
         directories::create_pid_directory(params, deadline)?;
         hostfs::remove(&params.pidfile)?;
         if let Err(error) = fifo::remove_stale(params.mi.as_ref(), Some(&params.user)) {
@@ -171,8 +178,8 @@ impl Start<'_> {
         let output = Output::create(&instance.files.output_path())?;
         self.done.push(Done::CreatedOutput);
         match self.bring_up(&output, declared) {
-            Ok((main, sockets)) => {
-                self.succeed(&main, &sockets);
+            Ok(served) => {
+                self.succeed(&served);
                 Ok(())
             }
             Err(error) => {
@@ -206,15 +213,11 @@ impl Start<'_> {
     }
 
     /// Executes the daemon, and waits until it serves, unpromoted, or has ended.
-    fn bring_up(
-        &mut self,
-        output: &Output,
-        declared: Option<Vec<Listener>>,
-    ) -> Result<(Stat, Vec<Expected>)> {
+    fn bring_up(&mut self, output: &Output, declared: Option<Declared>) -> Result<Served> {
         let child = launch(self.params, &self.instance.request.instance, output)?;
         self.done.push(Done::ExecutedDaemon);
         let served = Startup::new(self, output, declared).follow(child)?;
-        self.make_unpromoted(&served.0)?;
+        self.make_unpromoted(&served.main)?;
         Ok(served)
     }
 
@@ -244,9 +247,13 @@ impl Start<'_> {
         Ok(())
     }
 
-    fn succeed(&self, main: &Stat, sockets: &[Expected]) {
+    fn succeed(&self, served: &Served) {
         let Self { instance, params, started, .. } = self;
-        instance.remember(params, main, sockets);
+        let Served { main, sockets, remarks } = served;
+        instance.remember(params, main, sockets, remarks, None);
+        for remark in remarks {
+            log::warn!("{}", LogLine::of(Action::Start).note(remark));
+        }
         self.remark_on_pidfile(main);
         let listeners: Vec<String> =
             sockets.iter().map(|(listener, _)| listener.to_string()).collect();

@@ -4,19 +4,20 @@ use deadline::Deadline;
 use hostnet::Sysctl;
 use ocf::{LogLine, Request};
 
+use crate::actions::budgets;
 use crate::daemon::release::Release;
 use crate::daemon::{check, prerequisites, systemd_unit};
 use crate::error::Result;
 use crate::params::Params;
 use crate::promotion::tags::refuse_declared_active;
-use crate::sockets::listener::{Listener, united};
+use crate::sockets::listener::{Declared, Listener, united};
 use crate::sockets::nonlocal_bind;
 use crate::sockets::obstacles::unsupported;
 
 /// What the daemon will open, as far as it is known before.
 pub(crate) struct Fit {
     /// The sockets that its own check prints, if it is checked.
-    pub(super) declared: Option<Vec<Listener>>,
+    pub(super) declared: Option<Declared>,
     /// Those, and the ones of parameter `listeners`.
     pub(super) wanted: Vec<Listener>,
 }
@@ -37,9 +38,14 @@ pub(crate) fn require_fit(request: &Request, params: &Params, deadline: Deadline
         check::refuse_old_mi(params, Release::of(&version))?;
     }
     refuse_declared_active(params)?;
-    let declared = if params.start_check { Some(check::config(params, deadline)?) } else { None };
+    let declared = if params.start_check {
+        Some(check::complete_config(params, budgets::for_names(deadline), deadline)?)
+    } else {
+        None
+    };
     // Without the check, only the sockets of the parameter are known.
-    let wanted = united(declared.as_deref().unwrap_or_default(), &params.listeners);
+    let known = declared.as_ref().map(|declared| declared.listeners.as_slice());
+    let wanted = united(known.unwrap_or_default(), &params.listeners);
     if let Some(error) = unsupported(&wanted).into_iter().next() {
         return Err(error.into());
     }

@@ -12,17 +12,19 @@ use ocf::{Action, LogLine};
 
 use super::Start;
 use crate::daemon::launch::Output;
-use crate::daemon::{self, Ended};
+use crate::daemon::{self, Ended, check};
 use crate::error::{Error, Result};
 use crate::health::probe::Probing;
+use crate::health::progress::receive_queue;
 use crate::health::workers::{
     SECOND_LOOK, has_retired, judge_death, judge_processes, living_workers, workers_of,
 };
 use crate::health::{self, Reach};
 use crate::process::survey::PidFile;
-use crate::sip::probe::Patience;
+use crate::sip::probe::{Patience, Silence};
+use crate::sip::target::{Target, Transport};
 use crate::sockets::expected::{self, Expected, Held};
-use crate::sockets::listener::{Listener, united};
+use crate::sockets::listener::{Declared, Listener, united};
 use crate::sockets::obstacles::why_not_opened;
 use crate::sockets::owner::{Owner, inodes_of_all};
 use crate::sockets::table::SocketTable;
@@ -55,7 +57,7 @@ pub(super) struct Startup<'a> {
     start: &'a Start<'a>,
     output: &'a Output,
     /// By the check before start, or else by the starting daemon.
-    declared: Option<Vec<Listener>>,
+    declared: Option<Declared>,
     /// Once it is known.
     main: Option<Pid>,
     /// Every worker that was seen, but for those that have retired. The daemon may take seconds to
@@ -63,17 +65,25 @@ pub(super) struct Startup<'a> {
     workers: Vec<Process>,
 }
 
+/// A daemon that serves.
+pub(super) struct Served {
+    pub(super) main: Stat,
+    pub(super) sockets: Vec<Expected>,
+    /// What an operator should know as long as it lives.
+    pub(super) remarks: Vec<String>,
+}
+
 impl<'a> Startup<'a> {
     pub(super) fn new(
         start: &'a Start<'a>,
         output: &'a Output,
-        declared: Option<Vec<Listener>>,
+        declared: Option<Declared>,
     ) -> Self {
         Self { start, output, declared, main: None, workers: Vec::new() }
     }
 
-    /// From the command that starts it until it serves. Returns the main process and its sockets.
-    pub(super) fn follow(&mut self, child: Child) -> Result<(Stat, Vec<Expected>)> {
+    /// From the command that starts it until it serves.
+    pub(super) fn follow(&mut self, child: Child) -> Result<Served> {
         let status = self.await_command(child)?;
         if !status.success() {
             return Err(self.died(Ended::Exited(status)));
@@ -84,16 +94,18 @@ impl<'a> Startup<'a> {
         let Some(handle) = handle? else {
             return Err(self.died(Ended::Later));
         };
-        self.declared.get_or_insert_with(|| self.output.declared_listeners());
+        self.output.refuse_left_out()?;
+        let declared = self.declared.get_or_insert_with(|| self.output.declared());
+        let remarks = Vec::from_iter(check::unknown_sockets(declared, self.start.params));
         let listeners = self.listeners();
         let sockets = self.await_sockets(&main, &handle, &listeners)?;
-        self.await_answer(&main, &handle, &listeners)?;
+        self.await_answer(&main, &handle, &listeners, &sockets)?;
         self.settle(&main, &handle, &listeners)?;
         for listener in unwatched(&listeners, &sockets) {
             let line = LogLine::of(Action::Start).field("listener", listener);
             log::warn!("{}", line.note("not monitored: this kernel can't list its sockets"));
         }
-        Ok((main, sockets))
+        Ok(Served { main, sockets, remarks })
     }
 
     /// The command ends when every process of the daemon has initialised itself.
@@ -168,13 +180,18 @@ impl<'a> Startup<'a> {
         Err(self.died(Ended::Later))
     }
 
-    /// Until processes of this instance hold every declared socket.
+    /// Until processes of this instance hold every declared socket. Where none is known, the sockets that
+    /// they hold.
     fn await_sockets(
         &mut self,
         main: &Stat,
         handle: &PidFd,
         listeners: &[Listener],
     ) -> Result<Vec<Expected>> {
+        if listeners.is_empty() {
+            let Start { instance, params, deadline, .. } = self.start;
+            return Ok(health::open_sockets(&instance.proc, params, main, *deadline)?);
+        }
         loop {
             let pids = self.observe(main, handle)?;
             let proc = &self.start.instance.proc;
@@ -194,27 +211,30 @@ impl<'a> Startup<'a> {
 
     /// Until OPTIONS is answered, if it can be sent. The workers have initialised themselves, and their
     /// sockets are open: a daemon that goes on to be silent is silent for monitor, too.
-    fn await_answer(&mut self, main: &Stat, handle: &PidFd, listeners: &[Listener]) -> Result<()> {
+    fn await_answer(
+        &mut self,
+        main: &Stat,
+        handle: &PidFd,
+        listeners: &[Listener],
+        sockets: &[Expected],
+    ) -> Result<()> {
         let (params, deadline) = (self.start.params, self.start.deadline);
         let started = Instant::now();
         let answering = deadline.within(params.probe.patience.longest().max(FIRST_ANSWER));
-        let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::One };
-        loop {
+        let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::Groups };
+        for requests in 1.. {
             let local = probing.addresses(deadline)?;
-            let error = match probing.ask(&local, ATTEMPT, deadline) {
-                Ok(()) => return Ok(()),
-                // It may be busy with its first work.
-                Err(
-                    error @ (health::Error::Silent { .. }
-                    | health::Error::UnexpectedAnswer { .. }
-                    | health::Error::Unasked { .. }),
-                ) => error,
-                Err(error) => return Err(error.into()),
-            };
+            // It may be busy with its first work.
+            let Some(error) = probing.ask(&local, ATTEMPT, deadline).first_failure() else { break };
             self.watch(handle, STEP)?;
             self.observe(main, handle)?;
             let waited = started.elapsed();
             match error {
+                health::Error::Silent { main, target, silence: Silence::NoAnswer, .. }
+                    if requests > self.workers.len() && self.is_taken(sockets, target) =>
+                {
+                    return Err(health::Error::Dropped { main, target, waited }.into());
+                }
                 health::Error::Silent { main, target, silence, .. } if answering.has_passed() => {
                     return Err(health::Error::Unanswered { main, target, silence, waited }.into());
                 }
@@ -226,6 +246,14 @@ impl<'a> Startup<'a> {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Whether no request waits there. If there were more of them than there are workers, then a worker that
+    /// has taken one has gone on without an answer: it is neither blocked nor slow.
+    fn is_taken(&self, sockets: &[Expected], target: Target) -> bool {
+        target.transport == Transport::Udp
+            && receive_queue(&self.start.instance.proc, sockets, target) == Some(0)
     }
 
     /// Looks once more a moment later: everything is still alive.
@@ -340,8 +368,8 @@ impl<'a> Startup<'a> {
 
     /// The sockets that the configuration declares, and those of parameter `listeners`.
     fn listeners(&self) -> Vec<Listener> {
-        let declared = self.declared.clone().unwrap_or_else(|| self.output.declared_listeners());
-        united(&declared, &self.start.params.listeners)
+        let declared = self.declared.clone().unwrap_or_else(|| self.output.declared());
+        united(&declared.listeners, &self.start.params.listeners)
     }
 }
 

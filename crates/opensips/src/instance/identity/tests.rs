@@ -11,6 +11,7 @@ fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
         namespaces: None,
         mounts: Mounts::default(),
         claims: Claims::default(),
+        user: DaemonUser::default(),
         own: Pid::new(1).unwrap(),
     }
 }

@@ -17,7 +17,8 @@ pub(in crate::sip) fn asked(
     patience: Patience,
 ) -> Outcome {
     let until = Deadline::after(Duration::from_secs(120));
-    ask(Target { transport, address }, &codes.parse().unwrap(), patience, until).unwrap()
+    let question = Question { codes: codes.parse().unwrap(), ..Question::default() };
+    ask(Target { transport, address }, &question, patience, until).unwrap()
 }
 
 /// Asks with patience where another thread has to do something, and briefly where nothing comes.
@@ -162,7 +163,7 @@ fn an_address_of_another_host_is_an_error() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
         let target = Target { transport, address: "192.0.2.1:5060".parse().unwrap() };
         let until = Deadline::after(Duration::from_secs(60));
-        let outcome = ask(target, &ExpectedCodes::Any, QUICK, until);
+        let outcome = ask(target, &Question::default(), QUICK, until);
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
     }
 }

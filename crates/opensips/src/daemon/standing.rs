@@ -1,0 +1,61 @@
+//! What the daemon must not inherit from the caller of the agent, which may be Pacemaker, systemd or a root
+//! shell: supplementary groups, umask, scheduling policy. This process takes them on itself, because the
+//! daemon inherits them; the agent needs none of the caller's.
+
+use std::path::Path;
+
+use deadline::Deadline;
+use hostproc::{Accounts, Pid, ProcFs, Reach};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, setgroups};
+use ocf::LogLine;
+
+use super::{Result, account};
+use crate::params::Params;
+
+/// Where util-linux, which every distribution has, installs chrt(1).
+const CHRT: &str = "/usr/bin/chrt";
+
+/// SCHED_FIFO, SCHED_RR and SCHED_DEADLINE (sched(7)).
+const REAL_TIME: [u32; 3] = [1, 2, 6];
+
+/// Gives this process the umask and the groups of the daemon's user, as a systemd unit with `User=` and
+/// `Group=` has them: the daemon changes user and group and leaves the other groups as they are (`do_suid()`
+/// in daemonize.c), so that it can't read a key that only one of its groups may read, and keeps those of
+/// root.
+///
+/// # Errors
+/// Those about user and group.
+pub(crate) fn take_on(params: &Params, deadline: Deadline) -> Result<()> {
+    umask(Mode::from_bits_truncate(0o022));
+    let group = account::group(&params.group, deadline)?;
+    let user = params.user.as_str();
+    let (accounts, reach) = (Accounts::default(), Reach::NameService(deadline));
+    let found = accounts.supplementary_groups(user, reach).or_else(|error| {
+        log::warn!("{}", LogLine::new().field("user", user).note(error));
+        accounts.supplementary_groups(user, Reach::Files)
+    });
+    let mut groups = vec![group];
+    groups.extend(found.unwrap_or_default().into_iter().map(Gid::from_raw));
+    groups.dedup();
+    if let Err(errno) = setgroups(&groups) {
+        let line = LogLine::new().field("user", user);
+        log::warn!("{}", line.note(format!("its groups can't be set: {}", errno.desc())));
+    }
+    Ok(())
+}
+
+/// The program that executes the daemon under the normal scheduling policy, if this process has another one:
+/// a daemon with real-time priority can starve the host.
+pub(super) fn normal_scheduler() -> Option<&'static Path> {
+    let policy = ProcFs::default().scheduling_policy(Pid::own()).ok().flatten()?;
+    let chrt = Path::new(CHRT);
+    if !REAL_TIME.contains(&policy) {
+        return None;
+    }
+    if !chrt.exists() {
+        log::warn!("{}", LogLine::new().field("missing", CHRT).note("OpenSIPS runs in real time"));
+        return None;
+    }
+    Some(chrt)
+}

@@ -1,0 +1,113 @@
+//! A daemon that does not answer OPTIONS may be busy, slow or silent: a restart heals none of these, and
+//! empties its memory. What tells it from one that is dead.
+
+use std::time::Duration;
+
+use deadline::Deadline;
+use hostproc::{ProcFs, Stat, State};
+use nix::time::{ClockId, clock_gettime};
+
+use super::Error;
+use crate::daemon::Seconds;
+use crate::daemon::management::clients;
+use crate::instance::Instance;
+use crate::mi::answers::REQUESTS;
+use crate::params::Params;
+use crate::sip::probe::{Patience, Silence, ask};
+use crate::sip::target::{Target, Transport};
+use crate::sockets::expected::Expected;
+
+/// One more request, so that there is something to count.
+const ONCE: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
+
+/// What an instance does that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Requests are received, and none waits: they are not answered.
+    TakesRequests,
+    /// Requests are received, and so many bytes wait.
+    Overloaded { waiting: u64 },
+    /// None, or it can't be found out without the MI.
+    Unknown,
+}
+
+/// An instance whose main process, workers and sockets are as they should be.
+pub(super) struct Silent<'a> {
+    pub(super) instance: &'a Instance<'a>,
+    pub(super) params: &'a Params,
+    pub(super) main: &'a Stat,
+    pub(super) workers: &'a [Stat],
+    pub(super) sockets: &'a [Expected],
+    pub(super) deadline: Deadline,
+}
+
+impl Silent<'_> {
+    /// What an operator should know of a failed probe that ends no service yet, or the failure.
+    pub(super) fn weigh(&self, error: Error) -> Result<String, Error> {
+        let Error::Silent { target, silence: Silence::NoAnswer, .. } = error else {
+            return Err(error);
+        };
+        if self.workers.iter().any(|worker| worker.state == State::Stopped) {
+            return Err(error);
+        }
+        let since =
+            self.instance.state_of(self.main.process).and_then(|state| state.unanswered_since);
+        let lasting = Duration::from_secs(since.map_or(0, |since| now().saturating_sub(since)));
+        let for_so_long =
+            if lasting.is_zero() { String::new() } else { format!(" for {}", Seconds(lasting)) };
+        match self.progress(target) {
+            Progress::TakesRequests => Ok(format!(
+                "a worker takes requests at {target} and does not answer OPTIONS{for_so_long}: let the script \
+                 answer OPTIONS from this host, or set sip_probe=none"
+            )),
+            Progress::Overloaded { waiting } => Ok(format!(
+                "OpenSIPS is overloaded{for_so_long}: it receives requests at {target} late, {waiting} bytes \
+                 wait: see its database, or raise udp_workers"
+            )),
+            Progress::Unknown if lasting < self.params.probe.stall_limit => Ok(format!(
+                "no answer to OPTIONS at {target}{for_so_long}: monitor fails after stall_limit={}",
+                Seconds(self.params.probe.stall_limit)
+            )),
+            Progress::Unknown => Err(error),
+        }
+    }
+
+    fn progress(&self, target: Target) -> Progress {
+        // TCP main reads ahead, and its connections have queues of their own.
+        if target.transport != Transport::Udp {
+            return Progress::Unknown;
+        }
+        let Some(before) = self.received() else { return Progress::Unknown };
+        let _ = ask(target, &self.params.probe.question, ONCE, self.deadline);
+        let Some(after) = self.received().filter(|after| *after > before) else {
+            return Progress::Unknown;
+        };
+        log::debug!("probe={target} rcv_requests={after} before={before}");
+        match receive_queue(&self.instance.proc, self.sockets, target) {
+            Some(0) => Progress::TakesRequests,
+            Some(waiting) => Progress::Overloaded { waiting },
+            None => Progress::Unknown,
+        }
+    }
+
+    /// How many requests the daemon has received, if its MI tells.
+    fn received(&self) -> Option<u64> {
+        let mut clients = clients(self.params, self.main.process).ok()?.into_iter();
+        let asked =
+            clients.find_map(|one| one.statistics(&[REQUESTS], self.deadline.share(3)).ok());
+        asked?.requests
+    }
+}
+
+/// What waits in the UDP socket that is asked there, in bytes.
+pub(crate) fn receive_queue(proc: &ProcFs, sockets: &[Expected], target: Target) -> Option<u64> {
+    let asked = |(listener, _): &&Expected| Target::of(listener) == Some(target);
+    let (_, inode) = sockets.iter().find(asked)?;
+    proc.udp_receive_queue(*inode).ok().flatten()
+}
+
+/// Seconds since the boot, those in which the host was suspended included.
+pub(crate) fn now() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    now.as_secs()
+}

@@ -1,0 +1,122 @@
+//! A virtual address that is on this host and that no socket serves.
+
+use testnet::Agent;
+
+use crate::site::recurring;
+use crate::{Site, ends, every_daemon, fails};
+
+const OWN: &str = "192.0.2.1";
+const VIP: &str = "192.0.2.10";
+const NOTE: &str = "opensips-sip.restarted-for";
+
+fn with_vip(site: &Site) -> Agent {
+    site.agent().param("vip", VIP)
+}
+
+/// A host with an address of its own on `eth9`, which may get the virtual one.
+fn link(site: &Site) {
+    site.host.ip("link add eth9 type veth peer name eth8");
+    site.host.ip("link set eth8 up");
+    site.host.ip("link set eth9 up");
+    site.host.ip(&format!("addr add {OWN}/24 dev eth9"));
+}
+
+fn add_vip(site: &Site) {
+    site.host.ip(&format!("addr add {VIP}/24 dev eth9"));
+}
+
+fn remove_vip(site: &Site) {
+    site.host.ip(&format!("addr del {VIP}/24 dev eth9"));
+}
+
+fn is_noted(site: &Site) -> bool {
+    site.files("/run/smartvox").iter().any(|file| file == NOTE)
+}
+
+#[test]
+fn an_address_that_comes_later_is_served_after_a_restart() {
+    testnet::root_or_skip!();
+    every_daemon("an_address_that_comes_later_is_served_after_a_restart", |site| {
+        link(site);
+        for host in ["eth9", "*"] {
+            site.configure(&[&format!("udp:{host}:5060")]);
+            let agent = with_vip(site);
+            ends(&agent.action("start"), 0);
+            ends(&recurring(&agent), 0);
+            add_vip(site);
+            let healed = format!("a restart opens udp:{VIP}:5060");
+            fails(&recurring(&agent), 1, &healed);
+            assert!(is_noted(site));
+            // As Pacemaker does.
+            ends(&agent.action("stop"), 0);
+            ends(&agent.action("start"), 0);
+            ends(&recurring(&agent), 0);
+            assert!(!is_noted(site), "it is served, and the next time is the first one again");
+            // It may go and come: the socket stays.
+            remove_vip(site);
+            ends(&recurring(&agent), 0);
+            ends(&agent.action("stop"), 0);
+            site.nothing_is_left();
+        }
+    });
+}
+
+#[test]
+fn a_restart_for_an_address_is_not_tried_twice() {
+    testnet::root_or_skip!();
+    every_daemon("a_restart_for_an_address_is_not_tried_twice", |site| {
+        link(site);
+        site.configure(&["udp:eth9:5060"]);
+        let agent = with_vip(site);
+        ends(&agent.action("start"), 0);
+        add_vip(site);
+        fails(&recurring(&agent), 1, "a restart opens");
+        // A group that has the address behind OpenSIPS takes it away, and brings it back too late.
+        remove_vip(site);
+        ends(&agent.action("stop"), 0);
+        ends(&agent.action("start"), 0);
+        add_vip(site);
+        for _ in 0..2 {
+            fails(&recurring(&agent), 190, "though it was restarted: start the address before");
+        }
+        ends(&agent.action("stop"), 0);
+    });
+}
+
+#[test]
+fn what_no_restart_heals_is_degraded() {
+    testnet::root_or_skip!();
+    every_daemon("what_no_restart_heals_is_degraded", |site| {
+        link(site);
+        add_vip(site);
+        let other = format!("udp:{OWN}:5060");
+        let unserved = format!("vip {VIP} is served by no socket of the configuration");
+        for (socket, words) in [
+            (other.as_str(), &*unserved),
+            (&other, &*format!("; OpenSIPS has {other}")),
+            (
+                "udp:0.0.0.0:5060",
+                "udp:0.0.0.0:5060 receives there and answers from another address",
+            ),
+        ] {
+            site.configure(&[socket]);
+            let agent = with_vip(site);
+            ends(&agent.action("start"), 0);
+            for _ in 0..2 {
+                fails(&recurring(&agent), 190, words);
+            }
+            assert!(!is_noted(site));
+            ends(&agent.action("stop"), 0);
+        }
+        // The address leaves a promotable clone with the promoted role: a restart would be in vain, and
+        // the standby could not take over either.
+        site.configure(&["udp:eth9:5060"]);
+        remove_vip(site);
+        let clone = with_vip(site).env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        ends(&clone.action("start"), 0);
+        fails(&recurring(&clone), 190, &unserved);
+        add_vip(site);
+        fails(&recurring(&clone), 190, &unserved);
+        ends(&clone.action("stop"), 0);
+    });
+}
