@@ -21,6 +21,10 @@ pub(crate) fn put_behind_own_address(
 ) {
     let Some(own) = observation.precedes else { return };
     let Some(exact) = observation.exact(params) else { return };
+    let link = observation.link.as_ref();
+    if !link.is_some_and(|link| renewal::keeps_siblings(&link.name)) {
+        return;
+    }
     let files = RunFiles::of(params.ip, observation.zone);
     let until = budgets::for_renewal_lock(request.deadline);
     let Acquisition::Acquired(lock) = ActionLock::acquire(&files.action_lock(), until) else {

@@ -120,10 +120,8 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
         // The kernel never uses it: it has to be deleted and added again.
         .filter(|(_, exact)| !exact.flags.dadfailed);
     let (mut target, found) = match exact {
-        Some((link, exact)) => {
-            target::require_reachable(link, snapshot)?;
-            (target::adopted(params, link, exact), Found::Exact)
-        }
+        // Also on a port of a bridge, where monitor reports it: an address that is there may serve.
+        Some((link, exact)) => (target::adopted(params, link, exact), Found::Exact),
         None if instances.is_empty() => (target::choose(params, snapshot)?, Found::Absent),
         None => (target::choose(params, snapshot)?, Found::Misplaced),
     };

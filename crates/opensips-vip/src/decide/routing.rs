@@ -240,7 +240,12 @@ fn check_gateway(
         return Err(NoRoute::NoHost { gateway, network });
     }
     let is_in = |network: Network| network.prefix().length() > 0 && network.contains(gateway);
-    if is_link_local(gateway) || networks().any(is_in) {
+    // The router of a host whose address is alone in its network (`onlink`).
+    let is_router = || {
+        let mut routes = foreign(tables).map(RouteRecord::route);
+        routes.any(|route| route.link == Some(link.index) && route.gateway == Some(gateway))
+    };
+    if is_link_local(gateway) || networks().any(is_in) || is_router() {
         Ok(())
     } else {
         Err(NoRoute::Gateway { gateway, link: link.name.clone() })

@@ -5,7 +5,8 @@
 //! (`fib_del_ifaddr`).
 
 use hostnet::{
-    Address, AddressFlags, Error, Family, Lifetime, Netlink, NewAddress, Prefix, Result, Scope,
+    Address, AddressFlags, Error, Family, Lifetime, LinkName, Netlink, NewAddress, Prefix, Result,
+    Scope, Sysctl,
 };
 
 use super::deletion::{self, Deadlines, delete};
@@ -13,6 +14,16 @@ use super::run_files::{RunFiles, release};
 use super::settled;
 use crate::decide::plan::Deletion;
 use crate::log_line::failure;
+
+/// Whether an address of the link can be deleted without a moment in which the others of its network are gone,
+/// too: `promote_secondaries` is on or can be set.
+pub(crate) fn keeps_siblings(link: &LinkName) -> bool {
+    if Sysctl::default().promote_secondaries(link).is_ok_and(|is_on| is_on) {
+        return true;
+    }
+    let path = format!("/proc/sys/net/ipv4/conf/{link}/promote_secondaries");
+    std::fs::OpenOptions::new().write(true).open(path).is_ok()
+}
 
 /// Replaces `old` by `new`, which differ in what the kernel does not compare. Returns false if `old` is not
 /// there any more, and then nothing is added.

@@ -22,6 +22,10 @@ const PROMOTED: &str = "promoted-";
 /// The first parts of the names of the notes that a VIP is here, and that it was announced.
 const HERE: &str = "here-";
 const ANNOUNCED: &str = "announced-";
+/// Those of the notes about other hosts with the same address.
+const RIVAL: &str = "rival-";
+const UNANNOUNCED: &str = "unannounced-";
+const SEARCHED: &str = "searched-";
 
 /// The note that nothing could be sent, in the place of the MAC address of another host.
 const NOT_SENT: &str = "not-sent";
@@ -74,7 +78,7 @@ pub(crate) struct RunFiles {
 impl RunFiles {
     /// The files of a VIP. `link` is that of a link-local VIP, and ignored for others.
     pub(crate) fn of(ip: IpAddr, link: Option<LinkIndex>) -> Self {
-        let namespace = std::fs::metadata("/proc/self/ns/net").map_or(0, |metadata| metadata.ino());
+        let namespace = namespace_number().unwrap_or(0);
         let zone = link.filter(|_| is_link_local(ip)).map(|link| format!("%{link}"));
         let vip = format!("{ip}{}@{namespace}", zone.unwrap_or_default());
         Self { run: RunDirectory::default(), ip, vip, namespace }
@@ -143,7 +147,7 @@ impl RunFiles {
     }
 
     fn conflict(&self) -> String {
-        format!("rival-{}", self.vip)
+        format!("{RIVAL}{}", self.vip)
     }
 
     /// Notes why the VIP is not announced, for the next monitor.
@@ -169,7 +173,7 @@ impl RunFiles {
     }
 
     fn unannounced(&self) -> String {
-        format!("unannounced-{}", self.vip)
+        format!("{UNANNOUNCED}{}", self.vip)
     }
 
     /// The lock of the process that waits for the carrier on a node without the VIP.
@@ -314,7 +318,7 @@ impl RunFiles {
     /// Forgets the namespace, and that the VIP is in it: the next one with its number is another program's.
     pub(crate) fn forget_namespace(&self, name: &NamespaceName) {
         if let Some(NotedNamespace { number, .. }) = self.noted_namespace(name) {
-            for note in [HERE, ANNOUNCED] {
+            for note in [HERE, ANNOUNCED, RIVAL, UNANNOUNCED, SEARCHED] {
                 self.remove(&format!("{note}{}@{number}", self.ip));
             }
         }
@@ -344,19 +348,18 @@ impl RunFiles {
         Some(self.age(&self.announced())?.unwrap_or_default())
     }
 
-    /// Notes that a monitor asks now whether another host has the VIP.
+    /// Notes that start or monitor has just asked whether another host has the VIP.
     pub(crate) fn note_search(&self) {
         self.write(&self.searched(), "");
     }
 
-    /// How long ago a monitor asked that, or the VIP was announced after start had asked.
+    /// How long ago that was asked; `None` also if the clock has been set back since.
     pub(crate) fn last_search(&self) -> Option<Duration> {
-        let ages = [self.age(&self.searched()), self.age(&self.announced())];
-        ages.into_iter().flatten().flatten().min()
+        self.age(&self.searched()).flatten()
     }
 
     fn searched(&self) -> String {
-        format!("searched-{}", self.vip)
+        format!("{SEARCHED}{}", self.vip)
     }
 
     /// How long ago a file was written; `Some(None)` if the clock has been set back since.
@@ -414,6 +417,17 @@ impl RunFiles {
             log::warn!("{}", line().note(error));
         }
     }
+}
+
+/// The number of the network namespace of this process, by the file or, if it can't be looked at, by what
+/// its link says (`net:[4026531840]`).
+fn namespace_number() -> Option<u64> {
+    const PATH: &str = "/proc/self/ns/net";
+    if let Ok(metadata) = std::fs::metadata(PATH) {
+        return Some(metadata.ino());
+    }
+    let link = std::fs::read_link(PATH).ok()?;
+    link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// Releases a lock and removes its file.

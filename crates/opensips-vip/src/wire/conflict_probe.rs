@@ -113,20 +113,51 @@ impl Prober {
         timeout: Duration,
         until: Deadline,
     ) -> Result<ProbeResult> {
+        self.send_and_listen(socket, conflicts, &pauses(timeout), until)
+    }
+
+    /// The same with one frame.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn probe_once(
+        &self,
+        socket: &mut PacketSocket,
+        conflicts: Conflicts,
+        timeout: Duration,
+        until: Deadline,
+    ) -> Result<ProbeResult> {
+        self.send_and_listen(socket, conflicts, &[timeout], until)
+    }
+
+    /// Sends a probe before each of the pauses, in which it listens.
+    fn send_and_listen(
+        &self,
+        socket: &mut PacketSocket,
+        conflicts: Conflicts,
+        pauses: &[Duration],
+        until: Deadline,
+    ) -> Result<ProbeResult> {
+        let mut comes_back = false;
         if let IpAddr::V6(ip) = self.ip {
             // For the probes of others; the answers of owners are received without it.
             let _ = socket.join_solicited_node(ip);
         }
-        for pause in pauses(timeout) {
+        for pause in pauses {
             match self.ip {
                 IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
                 IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
             }
             // From the end of the send on: a full queue delays it, and a host that was not asked can't answer.
-            let end = Deadline::after(pause);
+            let end = Deadline::after(*pause);
             while let Some(frame) = socket.receive(end.min(until))? {
-                if let Some(mac) = self.conflict_in(&frame, conflicts) {
-                    return Ok(ProbeResult::Conflict(mac));
+                // A port of a switch that sends back what it gets (hairpin mode): this host answers its own
+                // probe then.
+                comes_back |= probed_by(&frame, self.ip) == Some(self.mac);
+                match self.conflict_in(&frame, conflicts) {
+                    Some(mac) if comes_back && mac == self.mac => {}
+                    Some(mac) => return Ok(ProbeResult::Conflict(mac)),
+                    None => {}
                 }
             }
             if end > until {

@@ -136,9 +136,9 @@ fn ask(
 pub(crate) enum Look {
     /// The host that was found is watched until it is silent.
     Watch,
-    /// It listens no longer than start does. Whoever it finds is only noted: this host
-    /// can have been frozen, and the other one can have the VIP rightfully. If that host is still there at
-    /// the next monitor, the VIP is defended.
+    /// It sends one probe and listens no longer than start does. Whoever it finds is only noted: this host
+    /// can have been frozen, and the other one can have the VIP rightfully. The VIP is defended when the
+    /// cluster has had [`DEFEND_INTERVAL`] to end that.
     Search,
 }
 
@@ -149,9 +149,18 @@ pub(crate) fn due_look(params: &Params, observation: &Observation) -> Option<Loo
     if files.noted_conflict().is_some() {
         return Some(Look::Watch);
     }
-    let is_due = files.last_search().is_none_or(|age| age >= SEARCH_INTERVAL);
+    let is_due = files.last_search().is_none_or(|age| age >= search_interval(params.ip));
     let is_announced = observation.unannounced.is_none() && !is_held(&files.announcer_lock());
     (is_due && is_announced).then_some(Look::Search)
+}
+
+/// Up to two seconds more than [`SEARCH_INTERVAL`], by the address: many VIPs must not ask at the same moment.
+fn search_interval(ip: IpAddr) -> Duration {
+    let last = match ip {
+        IpAddr::V4(ip) => ip.octets()[3],
+        IpAddr::V6(ip) => ip.octets()[15],
+    };
+    SEARCH_INTERVAL + Duration::from_millis(8 * u64::from(last))
 }
 
 /// Looks for another host that has the VIP, for the monitors below the level that checks the neighbours:
@@ -234,13 +243,20 @@ fn check_conflict(
         files.note_announcement(link.mac);
         Ok(())
     };
-    files.note_search();
-    let silence = match look {
-        Look::Search => check.timeout.min(SEARCH_SILENCE),
+    let result = match look {
+        // A frame that is lost is made up for by the next search.
+        Look::Search => {
+            let silence = check.timeout.min(SEARCH_SILENCE);
+            prober.probe_once(socket, Conflicts::Owners, silence, until)?
+        }
         // Nothing waits for this monitor: a host that answers late is found, too.
-        Look::Watch => check.timeout.max(RELEASE_TIME),
+        Look::Watch => {
+            let silence = check.timeout.max(RELEASE_TIME);
+            prober.probe(socket, Conflicts::Owners, silence, until)?
+        }
     };
-    let mac = match prober.probe(socket, Conflicts::Owners, silence, until)? {
+    files.note_search();
+    let mac = match result {
         ProbeResult::Conflict(mac) => mac,
         ProbeResult::Free => {
             if let Some(Conflict { mac, .. }) = noted {
@@ -258,12 +274,12 @@ fn check_conflict(
         files.note_conflict(mac, ConflictOrigin::Seen);
         return Ok(verdict_on_conflict(params, mac, &link.name, ConflictOrigin::Seen, false));
     }
-    let is_defended = |it: &Conflict| {
-        it.origin != ConflictOrigin::Seen && it.announced.is_some_and(|age| age < DEFEND_INTERVAL)
-    };
-    let is_due = !noted.as_ref().is_some_and(is_defended);
+    let is_due = noted.is_none_or(|it| it.announced.is_none_or(|age| age >= DEFEND_INTERVAL));
     let same = noted.filter(|it| it.mac == mac && it.origin != ConflictOrigin::Seen);
-    let origin = same.map_or(ConflictOrigin::Found, |noted| noted.origin);
+    let origin = match noted {
+        Some(Conflict { origin: ConflictOrigin::Seen, .. }) if !is_due => ConflictOrigin::Seen,
+        _ => same.map_or(ConflictOrigin::Found, |noted| noted.origin),
+    };
     if is_due {
         announce(socket)?;
         files.note_conflict(mac, origin);

@@ -176,7 +176,10 @@ fn a_shallow_look_asks_from_time_to_time() {
     // This host may have been frozen, and the other one its successor.
     fails(&recurring(&agent), 190, &format!("is also in use by {MAC_N} on eth0: remove it"));
     assert_eq!(announced_by_a(&capture), 0);
+    fails(&recurring(&agent), 190, &format!("is also in use by {MAC_N} on eth0: remove it"));
+    assert_eq!(announced_by_a(&capture), 0);
     // Known to the next one without waiting for its turn, and so is the silence.
+    shell(&site.a, "touch -d '-11 seconds' /run/smartvox/rival-*");
     let reason = format!("192.0.2.10 is also in use by {MAC_N} on eth0, and was announced again");
     fails(&recurring(&agent), 190, &reason);
     wait_until("it is announced again", LONG, || announced_by_a(&capture) == 1);

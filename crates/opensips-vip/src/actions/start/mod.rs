@@ -324,6 +324,10 @@ impl<'a> Start<'a> {
     /// The VIP serves as it is, so that a failure is none of start.
     fn add_again(&self, old: &Address, new: &NewAddress) -> Result<(), Error> {
         self.check_not_stopped()?;
+        if !renewal::keeps_siblings(&self.link.name) {
+            log::warn!("{}", line().note("the VIP is not added again: /proc/sys is read-only"));
+            return Ok(());
+        }
         let deadlines = budgets::for_deletion(self.deadline);
         if let Err(error) = renewal::add_again(self.netlink, &self.files, old, new, deadlines) {
             log::error!("{}", failure(&error).note("the VIP was not added again"));
@@ -388,6 +392,7 @@ impl<'a> Start<'a> {
         }
         if self.no_duplicate && !self.is_unasked {
             self.files.forget_unannounced();
+            self.files.note_search();
         }
         // What was asked for and answered by nobody, or was here before, is an address of this cluster.
         if self.request.by_cluster && (self.no_duplicate || plan.found == Found::Exact) {

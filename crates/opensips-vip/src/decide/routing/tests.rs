@@ -192,6 +192,8 @@ fn a_gateway_is_a_host_on_the_link() {
     // As some clouds have it.
     let only_gateway = [network(2, "203.0.113.1/32")];
     assert_eq!(judged("192.0.2.10/32", "203.0.113.1", &only_gateway), Ok(()));
+    let on_link = [via("0.0.0.0/0", "203.0.113.1", 0)];
+    assert_eq!(judged("192.0.2.10/32", "203.0.113.1", &on_link), Ok(()));
     assert_eq!(judged("2001:db8::10/64", "fe80::1", &[]), Ok(()));
     assert_eq!(judged("2001:db8::10/64", "2001:db8::", &[]), Ok(()));
     let off = Err("gateway=203.0.113.1 is in no network of eth0: set gateway to a router there");
