@@ -112,7 +112,7 @@ pub(crate) fn launch(params: &Params, resource: &InstanceName, output: &Output) 
     let mut command = match normal_scheduler() {
         Some(chrt) => {
             let mut command = clean(chrt);
-            command.args(["--other", "0"]).arg(&params.binary);
+            command.args(["-o", "0"]).arg(&params.binary);
             command
         }
         None => clean(&params.binary),

@@ -3,6 +3,7 @@
 //! daemon inherits them; the agent needs none of the caller's.
 
 use std::path::Path;
+use std::time::Duration;
 
 use deadline::Deadline;
 use hostproc::{Accounts, Pid, ProcFs, Reach};
@@ -12,6 +13,9 @@ use ocf::LogLine;
 
 use super::{Result, account};
 use crate::params::Params;
+
+/// How long the name service may take to tell the groups of the user.
+const NAME_SERVICE: Duration = Duration::from_secs(2);
 
 /// Where util-linux, which every distribution has, installs chrt(1).
 const CHRT: &str = "/usr/bin/chrt";
@@ -30,7 +34,9 @@ pub(crate) fn take_on(params: &Params, deadline: Deadline) -> Result<()> {
     umask(Mode::from_bits_truncate(0o022));
     let group = account::group(&params.group, deadline)?;
     let user = params.user.as_str();
-    let (accounts, reach) = (Accounts::default(), Reach::NameService(deadline));
+    // A name service that hangs must not keep the daemon from its start.
+    let patience = deadline.within(NAME_SERVICE);
+    let (accounts, reach) = (Accounts::default(), Reach::NameService(patience));
     let found = accounts.supplementary_groups(user, reach).or_else(|error| {
         log::warn!("{}", LogLine::new().field("user", user).note(error));
         accounts.supplementary_groups(user, Reach::Files)

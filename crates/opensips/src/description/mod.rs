@@ -34,9 +34,9 @@ replicated to it. Every node starts unpromoted, and its configuration must decla
 =backup. If a promoted instance has lost a tag, monitor activates it again once and reports it.
 
 With mi, a monitor with check level 10 (OCF_CHECK_LEVEL) also queries the Management Interface: it \
-fails if there is no answer within 5 seconds, and returns OCF_DEGRADED if shared memory is over \
-shm_limit, or fails if it is exhausted (shm_fail). With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an \
-address of this host.
+returns OCF_DEGRADED if there is no answer or shared memory is over shm_limit, and fails if it is exhausted \
+(shm_fail). With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an address of \
+this host, and each has to answer.
 
 The agent recognises an instance by the resource that has started it (SMARTVOX_RESOURCE in the \
 environment of OpenSIPS), by its executable and by its arguments -f and -P, never by its name. A daemon \

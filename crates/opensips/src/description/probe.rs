@@ -14,7 +14,8 @@ more requests were taken than there are workers: its script must answer OPTIONS 
 must be none. With \"auto\" one of the instance's own sockets of each group \
 of workers is probed, all at the same time: every UDP socket, because each has workers of its own; one of \
 TCP, of TLS, of WebSocket (ws, with the HTTP upgrade) and of wss; and each of those that are at an address \
-of vip. A socket that is given here is the only one that is probed, while its address is on this host. An \
+of vip. Where the first of them answers, monitor reports a silent one beside it as OCF_DEGRADED: a restart \
+would end the calls of all. A socket that is given here is the only one that is probed, while its address is on this host. An \
 address that is on another host is never probed: the other node answers there. If no socket can be probed, \
 as on a standby, only processes and sockets are checked. Sockets of other protocols (bin, hep, smpp, sctp) \
 are never probed.

@@ -12,7 +12,6 @@ pub(crate) mod workers;
 use deadline::Deadline;
 use hostnet::Sysctl;
 use hostproc::{Pid, ProcFs, Process, Stat};
-use ocf::Action;
 
 use crate::daemon::check::{self, Checked};
 use crate::daemon::management::clients;
@@ -22,6 +21,7 @@ use crate::health::workers::{judge_processes, living_workers};
 use crate::instance::Instance;
 use crate::mi::Endpoint;
 use crate::params::Params;
+use crate::sip::probe::Silence;
 use crate::sip::target::Target;
 use crate::sockets::expected::{self, Expected, Shared};
 use crate::sockets::listener::{Listener, Transport};
@@ -67,12 +67,12 @@ pub(crate) fn judge(
     let probing = Probing { params, main: pid, listeners: &listeners, reach };
     // The addresses are read once for the probe and the remark.
     let local = probing.addresses(deadline)?;
-    let Asked { remarks: told, failures } = probing.ask(&local, params.probe.patience, deadline);
-    let silent = Silent { instance, params, main, workers: &workers, sockets: &sockets, deadline };
-    let (excused, failures) = weigh_all(&silent, &shared, failures);
-    let unanswered = !excused.is_empty();
-    remarks.extend(told.into_iter().chain(excused));
-    if let Some(error) = (Asked { remarks: Vec::new(), failures }).first_failure() {
+    let asked = probing.ask(&local, params.probe.patience, deadline);
+    let silent =
+        Silent::new(instance, params, main, &workers, &sockets, asked.one_answers, deadline);
+    let (asked, unanswered) = weigh_all(&silent, &shared, reach, asked);
+    remarks.extend(asked.remarks.iter().cloned());
+    if let Some(error) = asked.first_failure() {
         return Err(error);
     }
     remarks.extend(shared.iter().map(ToString::to_string));
@@ -97,22 +97,33 @@ pub(crate) fn refuse_exhausted(params: &Params, main: Process, deadline: Deadlin
     }
 }
 
-/// Divides failed probes into those that end no service and those that do. start and what it adopts must
-/// answer.
-fn weigh_all(
-    silent: &Silent<'_>,
-    shared: &[Shared],
-    failures: Vec<Error>,
-) -> (Vec<String>, Vec<Error>) {
-    let (mut excused, mut failed) = (Vec::new(), Vec::new());
-    let looks_on = matches!(silent.instance.action(), Action::Monitor | Action::Diagnose);
+/// Turns failed probes that end no service into remarks. Returns also whether the best socket is among them.
+///
+/// Where the best socket answers, a silent one beside it is told and ends nothing: a restart would end the
+/// calls of all, and a script that never answers there would be restarted for ever. From the level on that
+/// asks every socket, each has to answer.
+fn weigh_all(silent: &Silent<'_>, shared: &[Shared], reach: Reach, asked: Asked) -> (Asked, bool) {
+    let Asked { mut remarks, failures, best_answers, one_answers } = asked;
+    let (mut unanswered, mut failed) = (false, Vec::new());
     for error in failures.into_iter().map(|error| unless_taken(error, shared)) {
-        match if looks_on { silent.weigh(error) } else { Err(error) } {
-            Ok(remark) => excused.push(remark),
+        let weighed = match (reach, error) {
+            (Reach::Every, error) => Err(error),
+            (
+                Reach::Groups,
+                error @ (Error::Silent { silence: Silence::NoAnswer, .. }
+                | Error::UnexpectedAnswer { .. }),
+            ) if best_answers && !silent.has_stopped_workers() => Ok((error.to_string(), false)),
+            (Reach::Groups, error) => silent.weigh(error).map(|remark| (remark, true)),
+        };
+        match weighed {
+            Ok((remark, counts)) => {
+                remarks.push(remark);
+                unanswered |= counts;
+            }
             Err(error) => failed.push(error),
         }
     }
-    (excused, failed)
+    (Asked { remarks, failures: failed, best_answers, one_answers }, unanswered)
 }
 
 /// Whether the configuration has this socket now, by the daemon's own check; true where that is not known.

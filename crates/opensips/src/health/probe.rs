@@ -48,6 +48,10 @@ pub(crate) struct Asked {
     pub(crate) remarks: Vec<String>,
     /// [`Error::Silent`], [`Error::UnexpectedAnswer`] and [`Error::Unasked`], in the order of the sockets.
     pub(crate) failures: Vec<Error>,
+    /// The best socket answers: that of the clients, over UDP if it has that.
+    pub(crate) best_answers: bool,
+    /// Any of them answers.
+    pub(crate) one_answers: bool,
 }
 
 impl Asked {
@@ -91,7 +95,9 @@ impl Probing<'_> {
         self.log_unasked(&targets);
         let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10));
         let outcomes = ask_each(&targets, &self.params.probe.question, patience, asking);
-        let one_answers = outcomes.iter().any(|one| matches!(one, Ok(Outcome::Alive { .. })));
+        let answers = |one: &io::Result<Outcome>| matches!(one, Ok(Outcome::Alive { .. }));
+        let best_answers = outcomes.first().is_some_and(answers);
+        let one_answers = outcomes.iter().any(answers);
         let (mut failures, mut remarks) = (Vec::new(), Vec::new());
         for (target, outcome) in targets.iter().zip(outcomes) {
             remarks.extend(self.remark_on_code(*target, &outcome));
@@ -115,7 +121,8 @@ impl Probing<'_> {
         if !failures.is_empty() {
             retain_on_this_host(&mut failures, deadline);
         }
-        Asked { remarks, failures: failures.into_iter().map(|(_, error)| error).collect() }
+        let failures = failures.into_iter().map(|(_, error)| error).collect();
+        Asked { remarks, failures, best_answers, one_answers }
     }
 
     /// An answer that the administrator calls degraded.

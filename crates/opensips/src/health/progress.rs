@@ -1,11 +1,13 @@
 //! A daemon that does not answer OPTIONS may be busy, slow or silent: a restart heals none of these, and
 //! empties its memory. What tells it from one that is dead.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use deadline::Deadline;
 use hostproc::{ProcFs, Stat, State};
 use nix::time::{ClockId, clock_gettime};
+use ocf::Action;
 
 use super::Error;
 use crate::daemon::Seconds;
@@ -20,6 +22,9 @@ use crate::sockets::expected::Expected;
 /// One more request, so that there is something to count.
 const ONCE: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
 
+/// How long the MI may take for a count: a daemon that is dead as a whole must not be noticed later for it.
+const MI_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What an instance does that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
@@ -33,21 +38,38 @@ enum Progress {
 
 /// An instance whose main process, workers and sockets are as they should be.
 pub(super) struct Silent<'a> {
-    pub(super) instance: &'a Instance<'a>,
-    pub(super) params: &'a Params,
-    pub(super) main: &'a Stat,
-    pub(super) workers: &'a [Stat],
-    pub(super) sockets: &'a [Expected],
-    pub(super) deadline: Deadline,
+    instance: &'a Instance<'a>,
+    params: &'a Params,
+    main: &'a Stat,
+    workers: &'a [Stat],
+    sockets: &'a [Expected],
+    /// Another socket answers: then what the daemon receives need not come from the one that is silent.
+    others_answer: bool,
+    deadline: Deadline,
+    /// The MI has not answered once, and is not asked again.
+    mi_is_silent: Cell<bool>,
 }
 
-impl Silent<'_> {
+impl<'a> Silent<'a> {
+    pub(super) fn new(
+        instance: &'a Instance<'a>,
+        params: &'a Params,
+        main: &'a Stat,
+        workers: &'a [Stat],
+        sockets: &'a [Expected],
+        others_answer: bool,
+        deadline: Deadline,
+    ) -> Self {
+        let mi_is_silent = Cell::new(false);
+        Self { instance, params, main, workers, sockets, others_answer, deadline, mi_is_silent }
+    }
+
     /// What an operator should know of a failed probe that ends no service yet, or the failure.
     pub(super) fn weigh(&self, error: Error) -> Result<String, Error> {
         let Error::Silent { target, silence: Silence::NoAnswer, .. } = error else {
             return Err(error);
         };
-        if self.workers.iter().any(|worker| worker.state == State::Stopped) {
+        if self.has_stopped_workers() {
             return Err(error);
         }
         let since =
@@ -55,7 +77,14 @@ impl Silent<'_> {
         let lasting = Duration::from_secs(since.map_or(0, |since| now().saturating_sub(since)));
         let for_so_long =
             if lasting.is_zero() { String::new() } else { format!(" for {}", Seconds(lasting)) };
+        // start must find an answer, or proof that the daemon works.
+        let looks_on = matches!(self.instance.action(), Action::Monitor | Action::Diagnose);
         match self.progress(target) {
+            Progress::Overloaded { .. }
+                if self.others_answer && lasting >= self.params.probe.stall_limit =>
+            {
+                Err(error)
+            }
             Progress::TakesRequests => Ok(format!(
                 "a worker takes requests at {target} and does not answer OPTIONS{for_so_long}: let the script \
                  answer OPTIONS from this host, or set sip_probe=none"
@@ -64,12 +93,19 @@ impl Silent<'_> {
                 "OpenSIPS is overloaded{for_so_long}: it receives requests at {target} late, {waiting} bytes \
                  wait: see its database, or raise udp_workers"
             )),
-            Progress::Unknown if lasting < self.params.probe.stall_limit => Ok(format!(
-                "no answer to OPTIONS at {target}{for_so_long}: monitor fails after stall_limit={}",
-                Seconds(self.params.probe.stall_limit)
-            )),
+            Progress::Unknown if looks_on && lasting < self.params.probe.stall_limit => {
+                Ok(format!(
+                    "no answer to OPTIONS at {target}{for_so_long}: monitor fails after stall_limit={}",
+                    Seconds(self.params.probe.stall_limit)
+                ))
+            }
             Progress::Unknown => Err(error),
         }
+    }
+
+    /// What a signal has stopped, a restart heals.
+    pub(super) fn has_stopped_workers(&self) -> bool {
+        self.workers.iter().any(|worker| worker.state == State::Stopped)
     }
 
     fn progress(&self, target: Target) -> Progress {
@@ -92,9 +128,13 @@ impl Silent<'_> {
 
     /// How many requests the daemon has received, if its MI tells.
     fn received(&self) -> Option<u64> {
+        if self.mi_is_silent.get() {
+            return None;
+        }
         let mut clients = clients(self.params, self.main.process).ok()?.into_iter();
-        let asked =
-            clients.find_map(|one| one.statistics(&[REQUESTS], self.deadline.share(3)).ok());
+        let until = self.deadline.within(MI_PATIENCE);
+        let asked = clients.find_map(|one| one.statistics(&[REQUESTS], until).ok());
+        self.mi_is_silent.set(asked.is_none());
         asked?.requests
     }
 }

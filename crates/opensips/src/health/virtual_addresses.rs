@@ -46,7 +46,7 @@ pub(super) fn judge(
         let declared = checked.map(|checked| checked.declared.listeners).unwrap_or_default();
         match declared.into_iter().find(|one| one.local.ip() == vip || one.is_for_all_of(vip)) {
             None => remarks.push(gap.told_with(listeners)),
-            Some(_) if instance.has_restarted_for(vip) => {
+            Some(_) if instance.has_restarted_for_a_vip() => {
                 remarks.push(Gap::RestartedInVain { vip }.to_string());
             }
             Some(listener) => return Err(Error::VipUnserved { main, vip, listener }),

@@ -138,11 +138,10 @@ impl<'a> Instance<'a> {
         }
     }
 
-    /// Whether monitor has asked for a restart because of this virtual address, which has not been served
-    /// since.
-    pub(crate) fn has_restarted_for(&self, vip: IpAddr) -> bool {
-        let noted = self.files.run().read(&self.files.restarted_for()).unwrap_or_default();
-        String::from_utf8_lossy(&noted).trim() == vip.to_string()
+    /// Whether monitor has asked for a restart because of a virtual address, and not all of them have been
+    /// served since. Of any of them: with two, each restart would be in vain for one and forget the other.
+    pub(crate) fn has_restarted_for_a_vip(&self) -> bool {
+        self.files.run().read(&self.files.restarted_for()).is_some()
     }
 
     /// Notes it, or that it is served. A failure is logged.

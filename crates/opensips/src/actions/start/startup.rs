@@ -39,6 +39,8 @@ const ATTEMPT: Patience = Patience { attempts: 1, timeout: Duration::from_millis
 /// How long a daemon that is up has at least for its first answer, on a machine that is busy with a boot:
 /// a failed start bars the node, a failed monitor does not.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// How long the other sockets have for their first answer where the best one answers.
+const OTHERS: Duration = Duration::from_secs(3);
 /// How long a daemon that serves is watched for a late death. What kills it late happens as its last
 /// processes start, milliseconds after the first ones serve; the main process needs as long to notice.
 /// A longer wait would delay every failover, and monitor looks again anyway.
@@ -225,10 +227,17 @@ impl<'a> Startup<'a> {
         for requests in 1.. {
             let local = probing.addresses(deadline)?;
             // It may be busy with its first work.
-            let Some(error) = probing.ask(&local, ATTEMPT, deadline).first_failure() else { break };
+            let asked = probing.ask(&local, ATTEMPT, deadline);
+            let best_answers = asked.best_answers;
+            let Some(error) = asked.first_failure() else { break };
             self.watch(handle, STEP)?;
             self.observe(main, handle)?;
             let waited = started.elapsed();
+            // The others have had their time. Clients are served, and monitor tells what is silent.
+            if best_answers && waited >= OTHERS {
+                log::warn!("{}", LogLine::of(Action::Start).note(error));
+                break;
+            }
             match error {
                 health::Error::Silent { main, target, silence: Silence::NoAnswer, .. }
                     if requests > self.workers.len() && self.is_taken(sockets, target) =>
