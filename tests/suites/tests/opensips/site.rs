@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use opensips_stand_in::{ConfigFile, Version, module_path};
@@ -306,8 +307,12 @@ pub(crate) fn recurring(agent: &Agent) -> Outcome {
     agent.clone().env("OCF_RESKEY_CRM_meta_interval", "10000").action("monitor")
 }
 
+/// What is killed may have ended by itself: a daemon ends its workers, and a worker its daemon.
 pub(crate) fn signal(pid: i32, signal: Signal) {
-    kill(Pid::from_raw(pid), signal).unwrap();
+    match kill(Pid::from_raw(pid), signal) {
+        Err(Errno::ESRCH) if signal == Signal::SIGKILL => {}
+        sent => sent.unwrap(),
+    }
 }
 
 /// Neither gone nor a zombie.
