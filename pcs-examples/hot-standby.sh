@@ -55,7 +55,8 @@ cp "$work/before.xml" "$work/cib.xml"
 cib() { pcs -f "$work/cib.xml" "$@"; }
 
 # The promotion scores of the agent decide where the service is: 10000 for the instance that is
-# promoted, 9000 for a standby that has all data, 5000 for one that has not, 1 for one that has failed.
+# promoted, 9000 for a standby that has all data, 5000 for one that has not, 4000 for one that has just
+# started, 1 for one that has failed.
 # So one failure promotes the standby at once, a repaired node takes nothing back, and the only node
 # that is left is promoted again, however often it has failed.
 # No migration-threshold: it bars a node that could serve (the peer in standby, a database that stalls
@@ -101,10 +102,10 @@ cib resource create vip ocf:smartvox:opensips-vip \
 # both must be as in opensips.cfg.
 #
 # demote needs no time of its own unless with demote=restart. Of one resource, no two monitors may have
-# the same interval. Every 2 seconds the promoted one is asked for OPTIONS (a monitor costs 2 ms of CPU),
-# so that a dead OpenSIPS is noticed as soon as that. It takes its sharing tag back if it was lost, as
-# after a cut between the nodes that no fencing has ended. Level 10 also asks the Management Interface
-# for its memory, and the standby whether it has the other node's data.
+# the same interval. The promoted one is asked for OPTIONS every 2 seconds, so that a dead OpenSIPS is
+# noticed within 2 seconds (a monitor costs 2 ms of CPU). It takes its sharing tag back if it was lost,
+# as after a cut between the nodes that no fencing has ended. Level 10 also asks the Management
+# Interface how much memory is in use, and the standby whether it has the other node's data.
 cib resource create opensips ocf:smartvox:opensips \
     config=/etc/opensips/opensips.cfg vip="$VIP" nonlocal_bind=ensure \
     mi=fifo:/run/opensips/opensips_fifo mi_reply_dir=/run/smartvox/mi sharing_tag=vip/1 \

@@ -70,7 +70,8 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "IP is also in use by MAC on LINK, and was announced again: remove it from that host or \
              switch",
-            "Degraded (190), found by a monitor. The address goes on serving and is defended \
+            "Degraded (190), found by a monitor; without \"and was announced again\" in the first 10 seconds \
+             after a monitor below level 10 has found it. The address goes on serving and is defended \
              (RFC 5227): announced again at most once in 10 seconds, and once more when the other host is \
              silent. duplicate_action=fail makes the next monitor of level 10 fail instead. A host that \
              only sends an ARP probe for the address does not have it.",
@@ -90,7 +91,8 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "LINK is a port of BRIDGE: set nic=BRIDGE",
             "start refuses it, because the bridge, bond or team takes what arrives at the port. If the \
-             interface has become a port while it has the address, monitor returns 190.",
+             interface has become a port while it has the address, the address stays: start succeeds, and \
+             monitor returns 190.",
         ),
         (
             "gateway=GATEWAY is in no network of LINK: set gateway to a router there",

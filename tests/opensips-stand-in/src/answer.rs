@@ -49,6 +49,9 @@ impl<'f> Answerer<'f> {
         let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         // A statistic that can't be written is no reason not to answer.
         let _ = self.shared.set_requests(self.id, requests);
+        if self.faults.sip_silent_port == Some(local.port()) {
+            return None;
+        }
         let scripted = request.status()?;
         let status = match self.faults.sip_answer {
             SipAnswer::Script => scripted,

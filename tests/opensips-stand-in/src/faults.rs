@@ -22,6 +22,8 @@ pub(crate) enum SipAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Faults {
     pub(crate) sip_answer: SipAnswer,
+    /// Requests at this port are not answered.
+    pub(crate) sip_silent_port: Option<u16>,
     pub(crate) sip_delay: Duration,
     pub(crate) mi_silent: bool,
     pub(crate) shared_memory_used_percent: Option<u64>,
@@ -42,6 +44,7 @@ impl Default for Faults {
     fn default() -> Self {
         Self {
             sip_answer: SipAnswer::Script,
+            sip_silent_port: None,
             sip_delay: Duration::ZERO,
             mi_silent: false,
             shared_memory_used_percent: None,
@@ -92,6 +95,9 @@ impl Faults {
                 let code = value.parse().ok().filter(|code| (200..700).contains(code));
                 self.sip_answer =
                     SipAnswer::Status(code.ok_or("neither none nor a final status code")?);
+            }
+            "SIP_SILENT_PORT" => {
+                self.sip_silent_port = Some(value.parse().map_err(|_| "not a port")?);
             }
             "SIP_DELAY_MS" => self.sip_delay = milliseconds()?,
             "MI_ANSWER" if value == "none" => self.mi_silent = true,

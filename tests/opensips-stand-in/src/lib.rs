@@ -28,6 +28,7 @@
 //! | switch | value | effect |
 //! |---|---|---|
 //! | `OPENSIPS_STAND_IN_SIP_ANSWER` | `none`, or a status code | requests are swallowed, or all answered with that code |
+//! | `OPENSIPS_STAND_IN_SIP_SILENT_PORT` | a port | requests at this port are swallowed, as by a script |
 //! | `OPENSIPS_STAND_IN_SIP_DELAY_MS` | milliseconds | each SIP answer comes that much later |
 //! | `OPENSIPS_STAND_IN_MI_ANSWER` | `none` | MI requests are read and not answered |
 //! | `OPENSIPS_STAND_IN_SHMEM_USED_PERCENT` | 0 to 100 | what `get_statistics` says of shared memory |

@@ -51,9 +51,9 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let neighbours = if request.check_level >= NEIGHBOURS_LEVEL {
         neighbours::check(&netlink, &params, &observation, request.deadline)
     } else if !request.probe
-        && let Some(look) = neighbours::due_look(&params, &observation)
+        && let Some(asking) = neighbours::due_asking(&params, &observation)
     {
-        neighbours::watch_conflict(&netlink, &params, &observation, look, request.deadline)
+        neighbours::watch_conflict(&netlink, &params, &observation, asking, request.deadline)
     } else {
         return Ok(verdict);
     };

@@ -15,8 +15,8 @@ has a carrier: monitor fails, unless a location rule on the node attribute smart
 the VIP without a failure. If no other node is known to have a carrier, monitor returns OCF_DEGRADED
 (190), and the VIP stays. Each node publishes that attribute, 1 with and 0 without carrier, in every
 monitor, and in one with role=Stopped where the VIP is not. With \"degraded\" the VIP always stays, and
-crm_mon displays the reason. With \"no\" the carrier is not checked. \"true\" and \"false\" mean yes and no. Loopback interfaces
-are never checked. If a bond, bridge or VLAN works although one of its lower interfaces is down, monitor
+crm_mon displays the reason. With \"no\" the carrier is not checked. \"true\" and \"false\" mean yes and no.
+Loopback interfaces are never checked. If a bond, bridge or VLAN works although one of its lower interfaces is down, monitor
 reports OCF_DEGRADED with both \"yes\" and \"degraded\".",
     ..Parameter::TEMPLATE
 };
@@ -51,8 +51,9 @@ reports its MAC address, unless the previous owner is certainly off: with fencin
 over an address that this cluster has held before, because a switch can answer for a dead host (proxy ARP,
 EVPN ARP suppression). A recurring monitor probes too, at most once in 5 seconds, and listens for 100 ms
 at most; with OCF_CHECK_LEVEL 10 or more it always probes and listens for 500 ms at least. duplicate_action
-sets what follows, and if the neighbours can't be asked, that monitor returns OCF_DEGRADED (190). An answer counts as
-this host's own only if this host has the VIP and the interface with that MAC address can answer. Set \"no\" on a link whose router answers ARP for every address.",
+sets what follows, and if the neighbours can't be asked, monitor returns OCF_DEGRADED (190). An answer
+counts as this host's own only if this host has the VIP and the interface with that MAC address can answer.
+Set \"no\" on a link whose router answers ARP for every address.",
     ..Parameter::TEMPLATE
 };
 
@@ -66,7 +67,8 @@ pub(crate) static DUPLICATE_ACTION: Parameter = Parameter {
 What follows if another host answers for the VIP while it is on this node: \"defend\" or \"fail\".
 Default: defend. \"defend\": monitor returns OCF_DEGRADED (190) with the MAC address of the other host and
 announces the VIP again, at most once in 10 seconds (RFC 5227 section 2.4 (c)), and once more when that
-host is silent; the VIP goes on serving. \"fail\": monitor fails if the same host still answers at the next
+host is silent; the VIP goes on serving. A monitor below level 10 that finds such a host waits 10 seconds
+before the first announcement: this node may have been frozen, and that host its successor. \"fail\": monitor fails if the same host still answers at the next
 monitor of level 10, and start never takes over an address that another host answers for; the VIP then
 runs nowhere until that host is gone.",
     ..Parameter::TEMPLATE

@@ -90,8 +90,9 @@ pub(crate) fn check(
     }
     let checked = ask(link, params.ip, until, |socket| {
         let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
-        let look = Look::Watch;
-        let conflict = check_conflict(netlink, params, observation, &prober, socket, look, until)?;
+        let asking = Asking::Watch;
+        let conflict =
+            check_conflict(netlink, params, observation, &prober, socket, asking, until)?;
         if conflict.exit != Exit::Success {
             return Ok(conflict);
         }
@@ -133,7 +134,7 @@ fn ask(
 
 /// What a monitor below the level that checks the neighbours does about another host that has the VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Asking {
     /// The host that was found is watched until it is silent.
     Watch,
     /// It sends one probe and listens no longer than start does. Whoever it finds is only noted: this host
@@ -143,15 +144,15 @@ pub(crate) enum Look {
 }
 
 /// `None` if the monitor asks nobody now. While the VIP is not announced, the announcer asks.
-pub(crate) fn due_look(params: &Params, observation: &Observation) -> Option<Look> {
+pub(crate) fn due_asking(params: &Params, observation: &Observation) -> Option<Asking> {
     params.duplicates?;
     let files = RunFiles::of(params.ip, observation.zone);
     if files.noted_conflict().is_some() {
-        return Some(Look::Watch);
+        return Some(Asking::Watch);
     }
     let is_due = files.last_search().is_none_or(|age| age >= search_interval(params.ip));
     let is_announced = observation.unannounced.is_none() && !is_held(&files.announcer_lock());
-    (is_due && is_announced).then_some(Look::Search)
+    (is_due && is_announced).then_some(Asking::Search)
 }
 
 /// Up to two seconds more than [`SEARCH_INTERVAL`], by the address: many VIPs must not ask at the same moment.
@@ -169,7 +170,7 @@ pub(crate) fn watch_conflict(
     netlink: &Netlink,
     params: &Params,
     observation: &Observation,
-    look: Look,
+    asking: Asking,
     until: Deadline,
 ) -> Verdict {
     // Only a monitor of the level that searches decides that the same host was found again.
@@ -179,7 +180,7 @@ pub(crate) fn watch_conflict(
     let Some((link, mac)) = link_with_neighbours(observation) else { return Verdict::success() };
     let checked = ask(link, params.ip, until, |socket| {
         let prober = prober(netlink, params.ip, observation, (link, mac), until)?;
-        check_conflict(netlink, &params, observation, &prober, socket, look, until)
+        check_conflict(netlink, &params, observation, &prober, socket, asking, until)
     });
     checked.unwrap_or_else(|error| not_checked(params.ip, &link.name, &error))
 }
@@ -227,7 +228,7 @@ fn check_conflict(
     observation: &Observation,
     prober: &Prober,
     socket: &mut PacketSocket,
-    look: Look,
+    asking: Asking,
     until: Deadline,
 ) -> Result<Verdict> {
     let (Some(check), Some(link)) = (params.duplicates, &observation.link) else {
@@ -243,14 +244,14 @@ fn check_conflict(
         files.note_announcement(link.mac);
         Ok(())
     };
-    let result = match look {
+    let result = match asking {
         // A frame that is lost is made up for by the next search.
-        Look::Search => {
+        Asking::Search => {
             let silence = check.timeout.min(SEARCH_SILENCE);
             prober.probe_once(socket, Conflicts::Owners, silence, until)?
         }
         // Nothing waits for this monitor: a host that answers late is found, too.
-        Look::Watch => {
+        Asking::Watch => {
             let silence = check.timeout.max(RELEASE_TIME);
             prober.probe(socket, Conflicts::Owners, silence, until)?
         }
@@ -270,7 +271,7 @@ fn check_conflict(
         }
         ProbeResult::Unknown => return Ok(no_time(params.ip, &link.name)),
     };
-    if look == Look::Search {
+    if asking == Asking::Search {
         files.note_conflict(mac, ConflictOrigin::Seen);
         return Ok(verdict_on_conflict(params, mac, &link.name, ConflictOrigin::Seen, false));
     }

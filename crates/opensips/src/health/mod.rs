@@ -9,6 +9,8 @@ pub(crate) mod stale;
 mod virtual_addresses;
 pub(crate) mod workers;
 
+use std::cell::Cell;
+
 use deadline::Deadline;
 use hostnet::Sysctl;
 use hostproc::{Pid, ProcFs, Process, Stat};
@@ -68,8 +70,16 @@ pub(crate) fn judge(
     // The addresses are read once for the probe and the remark.
     let local = probing.addresses(deadline)?;
     let asked = probing.ask(&local, params.probe.patience, deadline);
-    let silent =
-        Silent::new(instance, params, main, &workers, &sockets, asked.one_answers, deadline);
+    let silent = Silent {
+        instance,
+        params,
+        main,
+        workers: &workers,
+        sockets: &sockets,
+        others_answer: asked.one_answers,
+        deadline,
+        mi_is_silent: Cell::default(),
+    };
     let (asked, unanswered) = weigh_all(&silent, &shared, reach, asked);
     remarks.extend(asked.remarks.iter().cloned());
     if let Some(error) = asked.first_failure() {

@@ -38,32 +38,19 @@ enum Progress {
 
 /// An instance whose main process, workers and sockets are as they should be.
 pub(super) struct Silent<'a> {
-    instance: &'a Instance<'a>,
-    params: &'a Params,
-    main: &'a Stat,
-    workers: &'a [Stat],
-    sockets: &'a [Expected],
+    pub(super) instance: &'a Instance<'a>,
+    pub(super) params: &'a Params,
+    pub(super) main: &'a Stat,
+    pub(super) workers: &'a [Stat],
+    pub(super) sockets: &'a [Expected],
     /// Another socket answers: then what the daemon receives need not come from the one that is silent.
-    others_answer: bool,
-    deadline: Deadline,
+    pub(super) others_answer: bool,
+    pub(super) deadline: Deadline,
     /// The MI has not answered once, and is not asked again.
-    mi_is_silent: Cell<bool>,
+    pub(super) mi_is_silent: Cell<bool>,
 }
 
-impl<'a> Silent<'a> {
-    pub(super) fn new(
-        instance: &'a Instance<'a>,
-        params: &'a Params,
-        main: &'a Stat,
-        workers: &'a [Stat],
-        sockets: &'a [Expected],
-        others_answer: bool,
-        deadline: Deadline,
-    ) -> Self {
-        let mi_is_silent = Cell::new(false);
-        Self { instance, params, main, workers, sockets, others_answer, deadline, mi_is_silent }
-    }
-
+impl Silent<'_> {
     /// What an operator should know of a failed probe that ends no service yet, or the failure.
     pub(super) fn weigh(&self, error: Error) -> Result<String, Error> {
         let Error::Silent { target, silence: Silence::NoAnswer, .. } = error else {

@@ -110,11 +110,11 @@ pub(crate) struct Fulfilled {
 pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Record) -> Fulfilled {
     let deep = instance.request.check_level >= MI_LEVEL;
     let has_tags = !params.sharing_tags.is_empty();
-    let (mut remarks, mut memory_is_short) = (Vec::new(), false);
+    let mut heard = Heard::default();
     let told = record.score;
     let answered = if deep || (has_tags && record.role == Role::Promoted) {
-        let answered = ask(instance, params, record, deep, &mut remarks, &mut memory_is_short);
-        answered.map_err(|error| remarks.push(error.to_string())).ok()
+        let answered = ask(instance, params, record, deep, &mut heard);
+        answered.map_err(|error| heard.remarks.push(error.to_string())).ok()
     } else {
         None
     };
@@ -128,7 +128,15 @@ pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Recor
             if deep { found } else { score::unless_failed(told).unwrap_or(found) }
         }
     };
+    let Heard { remarks, memory_is_short } = heard;
     Fulfilled { remarks, score, memory_is_short }
+}
+
+/// What the MI has told, also if it does not answer the last question.
+#[derive(Debug, Default)]
+struct Heard {
+    remarks: Vec<String>,
+    memory_is_short: bool,
 }
 
 /// Asks the MI for what the role demands; from level 10 on also for the health of the instance.
@@ -139,22 +147,21 @@ fn ask(
     params: &Params,
     record: &mut Record,
     deep: bool,
-    remarks: &mut Vec<String>,
-    memory_is_short: &mut bool,
+    heard: &mut Heard,
 ) -> Result<bool> {
     let mut clients = clients(params, record.main)?;
     let patience = if deep { instance.deadline().remaining() / 3 } else { GLANCE };
     share(&mut clients, patience);
     let found = reach(&clients, instance.deadline())?;
     let Some((client, silent)) = found else { return Ok(params.sharing_tags.is_empty()) };
-    remarks.extend(silent.map(|error| error.to_string()));
+    heard.remarks.extend(silent.map(|error| error.to_string()));
     let tags = &params.sharing_tags;
-    let settled = !deep || judge_management(instance, params, client, remarks, memory_is_short)?;
+    let settled = !deep || judge_management(instance, params, client, heard)?;
     if !tags.is_empty() {
-        remarks.extend(tags::judge(client, tags, record, instance.deadline())?);
+        heard.remarks.extend(tags::judge(client, tags, record, instance.deadline())?);
     }
     if !tags.is_empty() && deep && record.role == Role::Unpromoted {
-        return Ok(is_synced(instance, params, client, settled, remarks)?);
+        return Ok(is_synced(instance, params, client, settled, &mut heard.remarks)?);
     }
     Ok(tags.is_empty())
 }
@@ -240,13 +247,12 @@ fn judge_management(
     instance: &Instance<'_>,
     params: &Params,
     client: Client<'_>,
-    remarks: &mut Vec<String>,
-    memory_is_short: &mut bool,
+    heard: &mut Heard,
 ) -> mi::Result<bool> {
     let limits = (params.shm_limit, params.shm_fail);
     let health = memory::judge(client, limits, instance.deadline())?;
-    remarks.extend(health.remarks);
-    *memory_is_short = health.memory_is_short;
+    heard.remarks.extend(health.remarks);
+    heard.memory_is_short = health.memory_is_short;
     Ok(health.up.is_none_or(|up| up > SYNC_TIME))
 }
 

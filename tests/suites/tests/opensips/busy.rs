@@ -66,6 +66,36 @@ fn a_script_that_drops_options_is_told() {
     });
 }
 
+/// A script that answers at one socket only, as for carriers behind another one: no start is refused, and no
+/// service ends.
+#[test]
+fn a_silent_socket_beside_one_that_answers_ends_no_service() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("a_silent_socket_beside_one_that_answers_ends_no_service", |site| {
+        let text = site.config_with(&[AT, "udp:127.0.0.1:5062"]).text();
+        let before = "\tif (is_method(\"OPTIONS|INVITE|BYE\")) {";
+        assert!(text.contains(before), "{text}");
+        let silent = format!("\tif ($socket_in(port) == 5062) {{\n\t\texit;\n\t}}\n{before}");
+        let text = text.replace(before, &silent);
+        site.write(&format!("# OPENSIPS_STAND_IN_SIP_SILENT_PORT=5062\n{text}"));
+        ends(&site.agent().action("start"), 0);
+        let agent = hasty(site).param("stall_limit", "0");
+        let main = site.main();
+        for _ in 0..2 {
+            fails(&recurring(&agent), 190, "no answer to OPTIONS at udp:127.0.0.1:5062");
+        }
+        // Nor does a start of what runs, or another answer than the one that counts.
+        ends(&site.agent().action("start"), 0);
+        assert_eq!(site.main(), main);
+        // Where each socket is asked, each has to answer, and so has the best one.
+        let every = agent.clone().env("OCF_CHECK_LEVEL", "20");
+        fails(&recurring(&every), 1, "no answer to OPTIONS at udp:127.0.0.1:5062");
+        let named = agent.param("sip_probe", "udp:127.0.0.1:5062");
+        fails(&recurring(&named), 1, "no answer to OPTIONS at udp:127.0.0.1:5062");
+        site.stop();
+    });
+}
+
 /// The lines of the manual, in front of everything else.
 #[test]
 fn the_lines_of_the_manual_answer() {

@@ -174,3 +174,20 @@ fn a_list_of_processes_that_is_not_complete_is_no_list() {
         site.stop();
     });
 }
+
+/// A directory service that hangs, as after a power cut of the site, must not keep the daemon from its start.
+#[test]
+fn a_name_service_that_hangs_delays_the_start_and_no_more() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_name_service_that_hangs_delays_the_start_and_no_more", |site| {
+        let program = site.path("getent");
+        testnet::write_program(&program, "#!/bin/sh\nexec sleep 3600\n");
+        let mut mount = Command::new("mount");
+        mount.arg("--bind").arg(&program).arg("/usr/bin/getent");
+        assert!(site.on_host(|| mount.status()).unwrap().success());
+        // An hour, of which it takes seconds.
+        let agent = site.agent().env("OCF_RESKEY_CRM_meta_timeout", "3600000");
+        ends(&agent.action("start"), 0);
+        site.stop();
+    });
+}

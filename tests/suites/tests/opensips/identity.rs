@@ -351,6 +351,28 @@ fn end_by_hand(site: &Site, main: i32) {
     });
 }
 
+/// Pacemaker stops what a probe finds where the resource must not run, as after `--disabled`.
+#[test]
+fn a_probe_leaves_alone_what_a_person_has_started() {
+    testnet::root_or_skip!();
+    every_daemon("a_probe_leaves_alone_what_a_person_has_started", |site| {
+        let config = site.config();
+        let main = started_past_the_agent(site, &["-P", PIDFILE, "-f", config.to_str().unwrap()]);
+        let probe = || site.agent().action("monitor");
+        ends(&probe(), 7);
+        assert!(is_alive(main) && site.answers("127.0.0.1:5060"));
+        // Without its pid file it is found among all processes.
+        site.on_host(|| std::fs::rename(PIDFILE, "/run/opensips/away").unwrap());
+        ends(&probe(), 7);
+        site.on_host(|| std::fs::rename("/run/opensips/away", PIDFILE).unwrap());
+        // start adopts it, and then it is the resource's.
+        site.start();
+        assert_eq!(site.main(), main);
+        ends(&probe(), 0);
+        site.stop();
+    });
+}
+
 #[test]
 fn a_configuration_that_is_named_relatively() {
     testnet::root_or_skip!();

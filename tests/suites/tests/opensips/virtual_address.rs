@@ -83,6 +83,33 @@ fn a_restart_for_an_address_is_not_tried_twice() {
     });
 }
 
+/// With two of them, a restart that is in vain for one must not be forgotten for the other.
+#[test]
+fn a_restart_for_one_of_two_addresses_is_not_tried_twice() {
+    testnet::root_or_skip!();
+    every_daemon("a_restart_for_one_of_two_addresses_is_not_tried_twice", |site| {
+        link(site);
+        site.configure(&["udp:eth9:5060"]);
+        let agent = site.agent().param("vip", format!("{VIP} 192.0.2.11"));
+        let both = |what: &str| {
+            for address in [VIP, "192.0.2.11"] {
+                site.host.ip(&format!("addr {what} {address}/24 dev eth9"));
+            }
+        };
+        ends(&agent.action("start"), 0);
+        both("add");
+        fails(&recurring(&agent), 1, "a restart opens");
+        for _ in 0..2 {
+            both("del");
+            ends(&agent.action("stop"), 0);
+            ends(&agent.action("start"), 0);
+            both("add");
+            fails(&recurring(&agent), 190, "though it was restarted: start the address before");
+        }
+        ends(&agent.action("stop"), 0);
+    });
+}
+
 #[test]
 fn what_no_restart_heals_is_degraded() {
     testnet::root_or_skip!();

@@ -198,6 +198,22 @@ fn a_shallow_look_asks_from_time_to_time() {
     assert!(locks(&site.a).is_empty());
 }
 
+/// A port in hairpin mode, as container networks have it: the host answers its own probe.
+#[test]
+fn frames_that_a_switch_sends_back_are_no_rival() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("announce_schedule", "0");
+    ends(&agent.action("start"), 0);
+    site.switch.host().ip("link set dev port0 type bridge_slave hairpin on");
+    for _ in 0..2 {
+        ends(&deep(&agent), 0);
+    }
+    take(&site.neighbour);
+    fails(&deep(&agent), 190, &format!("is also in use by {MAC_N} on eth0"));
+    ends(&agent.action("stop"), 0);
+}
+
 #[test]
 fn failing_for_a_rival_is_an_option() {
     testnet::root_or_skip!();
