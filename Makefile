@@ -94,10 +94,12 @@ continuity: setup build
 	tests/build
 	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
 
-# Our agents and ocf:heartbeat:IPaddr2 side by side, as ratios.
-bench: setup build
+# Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
+# docs/benchmarks.md with its pictures; P=move measures that part alone.
+bench: build
+	tests/setup keepalived
 	tests/build
-	$(TARGET)/debug/bench --agents $(BUILT)
+	$(TARGET)/debug/bench --agents $(BUILT) $(if $(P),--only $(P)) $(if $(REPORT),--report $(REPORT))
 
 # Calls by SIPp through both examples while they fail over: needs a real OpenSIPS; docs/calls.md.
 calls: setup build

@@ -78,6 +78,33 @@ impl Record {
         longest
     }
 
+    /// All runs of at least `least` unanswered questions that an answered one followed, from `since`
+    /// on.
+    pub fn outages(&self, since: Instant, least: usize) -> Vec<Outage> {
+        let mut outages = Vec::new();
+        let mut run: Option<(Instant, usize)> = None;
+        for exchange in self.0.iter().filter(|exchange| exchange.asked >= since) {
+            if exchange.answered.is_none() {
+                let (from, questions) = run.unwrap_or((exchange.asked, 0));
+                run = Some((from, questions + 1));
+            } else if let Some((from, questions)) = run.take()
+                && questions >= least
+            {
+                outages.push(Outage { from, to: exchange.asked });
+            }
+        }
+        outages
+    }
+
+    /// Whether every question of the last `span` was answered, but for the newest, whose answers may
+    /// be on their way for `late`.
+    pub fn steady(&self, span: Duration, late: Duration) -> bool {
+        let Some(newest) = self.0.last().map(|exchange| exchange.asked) else { return false };
+        let age = |exchange: &Exchange| newest.saturating_duration_since(exchange.asked);
+        let mut judged = self.0.iter().filter(|e| age(e) <= span && age(e) > late).peekable();
+        judged.peek().is_some() && judged.all(|exchange| exchange.answered.is_some())
+    }
+
     /// When the first answer to a question asked at or after `since` came.
     pub fn first_answer_since(&self, since: Instant) -> Option<Instant> {
         self.0.iter().filter(|e| e.asked >= since).find_map(|e| e.answered)
@@ -222,5 +249,15 @@ mod tests {
         assert_eq!((outage.from, outage.to), (at(30), at(50)));
         assert_eq!(record.first_answer_since(at(25)), Some(at(51)));
         assert!(Record::default().longest_outage().is_none());
+        let all = |since, least| -> Vec<_> {
+            let outages = record.outages(at(since), least);
+            outages.iter().map(|outage| (outage.from, outage.to)).collect()
+        };
+        assert_eq!(all(0, 1), [(at(10), at(20)), (at(30), at(50))]);
+        assert_eq!(all(0, 2), [(at(30), at(50))]);
+        assert_eq!(all(40, 1), [(at(40), at(50))]);
+        let ms = Duration::from_millis;
+        assert!(record.steady(ms(10), ms(5)) && !record.steady(ms(20), ms(5)));
+        assert!(!record.steady(ms(5), ms(5)) && !Record::default().steady(ms(1), ms(0)));
     }
 }

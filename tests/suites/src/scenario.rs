@@ -108,13 +108,32 @@ pub fn up_with(
     token_ms: u32,
     changes: Changes,
 ) -> Result<Lab, String> {
+    let mut options = options(example, name, daemon, changes)?;
+    options.agents = Some(agents_alone(agents)?);
+    options.token = token_ms;
+    let lab = Lab::up(&options).map_err(|error| error.to_string())?;
+    if example == Example::HotStandby {
+        write_node_files(&lab)?;
+    }
+    Ok(lab)
+}
+
+/// A lab with OpenSIPS, its configuration and the examples, and without agents.
+///
+/// # Errors
+/// The name is none for a lab.
+pub fn options(
+    example: Example,
+    name: &str,
+    daemon: &Daemon,
+    changes: Changes,
+) -> Result<Options, String> {
     let examples = repository().join("pcs-examples");
     let config = examples.join(format!("opensips-{}.cfg", example.name()));
     let bind = |source: &Path, destination: &str| Bind {
         source: source.to_owned(),
         destination: PathBuf::from(destination),
     };
-    let directory = agents_alone(agents)?;
     let mut binds = vec![
         bind(&daemon.binary, "/usr/sbin/opensips"),
         bind(changes.config.as_ref().unwrap_or(&config), "/etc/opensips/opensips.cfg"),
@@ -127,18 +146,8 @@ pub fn up_with(
         binds.push(bind(modules, "/usr/lib/x86_64-linux-gnu/opensips/modules"));
     }
     binds.extend(changes.binds);
-    let options = Options {
-        place: Place::named(name).map_err(|error| error.to_string())?,
-        agents: Some(directory),
-        binds,
-        token: token_ms,
-        ..Options::default()
-    };
-    let lab = Lab::up(&options).map_err(|error| error.to_string())?;
-    if example == Example::HotStandby {
-        write_node_files(&lab)?;
-    }
-    Ok(lab)
+    let place = Place::named(name).map_err(|error| error.to_string())?;
+    Ok(Options { place, binds, ..Options::default() })
 }
 
 /// As the file's own comment says: on node 2, numbers and addresses exchanged.

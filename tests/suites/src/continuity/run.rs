@@ -62,8 +62,10 @@ pub fn play(
 }
 
 /// A cluster on which the service runs, and a client that is answered.
-fn prepare(
-    sequence: &Sequence,
+///
+/// # Errors
+/// What kept it from that, as one sentence or with what `crm_mon` shows.
+pub fn served(
     setup: Setup,
     contender: Contender,
     means: &Means,
@@ -74,10 +76,20 @@ fn prepare(
     configure(&site.lab, setup, contender)?;
     let watch = Watch::start(&site.lab)?;
     wait_served(&site, &watch)?;
-    site.set_active(serving_node(&site)?);
+    Ok((site, watch))
+}
+
+/// The same, made ready for a sequence.
+fn prepare(
+    sequence: &Sequence,
+    setup: Setup,
+    contender: Contender,
+    means: &Means,
+    name: &str,
+) -> Result<(Site, Watch), String> {
+    let (site, watch) = served(setup, contender, means, name)?;
     (sequence.prepare)(&site)?;
     wait_served(&site, &watch)?;
-    site.set_active(serving_node(&site)?);
     (sequence.stage)(&site)?;
     Ok((site, watch))
 }
@@ -94,7 +106,10 @@ fn bring_up(setup: Setup, contender: Contender, means: &Means, name: &str) -> Re
 
 /// Waits until SIP is answered without a pause and nothing is going on in the cluster: a cause that
 /// came while a gateway is still being asked for the first time would meet a cluster that is busy.
-fn wait_served(site: &Site, watch: &Watch) -> Result<(), String> {
+///
+/// # Errors
+/// It is not so in time.
+pub fn wait_served(site: &Site, watch: &Watch) -> Result<(), String> {
     let served = || watch.so_far().steady(Duration::from_secs(3)) && idle(site);
     site.wait("SIP answered and the cluster idle", served)?;
     let timeout = format!("--timeout={}", PATIENCE.as_secs());
@@ -102,7 +117,9 @@ fn wait_served(site: &Site, watch: &Watch) -> Result<(), String> {
     if watches_gateway(site.setup.configuration) {
         gateway::wait_known(&site.lab, |_| true, PATIENCE)?;
     }
-    site.wait("SIP answered and the cluster idle", served)
+    site.wait("SIP answered and the cluster idle", served)?;
+    site.set_active(serving_node(site)?);
+    Ok(())
 }
 
 /// Whether the configuration has a resource that asks the gateway.

@@ -1,100 +1,151 @@
-//! Calls through a hot standby: a planned move beside that of a resource whose agent does nothing,
-//! and the agents' own share of a power cut. Needs a real OpenSIPS.
+//! Calls through both examples while the service is handed over: how many are lost, and the gap between
+//! answered calls beside the move of a resource whose agent does nothing. Needs a real OpenSIPS.
 
 use std::path::Path;
 use std::time::Duration;
 
-use lab::Bind;
-use suites::calls::case;
+use suites::calls::case::{self, Outcome};
 use suites::calls::fault::Fault;
 use suites::calls::outcome::Gap;
 use suites::calls::sipp::{self, Load};
 use suites::daemon::Daemon;
 use suites::pair::Pair;
-use suites::scenario::{self, Changes, Example, Fencing};
+use suites::scenario::{self, Example, Fencing};
 
 use crate::figures::{Samples, ms, ratio};
-use crate::moves::settled;
+use crate::moves::{NOTHING, agent_that_does_nothing, move_of_nothing};
+use crate::report::Report;
 
-const NOTHING: &str = "nothing";
 /// Corosync's own default.
 const TOKEN: u32 = 3_000;
 /// For a move: long enough for it, on both sides of the strike.
-const MOVE: Load = Load { rate: 50, length: Duration::from_secs(10), talk: Duration::from_secs(2) };
+const MOVE: Load =
+    Load { rate: 100, length: Duration::from_secs(10), talk: Duration::from_secs(2) };
 /// For a power cut: token, consensus, fencing.
 const CUT: Load = Load { length: Duration::from_secs(20), ..MOVE };
 const BEFORE: Duration = Duration::from_secs(4);
 
-/// Prints the tables.
-pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
-    println!("\n## Calls through a hot standby, {} a second\n", MOVE.rate);
+/// What came of all rounds with one fault.
+#[derive(Debug, Default)]
+struct Sum {
+    calls: u64,
+    failed: u64,
+    taken_and_lost: usize,
+    again: u64,
+    gaps: Samples,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: &Outcome) -> Result<(), String> {
+        self.calls += outcome.statistics.calls;
+        self.failed += outcome.statistics.failed;
+        self.again += outcome.statistics.retransmissions;
+        self.taken_and_lost += outcome.calls.taken_and_lost();
+        self.gaps.add(outcome.gap().ok_or("no call was answered")?.length());
+        if outcome.statistics.failed > 0 {
+            eprintln!("bench: {} calls failed:\n{}", outcome.statistics.failed, outcome.errors);
+        }
+        Ok(())
+    }
+}
+
+/// Measures both examples, and one power cut of the hot standby.
+pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Result<(), String> {
+    report.section("Calls while the service is handed over");
     let Some(daemon) = Daemon::real().into_iter().next() else {
-        println!("skipped: the stand-in routes no calls; OPENSIPS_BIN names a real OpenSIPS");
+        report.line(
+            "Not measured: the stand-in routes no calls; OPENSIPS_BIN names a real OpenSIPS.",
+        );
         return Ok(());
     };
-    let beside = std::env::current_exe().map_err(|error| error.to_string())?;
-    let nothing = Bind {
-        source: beside.with_file_name("nothing"),
-        destination: "/usr/lib/ocf/resource.d/suites/nothing".into(),
-    };
-    let (example, changes) = (Example::HotStandby, Changes { binds: vec![nothing], config: None });
-    let lab = scenario::up_with(example, "bench-calls", agents, &daemon, TOKEN, changes)?;
+    report.line(format!(
+        "SIPp, {} calls a second from the neighbour through the virtual address, {} s of talk; {}. \
+         \"Outage\": the gap\nless the pace of the calls, {} ms. \"Floor\": a resource whose agent does \
+         nothing, moved in the same rounds.\n",
+        MOVE.rate,
+        MOVE.talk.as_secs(),
+        daemon.version,
+        pace().as_millis()
+    ));
+    let mut rows = Vec::new();
+    let mut all = Vec::new();
+    let mut cut = None;
+    for example in [Example::HotStandby, Example::ActiveStandby] {
+        let pair = pair(example, agents, &daemon)?;
+        let mut floor = Samples::default();
+        let mut sums = [Fault::PlannedMove, Fault::Standby].map(|fault| (fault, Sum::default()));
+        for _ in 0..rounds {
+            floor.add(move_of_nothing(&pair.lab)?);
+            for (fault, sum) in &mut sums {
+                let outcome = case::run(&pair, *fault, MOVE, BEFORE)?;
+                outcome.mend(&pair)?;
+                sum.add(&outcome)?;
+            }
+        }
+        for (fault, sum) in sums {
+            let name = format!("{}, {fault}", example.name());
+            rows.push(row(&name, &sum, &floor));
+            all.push((name, sum.gaps));
+        }
+        all.push((format!("{}, floor", example.name()), floor));
+        if example == Example::HotStandby {
+            cut = Some(case::run(&pair, Fault::PowerCut, CUT, BEFORE)?);
+        }
+    }
+    let head = [
+        "",
+        "calls",
+        "failed",
+        "taken and lost",
+        "requests sent again",
+        "longest gap ms, min / median / max",
+        "floor ms, median",
+        "outage to floor, median",
+    ];
+    report.table(&head, &rows);
+    let listed: Vec<_> = all.iter().map(|(name, samples)| (name.clone(), samples)).collect();
+    report.samples("All gaps and floors in ms", &listed);
+    if let Some(outcome) = cut {
+        report.line("\nOne power cut of the hot standby, with fencing:\n");
+        let value = |duration: Option<Duration>| ms(duration.unwrap_or_default());
+        let (calls, failed) = (outcome.statistics.calls, outcome.statistics.failed);
+        let (gap, share) = (value(outcome.gap().map(Gap::length)), value(outcome.agents_share()));
+        let row = vec![calls.to_string(), failed.to_string(), gap, share];
+        report.table(&["calls", "failed", "longest gap ms", "agents' own share ms"], &[row]);
+    }
+    Ok(())
+}
+
+fn pair(example: Example, agents: &Path, daemon: &Daemon) -> Result<Pair, String> {
+    let mut changes = case::changes(example)?;
+    changes.binds.push(agent_that_does_nothing()?);
+    let config = changes.config.clone();
+    let lab = scenario::up_with(example, "bench-calls", agents, daemon, TOKEN, changes);
+    // The nodes have it open.
+    config.map(std::fs::remove_file);
+    let lab = lab?;
     scenario::configure_as(example, &lab, Fencing::On)?;
     let create = ["pcs", "resource", "create", NOTHING, "ocf:suites:nothing"];
     scenario::run(&lab, "node1", &create)?;
     sipp::prepare(&lab)?;
-    let pair = Pair { lab, example };
-    let (mut idle, mut gaps, mut failed) = (Samples::default(), Samples::default(), 0);
-    for _ in 0..rounds {
-        idle.add(move_of_nothing(&pair)?);
-        let outcome = case::run(&pair, Fault::PlannedMove, MOVE, BEFORE)?;
-        outcome.mend(&pair)?;
-        failed += outcome.statistics.failed;
-        gaps.add(outcome.gap().ok_or("no call was answered")?.length());
-    }
-    println!("| planned move ({rounds} rounds, taking turns) | ms min / median / max |\n|---|---|");
-    for (name, samples) in [
-        ("longest gap between answered calls", &gaps),
-        ("a resource whose agent does nothing: stop begun to start ended", &idle),
-    ] {
-        let (min, median, max) = (samples.min(), samples.median(), samples.max());
-        println!("| {name} | {} / {} / {} |", ms(min), ms(median), ms(max));
-    }
-    // Calls come one by one: of an outage of nothing they would see this much.
-    let pace = Duration::from_secs(1) / MOVE.rate;
-    println!(
-        "\nCalls failed: {failed}. Gap to the move of nothing: {} (min), {} (median); less the pace of \
-         the calls, {} ms: {}, {}",
-        ratio(gaps.min(), idle.min()),
-        ratio(gaps.median(), idle.median()),
-        pace.as_millis(),
-        ratio(gaps.min().saturating_sub(pace), idle.min()),
-        ratio(gaps.median().saturating_sub(pace), idle.median())
-    );
-    let outcome = case::run(&pair, Fault::PowerCut, CUT, BEFORE)?;
-    println!("\n| power cut, fencing | |\n|---|---|");
-    println!("| calls failed | {} |", outcome.statistics.failed);
-    println!("| longest gap ms | {} |", ms(outcome.gap().map(Gap::length).unwrap_or_default()));
-    println!("| agents' own share ms | {} |", ms(outcome.agents_share().unwrap_or_default()));
-    Ok(())
+    Ok(Pair { lab, example })
 }
 
-/// How long Pacemaker takes to move a resource whose agent does nothing.
-fn move_of_nothing(pair: &Pair) -> Result<Duration, String> {
-    let from = settled(&pair.lab, NOTHING, |_| true)?;
-    let to = scenario::peer(&from);
-    pair.run(&from, &["crm_resource", "--move", "-r", NOTHING, "-N", to])?;
-    settled(&pair.lab, NOTHING, |node| node == to)?;
-    let stopped = last(pair, &from, "stop")?;
-    let started = last(pair, to, "start")?;
-    pair.run(to, &["crm_resource", "--clear", "-r", NOTHING])?;
-    Ok(started.saturating_sub(stopped))
+/// Calls come one by one: of an outage of nothing they would see this much.
+fn pace() -> Duration {
+    Duration::from_secs(1) / MOVE.rate
 }
 
-/// The time of the agent's last such action on a node, from its record; since the epoch.
-fn last(pair: &Pair, node: &str, action: &str) -> Result<Duration, String> {
-    let record = pair.run(node, &["cat", "/run/nothing.record"])?;
-    let found =
-        record.lines().rev().find_map(|line| line.strip_prefix(action)?.trim().parse().ok());
-    found.map(Duration::from_micros).ok_or_else(|| format!("{node}: no {action} in\n{record}"))
+fn row(name: &str, sum: &Sum, floor: &Samples) -> Vec<String> {
+    let outage = sum.gaps.median().saturating_sub(pace());
+    vec![
+        name.to_owned(),
+        sum.calls.to_string(),
+        sum.failed.to_string(),
+        sum.taken_and_lost.to_string(),
+        sum.again.to_string(),
+        sum.gaps.spread(),
+        ms(floor.median()),
+        ratio(outage, floor.median()),
+    ]
 }

@@ -7,6 +7,7 @@ use testnet::{Agent, Host, agent};
 
 use crate::figures::{Samples, ms, ratio};
 use crate::process::{PEER, children_cpu};
+use crate::report::Report;
 
 /// Addresses of the fleet.
 const FLEET: u8 = 50;
@@ -16,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_millis(50);
 
 /// Prints the tables.
-pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
+pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Result<(), String> {
     let node = Host::new("node");
     let neighbour = Host::new("neighbour");
     let _cable = testnet::cable(
@@ -26,20 +27,20 @@ pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
     node.ip("addr add 192.0.2.1/24 dev eth0");
     node.run(|| std::fs::create_dir_all("/run/resource-agents")).map_err(|e| e.to_string())?;
     let ours = agents.join("opensips-vip");
-    starts(&node, &ours, rounds)?;
-    println!("\n## {FLEET} addresses, each monitored every {} s\n", INTERVAL.as_secs());
-    println!(
-        "| agent | CPU ms of all monitors once, min of some rounds | of one core |\n|---|---|---|"
+    starts(&node, &ours, rounds, report)?;
+    report.line(format!("\n## {FLEET} addresses, each monitored every {} s\n", INTERVAL.as_secs()));
+    report.line(
+        "| agent | CPU ms of all monitors once, min of some rounds | of one core |\n|---|---|---|",
     );
     let mut totals = Vec::new();
     for (name, program) in [("opensips-vip", ours.as_path()), ("IPaddr2", Path::new(PEER))] {
         let total = fleet(&node, program, rounds)?;
         let share = total.as_secs_f64() / INTERVAL.as_secs_f64() * 100.0;
-        println!("| {name} | {} | {share:.2} % |", ms(total));
+        report.line(format!("| {name} | {} | {share:.2} % |", ms(total)));
         totals.push(total);
     }
     if let [ours, theirs] = totals.as_slice() {
-        println!("\nCPU of ours to IPaddr2's: {}", ratio(*ours, *theirs));
+        report.line(format!("\nCPU of ours to IPaddr2's: {}", ratio(*ours, *theirs)));
     }
     Ok(())
 }
@@ -62,7 +63,7 @@ fn succeeds(agent: &Agent, action: &str) -> Result<Duration, String> {
 }
 
 /// A start with the duplicate check, less its silence, beside one without.
-fn starts(node: &Host, program: &Path, rounds: usize) -> Result<(), String> {
+fn starts(node: &Host, program: &Path, rounds: usize, report: &mut Report) -> Result<(), String> {
     let vip = resource(node, program, 10);
     let unchecked = vip.clone().param("duplicate_check", "no");
     let (mut with, mut without) = (Samples::default(), Samples::default());
@@ -72,16 +73,16 @@ fn starts(node: &Host, program: &Path, rounds: usize) -> Result<(), String> {
             succeeds(agent, "stop")?;
         }
     }
-    println!("\n## start of opensips-vip, wall ms min / median ({rounds} rounds)\n");
-    println!("| | min | median |\n|---|---|---|");
+    report.line(format!("\n## start of opensips-vip, wall ms min / median ({rounds} rounds)\n"));
+    report.line("| | min | median |\n|---|---|---|");
     let beyond = |wall: Duration| ms(wall.saturating_sub(SILENCE));
-    println!(
+    report.line(format!(
         "| with duplicate check, beyond its silence of {} ms | {} | {} |",
         SILENCE.as_millis(),
         beyond(with.min()),
         beyond(with.median())
-    );
-    println!("| without | {} | {} |", ms(without.min()), ms(without.median()));
+    ));
+    report.line(format!("| without | {} | {} |", ms(without.min()), ms(without.median())));
     Ok(())
 }
 

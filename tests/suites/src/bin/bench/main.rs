@@ -1,13 +1,18 @@
-//! `make bench`: our address agent and ocf:heartbeat:IPaddr2 side by side in one run, as ratios.
+//! `make bench`: our agents beside what a user would take instead, in one run, as ratios.
 //!
 //! The machine may be slow, shared and stall: variants take turns, round by round; the minimum is
 //! what the program costs, the median what it costs here; a round across a stall is repeated.
 
 mod calls;
+mod failover;
 mod figures;
 mod fleet;
+mod machine;
 mod moves;
+mod picture;
 mod process;
+mod recurring;
+mod report;
 mod sip_probe;
 mod wire;
 
@@ -16,7 +21,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-/// Measures our agents beside ocf:heartbeat:IPaddr2
+use crate::report::Report;
+
+/// Measures our agents beside IPaddr2, keepalived and a shell loop
 #[derive(Parser)]
 struct Arguments {
     /// Directory with the built agents (release)
@@ -28,9 +35,15 @@ struct Arguments {
     /// Planned moves of each agent that count
     #[arg(long, default_value_t = 7, value_name = "N")]
     moves: usize,
-    /// Only this part
+    /// Rounds of each failover that count
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    failovers: usize,
+    /// Only this part; repeatable
     #[arg(long, value_enum)]
-    only: Option<Part>,
+    only: Vec<Part>,
+    /// Directory to write the page and its pictures to
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,8 +56,12 @@ enum Part {
     Fleet,
     /// Monitor of the daemon with the SIP probe, beside the daemon's own answer
     SipProbe,
+    /// Monitors every second: what Pacemaker itself spends on them
+    Recurring,
     /// Planned move on the lab, as a client sees it
     Move,
+    /// Maintenance, cable, kill -9, power cut: time without SIP
+    Failover,
     /// Calls through a hot standby that is moved, or loses power
     Calls,
 }
@@ -64,24 +81,32 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         .agents
         .canonicalize()
         .map_err(|error| format!("{}: {error}: `make build` first", arguments.agents.display()))?;
-    let wanted = |part| arguments.only.is_none_or(|only| only == part);
-    if wanted(Part::Process) {
-        process::measure(&agents, arguments.rounds)?;
-    }
-    if wanted(Part::Wire) {
-        wire::measure(&agents, arguments.rounds)?;
-    }
-    if wanted(Part::Fleet) {
-        fleet::measure(&agents, arguments.rounds)?;
-    }
-    if wanted(Part::SipProbe) {
-        sip_probe::measure(&agents, arguments.rounds)?;
-    }
+    let mut report = Report::default();
+    machine::describe("make bench", &mut report);
+    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     if wanted(Part::Move) {
-        moves::measure(&agents, arguments.moves)?;
+        moves::measure(&agents, arguments.moves, &mut report)?;
+    }
+    if wanted(Part::Failover) {
+        failover::measure(&agents, arguments.failovers, &mut report)?;
     }
     if wanted(Part::Calls) {
-        calls::measure(&agents, arguments.moves)?;
+        calls::measure(&agents, arguments.moves, &mut report)?;
     }
-    Ok(())
+    if wanted(Part::Recurring) {
+        recurring::measure(&agents, &mut report)?;
+    }
+    if wanted(Part::Process) {
+        process::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    if wanted(Part::Wire) {
+        wire::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    if wanted(Part::Fleet) {
+        fleet::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    if wanted(Part::SipProbe) {
+        sip_probe::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    arguments.report.as_deref().map_or(Ok(()), |directory| report.keep(directory))
 }

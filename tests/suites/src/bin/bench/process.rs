@@ -8,6 +8,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use testnet::Host;
 
 use crate::figures::{Samples, ms, ratio};
+use crate::report::Report;
 
 /// The address of every measurement, and the interface it belongs on.
 const VIP: &str = "192.0.2.10";
@@ -102,7 +103,7 @@ fn present(host: &Host, variant: &Variant) {
 }
 
 /// Prints the tables.
-pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
+pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Result<(), String> {
     let node = Host::new("node");
     let neighbour = Host::new("neighbour");
     let _cable = testnet::cable(
@@ -133,17 +134,17 @@ pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
         }
     }
 
-    println!("\n## Cost of an action as a whole process ({rounds} rounds, taking turns)\n");
-    println!(
-        "| action | program | wall ms min / median | CPU ms min / median | CPU of ours to it, min |"
-    );
-    println!("|---|---|---|---|---|");
+    report.line(format!(
+        "\n## Cost of an action as a whole process ({rounds} rounds, taking turns)\n"
+    ));
+    report.line("| action | program | wall ms min / median | CPU ms min / median | CPU of ours to it, min |");
+    report.line("|---|---|---|---|---|");
     for variant in &all {
         let ours = all.iter().find(|v| v.name == "opensips-vip" && v.action == variant.action);
         let share = ours
             .filter(|_| variant.name != "opensips-vip")
             .map_or_else(String::new, |ours| ratio(ours.cpu.min(), variant.cpu.min()));
-        println!(
+        report.line(format!(
             "| {} | {} | {} / {} | {} / {} | {share} |",
             variant.action,
             variant.name,
@@ -151,39 +152,42 @@ pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
             ms(variant.wall.median()),
             ms(variant.cpu.min()),
             ms(variant.cpu.median()),
-        );
+        ));
     }
     let wall = |action: &str| {
         all.iter().find(|v| v.name == "opensips-vip" && v.action == action).map(|v| v.wall.median())
     };
     if let (Some(stop), Some(monitor)) = (wall("stop"), wall("monitor")) {
-        println!("\nstop to monitor of opensips-vip, wall, median: {}", ratio(stop, monitor));
+        report.line(format!(
+            "\nstop to monitor of opensips-vip, wall, median: {}",
+            ratio(stop, monitor)
+        ));
     }
     let monitors: Vec<_> = all.iter().filter(|v| v.action == "monitor").collect();
     if let [_, ours, theirs] = monitors.as_slice() {
         let factor = theirs.cpu.min().as_secs_f64() / ours.cpu.min().as_secs_f64();
-        println!("IPaddr2's monitor costs {factor:.0} times the CPU of ours.");
+        report.line(format!("IPaddr2's monitor costs {factor:.0} times the CPU of ours."));
     }
-    system_calls(&node, &all)?;
-    sizes(agents);
+    system_calls(&node, &all, report)?;
+    sizes(agents, report);
     Ok(())
 }
 
-fn system_calls(node: &Host, all: &[Variant]) -> Result<(), String> {
-    println!("\n## System calls of a monitor (strace -f; the same under any load)\n");
-    println!("| program | system calls | forks | execs |\n|---|---|---|---|");
+fn system_calls(node: &Host, all: &[Variant], report: &mut Report) -> Result<(), String> {
+    report.line("\n## System calls of a monitor (strace -f; the same under any load)\n");
+    report.line("| program | system calls | forks | execs |\n|---|---|---|---|");
     for variant in all.iter().filter(|v| v.action == "monitor") {
         present(node, variant);
         let calls = calls_of(node, &variant.command("monitor"))
             .map_err(|error| format!("{}: monitor under strace: {error}", variant.name))?;
         let count = |names: &[&str]| calls.iter().filter(|c| names.contains(&c.as_str())).count();
-        println!(
+        report.line(format!(
             "| {} | {} | {} | {} |",
             variant.name,
             calls.len(),
             count(&["clone", "clone3", "fork", "vfork"]),
             count(&["execve"]),
-        );
+        ));
     }
     Ok(())
 }
@@ -209,13 +213,13 @@ pub(crate) fn calls_of(host: &Host, command: &Command) -> Result<Vec<String>, St
     Ok(text?.lines().filter_map(name).collect())
 }
 
-fn sizes(agents: &Path) {
-    println!("\n## Size of the binaries\n");
-    println!("| agent | MB |\n|---|---|");
+fn sizes(agents: &Path, report: &mut Report) {
+    report.line("\n## Size of the binaries\n");
+    report.line("| agent | MB |\n|---|---|");
     for agent in ["opensips-vip", "opensips"] {
         if let Ok(metadata) = std::fs::metadata(agents.join(agent)) {
             let kilobytes = metadata.len() / 1000;
-            println!("| {agent} | {}.{:02} |", kilobytes / 1000, kilobytes % 1000 / 10);
+            report.line(format!("| {agent} | {}.{:02} |", kilobytes / 1000, kilobytes % 1000 / 10));
         }
     }
 }

@@ -12,6 +12,7 @@ use testnet::Host;
 
 use crate::figures::{Samples, ms};
 use crate::process::{calls_of, children_cpu};
+use crate::report::Report;
 
 const ASKED: &str = "127.0.0.1:5060";
 
@@ -105,17 +106,22 @@ impl Site<'_> {
 }
 
 /// Prints a table for each daemon: the stand-in, and the real ones of `OPENSIPS_BIN` or PATH.
-pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
+pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let stand_in = program.parent().and_then(Daemon::stand_in);
     let daemons = stand_in.into_iter().chain(Daemon::real());
     for daemon in daemons {
-        measure_with(&agents.join("opensips"), &daemon, rounds)?;
+        measure_with(&agents.join("opensips"), &daemon, rounds, report)?;
     }
     Ok(())
 }
 
-fn measure_with(agent: &Path, daemon: &Daemon, rounds: usize) -> Result<(), String> {
+fn measure_with(
+    agent: &Path,
+    daemon: &Daemon,
+    rounds: usize,
+    report: &mut Report,
+) -> Result<(), String> {
     let host = Host::new("node");
     // The host's own /run goes with it.
     let config = ConfigFile {
@@ -127,12 +133,12 @@ fn measure_with(agent: &Path, daemon: &Daemon, rounds: usize) -> Result<(), Stri
     host.run(|| std::fs::write(&path, config.text())).map_err(|error| error.to_string())?;
     let site = Site { agent, daemon, host, config: path };
     site.run("start")?;
-    let measured = table(&site, rounds);
+    let measured = table(&site, rounds, report);
     site.run("stop")?;
     measured
 }
 
-fn table(site: &Site<'_>, rounds: usize) -> Result<(), String> {
+fn table(site: &Site<'_>, rounds: usize, report: &mut Report) -> Result<(), String> {
     let mut answers = Samples::default();
     let mut all = [
         Variant::new("without the probe", "none", "0"),
@@ -146,14 +152,16 @@ fn table(site: &Site<'_>, rounds: usize) -> Result<(), String> {
             site.measure(variant)?;
         }
     }
-    println!("\n## monitor of opensips with the SIP probe ({rounds} rounds, taking turns)\n");
-    println!("{}; its answer to OPTIONS over UDP alone:", site.daemon);
-    println!("{} / {} ms (min / median)\n", ms(answers.min()), ms(answers.median()));
-    println!(
+    report.line(format!(
+        "\n## monitor of opensips with the SIP probe ({rounds} rounds, taking turns)\n"
+    ));
+    report.line(format!("{}; its answer to OPTIONS over UDP alone:", site.daemon));
+    report.line(format!("{} / {} ms (min / median)\n", ms(answers.min()), ms(answers.median())));
+    report.line(
         "| probe | wall ms min / median | beyond the daemon's answer, ms | CPU ms min / median \
-         | processes and threads started |"
+         | processes and threads started |",
     );
-    println!("|---|---|---|---|---|");
+    report.line("|---|---|---|---|---|");
     for Variant { name, sip_probe, level, wall, cpu } in &all {
         let beyond = |wall: Duration, answer: Duration| match *sip_probe {
             "none" => ms(wall),
@@ -161,7 +169,7 @@ fn table(site: &Site<'_>, rounds: usize) -> Result<(), String> {
         };
         let calls = calls_of(&site.host, &site.command("monitor", sip_probe, level))?;
         let starts = ["clone", "clone3", "fork", "vfork"];
-        println!(
+        report.line(format!(
             "| {name} | {} / {} | {} / {} | {} / {} | {} |",
             ms(wall.min()),
             ms(wall.median()),
@@ -170,7 +178,7 @@ fn table(site: &Site<'_>, rounds: usize) -> Result<(), String> {
             ms(cpu.min()),
             ms(cpu.median()),
             calls.iter().filter(|call| starts.contains(&call.as_str())).count(),
-        );
+        ));
     }
     Ok(())
 }

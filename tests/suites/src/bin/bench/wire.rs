@@ -10,7 +10,8 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use testnet::{Capture, Host, agent};
 
-use crate::figures::{Samples, ms};
+use crate::figures::Samples;
+use crate::report::Report;
 
 /// rtnetlink multicast group of IPv4 addresses (linux/rtnetlink.h, RTMGRP_IPV4_IFADDR).
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
@@ -18,7 +19,7 @@ const RTMGRP_IPV4_IFADDR: u32 = 0x10;
 const RTM_NEWADDR: u16 = 20;
 
 /// Prints the table.
-pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
+pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Result<(), String> {
     let node = Host::new("node");
     let neighbour = Host::new("neighbour");
     let _cable = testnet::cable(
@@ -59,17 +60,12 @@ pub(crate) fn measure(agents: &Path, rounds: usize) -> Result<(), String> {
             }
         }
     }
-    println!(
+    report.line(format!(
         "\n## From the address to its first announcement on the neighbour's wire ({rounds} rounds)\n"
-    );
-    println!("| agent | ms min / median / max |\n|---|---|");
+    ));
+    report.line("| agent | ms min / median / max |\n|---|---|");
     for ((name, _), samples) in programs.iter().zip(&samples) {
-        println!(
-            "| {name} | {} / {} / {} |",
-            ms(samples.min()),
-            ms(samples.median()),
-            ms(samples.max())
-        );
+        report.line(format!("| {name} | {} |", samples.spread()));
     }
     Ok(())
 }
