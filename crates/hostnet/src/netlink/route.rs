@@ -1,6 +1,7 @@
 //! Routes over rtnetlink.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use deadline::Deadline;
 use nix::libc;
@@ -13,10 +14,10 @@ use super::interface::{Interface, no_such_link};
 use super::message::RawMessage;
 use super::route_record::RouteRecord;
 use super::wire::address_family;
-use crate::address::Family;
+use crate::address::{Family, Prefix};
 use crate::error::{Error, Result};
 use crate::retry::retry;
-use crate::route::{Route, RouteProtocol};
+use crate::route::{Route, RouteKind, RouteProtocol};
 
 impl Netlink {
     /// The routes of a family in one table, such as [`crate::TABLE_MAIN`]; none if there is
@@ -62,6 +63,34 @@ impl Netlink {
     ) -> Result<Vec<RouteRecord>> {
         let filter = Filter { family, table: None, protocol: Some(protocol) };
         self.dump_routes(&filter, until)
+    }
+
+    /// What the kernel does with a packet of this host to `ip`; `None` if it has no route to it
+    /// (`inet_rtm_getroute()`, `inet6_rtm_getroute()`).
+    ///
+    /// # Errors
+    /// [`Error::DumpIncomplete`], [`Error::DeadlinePassed`], [`Error::Refused`]
+    pub fn route_kind(&self, ip: IpAddr, until: Deadline) -> Result<Option<RouteKind>> {
+        let family = Family::of(ip);
+        let mut message = RouteMessage::default();
+        message.header.address_family = address_family(family);
+        message.header.destination_prefix_length = Prefix::host(family).length();
+        message.attributes.push(RouteAttribute::Destination(ip.into()));
+        let request = RawMessage::of(&RouteNetlinkMessage::GetRoute(message));
+        let operation = format_args!("look up the route to {ip}");
+        match self.connection.get::<RouteRecord>(operation, &request, until) {
+            Ok(found) => Ok(Some(found.route().kind)),
+            // Of a blackhole, an unreachable or prohibited destination, or none.
+            Err(error)
+                if matches!(
+                    error.errno(),
+                    Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EINVAL | libc::EACCES)
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds a route.

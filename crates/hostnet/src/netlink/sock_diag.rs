@@ -80,6 +80,39 @@ impl SockDiag {
         Ok(found.iter().flat_map(|socket| bound(protocol, family, socket)).collect())
     }
 
+    /// The bytes that wait to be read at the UDP sockets and TCP connections with exactly the local address
+    /// `ip`; `None` if there is none of them.
+    ///
+    /// UDP: `sk_rmem_alloc`, the memory of what waits; TCP: the bytes that the program has not read yet
+    /// (`udp_diag_get_info()`, `tcp_diag_get_info()`).
+    ///
+    /// # Errors
+    /// Those of [`SockDiag::bound_sockets`]
+    pub fn unread(&self, ip: IpAddr, until: Deadline) -> Result<Option<u64>> {
+        // An IPv6 socket may carry IPv4.
+        let families: &[Family] = match Family::of(ip) {
+            Family::V4 => &[Family::V4, Family::V6],
+            Family::V6 => &[Family::V6],
+        };
+        let mut unread = None;
+        for family in families {
+            for (protocol, states) in
+                [(Protocol::Udp, StateFlags::all()), (Protocol::Tcp, connected())]
+            {
+                let request = message(SOCK_DIAG_BY_FAMILY, request(protocol, *family, states));
+                let operation = format_args!("list the {protocol} sockets of {ip}");
+                let found: Vec<DiagSocket> = self.connection.dump(operation, &request, until)?;
+                for socket in found {
+                    if socket.header.socket_id.source_address.to_canonical() == ip {
+                        let queue = u64::from(socket.header.recv_queue);
+                        unread = Some(unread.unwrap_or(0) + queue);
+                    }
+                }
+            }
+        }
+        Ok(unread)
+    }
+
     /// The TCP connections from or to the local address `ip`, also while they are being made.
     fn tcp_connections(&self, ip: IpAddr, until: Deadline) -> Result<Vec<SocketId>> {
         // An IPv6 socket may carry IPv4.

@@ -99,6 +99,11 @@ pub(crate) fn for_stop_announcer(action: Deadline) -> Deadline {
     action.share(3).within(Duration::from_secs(3))
 }
 
+/// stop: for what has been received to be answered. The parameter `drain` is shorter, as a rule.
+pub(crate) fn for_drain(action: Deadline) -> Deadline {
+    action.share(4)
+}
+
 /// stop: for the TCP connections.
 pub(crate) fn for_connections(action: Deadline) -> Deadline {
     action.share(3).within(Duration::from_secs(3))

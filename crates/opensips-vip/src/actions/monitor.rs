@@ -11,7 +11,7 @@ use super::renewal;
 use crate::decide::judge::Observation;
 use crate::error::Error;
 use crate::host::run_files::RunFiles;
-use crate::host::{namespace, own_address, source_routing, tables, take_over};
+use crate::host::{local_route, namespace, own_address, source_routing, tables, take_over};
 use crate::log_line::{line, set_link};
 use crate::params::Params;
 use crate::wire::neighbours;
@@ -148,6 +148,18 @@ fn judge(
     let verdict = observation.judge(params);
     if !matches!(verdict.exit, Exit::Success | Exit::Degraded) {
         return Ok(verdict);
+    }
+    // Where the interface is down, the kernel has taken the route away, and will put it back.
+    if matches!(verdict.exit, Exit::Success)
+        && observation.zone.is_none()
+        && local_route::is_missing(netlink, params.ip, until)
+    {
+        let reason = format!(
+            "{} is on this node, but the kernel takes no packets for it: its route in the table local is \
+             missing; a restart of the resource adds it again",
+            params.ip
+        );
+        return Ok(Verdict::failed(Exit::Generic, reason));
     }
     let fault = source_routing::fault(netlink, params, observation, until)?;
     Ok(fault.map_or(verdict, |reason| Verdict::failed(Exit::Generic, reason)))

@@ -17,12 +17,13 @@ use crate::decide::names::LinkNames;
 use crate::decide::plan::{self, Deletion};
 use crate::description;
 use crate::error::Error;
+use crate::host::local_route::{self, Drained};
 use crate::host::run_files::RunFiles;
 use crate::host::source_routing::{self, Leftover};
 use crate::host::zone::Zone;
 use crate::host::{deletion, namespace, own_address, tables};
 use crate::log_line::{failure, line};
-use crate::params::{Params, parse_nic, parse_vip};
+use crate::params::{DRAIN_RANGE, Params, parse_nic, parse_vip};
 use crate::wire::announcer::{self, NoAnnouncer};
 
 /// Limit of the rounds, for instances that another program adds again or that can't be deleted.
@@ -60,6 +61,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict, Error> {
 
     let _lock = stop.lock();
     let no_announcer = stop.end_announcer();
+    stop.drain(request);
     stop.close_connections(request);
     let mut routes = stop.remove_routes(request);
     let addresses = stop.remove_addresses();
@@ -217,6 +219,26 @@ impl Stop {
                 );
                 None
             }
+        }
+    }
+
+    /// Lets what has been received be answered before the address goes. A failure or a deletion that
+    /// follows late is nothing to fail for.
+    fn drain(&self, request: &Request) {
+        let limit = Reader::new(&request.values).duration(&description::DRAIN, DRAIN_RANGE);
+        let Some(limit) = limit.filter(|limit| !limit.is_zero()) else { return };
+        // The connections of a link-local address can be on other links.
+        if !matches!(self.zone, Zone::Global) {
+            return;
+        }
+        let until = budgets::for_drain(self.deadline);
+        match local_route::drain(&self.netlink, self.ip, limit, until) {
+            Ok(Drained::Nothing | Drained::Empty) => {}
+            Ok(Drained::Unread(bytes)) => {
+                let line = line().field("unread_bytes", bytes);
+                log::info!("{}", line.note("drain is over, and not all that had arrived was read"));
+            }
+            Err(error) => log::info!("{}", failure(&error).note("going on without drain")),
         }
     }
 

@@ -8,6 +8,7 @@ use hostnet::{Error, Result};
 pub(crate) mod cluster;
 pub(crate) mod deletion;
 pub(crate) mod ipv6;
+pub(crate) mod local_route;
 pub(crate) mod managers;
 pub(crate) mod namespace;
 pub(crate) mod own_address;

@@ -9,6 +9,7 @@ mod vip;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hostnet::{Family, Lifetime, LinkName, MacAddress, NamespaceName, Network, Prefix};
@@ -196,6 +197,7 @@ impl Params {
         let in_background = reader.boolean(&table::ARP_BG);
         let refresh = reader.integer(&table::ARP_COUNT_REFRESH, 0..=100);
         let routing = RoutingOptions::read(&mut reader, values, family);
+        reader.duration(&table::DRAIN, DRAIN_RANGE);
         reader.boolean(&table::CLOSE_CONNECTIONS);
         let mut remarks = compatibility::read(&mut reader, values, duplicate_check);
         if let (Family::V4, Some(lifetime @ Lifetime::Seconds(_))) = (family, address.preferred_lft)
@@ -260,6 +262,8 @@ fn remark_on_lifetime(lifetime: Lifetime) -> String {
 
 /// Limit of `link_wait` and `duplicate_wait`.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Limits of `drain`: stop alone reads it, also where another parameter is wrong.
+pub(crate) const DRAIN_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(1);
 /// Limits of `duplicate_timeout`.
 const MIN_DUPLICATE_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_DUPLICATE_TIMEOUT: Duration = Duration::from_secs(10);

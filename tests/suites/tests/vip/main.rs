@@ -9,6 +9,7 @@ mod compatibility;
 mod cost;
 mod crash;
 mod diagnose;
+mod drain;
 mod duplicates;
 mod environment;
 mod host_routes;

@@ -23,7 +23,9 @@ use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
 use crate::host::run_files::{ConflictOrigin, RunFiles, release};
-use crate::host::{deletion, ipv6, own_address, renewal, source_routing, tables, take_over};
+use crate::host::{
+    deletion, ipv6, local_route, own_address, renewal, source_routing, tables, take_over,
+};
 use crate::log_line::{failure, line, set_link};
 use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
@@ -50,6 +52,13 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         // after the roll back.
         if std::mem::take(&mut is_first) {
             refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
+            if zone.link().is_none() {
+                let instances = judge::instances(&params, &snapshot.addresses);
+                let (links, deadlines) = (&snapshot.links, budgets::for_deletion(deadline));
+                if local_route::delete_unserved(&netlink, &files, &instances, links, deadlines) {
+                    continue;
+                }
+            }
         }
         let files = files.clone();
         let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);

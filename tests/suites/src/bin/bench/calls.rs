@@ -25,6 +25,10 @@ const MOVE: Load =
 const CUT: Load = Load { length: Duration::from_secs(20), ..MOVE };
 const BEFORE: Duration = Duration::from_secs(4);
 
+/// What is compared: where OpenSIPS is stopped before the address there is nothing to drain.
+const VARIANTS: [(Example, &str); 3] =
+    [(Example::HotStandby, "0"), (Example::HotStandby, "20ms"), (Example::ActiveStandby, "0")];
+
 /// What came of all rounds with one fault.
 #[derive(Debug, Default)]
 struct Sum {
@@ -70,8 +74,11 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
     let mut rows = Vec::new();
     let mut all = Vec::new();
     let mut cut = None;
-    for example in [Example::HotStandby, Example::ActiveStandby] {
+    for (example, drain) in VARIANTS {
         let pair = pair(example, agents, &daemon)?;
+        let set = format!("drain={drain}");
+        scenario::run(&pair.lab, "node1", &["pcs", "resource", "update", "vip", &set])?;
+        let example_name = format!("{}, `{set}`", example.name());
         let mut floor = Samples::default();
         let mut sums = [Fault::PlannedMove, Fault::Standby].map(|fault| (fault, Sum::default()));
         for _ in 0..rounds {
@@ -83,12 +90,12 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
             }
         }
         for (fault, sum) in sums {
-            let name = format!("{}, {fault}", example.name());
+            let name = format!("{example_name}, {fault}");
             rows.push(row(&name, &sum, &floor));
             all.push((name, sum.gaps));
         }
-        all.push((format!("{}, floor", example.name()), floor));
-        if example == Example::HotStandby {
+        all.push((format!("{example_name}, floor"), floor));
+        if cut.is_none() {
             cut = Some(case::run(&pair, Fault::PowerCut, CUT, BEFORE)?);
         }
     }

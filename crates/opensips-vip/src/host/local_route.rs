@@ -1,0 +1,125 @@
+//! The kernel's own route of the VIP, `local VIP dev LINK table local`: by it the host takes packets for the
+//! VIP as its own.
+//!
+//! Without it nothing arrives for the VIP any more and, for IPv4, ARP is not answered, while sockets that are
+//! bound to the VIP go on sending from it (seen with Linux 6.18, IPv4 and IPv6). stop uses that, and where it
+//! is missing otherwise the VIP does not serve.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use deadline::Deadline;
+use hostnet::{
+    Address, Family, Link, Netlink, Network, Prefix, Result, RouteKind, RouteRecord, SockDiag,
+};
+
+use super::deletion::{self, Deadlines};
+use super::run_files::RunFiles;
+use crate::decide::plan;
+use crate::log_line::{failure, line};
+
+/// Pause between two looks at the queues.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How long the queues have to be empty: what a program has read last it still has to answer or to
+/// forward.
+const PROCESSING: Duration = Duration::from_millis(5);
+
+/// Whether the kernel certainly takes no packets for the VIP.
+pub(crate) fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool {
+    // In a VRF it is in the table of that, and a rule can let the host's own packets to the VIP go elsewhere.
+    let missing = match netlink.route_kind(ip, until) {
+        Ok(Some(RouteKind::Local)) => return false,
+        Ok(_) => local_routes(netlink, ip, until).map(|routes| routes.is_empty()),
+        Err(error) => Err(error),
+    };
+    missing.unwrap_or_else(|error| {
+        log::warn!("{}", failure(&error).note("the local route of the VIP can't be looked up"));
+        false
+    })
+}
+
+fn local_routes(netlink: &Netlink, ip: IpAddr, until: Deadline) -> Result<Vec<RouteRecord>> {
+    let family = Family::of(ip);
+    let host = Network::of(ip, Prefix::host(family));
+    let mut found = netlink.route_records(family, None, until)?;
+    found.retain(|record| {
+        record.route().kind == RouteKind::Local && record.route().destination == host
+    });
+    Ok(found)
+}
+
+/// What came of a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// No socket is bound to the VIP, or the host does not receive for it anyway.
+    Nothing,
+    /// What had been received was read.
+    Empty,
+    /// This many bytes were still unread when the time was over.
+    Unread(u64),
+}
+
+/// Lets the host take no more packets for the VIP, and waits until the sockets that are bound to it have been
+/// read empty and a moment more, for `limit` at most. The caller deletes the VIP then.
+pub(crate) fn drain(
+    netlink: &Netlink,
+    ip: IpAddr,
+    limit: Duration,
+    until: Deadline,
+) -> Result<Drained> {
+    let sockets = SockDiag::open()?;
+    if sockets.unread(ip, until)?.is_none() {
+        return Ok(Drained::Nothing);
+    }
+    let routes = local_routes(netlink, ip, until)?;
+    if routes.is_empty() {
+        return Ok(Drained::Nothing);
+    }
+    for route in &routes {
+        netlink.delete_route(route, until)?;
+    }
+    let end = until.within(limit);
+    let mut empty_since = None;
+    loop {
+        let unread = sockets.unread(ip, until)?.unwrap_or(0);
+        if unread > 0 {
+            empty_since = None;
+        } else if empty_since.get_or_insert_with(Instant::now).elapsed() >= PROCESSING {
+            return Ok(Drained::Empty);
+        }
+        if !end.sleep(PAUSE) {
+            return Ok(if unread > 0 { Drained::Unread(unread) } else { Drained::Empty });
+        }
+    }
+}
+
+/// Deletes instances of the VIP that are there without that route, so that start adds them anew; says whether
+/// there were any. A stop that was killed leaves such an instance.
+pub(crate) fn delete_unserved(
+    netlink: &Netlink,
+    files: &RunFiles,
+    instances: &[Address],
+    links: &[Link],
+    deadlines: Deadlines,
+) -> bool {
+    // Without a link that is up there is no route in any case, and without a finished detection none yet.
+    let is_settled = |address: &&Address| {
+        let link = links.iter().find(|link| link.index == address.link);
+        link.is_some_and(Link::usable) && !address.flags.tentative && !address.flags.dadfailed
+    };
+    let Some(ip) = instances.iter().find(is_settled).map(|address| address.ip) else {
+        return false;
+    };
+    if !is_missing(netlink, ip, deadlines.end) {
+        return false;
+    }
+    log::warn!("{}", line().note("the VIP is here without its local route: it is added anew"));
+    let mut deleted = false;
+    for deletion in plan::stop(ip, instances) {
+        match deletion::delete(netlink, files, &deletion, deadlines) {
+            Ok(_) => deleted = true,
+            Err(error) => log::warn!("{}", failure(&error).note("going on with the VIP as it is")),
+        }
+    }
+    deleted
+}
