@@ -9,6 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 use super::announcement::Announcement;
 use super::announcer::Job;
 use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::late_conflict::Listener;
 use super::open_socket;
 use super::own_links::OwnLinks;
 use crate::decide::judge::{self, Unannounced};
@@ -41,7 +42,7 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 /// After a time without carrier, and after a pause of this process or host, another host can have the
 /// address rightfully: then it is probed for before it is announced (RFC 5227 section 2.1). While
 /// another host answers, nothing is announced.
-pub(crate) fn run(job: &Job, netlink: &Netlink, until: Option<Deadline>) {
+pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: Option<Deadline>) {
     let Job { announcement, schedule, .. } = job;
     // Without events it still looks before each announcement.
     let mut events = Events::subscribe(&[EventGroup::Link]).ok();
@@ -49,10 +50,14 @@ pub(crate) fn run(job: &Job, netlink: &Netlink, until: Option<Deadline>) {
         Burst { next: job.next, must_probe: job.probe_first, ..Burst::new(Instant::now()) };
     let mut clock = PauseClock(job.begun);
     while let Some(due) = burst.next_look(schedule) {
+        if burst.must_probe || burst.is_blocked {
+            // Another host can have the address rightfully since.
+            listener = Listener::deaf();
+        }
         if until.is_some_and(|until| due > until) {
             return;
         }
-        burst.must_probe |= wait(events.as_mut(), due, &mut clock);
+        burst.must_probe |= wait(events.as_mut(), due, &mut clock, || listener.look(job, netlink));
         match Look::take(announcement, netlink) {
             Look::Gone => return,
             Look::NotYet => burst.is_blocked = true,
@@ -81,8 +86,14 @@ fn send(announcement: &Announcement, link: &Link, files: &RunFiles) -> Result<()
     Ok(())
 }
 
-/// Waits until `due`, or until a link has changed. Returns true if this process was paused meanwhile.
-fn wait(mut events: Option<&mut Events>, due: Deadline, clock: &mut PauseClock) -> bool {
+/// Waits until `due`, or until a link has changed, and calls `look` from time to time. Returns true if this
+/// process was paused meanwhile.
+fn wait(
+    mut events: Option<&mut Events>,
+    due: Deadline,
+    clock: &mut PauseClock,
+    mut look: impl FnMut(),
+) -> bool {
     let mut paused = false;
     loop {
         // In slices, so that a pause in the middle of a long wait is noticed, too.
@@ -97,7 +108,11 @@ fn wait(mut events: Option<&mut Events>, due: Deadline, clock: &mut PauseClock) 
             std::thread::sleep(slice.remaining());
         }
         paused |= clock.has_paused(planned);
-        if due.has_passed() || matches!(changed, Ok(true)) {
+        let changed = matches!(changed, Ok(true));
+        if !(paused || changed) {
+            look();
+        }
+        if due.has_passed() || changed {
             return paused;
         }
     }
