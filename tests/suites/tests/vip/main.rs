@@ -4,6 +4,7 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod announcer_faults;
 mod calibrated;
 mod carrier;
 mod compatibility;
