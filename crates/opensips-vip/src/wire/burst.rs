@@ -7,7 +7,7 @@ use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, Resu
 use nix::time::{ClockId, clock_gettime};
 
 use super::announcement::Announcement;
-use super::announcer::Job;
+use super::announcer::{self, Job};
 use super::conflict_probe::{Conflicts, ProbeResult, Prober};
 use super::late_conflict::Listener;
 use super::open_socket;
@@ -27,6 +27,9 @@ const PROBE_AGAIN: Duration = Duration::from_secs(1);
 /// announcement, looks and probes become rare.
 const PATIENCE: Duration = Duration::from_secs(600);
 const RARELY: Duration = Duration::from_secs(5);
+/// Interval of the looks whether anything else is in the network namespace, which a wait without an end would
+/// keep alive.
+const NAMESPACE_LOOK: Duration = Duration::from_secs(10);
 /// How long publishing may take.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -49,7 +52,14 @@ pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: O
     let mut burst =
         Burst { next: job.next, must_probe: job.probe_first, ..Burst::new(Instant::now()) };
     let mut clock = PauseClock(job.begun);
+    let mut namespace_due = Deadline::after(NAMESPACE_LOOK);
     while let Some(due) = burst.next_look(schedule) {
+        if namespace_due.has_passed() {
+            namespace_due = Deadline::after(NAMESPACE_LOOK);
+            if announcer::is_abandoned(job) {
+                return;
+            }
+        }
         if burst.must_probe || burst.is_blocked {
             // Another host can have the address rightfully since.
             listener = Listener::deaf();

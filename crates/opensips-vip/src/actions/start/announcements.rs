@@ -100,6 +100,7 @@ impl Start<'_> {
             probe_first: !self.link.usable() || self.is_unasked,
             begun: burst::since_boot(),
             attribute: Cluster::of(self.request).map(|cluster| cluster.attribute().clone()),
+            namespace: self.params.namespace.clone(),
             lock: self.files.announcer_lock(),
         };
         let send_here = |listener| {

@@ -26,6 +26,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::burst;
 use super::late_conflict::Listener;
+use crate::host::namespace;
 pub(crate) use end::{NoAnnouncer, end, holder};
 pub(crate) use job::Job;
 pub(crate) use watcher::{CarrierFailure, Watch};
@@ -142,6 +143,16 @@ fn read_report(child: &mut Child, until: Deadline) -> Result<String, Error> {
 fn is_announcer(proc: &ProcFs, pid: Pid) -> Result<bool, hostproc::Error> {
     let words = proc.cmdline(pid)?.unwrap_or_default();
     Ok(is_meant(words.get(1).map(OsString::as_os_str)))
+}
+
+/// Returns true if nothing keeps the network namespace of the job alive but announcers and watchers.
+pub(super) fn is_abandoned(job: &Job) -> bool {
+    let proc = ProcFs::default();
+    let is_own = |pid| {
+        let words = proc.cmdline(pid).ok().flatten().unwrap_or_default();
+        is_meant(words.get(1).map(OsString::as_os_str))
+    };
+    job.namespace.as_ref().is_some_and(|name| namespace::is_abandoned(name, is_own))
 }
 
 /// Returns true if this process was started as an announcer or as a watcher.
