@@ -28,6 +28,7 @@ mod privilege;
 mod probes;
 mod races;
 mod readiness;
+mod renamed;
 mod routing;
 mod same_mac;
 mod stop;
