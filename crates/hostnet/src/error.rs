@@ -53,9 +53,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The link of an operation is not on this host, or not any more.
-    #[error("there is no {link} on this host")]
+    #[error("{link} does not exist on this host")]
     NoSuchLink {
-        /// The link, as in `interface eth0`, or `interface number 3` where the name is not known.
+        /// The link, as in `interface eth0`, or `the interface` where the name is not known.
         link: String,
         /// `ENODEV`.
         source: io::Error,

@@ -37,6 +37,14 @@ fn neighbours_that_answer_and_that_do_not() {
         let router = read(&netlink, "2001:db8::9").unwrap();
         assert_eq!((router.state, router.router), (NeighbourState::Stale, true));
         assert_eq!(read(&netlink, "192.0.2.2"), None);
+        let on = |name: &str, family| {
+            let link = common::link(&netlink, name).index;
+            netlink.neighbours_on(family, link, soon()).unwrap().into_iter().map(|it| it.ip)
+        };
+        for (family, fixed) in [(Family::V4, fixed), (Family::V6, router)] {
+            assert!(on("eth0", family).any(|ip| ip == fixed.ip));
+            assert!(on("lo", family).all(|ip| ip != fixed.ip));
+        }
 
         let mac_b: MacAddress = MAC_B.parse().unwrap();
         for (from, there, missing) in [

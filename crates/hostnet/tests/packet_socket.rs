@@ -86,6 +86,33 @@ fn a_probe_is_answered_and_other_traffic_is_not_received() {
         }
         assert!(until.has_passed());
         assert_eq!(socket.receive(Deadline::now()).unwrap(), None);
+        assert!(!socket.has_frames().unwrap());
+    });
+}
+
+#[test]
+fn a_socket_that_was_handed_over_goes_on_where_it_was() {
+    testnet::root_or_skip!();
+    let (a, b, _cable) = two_hosts();
+    b.ip("addr add 192.0.2.10/24 dev eth0");
+    a.run(|| {
+        let eth0 = link("eth0");
+        let mac = eth0.mac.unwrap();
+        let mut first = PacketSocket::open(&eth0, EtherType::Arp).unwrap();
+        first.send(&arp::probe(mac, VIP)).unwrap();
+        wait_until("B has answered", LONG, || first.has_frames().unwrap());
+        let descriptor = first.into_descriptor();
+        let subjects = [VIP.into()];
+        let mut second =
+            PacketSocket::from_descriptor(&eth0, EtherType::Arp, descriptor, &subjects).unwrap();
+        for _ in 0..2 {
+            let frame = second.receive(soon()).unwrap().unwrap();
+            assert_eq!(Arp::parse(&frame).unwrap().claims(VIP), Some(MAC_B.parse().unwrap()));
+            second.send(&arp::probe(mac, VIP)).unwrap();
+        }
+        let null = std::fs::File::open("/dev/null").unwrap().into();
+        let refused = PacketSocket::from_descriptor(&eth0, EtherType::Arp, null, &subjects);
+        assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
     });
 }
 

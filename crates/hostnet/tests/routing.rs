@@ -55,6 +55,28 @@ fn records(netlink: &Netlink, family: Family) -> Vec<RouteRecord> {
     netlink.route_records(family, None, soon()).unwrap()
 }
 
+#[test]
+fn the_routes_of_one_link() {
+    testnet::root_or_skip!();
+    let (a, _b, _cables) = two_hosts();
+    a.ip("route add default via 192.0.2.254");
+    a.ip("route add 203.0.113.0/24 via 198.51.100.254");
+    a.ip("-6 route add default via 2001:db8::fe dev eth0");
+    a.run(|| {
+        let netlink = Netlink::open().unwrap();
+        for name in ["eth0", "eth1"] {
+            let link = common::link(&netlink, name).index;
+            for family in [Family::V4, Family::V6] {
+                let mut expected = netlink.routes(family, TABLE_MAIN, soon()).unwrap();
+                expected.retain(|route| route.link == Some(link));
+                let routes = netlink.routes_by(family, TABLE_MAIN, link, soon()).unwrap();
+                assert_eq!(routes, expected);
+                assert!(routes.len() > 1 || name == "eth1", "{routes:?}");
+            }
+        }
+    });
+}
+
 fn eth0(netlink: &Netlink) -> LinkIndex {
     common::link(netlink, "eth0").index
 }

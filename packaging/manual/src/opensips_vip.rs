@@ -9,9 +9,9 @@ pub(crate) static MANUAL: Manual = Manual {
     exits: &[
         (
             Exit::Success,
-            "The action succeeded. start: the address is usable and the first announcement is \
+            "The action succeeded. start: the kernel uses the address and the first announcement is \
              sent, unless the interface can't send. stop: no instance of the address is on this node. monitor: the address is on \
-             the right interface, and usable.",
+             the right interface, and the kernel uses it. Neither examines the packet filters of the node.",
         ),
         (
             Exit::Generic,
@@ -93,6 +93,11 @@ pub(crate) static MANUAL: Manual = Manual {
             "start refuses it, because the bridge, bond or team takes what arrives at the port. If the \
              interface has become a port while it has the address, the address stays: start succeeds, and \
              monitor returns 190.",
+        ),
+        (
+            "LINK is in a VRF, where gateway and source_for have no effect: remove them and set the routes of the \
+             VRF",
+            "A VRF has a routing table of its own, and a rule of the kernel that comes before the agent's.",
         ),
         (
             "gateway=GATEWAY is in no network of LINK: set gateway to a router there",

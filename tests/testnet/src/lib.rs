@@ -25,6 +25,7 @@ mod neighbour;
 mod privilege;
 mod process;
 mod program;
+mod responder;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub use neighbour::{Neighbour, neighbour_cache};
 pub use privilege::{missing_privilege, skipped};
 pub use process::{resume, suspend};
 pub use program::{copy_program, write_program};
+pub use responder::Responder;
 
 /// Waits until `condition` holds.
 ///

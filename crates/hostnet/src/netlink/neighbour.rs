@@ -4,7 +4,9 @@ use deadline::Deadline;
 use nix::libc;
 use rtnetlink::packet_core::DecodeError;
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourHeader, NeighbourMessage};
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage,
+};
 
 use super::handle::Netlink;
 use super::message::{Object, RawMessage};
@@ -26,12 +28,38 @@ impl Netlink {
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
     pub fn neighbours(&self, family: Family, until: Deadline) -> Result<Vec<Neighbour>> {
+        self.dump_neighbours(family, None, until)
+    }
+
+    /// The same on one link.
+    ///
+    /// # Errors
+    /// Those of [`Netlink::neighbours`]
+    pub fn neighbours_on(
+        &self,
+        family: Family,
+        link: LinkIndex,
+        until: Deadline,
+    ) -> Result<Vec<Neighbour>> {
+        self.dump_neighbours(family, Some(link), until)
+    }
+
+    fn dump_neighbours(
+        &self,
+        family: Family,
+        link: Option<LinkIndex>,
+        until: Deadline,
+    ) -> Result<Vec<Neighbour>> {
         let mut message = NeighbourMessage::default();
         message.header.family = address_family(family);
+        message.attributes.extend(link.map(|link| NeighbourAttribute::IfIndex(link.get())));
         let request = RawMessage::of(&RouteNetlinkMessage::GetNeighbour(message));
         let mut found: Vec<Neighbour> =
             self.connection.dump("list the neighbours", &request, until)?;
-        found.retain(|neighbour| Family::of(neighbour.ip) == family);
+        // Also by link, for kernels that don't filter.
+        found.retain(|neighbour| {
+            Family::of(neighbour.ip) == family && link.is_none_or(|link| neighbour.link == link)
+        });
         Ok(found)
     }
 }

@@ -16,6 +16,7 @@ use super::route_record::RouteRecord;
 use super::wire::address_family;
 use crate::address::{Family, Prefix};
 use crate::error::{Error, Result};
+use crate::link::LinkIndex;
 use crate::retry::retry;
 use crate::route::{Route, RouteKind, RouteProtocol};
 
@@ -27,7 +28,23 @@ impl Netlink {
     /// [`crate::Error::DumpInterrupted`], [`crate::Error::DumpIncomplete`],
     /// [`crate::Error::DeadlinePassed`], [`crate::Error::Refused`]
     pub fn routes(&self, family: Family, table: u32, until: Deadline) -> Result<Vec<Route>> {
-        let filter = Filter { family, table: Some(table), protocol: None };
+        let filter = Filter { table: Some(table), ..Filter::of(family) };
+        let found = self.dump_routes(&filter, until)?;
+        Ok(found.into_iter().map(RouteRecord::into_route).collect())
+    }
+
+    /// The same of the routes that leave by one link; multipath routes are not among them.
+    ///
+    /// # Errors
+    /// Those of [`Netlink::routes`]
+    pub fn routes_by(
+        &self,
+        family: Family,
+        table: u32,
+        link: LinkIndex,
+        until: Deadline,
+    ) -> Result<Vec<Route>> {
+        let filter = Filter { table: Some(table), link: Some(link), ..Filter::of(family) };
         let found = self.dump_routes(&filter, until)?;
         Ok(found.into_iter().map(RouteRecord::into_route).collect())
     }
@@ -47,7 +64,7 @@ impl Netlink {
         table: Option<u32>,
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
-        let filter = Filter { family, table, protocol: None };
+        let filter = Filter { table, ..Filter::of(family) };
         self.dump_routes(&filter, until)
     }
 
@@ -61,7 +78,7 @@ impl Netlink {
         protocol: RouteProtocol,
         until: Deadline,
     ) -> Result<Vec<RouteRecord>> {
-        let filter = Filter { family, table: None, protocol: Some(protocol) };
+        let filter = Filter { protocol: Some(protocol), ..Filter::of(family) };
         self.dump_routes(&filter, until)
     }
 
@@ -135,7 +152,8 @@ impl Netlink {
         let route = record.route();
         let family = Family::of(route.destination.base());
         let (table, protocol) = (Some(route.table), Some(route.protocol));
-        let found = self.dump_routes(&Filter { family, table, protocol }, until)?;
+        let filter = Filter { table, protocol, ..Filter::of(family) };
+        let found = self.dump_routes(&filter, until)?;
         // The kernel compares the next hops of multipath routes itself.
         if !found.iter().any(|found| found.route() == route) {
             return Ok(false);
@@ -199,14 +217,21 @@ struct Filter {
     family: Family,
     table: Option<u32>,
     protocol: Option<RouteProtocol>,
+    link: Option<LinkIndex>,
 }
 
 impl Filter {
+    /// All routes of a family.
+    fn of(family: Family) -> Self {
+        Self { family, table: None, protocol: None, link: None }
+    }
+
     fn message(&self) -> RouteMessage {
         let mut message = RouteMessage::default();
         message.header.address_family = address_family(self.family);
         // Numbers above 255 fit only into the attribute, which the kernel prefers in any case.
         message.attributes.extend(self.table.map(RouteAttribute::Table));
+        message.attributes.extend(self.link.map(|link| RouteAttribute::Oif(link.get())));
         if let Some(protocol) = self.protocol {
             message.header.protocol = u8::from(protocol).into();
         }
@@ -217,5 +242,6 @@ impl Filter {
         Family::of(route.destination.base()) == self.family
             && self.table.is_none_or(|table| table == route.table)
             && self.protocol.is_none_or(|protocol| protocol == route.protocol)
+            && self.link.is_none_or(|link| route.link == Some(link))
     }
 }

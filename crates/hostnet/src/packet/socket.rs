@@ -188,6 +188,16 @@ impl PacketSocket {
         })
     }
 
+    /// Whether a frame is there that [`PacketSocket::receive`] returns at once.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]
+    pub fn has_frames(&self) -> Result<bool> {
+        wait_readable(&self.socket, Deadline::now()).map_err(|source| {
+            refused(&self.link, format!("receive on interface {}", self.link), source)
+        })
+    }
+
     fn next_frame(&self, until: Deadline) -> io::Result<Option<Vec<u8>>> {
         let mut frame = vec![0; LONGEST_FRAME];
         while wait_readable(&self.socket, until)? {
@@ -209,6 +219,24 @@ impl PacketSocket {
     /// descriptor of a bound socket.
     pub fn into_descriptor(self) -> OwnedFd {
         self.socket
+    }
+
+    /// The socket again, of which another process has had the descriptor: from now on it receives
+    /// what concerns these addresses, after what it has received already.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is no socket.
+    pub fn from_descriptor(
+        link: &Link,
+        protocol: EtherType,
+        socket: OwnedFd,
+        subjects: &[IpAddr],
+    ) -> Result<Self> {
+        let (link, index) = (link.name.to_string(), link.index);
+        let (groups, known) = (None, Vec::new());
+        let mut socket = Self { link, index, protocol, groups, socket, subjects: known, late: 0 };
+        socket.listen_to(subjects.iter().copied())?;
+        Ok(socket)
     }
 
     /// Receives frames about these addresses from now on, too.

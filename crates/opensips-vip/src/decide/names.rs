@@ -5,9 +5,12 @@ use std::fmt::Write;
 
 use hostnet::{Address, Link, LinkIndex, LinkName, Route, RouteKind, TABLE_MAIN};
 
-/// The names of the host's links. Of a link that is missing here, the number is shown.
+/// The names of the host's links. The number of a link that is missing here says nothing to an operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LinkNames(BTreeMap<LinkIndex, LinkName>);
+
+/// A link that was deleted or renamed while the tables were read.
+const NAMELESS: &str = "an interface without a known name";
 
 impl LinkNames {
     pub(crate) fn of<'a>(links: impl IntoIterator<Item = &'a Link>) -> Self {
@@ -16,7 +19,7 @@ impl LinkNames {
 
     /// `eth0`
     pub(crate) fn link(&self, index: LinkIndex) -> String {
-        self.0.get(&index).map_or_else(|| format!("interface {index}"), ToString::to_string)
+        self.0.get(&index).map_or_else(|| NAMELESS.to_owned(), ToString::to_string)
     }
 
     /// `192.0.2.10/24 on eth0`
@@ -81,9 +84,12 @@ mod tests {
             names.address(&labelled(3, "192.0.2.10/24", "eth1:sip")),
             "192.0.2.10/24 on eth1"
         );
-        assert_eq!(names.address(&address(3, "192.0.2.10/24")), "192.0.2.10/24 on interface 3");
+        assert_eq!(
+            names.address(&address(3, "192.0.2.10/24")),
+            "192.0.2.10/24 on an interface without a known name"
+        );
         let forged = labelled(3, "192.0.2.10/24", "a b");
-        assert_eq!(names.address(&forged), "192.0.2.10/24 on interface 3");
+        assert_eq!(names.address(&forged), "192.0.2.10/24 on an interface without a known name");
         let both = [address(2, "192.0.2.10/24"), address(2, "192.0.2.10/32")];
         assert_eq!(names.addresses(&both), "192.0.2.10/24 on eth0, 192.0.2.10/32 on eth0");
     }

@@ -62,6 +62,12 @@ pub(crate) enum NoRoute {
         "gateway={gateway} is the network or broadcast address of {network}: set gateway to a router there"
     )]
     NoHost { gateway: IpAddr, network: Network },
+    /// Its routes are in a table of its own, and a rule of the kernel comes before those of the agent.
+    #[error(
+        "{link} is in a VRF, where gateway and source_for have no effect: remove them and set the routes of \
+         the VRF"
+    )]
+    Vrf { link: LinkName },
     #[error("route_table={table} {user}: set an unused table number")]
     TableInUse { table: u32, user: String },
     /// The kernel does not accept a part of a multipath route.
@@ -207,6 +213,9 @@ pub(crate) fn wanted(
 /// Those of [`wanted`].
 pub(crate) fn check(params: &Params, target: &Target, tables: &Tables) -> Result<(), NoRoute> {
     let Target { link, address } = target;
+    if link.controller_kind.as_deref() == Some("vrf") {
+        return Err(NoRoute::Vrf { link: link.name.clone() });
+    }
     let own = Network::of(address.ip, address.prefix);
     if let Some(gateway) = params.gateway {
         check_gateway(gateway, link, own, tables)?;

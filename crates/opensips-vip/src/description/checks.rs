@@ -38,22 +38,29 @@ check_link_status=no.",
 
 pub(crate) static DUPLICATE_CHECK: Parameter = Parameter {
     name: "duplicate_check",
-    kind: Kind::Boolean,
-    default: Some("yes"),
+    kind: Kind::Select(&["calibrated", "yes", "no"]),
+    default: Some("calibrated"),
     reloadable: true,
     shortdesc: "Check for a duplicate address",
     longdesc: "\
-Whether start probes for another host that has the VIP before it adds the VIP. Default: yes.
-The probe is an ARP probe (RFC 5227) or, for IPv6, a Neighbor Solicitation. If another host answers, it
+Whether start probes for another host that has the VIP before it adds the VIP, and how long it waits for an
+answer: \"calibrated\", \"yes\" or \"no\". Default: calibrated. The probe is an ARP probe (RFC 5227) or, for
+IPv6, a Neighbor Solicitation. \"yes\" waits for duplicate_timeout. \"calibrated\" also asks up to three
+neighbours that are known to answer: routers of the interface, then hosts in its neighbour cache. If one of
+them answers twice, the link forwards, and start waits another 4 ms, or twice the time of that answer if this
+is longer. If none answers, it waits for duplicate_timeout. The neighbour cache of a bridge or macvlan is not
+used, because guests of this host answer there without a frame on the wire. Set \"yes\" where a host that can
+have the VIP answers much later than others do. Set \"no\" on a link whose router answers ARP for every
+address. \"true\" and \"false\" mean yes and no. If another host answers, it
 may be the node that is just removing the VIP: start keeps probing for duplicate_wait. A host that has
 answered counts as gone after 500 ms without an answer. If it still answers at the end, start fails and
 reports its MAC address, unless the previous owner is certainly off: with fencing enabled, start takes
 over an address that this cluster has held before, because a switch can answer for a dead host (proxy ARP,
-EVPN ARP suppression). A recurring monitor probes too, at most once in 5 seconds, and listens for 100 ms
+EVPN ARP suppression). While the announcements of start are sent, a host that answers late is noted for the
+next monitor. A recurring monitor probes too, at most once in 5 seconds, and listens for 100 ms
 at most; with OCF_CHECK_LEVEL 10 or more it always probes and listens for 500 ms at least. duplicate_action
 sets what follows, and if the neighbours can't be asked, monitor returns OCF_DEGRADED (190). An answer
-counts as this host's own only if this host has the VIP and the interface with that MAC address can answer.
-Set \"no\" on a link whose router answers ARP for every address.",
+counts as this host's own only if this host has the VIP and the interface with that MAC address can answer.",
     ..Parameter::TEMPLATE
 };
 
@@ -81,7 +88,8 @@ pub(crate) static DUPLICATE_TIMEOUT: Parameter = Parameter {
     shortdesc: "How long a duplicate has to answer a probe",
     longdesc: "\
 Time without an answer after which the VIP counts as free: 10ms to 10s. Default: 50ms. Units: ms, s, m; a
-number without a unit is in seconds. The agent sends two probes in that time, and one in each 100 ms if it
+number without a unit is in seconds. With duplicate_check=calibrated this is the longest time: start waits so
+long only if no neighbour answers. The agent sends two probes in that time, and one in each 100 ms if it
 is 200ms or more: raise it where frames are lost or hosts answer late.",
     ..Parameter::TEMPLATE
 };

@@ -30,11 +30,11 @@ resource of it can be migrated.",
 pub(crate) static RUN_ARPING: Parameter = Parameter {
     deprecated: Some(Deprecated {
         replaced_with: Some("duplicate_check"),
-        desc: "true means duplicate_check=yes, which is the default",
+        desc: "true asks for the check of duplicate_check, which is the default",
     }),
     shortdesc: "IPaddr2 name of duplicate_check",
     longdesc: "\
-IPaddr2 name of duplicate_check: \"true\" means duplicate_check=yes, \"false\" has no effect.",
+IPaddr2 name of duplicate_check: \"true\" asks for that check, which is the default, \"false\" has no effect.",
     ..without_effect("run_arping", Kind::Boolean, "")
 };
 

@@ -23,8 +23,9 @@ pub static DESCRIPTION: Description = Description {
 Manages the virtual IP address (VIP) of a cluster of SIP servers such as OpenSIPS, IPv4 or IPv6.
 
 start adds the address, announces it to the neighbours with gratuitous ARP or unsolicited Neighbor
-Advertisements, and checks that it is usable; the first announcement is sent before start returns, unless
-the interface can't send. stop
+Advertisements, and checks that the kernel uses it: on the right interface, after duplicate address
+detection, with its routes; the first announcement is sent before start returns, unless the interface can't
+send. Packet filters of the node are not examined: ask SIP from another host. stop
 removes every instance of the address from the node, whatever its prefix length, interface or label,
 leaves the other addresses of the subnet in place, and succeeds only when the kernel lists no instance any
 more. monitor checks address, prefix length, interface and carrier without starting another process.

@@ -12,7 +12,8 @@ the VIP's network or in another network connected to its interface; any other ad
 a rule \"from VIP lookup TABLE\", and to that table the connected network and a default route through the
 gateway, both with the VIP as source. A rule before it looks up the main table without its default routes,
 so that the host's other connected and static networks are reached as before. stop removes all of them;
-monitor fails if one of them is missing.",
+monitor fails if one of them is missing. Refused on an interface in a VRF, as is source_for: the VRF has a
+table of its own, and the agent reads the main table.",
     ..Parameter::TEMPLATE
 };
 

@@ -1,10 +1,12 @@
 //! The network namespace of the resource.
 
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostnet::{NamespaceName, Netlink, NetworkNamespace, Result};
+use hostnet::{Error, NamespaceName, Netlink, NetworkNamespace, Result};
+use hostproc::{Pid, ProcFs};
 
 use super::run_files::{NotedNamespace, RunFiles};
 use crate::log_line::line;
@@ -39,6 +41,26 @@ pub(crate) fn enter_where_started(name: Option<&NamespaceName>, ip: IpAddr) -> R
         return Ok(());
     }
     named?.enter()
+}
+
+/// Returns true if the network namespace of this process has lost its name, and no process is in it but
+/// those that `is_own` accepts: then it lives only by them, and serves nobody.
+pub(crate) fn is_abandoned(name: &NamespaceName, is_own: impl Fn(Pid) -> bool) -> bool {
+    let Ok(here) = NetworkNamespace::current().and_then(|here| here.number()) else { return false };
+    let named = NetworkNamespace::open(name).and_then(|named| named.number());
+    // What can't be told is no reason to end.
+    let has_name = match named {
+        Ok(number) => number == here,
+        Err(error) => !matches!(error, Error::NoSuchNamespace { .. }),
+    };
+    if has_name {
+        return false;
+    }
+    let Ok(pids) = ProcFs::default().pids() else { return false };
+    let is_here = |pid: &Pid| {
+        std::fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|it| it.ino() == here)
+    };
+    pids.into_iter().filter(is_here).all(is_own)
 }
 
 /// Enters a namespace by what is noted of it. Returns false if it does not exist any more: the kernel gives its

@@ -8,9 +8,11 @@ use hostnet::{Address, Family, Link, LinkIndex, Netlink, Result, TABLE_MAIN, con
 use super::run_files::RunFiles;
 use super::settled;
 use super::zone::Zone;
+use crate::decide::controls::{self, Control};
 use crate::decide::judge::{self, Observation};
 use crate::decide::names::LinkNames;
 use crate::decide::target::{self, Snapshot, needs_routes};
+use crate::log_line::failure;
 use crate::params::{Nic, Params};
 
 /// All addresses of a family.
@@ -182,4 +184,31 @@ pub(crate) fn gateway(
         .filter(|route| route.destination.prefix().length() == 0 && route.link == Some(link));
     let gateway = defaults.min_by_key(|route| route.metric).and_then(|route| route.gateway);
     Ok(gateway.filter(|gateway| Family::of(*gateway) == params.family()))
+}
+
+/// The neighbours that are asked together with the owner of the VIP. What can't be read in this time shortens
+/// nothing: a cache of thousands of neighbours takes longer than the check without a control.
+pub(crate) fn controls(
+    netlink: &Netlink,
+    params: &Params,
+    link: &Link,
+    snapshot: &Snapshot,
+    until: Deadline,
+) -> Vec<Control> {
+    let read = || {
+        let neighbours = netlink.neighbours_on(params.family(), link.index, until)?;
+        let routes = if needs_routes(params) {
+            snapshot.routes.clone()
+        } else {
+            netlink.routes_by(params.family(), TABLE_MAIN, link.index, until)?
+        };
+        Ok((neighbours, routes))
+    };
+    match read() {
+        Ok((neighbours, routes)) => controls::choose(params, link, snapshot, &neighbours, &routes),
+        Err::<_, hostnet::Error>(error) => {
+            log::debug!("{}", failure(&error).note("no neighbour is known"));
+            Vec::new()
+        }
+    }
 }

@@ -105,10 +105,21 @@ pub(crate) enum AnnounceTarget {
 pub(crate) struct DuplicateCheck {
     /// `duplicate_timeout`: without an answer for that long, the address is free.
     pub(crate) timeout: Duration,
+    /// `duplicate_check`: `yes` or `calibrated`.
+    pub(crate) silence: SilenceOf,
     /// `duplicate_wait`: how long another host may take to release the address.
     pub(crate) wait: Duration,
     /// `duplicate_action`: what the owner does about another host.
     pub(crate) action: DuplicateAction,
+}
+
+/// How long start waits for another host to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SilenceOf {
+    /// The whole timeout.
+    Timeout,
+    /// As long as neighbours that are known to answer need for it, and the timeout if none answers.
+    Neighbours,
 }
 
 /// What the owner does about another host that has the VIP.
@@ -188,8 +199,9 @@ impl Params {
         let address = AddressOptions::read(&mut reader, family);
         let link_check = reader.parsed(&table::CHECK_LINK_STATUS, parse::parse_link_check);
         let link_wait = reader.duration(&table::LINK_WAIT, Duration::ZERO..=MAX_WAIT);
-        let duplicate_check = reader.boolean(&table::DUPLICATE_CHECK);
-        let duplicates = read_duplicate_check(&mut reader);
+        let silence = reader.parsed(&table::DUPLICATE_CHECK, parse::parse_duplicate_check);
+        let duplicates = read_duplicate_check(&mut reader, silence.flatten());
+        let duplicate_check = silence.is_none_or(|silence| silence.is_some());
         let announce = reader.select(&table::ANNOUNCE);
         let schedule = compatibility::schedule(&mut reader, values);
         let targets =
@@ -268,7 +280,10 @@ pub(crate) const DRAIN_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Durati
 const MIN_DUPLICATE_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_DUPLICATE_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn read_duplicate_check(reader: &mut Reader<'_>) -> Option<DuplicateCheck> {
+fn read_duplicate_check(
+    reader: &mut Reader<'_>,
+    silence: Option<SilenceOf>,
+) -> Option<DuplicateCheck> {
     let timeout =
         reader.duration(&table::DUPLICATE_TIMEOUT, MIN_DUPLICATE_TIMEOUT..=MAX_DUPLICATE_TIMEOUT);
     let wait = reader.duration(&table::DUPLICATE_WAIT, Duration::ZERO..=MAX_WAIT);
@@ -276,7 +291,7 @@ fn read_duplicate_check(reader: &mut Reader<'_>) -> Option<DuplicateCheck> {
         "fail" => DuplicateAction::Fail,
         _ => DuplicateAction::Defend,
     });
-    Some(DuplicateCheck { timeout: timeout?, wait: wait?, action: action? })
+    Some(DuplicateCheck { timeout: timeout?, silence: silence?, wait: wait?, action: action? })
 }
 
 /// The parameters of the address itself; `None` also for one that has a finding.

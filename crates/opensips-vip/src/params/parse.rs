@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hostnet::{Family, Lifetime, LinkName, MacAddress, Network, Prefix};
 
-use super::{AnnounceTarget, Broadcast, LinkCheck, MAX_LABEL, Nic, Nodad};
+use super::{AnnounceTarget, Broadcast, LinkCheck, MAX_LABEL, Nic, Nodad, SilenceOf};
 
 /// Parses `nic`; the second value is the label of `eth0:label`.
 pub(crate) fn parse_nic(text: &str) -> Result<(Nic, Option<String>), String> {
@@ -84,6 +84,16 @@ pub(super) fn parse_link_check(text: &str) -> Result<LinkCheck, &'static str> {
         "degraded" => Ok(LinkCheck::Degrade),
         "no" | "false" | "off" | "0" | "n" => Ok(LinkCheck::Ignore),
         _ => Err("unknown: use yes, degraded or no"),
+    }
+}
+
+/// Parses `duplicate_check`; `None`: there is none. Booleans as in other parameters.
+pub(super) fn parse_duplicate_check(text: &str) -> Result<Option<SilenceOf>, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "calibrated" => Ok(Some(SilenceOf::Neighbours)),
+        "yes" | "true" | "on" | "1" | "y" => Ok(Some(SilenceOf::Timeout)),
+        "no" | "false" | "off" | "0" | "n" => Ok(None),
+        _ => Err("unknown: use calibrated, yes or no"),
     }
 }
 

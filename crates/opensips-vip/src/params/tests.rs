@@ -31,6 +31,7 @@ fn the_defaults() {
     assert_eq!((params.refresh, params.namespace, params.targets), (0, None, Vec::new()));
     let check = DuplicateCheck {
         timeout: Duration::from_millis(50),
+        silence: SilenceOf::Neighbours,
         wait: Duration::from_secs(2),
         action: DuplicateAction::Defend,
     };
@@ -126,6 +127,7 @@ fn each_finding_names_its_parameter() {
         ("preferred_lft", "4294967295"),
         ("nodad", "never"),
         ("network_namespace", "a/b"),
+        ("duplicate_check", "perhaps"),
         ("duplicate_timeout", "1ms"),
         ("duplicate_wait", "61s"),
         ("announce_targets", "192.0.2.1,sbc"),
@@ -312,6 +314,21 @@ fn a_resource_of_ipaddr2_moves_over() {
     assert!(contradiction.unwrap_err().starts_with("run_arping=yes: "));
     let shared = finding("unique_clone_address", "true");
     assert!(shared.contains("use ocf:heartbeat:IPaddr2"), "{shared}");
+}
+
+#[test]
+fn the_silence_of_a_duplicate_check() {
+    let silence = |word| {
+        let params = read(&[("ip", "192.0.2.10"), ("duplicate_check", word)]).unwrap();
+        params.duplicates.map(|check| check.silence)
+    };
+    assert_eq!(silence("calibrated"), Some(SilenceOf::Neighbours));
+    for word in ["yes", "true", "On", "1"] {
+        assert_eq!(silence(word), Some(SilenceOf::Timeout), "{word}");
+    }
+    for word in ["no", "false", "Off", "0"] {
+        assert_eq!(silence(word), None, "{word}");
+    }
 }
 
 #[test]

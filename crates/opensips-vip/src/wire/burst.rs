@@ -7,8 +7,9 @@ use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, Resu
 use nix::time::{ClockId, clock_gettime};
 
 use super::announcement::Announcement;
-use super::announcer::Job;
+use super::announcer::{self, Job};
 use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::late_conflict::Listener;
 use super::open_socket;
 use super::own_links::OwnLinks;
 use crate::decide::judge::{self, Unannounced};
@@ -26,6 +27,9 @@ const PROBE_AGAIN: Duration = Duration::from_secs(1);
 /// announcement, looks and probes become rare.
 const PATIENCE: Duration = Duration::from_secs(600);
 const RARELY: Duration = Duration::from_secs(5);
+/// Interval of the looks whether anything else is in the network namespace, which a wait without an end would
+/// keep alive.
+const NAMESPACE_LOOK: Duration = Duration::from_secs(10);
 /// How long publishing may take.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -41,18 +45,29 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 /// After a time without carrier, and after a pause of this process or host, another host can have the
 /// address rightfully: then it is probed for before it is announced (RFC 5227 section 2.1). While
 /// another host answers, nothing is announced.
-pub(crate) fn run(job: &Job, netlink: &Netlink, until: Option<Deadline>) {
+pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: Option<Deadline>) {
     let Job { announcement, schedule, .. } = job;
     // Without events it still looks before each announcement.
     let mut events = Events::subscribe(&[EventGroup::Link]).ok();
     let mut burst =
         Burst { next: job.next, must_probe: job.probe_first, ..Burst::new(Instant::now()) };
     let mut clock = PauseClock(job.begun);
+    let mut namespace_due = Deadline::after(NAMESPACE_LOOK);
     while let Some(due) = burst.next_look(schedule) {
+        if namespace_due.has_passed() {
+            namespace_due = Deadline::after(NAMESPACE_LOOK);
+            if announcer::is_abandoned(job) {
+                return;
+            }
+        }
+        if burst.must_probe || burst.is_blocked {
+            // Another host can have the address rightfully since.
+            listener = Listener::deaf();
+        }
         if until.is_some_and(|until| due > until) {
             return;
         }
-        burst.must_probe |= wait(events.as_mut(), due, &mut clock);
+        burst.must_probe |= wait(events.as_mut(), due, &mut clock, || listener.look(job, netlink));
         match Look::take(announcement, netlink) {
             Look::Gone => return,
             Look::NotYet => burst.is_blocked = true,
@@ -81,8 +96,14 @@ fn send(announcement: &Announcement, link: &Link, files: &RunFiles) -> Result<()
     Ok(())
 }
 
-/// Waits until `due`, or until a link has changed. Returns true if this process was paused meanwhile.
-fn wait(mut events: Option<&mut Events>, due: Deadline, clock: &mut PauseClock) -> bool {
+/// Waits until `due`, or until a link has changed, and calls `look` from time to time. Returns true if this
+/// process was paused meanwhile.
+fn wait(
+    mut events: Option<&mut Events>,
+    due: Deadline,
+    clock: &mut PauseClock,
+    mut look: impl FnMut(),
+) -> bool {
     let mut paused = false;
     loop {
         // In slices, so that a pause in the middle of a long wait is noticed, too.
@@ -97,7 +118,11 @@ fn wait(mut events: Option<&mut Events>, due: Deadline, clock: &mut PauseClock) 
             std::thread::sleep(slice.remaining());
         }
         paused |= clock.has_paused(planned);
-        if due.has_passed() || matches!(changed, Ok(true)) {
+        let changed = matches!(changed, Ok(true));
+        if !(paused || changed) {
+            look();
+        }
+        if due.has_passed() || changed {
             return paused;
         }
     }

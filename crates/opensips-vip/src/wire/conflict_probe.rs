@@ -2,7 +2,7 @@
 //! Neighbor Solicitations (RFC 4862 section 5.4).
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostnet::arp::{self, Arp};
@@ -11,15 +11,9 @@ use hostnet::{Error, MacAddress, PacketSocket, Result};
 
 use super::claimed_by;
 use super::own_links::OwnLinks;
+use crate::decide::controls::Control;
+use crate::decide::silence::{Controls, LONG_INTERVAL, Silence};
 use crate::params::DuplicateCheck;
-
-/// A frame can be lost: a short silence has two probes, a longer one a probe in each of these intervals.
-/// Switches disable a port that sends more than 15 ARP frames in a second (Dynamic ARP Inspection), the
-/// announcements included.
-const INTERVAL: Duration = Duration::from_millis(100);
-/// The interval after the first [`FREQUENT`] probes, and that between two probes for a host that answers.
-const LONG_INTERVAL: Duration = Duration::from_millis(250);
-const FREQUENT: u32 = 10;
 
 /// A host that has answered counts as gone after this time without an answer: one lost frame, or a switch
 /// that has not learned yet, must not be taken for that.
@@ -60,9 +54,9 @@ pub(crate) struct Prober {
 }
 
 impl Prober {
-    /// Probes until the address is free: no answer for the timeout of the check, or for
-    /// [`RELEASE_TIME`] if a host has answered before. Ends with the last result at the end of the
-    /// check's wait, at the deadline, or when `is_cancelled` returns true.
+    /// Probes until the address is free: no answer for the timeout of the check, for a shorter time if one of
+    /// the controls answers, or for [`RELEASE_TIME`] if a host has answered before. Ends with the last result
+    /// at the end of the check's wait, at the deadline, or when `is_cancelled` returns true.
     ///
     /// # Errors
     /// Those of the socket, if there was no conflict. A missing privilege is returned at once.
@@ -70,6 +64,7 @@ impl Prober {
         &self,
         socket: &mut PacketSocket,
         check: DuplicateCheck,
+        controls: &[Control],
         until: Deadline,
         is_cancelled: impl Fn() -> bool,
     ) -> Result<ProbeResult> {
@@ -77,11 +72,13 @@ impl Prober {
         let mut last = ProbeResult::Unknown;
         let mut failed = None;
         loop {
-            let timeout = match last {
-                ProbeResult::Conflict(_) => check.timeout.max(RELEASE_TIME),
-                ProbeResult::Free | ProbeResult::Unknown => check.timeout,
+            let silence = match last {
+                ProbeResult::Conflict(_) => Silence::whole(check.timeout.max(RELEASE_TIME)),
+                _ if controls.is_empty() => Silence::whole(check.timeout),
+                ProbeResult::Free | ProbeResult::Unknown => Silence::calibrated(check.timeout),
             };
-            match self.probe(socket, Conflicts::OwnersAndProbers, timeout, until) {
+            let conflicts = Conflicts::OwnersAndProbers;
+            match self.send_and_listen(socket, conflicts, silence, controls, until) {
                 // An earlier conflict counts more than an incomplete probe.
                 Ok(ProbeResult::Unknown) => return Ok(last),
                 Ok(ProbeResult::Free) => return Ok(ProbeResult::Free),
@@ -113,7 +110,7 @@ impl Prober {
         timeout: Duration,
         until: Deadline,
     ) -> Result<ProbeResult> {
-        self.send_and_listen(socket, conflicts, &pauses(timeout), until)
+        self.send_and_listen(socket, conflicts, Silence::whole(timeout), &[], until)
     }
 
     /// The same with one frame.
@@ -127,15 +124,37 @@ impl Prober {
         timeout: Duration,
         until: Deadline,
     ) -> Result<ProbeResult> {
-        self.send_and_listen(socket, conflicts, &[timeout], until)
+        self.send_and_listen(socket, conflicts, Silence::of_one_probe(timeout), &[], until)
     }
 
-    /// Sends a probe before each of the pauses, in which it listens.
+    /// The conflicting host in what the socket has received since it was last read, without waiting.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn has_heard(
+        &self,
+        socket: &mut PacketSocket,
+        conflicts: Conflicts,
+    ) -> Result<Option<MacAddress>> {
+        let mut comes_back = false;
+        while let Some(frame) = socket.receive(Deadline::now())? {
+            comes_back |= probed_by(&frame, self.ip) == Some(self.mac);
+            match self.conflict_in(&frame, conflicts) {
+                Some(mac) if comes_back && mac == self.mac => {}
+                Some(mac) => return Ok(Some(mac)),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends a probe, and requests to the controls, before each of the times in which it listens.
     fn send_and_listen(
         &self,
         socket: &mut PacketSocket,
         conflicts: Conflicts,
-        pauses: &[Duration],
+        mut silence: Silence,
+        controls: &[Control],
         until: Deadline,
     ) -> Result<ProbeResult> {
         let mut comes_back = false;
@@ -143,28 +162,75 @@ impl Prober {
             // For the probes of others; the answers of owners are received without it.
             let _ = socket.join_solicited_node(ip);
         }
-        for pause in pauses {
-            match self.ip {
-                IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
-                IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
-            }
-            // From the end of the send on: a full queue delays it, and a host that was not asked can't answer.
-            let end = Deadline::after(*pause);
-            while let Some(frame) = socket.receive(end.min(until))? {
+        let begun = Instant::now();
+        while let Some(asked) = silence.next() {
+            self.send(socket, asked, controls)?;
+            silence.sent(begun.elapsed());
+            let end = |silence: &Silence| Deadline::at(begun + silence.end());
+            while let Some(frame) = socket.receive(end(&silence).min(until))? {
                 // A port of a switch that sends back what it gets (hairpin mode): this host answers its own
                 // probe then.
-                comes_back |= probed_by(&frame, self.ip) == Some(self.mac);
+                let prober = probed_by(&frame, self.ip);
+                comes_back |= prober == Some(self.mac);
                 match self.conflict_in(&frame, conflicts) {
                     Some(mac) if comes_back && mac == self.mac => {}
                     Some(mac) => return Ok(ProbeResult::Conflict(mac)),
+                    None if prober.is_some_and(|mac| mac != self.mac) => {
+                        silence.has_another_prober();
+                    }
                     None => {}
                 }
+                if let Some((control, mac)) = self.answer_of(controls, &frame) {
+                    silence.answered(control, mac, begun.elapsed());
+                }
             }
-            if end > until {
+            if end(&silence) > until {
                 return Ok(ProbeResult::Unknown);
             }
         }
         Ok(ProbeResult::Free)
+    }
+
+    /// Sends a probe and then, so that the owner is asked no later than they are, requests to the controls. All
+    /// are broadcast, because a storm control of the switch can drop broadcasts alone.
+    fn send(&self, socket: &mut PacketSocket, asked: Controls, controls: &[Control]) -> Result<()> {
+        match self.ip {
+            IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
+            IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
+        }
+        for (at, control) in controls.iter().enumerate() {
+            if !(asked == Controls::All || asked == Controls::One(at)) {
+                continue;
+            }
+            match (control.ip, control.asked_from) {
+                (IpAddr::V4(ip), None) => socket.send(&arp::probe(self.mac, ip))?,
+                (IpAddr::V4(ip), Some(IpAddr::V4(own))) => {
+                    socket.send(&arp::request(self.mac, own, ip))?;
+                }
+                (IpAddr::V6(ip), Some(IpAddr::V6(own))) => {
+                    socket.send(&ndisc::request(self.mac, own, ip))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The control that answers a request of this host with this frame, and its MAC address. What it sends by
+    /// itself shows only that this host receives.
+    fn answer_of(&self, controls: &[Control], frame: &[u8]) -> Option<(usize, MacAddress)> {
+        let answers = |control: &Control| match (control.ip, control.asked_from) {
+            (IpAddr::V4(ip), _) => {
+                Arp::parse(frame).filter(|_| answers(frame, self.mac))?.claims(ip)
+            }
+            (IpAddr::V6(ip), Some(IpAddr::V6(own))) => {
+                let message = NeighborMessage::parse(frame)?;
+                message.claims(ip).filter(|_| message.solicited && message.destination == own)
+            }
+            _ => None,
+        };
+        let mut found = controls.iter().enumerate().filter_map(|(at, it)| Some((at, answers(it)?)));
+        found.find(|(_, mac)| !self.own.have(*mac))
     }
 
     /// The conflicting host, according to a frame.
@@ -178,26 +244,6 @@ impl Prober {
         let claim = claimed_by(frame, self.ip).filter(|mac| !self.own.can_claim(*mac, answers));
         claim.or_else(prober)
     }
-}
-
-/// How long to listen after each probe of a silence of this length.
-fn pauses(silence: Duration) -> Vec<Duration> {
-    if silence < 2 * INTERVAL {
-        return vec![silence / 2; 2];
-    }
-    let mut pauses = Vec::new();
-    let mut left = silence;
-    for count in 0.. {
-        let interval = if count < FREQUENT { INTERVAL } else { LONG_INTERVAL };
-        // The last probe has at least as much time as the others.
-        if left < 2 * interval {
-            break;
-        }
-        pauses.push(interval);
-        left -= interval;
-    }
-    pauses.push(left);
-    pauses
 }
 
 /// Returns true for a frame that answers the probe of this MAC address. The answer to an IPv6 probe goes to
@@ -225,33 +271,6 @@ mod tests {
 
     fn mac(last: u8) -> MacAddress {
         MacAddress([2, 0, 0, 0, 0, last])
-    }
-
-    #[test]
-    fn a_longer_silence_has_more_probes_but_never_many_in_a_second() {
-        let ms = Duration::from_millis;
-        for (silence, probes) in [
-            (10, 2),
-            (50, 2),
-            (199, 2),
-            (200, 2),
-            (500, 5),
-            (550, 5),
-            (1000, 10),
-            (2000, 14),
-            (10_000, 46),
-        ] {
-            let pauses = pauses(ms(silence));
-            assert_eq!((pauses.len(), pauses.iter().sum()), (probes, ms(silence)), "{silence}");
-            let mut times = vec![Duration::ZERO];
-            for pause in &pauses {
-                times.push(*times.last().unwrap() + *pause);
-            }
-            for (at, time) in times.iter().enumerate() {
-                let in_a_second = times[at..].iter().take_while(|it| **it - *time < ms(1000));
-                assert!(in_a_second.count() <= 10, "{silence}");
-            }
-        }
     }
 
     #[test]
@@ -284,5 +303,31 @@ mod tests {
         let another = Ipv4Addr::new(192, 0, 2, 11);
         assert_eq!(v4.conflict_in(&arp::announcement_request(mac(9), another), all), None);
         assert_eq!(v4.conflict_in(&[0; 60], all), None);
+    }
+
+    #[test]
+    fn answers_of_controls() {
+        let eth0 = link(5, "eth0");
+        let links = [eth0.clone(), link(6, "eth1")];
+        let prober = |ip| Prober { ip, mac: mac(5), own: OwnLinks::of(ip, &eth0, &links, &[]) };
+        let (gateway, own) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 5));
+        let asked_from = Some(own.into());
+        let controls = [
+            Control { ip: Ipv4Addr::new(192, 0, 2, 2).into(), asked_from },
+            Control { ip: gateway.into(), asked_from },
+        ];
+        let v4 = prober(V4.into());
+        let answer = |from, to| arp::announcement_reply(from, gateway, to);
+        assert_eq!(v4.answer_of(&controls, &answer(mac(9), mac(5))), Some((1, mac(9))));
+        // To another host, of another interface of this host, and what no request asked for.
+        assert_eq!(v4.answer_of(&controls, &answer(mac(9), mac(8))), None);
+        assert_eq!(v4.answer_of(&controls, &answer(mac(6), mac(5))), None);
+        assert_eq!(v4.answer_of(&controls, &arp::announcement_request(mac(9), gateway)), None);
+        assert_eq!(v4.answer_of(&controls[..1], &answer(mac(9), mac(5))), None);
+        let v6 = prober(V6.into());
+        let control = Control { ip: V6.into(), asked_from: Some(Ipv6Addr::LOCALHOST.into()) };
+        let unsolicited = ndisc::announcement_to(mac(9), V6, false, (mac(5), Ipv6Addr::LOCALHOST));
+        assert_eq!(v6.answer_of(&[control], &unsolicited), None);
+        assert_eq!(v6.answer_of(&[control], &ndisc::announcement(mac(9), V6, false)), None);
     }
 }

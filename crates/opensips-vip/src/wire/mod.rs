@@ -10,6 +10,7 @@ pub(crate) mod announcement;
 pub(crate) mod announcer;
 pub(crate) mod burst;
 pub(crate) mod conflict_probe;
+pub(crate) mod late_conflict;
 pub(crate) mod neighbours;
 pub(crate) mod own_links;
 mod resolve;

@@ -18,6 +18,8 @@ pub(crate) struct OwnLinks {
     others: Vec<Link>,
     /// The links that have the VIP.
     with_vip: Vec<LinkIndex>,
+    /// The MAC addresses of all links.
+    macs: Vec<MacAddress>,
 }
 
 impl OwnLinks {
@@ -26,7 +28,13 @@ impl OwnLinks {
         let others = links.iter().filter(|link| can_answer(link, probing)).cloned().collect();
         let instances = addresses.iter().filter(|address| address.ip == ip);
         let with_vip = instances.map(|address| address.link).collect();
-        Self { ip, probing: probing.clone(), others, with_vip }
+        let macs = links.iter().filter_map(|link| link.mac).collect();
+        Self { ip, probing: probing.clone(), others, with_vip, macs }
+    }
+
+    /// Returns true if a link of this host has the MAC address.
+    pub(crate) fn have(&self, mac: MacAddress) -> bool {
+        self.macs.contains(&mac)
     }
 
     /// Returns true if a claim of the VIP by `mac` can come from this host. `is_answer`: it answers a

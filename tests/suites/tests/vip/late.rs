@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Which message to the kernel an action sends first of that type, counted from 1, and runs it by that.
-fn number_of(site: &Site, action: &str, kind: &str) -> u32 {
+pub(super) fn number_of(site: &Site, action: &str, kind: &str) -> u32 {
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-e", "trace=sendto", "-o", "/run/trace"]);
     strace.arg(program()).args([action, "--ip", VIP, "--announce_schedule=0"]).env_clear();

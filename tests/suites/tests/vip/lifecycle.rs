@@ -44,22 +44,6 @@ fn every_action_again() {
     }
 }
 
-/// It gets start's packet socket to close, which takes the kernel longer than start may.
-#[test]
-fn the_announcer_keeps_no_packet_socket() {
-    testnet::root_or_skip!();
-    let site = Site::new();
-    ends(&site.vip().param("announce_schedule", "0,600000").action("start"), 0);
-    let pid = announcer(&site.a).unwrap();
-    wait_until("nobody reads frames", LONG, || {
-        // A table of sk, RefCnt, Type, Proto, Iface, R, Rmem, User, Inode (packet_seq_show()).
-        let table = site.a.run(|| std::fs::read_to_string("/proc/thread-self/net/packet")).unwrap();
-        table.lines().nth(1).is_none()
-    });
-    assert_eq!(announcer(&site.a), Some(pid));
-    ends(&site.vip().action("stop"), 0);
-}
-
 #[test]
 fn the_address_as_it_was_asked_for() {
     testnet::root_or_skip!();

@@ -4,6 +4,8 @@
 // Functions beside the tests are test code, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod announcer_faults;
+mod calibrated;
 mod carrier;
 mod compatibility;
 mod cost;
@@ -27,6 +29,7 @@ mod privilege;
 mod probes;
 mod races;
 mod readiness;
+mod renamed;
 mod routing;
 mod same_mac;
 mod stop;

@@ -208,6 +208,27 @@ fn one_that_lives_by_its_announcer_alone() {
     ends(&agent.action("stop"), 0);
 }
 
+/// An announcer that waits for a carrier, without an end. The link is in the namespace, and gone with it.
+#[test]
+fn one_that_lives_by_a_waiting_announcer_alone_ends() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let _namespace = Namespace::new(&site.a);
+    let agent = in_namespace(&site.a).param("link_wait", "0");
+    site.a.ip("link set outer down");
+    ends(&agent.action("start"), 0);
+    let announcer = super::announcer(&site.a).unwrap();
+    let _announcer = Process(announcer);
+    site.a.ip("netns del sip");
+    wait_until("the announcer has ended", LONG, || {
+        !std::path::Path::new(&format!("/proc/{announcer}")).exists()
+    });
+    wait_until("the namespace has ended", LONG, || !site.a.ip("link show").contains("outer"));
+    ends(&agent.action("monitor"), 7);
+    ends(&agent.action("stop"), 0);
+    assert!(super::locks(&site.a).is_empty(), "{:?}", super::locks(&site.a));
+}
+
 #[test]
 fn nic_by_mac_and_by_network() {
     testnet::root_or_skip!();

@@ -10,10 +10,12 @@ use crate::decide::judge::Unannounced;
 use crate::decide::plan::{Plan, Step};
 use crate::error::Error;
 use crate::host::cluster::Cluster;
+use crate::host::run_files::ConflictOrigin;
 use crate::log_line::failure;
 use crate::params::Params;
 use crate::wire::announcement::Announcement;
 use crate::wire::announcer::{self, Job};
+use crate::wire::late_conflict::Listener;
 use crate::wire::{burst, open_socket};
 
 /// What is announced according to the plan; `None`: nothing.
@@ -78,6 +80,11 @@ impl Start<'_> {
     /// time allows.
     pub(super) fn hand_over_announcements(&mut self) {
         self.end_previous_announcer();
+        // Before the announcer can note another one.
+        match self.taken_over_from {
+            Some(mac) => self.files.note_conflict(mac, ConflictOrigin::TakenOver),
+            None => self.files.forget_conflict(),
+        }
         let socket = self.socket.take();
         let Some(announcement) = &self.announcement else { return };
         let schedule = &self.params.schedule;
@@ -93,12 +100,16 @@ impl Start<'_> {
             probe_first: !self.link.usable() || self.is_unasked,
             begun: burst::since_boot(),
             attribute: Cluster::of(self.request).map(|cluster| cluster.attribute().clone()),
+            namespace: self.params.namespace.clone(),
             lock: self.files.announcer_lock(),
         };
-        let send_here = |until| burst::run(&job, self.netlink, Some(until));
+        let send_here = |listener| {
+            let until = budgets::for_announcements(self.deadline);
+            burst::run(&job, self.netlink, listener, Some(until));
+        };
         // start does not wait for a carrier, or for a link that refuses to send.
         if !self.params.in_background && self.link.usable() && !self.is_unasked {
-            send_here(budgets::for_announcements(self.deadline));
+            send_here(Listener::on(socket, &job));
             return;
         }
         let until = budgets::for_start_announcer(self.deadline);
@@ -117,7 +128,7 @@ impl Start<'_> {
                     "{}",
                     failure(&error).note("no announcer: start sends the announcements itself")
                 );
-                send_here(budgets::for_announcements(self.deadline));
+                send_here(Listener::deaf());
             }
         }
     }

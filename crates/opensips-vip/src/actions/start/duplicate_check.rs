@@ -1,17 +1,18 @@
 //! No other host has the VIP: by the agent's own check before it is added, and by the kernel's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostnet::{Error as NetError, EventGroup, Events, Family, MacAddress};
 
 use super::{Start, budgets};
+use crate::decide::controls::Control;
 use crate::decide::judge::{self, Unannounced};
 use crate::error::Error;
 use crate::host::tables;
 use crate::host::take_over::{self, TakeOver};
 use crate::log_line::{failure, line};
-use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck};
+use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck, SilenceOf};
 use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use crate::wire::open_socket;
 
@@ -31,11 +32,52 @@ impl Start<'_> {
     /// [`Error::InUse`], [`Error::NeverHeld`], [`Error::NoTimeToCheck`], [`Error::NoCarrier`], [`Error::Stopped`], and
     /// [`NetError::PermissionDenied`]. Any other failure to probe is none: the VIP can serve.
     pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
-        let Some(mut check) = self.params.duplicates else { return Ok(()) };
+        let Some(check) = self.params.duplicates else { return Ok(()) };
+        let began = Instant::now();
+        let checked = self.check(check, self.controls(check));
+        self.probed = Some(began.elapsed());
+        checked
+    }
+
+    /// The last look before the VIP is added: a host that answers late, or one that has probed or started
+    /// since the check. Such a host gets the whole time to answer.
+    ///
+    /// # Errors
+    /// Those of [`Start::check_duplicates`].
+    pub(super) fn check_again(&mut self) -> Result<(), Error> {
+        let (Some(check), true) = (self.params.duplicates, self.no_duplicate) else {
+            return Ok(());
+        };
+        let (Some(prober), Some(socket)) = (self.prober(), &mut self.socket) else {
+            return Ok(());
+        };
+        // What can't be received now is heard by the announcer.
+        let Ok(Some(mac)) = prober.has_heard(socket, Conflicts::OwnersAndProbers) else {
+            return Ok(());
+        };
+        log::warn!("{}", line().field("mac", mac).note("another host has the VIP: checking again"));
+        self.no_duplicate = false;
+        let timeout = check.timeout.max(RELEASE_TIME);
+        self.check(DuplicateCheck { timeout, ..check }, Vec::new())
+    }
+
+    fn controls(&self, check: DuplicateCheck) -> Vec<Control> {
+        if check.silence == SilenceOf::Timeout || !self.link.usable() {
+            return Vec::new();
+        }
+        let until = Deadline::after(check.timeout);
+        tables::controls(self.netlink, self.params, &self.link, self.snapshot, until)
+    }
+
+    fn check(
+        &mut self,
+        mut check: DuplicateCheck,
+        mut controls: Vec<Control>,
+    ) -> Result<(), Error> {
         let until = budgets::for_duplicate_check(self.deadline);
         loop {
             let Some(prober) = self.prober().filter(|_| self.link.usable()) else { return Ok(()) };
-            let result = self.probe(&prober, check, until);
+            let result = self.probe(&prober, check, &controls, until);
             let (ip, link) = (self.params.ip, self.link.name.clone());
             match result {
                 Ok(_) if self.stop_requested() => return Err(Error::Stopped { ip }),
@@ -65,6 +107,7 @@ impl Start<'_> {
             log::warn!("{}", line().note(note));
             self.await_carrier(self.params.link_check == LinkCheck::Fail)?;
             check.timeout = check.timeout.max(RELEASE_TIME);
+            controls.clear();
         }
     }
 
@@ -99,13 +142,15 @@ impl Start<'_> {
         &mut self,
         prober: &Prober,
         check: DuplicateCheck,
+        controls: &[Control],
         until: Deadline,
     ) -> hostnet::Result<ProbeResult> {
         let mut socket = match self.socket.take() {
             Some(socket) => socket,
             None => open_socket(&self.link, self.params.ip)?,
         };
-        let result = prober.wait_until_free(&mut socket, check, until, || self.stop_requested());
+        let is_cancelled = || self.stop_requested();
+        let result = prober.wait_until_free(&mut socket, check, controls, until, is_cancelled);
         self.socket = Some(socket);
         result
     }

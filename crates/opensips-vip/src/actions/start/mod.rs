@@ -5,7 +5,7 @@ mod duplicate_check;
 pub(crate) mod readiness;
 mod roll_back;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostnet::{
@@ -22,7 +22,7 @@ use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_files::{ConflictOrigin, RunFiles, release};
+use crate::host::run_files::{RunFiles, release};
 use crate::host::{
     deletion, ipv6, local_route, own_address, renewal, source_routing, tables, take_over,
 };
@@ -119,6 +119,7 @@ struct Start<'a> {
     deadline: Deadline,
     files: RunFiles,
     lock: Option<&'a ActionLock>,
+    snapshot: &'a Snapshot,
     /// The link as last seen.
     link: Link,
     /// The links of this host, which are no rivals.
@@ -129,6 +130,8 @@ struct Start<'a> {
     socket: Option<PacketSocket>,
     /// The duplicate address check has found no other host.
     no_duplicate: bool,
+    /// How long it took.
+    probed: Option<Duration>,
     /// The link refuses to send: nobody could be asked, and the announcer asks before it announces.
     is_unasked: bool,
     /// The host that answers for the VIP although the previous owner is fenced.
@@ -146,7 +149,7 @@ impl<'a> Start<'a> {
         params: &'a Params,
         netlink: &'a Netlink,
         request: &'a Request,
-        snapshot: &Snapshot,
+        snapshot: &'a Snapshot,
         plan: &Plan,
         files: RunFiles,
         lock: Option<&'a ActionLock>,
@@ -164,11 +167,13 @@ impl<'a> Start<'a> {
             deadline: request.deadline,
             files,
             lock,
+            snapshot,
             link: link.clone(),
             own: OwnLinks::of(params.ip, link, &snapshot.links, &snapshot.addresses),
             announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
             no_duplicate: false,
+            probed: None,
             is_unasked: false,
             taken_over_from: None,
             added_at: None,
@@ -300,6 +305,7 @@ impl<'a> Start<'a> {
     }
 
     fn add(&mut self, plan: &Plan) -> Result<(), Error> {
+        self.check_again()?;
         let mut new = plan.target.address.clone();
         if self.params.ip.is_ipv6() {
             ipv6::require(&self.link)?;
@@ -395,10 +401,6 @@ impl<'a> Start<'a> {
 
     /// The notes and the log line of a start that has succeeded.
     fn conclude(&self, plan: &Plan, began: Instant) {
-        match self.taken_over_from {
-            Some(mac) => self.files.note_conflict(mac, ConflictOrigin::TakenOver),
-            None => self.files.forget_conflict(),
-        }
         if self.no_duplicate && !self.is_unasked {
             self.files.forget_unannounced();
             self.files.note_search();
@@ -409,6 +411,9 @@ impl<'a> Start<'a> {
         }
         let mut line =
             line().field("prefix", plan.target.address.prefix).field("state", plan.found.state());
+        if let Some(probed) = self.probed {
+            line = line.field("probed_us", probed.as_micros());
+        }
         if let Some((announced, added)) = self.announced_at.zip(self.added_at) {
             let after = announced.saturating_duration_since(added);
             line = line.field("announced_us", after.as_micros());

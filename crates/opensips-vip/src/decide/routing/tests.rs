@@ -175,6 +175,23 @@ fn orphans_have_lost_their_source() {
     assert_eq!(found(&[everywhere(Family::V6)]), with_copy);
 }
 
+/// This kernel has no VRF: only the refusal was tried.
+#[test]
+fn there_is_no_source_routing_in_a_vrf() {
+    let address = crate::testing::fixtures::address(2, "192.0.2.10/24");
+    let address = hostnet::NewAddress::new(address.link, address.ip, address.prefix);
+    let eth0 = Link { controller_kind: Some("vrf".to_owned()), ..link(2, "eth0") };
+    let target = Target { link: eth0, address };
+    let tables = Tables {
+        routes: vec![RouteRecord::new(&via("0.0.0.0/0", "192.0.2.1", 0))],
+        rules: Vec::new(),
+    };
+    for asked in [("gateway", "192.0.2.1"), ("source_for", "0.0.0.0/0")] {
+        let reason = check(&params(&[asked]), &target, &tables).unwrap_err().to_string();
+        assert!(reason.starts_with("eth0 is in a VRF, where gateway and source_for"), "{reason}");
+    }
+}
+
 #[test]
 fn a_gateway_is_a_host_on_the_link() {
     let judged = |vip: &str, gateway: &str, routes: &[Route]| {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hostnet::{LinkIndex, Network};
+use hostnet::{LinkIndex, NamespaceName, Network};
 
 use crate::decide::carrier::AttributeName;
 use crate::params::{Form, Schedule};
@@ -28,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) begun: Duration,
     /// The node attribute to publish when the carrier comes; `None` without a cluster.
     pub(crate) attribute: Option<AttributeName>,
+    /// `network_namespace`
+    pub(crate) namespace: Option<NamespaceName>,
     /// The lock file that it holds.
     pub(crate) lock: PathBuf,
 }
@@ -49,13 +51,26 @@ impl Job {
             if self.probe_first { PROBE_FIRST } else { "" }.into(),
             self.begun.as_millis().to_string().into(),
             self.attribute.as_ref().map_or("", AttributeName::as_str).into(),
+            self.namespace.as_ref().map_or("", NamespaceName::as_str).into(),
             self.lock.clone().into(),
         ]
     }
 
     pub(super) fn from_arguments(arguments: &[OsString]) -> Option<Self> {
-        let [address, link, form, schedule, next, targets, timeout, first, begun, attribute, lock] =
-            arguments
+        let [
+            address,
+            link,
+            form,
+            schedule,
+            next,
+            targets,
+            timeout,
+            first,
+            begun,
+            attribute,
+            namespace,
+            lock,
+        ] = arguments
         else {
             return None;
         };
@@ -83,6 +98,10 @@ impl Job {
             probe_first: optional(first)? == Some(PROBE_FIRST),
             begun: Duration::from_millis(begun.to_str()?.parse().ok()?),
             attribute: optional(attribute)?.map(AttributeName::from_argument),
+            namespace: match optional(namespace)? {
+                Some(name) => Some(name.parse().ok()?),
+                None => None,
+            },
             lock: lock.into(),
         })
     }
@@ -114,6 +133,7 @@ mod tests {
             probe_first: true,
             begun: Duration::from_millis(123_456),
             attribute: Some(AttributeName::from_argument("smartvox-link-vip")),
+            namespace: Some("sip".parse().unwrap()),
             lock: "/run/smartvox/announcer-192.0.2.10@4026531840.lock".into(),
         };
         let arguments = job.to_arguments();
@@ -128,6 +148,7 @@ mod tests {
             probe_timeout: None,
             probe_first: false,
             attribute: None,
+            namespace: None,
             ..job
         };
         assert_eq!(Job::from_arguments(&ipv6.to_arguments()), Some(ipv6));

@@ -25,6 +25,8 @@ use hostproc::{LockFile, Pid, ProcFs};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::burst;
+use super::late_conflict::Listener;
+use crate::host::namespace;
 pub(crate) use end::{NoAnnouncer, end, holder};
 pub(crate) use job::Job;
 pub(crate) use watcher::{CarrierFailure, Watch};
@@ -56,8 +58,8 @@ pub(crate) enum Error {
     Failed(String),
 }
 
-/// Starts an announcer and waits until it holds its lock. The announcer also closes start's packet
-/// socket, if there is one, because that takes the kernel longer than start should take
+/// Starts an announcer and waits until it holds its lock. The announcer listens on start's packet socket, if
+/// there is one, and closes it, because that takes the kernel longer than start should take
 /// ([`PacketSocket::into_descriptor`]).
 pub(crate) fn spawn(
     job: &Job,
@@ -143,6 +145,16 @@ fn is_announcer(proc: &ProcFs, pid: Pid) -> Result<bool, hostproc::Error> {
     Ok(is_meant(words.get(1).map(OsString::as_os_str)))
 }
 
+/// Returns true if nothing keeps the network namespace of the job alive but announcers and watchers.
+pub(super) fn is_abandoned(job: &Job) -> bool {
+    let proc = ProcFs::default();
+    let is_own = |pid| {
+        let words = proc.cmdline(pid).ok().flatten().unwrap_or_default();
+        is_meant(words.get(1).map(OsString::as_os_str))
+    };
+    job.namespace.as_ref().is_some_and(|name| namespace::is_abandoned(name, is_own))
+}
+
 /// Returns true if this process was started as an announcer or as a watcher.
 pub(crate) fn is_meant(first_argument: Option<&OsStr>) -> bool {
     [ARGUMENT, WATCHER_ARGUMENT].iter().any(|it| first_argument == Some(OsStr::new(it)))
@@ -154,12 +166,13 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let done = if argument == WATCHER_ARGUMENT {
         Watch::from_arguments(arguments).map(|watch| {
             let lock = watch.lock.clone();
-            detached(&lock, |netlink| watcher::run(&watch, netlink))
+            detached(&lock, |netlink, _| watcher::run(&watch, netlink))
         })
     } else {
         Job::from_arguments(arguments).map(|job| {
-            detached(&job.lock, |netlink| {
-                burst::run(&job, netlink, None);
+            detached(&job.lock, |netlink, socket| {
+                let listener = Listener::of(&job, netlink, socket);
+                burst::run(&job, netlink, listener, None);
             })
         })
     };
@@ -169,8 +182,9 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     })
 }
 
-/// Detaches from the action, reports to it, and does the work while it holds the lock.
-fn detached(lock: &Path, work: impl FnOnce(&Netlink)) -> ExitCode {
+/// Detaches from the action, reports to it, and does the work while it holds the lock. The work gets what
+/// start has handed over as the standard input.
+fn detached(lock: &Path, work: impl FnOnce(&Netlink, OwnedFd)) -> ExitCode {
     close_inherited();
     // Copies, because detaching replaces the streams. Start waits for the end of the report, and must
     // not wait longer because its socket is closed in between.
@@ -183,8 +197,7 @@ fn detached(lock: &Path, work: impl FnOnce(&Netlink)) -> ExitCode {
         Ok((lock, netlink)) => {
             let _ = writeln!(report, "{READY}");
             drop(report);
-            drop::<OwnedFd>(socket);
-            work(&netlink);
+            work(&netlink, socket);
             let _ = lock.remove();
             ExitCode::SUCCESS
         }

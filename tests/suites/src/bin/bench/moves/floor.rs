@@ -17,6 +17,7 @@ pub(super) struct Floor {
 impl Floor {
     pub(super) fn create(lab: &Rc<Lab>) -> Result<Self, String> {
         let create = ["pcs", "resource", "create", NOTHING, "ocf:suites:nothing"];
+        let create = [&create[..], &["meta", "resource-stickiness=100"]].concat();
         scenario::run(lab, "node1", &create)?;
         Ok(Self { lab: Rc::clone(lab) })
     }

@@ -33,6 +33,8 @@ pub(super) fn contenders(lab: &Rc<Lab>) -> Result<Vec<Box<dyn Contender>>, Strin
         create.extend([ip.as_str(), "cidr_netmask=24", "nic=eth0"]);
         create.extend(parameter);
         create.extend(["op", "monitor", "interval=10s", "timeout=20s"]);
+        // Else the cluster spreads them over the nodes again, in the middle of a round.
+        create.extend(["meta", "resource-stickiness=100"]);
         scenario::run(lab, "node1", &create)?;
         contenders.push(Box::new(Resource { lab: Rc::clone(lab), name, id, address }));
     }

@@ -1,0 +1,253 @@
+//! Which neighbours are asked together with the owner of the VIP, to learn how long an answer takes on the
+//! link. Pure.
+
+use std::net::IpAddr;
+
+use hostnet::{
+    Address, Family, Link, LinkIndex, MacAddress, Neighbour, NeighbourState, Network, Route,
+};
+
+use super::judge;
+use super::target::Snapshot;
+use crate::params::{Params, is_link_local};
+
+/// How many are asked at most: one of them can be off, and each costs a broadcast, of which a switch with
+/// Dynamic ARP Inspection allows 15 in a second.
+const MOST: usize = 3;
+/// How many of them are routers. The others are hosts with which this one has spoken lately.
+const ROUTERS: usize = 2;
+
+/// The kinds of link that guests of this host share. A guest answers without a frame on the wire.
+const SHARED: [&str; 5] = ["bridge", "macvlan", "macvtap", "ipvlan", "openvswitch"];
+/// Those of a link that is stacked on the one of the VIP and can belong to a guest.
+const OF_GUESTS: [&str; 3] = ["macvlan", "macvtap", "ipvlan"];
+
+/// A neighbour that is known to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) ip: IpAddr,
+    /// The address of this host that asks it: an ordinary request with the true MAC address of this host, so
+    /// that no cache learns anything wrong. `None`: an ARP probe, because this host has no address there.
+    pub(crate) asked_from: Option<IpAddr>,
+}
+
+/// The controls for the VIP on a link, the best first.
+///
+/// `routes` are those of the link in the main table.
+pub(crate) fn choose(
+    params: &Params,
+    link: &Link,
+    snapshot: &Snapshot,
+    neighbours: &[Neighbour],
+    routes: &[Route],
+) -> Vec<Control> {
+    let macs: Vec<MacAddress> = snapshot.links.iter().filter_map(|link| link.mac).collect();
+    let state_of = |ip: IpAddr| {
+        let entry = neighbours.iter().find(|it| it.link == link.index && it.ip == ip)?;
+        // Another interface of this host answers without a frame on the wire.
+        Some(rank(entry).filter(|_| entry.mac.is_none_or(|mac| !macs.contains(&mac))))
+    };
+    // One without an entry in the cache was not asked lately.
+    let mut routers = routers(params, link.index, routes);
+    routers.retain(|ip| state_of(*ip).is_none_or(|state| state.is_some()));
+    routers.truncate(ROUTERS);
+    let mut hosts: Vec<(u8, IpAddr)> = Vec::new();
+    if !is_shared_with_guests(link, &snapshot.links) {
+        hosts.extend(neighbours.iter().filter_map(|it| Some((state_of(it.ip)??, it.ip))));
+    }
+    hosts.sort();
+    let mut found: Vec<Control> = Vec::new();
+    for ip in routers.into_iter().chain(hosts.into_iter().map(|(_, ip)| ip)) {
+        if let Some(control) = control(params, link.index, snapshot, ip)
+            && !found.iter().any(|known| known.ip == ip)
+        {
+            found.push(control);
+        }
+    }
+    found.truncate(MOST);
+    found
+}
+
+/// How surely a neighbour answers, the lower the better; `None`: it has not answered lately, or never does.
+fn rank(neighbour: &Neighbour) -> Option<u8> {
+    neighbour.mac?;
+    match neighbour.state {
+        NeighbourState::Reachable => Some(0),
+        NeighbourState::Delay | NeighbourState::Probe => Some(1),
+        NeighbourState::Stale => Some(2),
+        NeighbourState::Permanent => Some(3),
+        _ => None,
+    }
+}
+
+/// The routers of the link: `gateway`, then the next hops of its routes, those of the widest networks first.
+fn routers(params: &Params, link: LinkIndex, routes: &[Route]) -> Vec<IpAddr> {
+    let mut hops: Vec<(u8, u32, IpAddr)> = routes
+        .iter()
+        .filter(|route| route.link == Some(link))
+        .filter_map(|route| {
+            Some((route.destination.prefix().length(), route.metric, route.gateway?))
+        })
+        .collect();
+    hops.sort();
+    let mut routers: Vec<IpAddr> = params.gateway.into_iter().collect();
+    for (_, _, hop) in hops {
+        if !routers.contains(&hop) {
+            routers.push(hop);
+        }
+    }
+    routers
+}
+
+fn is_shared_with_guests(link: &Link, links: &[Link]) -> bool {
+    let is_one_of = |link: &Link, kinds: &[&str]| {
+        link.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
+    };
+    let above = |other: &&Link| other.lower == Some(link.index) && is_one_of(other, &OF_GUESTS);
+    is_one_of(link, &SHARED) || links.iter().any(|other| above(&other))
+}
+
+/// How to ask a neighbour; `None`: it can't be a control.
+fn control(params: &Params, link: LinkIndex, snapshot: &Snapshot, ip: IpAddr) -> Option<Control> {
+    let is_of_family = Family::of(ip) == params.family();
+    if !is_of_family || ip == params.ip || snapshot.addresses.iter().any(|own| own.ip == ip) {
+        return None;
+    }
+    let is_usable = |own: &&Address| {
+        own.link == link
+            && own.peer.is_none()
+            && !judge::is_unusable(own)
+            && own.ip != params.ip
+            && !snapshot.vips.contains(&own.ip)
+    };
+    let mut own = snapshot.addresses.iter().filter(is_usable);
+    let asked_from = own.find(|own| {
+        is_link_local(own.ip) && ip.is_ipv6() || Network::of(own.ip, own.prefix).contains(ip)
+    });
+    let asked_from = asked_from.map(|own| own.ip);
+    // A Neighbor Solicitation without an address asks whether the neighbour may have its own one
+    // (RFC 4862 section 5.4.3).
+    (asked_from.is_some() || ip.is_ipv4()).then_some(Control { ip, asked_from })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{address, connected, link, params};
+
+    const STALE: NeighbourState = NeighbourState::Stale;
+    const REACHABLE: NeighbourState = NeighbourState::Reachable;
+
+    fn neighbour(ip: &str, state: NeighbourState) -> Neighbour {
+        let mac = Some(MacAddress([2, 0, 0, 0, 1, 1]));
+        Neighbour { link: index(2), ip: ip.parse().unwrap(), mac, state, router: false }
+    }
+
+    fn index(number: u32) -> LinkIndex {
+        LinkIndex::new(number).unwrap()
+    }
+
+    fn snapshot(addresses: &[&str]) -> Snapshot {
+        Snapshot {
+            links: vec![link(2, "eth0"), link(3, "eth1")],
+            addresses: addresses.iter().map(|text| address(2, text)).collect(),
+            vips: vec!["192.0.2.11".parse().unwrap()],
+            ..Snapshot::default()
+        }
+    }
+
+    fn by(gateway: &str) -> Route {
+        Route { gateway: Some(gateway.parse().unwrap()), ..connected(2, "0.0.0.0/0", None) }
+    }
+
+    /// The controls on eth0 as text, with the address that asks them.
+    fn chosen(
+        given: &[(&str, &str)],
+        snapshot: &Snapshot,
+        neighbours: &[Neighbour],
+        routes: &[Route],
+    ) -> Vec<String> {
+        let eth0 = &snapshot.links[0];
+        let controls = choose(&params(given), eth0, snapshot, neighbours, routes);
+        let text = |it: &Control| match it.asked_from {
+            Some(own) => format!("{} from {own}", it.ip),
+            None => it.ip.to_string(),
+        };
+        controls.iter().map(text).collect()
+    }
+
+    #[test]
+    fn routers_first_then_those_that_have_answered_lately() {
+        let host = snapshot(&["192.0.2.11/24", "192.0.2.1/24"]);
+        let neighbours = [
+            neighbour("192.0.2.20", STALE),
+            neighbour("192.0.2.21", NeighbourState::Failed),
+            neighbour("192.0.2.22", REACHABLE),
+            neighbour("192.0.2.254", STALE),
+        ];
+        let routes = [by("192.0.2.254"), connected(2, "192.0.2.0/24", None)];
+        let expected = [
+            "192.0.2.254 from 192.0.2.1",
+            "192.0.2.22 from 192.0.2.1",
+            "192.0.2.20 from 192.0.2.1",
+        ];
+        assert_eq!(chosen(&[], &host, &neighbours, &routes), expected);
+        let gateway = &[("gateway", "192.0.2.253")];
+        let expected = ["192.0.2.253 from 192.0.2.1", expected[0], expected[1]];
+        assert_eq!(chosen(gateway, &host, &neighbours, &routes), expected);
+        // It was asked in vain.
+        let failed = [neighbour("192.0.2.254", NeighbourState::Failed)];
+        assert!(chosen(&[], &host, &failed, &routes).is_empty());
+    }
+
+    #[test]
+    fn neither_the_vip_nor_this_host_is_one() {
+        let host = snapshot(&["192.0.2.1/24", "198.51.100.1/24"]);
+        let own_mac = Neighbour { mac: link(3, "eth1").mac, ..neighbour("192.0.2.30", REACHABLE) };
+        let elsewhere = Neighbour { link: index(3), ..neighbour("192.0.2.31", REACHABLE) };
+        let neighbours = [
+            neighbour("192.0.2.10", REACHABLE),
+            neighbour("192.0.2.1", REACHABLE),
+            neighbour("2001:db8::1", REACHABLE),
+            own_mac,
+            elsewhere,
+        ];
+        assert!(chosen(&[], &host, &neighbours, &[]).is_empty());
+        let of_own_mac = [by("192.0.2.30")];
+        assert!(chosen(&[], &host, &neighbours, &of_own_mac).is_empty());
+    }
+
+    #[test]
+    fn a_host_without_an_address_there_sends_a_probe() {
+        let host = snapshot(&["192.0.2.11/24", "198.51.100.1/24"]);
+        let neighbours = [neighbour("192.0.2.20", REACHABLE)];
+        assert_eq!(chosen(&[], &host, &neighbours, &[]), ["192.0.2.20"]);
+    }
+
+    #[test]
+    fn ipv6_is_asked_from_a_link_local_address_if_there_is_one() {
+        let ip = &[("ip", "2001:db8::10")];
+        let neighbours = [neighbour("2001:db8::20", REACHABLE)];
+        let own = snapshot(&["2001:db8::1/64", "fe80::1/64"]);
+        assert_eq!(chosen(ip, &own, &neighbours, &[]), ["2001:db8::20 from 2001:db8::1"]);
+        let own = snapshot(&["fe80::1/64"]);
+        assert_eq!(chosen(ip, &own, &neighbours, &[]), ["2001:db8::20 from fe80::1"]);
+        assert!(chosen(ip, &snapshot(&["2001:db8:1::1/64"]), &neighbours, &[]).is_empty());
+    }
+
+    #[test]
+    fn where_guests_share_the_link_only_routers_count() {
+        let neighbours = [neighbour("192.0.2.20", REACHABLE)];
+        let kind = |kind: &str| Some(kind.to_owned());
+        let mut bridge = snapshot(&["192.0.2.1/24"]);
+        bridge.links[0].kind = kind("bridge");
+        let mut below_macvlan = snapshot(&["192.0.2.1/24"]);
+        below_macvlan.links[1].kind = kind("macvlan");
+        below_macvlan.links[1].lower = Some(index(2));
+        for host in [bridge, below_macvlan] {
+            assert!(chosen(&[], &host, &neighbours, &[]).is_empty());
+            let routers = chosen(&[], &host, &neighbours, &[by("192.0.2.254")]);
+            assert_eq!(routers, ["192.0.2.254 from 192.0.2.1"]);
+        }
+    }
+}

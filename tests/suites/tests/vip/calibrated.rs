@@ -1,0 +1,290 @@
+//! The duplicate address check together with neighbours that are known to answer.
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use testnet::{Agent, ArpFrame, Capture, Direction, Responder, wait_until};
+
+use super::{
+    LONG, MAC_B, MAC_N, Site, VIP, announcements, ends, fails, has_strace, instances, late, locks,
+    plain, program, recurring, shell, vip,
+};
+
+const NEIGHBOUR: &str = "192.0.2.99";
+/// An address that only a [`Responder`] has, and its MAC address.
+const SLOW: &str = "192.0.2.98";
+const SLOW_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x98];
+const RIVAL_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x66];
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// Node A has spoken with that host a moment ago.
+fn knows(site: &Site, ip: &str, mac: &str) {
+    site.a.ip(&format!("neigh replace {ip} lladdr {mac} nud reachable dev eth0"));
+}
+
+fn sent(capture: &Capture, target: &str) -> Vec<ArpFrame> {
+    let target: std::net::Ipv4Addr = target.parse().unwrap();
+    let mut frames = capture.arp_frames();
+    let is_question = |arp: &ArpFrame| !arp.is_reply && arp.sender_ip != target;
+    frames.retain(|arp| {
+        arp.direction == Direction::Sent && arp.target_ip == target && is_question(arp)
+    });
+    frames
+}
+
+/// With a silence of two seconds, which has 14 probes. What ends it sooner is an answer.
+fn patient(site: &Site) -> Agent {
+    site.vip().param("duplicate_timeout", "2s").param("announce_schedule", "0")
+}
+
+/// On a machine that stalls, the answer can be read too late to prove anything: then it is tried again.
+#[test]
+fn a_neighbour_that_answers_makes_it_short() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, NEIGHBOUR, MAC_N);
+    wait_until("a check is short", LONG, || {
+        let capture = Capture::start(&site.a, "eth0");
+        ends(&patient(&site).action("start"), 0);
+        ends(&patient(&site).action("stop"), 0);
+        let requests = sent(&capture, NEIGHBOUR);
+        // From the node's own address, so that the neighbour's cache stays true.
+        let own: std::net::Ipv4Addr = "192.0.2.1".parse().unwrap();
+        assert!(!requests.is_empty() && requests.iter().all(|arp| arp.sender_ip == own));
+        assert!(requests.iter().all(|arp| arp.destination == [0xff; 6]), "{requests:?}");
+        assert!(requests.len() <= 2, "{requests:?}");
+        sent(&capture, VIP).len() == 2 && requests.len() == 2
+    });
+    let agent = patient(&site).param("duplicate_check", "yes");
+    let capture = Capture::start(&site.a, "eth0");
+    ends(&agent.action("start"), 0);
+    assert_eq!((sent(&capture, VIP).len(), sent(&capture, NEIGHBOUR).len()), (14, 0));
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
+fn the_gateway_is_asked_although_no_cache_has_it() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip(&format!("route add default via {NEIGHBOUR}"));
+    let capture = Capture::start(&site.a, "eth0");
+    // With and without a look at the routes by start itself.
+    for agent in [patient(&site), patient(&site).param("nic", "eth0").param("cidr_netmask", "24")] {
+        let before = sent(&capture, NEIGHBOUR).len();
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("stop"), 0);
+        assert!(sent(&capture, NEIGHBOUR).len() > before);
+    }
+}
+
+#[test]
+fn a_neighbour_that_is_silent_shortens_nothing() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, SLOW, "02:00:00:00:00:98");
+    let capture = Capture::start(&site.a, "eth0");
+    ends(&patient(&site).action("start"), 0);
+    assert_eq!((sent(&capture, VIP).len(), sent(&capture, SLOW).len()), (14, 1));
+    ends(&patient(&site).action("stop"), 0);
+}
+
+/// One frame in two is lost on the way to it.
+#[test]
+fn a_neighbour_that_answers_once_shortens_nothing() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, SLOW, "02:00:00:00:00:98");
+    let responder = Responder::start(&site.b, SLOW, SLOW_MAC, &[Some(ms(0)), None]);
+    let capture = Capture::start(&site.a, "eth0");
+    ends(&patient(&site).action("start"), 0);
+    assert!(responder.asked() > 0);
+    // The second probe is early, or the machine has stalled.
+    assert!(sent(&capture, VIP).len() >= 14);
+    ends(&patient(&site).action("stop"), 0);
+}
+
+/// The owner answers after 60 ms, and the neighbour no sooner.
+#[test]
+fn an_owner_that_is_as_slow_as_its_neighbours_is_found() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, SLOW, "02:00:00:00:00:98");
+    for (owner, neighbour) in [(60, 80), (60, 60), (1, 80)] {
+        let delays = |delay| vec![Some(ms(delay)); 50];
+        let _owner = Responder::start(&site.b, VIP, RIVAL_MAC, &delays(owner));
+        let _neighbour = Responder::start(&site.neighbour, SLOW, SLOW_MAC, &delays(neighbour));
+        let agent = patient(&site).param("duplicate_wait", "0");
+        fails(&agent.action("start"), 1, "192.0.2.10 is in use by 02:00:00:00:00:66 on eth0");
+        assert!(instances(&site.a).is_empty());
+    }
+}
+
+/// A port of a switch that does not forward yet (spanning tree): what can't be heard proves nothing.
+#[test]
+fn a_link_that_does_not_forward_yet_has_the_whole_silence() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, NEIGHBOUR, MAC_N);
+    site.b.ip(&format!("addr add {VIP}/24 dev eth0"));
+    site.switch.host().ip("link set dev port0 type bridge_slave state 1");
+    let capture = Capture::start(&site.a, "eth0");
+    let agent = patient(&site).param("duplicate_timeout", "10s").param("duplicate_wait", "0");
+    let agent = agent.env("OCF_RESKEY_CRM_meta_timeout", "120000").timeout(LONG * 3);
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("start"));
+        wait_until("A probes on", LONG, || sent(&capture, VIP).len() > 3);
+        site.switch.host().ip("link set dev port0 type bridge_slave state 3");
+        fails(&start.join().unwrap(), 1, &format!("192.0.2.10 is in use by {MAC_B} on eth0"));
+    });
+}
+
+/// A guest on a macvlan of the same interface answers without a frame on the wire.
+#[test]
+fn what_can_be_a_guest_of_this_host_is_not_asked() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, NEIGHBOUR, MAC_N);
+    site.a.ip("link add guest0 link eth0 type macvlan mode bridge");
+    let capture = Capture::start(&site.a, "eth0");
+    ends(&site.vip().action("start"), 0);
+    assert_eq!((sent(&capture, VIP).len(), sent(&capture, NEIGHBOUR).len()), (2, 0));
+    ends(&site.vip().action("stop"), 0);
+}
+
+/// A switch with Dynamic ARP Inspection disables a port that sends more than 15 ARP frames in a second.
+#[test]
+fn a_start_with_all_neighbours_sends_few_frames() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for (ip, mac) in [(NEIGHBOUR, MAC_N), ("192.0.2.2", MAC_B), (SLOW, "02:00:00:00:00:98")] {
+        knows(&site, ip, mac);
+    }
+    let capture = Capture::start(&site.a, "eth0");
+    ends(&site.vip().action("start"), 0);
+    wait_until("the schedule is over", LONG, || super::announcer(&site.a).is_none());
+    let mut frames = capture.arp_frames();
+    frames.retain(|arp| arp.direction == Direction::Sent && !arp.is_reply);
+    for (at, first) in frames.iter().enumerate() {
+        let in_a_second = |arp: &&ArpFrame| arp.at - first.at < Duration::from_secs(1);
+        let count = frames[at..].iter().take_while(in_a_second).count();
+        assert!(count < 15, "{count} in a second: {frames:?}");
+    }
+    ends(&site.vip().action("stop"), 0);
+}
+
+#[test]
+fn ipv6_too() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for (host, address) in [(&site.a, "1"), (&site.b, "2"), (&site.neighbour, "99")] {
+        host.ip(&format!("addr add 2001:db8::{address}/64 dev eth0 nodad"));
+        super::wait_until_ipv6_is_settled(host);
+    }
+    site.a.ip(&format!("neigh replace 2001:db8::99 lladdr {MAC_N} nud reachable dev eth0"));
+    let agent = plain(&site.a).param("ip", "2001:db8::10").param("announce_schedule", "0");
+    let agent = agent.param("duplicate_timeout", "2s");
+    let (vip, neighbour): (Ipv6Addr, Ipv6Addr) =
+        ("2001:db8::10".parse().unwrap(), "2001:db8::99".parse().unwrap());
+    wait_until("a check is short", LONG, || {
+        let capture = Capture::start(&site.a, "eth0");
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("stop"), 0);
+        let asks = |target: Ipv6Addr| {
+            let frames = capture.ndisc_frames().into_iter();
+            frames
+                .filter(|it| it.direction == Direction::Sent && !it.is_advertisement)
+                .filter(|it| it.target == target)
+                .collect::<Vec<_>>()
+        };
+        // A solicitation without a source would be duplicate address detection.
+        assert!(!asks(neighbour).is_empty());
+        assert!(asks(neighbour).iter().all(|it| !it.source.is_unspecified()));
+        asks(vip).len() == 2 && asks(neighbour).len() == 2
+    });
+    site.b.ip("addr add 2001:db8::10/64 dev eth0 nodad");
+    super::wait_until_ipv6_is_settled(&site.b);
+    fails(&agent.param("duplicate_wait", "0").action("start"), 1, "2001:db8::10 is in use by");
+}
+
+/// The announcer hears what start was too early for, and the next monitor knows.
+#[test]
+fn a_host_that_answers_late_is_noted_for_the_next_monitor() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("announce_schedule", "0,600000");
+    // The answer to the first probe of start.
+    let rival = Responder::start(&site.b, VIP, RIVAL_MAC, &[Some(Duration::from_secs(4))]);
+    ends(&agent.action("start"), 0);
+    assert!(rival.asked() > 0);
+    let is_noted = || locks(&site.a).iter().any(|path| path.to_string_lossy().contains("/rival-"));
+    wait_until("it is noted", LONG, is_noted);
+    drop(rival);
+    let capture = Capture::start(&site.b, "eth0");
+    // It asks again: the host is silent now, and the neighbours are told whose the address is.
+    ends(&recurring(&agent), 0);
+    wait_until("it is announced again", LONG, || announcements(&capture).len() == 1);
+    assert!(!is_noted());
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty());
+}
+
+#[test]
+fn a_host_that_claims_the_address_after_start_is_noted_and_not_fought() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("announce_schedule", "0,600000");
+    ends(&agent.action("start"), 0);
+    site.neighbour.ip(&format!("addr add {VIP}/24 dev eth0"));
+    let capture = Capture::start(&site.b, "eth0");
+    shell(&site.neighbour, &format!("arping -q -A -c 1 -I eth0 {VIP}"));
+    wait_until("it is noted", LONG, || {
+        locks(&site.a).iter().any(|path| path.to_string_lossy().contains("/rival-"))
+    });
+    fails(&recurring(&agent), 190, &format!("192.0.2.10 is also in use by {MAC_N} on eth0"));
+    let by_a = |arp: &ArpFrame| arp.sender_mac == [2, 0, 0, 0, 0, 0xa];
+    assert!(!announcements(&capture).iter().any(by_a));
+    site.neighbour.ip(&format!("addr del {VIP}/24 dev eth0"));
+    ends(&agent.action("stop"), 0);
+    // Nobody listens where nobody asks for it.
+    let deaf = agent.param("duplicate_check", "no");
+    ends(&deaf.action("start"), 0);
+    wait_until("the announcer has closed the socket", LONG, || {
+        // A table of sk, RefCnt, Type, Proto, Iface, R, Rmem, User, Inode (packet_seq_show()).
+        let table = site.a.run(|| std::fs::read_to_string("/proc/thread-self/net/packet")).unwrap();
+        table.lines().nth(1).is_none()
+    });
+    ends(&deaf.action("stop"), 0);
+}
+
+/// The owner answers when the check is over and the address is not added yet.
+#[test]
+fn start_looks_once_more_before_it_adds_the_address() {
+    const NAME: &str = "calibrated::start_looks_once_more_before_it_adds_the_address";
+    testnet::root_or_skip!();
+    if !has_strace(NAME) {
+        return;
+    }
+    let site = Site::new();
+    // The message before the one that adds the address looks at the link once more.
+    let number = late::number_of(&site, "start", "RTM_NEWADDR") - 1;
+    ends(&site.vip().action("stop"), 0);
+    let _rival = Responder::start(&site.b, VIP, RIVAL_MAC, &vec![Some(ms(700)); 50]);
+    let delay = format!("inject=sendto:delay_enter=2000000:when={number}");
+    let program = program();
+    let arguments = ["-o", "/dev/null", "-e", "trace=sendto", "-e", &delay];
+    let agent = testnet::agent(&site.a, "/usr/bin/strace")
+        .args(arguments.iter().copied().chain([program.to_str().unwrap(), "start"]))
+        .args(["--ip", VIP, "--announce_schedule=0", "--duplicate_wait", "0"]);
+    let outcome = agent.action("-f");
+    if outcome.stderr.contains("ptrace") {
+        testnet::skipped(NAME, "needs strace");
+        return;
+    }
+    assert!(outcome.stderr.contains("another host has the VIP: checking again"), "{outcome:?}");
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    assert!(instances(&site.a).is_empty());
+    ends(&vip(&site.a).action("stop"), 0);
+}
