@@ -157,7 +157,9 @@ impl Cluster {
         for node in ["node1", "node2"] {
             self.cable(node, false);
         }
-        std::thread::sleep(away);
+        let out = Instant::now();
+        self.is_told_as_degraded(&before);
+        std::thread::sleep(away.saturating_sub(out.elapsed()));
         let plugged = Instant::now();
         for node in ["node1", "node2"] {
             self.cable(node, true);
@@ -172,6 +174,24 @@ impl Cluster {
             away.as_secs(),
             took.as_secs_f32()
         );
+    }
+
+    /// Waits until the metrics for the monitoring of the pair say so.
+    fn is_told_as_degraded(&self, node: &str) {
+        let metrics =
+            ["sh", "-ec", "/root/pcs-examples/degraded-metrics.sh /run/s.prom; cat /run/s.prom"];
+        let since = Instant::now();
+        loop {
+            let told = scenario::run(&self.lab, node, &metrics).unwrap_or_else(|e| panic!("{e}"));
+            if told
+                .lines()
+                .any(|line| line.starts_with("smartvox_degraded{resource=\"vip\",node=\""))
+            {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "{:?}: {told}", self.pair);
+            std::thread::sleep(Duration::from_millis(500));
+        }
     }
 
     /// The first node can host the service again.

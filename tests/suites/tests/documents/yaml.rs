@@ -160,7 +160,8 @@ fn alert_rules_use_the_metrics_that_are_explained() {
     assert!(rules.len() >= 5);
     for rule in rules {
         let expression = rule["expr"].as_str().expect("expr");
-        let from = expression.find("ha_cluster_").expect("a metric");
+        let families = ["ha_cluster_", "smartvox_"];
+        let from = families.iter().find_map(|family| expression.find(family)).expect("a metric");
         let metric: String = expression[from..]
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
