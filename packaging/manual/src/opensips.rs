@@ -177,8 +177,9 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             "OpenSIPS ENDED: TEXT",
-            "OpenSIPS exited during its start. TEXT is its last error message, or what is known of \
-             its end.",
+            "OpenSIPS exited during its start. TEXT is its error message and, where the message does not \
+             say it, what to do. With stderror_enabled=no the message is read from the journal of this \
+             host after OpenSIPS has ended. Without either, TEXT is what a trial of its sockets shows.",
         ),
         (
             "MI ENDPOINT gave no complete answer within TIME ms (COUNT bytes): look for an MI command that \

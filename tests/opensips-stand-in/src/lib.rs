@@ -12,7 +12,7 @@
 //!   SDP: enough for a SIPp call); `ACK`: swallowed; `Max-Forwards: 0`: 483; else without a user in
 //!   the Request-URI 484, with one 404. Neither functions nor module parameters are checked.
 //! - Modules are names: nothing is loaded, `mpath` is ignored.
-//! - No syslog: with `stderror_enabled=no` the messages are lost.
+//! - Its messages to syslog have one priority, and a pid also in a check.
 //! - Sharing tags live in this one process tree.
 //! - `bin:` sockets are plain TCP sockets that accept and stay silent, as are `tls:` and `wss:` ones
 //!   without a certificate in the parameters of module tls_mgm; `sctp:` ones listen where the kernel

@@ -27,6 +27,7 @@ mod mi;
 mod mi_faults;
 mod pid_file;
 mod probe;
+mod reasons;
 mod reload;
 mod resources;
 mod roles;

@@ -1,5 +1,6 @@
 //! start: brings the instance up, and returns 0 only when it serves.
 
+mod cause;
 mod prerequisites;
 mod roll_back;
 mod startup;
@@ -41,9 +42,15 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let lock = Instance::load(request, &names)?.lock(deadline)?;
     // Loaded once more: another start may have done the work while this one waited for the lock.
     let instance = Instance::load(request, &names)?;
-    let done = Vec::new();
-    let mut start =
-        Start { instance: &instance, params: &params, lock: &lock, deadline, started, done };
+    let mut start = Start {
+        instance: &instance,
+        params: &params,
+        lock: &lock,
+        deadline,
+        started,
+        check_took: Duration::ZERO,
+        done: Vec::new(),
+    };
 
     let config_lock = start.lock_config()?;
     let started = start.run();
@@ -61,6 +68,8 @@ struct Start<'a> {
     /// By then the instance serves, or the roll back begins.
     deadline: Deadline,
     started: Instant,
+    /// How long the configuration check took of it.
+    check_took: Duration,
     /// What is undone if the start fails, the last first.
     done: Vec<Done>,
 }
@@ -159,7 +168,8 @@ impl Start<'_> {
     /// second daemon deletes the pid file of the first (`daemonize()` in daemonize.c).
     fn replace(&mut self, survey: &Survey) -> Result<()> {
         let Self { instance, params, deadline, .. } = *self;
-        let Fit { declared, wanted } = require_fit(instance.request, params, deadline)?;
+        let Fit { declared, wanted, check_took } = require_fit(instance.request, params, deadline)?;
+        self.check_took = check_took;
         if !survey.is_empty() {
             self.clear(survey)?;
         }
