@@ -194,6 +194,18 @@ pub(crate) static MANUAL: Manual = Manual {
              restart.",
         ),
         (
+            "CONFIG has changed since OpenSIPS (pid PID) was started, not only in its routes: restart OpenSIPS \
+             when calls allow it",
+            "Degraded (190), from check level 10 on. The file, or one that it includes, is another one than \
+             OpenSIPS has read; comments and white space do not count. \"the routes of CONFIG have changed\": \
+             routes_version loads them without a restart.",
+        ),
+        (
+            "routes_version=VERSION is not loaded (TEXT): correct that, then set another value",
+            "Degraded (190), from check level 10 on. The old routes are in use. OpenSIPS tells what it refuses \
+             in its log.",
+        ),
+        (
             "sharing tag TAG does not stay active on this node: check that every configuration declares \
              TAG=backup",
             "Degraded (191). Two nodes take the tag from each other. Either both are promoted, after a partition \

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use opensips_stand_in::ConfigFile;
 use serde_json::{Value, json};
 use support::client::{REPLY, SILENCE};
-use support::{DEADLINE, Daemon, HERE, Instance, Running, against, say};
+use support::{CONFIG, DEADLINE, Daemon, HERE, Instance, Running, against, say};
 use testnet::{Cable, cable, root_or_skip, skipped, wait_until};
 
 const UDP: &str = "127.0.0.1:5060";
@@ -136,6 +136,28 @@ fn is_active(instance: &Instance) -> bool {
 
 fn activate(instance: &Instance) {
     assert_eq!(ask(instance, "clusterer_shtag_set_active", &json!(["vip/1"]))["result"], "OK");
+}
+
+#[test]
+fn routes_are_loaded_while_it_serves() {
+    root_or_skip!();
+    against("reload_routes", speaks_json, |instance| {
+        let running = instance.start(&instance.config());
+        let good = instance.read(CONFIG);
+        let reload = || instance.mi("reload_routes", Value::Null);
+        instance.write(CONFIG, &good.replacen("exit;", "drop();", 1));
+        assert_eq!(reload()["result"], "OK");
+        // What is no route does not count.
+        instance.write(CONFIG, &good.replacen("log_level=3", "log_level=2", 1));
+        assert_eq!(reload()["result"], "OK");
+        instance.write(CONFIG, &format!("{good}no_such_setting=3\n"));
+        let answer = reload();
+        assert_eq!(answer["error"]["code"], 500, "{answer}");
+        assert_eq!(answer["error"]["message"], "reload failed");
+        assert_eq!(running.processes().len(), 10);
+        assert!(instance.serves_udp(UDP));
+        running.stop(Signal::SIGTERM);
+    });
 }
 
 #[test]

@@ -25,6 +25,21 @@ pub(crate) struct Quoted<'a> {
 /// Visits the quoted texts of a configuration and of the files that it includes by name, but for these names.
 /// A file that can't be read has none.
 pub(crate) fn each_text(config: &Path, visit: &mut dyn FnMut(Quoted<'_>)) {
+    let mut before: Option<String> = None;
+    each_token(config, &mut |token, path| match token {
+        Token::Text(text) => {
+            let word = before.take();
+            if !word.as_deref().is_some_and(is_include) {
+                visit(Quoted { word: word.as_deref(), text, path });
+            }
+        }
+        Token::Word(word) => before = Some(word.clone()),
+        Token::Sign(_) => {}
+    });
+}
+
+/// Visits the parts of a configuration, with those of each included file behind its name.
+pub(super) fn each_token(config: &Path, visit: &mut dyn FnMut(&Token, &Path)) {
     visit_file(config, MAXIMUM_DEPTH, visit);
 }
 
@@ -39,34 +54,40 @@ pub(crate) fn module_paths(config: &Path) -> Vec<String> {
     found
 }
 
-fn visit_file(path: &Path, depth: usize, visit: &mut dyn FnMut(Quoted<'_>)) {
+fn is_include(word: &str) -> bool {
+    matches!(word, "include_file" | "import_file")
+}
+
+fn visit_file(path: &Path, depth: usize, visit: &mut dyn FnMut(&Token, &Path)) {
     let Ok(content) = read_regular(path, Links::Followed, CONFIG_LIMIT) else { return };
     let mut before: Option<String> = None;
     for token in Tokens(&content) {
+        visit(&token, path);
         match token {
             Token::Text(text) => {
-                let word = before.take();
-                if matches!(word.as_deref(), Some("include_file" | "import_file")) {
-                    let other: PathBuf = path.parent().unwrap_or(Path::new("/")).join(text);
-                    if let Some(left) = depth.checked_sub(1) {
-                        visit_file(&other, left, visit);
-                    }
-                } else {
-                    visit(Quoted { word: word.as_deref(), text: &text, path });
+                let other: PathBuf = path.parent().unwrap_or(Path::new("/")).join(text);
+                if before.take().as_deref().is_some_and(is_include)
+                    && let Some(left) = depth.checked_sub(1)
+                {
+                    visit_file(&other, left, visit);
                 }
             }
             Token::Word(word) => before = Some(word),
+            Token::Sign(_) => {}
         }
     }
 }
 
+/// A part of a configuration; white space and comments are none.
 #[derive(Debug, PartialEq, Eq)]
-enum Token {
+pub(super) enum Token {
     Word(String),
+    /// Without its quotes.
     Text(String),
+    Sign(u8),
 }
 
-/// The words and quoted texts of a configuration, without its comments (`#…`, `/* … */`).
+/// The parts of a configuration, without its comments (`#…`, `/* … */`).
 struct Tokens<'a>(&'a [u8]);
 
 impl Tokens<'_> {
@@ -118,7 +139,11 @@ impl Iterator for Tokens<'_> {
                     let word = self.take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
                     return Some(Token::Word(word));
                 }
-                _ => self.skip(1),
+                [space, ..] if space.is_ascii_whitespace() => self.skip(1),
+                [sign, ..] => {
+                    self.skip(1);
+                    return Some(Token::Sign(sign));
+                }
             }
         }
     }

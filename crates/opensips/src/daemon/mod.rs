@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod advice;
 pub(crate) mod check;
+pub(crate) mod config_digest;
 pub(crate) mod config_text;
 pub(crate) mod crash;
 pub(crate) mod defaults;

@@ -77,6 +77,20 @@ in which no other node may be available. demote first checks whether OpenSIPS ca
     ..Parameter::TEMPLATE
 };
 
+pub(crate) static ROUTES_VERSION: Parameter = Parameter {
+    name: "routes_version",
+    reloadable: true,
+    shortdesc: "Load the routes when this changes",
+    longdesc: "A name for the routes of the configuration, like 2026-11-29. Default: none. When it \
+changes, OpenSIPS loads the routes of its configuration without a restart and without closing a socket (MI \
+command reload_routes): edit the configuration on every node, then run \"pcs resource update RESOURCE \
+routes_version=2026-11-29\". A change of another parameter loads nothing. If opensips -C or OpenSIPS finds a \
+fault in the configuration, the old routes stay, and a monitor with check level 10 returns OCF_DEGRADED. \
+OpenSIPS reads the file as its user, which needs the right to. All else in the configuration needs a restart. \
+Needs mi.",
+    ..Parameter::TEMPLATE
+};
+
 pub(crate) static SHM_LIMIT: Parameter = Parameter {
     name: "shm_limit",
     kind: Kind::Integer,

@@ -18,6 +18,10 @@ impl Command {
 
 pub(super) const UPTIME: Command = Command { name: "uptime", module_name: "core:uptime" };
 
+/// Answers `"OK"` when every process has the routes of the configuration; from 3.0 on.
+pub(super) const RELOAD_ROUTES: Command =
+    Command { name: "reload_routes", module_name: "core:reload_routes" };
+
 pub(super) const PROCESSES: Command = Command { name: "ps", module_name: "core:ps" };
 
 /// One parameter, a list of statistics; a name that ends with `:` stands for a group.

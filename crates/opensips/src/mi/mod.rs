@@ -68,6 +68,12 @@ impl Client<'_> {
         Ok(Statistics::read(&answer))
     }
 
+    /// Has the daemon load the routes of its configuration, and nothing else of it. It reads the file as its
+    /// own user, and keeps its routes where it finds a fault in the new ones.
+    pub(crate) fn reload_routes(&self, deadline: Deadline) -> Result<()> {
+        self.call(command::RELOAD_ROUTES, &[], deadline).map(|_| ())
+    }
+
     pub(crate) fn processes(&self, deadline: Deadline) -> Result<Vec<DaemonProcess>> {
         Ok(answers::processes(&self.call(command::PROCESSES, &[], deadline)?))
     }

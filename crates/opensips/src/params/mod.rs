@@ -56,6 +56,8 @@ pub(crate) struct Params {
     /// None without `mi`.
     pub(crate) sharing_tags: Vec<SharingTag>,
     pub(crate) demote: Demote,
+    /// None without `mi`.
+    pub(crate) routes_version: Option<String>,
     /// In percent of shared memory.
     pub(crate) shm_limit: u32,
     /// In percent of shared memory: no transaction can be created.
@@ -129,6 +131,7 @@ impl Params {
         let mi_timeout = parse::mi_timeout(reader);
         let sharing_tags = parse::sharing_tags(reader, values);
         let demote = parse::demote(reader, values);
+        let routes_version = parse::routes_version(reader, values);
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
         let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
         let start_check = reader.boolean(&table::START_CHECK);
@@ -155,6 +158,7 @@ impl Params {
             mi_timeout: mi_timeout?,
             sharing_tags: sharing_tags.unwrap_or_default(),
             demote: demote?,
+            routes_version,
             shm_limit: u32::try_from(shm_limit?).ok()?,
             shm_fail: u32::try_from(shm_fail?).ok()?,
             start_check,

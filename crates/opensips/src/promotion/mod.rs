@@ -11,7 +11,7 @@ use deadline::Deadline;
 use hostproc::Process;
 use ocf::LogLine;
 
-use crate::daemon::management::clients;
+use crate::daemon::management::{clients, reach, share};
 use crate::health::memory;
 use crate::instance::Instance;
 use crate::instance::role::{Record, Role};
@@ -183,33 +183,6 @@ pub(crate) fn hold_tags(params: &Params, main: Process, deadline: Deadline) -> R
         Some((client, _)) => tags::hold(client, tags, deadline),
         None => Ok(()),
     })
-}
-
-/// Gives each client its share of this time for an answer, if that is less than it has.
-fn share(clients: &mut [Client<'_>], patience: Duration) {
-    let share = patience / u32::try_from(clients.len()).unwrap_or(1).max(1);
-    clients.iter_mut().for_each(|client| client.patience = client.patience.min(share));
-}
-
-/// The first client that answers, with the error of the one before it. A single one is not asked: its
-/// next question tells.
-///
-/// # Errors
-/// None answers: the error of the first one.
-fn reach<'p>(
-    clients: &[Client<'p>],
-    deadline: Deadline,
-) -> mi::Result<Option<(Client<'p>, Option<mi::Error>)>> {
-    let (first, fallback) = match *clients {
-        [] => return Ok(None),
-        [only] => return Ok(Some((only, None))),
-        [first, fallback, ..] => (first, fallback),
-    };
-    let Err(error) = first.up_time(deadline) else { return Ok(Some((first, None))) };
-    match fallback.up_time(deadline) {
-        Ok(_) => Ok(Some((fallback, Some(error)))),
-        Err(_) => Err(error),
-    }
 }
 
 /// What a new instance should be, as soon as its MI answers.

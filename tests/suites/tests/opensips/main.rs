@@ -31,6 +31,7 @@ mod reasons;
 mod reload;
 mod resources;
 mod roles;
+mod routes;
 mod scores;
 mod site;
 mod stop;
