@@ -206,6 +206,11 @@ pub(crate) static MANUAL: Manual = Manual {
              in its log.",
         ),
         (
+            "not ready: MODULES: see opensips-cli -x mi sr_list_status, or set check_readiness=no",
+            "Degraded (190), from check level 10 on and a minute after the start. The modules say so of \
+             themselves; most of them could not load their data from the database.",
+        ),
+        (
             "sharing tag TAG does not stay active on this node: check that every configuration declares \
              TAG=backup",
             "Degraded (191). Two nodes take the tag from each other. Either both are promoted, after a partition \

@@ -41,7 +41,7 @@ const RELOAD_FAILED: Refusal = Refusal(500, "reload failed", None);
 const INTERNAL: Refusal = Refusal(-32603, "Internal error", None);
 
 /// 4.0 has other names for them (`module:command`), which 3.6 does not know.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "get_statistics",
     "uptime",
     "version",
@@ -50,6 +50,8 @@ const NAMES: [&str; 10] = [
     "ps",
     "kill",
     "reload_routes",
+    "sr_list_status",
+    "clusterer_list",
     "clusterer_list_shtags",
     "clusterer_shtag_set_active",
 ];
@@ -117,13 +119,16 @@ impl Commands<'_> {
                     Err(RELOAD_FAILED)
                 }
             },
+            "sr_list_status" => Ok(self.readiness()),
+            "clusterer_list" => Ok(self.neighbours()),
             _ => self.tags(),
         }
     }
 
     fn uptime(&self) -> Value {
         let now = SystemTime::now();
-        let seconds = now.duration_since(self.started).map_or(0, |up| up.as_secs());
+        let seconds = now.duration_since(self.started).unwrap_or_default();
+        let seconds = (seconds + self.faults.up_before).as_secs();
         json!({
             "Now": ctime(now),
             "Up since": ctime(self.started),
@@ -233,6 +238,37 @@ impl Commands<'_> {
         list.insert(0, json!({"Tag": name, "Cluster": cluster, "State": "active"}));
         self.shared.set_tags(&tags).map_err(|_| INTERNAL)?;
         Ok("OK".into())
+    }
+
+    /// Everything is ready but for what the fault switch names.
+    fn readiness(&self) -> Value {
+        let part = |name: &str, readiness: bool| {
+            let (status, details) = if readiness { (1, "running") } else { (-2, "no data loaded") };
+            json!({"Name": name, "Readiness": readiness, "Status": status, "Details": details})
+        };
+        let group = |name: &str, part| json!({"Name": name, "Identifiers": [part]});
+        let unready = self.faults.unready.iter().map(|name| group(name, part("default", false)));
+        unready.chain([group("core", part("main", true))]).collect()
+    }
+
+    /// The other nodes of `neighbor_node_info`, which do not exist; the link is as the fault switch says.
+    fn neighbours(&self) -> Value {
+        let infos = self.config.parameters("clusterer", "neighbor_node_info");
+        let clusters: Vec<Value> = infos
+            .map(|info| {
+                let value = |name: &str| {
+                    let mut pairs = info.split(',').filter_map(|pair| pair.split_once('='));
+                    pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
+                };
+                let number = |name| value(name).and_then(|value| value.parse::<u64>().ok());
+                let link = if self.faults.link_up { "Up" } else { "Probe" };
+                json!({"cluster_id": number("cluster_id"), "Nodes": [{
+                    "node_id": number("node_id"), "db_id": -1, "url": value("url"),
+                    "link_state": link, "state": "enabled", "next_hop": "none", "description": "none",
+                }]})
+            })
+            .collect();
+        json!({"Clusters": clusters})
     }
 
     /// From `my_node_info`: `cluster_id=1, url=bin:…`

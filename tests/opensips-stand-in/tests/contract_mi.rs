@@ -71,6 +71,9 @@ fn mi_over_the_fifo() {
         assert!(statistics["result"]["shmem:real_used_size"].as_u64().unwrap() > 0);
         assert_eq!(statistics["result"]["core:rcv_requests"], 1);
         assert!(instance.mi("which", Value::Null)["result"].as_array().unwrap().len() > 5);
+        let status = instance.mi("sr_list_status", Value::Null)["result"].take();
+        let core = status.as_array().unwrap().iter().find(|group| group["Name"] == "core").unwrap();
+        assert_eq!(core["Identifiers"][0]["Readiness"], true, "{status}");
         assert_eq!(instance.mi("no_such", Value::Null)["error"]["code"], -32601);
         assert_eq!(instance.mi("uptime", json!(["x"]))["error"]["code"], -32602);
         assert_eq!(instance.mi("get_statistics", Value::Null)["error"]["code"], -32602);
@@ -169,6 +172,11 @@ fn a_sharing_tag_is_made_active_and_never_given_up() {
         assert!(!is_active(instance));
         activate(instance);
         assert!(is_active(instance));
+        // The other node is off.
+        let nodes =
+            &ask(instance, "clusterer_list", &Value::Null)["result"]["Clusters"][0]["Nodes"];
+        assert_eq!(nodes[0]["state"], "enabled", "{nodes}");
+        assert_ne!(nodes[0]["link_state"], "Up", "{nodes}");
         for (tag, code) in [("vip", 400), ("vip/x", 400), ("vip/9", 404)] {
             let refused = ask(instance, "clusterer_shtag_set_active", &json!([tag]));
             assert_eq!(refused["error"]["code"], code);

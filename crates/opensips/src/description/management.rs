@@ -124,3 +124,17 @@ if (is_method(\"OPTIONS\") && $rU == \"ping\" && is_myself(\"$si\")) {
 }",
     ..Parameter::TEMPLATE
 };
+
+pub(crate) static CHECK_READINESS: Parameter = Parameter {
+    name: "check_readiness",
+    kind: Kind::Boolean,
+    default: Some("yes"),
+    reloadable: true,
+    shortdesc: "Report modules that are not ready",
+    longdesc: "Whether a monitor with check level 10 asks OpenSIPS (3.3 or newer; MI command \
+sr_list_status) which modules are not ready, for example because they could not load their data from the database. \
+Default: yes. It returns OCF_DEGRADED with their names from a minute after the start on, and a standby gets the \
+promotion score of one that lacks data (5000): a ready node is promoted first, and one that is not ready \
+still serves where there is no other. \"no\" is for a part that is never ready on purpose.",
+    ..Parameter::TEMPLATE
+};

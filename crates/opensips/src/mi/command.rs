@@ -37,3 +37,10 @@ pub(super) const ACTIVATE_SHARING_TAG: Command =
 
 pub(super) const LIST_CAPABILITIES: Command =
     Command { name: "clusterer_list_cap", module_name: "clusterer:list_cap" };
+
+pub(super) const LIST_NODES: Command =
+    Command { name: "clusterer_list", module_name: "clusterer:list" };
+
+/// The readiness of modules, of the core from 3.3 on.
+pub(super) const LIST_STATUS: Command =
+    Command { name: "sr_list_status", module_name: "status_report:status" };

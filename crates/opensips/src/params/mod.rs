@@ -62,6 +62,8 @@ pub(crate) struct Params {
     pub(crate) shm_limit: u32,
     /// In percent of shared memory: no transaction can be created.
     pub(crate) shm_fail: u32,
+    /// Whether modules that are not ready are told.
+    pub(crate) check_readiness: bool,
     pub(crate) start_check: bool,
     pub(crate) stop_grace: Option<Duration>,
     /// `None` where no unit is to be looked for.
@@ -134,6 +136,7 @@ impl Params {
         let routes_version = parse::routes_version(reader, values);
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
         let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
+        let check_readiness = reader.boolean(&table::CHECK_READINESS);
         let start_check = reader.boolean(&table::START_CHECK);
         let stop_grace = parse::stop_grace(reader);
         let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, parse::systemd_unit);
@@ -161,6 +164,7 @@ impl Params {
             routes_version,
             shm_limit: u32::try_from(shm_limit?).ok()?,
             shm_fail: u32::try_from(shm_fail?).ok()?,
+            check_readiness,
             start_check,
             stop_grace,
             systemd_unit: systemd_unit?,

@@ -2,6 +2,7 @@
 //! and the promotion score that follows.
 
 mod error;
+mod readiness;
 pub(crate) mod score;
 pub(crate) mod tags;
 
@@ -140,8 +141,8 @@ struct Heard {
 }
 
 /// Asks the MI for what the role demands; from level 10 on also for the health of the instance.
-/// Returns whether this node has the data that the nodes of the tags' clusters exchange, as far as was
-/// asked.
+/// Returns whether this node has the data that the nodes of the tags' clusters exchange, its link to them
+/// and everything else that it needs, as far as was asked.
 fn ask(
     instance: &Instance<'_>,
     params: &Params,
@@ -157,13 +158,16 @@ fn ask(
     heard.remarks.extend(silent.map(|error| error.to_string()));
     let tags = &params.sharing_tags;
     let settled = !deep || judge_management(instance, params, client, heard)?;
+    let ready =
+        !deep || readiness::is_ready(instance, params, client, settled, &mut heard.remarks)?;
     if !tags.is_empty() {
         heard.remarks.extend(tags::judge(client, tags, record, instance.deadline())?);
     }
     if !tags.is_empty() && deep && record.role == Role::Unpromoted {
-        return Ok(is_synced(instance, params, client, settled, &mut heard.remarks)?);
+        let synced = is_synced(instance, params, client, settled, &mut heard.remarks)?;
+        return Ok(synced && ready && readiness::is_linked(instance, params, client)?);
     }
-    Ok(tags.is_empty())
+    Ok(tags.is_empty() && ready)
 }
 
 /// Activates the sharing tags of an instance that is being promoted.

@@ -8,7 +8,7 @@ use testnet::wait_until;
 
 use crate::mi::deep;
 use crate::roles::{FIRST, clone_of, standby};
-use crate::site::{recurring, signal};
+use crate::site::{every_daemon_with_mi, recurring, signal, stand_in_alone};
 use crate::{LONG, Site, ends, fails};
 
 /// Puts a program in the place of Pacemaker's, which notes what it was asked.
@@ -192,4 +192,83 @@ fn a_score_that_nobody_takes_is_no_failure() {
     assert_eq!(asked, 3);
     ends(&agent.action("stop"), 0);
     site.nothing_is_left();
+}
+
+#[test]
+fn a_standby_that_lacks_something_is_promoted_where_no_other_is() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_standby_that_lacks", "needs pacemaker-cli-utils");
+    }
+    every_daemon_with_mi("a_standby_that_lacks_something_is_promoted", |site| {
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        // The other node of its cluster is off.
+        site.write(&FIRST.text(site, "backup").replace("# OPENSIPS_STAND_IN_LINK=up", ""));
+        let agent = standby(site, FIRST);
+        ends(&agent.action("start"), 0);
+        ends(&deep(&agent), 0);
+        assert_eq!(told(), ["--update=4000", "--update=5000"]);
+        ends(&agent.action("promote"), 0);
+        ends(&deep(&agent), 8);
+        assert_eq!(told(), ["--update=10000"]);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_module_that_is_not_ready_is_told_and_moves_nothing() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_module_that_is_not_ready", "needs pacemaker-cli-utils");
+    }
+    every_daemon_with_mi("a_module_that_is_not_ready_is_told_and_moves_nothing", |site| {
+        if !site.is_stand_in() && !site.has_module("status_report") {
+            return;
+        }
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
+        // As a module that finds no data does.
+        config.more = "loadmodule \"status_report.so\"\n\
+                       modparam(\"status_report\", \"script_sr_group\", \"drouting\")\n"
+            .to_owned();
+        let script = "startup_route { sr_set_status(\"drouting\", -2, \"no data loaded\"); }\n";
+        site.write(&format!("# OPENSIPS_STAND_IN_UNREADY=drouting\n{}{script}", config.text()));
+        let agent = clone_of(site.agent().param("mi", "datagram:127.0.0.1:8080"));
+        ends(&agent.action("start"), 0);
+        // It may be about to load them.
+        ends(&deep(&agent), 0);
+        assert_eq!(told(), ["--update=9000", "--update=5000"]);
+        let ignored = agent.clone().param("check_readiness", "no");
+        ends(&deep(&ignored), 0);
+        assert_eq!(told(), ["--update=9000"]);
+        ends(&agent.action("promote"), 0);
+        ends(&deep(&agent), 8);
+        assert_eq!(told(), ["--update=10000"]);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_module_that_stays_unready_is_told() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_module_that_stays_unready_is_told", |site| {
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
+        let switches =
+            "# OPENSIPS_STAND_IN_UNREADY=drouting\n# OPENSIPS_STAND_IN_UP_BEFORE_MS=61000\n";
+        site.write(&format!("{switches}{}", config.text()));
+        let agent = site.agent().param("mi", "datagram:127.0.0.1:8080");
+        ends(&agent.action("start"), 0);
+        let why =
+            "not ready: drouting/default (no data loaded): see opensips-cli -x mi sr_list_status";
+        fails(&deep(&agent), 190, why);
+        ends(&recurring(&agent), 0);
+        ends(&deep(&agent.clone().param("check_readiness", "no")), 0);
+        ends(&agent.action("stop"), 0);
+    });
 }
