@@ -189,6 +189,10 @@ pub(crate) static MANUAL: Manual = Manual {
              for an MI that can't be reached: calls are served without it, and so is the role.",
         ),
         (
+            "check level LEVEL without mi sees neither shared memory nor modules: set mi, or use check level 0",
+            "Degraded (190). Check level 10 was asked for, and most of it needs the Management Interface.",
+        ),
+        (
             "shared memory: USED of TOTAL MB used, over shm_limit=PERCENT%: raise shm_memory",
             "Degraded (190). Raise shm_memory before the memory is used up; the change needs a \
              restart.",

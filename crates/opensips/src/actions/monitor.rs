@@ -161,8 +161,20 @@ fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result
     };
     let mut serving = health::judge(instance, params, main, sockets, reach, deadline)?;
     serving.remarks.extend(remarks);
+    serving.remarks.extend(blindness(instance.request.check_level, params));
     serving.remarks.extend(configuration(instance, params, main));
     Ok(serving)
+}
+
+/// Whoever asks for level 10 wants to know what the MI tells; level 20 is for the sockets, too.
+fn blindness(check_level: u32, params: &Params) -> Option<String> {
+    let wants_mi = (CONFIGURATION_LEVEL..EVERY_LISTENER_LEVEL).contains(&check_level);
+    (wants_mi && params.mi.is_none()).then(|| {
+        format!(
+            "check level {check_level} without mi sees neither shared memory nor modules: set mi, or use check \
+             level 0"
+        )
+    })
 }
 
 /// From level 10 on, whether the daemon runs with its configuration as it is now.

@@ -53,7 +53,7 @@ fn promotion_scores_are_told_where_they_change() {
     ends(&agent.action("start"), 0);
     assert_eq!(told(), ["--update=9000"]);
     ends(&recurring(&agent), 0);
-    ends(&deep(&agent), 0);
+    fails(&deep(&agent), 190, "check level 10 without mi");
     assert_eq!(told(), nothing);
     ends(&agent.action("promote"), 0);
     assert_eq!(told(), ["--update=10000"]);
