@@ -259,6 +259,8 @@ fn judge_role(
         Ok(Serving { remarks, sockets, unanswered }) => {
             match judge_serving(instance, params, &mut recalled, main.process, remarks) {
                 Ok((score, remarks)) => {
+                    let role = role_of(recalled.record);
+                    let score = if unanswered { score::while_silent(role, score) } else { score };
                     (Some(Seen { main, sockets, unanswered }), score, Ok(remarks))
                 }
                 Err(error) => (None, score::FAILED, Err(error)),
@@ -361,7 +363,7 @@ fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
 fn remember_role(request: &Request, instance: &Instance<'_>, recalled: &Recalled, score: i32) {
     let Recalled { known, record: Some(mut record), certainty } = *recalled else { return };
     let is_kept = certainty == Certainty::Guessed || known == Some(record);
-    if is_kept && !score::is_news(request, record.score, score) {
+    if is_kept && !score::is_news(request, &record, score) {
         return;
     }
     let Ok(_lock) = instance.lock(Deadline::now()) else { return };

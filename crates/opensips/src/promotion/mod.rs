@@ -129,8 +129,17 @@ pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Recor
             if deep { found } else { score::unless_failed(told).unwrap_or(found) }
         }
     };
-    let Heard { remarks, memory_is_short } = heard;
+    let Heard { mut remarks, memory_is_short } = heard;
+    if deep && record.role == Role::Promoted {
+        remarks.extend(undeclared(params));
+    }
     Fulfilled { remarks, score, memory_is_short }
+}
+
+/// A sharing tag that the configuration does not declare, by its text: the daemon creates it when it is activated, and
+/// lists it from then on as any other one, until the next start.
+fn undeclared(params: &Params) -> Option<String> {
+    Some(tags::refuse_undeclared(params).err()?.to_string())
 }
 
 /// What the MI has told, also if it does not answer the last question.

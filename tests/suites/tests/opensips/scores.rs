@@ -272,3 +272,77 @@ fn a_module_that_stays_unready_is_told() {
         ends(&agent.action("stop"), 0);
     });
 }
+
+#[test]
+fn a_standby_that_lives_and_is_silent_is_promoted_last() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_standby_that_lives", "needs pacemaker-cli-utils");
+    }
+    stand_in_alone("a_standby_that_lives_and_is_silent_is_promoted_last", |site| {
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
+        site.write(&format!("# OPENSIPS_STAND_IN_SIP_ANSWER=none\n{text}"));
+        let unasked = clone_of(site.agent().param("sip_probe", "none"));
+        ends(&unasked.action("start"), 0);
+        assert_eq!(told(), ["--update=9000"]);
+        let asked = clone_of(site.agent().param("sip_probe_timeout", "100ms"));
+        fails(&recurring(&asked), 190, "no answer to OPTIONS");
+        assert_eq!(told(), ["--update=3000"]);
+        // The promoted one may be busy with calls.
+        ends(&unasked.action("promote"), 0);
+        fails(&recurring(&asked), 191, "no answer to OPTIONS");
+        assert_eq!(told(), ["--update=10000"]);
+        ends(&unasked.action("demote"), 0);
+        fails(&recurring(&asked), 190, "no answer to OPTIONS");
+        ends(&recurring(&unasked), 0);
+        assert_eq!(told(), ["--update=9000", "--update=3000", "--update=9000"]);
+        ends(&unasked.action("stop"), 0);
+    });
+}
+
+/// Runs a monitor of level 10 as Pacemaker does: from its executor, a sibling of its attribute daemon.
+fn under_pacemaker(site: &Site, daemon: &Path, agent: &std::process::Command) -> Option<i32> {
+    // Neither shell executes its last command in its own place.
+    let executor = "\"$0\" monitor; exit $?";
+    let script = format!(
+        "{} 600 & sh -c '{executor}' \"$0\"; code=$?; kill $!; wait; exit $code",
+        daemon.display()
+    );
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", &script]).arg(agent.get_program());
+    command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = site.host.output(&mut command);
+    output.status.code()
+}
+
+#[test]
+fn a_score_is_told_again_to_a_new_attribute_daemon() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_score_is_told_again", "needs pacemaker-cli-utils");
+    }
+    stand_in_alone("a_score_is_told_again_to_a_new_attribute_daemon", |site| {
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        let daemon = site.path("pacemaker-attrd");
+        testnet::copy_program(Path::new("/bin/sleep"), &daemon);
+        site.start();
+        let mut monitor = site.command("monitor");
+        monitor.env("OCF_RESKEY_CRM_meta_interval", "10000");
+        monitor.env("OCF_RESKEY_CRM_meta_timeout", "120000");
+        monitor.env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        monitor.env("OCF_CHECK_LEVEL", "20");
+        // Each time another daemon.
+        for _ in 0..3 {
+            assert_eq!(under_pacemaker(site, &daemon, &monitor), Some(0));
+            assert_eq!(told(), ["--update=9000"]);
+        }
+        // A person's monitor knows of no daemon.
+        let person = clone_of(site.agent()).env("OCF_CHECK_LEVEL", "20");
+        ends(&recurring(&person), 0);
+        assert_eq!(told(), [""; 0]);
+        site.stop();
+    });
+}
