@@ -177,8 +177,9 @@ pub(crate) static MANUAL: Manual = Manual {
         ),
         (
             "OpenSIPS ENDED: TEXT",
-            "OpenSIPS exited during its start. TEXT is its last error message, or what is known of \
-             its end.",
+            "OpenSIPS exited during its start. TEXT is its error message and, where the message does not \
+             say it, what to do. With stderror_enabled=no the message is read from the journal of this \
+             host after OpenSIPS has ended. Without either, TEXT is what a trial of its sockets shows.",
         ),
         (
             "MI ENDPOINT gave no complete answer within TIME ms (COUNT bytes): look for an MI command that \
@@ -188,9 +189,30 @@ pub(crate) static MANUAL: Manual = Manual {
              for an MI that can't be reached: calls are served without it, and so is the role.",
         ),
         (
+            "check level LEVEL without mi sees neither shared memory nor modules: set mi, or use check level 0",
+            "Degraded (190). Check level 10 was asked for, and most of it needs the Management Interface.",
+        ),
+        (
             "shared memory: USED of TOTAL MB used, over shm_limit=PERCENT%: raise shm_memory",
             "Degraded (190). Raise shm_memory before the memory is used up; the change needs a \
              restart.",
+        ),
+        (
+            "CONFIG has changed since OpenSIPS (pid PID) was started, not only in its routes: restart OpenSIPS \
+             when calls allow it",
+            "Degraded (190), from check level 10 on. The file, or one that it includes, is another one than \
+             OpenSIPS has read; comments and white space do not count. \"the routes of CONFIG have changed\": \
+             routes_version loads them without a restart.",
+        ),
+        (
+            "routes_version=VERSION is not loaded (TEXT): correct that, then set another value",
+            "Degraded (190), from check level 10 on. The old routes are in use. OpenSIPS tells what it refuses \
+             in its log.",
+        ),
+        (
+            "not ready: MODULES: see opensips-cli -x mi sr_list_status, or set check_readiness=no",
+            "Degraded (190), from check level 10 on and a minute after the start. The modules say so of \
+             themselves; most of them could not load their data from the database.",
         ),
         (
             "sharing tag TAG does not stay active on this node: check that every configuration declares \

@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) udp_workers: usize,
     pub(crate) tcp_workers: usize,
     pub(crate) stderror_enabled: bool,
+    pub(crate) syslog_enabled: bool,
     pub(crate) log_level: i32,
     /// As `-D`.
     pub(crate) debug_mode: bool,
@@ -45,6 +46,7 @@ impl Config {
             udp_workers: 8,
             tcp_workers: 8,
             stderror_enabled: true,
+            syslog_enabled: false,
             log_level: 2,
             debug_mode: false,
             modules: Vec::new(),
@@ -218,6 +220,7 @@ impl Parser<'_> {
                 self.deprecated("log_stderror", instead, place);
             }
             "stderror_enabled" => self.config.stderror_enabled = self.switch()?,
+            "syslog_enabled" => self.config.syslog_enabled = self.switch()?,
             "debug_mode" => self.config.debug_mode = self.switch()?,
             "udp_workers" => self.config.udp_workers = self.number()?,
             "tcp_workers" => self.config.tcp_workers = self.number()?,

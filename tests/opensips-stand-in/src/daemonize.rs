@@ -101,7 +101,7 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
 pub(crate) fn configure_log(command_line: &CommandLine, config: &Config) {
     let forced = command_line.debug || command_line.action == Action::Check;
     let level = if command_line.debug { 4 } else { config.log_level };
-    log::configure(config.stderror_enabled || forced, level);
+    log::configure(config.stderror_enabled || forced, config.syslog_enabled && !forced, level);
 }
 
 /// The sockets of the configuration or of `-l`, for the addresses of this moment.

@@ -38,6 +38,11 @@ pub(crate) struct Faults {
     pub(crate) retire_after: Option<Duration>,
     pub(crate) late_failure_seen: bool,
     pub(crate) listening_elsewhere: bool,
+    /// A module that is not ready.
+    pub(crate) unready: Option<String>,
+    pub(crate) link_up: bool,
+    /// Is added to what `uptime` says.
+    pub(crate) up_before: Duration,
 }
 
 impl Default for Faults {
@@ -60,6 +65,9 @@ impl Default for Faults {
             retire_after: None,
             late_failure_seen: false,
             listening_elsewhere: false,
+            unready: None,
+            link_up: false,
+            up_before: Duration::ZERO,
         }
     }
 }
@@ -112,6 +120,9 @@ impl Faults {
             "DIE_AFTER_MS" => self.die_after = Some(milliseconds()?),
             "RETIRE_AFTER_MS" => self.retire_after = Some(milliseconds()?),
             "LISTENING" if value == "elsewhere" => self.listening_elsewhere = true,
+            "UNREADY" => self.unready = Some(value.to_owned()),
+            "LINK" if value == "up" => self.link_up = true,
+            "UP_BEFORE_MS" => self.up_before = milliseconds()?,
             "LATE_FAILURE" if value == "seen" => self.late_failure_seen = true,
             // Not a fault: how the processes of the tree know what they are.
             "PROCESS" => {}

@@ -12,7 +12,7 @@
 //!   SDP: enough for a SIPp call); `ACK`: swallowed; `Max-Forwards: 0`: 483; else without a user in
 //!   the Request-URI 484, with one 404. Neither functions nor module parameters are checked.
 //! - Modules are names: nothing is loaded, `mpath` is ignored.
-//! - No syslog: with `stderror_enabled=no` the messages are lost.
+//! - Its messages to syslog have one priority, and a pid also in a check.
 //! - Sharing tags live in this one process tree.
 //! - `bin:` sockets are plain TCP sockets that accept and stay silent, as are `tls:` and `wss:` ones
 //!   without a certificate in the parameters of module tls_mgm; `sctp:` ones listen where the kernel
@@ -42,6 +42,9 @@
 //! | `OPENSIPS_STAND_IN_DIE_AFTER_MS` | milliseconds | the first worker dies that long after its start, and so the instance |
 //! | `OPENSIPS_STAND_IN_RETIRE_AFTER_MS` | milliseconds | the first worker ends that long after its start as one that auto-scaling retires: with status 0, reaped a second later, and the instance goes on |
 //! | `OPENSIPS_STAND_IN_LISTENING` | `elsewhere` | the list of sockets is printed under another heading, as a version to come may do |
+//! | `OPENSIPS_STAND_IN_UNREADY` | a name | `sr_list_status` says of that module that it has no data |
+//! | `OPENSIPS_STAND_IN_LINK` | `up` | `clusterer_list` says of every other node that the link to it is up |
+//! | `OPENSIPS_STAND_IN_UP_BEFORE_MS` | milliseconds | `uptime` says that much more |
 //! | `OPENSIPS_STAND_IN_LATE_FAILURE` | `seen` | a TCP port or FIFO that can't be had fails the start (255) *and leaves the other workers running*; seen on 3.6.8 and 4.0.1, where it is a race |
 
 mod answer;

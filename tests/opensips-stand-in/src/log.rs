@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,26 +44,39 @@ impl Level {
 static ENABLED: AtomicBool = AtomicBool::new(true);
 static LEVEL: AtomicI32 = AtomicI32::new(2);
 
-/// Applies `stderror_enabled` and `log_level` of the configuration.
-pub(crate) fn configure(enabled: bool, level: i32) {
+static SYSLOG: AtomicBool = AtomicBool::new(false);
+
+/// Where syslog(3) sends to.
+const DEVICE: &str = "/dev/log";
+
+/// Facility `daemon`, severity `err`, whatever the level is.
+const PRIORITY: u32 = 27;
+
+/// Applies `stderror_enabled`, `syslog_enabled` and `log_level` of the configuration.
+pub(crate) fn configure(enabled: bool, syslog: bool, level: i32) {
     ENABLED.store(enabled, Ordering::Relaxed);
+    SYSLOG.store(syslog, Ordering::Relaxed);
     LEVEL.store(level, Ordering::Relaxed);
 }
 
 /// One message; `origin` is `module:function`, empty where the daemon gives none.
 pub(crate) fn line(level: Level, origin: &str, text: impl Display) {
-    if !ENABLED.load(Ordering::Relaxed) || level.number() > LEVEL.load(Ordering::Relaxed) {
+    if level.number() > LEVEL.load(Ordering::Relaxed) {
         return;
     }
     let separator = if origin.is_empty() { "" } else { ": " };
-    let line = format!(
-        "{} [{}] {}:{origin}{separator}{text}\n",
-        timestamp(SystemTime::now()),
-        std::process::id(),
-        level.name()
-    );
-    // Nobody to tell when stderr is gone.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let message = format!("{}:{origin}{separator}{text}\n", level.name());
+    let (time, pid) = (timestamp(SystemTime::now()), std::process::id());
+    // Nobody to tell when stderr or syslog is gone.
+    if ENABLED.load(Ordering::Relaxed) {
+        let _ = std::io::stderr().write_all(format!("{time} [{pid}] {message}").as_bytes());
+    }
+    if SYSLOG.load(Ordering::Relaxed)
+        && let Ok(socket) = UnixDatagram::unbound()
+    {
+        let entry = format!("<{PRIORITY}>{time} opensips[{pid}]: {message}");
+        let _ = socket.send_to(entry.as_bytes(), DEVICE);
+    }
 }
 
 /// An error in the words and with the origin of the daemon.

@@ -1,5 +1,6 @@
 //! The Management Interface's commands (JSON-RPC 2.0), under the names of 3.6.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use nix::sys::signal::{Signal, kill};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::faults::Faults;
-use crate::log::ctime;
+use crate::log::{self, ctime};
 use crate::shared::Shared;
 
 /// What an idle 3.6.8 with the packaged example configuration uses of its shared memory.
@@ -17,6 +18,7 @@ const IDLE_SHARED_MEMORY: u64 = 1_470_000;
 /// What the commands tell of.
 pub(crate) struct Commands<'p> {
     pub(crate) config: &'p Config,
+    pub(crate) config_file: &'p Path,
     pub(crate) faults: &'p Faults,
     pub(crate) started: SystemTime,
     /// Bytes.
@@ -35,10 +37,11 @@ const PARAMETER_TYPE: Refusal =
     Refusal(-32602, "Invalid params", Some("Bad type for parameter 'statistics'"));
 const PARAMETER_NAME: Refusal =
     Refusal(-32602, "Invalid params", Some("Named parameters do not match"));
+const RELOAD_FAILED: Refusal = Refusal(500, "reload failed", None);
 const INTERNAL: Refusal = Refusal(-32603, "Internal error", None);
 
 /// 4.0 has other names for them (`module:command`), which 3.6 does not know.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 12] = [
     "get_statistics",
     "uptime",
     "version",
@@ -46,6 +49,9 @@ const NAMES: [&str; 9] = [
     "which",
     "ps",
     "kill",
+    "reload_routes",
+    "sr_list_status",
+    "clusterer_list",
     "clusterer_list_shtags",
     "clusterer_shtag_set_active",
 ];
@@ -105,13 +111,24 @@ impl Commands<'_> {
                 kill(Pid::from_raw(0), Signal::SIGTERM).map_err(|_| INTERNAL)?;
                 Ok("OK".into())
             }
+            // As the daemon: only the routes count, and a fault in them leaves the old ones.
+            "reload_routes" => match Config::read(self.config_file) {
+                Ok(_) => Ok("OK".into()),
+                Err(error) => {
+                    log::error(&error);
+                    Err(RELOAD_FAILED)
+                }
+            },
+            "sr_list_status" => Ok(self.readiness()),
+            "clusterer_list" => Ok(self.neighbours()),
             _ => self.tags(),
         }
     }
 
     fn uptime(&self) -> Value {
         let now = SystemTime::now();
-        let seconds = now.duration_since(self.started).map_or(0, |up| up.as_secs());
+        let seconds = now.duration_since(self.started).unwrap_or_default();
+        let seconds = (seconds + self.faults.up_before).as_secs();
         json!({
             "Now": ctime(now),
             "Up since": ctime(self.started),
@@ -223,6 +240,37 @@ impl Commands<'_> {
         Ok("OK".into())
     }
 
+    /// Everything is ready but for what the fault switch names.
+    fn readiness(&self) -> Value {
+        let part = |name: &str, readiness: bool| {
+            let (status, details) = if readiness { (1, "running") } else { (-2, "no data loaded") };
+            json!({"Name": name, "Readiness": readiness, "Status": status, "Details": details})
+        };
+        let group = |name: &str, part| json!({"Name": name, "Identifiers": [part]});
+        let unready = self.faults.unready.iter().map(|name| group(name, part("default", false)));
+        unready.chain([group("core", part("main", true))]).collect()
+    }
+
+    /// The other nodes of `neighbor_node_info`, which do not exist; the link is as the fault switch says.
+    fn neighbours(&self) -> Value {
+        let infos = self.config.parameters("clusterer", "neighbor_node_info");
+        let clusters: Vec<Value> = infos
+            .map(|info| {
+                let value = |name: &str| {
+                    let mut pairs = info.split(',').filter_map(|pair| pair.split_once('='));
+                    pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
+                };
+                let number = |name| value(name).and_then(|value| value.parse::<u64>().ok());
+                let link = if self.faults.link_up { "Up" } else { "Probe" };
+                json!({"cluster_id": number("cluster_id"), "Nodes": [{
+                    "node_id": number("node_id"), "db_id": -1, "url": value("url"),
+                    "link_state": link, "state": "enabled", "next_hop": "none", "description": "none",
+                }]})
+            })
+            .collect();
+        json!({"Clusters": clusters})
+    }
+
     /// From `my_node_info`: `cluster_id=1, url=bin:…`
     fn clusters(&self) -> Vec<u64> {
         let infos = self.config.parameters("clusterer", "my_node_info");
@@ -258,6 +306,7 @@ mod tests {
         let config = Config::inherited(text.into()).unwrap();
         let commands = Commands {
             config: &config,
+            config_file: Path::new("/no/such/file"),
             faults: &Faults::default(),
             started: SystemTime::now(),
             shared_memory: 32 << 20,
@@ -292,6 +341,7 @@ mod tests {
             call("get_statistics", &json!({"statistics": ["shmem:total_size"]}))["result"],
             json!({"shmem:total_size": 33_554_432})
         );
+        assert_eq!(call("reload_routes", &json!([]))["error"]["message"], "reload failed");
         assert_eq!(ask(&json!({"id": 1})).unwrap()["error"]["code"], -32600);
         assert_eq!(ask(&json!({"jsonrpc": "2.0", "method": "uptime"})), None);
     }

@@ -78,6 +78,7 @@ fn serve(
     let early = !faults.late_failure_seen;
     let commands = |shared| Commands {
         config: &config,
+        config_file: &command_line.config_file,
         faults: &faults,
         started: inheritance.started,
         shared_memory: command_line.shared_memory * 1024 * 1024,

@@ -57,6 +57,19 @@ fn a_good_configuration_is_checked_and_its_sockets_are_told() {
     });
 }
 
+/// Whatever the configuration says of the log: the agent reads the errors of a check there.
+#[test]
+fn a_check_prints_its_errors_on_stderr() {
+    root_or_skip!();
+    against_all("check with syslog alone", |instance| {
+        let quiet = ConfigFile { stderror: false, ..instance.config() }.text();
+        instance.write(CONFIG, &quiet.replace("loadmodule \"proto_tcp.so\"", ""));
+        assert_eq!(instance.command(&["-C", "-f", CONFIG]), Some(255));
+        let words = "listeners found for protocol tcp, but no module can handle it";
+        assert!(instance.errors().contains(words), "{}", instance.errors());
+    });
+}
+
 #[test]
 fn a_check_leaves_a_running_instance_alone() {
     root_or_skip!();

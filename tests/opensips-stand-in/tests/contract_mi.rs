@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use opensips_stand_in::ConfigFile;
 use serde_json::{Value, json};
 use support::client::{REPLY, SILENCE};
-use support::{DEADLINE, Daemon, HERE, Instance, Running, against, say};
+use support::{CONFIG, DEADLINE, Daemon, HERE, Instance, Running, against, say};
 use testnet::{Cable, cable, root_or_skip, skipped, wait_until};
 
 const UDP: &str = "127.0.0.1:5060";
@@ -71,6 +71,9 @@ fn mi_over_the_fifo() {
         assert!(statistics["result"]["shmem:real_used_size"].as_u64().unwrap() > 0);
         assert_eq!(statistics["result"]["core:rcv_requests"], 1);
         assert!(instance.mi("which", Value::Null)["result"].as_array().unwrap().len() > 5);
+        let status = instance.mi("sr_list_status", Value::Null)["result"].take();
+        let core = status.as_array().unwrap().iter().find(|group| group["Name"] == "core").unwrap();
+        assert_eq!(core["Identifiers"][0]["Readiness"], true, "{status}");
         assert_eq!(instance.mi("no_such", Value::Null)["error"]["code"], -32601);
         assert_eq!(instance.mi("uptime", json!(["x"]))["error"]["code"], -32602);
         assert_eq!(instance.mi("get_statistics", Value::Null)["error"]["code"], -32602);
@@ -139,6 +142,28 @@ fn activate(instance: &Instance) {
 }
 
 #[test]
+fn routes_are_loaded_while_it_serves() {
+    root_or_skip!();
+    against("reload_routes", speaks_json, |instance| {
+        let running = instance.start(&instance.config());
+        let good = instance.read(CONFIG);
+        let reload = || instance.mi("reload_routes", Value::Null);
+        instance.write(CONFIG, &good.replacen("exit;", "drop();", 1));
+        assert_eq!(reload()["result"], "OK");
+        // What is no route does not count.
+        instance.write(CONFIG, &good.replacen("log_level=3", "log_level=2", 1));
+        assert_eq!(reload()["result"], "OK");
+        instance.write(CONFIG, &format!("{good}no_such_setting=3\n"));
+        let answer = reload();
+        assert_eq!(answer["error"]["code"], 500, "{answer}");
+        assert_eq!(answer["error"]["message"], "reload failed");
+        assert_eq!(running.processes().len(), 10);
+        assert!(instance.serves_udp(UDP));
+        running.stop(Signal::SIGTERM);
+    });
+}
+
+#[test]
 fn a_sharing_tag_is_made_active_and_never_given_up() {
     root_or_skip!();
     against("sharing tag", speaks_json, |instance| {
@@ -147,6 +172,11 @@ fn a_sharing_tag_is_made_active_and_never_given_up() {
         assert!(!is_active(instance));
         activate(instance);
         assert!(is_active(instance));
+        // The other node is off.
+        let nodes =
+            &ask(instance, "clusterer_list", &Value::Null)["result"]["Clusters"][0]["Nodes"];
+        assert_eq!(nodes[0]["state"], "enabled", "{nodes}");
+        assert_ne!(nodes[0]["link_state"], "Up", "{nodes}");
         for (tag, code) in [("vip", 400), ("vip/x", 400), ("vip/9", 404)] {
             let refused = ask(instance, "clusterer_shtag_set_active", &json!([tag]));
             assert_eq!(refused["error"]["code"], code);

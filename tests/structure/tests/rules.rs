@@ -31,7 +31,7 @@ const OWNERS: [(&str, &[(&str, &str)]); 15] = [
     ("tokio", &[("hostnet", "netlink")]),
     ("pnet", &[("hostnet", "packet")]),
     ("socket2", &[("hostnet", "packet"), ("opensips", "sip::stream")]),
-    ("rustix", &[("hostproc", "pidfd")]),
+    ("rustix", &[("hostproc", "pidfd"), ("hostproc", "priority")]),
     ("serde_json", &[("opensips", "mi")]),
     ("ureq", &[("opensips", "mi")]),
     ("rustls", &[("opensips", "sip::tls")]),

@@ -49,6 +49,11 @@ pub(super) fn for_other_action(deadline: Deadline) -> Deadline {
     deadline.share(3)
 }
 
+/// reload-agent: until another action must have ended.
+pub(super) fn for_lock(deadline: Deadline) -> Deadline {
+    deadline.share(3)
+}
+
 /// stop: until the lock must have been taken over, or the daemon must have shut itself down. The rest
 /// is for SIGKILL.
 pub(super) fn before_kill(deadline: Deadline) -> Deadline {
@@ -72,7 +77,7 @@ pub(super) fn for_observation(request: &Request) -> Deadline {
 }
 
 /// demote: until it must be known which tags are active, and until the prerequisites of a start must
-/// have been checked.
+/// have been checked. reload-agent: until the configuration must have been checked.
 pub(super) fn for_decision(deadline: Deadline) -> Deadline {
     deadline.share(3)
 }

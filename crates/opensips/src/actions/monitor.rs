@@ -10,6 +10,7 @@ use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
+use crate::daemon::config_digest;
 use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
@@ -21,6 +22,9 @@ use crate::instance::{self, Instance};
 use crate::params::{Names, Params};
 use crate::promotion::{self, Certainty, score};
 use crate::sockets::expected::Expected;
+
+/// From this check level on, the files of the configuration are read.
+const CONFIGURATION_LEVEL: u32 = 10;
 
 /// From this check level on, every listener has to answer.
 const EVERY_LISTENER_LEVEL: u32 = 20;
@@ -157,7 +161,30 @@ fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result
     };
     let mut serving = health::judge(instance, params, main, sockets, reach, deadline)?;
     serving.remarks.extend(remarks);
+    serving.remarks.extend(blindness(instance.request.check_level, params));
+    serving.remarks.extend(configuration(instance, params, main));
     Ok(serving)
+}
+
+/// Whoever asks for level 10 wants to know what the MI tells; level 20 is for the sockets, too.
+fn blindness(check_level: u32, params: &Params) -> Option<String> {
+    let wants_mi = (CONFIGURATION_LEVEL..EVERY_LISTENER_LEVEL).contains(&check_level);
+    (wants_mi && params.mi.is_none()).then(|| {
+        format!(
+            "check level {check_level} without mi sees neither shared memory nor modules: set mi, or use check \
+             level 0"
+        )
+    })
+}
+
+/// From level 10 on, whether the daemon runs with its configuration as it is now.
+fn configuration(instance: &Instance<'_>, params: &Params, main: &Stat) -> Vec<String> {
+    let Some(state) = instance.state_of(main.process) else { return Vec::new() };
+    if instance.request.check_level < CONFIGURATION_LEVEL {
+        return Vec::new();
+    }
+    let now = config_digest::digests(&params.config);
+    health::configuration::remarks(params, main.process.pid, &state.loaded, now)
 }
 
 /// What is known about the death of the instance that is remembered.
@@ -232,6 +259,8 @@ fn judge_role(
         Ok(Serving { remarks, sockets, unanswered }) => {
             match judge_serving(instance, params, &mut recalled, main.process, remarks) {
                 Ok((score, remarks)) => {
+                    let role = role_of(recalled.record);
+                    let score = if unanswered { score::while_silent(role, score) } else { score };
                     (Some(Seen { main, sockets, unanswered }), score, Ok(remarks))
                 }
                 Err(error) => (None, score::FAILED, Err(error)),
@@ -321,7 +350,8 @@ fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
     // A start that is running knows better which sockets there will be.
     let Ok(_lock) = instance.lock(Deadline::now()) else { return };
     let remarks = state.map(|state| state.remarks.as_slice()).unwrap_or_default();
-    instance.remember(params, main, sockets, remarks, since);
+    let loaded = state.map(|state| state.loaded.clone()).unwrap_or_default();
+    instance.remember(params, main, sockets, remarks, since, loaded);
     if !is_known {
         let line = LogLine::of(Action::Monitor).field("pid", main.process.pid);
         log::info!("{}", line.field("sockets", sockets.len()).note("adopted"));
@@ -333,7 +363,7 @@ fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
 fn remember_role(request: &Request, instance: &Instance<'_>, recalled: &Recalled, score: i32) {
     let Recalled { known, record: Some(mut record), certainty } = *recalled else { return };
     let is_kept = certainty == Certainty::Guessed || known == Some(record);
-    if is_kept && !score::is_news(request, record.score, score) {
+    if is_kept && !score::is_news(request, &record, score) {
         return;
     }
     let Ok(_lock) = instance.lock(Deadline::now()) else { return };

@@ -1,15 +1,93 @@
 //! reload-agent: new values for parameters of the agent alone. Every action reads them anew, so they
-//! only have to be judged.
+//! only have to be judged; but a new `routes_version` has the daemon load its routes.
+//!
+//! A failure would have Pacemaker restart the instance on every node at once, with the configuration that is
+//! refused: what can't be loaded is logged, the old routes go on serving, and monitor tells.
 
+use deadline::Deadline;
+use hostproc::Stat;
 use ocf::{Action, LogLine, Request, Verdict};
 
+use super::budgets;
+use crate::daemon::management::{clients, reach};
+use crate::daemon::{check, config_digest};
 use crate::error::Result;
-use crate::params::Params;
+use crate::instance::Instance;
+use crate::instance::state::{Digests, Loaded};
+use crate::mi;
+use crate::params::{Names, Params};
 
 pub(crate) fn reload(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     log::info!("{}", LogLine::of(Action::ReloadAgent).field("config", params.config.display()));
+    if let Some(version) = &params.routes_version {
+        let line = LogLine::of(Action::ReloadAgent).field("routes_version", version);
+        match load_version(request, &params, version) {
+            Ok(Some(note)) => log::info!("{}", line.note(note)),
+            Ok(None) => {}
+            Err(error) => log::error!("{}", line.note(format!("not loaded: {error}"))),
+        }
+    }
     Ok(Verdict::success())
+}
+
+/// Returns what was done, if there was something to do.
+fn load_version(request: &Request, params: &Params, version: &str) -> Result<Option<&'static str>> {
+    let names = Names::from(params);
+    let _lock = Instance::load(request, &names)?.lock(budgets::for_lock(request.deadline))?;
+    let instance = Instance::load(request, &names)?;
+    // The next start reads them.
+    let Some(main) = instance.main_process()? else { return Ok(None) };
+    let state = instance.state_of(main.process);
+    if state.is_some_and(|state| state.loaded.routes_version.as_deref() == Some(version)) {
+        return Ok(None);
+    }
+    let done = load_routes(request, params, &main);
+    // Without a state, monitor knows of no change either.
+    let Some(state) = state else { return done.map(|_| Some(LOADED)) };
+    let (loaded, note) = match &done {
+        Ok(now) => loaded(&state.loaded, *now, version),
+        Err(error) => (Loaded { refused: Some(error.to_string()), ..state.loaded.clone() }, LOADED),
+    };
+    let (sockets, remarks) = (&state.listeners, &state.remarks);
+    instance.remember(params, &main, sockets, remarks, state.unanswered_since, loaded);
+    done.map(|_| Some(note))
+}
+
+/// Returns the digests of what was loaded.
+fn load_routes(request: &Request, params: &Params, main: &Stat) -> Result<Option<Digests>> {
+    // What the daemon takes while it serves, its next start must take, too.
+    check::config(params, budgets::for_decision(request.deadline))?;
+    let now = config_digest::digests(&params.config);
+    ask(params, main, request.deadline)?;
+    Ok(now)
+}
+
+fn ask(params: &Params, main: &Stat, deadline: Deadline) -> Result<()> {
+    let mut clients = clients(params, main.process)?;
+    clients.iter_mut().for_each(|client| client.patience = deadline.remaining());
+    let Some((client, _)) = reach(&clients, deadline.share(2))? else { return Ok(()) };
+    Ok(client.reload_routes(deadline).map_err(|error| match error {
+        mi::Error::Refused { .. } => {
+            let (config, user) = (params.config.clone(), params.user.to_string());
+            mi::Error::RoutesRefused { config, user }
+        }
+        other => other,
+    })?)
+}
+
+const LOADED: &str = "routes are loaded";
+
+/// What the daemon has loaded now: the routes are new, all else is as before.
+fn loaded(before: &Loaded, now: Option<Digests>, version: &str) -> (Loaded, &'static str) {
+    let both = before.digests.zip(now);
+    let digests = both.map(|(then, now)| Digests { routes: now.routes, ..then });
+    let note = if both.is_none_or(|(then, now)| then.settings == now.settings) {
+        LOADED
+    } else {
+        "routes are loaded; the other changes of the configuration need a restart"
+    };
+    (Loaded { digests, routes_version: Some(version.to_owned()), refused: None }, note)
 }
 
 #[cfg(test)]

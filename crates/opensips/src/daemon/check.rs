@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use deadline::Deadline;
 use hostproc::{Output, output};
 
+use crate::daemon::advice::{Advised, advised};
+use crate::daemon::config_text::module_paths;
 use crate::daemon::environment::{clean, variables};
 use crate::daemon::json_log::as_plain;
 use crate::daemon::release::{FIRST_WITH_JSON_RPC, Release};
@@ -100,14 +102,16 @@ pub(crate) fn config(params: &Params, deadline: Deadline) -> Result<Checked> {
         let declared = Declared::read(&stdout);
         return Ok(Checked { declared, left_out: left_out_sockets(&stderr) });
     }
-    Err(match complaint(&stderr) {
-        Some(found) if found.of_the_configuration => Error::ConfigFault { said: found.text },
-        Some(found) => Error::CheckFailed { status, said: found.text },
-        None => {
-            let silent = || "no error was printed (log_level in the configuration?)".into();
-            Error::CheckFailed { status, said: last_line(&stderr).unwrap_or_else(silent) }
-        }
-    })
+    let Some(found) = complaint(&stderr) else {
+        let silent = || "no error was printed (log_level in the configuration?)".into();
+        return Err(Error::CheckFailed { status, said: last_line(&stderr).unwrap_or_else(silent) });
+    };
+    let Advised { text: said, of_the_configuration } =
+        advised(&found.text, || module_paths(&params.config));
+    if found.of_the_configuration || of_the_configuration {
+        return Err(Error::ConfigFault { said });
+    }
+    Err(Error::CheckFailed { status, said })
 }
 
 /// The version as `-V` prints it first: `opensips 3.6.8 (x86_64/linux)`.

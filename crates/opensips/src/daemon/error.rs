@@ -54,7 +54,8 @@ pub(crate) enum Error {
     )]
     SocketLeftOut { said: String },
     #[error(
-        "configuration check of {} did not end within {}: run opensips -C by hand",
+        "configuration check of {} did not end within {}: check that the name servers of this node answer, \
+         or run opensips -C by hand",
         path.display(),
         Seconds(*waited)
     )]
@@ -98,8 +99,8 @@ pub(crate) enum Error {
     )]
     Foreground { pid: Pid, config: PathBuf },
     /// It is alive and does not serve in time; `waiting` is what start waited for.
-    #[error("{waiting} after {}", Seconds(*waited))]
-    NotServing { waiting: String, waited: Duration },
+    #[error("{waiting} after {}{}", Seconds(*waited), OfCheck(*waited, *check_took))]
+    NotServing { waiting: String, waited: Duration, check_took: Duration },
     #[error("{}", ocf::cause(.0))]
     File(#[from] hostfs::Error),
     #[error("{}", ocf::cause(.0))]
@@ -125,6 +126,23 @@ impl fmt::Display for Seconds {
             (whole, 0) => write!(f, "{whole}s"),
             (whole, tenth) => write!(f, "{whole}.{tenth}s"),
         }
+    }
+}
+
+/// Follows the time of a start in which the configuration check left too little for the daemon.
+struct OfCheck(Duration, Duration);
+
+impl fmt::Display for OfCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(waited, check_took) = *self;
+        if check_took < waited / 2 {
+            return Ok(());
+        }
+        let took = Seconds(check_took);
+        write!(
+            f,
+            ", {took} of it for the configuration check: check that the name servers of this node answer"
+        )
     }
 }
 

@@ -4,7 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Child;
+use std::time::SystemTime;
 
+use deadline::Deadline;
 use hostproc::{OutputFile, Pid, text_of};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use ocf::{InstanceName, LogLine};
@@ -15,7 +17,7 @@ use crate::daemon::environment::{clean, variables};
 use crate::daemon::json_log::as_plain;
 use crate::daemon::standing::normal_scheduler;
 use crate::daemon::words::{complaint, last_line, last_lines, left_out_sockets};
-use crate::daemon::{Error, Result};
+use crate::daemon::{Error, Result, journal};
 use crate::params::Params;
 use crate::process::inspect::RESOURCE;
 use crate::sockets::listener::Declared;
@@ -31,6 +33,8 @@ pub(crate) struct Output {
     /// The daemon closes it when it goes into the background.
     stdout: OutputFile,
     stderr: File,
+    /// When it was empty: nothing of the daemon is older.
+    since: SystemTime,
 }
 
 impl Output {
@@ -46,7 +50,7 @@ impl Output {
         let stderr = options.read(true).append(true).create(true).mode(0o600).open(path);
         let stderr = stderr.map_err(failed)?;
         stderr.set_len(0).map_err(failed)?;
-        Ok(Self { stdout, stderr })
+        Ok(Self { stdout, stderr, since: SystemTime::now() })
     }
 
     /// The sockets that the starting daemon declares.
@@ -66,6 +70,19 @@ impl Output {
     /// The error that it has printed ([`complaint`]).
     pub(crate) fn complaint(&self) -> Option<String> {
         complaint(&self.printed()).map(|found| found.text)
+    }
+
+    /// The error that it has logged to syslog, by the journal of this host; `concerns` tells which
+    /// processes may be its own.
+    pub(crate) fn complaint_in_the_journal(
+        &self,
+        concerns: impl Fn(Pid) -> bool,
+        deadline: Deadline,
+    ) -> Option<String> {
+        let found = |log: &str| complaint(&as_plain(log)).map(|found| found.text);
+        let is_telling = |log: &str| found(log).is_some();
+        let log = journal::read(self.since, OUTPUT_LIMIT, concerns, is_telling, deadline);
+        found(&log).map(|text| format!("{text} (from the journal)"))
     }
 
     /// The death of one of its processes, in the words of the main process where that is known.

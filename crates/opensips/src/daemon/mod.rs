@@ -2,13 +2,17 @@
 //! executed, and what it prints.
 
 pub(crate) mod account;
+pub(crate) mod advice;
 pub(crate) mod check;
+pub(crate) mod config_digest;
+pub(crate) mod config_text;
 pub(crate) mod crash;
 pub(crate) mod defaults;
 pub(crate) mod directories;
 mod environment;
 mod error;
 pub(crate) mod fifo;
+mod journal;
 mod json_log;
 pub(crate) mod launch;
 pub(crate) mod management;

@@ -1,12 +1,12 @@
 //! What the daemon must not inherit from the caller of the agent, which may be Pacemaker, systemd or a root
-//! shell: supplementary groups, umask, scheduling policy. This process takes them on itself, because the
+//! shell: supplementary groups, umask, scheduling policy, nice value, OOM score. This process takes them on itself, because the
 //! daemon inherits them; the agent needs none of the caller's.
 
 use std::path::Path;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostproc::{Accounts, Pid, ProcFs, Reach};
+use hostproc::{Accounts, Pid, ProcFs, Reach, reset_nice, reset_oom_score_adjustment};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, setgroups};
 use ocf::LogLine;
@@ -20,8 +20,8 @@ const NAME_SERVICE: Duration = Duration::from_secs(2);
 /// Where util-linux, which every distribution has, installs chrt(1).
 const CHRT: &str = "/usr/bin/chrt";
 
-/// SCHED_FIFO, SCHED_RR and SCHED_DEADLINE (sched(7)).
-const REAL_TIME: [u32; 3] = [1, 2, 6];
+/// SCHED_OTHER (sched(7)).
+const NORMAL: u32 = 0;
 
 /// Gives this process the umask and the groups of the daemon's user, as a systemd unit with `User=` and
 /// `Group=` has them: the daemon changes user and group and leaves the other groups as they are (`do_suid()`
@@ -44,6 +44,7 @@ pub(crate) fn take_on(params: &Params, deadline: Deadline) -> Result<()> {
     let mut groups = vec![group];
     groups.extend(found.unwrap_or_default().into_iter().map(Gid::from_raw));
     groups.dedup();
+    take_on_importance();
     if let Err(errno) = setgroups(&groups) {
         let line = LogLine::new().field("user", user);
         log::warn!("{}", line.note(format!("its groups can't be set: {}", errno.desc())));
@@ -51,16 +52,28 @@ pub(crate) fn take_on(params: &Params, deadline: Deadline) -> Result<()> {
     Ok(())
 }
 
+/// That of a service: a daemon that somebody has started under nice(1) would be late for calls for months, and
+/// one that has the protection of the cluster's own processes would have the others of the host killed.
+fn take_on_importance() {
+    let nice = reset_nice().map_err(|error| ("nice", error));
+    let oom = reset_oom_score_adjustment().map_err(|error| ("oom_score_adj", error));
+    for (what, error) in [nice, oom].into_iter().filter_map(std::result::Result::err) {
+        let line = LogLine::new().field("inherited", what);
+        log::warn!("{}", line.note(format!("can't be set to 0: {}", ocf::cause(&error))));
+    }
+}
+
 /// The program that executes the daemon under the normal scheduling policy, if this process has another one:
-/// a daemon with real-time priority can starve the host.
+/// a daemon with real-time priority can starve the host, and a batch job (SCHED_IDLE) is starved.
 pub(super) fn normal_scheduler() -> Option<&'static Path> {
     let policy = ProcFs::default().scheduling_policy(Pid::own()).ok().flatten()?;
     let chrt = Path::new(CHRT);
-    if !REAL_TIME.contains(&policy) {
+    if policy == NORMAL {
         return None;
     }
     if !chrt.exists() {
-        log::warn!("{}", LogLine::new().field("missing", CHRT).note("OpenSIPS runs in real time"));
+        let line = LogLine::new().field("missing", CHRT).field("policy", policy);
+        log::warn!("{}", line.note("OpenSIPS keeps the scheduling policy of the caller"));
         return None;
     }
     Some(chrt)

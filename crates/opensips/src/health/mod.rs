@@ -1,5 +1,6 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
+pub(crate) mod configuration;
 mod error;
 pub(crate) mod memory;
 pub(crate) mod probe;

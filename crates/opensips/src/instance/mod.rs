@@ -27,7 +27,7 @@ pub(crate) use error::{Error, Result};
 use files::Files;
 use identity::Identity;
 use role::{Record, Role};
-use state::State;
+use state::{Loaded, State};
 
 /// The instance that an action works on.
 pub(crate) struct Instance<'a> {
@@ -122,6 +122,7 @@ impl<'a> Instance<'a> {
         sockets: &[Expected],
         remarks: &[String],
         unanswered_since: Option<u64>,
+        loaded: Loaded,
     ) {
         let state = State {
             main: main.process,
@@ -132,6 +133,7 @@ impl<'a> Instance<'a> {
             listeners: sockets.to_vec(),
             remarks: remarks.to_vec(),
             unanswered_since,
+            loaded,
         };
         if let Err(error) = state.store(self.files.run(), &self.files.state()) {
             log::warn!("{}", LogLine::of(self.action()).note(error));

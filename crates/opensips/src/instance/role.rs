@@ -22,12 +22,14 @@ pub(crate) struct Record {
     pub(crate) tag_astray: bool,
     /// The promotion score that Pacemaker has, as far as is known.
     pub(crate) score: Option<i32>,
+    /// The process of Pacemaker that was told the score: a later one may not know it.
+    pub(crate) told: Option<Process>,
 }
 
 impl Record {
     /// Of an instance that has just been started, or of which nothing is remembered.
     pub(crate) fn unpromoted(main: Process) -> Self {
-        Self { main, role: Role::Unpromoted, tag_astray: false, score: None }
+        Self { main, role: Role::Unpromoted, tag_astray: false, score: None, told: None }
     }
 
     /// The record of this main process, by the record of any: a later main process has not been
@@ -35,9 +37,11 @@ impl Record {
     pub(crate) fn following(known: Option<Self>, main: Process) -> Self {
         match known {
             Some(record) if record.main == main => record,
-            other => {
-                Self { score: other.and_then(|record| record.score), ..Self::unpromoted(main) }
-            }
+            other => Self {
+                score: other.and_then(|record| record.score),
+                told: other.and_then(|record| record.told),
+                ..Self::unpromoted(main)
+            },
         }
     }
 
@@ -65,20 +69,21 @@ impl Record {
             // Writing to a String can't fail.
             let _ = writeln!(text, "score {score}");
         }
+        if let Some(told) = self.told {
+            let _ = writeln!(text, "told {} {}", told.pid, told.start_time);
+        }
         text.push_str("end\n");
         text
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (mut main, mut role, mut tag_astray, mut score) = (None, None, false, None);
+        let mut told = None;
         // A record without its last line is incomplete.
         for line in text.strip_suffix("end\n")?.lines() {
             match line.split_once(' ')? {
-                ("main", process) => {
-                    let (pid, start_time) = process.split_once(' ')?;
-                    let pid: Pid = pid.parse().ok()?;
-                    main = Some(Process { pid, start_time: start_time.parse().ok()? });
-                }
+                ("main", text) => main = Some(process(text)?),
+                ("told", text) => told = Some(process(text)?),
                 ("role", "promoted") => role = Some(Role::Promoted),
                 ("role", "unpromoted") => role = Some(Role::Unpromoted),
                 ("tag_astray", "yes") => tag_astray = true,
@@ -87,8 +92,15 @@ impl Record {
                 _ => {}
             }
         }
-        Some(Self { main: main?, role: role?, tag_astray, score })
+        Some(Self { main: main?, role: role?, tag_astray, score, told })
     }
+}
+
+/// Its number and its start time.
+fn process(text: &str) -> Option<Process> {
+    let (pid, start_time) = text.split_once(' ')?;
+    let pid: Pid = pid.parse().ok()?;
+    Some(Process { pid, start_time: start_time.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -98,7 +110,7 @@ mod tests {
 
     fn record() -> Record {
         let main = Process { pid: Pid::new(4711).unwrap(), start_time: 123 };
-        Record { main, role: Role::Promoted, tag_astray: true, score: Some(-5) }
+        Record { main, role: Role::Promoted, tag_astray: true, score: Some(-5), told: Some(main) }
     }
 
     #[test]

@@ -9,6 +9,26 @@ use hostproc::{Pid, Process, RunDirectory};
 
 use crate::sockets::listener::Listener;
 
+/// Digests of the configuration; a change of one is a change of what the daemon reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Digests {
+    /// Of the blocks of the script.
+    pub(crate) routes: u64,
+    /// Of all else.
+    pub(crate) settings: u64,
+}
+
+/// Which configuration the daemon has read; unknown for one that this agent has not started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Loaded {
+    /// Of the file as it was then.
+    pub(crate) digests: Option<Digests>,
+    /// Parameter `routes_version` when the routes were loaded; empty where it was not set.
+    pub(crate) routes_version: Option<String>,
+    /// Why a later version could not be loaded.
+    pub(crate) refused: Option<String>,
+}
+
 /// An instance as it was when it was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
@@ -27,6 +47,7 @@ pub(crate) struct State {
     pub(crate) remarks: Vec<String>,
     /// Since when OPTIONS is not answered, in seconds since the boot.
     pub(crate) unanswered_since: Option<u64>,
+    pub(crate) loaded: Loaded,
 }
 
 impl State {
@@ -55,6 +76,15 @@ impl State {
         if let Some(since) = self.unanswered_since {
             let _ = writeln!(text, "unanswered {since}");
         }
+        if let Some(Digests { routes, settings }) = self.loaded.digests {
+            let _ = writeln!(text, "digests {routes:016x} {settings:016x}");
+        }
+        if let Some(version) = &self.loaded.routes_version {
+            let _ = writeln!(text, "routes_version {}", version.replace('\n', " "));
+        }
+        if let Some(why) = &self.loaded.refused {
+            let _ = writeln!(text, "refused {}", why.replace('\n', " "));
+        }
         let mut bytes = text.into_bytes();
         // Parameters are checked for line ends; paths need not be UTF-8.
         for (key, path) in
@@ -73,6 +103,7 @@ impl State {
         let (mut main, mut session) = (None, None);
         let (mut listeners, mut remarks, mut unanswered_since) = (Vec::new(), Vec::new(), None);
         let (mut executable, mut config, mut pidfile) = (None, None, None);
+        let mut loaded = Loaded::default();
         // A state without its last line is incomplete.
         for line in bytes.strip_suffix(b"end\n")?.split(|byte| *byte == b'\n') {
             let Some(space) = line.iter().position(|byte| *byte == b' ') else { continue };
@@ -92,6 +123,9 @@ impl State {
                     listeners.push((listener.parse().ok()?, inode.parse().ok()?));
                 }
                 b"unanswered" => unanswered_since = text()?.parse().ok(),
+                b"digests" => loaded.digests = digests(text()?),
+                b"routes_version" => loaded.routes_version = Some(text()?.to_owned()),
+                b"refused" => loaded.refused = Some(text()?.to_owned()),
                 b"remark" => remarks.push(text()?.to_owned()),
                 b"executable" => executable = path(),
                 b"config" => config = path(),
@@ -109,8 +143,15 @@ impl State {
             listeners,
             remarks,
             unanswered_since,
+            loaded,
         })
     }
+}
+
+fn digests(text: &str) -> Option<Digests> {
+    let (routes, settings) = text.split_once(' ')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    Some(Digests { routes: number(routes)?, settings: number(settings)? })
 }
 
 #[cfg(test)]
@@ -131,6 +172,11 @@ mod tests {
             ],
             remarks: vec!["one socket less: restart it".into()],
             unanswered_since: Some(77),
+            loaded: Loaded {
+                digests: Some(Digests { routes: 1, settings: u64::MAX }),
+                routes_version: Some("of today".to_owned()),
+                refused: Some("no answer".to_owned()),
+            },
         }
     }
 

@@ -104,6 +104,66 @@ pub(super) fn capabilities(answer: &Value) -> Vec<Capability> {
     found
 }
 
+/// Another node of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Neighbour {
+    /// Id of the cluster.
+    pub(crate) cluster: u64,
+    /// Whether this node sees its link to that one as up.
+    pub(crate) is_up: bool,
+}
+
+/// Reads `{"Clusters":[{"cluster_id":1,"Nodes":[{"node_id":2,"link_state":"Up","state":"enabled", …}]}]}`
+/// (`clusterer_list()`, modules/clusterer), without disabled nodes and entries of another form.
+pub(super) fn neighbours(answer: &Value) -> Vec<Neighbour> {
+    let clusters = answer.get("Clusters").and_then(Value::as_array);
+    let mut found = Vec::new();
+    for cluster in clusters.into_iter().flatten() {
+        let id = cluster.get("cluster_id").and_then(Value::as_u64);
+        let nodes = cluster.get("Nodes").and_then(Value::as_array);
+        let (Some(cluster), Some(nodes)) = (id, nodes) else { continue };
+        found.extend(nodes.iter().filter_map(|node| {
+            let text = |name| node.get(name).and_then(Value::as_str);
+            let link = text("link_state").filter(|_| text("state") != Some("disabled"))?;
+            Some(Neighbour { cluster, is_up: link == "Up" })
+        }));
+    }
+    found
+}
+
+/// A part of a module that is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unready {
+    /// The module.
+    pub(crate) group: String,
+    /// `dispatcher/default (no data loaded)`, fit for a message.
+    pub(crate) name: String,
+}
+
+/// Reads `[{"Name":"dispatcher","Identifiers":[{"Name":"default","Readiness":false,"Details":"…"}]}]`
+/// (`mi_sr_list_status()`, status_report.c). Ignores entries of another form.
+pub(super) fn unready(answer: &Value) -> Vec<Unready> {
+    let shown = |text: &str| ocf::shown(text.as_bytes());
+    let mut found = Vec::new();
+    for entry in answer.as_array().into_iter().flatten() {
+        let group = entry.get("Name").and_then(Value::as_str);
+        let parts = entry.get("Identifiers").and_then(Value::as_array);
+        let (Some(group), Some(parts)) = (group, parts) else { continue };
+        let not_ready =
+            parts.iter().filter(|part| part.get("Readiness") == Some(&Value::Bool(false)));
+        found.extend(not_ready.map(|part| {
+            let text = |name| part.get(name).and_then(Value::as_str);
+            let name = match text("Name") {
+                None | Some("main") => shown(group),
+                Some(part) => format!("{}/{}", shown(group), shown(part)),
+            };
+            let details = text("Details").map(|details| format!(" ({})", shown(details)));
+            Unready { group: group.to_owned(), name: name + &details.unwrap_or_default() }
+        }));
+    }
+    found
+}
+
 /// A process of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DaemonProcess {
@@ -185,6 +245,36 @@ mod tests {
             {"PID": 15},
             "timer",
         ]}))
+    }
+
+    #[test]
+    fn neighbours_and_readiness() {
+        // 3.6.8, as answered.
+        let answer = json!({"Clusters": [{"cluster_id": 1, "Nodes": [
+            {"node_id": 2, "link_state": "Probe", "state": "enabled", "next_hop": "none"},
+            {"node_id": 3, "link_state": "Up", "state": "enabled"},
+            {"node_id": 4, "link_state": "Down", "state": "disabled"},
+            {"node_id": 5},
+        ]}]});
+        let up = |is_up| Neighbour { cluster: 1, is_up };
+        assert_eq!(neighbours(&answer), [up(false), up(true)]);
+        let answer = json!([
+            {"Name": "clusterer", "Identifiers": [
+                {"Name": "cap:dialog-dlg-repl", "Readiness": false, "Details": "sync pending"},
+                {"Name": "sharing_tags", "Readiness": true, "Status": 1},
+            ]},
+            {"Name": "mine", "Identifiers": [{"Name": "main", "Readiness": false, "Status": -2}]},
+            {"Name": "core"},
+        ]);
+        let names: Vec<(String, String)> =
+            unready(&answer).into_iter().map(|one| (one.group, one.name)).collect();
+        let cap = "clusterer/cap:dialog-dlg-repl (sync pending)";
+        assert_eq!(
+            names,
+            [("clusterer", cap), ("mine", "mine")].map(|(a, b)| (a.into(), b.into()))
+        );
+        assert_eq!(neighbours(&json!("OK")), []);
+        assert_eq!(unready(&json!("OK")), []);
     }
 
     #[test]

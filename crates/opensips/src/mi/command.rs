@@ -18,6 +18,10 @@ impl Command {
 
 pub(super) const UPTIME: Command = Command { name: "uptime", module_name: "core:uptime" };
 
+/// Answers `"OK"` when every process has the routes of the configuration; from 3.0 on.
+pub(super) const RELOAD_ROUTES: Command =
+    Command { name: "reload_routes", module_name: "core:reload_routes" };
+
 pub(super) const PROCESSES: Command = Command { name: "ps", module_name: "core:ps" };
 
 /// One parameter, a list of statistics; a name that ends with `:` stands for a group.
@@ -33,3 +37,10 @@ pub(super) const ACTIVATE_SHARING_TAG: Command =
 
 pub(super) const LIST_CAPABILITIES: Command =
     Command { name: "clusterer_list_cap", module_name: "clusterer:list_cap" };
+
+pub(super) const LIST_NODES: Command =
+    Command { name: "clusterer_list", module_name: "clusterer:list" };
+
+/// The readiness of modules, of the core from 3.3 on.
+pub(super) const LIST_STATUS: Command =
+    Command { name: "sr_list_status", module_name: "status_report:status" };

@@ -46,12 +46,26 @@ pub(crate) enum Error {
     /// Not JSON-RPC, or not the answer to this request.
     #[error("MI {endpoint} sent an invalid answer ({what}): check mi")]
     Garbled { endpoint: Endpoint, what: String },
-    #[error("OpenSIPS has no MI command {command}: load module {module}")]
+    #[error("OpenSIPS has no MI command {command}: {}", provided_by(module))]
     UnknownCommand { command: &'static str, module: &'static str },
     /// The daemon refuses a command: `code` is of JSON-RPC, or the command's own, like SIP's.
     #[error("MI command {command} was refused: {message} ({code})")]
     Refused { command: &'static str, code: i64, message: String },
+    /// The daemon tells the reason in its log alone.
+    #[error(
+        "OpenSIPS refuses the routes of {}: see its log, and check that user {user} can read the file",
+        config.display()
+    )]
+    RoutesRefused { config: PathBuf, user: String },
     /// In bytes.
     #[error("MI request of {length} bytes is longer than the {REQUEST_LIMIT} that OpenSIPS reads")]
     RequestTooLong { length: usize },
+}
+
+/// What to do for a command of this module.
+fn provided_by(module: &str) -> String {
+    match module {
+        "core" => "use OpenSIPS 3.4 or newer".to_owned(),
+        module => format!("load module {module}"),
+    }
 }

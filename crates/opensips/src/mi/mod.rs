@@ -18,7 +18,7 @@ use deadline::Deadline;
 use nix::unistd::Uid;
 use serde_json::Value;
 
-use answers::{Capability, DaemonProcess, ListedTag, Statistics};
+use answers::{Capability, DaemonProcess, ListedTag, Neighbour, Statistics, Unready};
 use command::Command;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use error::{Error, Result};
@@ -68,6 +68,12 @@ impl Client<'_> {
         Ok(Statistics::read(&answer))
     }
 
+    /// Has the daemon load the routes of its configuration, and nothing else of it. It reads the file as its
+    /// own user, and keeps its routes where it finds a fault in the new ones.
+    pub(crate) fn reload_routes(&self, deadline: Deadline) -> Result<()> {
+        self.call(command::RELOAD_ROUTES, &[], deadline).map(|_| ())
+    }
+
     pub(crate) fn processes(&self, deadline: Deadline) -> Result<Vec<DaemonProcess>> {
         Ok(answers::processes(&self.call(command::PROCESSES, &[], deadline)?))
     }
@@ -84,6 +90,16 @@ impl Client<'_> {
 
     pub(crate) fn capabilities(&self, deadline: Deadline) -> Result<Vec<Capability>> {
         Ok(answers::capabilities(&self.call(command::LIST_CAPABILITIES, &[], deadline)?))
+    }
+
+    /// The other nodes of the clusters.
+    pub(crate) fn neighbours(&self, deadline: Deadline) -> Result<Vec<Neighbour>> {
+        Ok(answers::neighbours(&self.call(command::LIST_NODES, &[], deadline)?))
+    }
+
+    /// The parts of modules that say of themselves that they are not ready.
+    pub(crate) fn unready(&self, deadline: Deadline) -> Result<Vec<Unready>> {
+        Ok(answers::unready(&self.call(command::LIST_STATUS, &[], deadline)?))
     }
 
     /// An answer that is JSON-RPC and does not have the form of the command's answers.

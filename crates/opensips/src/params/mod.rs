@@ -56,10 +56,14 @@ pub(crate) struct Params {
     /// None without `mi`.
     pub(crate) sharing_tags: Vec<SharingTag>,
     pub(crate) demote: Demote,
+    /// None without `mi`.
+    pub(crate) routes_version: Option<String>,
     /// In percent of shared memory.
     pub(crate) shm_limit: u32,
     /// In percent of shared memory: no transaction can be created.
     pub(crate) shm_fail: u32,
+    /// Whether modules that are not ready are told.
+    pub(crate) check_readiness: bool,
     pub(crate) start_check: bool,
     pub(crate) stop_grace: Option<Duration>,
     /// `None` where no unit is to be looked for.
@@ -129,8 +133,10 @@ impl Params {
         let mi_timeout = parse::mi_timeout(reader);
         let sharing_tags = parse::sharing_tags(reader, values);
         let demote = parse::demote(reader, values);
+        let routes_version = parse::routes_version(reader, values);
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
         let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
+        let check_readiness = reader.boolean(&table::CHECK_READINESS);
         let start_check = reader.boolean(&table::START_CHECK);
         let stop_grace = parse::stop_grace(reader);
         let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, parse::systemd_unit);
@@ -155,8 +161,10 @@ impl Params {
             mi_timeout: mi_timeout?,
             sharing_tags: sharing_tags.unwrap_or_default(),
             demote: demote?,
+            routes_version,
             shm_limit: u32::try_from(shm_limit?).ok()?,
             shm_fail: u32::try_from(shm_fail?).ok()?,
+            check_readiness,
             start_check,
             stop_grace,
             systemd_unit: systemd_unit?,

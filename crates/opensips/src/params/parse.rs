@@ -141,6 +141,21 @@ pub(super) fn sharing_tags(reader: &mut Reader<'_>, values: &Values) -> Option<V
     Some(tags)
 }
 
+/// In bytes.
+const VERSION_LIMIT: usize = 100;
+
+/// What the administrator calls the routes; they are loaded through the interface.
+pub(super) fn routes_version(reader: &mut Reader<'_>, values: &Values) -> Option<String> {
+    let version = reader.parsed(&table::ROUTES_VERSION, |text| {
+        let fits = text.len() <= VERSION_LIMIT && !text.contains(char::is_control);
+        if fits { Ok(text.to_owned()) } else { Err("not one line of up to 100 characters") }
+    })?;
+    if values.get(table::MI.name).is_none() {
+        reader.reject(&table::ROUTES_VERSION, "needs mi, through which routes are loaded");
+    }
+    Some(version)
+}
+
 pub(super) fn demote(reader: &mut Reader<'_>, values: &Values) -> Option<Demote> {
     let restart = reader.select(&table::DEMOTE)? == "restart";
     if restart && values.get(table::SHARING_TAG.name).is_none() {

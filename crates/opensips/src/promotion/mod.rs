@@ -2,6 +2,7 @@
 //! and the promotion score that follows.
 
 mod error;
+mod readiness;
 pub(crate) mod score;
 pub(crate) mod tags;
 
@@ -11,7 +12,7 @@ use deadline::Deadline;
 use hostproc::Process;
 use ocf::LogLine;
 
-use crate::daemon::management::clients;
+use crate::daemon::management::{clients, reach, share};
 use crate::health::memory;
 use crate::instance::Instance;
 use crate::instance::role::{Record, Role};
@@ -128,8 +129,17 @@ pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Recor
             if deep { found } else { score::unless_failed(told).unwrap_or(found) }
         }
     };
-    let Heard { remarks, memory_is_short } = heard;
+    let Heard { mut remarks, memory_is_short } = heard;
+    if deep && record.role == Role::Promoted {
+        remarks.extend(undeclared(params));
+    }
     Fulfilled { remarks, score, memory_is_short }
+}
+
+/// A sharing tag that the configuration does not declare, by its text: the daemon creates it when it is activated, and
+/// lists it from then on as any other one, until the next start.
+fn undeclared(params: &Params) -> Option<String> {
+    Some(tags::refuse_undeclared(params).err()?.to_string())
 }
 
 /// What the MI has told, also if it does not answer the last question.
@@ -140,8 +150,8 @@ struct Heard {
 }
 
 /// Asks the MI for what the role demands; from level 10 on also for the health of the instance.
-/// Returns whether this node has the data that the nodes of the tags' clusters exchange, as far as was
-/// asked.
+/// Returns whether this node has the data that the nodes of the tags' clusters exchange, its link to them
+/// and everything else that it needs, as far as was asked.
 fn ask(
     instance: &Instance<'_>,
     params: &Params,
@@ -157,13 +167,16 @@ fn ask(
     heard.remarks.extend(silent.map(|error| error.to_string()));
     let tags = &params.sharing_tags;
     let settled = !deep || judge_management(instance, params, client, heard)?;
+    let ready =
+        !deep || readiness::is_ready(instance, params, client, settled, &mut heard.remarks)?;
     if !tags.is_empty() {
         heard.remarks.extend(tags::judge(client, tags, record, instance.deadline())?);
     }
     if !tags.is_empty() && deep && record.role == Role::Unpromoted {
-        return Ok(is_synced(instance, params, client, settled, &mut heard.remarks)?);
+        let synced = is_synced(instance, params, client, settled, &mut heard.remarks)?;
+        return Ok(synced && ready && readiness::is_linked(instance, params, client)?);
     }
-    Ok(tags.is_empty())
+    Ok(tags.is_empty() && ready)
 }
 
 /// Activates the sharing tags of an instance that is being promoted.
@@ -183,33 +196,6 @@ pub(crate) fn hold_tags(params: &Params, main: Process, deadline: Deadline) -> R
         Some((client, _)) => tags::hold(client, tags, deadline),
         None => Ok(()),
     })
-}
-
-/// Gives each client its share of this time for an answer, if that is less than it has.
-fn share(clients: &mut [Client<'_>], patience: Duration) {
-    let share = patience / u32::try_from(clients.len()).unwrap_or(1).max(1);
-    clients.iter_mut().for_each(|client| client.patience = client.patience.min(share));
-}
-
-/// The first client that answers, with the error of the one before it. A single one is not asked: its
-/// next question tells.
-///
-/// # Errors
-/// None answers: the error of the first one.
-fn reach<'p>(
-    clients: &[Client<'p>],
-    deadline: Deadline,
-) -> mi::Result<Option<(Client<'p>, Option<mi::Error>)>> {
-    let (first, fallback) = match *clients {
-        [] => return Ok(None),
-        [only] => return Ok(Some((only, None))),
-        [first, fallback, ..] => (first, fallback),
-    };
-    let Err(error) = first.up_time(deadline) else { return Ok(Some((first, None))) };
-    match fallback.up_time(deadline) {
-        Ok(_) => Ok(Some((fallback, Some(error)))),
-        Err(_) => Err(error),
-    }
 }
 
 /// What a new instance should be, as soon as its MI answers.

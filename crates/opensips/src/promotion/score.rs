@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostproc::output;
+use hostproc::{Pid, ProcFs, Process, output};
 use ocf::{LogLine, Request};
 
 use crate::instance::role::{Record, Role};
@@ -27,6 +27,9 @@ const NOT_SYNCED: i32 = 5_000;
 /// It has just started and nothing more is known: a tie with one that lacks data would let a daemon that
 /// crashes again and again keep the role.
 const STARTED: i32 = 4_000;
+/// It lives and does not answer. Not the score of one that has just started, which stays until it is known
+/// better.
+const SILENT: i32 = 3_000;
 /// It does not serve. Pacemaker promotes any other instance rather than restart this one in place. Not
 /// less than 1: if all have failed, one of them must be promoted.
 pub(crate) const FAILED: i32 = 1;
@@ -51,9 +54,18 @@ pub(crate) fn after_start(has_no_tags: bool) -> i32 {
     if has_no_tags { STANDBY } else { STARTED }
 }
 
-/// The score that Pacemaker has, unless it is that of a failure.
+/// The score that Pacemaker has, unless it is that of a failure or of a silence, which are over.
 pub(crate) fn unless_failed(told: Option<i32>) -> Option<i32> {
-    told.filter(|score| *score != FAILED)
+    told.filter(|score| ![FAILED, SILENT].contains(score))
+}
+
+/// The score of an instance that lives and does not answer: an unpromoted one is the last to be promoted but for
+/// those that have failed. A promoted one keeps it until its silence is a failure: it may be busy with calls.
+pub(crate) fn while_silent(role: Role, score: i32) -> i32 {
+    match role {
+        Role::Promoted => score,
+        Role::Unpromoted => score.min(SILENT),
+    }
 }
 
 /// The score of a promoted instance whose MI does not answer, by the score that Pacemaker has: it
@@ -73,27 +85,56 @@ pub(crate) fn after_promote(holds_tags: bool) -> i32 {
 /// one that lacked something complete.
 pub(crate) fn after_demote(told: Option<i32>) -> i32 {
     match told {
-        Some(score @ (FAILED | NOT_SYNCED | STARTED)) => score,
+        Some(score @ (FAILED | SILENT | NOT_SYNCED | STARTED)) => score,
         _ => STANDBY,
     }
 }
 
-/// Whether Pacemaker has to be told a score, by the score that it has.
-pub(crate) fn is_news(request: &Request, told: Option<i32>, score: i32) -> bool {
-    request.promotable && (told != Some(score) || request.probe)
+/// From this check level on, a monitor looks whether what was told is still known.
+const DAEMON_LEVEL: u32 = 10;
+
+/// Whether Pacemaker has to be told a score, by what it was told.
+pub(crate) fn is_news(request: &Request, record: &Record, score: i32) -> bool {
+    request.promotable
+        && (record.score != Some(score) || request.probe || has_forgotten(request, record))
+}
+
+/// Whether the process of Pacemaker that was told the score is another one by now. Where it was killed, the
+/// scores of all nodes may be lost with it, and then no instance is promoted.
+fn has_forgotten(request: &Request, record: &Record) -> bool {
+    let looks = request.check_level >= DAEMON_LEVEL;
+    let now = || attribute_daemon(&ProcFs::default());
+    looks && record.told.is_some_and(|told| now().is_some_and(|now| now != told))
 }
 
 /// Tells Pacemaker a score that differs from the record, and notes it in the record. Returns whether
 /// the record has changed.
 pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> bool {
-    if !is_news(request, record.score, score) {
+    if !is_news(request, record, score) {
         return false;
     }
+    // One that is replaced meanwhile is another one for the next monitor.
+    let daemon = attribute_daemon(&ProcFs::default());
     let told = run(request, &format!("--update={score}"), request.deadline);
-    let now = told.then_some(score);
-    let changed = record.score != now;
-    record.score = now;
+    let now = (told.then_some(score), daemon.filter(|_| told));
+    let changed = (record.score, record.told) != now;
+    (record.score, record.told) = now;
     changed
+}
+
+/// The file name of Pacemaker's attribute daemon.
+const ATTRIBUTE_DAEMON: &str = "pacemaker-attrd";
+
+/// That daemon, a sibling of the executor that has started this process; `None` where a person has.
+fn attribute_daemon(proc: &ProcFs) -> Option<Process> {
+    let parent_of = |pid| proc.stat(pid).ok().flatten()?.parent;
+    let pacemaker = parent_of(parent_of(Pid::own())?)?;
+    let is_it = |pid: &Pid| {
+        let executable = proc.exe(*pid).ok().flatten();
+        executable.is_some_and(|found| found.path.ends_with(ATTRIBUTE_DAEMON))
+    };
+    let found = proc.children(pacemaker).ok().flatten()?.into_iter().find(is_it)?;
+    proc.process(found).ok().flatten()
 }
 
 /// Deletes the score, whether or not one is remembered: a score that stays promises an instance that
@@ -142,6 +183,7 @@ mod tests {
     fn a_failure_is_forgotten_when_it_is_over() {
         assert_eq!(unless_failed(Some(FAILED)), None);
         assert_eq!(unless_failed(Some(STANDBY)), Some(STANDBY));
+        assert_eq!(unless_failed(Some(SILENT)), None);
         assert_eq!(unless_failed(None), None);
         // It is not over with a demote.
         assert_eq!(after_demote(Some(FAILED)), FAILED);
@@ -155,7 +197,10 @@ mod tests {
         assert!(of(Role::Promoted, false) > of(Role::Unpromoted, true));
         assert!(of(Role::Unpromoted, true) > of(Role::Unpromoted, false));
         assert!(of(Role::Unpromoted, false) > after_start(false));
-        assert!(after_start(false) > FAILED);
+        let silent = while_silent(Role::Unpromoted, STANDBY);
+        assert!(after_start(false) > silent && silent > FAILED);
+        assert_eq!(while_silent(Role::Promoted, PROMOTED), PROMOTED);
+        assert_eq!(while_silent(Role::Unpromoted, FAILED), FAILED);
         // Nothing or less would mean: never.
         const { assert!(FAILED > 0) }
     }

@@ -21,6 +21,9 @@ pub(crate) enum Error {
         setting(Family::of(listener.local.ip()))
     )]
     AbsentAddress { listener: Listener },
+    /// Each would fail a start of its own, with the others still to be found.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
     /// Duplicate address detection (RFC 4862) does not end.
     #[error(
         "{listener} has an address that stays tentative (duplicate address detection): check that \
@@ -44,4 +47,25 @@ pub(crate) enum Error {
     /// Sockets or addresses can't be listed.
     #[error("{}", ocf::cause(.0))]
     Network(#[from] hostnet::Error),
+}
+
+/// How many errors one reason has room for.
+const NAMED: usize = 3;
+
+impl Error {
+    /// Fails if there are any, with all that fit into one reason.
+    ///
+    /// # Errors
+    /// Those, or [`Error::Several`].
+    pub(super) fn all(errors: Vec<Self>) -> Result<()> {
+        let mut errors: Vec<Self> = errors.into_iter().take(NAMED).collect();
+        match (errors.len(), errors.pop()) {
+            (_, None) => Ok(()),
+            (1, Some(error)) => Err(error),
+            (_, Some(last)) => {
+                errors.push(last);
+                Err(Self::Several(errors))
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! OpenSIPS has no IP_FREEBIND, so only `ip_nonlocal_bind` lets it open them. A change of the
 //! setting does not affect sockets that are open.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ pub(crate) fn on_absent_addresses<'a>(
 /// on it.
 ///
 /// # Errors
-/// [`Error::AbsentAddress`], [`Error::TentativeAddress`], [`Error::NonlocalBind`],
+/// [`Error::AbsentAddress`] and [`Error::TentativeAddress`] for each address, [`Error::NonlocalBind`],
 /// [`Error::Network`]
 pub(crate) fn prepare(
     mode: NonlocalBind,
@@ -89,7 +90,7 @@ fn prepare_once<'a>(
     until: Deadline,
 ) -> Result<Option<&'a Listener>> {
     let local = read(listeners, until)?;
-    let mut waiting = None;
+    let (mut waiting, mut refused) = (None, Vec::new());
     for listener in on_absent_addresses(listeners, &local) {
         let ip = listener.local.ip();
         let family = Family::of(ip);
@@ -99,13 +100,19 @@ fn prepare_once<'a>(
             _ if is_tentative && !patience.has_passed() => waiting = Some(listener),
             (_, NonlocalBind::Ensure) => switch_on(sysctl, listener)?,
             (Ok(false), _) if is_tentative => {
-                return Err(Error::TentativeAddress { listener: listener.clone() });
+                refused.push((ip, Error::TentativeAddress { listener: listener.clone() }));
             }
             (Ok(false), _) if can_be_bound(ip) => {}
-            (Ok(false), _) => return Err(Error::AbsentAddress { listener: listener.clone() }),
+            (Ok(false), _) => {
+                refused.push((ip, Error::AbsentAddress { listener: listener.clone() }));
+            }
             (Err(source), _) => return Err(Error::NonlocalBind { ip, source }),
         }
     }
+    // One socket of each address stands for all.
+    let mut told = HashSet::new();
+    refused.retain(|(ip, _)| told.insert(*ip));
+    Error::all(refused.into_iter().map(|(_, error)| error).collect())?;
     Ok(waiting)
 }
 

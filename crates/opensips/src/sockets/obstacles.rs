@@ -16,10 +16,10 @@ use crate::sockets::{Error, Result};
 /// instance may be alive, or its own sockets are found.
 ///
 /// # Errors
-/// [`Error::ForeignSocket`], [`Error::Network`]
+/// [`Error::ForeignSocket`] for each of them, [`Error::Network`]
 pub(crate) fn refuse_foreign(proc: &ProcFs, listeners: &[Listener], until: Deadline) -> Result<()> {
     let none = HashSet::new();
-    foreign(proc, listeners, &none, until)?.into_iter().next().map_or(Ok(()), Err)
+    Error::all(foreign(proc, listeners, &none, until)?)
 }
 
 /// The sockets of other programs where the daemon is going to listen, as errors; `own` are the
@@ -111,6 +111,8 @@ mod tests {
             held.each_ref().map(|one| listener(&format!("tcp:{}", one.local_addr().unwrap())));
         let found = foreign(&ProcFs::default(), &wanted, &HashSet::new(), later()).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
+        let told = refuse_foreign(&ProcFs::default(), &wanted, later()).unwrap_err().to_string();
+        assert!(wanted.iter().all(|one| told.contains(&one.to_string())), "{told}");
     }
 
     #[test]

@@ -72,6 +72,31 @@ fn the_daemon_has_its_own_groups_umask_and_priority() {
 }
 
 #[test]
+fn a_patient_caller_makes_no_slow_daemon() {
+    testnet::root_or_skip!();
+    every_daemon("a_patient_caller_makes_no_slow_daemon", |site| {
+        // Some machines let nobody have a higher priority than he has.
+        let back = "nice -n 5 nice -n -5 nice";
+        let raised = site.host.output(Command::new("/bin/sh").args(["-c", back]));
+        let may_raise = raised.stdout == b"0\n";
+        let nice = if may_raise { "nice -n 10" } else { "" };
+        let shell =
+            format!("echo 300 >/proc/self/oom_score_adj; exec {nice} chrt --batch 0 \"$0\" \"$@\"");
+        let (code, said) = through(site, &["/bin/sh", "-c", &shell], "start");
+        assert_eq!(code, Some(0), "{said}");
+        let mut pids = site.workers();
+        pids.push(site.main());
+        for pid in pids {
+            assert_eq!(field(pid, 19), "0", "nice");
+            assert_eq!(field(pid, 41), "0", "SCHED_OTHER");
+            let adjusted = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+            assert_eq!(adjusted, "0\n");
+        }
+        site.stop();
+    });
+}
+
+#[test]
 fn the_umask_is_that_of_a_service() {
     testnet::root_or_skip!();
     // The real daemon sets its own.

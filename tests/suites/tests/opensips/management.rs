@@ -75,6 +75,13 @@ fn a_tag_that_does_not_exist_is_refused_by_validation_and_ends_no_service() {
         ends(&unknown.action("promote"), 0);
         fails(&recurring(&unknown), 191, "Cluster ID not found");
         fails(&deep(&unknown), 191, "Cluster ID not found");
+        // In a cluster that it knows, the daemon makes the tag; that is said as long as it is so.
+        let made = agent.clone().param("sharing_tag", "vip/1,other/1");
+        ends(&made.action("promote"), 0);
+        ends(&recurring(&made), 8);
+        for _ in 0..2 {
+            fails(&deep(&made), 191, "sharing_tag=other/1: OpenSIPS has no such sharing tag");
+        }
         ends(&agent.action("stop"), 0);
         site.nothing_is_left();
     });

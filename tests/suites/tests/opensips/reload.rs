@@ -22,7 +22,8 @@ fn the_next_monitor_goes_by_the_new_values() {
         config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
         site.write(&config.text());
         site.start();
-        ends(&deep(&site.agent()), 0);
+        fails(&deep(&site.agent()), 190, "check level 10 without mi sees neither");
+        ends(&recurring(&site.agent()), 0);
 
         let codes = site.patient().param("sip_probe_codes", "299");
         reload(site, &codes, 0);
@@ -31,7 +32,7 @@ fn the_next_monitor_goes_by_the_new_values() {
         reload(site, &none, 0);
         ends(&recurring(&none), 0);
 
-        // Without mi, level 10 asks for nothing more; with it, somebody has to answer there.
+        // With mi, somebody has to answer there.
         let nobody = site.agent().param("mi", "datagram:127.0.0.1:8081");
         reload(site, &nobody, 0);
         fails(&deep(&nobody), 190, "Connection refused");
@@ -44,7 +45,7 @@ fn the_next_monitor_goes_by_the_new_values() {
 
         // Back to where it began.
         reload(site, &site.agent(), 0);
-        ends(&deep(&site.agent()), 0);
+        ends(&recurring(&site.agent()), 0);
         site.stop();
     });
 }

@@ -40,7 +40,8 @@ impl Node {
         let peer = if self.number == 1 { SECOND } else { FIRST };
         let flags = if self.number == 1 { ", flags=seed" } else { "" };
         config.more = format!(
-            "loadmodule \"proto_bin.so\"\n\
+            "# OPENSIPS_STAND_IN_LINK=up\n\
+             loadmodule \"proto_bin.so\"\n\
              loadmodule \"clusterer.so\"\n\
              modparam(\"clusterer\", \"db_mode\", 0)\n\
              modparam(\"clusterer\", \"my_node_id\", {})\n\

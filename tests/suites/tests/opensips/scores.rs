@@ -8,7 +8,7 @@ use testnet::wait_until;
 
 use crate::mi::deep;
 use crate::roles::{FIRST, clone_of, standby};
-use crate::site::{recurring, signal};
+use crate::site::{every_daemon_with_mi, recurring, signal, stand_in_alone};
 use crate::{LONG, Site, ends, fails};
 
 /// Puts a program in the place of Pacemaker's, which notes what it was asked.
@@ -53,7 +53,7 @@ fn promotion_scores_are_told_where_they_change() {
     ends(&agent.action("start"), 0);
     assert_eq!(told(), ["--update=9000"]);
     ends(&recurring(&agent), 0);
-    ends(&deep(&agent), 0);
+    fails(&deep(&agent), 190, "check level 10 without mi");
     assert_eq!(told(), nothing);
     ends(&agent.action("promote"), 0);
     assert_eq!(told(), ["--update=10000"]);
@@ -192,4 +192,157 @@ fn a_score_that_nobody_takes_is_no_failure() {
     assert_eq!(asked, 3);
     ends(&agent.action("stop"), 0);
     site.nothing_is_left();
+}
+
+#[test]
+fn a_standby_that_lacks_something_is_promoted_where_no_other_is() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_standby_that_lacks", "needs pacemaker-cli-utils");
+    }
+    every_daemon_with_mi("a_standby_that_lacks_something_is_promoted", |site| {
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        // The other node of its cluster is off.
+        site.write(&FIRST.text(site, "backup").replace("# OPENSIPS_STAND_IN_LINK=up", ""));
+        let agent = standby(site, FIRST);
+        ends(&agent.action("start"), 0);
+        ends(&deep(&agent), 0);
+        assert_eq!(told(), ["--update=4000", "--update=5000"]);
+        ends(&agent.action("promote"), 0);
+        ends(&deep(&agent), 8);
+        assert_eq!(told(), ["--update=10000"]);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_module_that_is_not_ready_is_told_and_moves_nothing() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_module_that_is_not_ready", "needs pacemaker-cli-utils");
+    }
+    every_daemon_with_mi("a_module_that_is_not_ready_is_told_and_moves_nothing", |site| {
+        if !site.is_stand_in() && !site.has_module("status_report") {
+            return;
+        }
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
+        // As a module that finds no data does.
+        config.more = "loadmodule \"status_report.so\"\n\
+                       modparam(\"status_report\", \"script_sr_group\", \"drouting\")\n"
+            .to_owned();
+        let script = "startup_route { sr_set_status(\"drouting\", -2, \"no data loaded\"); }\n";
+        site.write(&format!("# OPENSIPS_STAND_IN_UNREADY=drouting\n{}{script}", config.text()));
+        let agent = clone_of(site.agent().param("mi", "datagram:127.0.0.1:8080"));
+        ends(&agent.action("start"), 0);
+        // It may be about to load them.
+        ends(&deep(&agent), 0);
+        assert_eq!(told(), ["--update=9000", "--update=5000"]);
+        let ignored = agent.clone().param("check_readiness", "no");
+        ends(&deep(&ignored), 0);
+        assert_eq!(told(), ["--update=9000"]);
+        ends(&agent.action("promote"), 0);
+        ends(&deep(&agent), 8);
+        assert_eq!(told(), ["--update=10000"]);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_module_that_stays_unready_is_told() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_module_that_stays_unready_is_told", |site| {
+        let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
+        config.mi_datagram = Some("udp:127.0.0.1:8080".to_owned());
+        let switches =
+            "# OPENSIPS_STAND_IN_UNREADY=drouting\n# OPENSIPS_STAND_IN_UP_BEFORE_MS=61000\n";
+        site.write(&format!("{switches}{}", config.text()));
+        let agent = site.agent().param("mi", "datagram:127.0.0.1:8080");
+        ends(&agent.action("start"), 0);
+        let why =
+            "not ready: drouting/default (no data loaded): see opensips-cli -x mi sr_list_status";
+        fails(&deep(&agent), 190, why);
+        ends(&recurring(&agent), 0);
+        ends(&deep(&agent.clone().param("check_readiness", "no")), 0);
+        ends(&agent.action("stop"), 0);
+    });
+}
+
+#[test]
+fn a_standby_that_lives_and_is_silent_is_promoted_last() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_standby_that_lives", "needs pacemaker-cli-utils");
+    }
+    stand_in_alone("a_standby_that_lives_and_is_silent_is_promoted_last", |site| {
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        let text = site.config_with(&["udp:127.0.0.1:5060"]).text();
+        site.write(&format!("# OPENSIPS_STAND_IN_SIP_ANSWER=none\n{text}"));
+        let unasked = clone_of(site.agent().param("sip_probe", "none"));
+        ends(&unasked.action("start"), 0);
+        assert_eq!(told(), ["--update=9000"]);
+        let asked = clone_of(site.agent().param("sip_probe_timeout", "100ms"));
+        fails(&recurring(&asked), 190, "no answer to OPTIONS");
+        assert_eq!(told(), ["--update=3000"]);
+        // The promoted one may be busy with calls.
+        ends(&unasked.action("promote"), 0);
+        fails(&recurring(&asked), 191, "no answer to OPTIONS");
+        assert_eq!(told(), ["--update=10000"]);
+        ends(&unasked.action("demote"), 0);
+        fails(&recurring(&asked), 190, "no answer to OPTIONS");
+        ends(&recurring(&unasked), 0);
+        assert_eq!(told(), ["--update=9000", "--update=3000", "--update=9000"]);
+        ends(&unasked.action("stop"), 0);
+    });
+}
+
+/// Runs a monitor of level 10 as Pacemaker does: from its executor, a sibling of its attribute daemon.
+fn under_pacemaker(site: &Site, daemon: &Path, agent: &std::process::Command) -> Option<i32> {
+    // Neither shell executes its last command in its own place.
+    let executor = "\"$0\" monitor; exit $?";
+    let script = format!(
+        "{} 600 & sh -c '{executor}' \"$0\"; code=$?; kill $!; wait; exit $code",
+        daemon.display()
+    );
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", &script]).arg(agent.get_program());
+    command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = site.host.output(&mut command);
+    output.status.code()
+}
+
+#[test]
+fn a_score_is_told_again_to_a_new_attribute_daemon() {
+    testnet::root_or_skip!();
+    if !Path::new("/usr/sbin/crm_attribute").exists() {
+        return testnet::skipped("scores::a_score_is_told_again", "needs pacemaker-cli-utils");
+    }
+    stand_in_alone("a_score_is_told_again_to_a_new_attribute_daemon", |site| {
+        let notes = fake_crm_attribute(site, 0);
+        let told = || told(&notes);
+        let daemon = site.path("pacemaker-attrd");
+        testnet::copy_program(Path::new("/bin/sleep"), &daemon);
+        site.start();
+        let mut monitor = site.command("monitor");
+        monitor.env("OCF_RESKEY_CRM_meta_interval", "10000");
+        monitor.env("OCF_RESKEY_CRM_meta_timeout", "120000");
+        monitor.env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        monitor.env("OCF_CHECK_LEVEL", "20");
+        // Each time another daemon.
+        for _ in 0..3 {
+            assert_eq!(under_pacemaker(site, &daemon, &monitor), Some(0));
+            assert_eq!(told(), ["--update=9000"]);
+        }
+        // A person's monitor knows of no daemon.
+        let person = clone_of(site.agent()).env("OCF_CHECK_LEVEL", "20");
+        ends(&recurring(&person), 0);
+        assert_eq!(told(), [""; 0]);
+        site.stop();
+    });
 }

@@ -1,5 +1,6 @@
 //! start: brings the instance up, and returns 0 only when it serves.
 
+mod cause;
 mod prerequisites;
 mod roll_back;
 mod startup;
@@ -12,10 +13,11 @@ use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
 use crate::daemon::launch::{Output, launch};
-use crate::daemon::{check, defaults, directories, fifo, standing, systemd_unit};
+use crate::daemon::{check, config_digest, defaults, directories, fifo, standing, systemd_unit};
 use crate::error::Result;
 use crate::health::workers::workers_of;
 use crate::health::{self, Reach};
+use crate::instance::state::Loaded;
 use crate::instance::{self, Instance, pid_file, refuse_elsewhere};
 use crate::params::{Names, Params};
 use crate::process::survey::{PidFile, Pids, Survey};
@@ -41,9 +43,16 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let lock = Instance::load(request, &names)?.lock(deadline)?;
     // Loaded once more: another start may have done the work while this one waited for the lock.
     let instance = Instance::load(request, &names)?;
-    let done = Vec::new();
-    let mut start =
-        Start { instance: &instance, params: &params, lock: &lock, deadline, started, done };
+    let mut start = Start {
+        instance: &instance,
+        params: &params,
+        lock: &lock,
+        deadline,
+        started,
+        check_took: Duration::ZERO,
+        loaded: Loaded::default(),
+        done: Vec::new(),
+    };
 
     let config_lock = start.lock_config()?;
     let started = start.run();
@@ -61,6 +70,10 @@ struct Start<'a> {
     /// By then the instance serves, or the roll back begins.
     deadline: Deadline,
     started: Instant,
+    /// How long the configuration check took of it.
+    check_took: Duration,
+    /// What the daemon is about to read.
+    loaded: Loaded,
     /// What is undone if the start fails, the last first.
     done: Vec<Done>,
 }
@@ -118,7 +131,9 @@ impl Start<'_> {
         };
         let serving = health::judge(instance, params, main, sockets, Reach::Groups, *deadline)?;
         if remembered.is_none_or(|state| state.listeners != serving.sockets) {
-            instance.remember(params, main, &serving.sockets, &remarks, None);
+            // Which configuration it has read is not known, unless it was remembered.
+            let loaded = remembered.map(|state| state.loaded.clone()).unwrap_or_default();
+            instance.remember(params, main, &serving.sockets, &remarks, None, loaded);
             let line = LogLine::of(Action::Start).field("pid", main.process.pid);
             log::info!("{}", line.note("adopted"));
         }
@@ -159,7 +174,8 @@ impl Start<'_> {
     /// second daemon deletes the pid file of the first (`daemonize()` in daemonize.c).
     fn replace(&mut self, survey: &Survey) -> Result<()> {
         let Self { instance, params, deadline, .. } = *self;
-        let Fit { declared, wanted } = require_fit(instance.request, params, deadline)?;
+        let Fit { declared, wanted, check_took } = require_fit(instance.request, params, deadline)?;
+        self.check_took = check_took;
         if !survey.is_empty() {
             self.clear(survey)?;
         }
@@ -175,6 +191,11 @@ impl Start<'_> {
         directories::create_reply_directory(params, deadline)?;
         self.refuse_stopped()?;
 
+        self.loaded = Loaded {
+            digests: config_digest::digests(&params.config),
+            routes_version: Some(params.routes_version.clone().unwrap_or_default()),
+            refused: None,
+        };
         let output = Output::create(&instance.files.output_path())?;
         self.done.push(Done::CreatedOutput);
         match self.bring_up(&output, declared) {
@@ -250,7 +271,7 @@ impl Start<'_> {
     fn succeed(&self, served: &Served) {
         let Self { instance, params, started, .. } = self;
         let Served { main, sockets, remarks } = served;
-        instance.remember(params, main, sockets, remarks, None);
+        instance.remember(params, main, sockets, remarks, None, self.loaded.clone());
         for remark in remarks {
             log::warn!("{}", LogLine::of(Action::Start).note(remark));
         }

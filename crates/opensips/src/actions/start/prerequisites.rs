@@ -1,5 +1,7 @@
 //! Whether a start can succeed, by everything that can be known before a process is ended or executed.
 
+use std::time::{Duration, Instant};
+
 use deadline::Deadline;
 use hostnet::Sysctl;
 use ocf::{LogLine, Request};
@@ -20,6 +22,8 @@ pub(crate) struct Fit {
     pub(super) declared: Option<Declared>,
     /// Those, and the ones of parameter `listeners`.
     pub(super) wanted: Vec<Listener>,
+    /// How long the check took: a name server that does not answer delays it, and the start after it.
+    pub(super) check_took: Duration,
 }
 
 /// Checks the host and the configuration. A running instance is not affected.
@@ -38,11 +42,13 @@ pub(crate) fn require_fit(request: &Request, params: &Params, deadline: Deadline
         check::refuse_old_mi(params, Release::of(&version))?;
     }
     refuse_declared_active(params)?;
+    let checking = Instant::now();
     let declared = if params.start_check {
         Some(check::complete_config(params, budgets::for_names(deadline), deadline)?)
     } else {
         None
     };
+    let check_took = checking.elapsed();
     // Without the check, only the sockets of the parameter are known.
     let known = declared.as_ref().map(|declared| declared.listeners.as_slice());
     let wanted = united(known.unwrap_or_default(), &params.listeners);
@@ -52,5 +58,5 @@ pub(crate) fn require_fit(request: &Request, params: &Params, deadline: Deadline
     let leaving = params.leaving_vips(request.promotable);
     let sysctl = Sysctl::default();
     nonlocal_bind::prepare(params.nonlocal_bind, leaving, &wanted, &sysctl, deadline)?;
-    Ok(Fit { declared, wanted })
+    Ok(Fit { declared, wanted, check_took })
 }

@@ -25,15 +25,12 @@ use crate::sip::probe::{Patience, Silence};
 use crate::sip::target::{Target, Transport};
 use crate::sockets::expected::{self, Expected, Held};
 use crate::sockets::listener::{Declared, Listener, united};
-use crate::sockets::obstacles::why_not_opened;
-use crate::sockets::owner::{Owner, inodes_of_all};
-use crate::sockets::table::SocketTable;
 
 /// How soon a change is noticed. A death is noticed immediately, by pidfd.
 const STEP: Duration = Duration::from_millis(25);
 /// What a last look at the sockets needs at the deadline, so that the reason tells which socket is
 /// missing. The roll back has time of its own.
-const LAST_LOOK: Duration = Duration::from_millis(500);
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(500);
 /// One attempt while the daemon comes up; then its processes are looked at again.
 const ATTEMPT: Patience = Patience { attempts: 1, timeout: Duration::from_millis(500) };
 /// How long a daemon that is up has at least for its first answer, on a machine that is busy with a boot:
@@ -51,17 +48,14 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// the command that is there at two looks is one of a daemon that stays in the foreground.
 const FOREGROUND_LOOK: Duration = Duration::from_secs(1);
 
-/// What strerror(3) says of EADDRINUSE.
-const IN_USE: &str = "Address already in use";
-
 /// A daemon that comes up.
 pub(super) struct Startup<'a> {
-    start: &'a Start<'a>,
-    output: &'a Output,
+    pub(super) start: &'a Start<'a>,
+    pub(super) output: &'a Output,
     /// By the check before start, or else by the starting daemon.
     declared: Option<Declared>,
     /// Once it is known.
-    main: Option<Pid>,
+    pub(super) main: Option<Pid>,
     /// Every worker that was seen, but for those that have retired. The daemon may take seconds to
     /// follow one that has died.
     workers: Vec<Process>,
@@ -325,58 +319,12 @@ impl<'a> Startup<'a> {
     }
 
     fn not_serving(&self, waiting: String) -> Error {
-        daemon::Error::NotServing { waiting, waited: self.start.started.elapsed() }.into()
-    }
-
-    /// With the daemon's own words; where it has none (its configuration logs to syslog alone), with
-    /// what a trial of its sockets shows.
-    fn died(&self, ended: Ended) -> Error {
-        let why = match self.output.complaint() {
-            // The daemon does not know the other program.
-            Some(complaint) if complaint.contains(IN_USE) => match self.holder() {
-                Some((_, owner)) => format!("{complaint}; {} is held by {owner}", owner.local),
-                None => complaint,
-            },
-            Some(complaint) => complaint,
-            None => self
-                .socket_trouble()
-                .or_else(|| self.output.death(self.main).map(|death| death.to_string()))
-                .or_else(|| self.output.last_word())
-                .unwrap_or_else(|| "it printed nothing on stderr; see the system log".into()),
-        };
-        daemon::Error::Died { ended, why }.into()
-    }
-
-    fn socket_trouble(&self) -> Option<String> {
-        if let Some((listener, owner)) = self.holder() {
-            return Some(format!("{listener} can't be opened: {} is held by {owner}", owner.local));
-        }
-        // While its own processes end, a trial would find their sockets.
-        if !self.start.instance.survey().ok()?.is_empty() {
-            return None;
-        }
-        self.listeners().iter().find_map(|listener| {
-            let error = why_not_opened(listener)?;
-            Some(format!("{listener} can't be opened: {}", ocf::cause(&error)))
-        })
-    }
-
-    /// The first listener at which another program has a socket, and that program.
-    fn holder(&self) -> Option<(Listener, Owner)> {
-        let instance = self.start.instance;
-        let survey = instance.survey().ok()?;
-        let own = inodes_of_all(&instance.proc, survey.members.iter().map(|stat| stat.process.pid));
-        let listeners = self.listeners();
-        let table = SocketTable::around(&listeners, instance.deadline()).ok()?;
-        let mut found = table.find(&listeners, |listener, socket| {
-            listener.overlaps(socket) && !own.contains(&socket.inode)
-        });
-        let (listener, socket) = found.next()?;
-        Some((listener.clone(), Owner::of(&instance.proc, socket)))
+        let Start { started, check_took, .. } = *self.start;
+        daemon::Error::NotServing { waiting, waited: started.elapsed(), check_took }.into()
     }
 
     /// The sockets that the configuration declares, and those of parameter `listeners`.
-    fn listeners(&self) -> Vec<Listener> {
+    pub(super) fn listeners(&self) -> Vec<Listener> {
         let declared = self.declared.clone().unwrap_or_else(|| self.output.declared());
         united(&declared.listeners, &self.start.params.listeners)
     }

@@ -2,21 +2,13 @@
 //!
 //! The one exception to the rule that the agent does not read the configuration: no version of the
 //! daemon tells the declared state before it has taken the tag from the other node (`send_active_msg`
-//! in modules/clusterer/sharing_tags.c). This is not a parser: it looks for the one string that declares
-//! a tag, and ignores what it does not understand.
+//! in modules/clusterer/sharing_tags.c).
 
 use std::path::{Path, PathBuf};
 
-use hostfs::{Links, read_regular};
-
+use crate::daemon::config_text::{Quoted, each_text};
 use crate::params::{Params, SharingTag};
 use crate::promotion::{Error, Result};
-
-/// The daemon refuses includes that are nested deeper.
-const MAXIMUM_DEPTH: usize = 10;
-
-/// In bytes; longer than any configuration that people write.
-const CONFIG_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Fails if the configuration, with the files that it includes by name, declares a tag as active. A
 /// file that can't be read declares nothing.
@@ -47,7 +39,8 @@ pub(crate) fn refuse_undeclared(params: &Params) -> Result<()> {
 
 fn declared_active<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<(&'t SharingTag, PathBuf)> {
     let mut found = None;
-    each_text(config, MAXIMUM_DEPTH, &mut |text, path| {
+    each_text(config, &mut |Quoted { text, path, .. }| {
+        let text = squeezed(text);
         let active = tags.iter().find(|tag| text == format!("{tag}=active"));
         found = found.take().or(active.map(|tag| (tag, path.to_owned())));
     });
@@ -56,102 +49,21 @@ fn declared_active<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<(&'t Sha
 
 fn undeclared<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<&'t SharingTag> {
     let mut left: Vec<&SharingTag> = tags.iter().collect();
-    each_text(config, MAXIMUM_DEPTH, &mut |text, _| {
+    each_text(config, &mut |Quoted { text, .. }| {
+        let text = squeezed(text);
         left.retain(|tag| text != format!("{tag}=active") && text != format!("{tag}=backup"));
     });
     left.first().copied()
 }
 
-/// Visits the quoted texts of a configuration and of the files that it includes, without white space.
-fn each_text(path: &Path, depth: usize, visit: &mut dyn FnMut(&str, &Path)) {
-    let Ok(text) = read_regular(path, Links::Followed, CONFIG_LIMIT) else { return };
-    let mut included = false;
-    for token in Tokens(&text) {
-        match token {
-            Token::Text(text) if included => {
-                included = false;
-                let other = path.parent().unwrap_or(Path::new("/")).join(text);
-                if let Some(left) = depth.checked_sub(1) {
-                    each_text(&other, left, visit);
-                }
-            }
-            Token::Text(text) => {
-                let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-                visit(&squeezed, path);
-            }
-            Token::Word(word) => included = word == "include_file" || word == "import_file",
-        }
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Text(String),
-}
-
-/// The words and quoted texts of a configuration, without its comments (`#…`, `/* … */`).
-struct Tokens<'a>(&'a [u8]);
-
-impl Tokens<'_> {
-    fn skip(&mut self, count: usize) {
-        self.0 = self.0.get(count..).unwrap_or_default();
-    }
-
-    /// Up to the end of a quoted text, which is skipped, too. In double quotes, a backslash takes the meaning
-    /// from what follows it (cfg.lex).
-    fn take_text(&mut self, quote: u8) -> String {
-        let mut escaped = false;
-        let text = self.take_while(|byte| {
-            let ends = byte == quote && !escaped;
-            escaped = byte == b'\\' && quote == b'"' && !escaped;
-            !ends
-        });
-        self.skip(1);
-        text
-    }
-
-    /// Up to the first byte that does not fit; the rest stays.
-    fn take_while(&mut self, mut fits: impl FnMut(u8) -> bool) -> String {
-        let length = self.0.iter().position(|byte| !fits(*byte)).unwrap_or(self.0.len());
-        let (taken, rest) = self.0.split_at(length);
-        self.0 = rest;
-        String::from_utf8_lossy(taken).into_owned()
-    }
-}
-
-impl Iterator for Tokens<'_> {
-    type Item = Token;
-
-    fn next(&mut self) -> Option<Token> {
-        loop {
-            match *self.0 {
-                [] => return None,
-                [b'#', ..] => {
-                    self.take_while(|byte| byte != b'\n');
-                }
-                [b'/', b'*', ..] => {
-                    let end = self.0.windows(2).skip(2).position(|pair| pair == b"*/");
-                    self.skip(end.map_or(self.0.len(), |at| at + 4));
-                }
-                [quote @ (b'"' | b'\''), ..] => {
-                    self.skip(1);
-                    return Some(Token::Text(self.take_text(quote)));
-                }
-                [byte, ..] if byte.is_ascii_alphanumeric() || byte == b'_' => {
-                    let word = self.take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                    return Some(Token::Word(word));
-                }
-                _ => self.skip(1),
-            }
-        }
-    }
+/// Without white space, which the daemon ignores there.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn declared(text: &str) -> Option<String> {
         let directory = tempfile::tempdir().unwrap();
@@ -212,12 +124,5 @@ mod tests {
         assert_eq!(missing(""), Some("vip/1".to_owned()));
         std::fs::write(directory.path().join("node.cfg"), r#""vip/7=backup""#).unwrap();
         assert_eq!(missing("include_file \"node.cfg\"\nx('vip/1=backup')"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read(bytes: Vec<u8>) {
-            prop_assert!(Tokens(&bytes).count() <= bytes.len());
-        }
     }
 }
