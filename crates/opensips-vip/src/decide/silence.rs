@@ -24,7 +24,8 @@ const FREQUENT: u32 = 10;
 const SHORTEST: Duration = Duration::from_millis(4);
 /// The silence after the answer of a control, in delays of that control. With one delay before the answer and
 /// two after it, the owner has three times as long as the control needed: the first time-out that TCP derives
-/// from one measured round trip (RFC 6298 section 2.2).
+/// from one measured round trip (RFC 6298 section 2.2). Of several controls the slowest one counts that answers
+/// in this time: it can be the node that had the address, under a load that slows its answers down.
 const DELAYS: u32 = 2;
 
 /// The controls that are asked together with a probe.
@@ -45,6 +46,10 @@ pub(crate) struct Silence {
     pause: Duration,
     /// The end of the pause after the last probe of the fixed sequence.
     due: Duration,
+    /// When all controls were asked.
+    asked: Duration,
+    /// Those that have answered.
+    answered: Vec<usize>,
     calibration: Calibration,
 }
 
@@ -54,10 +59,8 @@ enum Calibration {
     /// There are no controls, or their answers prove nothing.
     Off,
     Begin,
-    Asked {
-        at: Duration,
-    },
-    /// Any frame can be lost, so the control is asked a second time, together with a second probe.
+    Asked,
+    /// Any frame can be lost, so the first one is asked a second time, together with a second probe.
     Answered {
         control: Answer,
         delay: Duration,
@@ -93,7 +96,8 @@ impl Silence {
     }
 
     fn new(pauses: VecDeque<Duration>, calibration: Calibration) -> Self {
-        Self { pauses, pause: Duration::ZERO, due: Duration::ZERO, calibration }
+        let (pause, due, asked) = Default::default();
+        Self { pauses, pause, due, asked, answered: Vec::new(), calibration }
     }
 
     /// What to send now, besides a probe; `None`: the silence was long enough. To be called at the begin, and
@@ -106,7 +110,7 @@ impl Silence {
                 self.pause = self.pauses.pop_front()?;
                 Some(Controls::All)
             }
-            Calibration::Off | Calibration::Asked { .. } | Calibration::AskedAgain { .. } => {
+            Calibration::Off | Calibration::Asked | Calibration::AskedAgain { .. } => {
                 self.calibration = Calibration::Off;
                 self.pause = self.pauses.pop_front()?;
                 Some(Controls::None)
@@ -123,7 +127,10 @@ impl Silence {
                 self.calibration = Calibration::AskedAgain { control, delay, at: now };
                 return;
             }
-            Calibration::Begin => Calibration::Asked { at: now },
+            Calibration::Begin => {
+                self.asked = now;
+                Calibration::Asked
+            }
             other => other,
         };
         self.due = now + self.pause;
@@ -141,19 +148,35 @@ impl Silence {
     /// A control has answered this host. One that is slower than the pause between two probes shortens
     /// nothing.
     pub(crate) fn answered(&mut self, control: usize, mac: MacAddress, now: Duration) {
+        if now > self.end().max(self.due) {
+            return;
+        }
+        let is_first = !self.answered.contains(&control);
+        self.answered.push(control);
+        let since_asked = now.saturating_sub(self.asked);
         let answer = (control, mac);
         self.calibration = match self.calibration {
-            _ if now > self.due => return,
-            Calibration::Asked { at } => {
-                Calibration::Answered { control: answer, delay: now.saturating_sub(at) }
+            Calibration::Asked => Calibration::Answered { control: answer, delay: since_asked },
+            Calibration::Answered { control, delay } if is_first => {
+                Calibration::Answered { control, delay: delay.max(since_asked) }
+            }
+            Calibration::AskedAgain { control, delay, at } if is_first => {
+                Calibration::AskedAgain { control, delay: delay.max(since_asked), at }
             }
             Calibration::AskedAgain { control, delay, at } if control == answer => {
                 let delay = delay.max(now.saturating_sub(at));
-                let end = now + SHORTEST.max(DELAYS * delay);
-                Calibration::Done { end: end.min(self.last_end()) }
+                Calibration::Done { end: self.end_after(now, delay) }
+            }
+            Calibration::Done { end } if is_first => {
+                Calibration::Done { end: end.max(self.end_after(now, since_asked)) }
             }
             other => other,
         };
+    }
+
+    /// The end of the silence after an answer that has taken that time.
+    fn end_after(&self, now: Duration, delay: Duration) -> Duration {
+        (now + SHORTEST.max(DELAYS * delay)).min(self.last_end())
     }
 
     /// Another host probes for the address, too: it can add it while nothing of it is heard, so that only the

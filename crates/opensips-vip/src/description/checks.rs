@@ -47,8 +47,8 @@ Whether start probes for another host that has the VIP before it adds the VIP, a
 answer: \"calibrated\", \"yes\" or \"no\". Default: calibrated. The probe is an ARP probe (RFC 5227) or, for
 IPv6, a Neighbor Solicitation. \"yes\" waits for duplicate_timeout. \"calibrated\" also asks up to three
 neighbours that are known to answer: routers of the interface, then hosts in its neighbour cache. If one of
-them answers twice, the link forwards, and start waits another 4 ms, or twice the time of that answer if this
-is longer. If none answers, it waits for duplicate_timeout. The neighbour cache of a bridge or macvlan is not
+them answers twice, the link forwards, and start waits another 4 ms, or twice the time of the slowest answer if
+this is longer. If none answers, it waits for duplicate_timeout. The neighbour cache of a bridge or macvlan is not
 used, because guests of this host answer there without a frame on the wire. Set \"yes\" where a host that can
 have the VIP answers much later than others do. Set \"no\" on a link whose router answers ARP for every
 address. \"true\" and \"false\" mean yes and no. If another host answers, it

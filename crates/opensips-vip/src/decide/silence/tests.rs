@@ -138,6 +138,23 @@ fn a_control_that_answers_once_shortens_nothing() {
     assert_eq!(lan.check(Silence::calibrated(TIMEOUT)).at, TIMEOUT);
 }
 
+/// The gateway answers at once, and the node that had the address is under load.
+#[test]
+fn the_slowest_control_that_answers_counts() {
+    let gateway = || vec![Some(us(200)); 2];
+    for (node, end) in [(us(100), us(4200)), (us(300), us(4400)), (ms(4), ms(12))] {
+        let lan = Lan { owner: Vec::new(), controls: vec![gateway(), vec![Some(node); 2]] };
+        assert_eq!(lan.check(Silence::calibrated(TIMEOUT)).at, end, "{node:?}");
+    }
+    let lan = Lan { owner: vec![Some(ms(9)); 2], controls: vec![gateway(), vec![Some(ms(4))]] };
+    assert!(lan.check(Silence::calibrated(TIMEOUT)).found);
+    // One that is silent, or that answers after the end, makes it no longer.
+    for node in [None, Some(ms(20))] {
+        let lan = Lan { owner: Vec::new(), controls: vec![gateway(), vec![node]] };
+        assert_eq!(lan.check(Silence::calibrated(TIMEOUT)).at, us(4400));
+    }
+}
+
 #[test]
 fn a_host_that_probes_at_the_same_time_makes_it_long() {
     let mut silence = Silence::calibrated(TIMEOUT);
