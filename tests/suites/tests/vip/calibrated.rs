@@ -141,6 +141,35 @@ fn a_link_that_does_not_forward_yet_has_the_whole_silence() {
     });
 }
 
+/// All announcements of the schedule are dropped by the switch.
+#[test]
+fn what_a_switch_has_dropped_is_announced_again_when_it_forwards() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip(&format!("route add default via {NEIGHBOUR}"));
+    site.switch.host().ip("link set dev port0 type bridge_slave state 1");
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let sending = Capture::start(&site.a, "eth0");
+    let agent = site.vip().param("announce_schedule", "0,50");
+    ends(&agent.action("start"), 0);
+    let by_a = |arp: &&ArpFrame| arp.direction == Direction::Sent;
+    wait_until("the schedule is over", LONG, || {
+        announcements(&sending).iter().filter(by_a).count() == 2
+    });
+    assert!(announcements(&capture).is_empty());
+    assert!(super::announcer(&site.a).is_some());
+    site.switch.host().ip("link set dev port0 type bridge_slave state 3");
+    wait_until("it is announced again", LONG, || announcements(&capture).len() == 2);
+    wait_until("the announcer has ended", LONG, || super::announcer(&site.a).is_none());
+    // After a probe.
+    let frames = capture.arp_frames();
+    let first = frames.iter().position(super::is_announcement).unwrap();
+    assert!(frames[..first].iter().any(|arp| arp.sender_ip.is_unspecified()), "{frames:?}");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
+}
+
 /// A guest on a macvlan of the same interface answers without a frame on the wire.
 #[test]
 fn what_can_be_a_guest_of_this_host_is_not_asked() {

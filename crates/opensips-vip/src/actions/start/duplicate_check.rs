@@ -13,7 +13,7 @@ use crate::host::tables;
 use crate::host::take_over::{self, TakeOver};
 use crate::log_line::{failure, line};
 use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck, SilenceOf};
-use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
+use crate::wire::conflict_probe::{AskedControls, Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use crate::wire::open_socket;
 
 /// How often start looks whether a stop waits, where it waits for events of the kernel.
@@ -34,7 +34,7 @@ impl Start<'_> {
     pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
         let Some(check) = self.params.duplicates else { return Ok(()) };
         let began = Instant::now();
-        let checked = self.check(check, self.controls(check));
+        let checked = self.check(check, AskedControls::new(self.controls(check)));
         self.probed = Some(began.elapsed());
         checked
     }
@@ -58,7 +58,7 @@ impl Start<'_> {
         log::warn!("{}", line().field("mac", mac).note("another host has the VIP: checking again"));
         self.no_duplicate = false;
         let timeout = check.timeout.max(RELEASE_TIME);
-        self.check(DuplicateCheck { timeout, ..check }, Vec::new())
+        self.check(DuplicateCheck { timeout, ..check }, AskedControls::default())
     }
 
     fn controls(&self, check: DuplicateCheck) -> Vec<Control> {
@@ -72,12 +72,12 @@ impl Start<'_> {
     fn check(
         &mut self,
         mut check: DuplicateCheck,
-        mut controls: Vec<Control>,
+        mut controls: AskedControls,
     ) -> Result<(), Error> {
         let until = budgets::for_duplicate_check(self.deadline);
         loop {
             let Some(prober) = self.prober().filter(|_| self.link.usable()) else { return Ok(()) };
-            let result = self.probe(&prober, check, &controls, until);
+            let result = self.probe(&prober, check, &mut controls, until);
             let (ip, link) = (self.params.ip, self.link.name.clone());
             match result {
                 Ok(_) if self.stop_requested() => return Err(Error::Stopped { ip }),
@@ -100,6 +100,9 @@ impl Start<'_> {
             self.link = self.netlink.wait_for_link(self.link.index, until, |_| true)?;
             if self.link.usable() && self.link.carrier_losses == losses {
                 self.no_duplicate = true;
+                if !controls.have_answered {
+                    self.silent_controls = controls.list;
+                }
                 return Ok(());
             }
             // Without carrier no host could answer.
@@ -107,7 +110,7 @@ impl Start<'_> {
             log::warn!("{}", line().note(note));
             self.await_carrier(self.params.link_check == LinkCheck::Fail)?;
             check.timeout = check.timeout.max(RELEASE_TIME);
-            controls.clear();
+            controls = AskedControls::default();
         }
     }
 
@@ -142,7 +145,7 @@ impl Start<'_> {
         &mut self,
         prober: &Prober,
         check: DuplicateCheck,
-        controls: &[Control],
+        controls: &mut AskedControls,
         until: Deadline,
     ) -> hostnet::Result<ProbeResult> {
         let mut socket = match self.socket.take() {
