@@ -14,7 +14,10 @@ use crate::host::take_over::{self, TakeOver};
 use crate::log_line::{failure, line};
 use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck, SilenceOf};
 use crate::wire::conflict_probe::{AskedControls, Conflicts, ProbeResult, Prober, RELEASE_TIME};
-use crate::wire::open_socket;
+use crate::wire::{burst, open_socket};
+
+/// How old a duplicate address check may be: it is followed by the addition at once.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How often start looks whether a stop waits, where it waits for events of the kernel.
 const STOP_POLL: Duration = Duration::from_millis(200);
@@ -39,8 +42,8 @@ impl Start<'_> {
         checked
     }
 
-    /// The last look before the VIP is added: a host that answers late, or one that has probed or started
-    /// since the check. Such a host gets the whole time to answer.
+    /// The last look before the VIP is added, at a host that answers late, or that has probed or started
+    /// since the check. Such a host gets the whole time to answer, also if this node has been frozen since.
     ///
     /// # Errors
     /// Those of [`Start::check_duplicates`].
@@ -51,11 +54,19 @@ impl Start<'_> {
         let (Some(prober), Some(socket)) = (self.prober(), &mut self.socket) else {
             return Ok(());
         };
-        // What can't be received now is heard by the announcer.
-        let Ok(Some(mac)) = prober.has_heard(socket, Conflicts::OwnersAndProbers) else {
-            return Ok(());
-        };
-        log::warn!("{}", line().field("mac", mac).note("another host has the VIP: checking again"));
+        let age = burst::since_boot().saturating_sub(self.probed_at);
+        match prober.has_heard(socket, Conflicts::OwnersAndProbers) {
+            Ok(Some(mac)) => {
+                let note = "another host has the VIP: checking again";
+                log::warn!("{}", line().field("mac", mac).note(note));
+            }
+            Ok(None) | Err(_) if age > FRESH => {
+                let note = "this node was frozen since the duplicate address check: checking again";
+                log::warn!("{}", line().field("ms", age.as_millis()).note(note));
+            }
+            // What can't be received now is heard by the announcer.
+            Ok(None) | Err(_) => return Ok(()),
+        }
         self.no_duplicate = false;
         let timeout = check.timeout.max(RELEASE_TIME);
         self.check(DuplicateCheck { timeout, ..check }, AskedControls::default())
@@ -155,6 +166,7 @@ impl Start<'_> {
         let is_cancelled = || self.stop_requested();
         let result = prober.wait_until_free(&mut socket, check, controls, until, is_cancelled);
         self.socket = Some(socket);
+        self.probed_at = burst::since_boot();
         result
     }
 

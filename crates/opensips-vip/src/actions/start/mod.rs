@@ -124,6 +124,8 @@ struct Start<'a> {
     no_duplicate: bool,
     /// How long it took.
     probed: Option<Duration>,
+    /// The time since boot at its end.
+    probed_at: Duration,
     /// The neighbours that were asked and have not answered, if none has.
     silent_controls: Vec<Control>,
     /// The link refuses to send: nobody could be asked, and the announcer asks before it announces.
@@ -168,6 +170,7 @@ impl<'a> Start<'a> {
             socket: None,
             no_duplicate: false,
             probed: None,
+            probed_at: Duration::ZERO,
             silent_controls: Vec::new(),
             is_unasked: false,
             taken_over_from: None,
