@@ -230,6 +230,7 @@ pub(crate) fn announce_observed(
         probe_first: true,
         begun: burst::since_boot(),
         attribute: Cluster::of(request).map(|cluster| cluster.attribute().clone()),
+        silent_controls: Vec::new(),
         namespace: params.namespace.clone(),
         lock,
     };

@@ -48,7 +48,9 @@ answer: \"calibrated\", \"yes\" or \"no\". Default: calibrated. The probe is an 
 IPv6, a Neighbor Solicitation. \"yes\" waits for duplicate_timeout. \"calibrated\" also asks up to three
 neighbours that are known to answer: routers of the interface, then hosts in its neighbour cache. If one of
 them answers twice, the link forwards, and start waits another 4 ms, or twice the time of the slowest answer if
-this is longer. If none answers, it waits for duplicate_timeout. The neighbour cache of a bridge or macvlan is not
+this is longer. If none answers, it waits for duplicate_timeout, and for a minute the
+announcer asks them again: a switch port that did not forward yet has dropped the announcements, which are sent
+again when a neighbour answers. The neighbour cache of a bridge or macvlan is not
 used, because guests of this host answer there without a frame on the wire. Set \"yes\" where a host that can
 have the VIP answers much later than others do. Set \"no\" on a link whose router answers ARP for every
 address. \"true\" and \"false\" mean yes and no. If another host answers, it

@@ -9,12 +9,15 @@ use nix::time::{ClockId, clock_gettime};
 use super::announcement::Announcement;
 use super::announcer::{self, Job};
 use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::forwarding::Forwarding;
 use super::late_conflict::Listener;
+use super::look::Look;
 use super::open_socket;
 use super::own_links::OwnLinks;
-use crate::decide::judge::{self, Unannounced};
+use crate::decide::judge::Unannounced;
 use crate::host::cluster;
 use crate::host::run_files::RunFiles;
+use crate::log_line::line;
 use crate::params::Schedule;
 
 /// Interval of the looks at a link without carrier, and at a table that has changed during the dump.
@@ -45,6 +48,9 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 /// After a time without carrier, and after a pause of this process or host, another host can have the
 /// address rightfully: then it is probed for before it is announced (RFC 5227 section 2.1). While
 /// another host answers, nothing is announced.
+///
+/// A switch may have dropped all of the schedule: where neighbours that are known to answer have been silent,
+/// it begins again when one of them answers.
 pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: Option<Deadline>) {
     let Job { announcement, schedule, .. } = job;
     // Without events it still looks before each announcement.
@@ -53,7 +59,16 @@ pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: O
         Burst { next: job.next, must_probe: job.probe_first, ..Burst::new(Instant::now()) };
     let mut clock = PauseClock(job.begun);
     let mut namespace_due = Deadline::after(NAMESPACE_LOOK);
-    while let Some(due) = burst.next_look(schedule) {
+    let mut forwarding = Forwarding::of(job);
+    loop {
+        let Some(due) = burst.next_look(schedule) else {
+            if until.is_none()
+                && burst.must_begin_again(job, netlink, &mut forwarding, &mut listener)
+            {
+                continue;
+            }
+            return;
+        };
         if namespace_due.has_passed() {
             namespace_due = Deadline::after(NAMESPACE_LOOK);
             if announcer::is_abandoned(job) {
@@ -229,6 +244,43 @@ impl Burst {
         self.last = Some(now);
     }
 
+    /// After the end of the schedule: waits until a neighbour answers that was silent before. Returns true if
+    /// the schedule has begun again, also because the carrier was lost meanwhile.
+    fn must_begin_again(
+        &mut self,
+        job: &Job,
+        netlink: &Netlink,
+        forwarding: &mut Forwarding,
+        listener: &mut Listener,
+    ) -> bool {
+        while let Some(due) = forwarding.next_look() {
+            std::thread::sleep(due.remaining());
+            listener.look(job, netlink);
+            match Look::take(&job.announcement, netlink) {
+                Look::Gone => return false,
+                Look::Unclear => {}
+                Look::NotYet => {
+                    self.begin(Instant::now(), true);
+                    self.is_blocked = true;
+                }
+                Look::Ready(link) => {
+                    self.notice_changes(&link);
+                    let asked = link.mac.map_or(Ok(false), |mac| {
+                        forwarding.ask(&link, &prober(job, netlink, (&link, mac))?)
+                    });
+                    if matches!(asked, Ok(true)) {
+                        log::info!("{}", line().note("the link forwards now: announcing again"));
+                        self.begin(Instant::now(), true);
+                    }
+                }
+            }
+            if self.due(&job.schedule).is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Sends the announcement that is due, after a probe if one is necessary.
     fn announce(&mut self, job: &Job, netlink: &Netlink, link: &Link, clock: &mut PauseClock) {
         let files = RunFiles::of(job.announcement.ip, Some(link.index));
@@ -279,14 +331,10 @@ impl Burst {
         if !self.must_probe {
             return Ok(true);
         }
-        let ip = job.announcement.ip;
-        let links = netlink.links(Deadline::after(LOOK_AGAIN))?;
-        let addresses = netlink.addresses(Family::of(ip), None, Deadline::after(LOOK_AGAIN))?;
-        let own = OwnLinks::of(ip, link, &links, &addresses);
-        let mut socket = open_socket(link, ip)?;
+        let prober = prober(job, netlink, (link, mac))?;
+        let mut socket = open_socket(link, prober.ip)?;
         let until = Deadline::after(timeout + PAUSE);
-        let result =
-            Prober { ip, mac, own }.probe(&mut socket, Conflicts::Owners, timeout, until)?;
+        let result = prober.probe(&mut socket, Conflicts::Owners, timeout, until)?;
         match result {
             // A pause during the probe.
             _ if clock.has_paused(timeout) => {}
@@ -303,43 +351,11 @@ impl Burst {
     }
 }
 
-/// Whether the next announcement can be sent.
-enum Look {
-    Ready(Box<Link>),
-    /// The address is there, but nothing can be sent yet.
-    NotYet,
-    /// The address is not there any more.
-    Gone,
-    /// The kernel gave no clear answer.
-    Unclear,
-}
-
-impl Look {
-    fn take(announcement: &Announcement, netlink: &Netlink) -> Self {
-        // A deadline of its own: the burst goes on if the kernel does not answer.
-        let until = Deadline::after(LOOK_AGAIN);
-        let Announcement { ip, prefix, link, .. } = announcement;
-        let addresses = match netlink.addresses(Family::of(*ip), Some(*link), until) {
-            Ok(addresses) => addresses,
-            Err(Error::NoSuchLink { .. }) => return Self::Gone,
-            Err(_) => return Self::Unclear,
-        };
-        let there = addresses.iter().find(|address| {
-            address.ip == *ip && address.prefix == *prefix && address.peer.is_none()
-        });
-        // A duplicate is not announced: another host has the address.
-        let Some(there) = there.filter(|address| !address.flags.dadfailed) else {
-            return Self::Gone;
-        };
-        match netlink.link_by_index(*link, until) {
-            // Not before duplicate address detection has ended (RFC 4862 section 5.4).
-            Ok(Some(link)) if link.usable() && judge::is_unusable(there) => Self::NotYet,
-            Ok(Some(link)) if link.usable() => Self::Ready(Box::new(link)),
-            Ok(Some(_)) => Self::NotYet,
-            Ok(None) => Self::Gone,
-            Err(_) => Self::Unclear,
-        }
-    }
+fn prober(job: &Job, netlink: &Netlink, (link, mac): (&Link, MacAddress)) -> Result<Prober> {
+    let ip = job.announcement.ip;
+    let links = netlink.links(Deadline::after(LOOK_AGAIN))?;
+    let addresses = netlink.addresses(Family::of(ip), None, Deadline::after(LOOK_AGAIN))?;
+    Ok(Prober { ip, mac, own: OwnLinks::of(ip, link, &links, &addresses) })
 }
 
 #[cfg(test)]

@@ -41,6 +41,19 @@ pub(crate) enum Conflicts {
     OwnersAndProbers,
 }
 
+/// The controls of a check, and whether one of them has answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AskedControls {
+    pub(crate) list: Vec<Control>,
+    pub(crate) have_answered: bool,
+}
+
+impl AskedControls {
+    pub(crate) const fn new(list: Vec<Control>) -> Self {
+        Self { list, have_answered: false }
+    }
+}
+
 /// What sends the probes.
 #[derive(Clone, Debug)]
 pub(crate) struct Prober {
@@ -64,7 +77,7 @@ impl Prober {
         &self,
         socket: &mut PacketSocket,
         check: DuplicateCheck,
-        controls: &[Control],
+        controls: &mut AskedControls,
         until: Deadline,
         is_cancelled: impl Fn() -> bool,
     ) -> Result<ProbeResult> {
@@ -74,7 +87,7 @@ impl Prober {
         loop {
             let silence = match last {
                 ProbeResult::Conflict(_) => Silence::whole(check.timeout.max(RELEASE_TIME)),
-                _ if controls.is_empty() => Silence::whole(check.timeout),
+                _ if controls.list.is_empty() => Silence::whole(check.timeout),
                 ProbeResult::Free | ProbeResult::Unknown => Silence::calibrated(check.timeout),
             };
             let conflicts = Conflicts::OwnersAndProbers;
@@ -110,7 +123,7 @@ impl Prober {
         timeout: Duration,
         until: Deadline,
     ) -> Result<ProbeResult> {
-        self.send_and_listen(socket, conflicts, Silence::whole(timeout), &[], until)
+        self.send_and_listen(socket, conflicts, Silence::whole(timeout), &mut none(), until)
     }
 
     /// The same with one frame.
@@ -124,7 +137,7 @@ impl Prober {
         timeout: Duration,
         until: Deadline,
     ) -> Result<ProbeResult> {
-        self.send_and_listen(socket, conflicts, Silence::of_one_probe(timeout), &[], until)
+        self.send_and_listen(socket, conflicts, Silence::of_one_probe(timeout), &mut none(), until)
     }
 
     /// The conflicting host in what the socket has received since it was last read, without waiting.
@@ -154,7 +167,7 @@ impl Prober {
         socket: &mut PacketSocket,
         conflicts: Conflicts,
         mut silence: Silence,
-        controls: &[Control],
+        controls: &mut AskedControls,
         until: Deadline,
     ) -> Result<ProbeResult> {
         let mut comes_back = false;
@@ -164,7 +177,8 @@ impl Prober {
         }
         let begun = Instant::now();
         while let Some(asked) = silence.next() {
-            self.send(socket, asked, controls)?;
+            self.send_probe(socket)?;
+            self.send_requests(socket, asked, &controls.list)?;
             silence.sent(begun.elapsed());
             let end = |silence: &Silence| Deadline::at(begun + silence.end());
             while let Some(frame) = socket.receive(end(&silence).min(until))? {
@@ -180,7 +194,8 @@ impl Prober {
                     }
                     None => {}
                 }
-                if let Some((control, mac)) = self.answer_of(controls, &frame) {
+                if let Some((control, mac)) = self.answer_of(&controls.list, &frame) {
+                    controls.have_answered = true;
                     silence.answered(control, mac, begun.elapsed());
                 }
             }
@@ -191,13 +206,40 @@ impl Prober {
         Ok(ProbeResult::Free)
     }
 
-    /// Sends a probe and then, so that the owner is asked no later than they are, requests to the controls. All
-    /// are broadcast, because a storm control of the switch can drop broadcasts alone.
-    fn send(&self, socket: &mut PacketSocket, asked: Controls, controls: &[Control]) -> Result<()> {
-        match self.ip {
-            IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip))?,
-            IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip))?,
+    /// Asks the controls alone, until one of them answers.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn ask_controls(
+        &self,
+        socket: &mut PacketSocket,
+        controls: &mut AskedControls,
+        until: Deadline,
+    ) -> Result<()> {
+        self.send_requests(socket, Controls::All, &controls.list)?;
+        while !controls.have_answered
+            && let Some(frame) = socket.receive(until)?
+        {
+            controls.have_answered = self.answer_of(&controls.list, &frame).is_some();
         }
+        Ok(())
+    }
+
+    fn send_probe(&self, socket: &mut PacketSocket) -> Result<()> {
+        match self.ip {
+            IpAddr::V4(ip) => socket.send(&arp::probe(self.mac, ip)),
+            IpAddr::V6(ip) => socket.send(&ndisc::probe(self.mac, ip)),
+        }
+    }
+
+    /// Sends requests to the controls, after the probe, so that the owner is asked no later than they are. All
+    /// are broadcast, because a storm control of the switch can drop broadcasts alone.
+    fn send_requests(
+        &self,
+        socket: &mut PacketSocket,
+        asked: Controls,
+        controls: &[Control],
+    ) -> Result<()> {
         for (at, control) in controls.iter().enumerate() {
             if !(asked == Controls::All || asked == Controls::One(at)) {
                 continue;
@@ -244,6 +286,11 @@ impl Prober {
         let claim = claimed_by(frame, self.ip).filter(|mac| !self.own.can_claim(*mac, answers));
         claim.or_else(prober)
     }
+}
+
+/// Without a control.
+const fn none() -> AskedControls {
+    AskedControls::new(Vec::new())
 }
 
 /// Returns true for a frame that answers the probe of this MAC address. The answer to an IPv6 probe goes to

@@ -7,7 +7,7 @@ use testnet::{Agent, ArpFrame, Capture, Direction, Responder, wait_until};
 
 use super::{
     LONG, MAC_B, MAC_N, Site, VIP, announcements, ends, fails, has_strace, instances, late, locks,
-    plain, program, recurring, shell, vip,
+    plain, program, recurring, shell,
 };
 
 const NEIGHBOUR: &str = "192.0.2.99";
@@ -122,6 +122,31 @@ fn an_owner_that_is_as_slow_as_its_neighbours_is_found() {
     }
 }
 
+/// The answer to the first probe is lost, and a neighbour in the same LAN answers both requests.
+#[test]
+fn an_owner_whose_first_answer_is_lost_is_found() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, SLOW, "02:00:00:00:00:98");
+    let _owner = Responder::start(&site.b, VIP, RIVAL_MAC, &[None, Some(ms(1))]);
+    let _neighbour = Responder::start(&site.neighbour, SLOW, SLOW_MAC, &vec![Some(ms(60)); 50]);
+    let agent = patient(&site).param("duplicate_wait", "0");
+    fails(&agent.action("start"), 1, "192.0.2.10 is in use by 02:00:00:00:00:66 on eth0");
+}
+
+/// A switch that suppresses ARP, or a router with proxy ARP: it answers for the neighbour and for the VIP.
+#[test]
+fn one_that_answers_for_everything_has_the_address() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    knows(&site, SLOW, "02:00:00:00:00:66");
+    let delays = vec![Some(ms(0)); 50];
+    let _for_the_vip = Responder::start(&site.b, VIP, RIVAL_MAC, &delays);
+    let _for_the_neighbour = Responder::start(&site.b, SLOW, RIVAL_MAC, &delays);
+    let agent = patient(&site).param("duplicate_wait", "0");
+    fails(&agent.action("start"), 1, "192.0.2.10 is in use by 02:00:00:00:00:66 on eth0");
+}
+
 /// A port of a switch that does not forward yet (spanning tree): what can't be heard proves nothing.
 #[test]
 fn a_link_that_does_not_forward_yet_has_the_whole_silence() {
@@ -139,6 +164,35 @@ fn a_link_that_does_not_forward_yet_has_the_whole_silence() {
         site.switch.host().ip("link set dev port0 type bridge_slave state 3");
         fails(&start.join().unwrap(), 1, &format!("192.0.2.10 is in use by {MAC_B} on eth0"));
     });
+}
+
+/// All announcements of the schedule are dropped by the switch.
+#[test]
+fn what_a_switch_has_dropped_is_announced_again_when_it_forwards() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip(&format!("route add default via {NEIGHBOUR}"));
+    site.switch.host().ip("link set dev port0 type bridge_slave state 1");
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let sending = Capture::start(&site.a, "eth0");
+    let agent = site.vip().param("announce_schedule", "0,50");
+    ends(&agent.action("start"), 0);
+    let by_a = |arp: &&ArpFrame| arp.direction == Direction::Sent;
+    wait_until("the schedule is over", LONG, || {
+        announcements(&sending).iter().filter(by_a).count() == 2
+    });
+    assert!(announcements(&capture).is_empty());
+    assert!(super::announcer(&site.a).is_some());
+    site.switch.host().ip("link set dev port0 type bridge_slave state 3");
+    wait_until("it is announced again", LONG, || announcements(&capture).len() == 2);
+    wait_until("the announcer has ended", LONG, || super::announcer(&site.a).is_none());
+    // After a probe.
+    let frames = capture.arp_frames();
+    let first = frames.iter().position(super::is_announcement).unwrap();
+    assert!(frames[..first].iter().any(|arp| arp.sender_ip.is_unspecified()), "{frames:?}");
+    ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+    assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
 }
 
 /// A guest on a macvlan of the same interface answers without a frame on the wire.
@@ -259,32 +313,53 @@ fn a_host_that_claims_the_address_after_start_is_noted_and_not_fought() {
     ends(&deaf.action("stop"), 0);
 }
 
-/// The owner answers when the check is over and the address is not added yet.
-#[test]
-fn start_looks_once_more_before_it_adds_the_address() {
-    const NAME: &str = "calibrated::start_looks_once_more_before_it_adds_the_address";
-    testnet::root_or_skip!();
-    if !has_strace(NAME) {
-        return;
+/// start under strace, whose last look at the link before it adds the address takes longer by that time.
+/// `None` if nothing may be traced here.
+fn delayed(site: &Site, name: &str, delay: Duration) -> Option<Agent> {
+    if !has_strace(name) {
+        return None;
     }
-    let site = Site::new();
-    // The message before the one that adds the address looks at the link once more.
-    let number = late::number_of(&site, "start", "RTM_NEWADDR") - 1;
+    let number = late::number_of(site, "start", "RTM_NEWADDR") - 1;
     ends(&site.vip().action("stop"), 0);
-    let _rival = Responder::start(&site.b, VIP, RIVAL_MAC, &vec![Some(ms(700)); 50]);
-    let delay = format!("inject=sendto:delay_enter=2000000:when={number}");
+    let inject = format!("inject=sendto:delay_enter={}:when={number}", delay.as_micros());
     let program = program();
-    let arguments = ["-o", "/dev/null", "-e", "trace=sendto", "-e", &delay];
+    let arguments = ["-o", "/dev/null", "-e", "trace=sendto", "-e", &inject];
     let agent = testnet::agent(&site.a, "/usr/bin/strace")
         .args(arguments.iter().copied().chain([program.to_str().unwrap(), "start"]))
         .args(["--ip", VIP, "--announce_schedule=0", "--duplicate_wait", "0"]);
+    Some(agent)
+}
+
+/// The owner answers when the check is over and the address is not added yet.
+#[test]
+fn start_looks_once_more_before_it_adds_the_address() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let name = "calibrated::start_looks_once_more_before_it_adds_the_address";
+    let Some(agent) = delayed(&site, name, Duration::from_secs(2)) else { return };
+    let _rival = Responder::start(&site.b, VIP, RIVAL_MAC, &vec![Some(ms(700)); 50]);
     let outcome = agent.action("-f");
-    if outcome.stderr.contains("ptrace") {
-        testnet::skipped(NAME, "needs strace");
-        return;
-    }
     assert!(outcome.stderr.contains("another host has the VIP: checking again"), "{outcome:?}");
-    assert_eq!(outcome.code, 1, "{outcome:?}");
+    fails(&outcome, 1, "192.0.2.10 is in use by 02:00:00:00:00:66 on eth0");
     assert!(instances(&site.a).is_empty());
-    ends(&vip(&site.a).action("stop"), 0);
+}
+
+/// A node that was frozen between the check and the addition: another one has taken the address meanwhile.
+#[test]
+fn a_start_that_was_frozen_checks_again() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let name = "calibrated::a_start_that_was_frozen_checks_again";
+    let Some(agent) = delayed(&site, name, Duration::from_secs(10)) else { return };
+    let capture = Capture::start(&site.a, "eth0");
+    let outcome = std::thread::scope(|scope| {
+        let start = scope.spawn(|| agent.action("-f"));
+        wait_until("A has probed", LONG, || sent(&capture, VIP).len() == 2);
+        std::thread::sleep(Duration::from_secs(1));
+        site.b.ip(&format!("addr add {VIP}/24 dev eth0"));
+        start.join().unwrap()
+    });
+    assert!(outcome.stderr.contains("this node was frozen"), "{outcome:?}");
+    fails(&outcome, 1, &format!("192.0.2.10 is in use by {MAC_B} on eth0"));
+    assert!(instances(&site.a).is_empty());
 }

@@ -89,7 +89,7 @@ impl Start<'_> {
         let Some(announcement) = &self.announcement else { return };
         let schedule = &self.params.schedule;
         let next = usize::from(self.announced_at.is_some());
-        if schedule.times().len() <= next {
+        if schedule.times().len() <= next && self.silent_controls.is_empty() {
             return;
         }
         let job = Job {
@@ -100,6 +100,7 @@ impl Start<'_> {
             probe_first: !self.link.usable() || self.is_unasked,
             begun: burst::since_boot(),
             attribute: Cluster::of(self.request).map(|cluster| cluster.attribute().clone()),
+            silent_controls: self.silent_controls.clone(),
             namespace: self.params.namespace.clone(),
             lock: self.files.announcer_lock(),
         };

@@ -13,8 +13,11 @@ use crate::host::tables;
 use crate::host::take_over::{self, TakeOver};
 use crate::log_line::{failure, line};
 use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck, SilenceOf};
-use crate::wire::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
-use crate::wire::open_socket;
+use crate::wire::conflict_probe::{AskedControls, Conflicts, ProbeResult, Prober, RELEASE_TIME};
+use crate::wire::{burst, open_socket};
+
+/// How old a duplicate address check may be: it is followed by the addition at once.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How often start looks whether a stop waits, where it waits for events of the kernel.
 const STOP_POLL: Duration = Duration::from_millis(200);
@@ -34,13 +37,13 @@ impl Start<'_> {
     pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
         let Some(check) = self.params.duplicates else { return Ok(()) };
         let began = Instant::now();
-        let checked = self.check(check, self.controls(check));
+        let checked = self.check(check, AskedControls::new(self.controls(check)));
         self.probed = Some(began.elapsed());
         checked
     }
 
-    /// The last look before the VIP is added: a host that answers late, or one that has probed or started
-    /// since the check. Such a host gets the whole time to answer.
+    /// The last look before the VIP is added, at a host that answers late, or that has probed or started
+    /// since the check. Such a host gets the whole time to answer, also if this node has been frozen since.
     ///
     /// # Errors
     /// Those of [`Start::check_duplicates`].
@@ -51,14 +54,22 @@ impl Start<'_> {
         let (Some(prober), Some(socket)) = (self.prober(), &mut self.socket) else {
             return Ok(());
         };
-        // What can't be received now is heard by the announcer.
-        let Ok(Some(mac)) = prober.has_heard(socket, Conflicts::OwnersAndProbers) else {
-            return Ok(());
-        };
-        log::warn!("{}", line().field("mac", mac).note("another host has the VIP: checking again"));
+        let age = burst::since_boot().saturating_sub(self.probed_at);
+        match prober.has_heard(socket, Conflicts::OwnersAndProbers) {
+            Ok(Some(mac)) => {
+                let note = "another host has the VIP: checking again";
+                log::warn!("{}", line().field("mac", mac).note(note));
+            }
+            Ok(None) | Err(_) if age > FRESH => {
+                let note = "this node was frozen since the duplicate address check: checking again";
+                log::warn!("{}", line().field("ms", age.as_millis()).note(note));
+            }
+            // What can't be received now is heard by the announcer.
+            Ok(None) | Err(_) => return Ok(()),
+        }
         self.no_duplicate = false;
         let timeout = check.timeout.max(RELEASE_TIME);
-        self.check(DuplicateCheck { timeout, ..check }, Vec::new())
+        self.check(DuplicateCheck { timeout, ..check }, AskedControls::default())
     }
 
     fn controls(&self, check: DuplicateCheck) -> Vec<Control> {
@@ -72,12 +83,12 @@ impl Start<'_> {
     fn check(
         &mut self,
         mut check: DuplicateCheck,
-        mut controls: Vec<Control>,
+        mut controls: AskedControls,
     ) -> Result<(), Error> {
         let until = budgets::for_duplicate_check(self.deadline);
         loop {
             let Some(prober) = self.prober().filter(|_| self.link.usable()) else { return Ok(()) };
-            let result = self.probe(&prober, check, &controls, until);
+            let result = self.probe(&prober, check, &mut controls, until);
             let (ip, link) = (self.params.ip, self.link.name.clone());
             match result {
                 Ok(_) if self.stop_requested() => return Err(Error::Stopped { ip }),
@@ -100,6 +111,9 @@ impl Start<'_> {
             self.link = self.netlink.wait_for_link(self.link.index, until, |_| true)?;
             if self.link.usable() && self.link.carrier_losses == losses {
                 self.no_duplicate = true;
+                if !controls.have_answered {
+                    self.silent_controls = controls.list;
+                }
                 return Ok(());
             }
             // Without carrier no host could answer.
@@ -107,7 +121,7 @@ impl Start<'_> {
             log::warn!("{}", line().note(note));
             self.await_carrier(self.params.link_check == LinkCheck::Fail)?;
             check.timeout = check.timeout.max(RELEASE_TIME);
-            controls.clear();
+            controls = AskedControls::default();
         }
     }
 
@@ -142,7 +156,7 @@ impl Start<'_> {
         &mut self,
         prober: &Prober,
         check: DuplicateCheck,
-        controls: &[Control],
+        controls: &mut AskedControls,
         until: Deadline,
     ) -> hostnet::Result<ProbeResult> {
         let mut socket = match self.socket.take() {
@@ -152,6 +166,7 @@ impl Start<'_> {
         let is_cancelled = || self.stop_requested();
         let result = prober.wait_until_free(&mut socket, check, controls, until, is_cancelled);
         self.socket = Some(socket);
+        self.probed_at = burst::since_boot();
         result
     }
 

@@ -18,6 +18,7 @@ use self::roll_back::Done;
 use super::budgets;
 use super::carrier::{self, Carrier};
 use crate::decide::carrier::Elsewhere;
+use crate::decide::controls::Control;
 use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
 use crate::decide::target::Snapshot;
@@ -132,6 +133,10 @@ struct Start<'a> {
     no_duplicate: bool,
     /// How long it took.
     probed: Option<Duration>,
+    /// The time since boot at its end.
+    probed_at: Duration,
+    /// The neighbours that were asked and have not answered, if none has.
+    silent_controls: Vec<Control>,
     /// The link refuses to send: nobody could be asked, and the announcer asks before it announces.
     is_unasked: bool,
     /// The host that answers for the VIP although the previous owner is fenced.
@@ -174,6 +179,8 @@ impl<'a> Start<'a> {
             socket: None,
             no_duplicate: false,
             probed: None,
+            probed_at: Duration::ZERO,
+            silent_controls: Vec::new(),
             is_unasked: false,
             taken_over_from: None,
             added_at: None,

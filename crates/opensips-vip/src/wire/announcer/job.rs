@@ -7,6 +7,7 @@ use std::time::Duration;
 use hostnet::{LinkIndex, NamespaceName, Network};
 
 use crate::decide::carrier::AttributeName;
+use crate::decide::controls::Control;
 use crate::params::{Form, Schedule};
 use crate::wire::announcement::Announcement;
 
@@ -28,6 +29,8 @@ pub(crate) struct Job {
     pub(crate) begun: Duration,
     /// The node attribute to publish when the carrier comes; `None` without a cluster.
     pub(crate) attribute: Option<AttributeName>,
+    /// Neighbours that are known to answer and have not answered start: the link may not forward yet.
+    pub(crate) silent_controls: Vec<Control>,
     /// `network_namespace`
     pub(crate) namespace: Option<NamespaceName>,
     /// The lock file that it holds.
@@ -51,6 +54,7 @@ impl Job {
             if self.probe_first { PROBE_FIRST } else { "" }.into(),
             self.begun.as_millis().to_string().into(),
             self.attribute.as_ref().map_or("", AttributeName::as_str).into(),
+            self.silent_controls.iter().map(written).collect::<Vec<_>>().join(",").into(),
             self.namespace.as_ref().map_or("", NamespaceName::as_str).into(),
             self.lock.clone().into(),
         ]
@@ -68,6 +72,7 @@ impl Job {
             first,
             begun,
             attribute,
+            silent,
             namespace,
             lock,
         ] = arguments
@@ -98,6 +103,10 @@ impl Job {
             probe_first: optional(first)? == Some(PROBE_FIRST),
             begun: Duration::from_millis(begun.to_str()?.parse().ok()?),
             attribute: optional(attribute)?.map(AttributeName::from_argument),
+            silent_controls: match optional(silent)? {
+                Some(text) => text.split(',').map(control).collect::<Option<_>>()?,
+                None => Vec::new(),
+            },
             namespace: match optional(namespace)? {
                 Some(name) => Some(name.parse().ok()?),
                 None => None,
@@ -105,6 +114,18 @@ impl Job {
             lock: lock.into(),
         })
     }
+}
+
+/// `192.0.2.99@192.0.2.1`; without the second address if it is asked without one.
+fn written(control: &Control) -> String {
+    let own = control.asked_from.map_or_else(String::new, |own| own.to_string());
+    format!("{}@{own}", control.ip)
+}
+
+fn control(text: &str) -> Option<Control> {
+    let (ip, own) = text.split_once('@')?;
+    let asked_from = if own.is_empty() { None } else { Some(own.parse().ok()?) };
+    Some(Control { ip: ip.parse().ok()?, asked_from })
 }
 
 /// An argument that can be empty; `None` if it is not UTF-8.
@@ -133,6 +154,13 @@ mod tests {
             probe_first: true,
             begun: Duration::from_millis(123_456),
             attribute: Some(AttributeName::from_argument("smartvox-link-vip")),
+            silent_controls: vec![
+                Control { ip: "192.0.2.1".parse().unwrap(), asked_from: None },
+                Control {
+                    ip: "192.0.2.2".parse().unwrap(),
+                    asked_from: Some("192.0.2.5".parse().unwrap()),
+                },
+            ],
             namespace: Some("sip".parse().unwrap()),
             lock: "/run/smartvox/announcer-192.0.2.10@4026531840.lock".into(),
         };
@@ -148,6 +176,7 @@ mod tests {
             probe_timeout: None,
             probe_first: false,
             attribute: None,
+            silent_controls: Vec::new(),
             namespace: None,
             ..job
         };
