@@ -107,7 +107,7 @@ calls: setup build
 	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:
-	install -d $(OCF) $(DOC)/examples $(MAN)
+	install -d $(OCF) $(DOC)/examples $(DOC)/pictures $(MAN)
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
 	for page in README.md $(filter-out docs/development.md,$(wildcard docs/*.md)); do \
 		sed -f packaging/installed-links.sed $$page | $(PUT) $(DOC)/$${page##*/} || exit 1; done
@@ -115,6 +115,7 @@ install:
 	for page in packaging/man/*.7; do gzip -9nc $$page | $(PUT) $(MAN)/$${page##*/}.gz || exit 1; done
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
+	install -m 644 docs/pictures/*.svg $(DOC)/pictures/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
 	[ -e $(DESTDIR)/etc/sysctl.d/$(SYSCTL) ] || \
 		install -D -m 644 -t $(DESTDIR)/etc/sysctl.d packaging/sysctl.d/$(SYSCTL)

@@ -270,7 +270,7 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "Active/standby; the resource vip is the virtual IP address:",
             "# pcs resource create opensips ocf:smartvox:opensips vip=192.0.2.10 \\\n    \
-             op monitor interval=1s\n\
+             op monitor interval=2s\n\
              # pcs constraint colocation add opensips with vip INFINITY\n\
              # pcs constraint order start vip then start opensips",
         ),

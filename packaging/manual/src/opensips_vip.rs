@@ -228,11 +228,12 @@ pub(crate) static MANUAL: Manual = Manual {
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10",
         ),
         (
-            "With other intervals. The monitor of level 10 also checks for a duplicate address; that \
-             with role=Stopped runs on the nodes without the address:",
+            "The monitors that pcs makes by itself, written out. That of level 10 also checks for a duplicate \
+             address. That with role=Stopped runs on the nodes without the address and tells the others of \
+             their carrier: more often than the first one, which believes what it tells:",
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 nic=eth0 \\\n    \
-             op monitor interval=1s op monitor interval=60s OCF_CHECK_LEVEL=10 \\\n    \
-             op monitor interval=2s role=Stopped",
+             op monitor interval=2s op monitor interval=60s OCF_CHECK_LEVEL=10 \\\n    \
+             op monitor interval=1s role=Stopped",
         ),
         (
             "By hand, on a host without a cluster; -v logs each step:",
