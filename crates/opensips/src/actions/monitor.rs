@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::health::stale::{refuse_orphans, refuse_stale_sockets};
 use crate::health::{self, Reach, Serving, progress};
 use crate::instance::role::{Record, Role};
-use crate::instance::state::State;
+use crate::instance::state::{Kept, LastCheck, State};
 use crate::instance::{self, Instance};
 use crate::params::{Names, Params};
 use crate::promotion::{self, Certainty, score};
@@ -184,7 +184,7 @@ fn configuration(instance: &Instance<'_>, params: &Params, main: &Stat) -> Vec<S
         return Vec::new();
     }
     let now = config_digest::digests(&params.config);
-    health::configuration::remarks(params, main.process.pid, &state.loaded, now)
+    health::configuration::remarks(params, main.process.pid, &state.kept.loaded, now)
 }
 
 /// What is known about the death of the instance that is remembered.
@@ -220,6 +220,7 @@ struct Seen {
     sockets: Vec<Expected>,
     /// It does not answer OPTIONS.
     unanswered: bool,
+    last_check: Option<LastCheck>,
 }
 
 /// What was found, and what of it is to be remembered.
@@ -256,12 +257,12 @@ fn judge_role(
         Observed::Found { main, serving } => (main, serving),
     };
     let (serving, score, outcome) = match serving {
-        Ok(Serving { remarks, sockets, unanswered }) => {
+        Ok(Serving { remarks, sockets, unanswered, last_check }) => {
             match judge_serving(instance, params, &mut recalled, main.process, remarks) {
                 Ok((score, remarks)) => {
                     let role = role_of(recalled.record);
                     let score = if unanswered { score::while_silent(role, score) } else { score };
-                    (Some(Seen { main, sockets, unanswered }), score, Ok(remarks))
+                    (Some(Seen { main, sockets, unanswered, last_check }), score, Ok(remarks))
                 }
                 Err(error) => (None, score::FAILED, Err(error)),
             }
@@ -339,19 +340,21 @@ fn serves_every(vips: &[IpAddr], sockets: &[Expected]) -> bool {
 /// demanded than before, now that it serves: the next monitor is cheap again, and sees when one of its
 /// sockets is closed. Also since when it does not answer.
 fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
-    let Seen { main, sockets, unanswered } = seen;
+    let Seen { main, sockets, unanswered, last_check } = seen;
     let state = instance.state_of(main.process);
-    let since = state.and_then(|state| state.unanswered_since);
+    let kept = state.map(|state| state.kept.clone()).unwrap_or_default();
+    let since = kept.unanswered_since;
     let is_known = state.is_some_and(|state| state.listeners == *sockets);
-    if is_known && since.is_some() == *unanswered {
+    if is_known && since.is_some() == *unanswered && last_check.is_none() {
         return;
     }
-    let since = unanswered.then(|| since.unwrap_or_else(progress::now));
+    let unanswered_since = unanswered.then(|| since.unwrap_or_else(progress::now));
+    let last_check = last_check.clone().or(kept.last_check);
     // A start that is running knows better which sockets there will be.
     let Ok(_lock) = instance.lock(Deadline::now()) else { return };
     let remarks = state.map(|state| state.remarks.as_slice()).unwrap_or_default();
-    let loaded = state.map(|state| state.loaded.clone()).unwrap_or_default();
-    instance.remember(params, main, sockets, remarks, since, loaded);
+    let kept = Kept { unanswered_since, last_check, ..kept };
+    instance.remember(params, main, sockets, remarks, kept);
     if !is_known {
         let line = LogLine::of(Action::Monitor).field("pid", main.process.pid);
         log::info!("{}", line.field("sockets", sockets.len()).note("adopted"));

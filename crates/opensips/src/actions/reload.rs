@@ -13,7 +13,7 @@ use crate::daemon::management::{clients, reach};
 use crate::daemon::{check, config_digest};
 use crate::error::Result;
 use crate::instance::Instance;
-use crate::instance::state::{Digests, Loaded};
+use crate::instance::state::{Digests, Kept, Loaded};
 use crate::mi;
 use crate::params::{Names, Params};
 
@@ -39,18 +39,21 @@ fn load_version(request: &Request, params: &Params, version: &str) -> Result<Opt
     // The next start reads them.
     let Some(main) = instance.main_process()? else { return Ok(None) };
     let state = instance.state_of(main.process);
-    if state.is_some_and(|state| state.loaded.routes_version.as_deref() == Some(version)) {
+    if state.is_some_and(|state| state.kept.loaded.routes_version.as_deref() == Some(version)) {
         return Ok(None);
     }
     let done = load_routes(request, params, &main);
     // Without a state, monitor knows of no change either.
     let Some(state) = state else { return done.map(|_| Some(LOADED)) };
     let (loaded, note) = match &done {
-        Ok(now) => loaded(&state.loaded, *now, version),
-        Err(error) => (Loaded { refused: Some(error.to_string()), ..state.loaded.clone() }, LOADED),
+        Ok(now) => loaded(&state.kept.loaded, *now, version),
+        Err(error) => {
+            (Loaded { refused: Some(error.to_string()), ..state.kept.loaded.clone() }, LOADED)
+        }
     };
+    let kept = Kept { loaded, ..state.kept.clone() };
     let (sockets, remarks) = (&state.listeners, &state.remarks);
-    instance.remember(params, &main, sockets, remarks, state.unanswered_since, loaded);
+    instance.remember(params, &main, sockets, remarks, kept);
     done.map(|_| Some(note))
 }
 

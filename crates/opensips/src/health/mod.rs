@@ -1,6 +1,7 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
 pub(crate) mod configuration;
+mod declaration;
 mod error;
 pub(crate) mod memory;
 pub(crate) mod probe;
@@ -16,12 +17,13 @@ use deadline::Deadline;
 use hostnet::Sysctl;
 use hostproc::{Pid, ProcFs, Process, Stat};
 
-use crate::daemon::check::{self, Checked};
 use crate::daemon::management::clients;
+use crate::health::declaration::Declaration;
 use crate::health::probe::{Asked, Probing};
 use crate::health::progress::Silent;
 use crate::health::workers::{judge_processes, living_workers};
 use crate::instance::Instance;
+use crate::instance::state::LastCheck;
 use crate::mi::Endpoint;
 use crate::params::Params;
 use crate::sip::probe::Silence;
@@ -44,6 +46,8 @@ pub(crate) struct Serving {
     pub(crate) sockets: Vec<Expected>,
     /// OPTIONS is not answered, which is no failure yet.
     pub(crate) unanswered: bool,
+    /// The daemon's own check, if this judgement needed it.
+    pub(crate) last_check: Option<LastCheck>,
 }
 
 /// Judges a main process with everything that belongs to it, the cheapest first. The sockets of
@@ -87,12 +91,20 @@ pub(crate) fn judge(
         return Err(error);
     }
     remarks.extend(shared.iter().map(ToString::to_string));
-    remarks.extend(virtual_addresses::judge(instance, params, pid, &listeners, &local, deadline)?);
+    let declaration = Declaration::new(instance, params, main.process, &local, deadline);
+    let gaps = virtual_addresses::judge(instance, params, pid, &listeners, &local, &declaration)?;
+    remarks.extend(gaps);
     let (mode, sysctl) = (params.nonlocal_bind, Sysctl::default());
     let leaving = params.leaving_vips(instance.request.promotable);
-    let will_open = |listener: &Listener| is_declared(params, listener, deadline);
+    // True where that is not known.
+    let will_open = |listener: &Listener| {
+        declaration
+            .listeners()
+            .is_none_or(|declared| declared.iter().any(|one| one.is_also(listener)))
+    };
     remarks.extend(nonlocal_bind::remark(mode, leaving, &listeners, &local, &sysctl, will_open));
-    Ok(Serving { remarks, sockets, unanswered })
+    let last_check = declaration.into_fresh();
+    Ok(Serving { remarks, sockets, unanswered, last_check })
 }
 
 /// Fails if a second look finds no shared memory left either. That the MI does not answer is told elsewhere.
@@ -135,16 +147,6 @@ fn weigh_all(silent: &Silent<'_>, shared: &[Shared], reach: Reach, asked: Asked)
         }
     }
     (Asked { remarks, failures: failed, best_answers, one_answers }, unanswered)
-}
-
-/// Whether the configuration has this socket now, by the daemon's own check; true where that is not known.
-/// It costs a process: only for what would be reported otherwise.
-fn is_declared(params: &Params, listener: &Listener, deadline: Deadline) -> bool {
-    // The other half of the time is for the verdict.
-    let checked = check::config(params, deadline.share(2));
-    checked.map_or(true, |Checked { declared, .. }| {
-        declared.unknown.is_some() || declared.listeners.iter().any(|one| one.is_also(listener))
-    })
 }
 
 /// A silence is not a fault of the instance where another program receives the request.

@@ -60,7 +60,7 @@ impl Silent<'_> {
             return Err(error);
         }
         let since =
-            self.instance.state_of(self.main.process).and_then(|state| state.unanswered_since);
+            self.instance.state_of(self.main.process).and_then(|state| state.kept.unanswered_since);
         let lasting = Duration::from_secs(since.map_or(0, |since| now().saturating_sub(since)));
         let for_so_long =
             if lasting.is_zero() { String::new() } else { format!(" for {}", Seconds(lasting)) };

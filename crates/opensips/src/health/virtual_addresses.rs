@@ -1,9 +1,7 @@
 //! Whether the virtual addresses are served, and what would heal it where they are not.
 
-use deadline::Deadline;
-
+use super::declaration::Declaration;
 use super::{Error, Result};
-use crate::daemon::check;
 use crate::instance::Instance;
 use crate::params::Params;
 use crate::sockets::addresses::{LocalAddresses, Presence};
@@ -27,7 +25,7 @@ pub(super) fn judge(
     main: hostproc::Pid,
     listeners: &[Listener],
     local: &LocalAddresses,
-    deadline: Deadline,
+    declaration: &Declaration<'_>,
 ) -> Result<Vec<String>> {
     let promotable = instance.request.promotable;
     let mut remarks = Vec::new();
@@ -41,15 +39,15 @@ pub(super) fn judge(
             remarks.push(gap.told_with(listeners));
             continue;
         }
-        // The other half of the time is for the verdict.
-        let checked = check::config(params, deadline.share(2));
-        let declared = checked.map(|checked| checked.declared.listeners).unwrap_or_default();
-        match declared.into_iter().find(|one| one.local.ip() == vip || one.is_for_all_of(vip)) {
+        let declared = declaration.listeners().unwrap_or_default();
+        match declared.iter().find(|one| one.local.ip() == vip || one.is_for_all_of(vip)) {
             None => remarks.push(gap.told_with(listeners)),
             Some(_) if instance.has_restarted_for_a_vip() => {
                 remarks.push(Gap::RestartedInVain { vip }.to_string());
             }
-            Some(listener) => return Err(Error::VipUnserved { main, vip, listener }),
+            Some(listener) => {
+                return Err(Error::VipUnserved { main, vip, listener: listener.clone() });
+            }
         }
     }
     Ok(remarks)

@@ -27,7 +27,7 @@ pub(crate) use error::{Error, Result};
 use files::Files;
 use identity::Identity;
 use role::{Record, Role};
-use state::{Loaded, State};
+use state::{Kept, State};
 
 /// The instance that an action works on.
 pub(crate) struct Instance<'a> {
@@ -121,8 +121,7 @@ impl<'a> Instance<'a> {
         main: &Stat,
         sockets: &[Expected],
         remarks: &[String],
-        unanswered_since: Option<u64>,
-        loaded: Loaded,
+        kept: Kept,
     ) {
         let state = State {
             main: main.process,
@@ -132,8 +131,7 @@ impl<'a> Instance<'a> {
             pidfile: params.pidfile.clone(),
             listeners: sockets.to_vec(),
             remarks: remarks.to_vec(),
-            unanswered_since,
-            loaded,
+            kept,
         };
         if let Err(error) = state.store(self.files.run(), &self.files.state()) {
             log::warn!("{}", LogLine::of(self.action()).note(error));

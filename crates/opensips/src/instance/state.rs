@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -29,6 +30,26 @@ pub(crate) struct Loaded {
     pub(crate) refused: Option<String>,
 }
 
+/// What the configuration declared when the daemon's own check was asked last: it costs a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LastCheck {
+    /// In seconds since the boot.
+    pub(crate) at: u64,
+    /// The virtual addresses that were on this host: sockets of an interface are expanded to them.
+    pub(crate) vips_here: Vec<IpAddr>,
+    /// `None` where that is not known.
+    pub(crate) declared: Option<Vec<Listener>>,
+}
+
+/// What the monitors of an instance keep for the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Since when OPTIONS is not answered, in seconds since the boot.
+    pub(crate) unanswered_since: Option<u64>,
+    pub(crate) loaded: Loaded,
+    pub(crate) last_check: Option<LastCheck>,
+}
+
 /// An instance as it was when it was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
@@ -45,9 +66,7 @@ pub(crate) struct State {
     /// What an operator should know as long as this instance lives, in one line each: monitor executes
     /// nothing that would find it out again.
     pub(crate) remarks: Vec<String>,
-    /// Since when OPTIONS is not answered, in seconds since the boot.
-    pub(crate) unanswered_since: Option<u64>,
-    pub(crate) loaded: Loaded,
+    pub(crate) kept: Kept,
 }
 
 impl State {
@@ -73,18 +92,7 @@ impl State {
         for remark in &self.remarks {
             let _ = writeln!(text, "remark {}", remark.replace('\n', " "));
         }
-        if let Some(since) = self.unanswered_since {
-            let _ = writeln!(text, "unanswered {since}");
-        }
-        if let Some(Digests { routes, settings }) = self.loaded.digests {
-            let _ = writeln!(text, "digests {routes:016x} {settings:016x}");
-        }
-        if let Some(version) = &self.loaded.routes_version {
-            let _ = writeln!(text, "routes_version {}", version.replace('\n', " "));
-        }
-        if let Some(why) = &self.loaded.refused {
-            let _ = writeln!(text, "refused {}", why.replace('\n', " "));
-        }
+        self.kept.write(&mut text);
         let mut bytes = text.into_bytes();
         // Parameters are checked for line ends; paths need not be UTF-8.
         for (key, path) in
@@ -101,9 +109,9 @@ impl State {
 
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (mut main, mut session) = (None, None);
-        let (mut listeners, mut remarks, mut unanswered_since) = (Vec::new(), Vec::new(), None);
+        let (mut listeners, mut remarks) = (Vec::new(), Vec::new());
         let (mut executable, mut config, mut pidfile) = (None, None, None);
-        let mut loaded = Loaded::default();
+        let mut kept = Kept::default();
         // A state without its last line is incomplete.
         for line in bytes.strip_suffix(b"end\n")?.split(|byte| *byte == b'\n') {
             let Some(space) = line.iter().position(|byte| *byte == b' ') else { continue };
@@ -122,16 +130,12 @@ impl State {
                     let (listener, inode) = text()?.split_once(' ')?;
                     listeners.push((listener.parse().ok()?, inode.parse().ok()?));
                 }
-                b"unanswered" => unanswered_since = text()?.parse().ok(),
-                b"digests" => loaded.digests = digests(text()?),
-                b"routes_version" => loaded.routes_version = Some(text()?.to_owned()),
-                b"refused" => loaded.refused = Some(text()?.to_owned()),
                 b"remark" => remarks.push(text()?.to_owned()),
                 b"executable" => executable = path(),
                 b"config" => config = path(),
                 b"pidfile" => pidfile = path(),
-                // A line of another version.
-                _ => {}
+                // Or a line of another version.
+                other => kept.read(other, text()?)?,
             }
         }
         Some(Self {
@@ -142,9 +146,57 @@ impl State {
             pidfile: pidfile?,
             listeners,
             remarks,
-            unanswered_since,
-            loaded,
+            kept,
         })
+    }
+}
+
+impl Kept {
+    fn write(&self, text: &mut String) {
+        // Writing to a String can't fail.
+        if let Some(since) = self.unanswered_since {
+            let _ = writeln!(text, "unanswered {since}");
+        }
+        if let Some(Digests { routes, settings }) = self.loaded.digests {
+            let _ = writeln!(text, "digests {routes:016x} {settings:016x}");
+        }
+        if let Some(version) = &self.loaded.routes_version {
+            let _ = writeln!(text, "routes_version {}", version.replace('\n', " "));
+        }
+        if let Some(why) = &self.loaded.refused {
+            let _ = writeln!(text, "refused {}", why.replace('\n', " "));
+        }
+        if let Some(LastCheck { at, vips_here, declared }) = &self.last_check {
+            let known = if declared.is_some() { "known" } else { "unknown" };
+            let _ = writeln!(text, "checked {at} {known}");
+            for vip in vips_here {
+                let _ = writeln!(text, "checked_vip {vip}");
+            }
+            for listener in declared.iter().flatten() {
+                let _ = writeln!(text, "declares {listener}");
+            }
+        }
+    }
+
+    /// Reads a line; one of another version is ignored. `None` for a line that can't be understood.
+    fn read(&mut self, key: &[u8], text: &str) -> Option<()> {
+        match (key, &mut self.last_check) {
+            (b"unanswered", _) => self.unanswered_since = text.parse().ok(),
+            (b"digests", _) => self.loaded.digests = digests(text),
+            (b"routes_version", _) => self.loaded.routes_version = Some(text.to_owned()),
+            (b"refused", _) => self.loaded.refused = Some(text.to_owned()),
+            (b"checked", last) => {
+                let (at, known) = text.split_once(' ')?;
+                let declared = (known == "known").then(Vec::new);
+                *last = Some(LastCheck { at: at.parse().ok()?, vips_here: Vec::new(), declared });
+            }
+            (b"checked_vip", Some(last)) => last.vips_here.push(text.parse().ok()?),
+            (b"declares", Some(LastCheck { declared: Some(declared), .. })) => {
+                declared.push(text.parse().ok()?);
+            }
+            _ => {}
+        }
+        Some(())
     }
 }
 
@@ -171,11 +223,18 @@ mod tests {
                 ("tls:[2001:db8::1]:5061".parse().unwrap(), 8),
             ],
             remarks: vec!["one socket less: restart it".into()],
-            unanswered_since: Some(77),
-            loaded: Loaded {
-                digests: Some(Digests { routes: 1, settings: u64::MAX }),
-                routes_version: Some("of today".to_owned()),
-                refused: Some("no answer".to_owned()),
+            kept: Kept {
+                unanswered_since: Some(77),
+                loaded: Loaded {
+                    digests: Some(Digests { routes: 1, settings: u64::MAX }),
+                    routes_version: Some("of today".to_owned()),
+                    refused: Some("no answer".to_owned()),
+                },
+                last_check: Some(LastCheck {
+                    at: 78,
+                    vips_here: vec!["192.0.2.10".parse().unwrap()],
+                    declared: Some(vec!["udp:192.0.2.10:5060".parse().unwrap()]),
+                }),
             },
         }
     }

@@ -147,3 +147,32 @@ fn what_no_restart_heals_is_degraded() {
         ends(&clone.action("stop"), 0);
     });
 }
+
+/// When the daemon's own check was asked, in seconds since the boot.
+fn checked_at(site: &Site) -> u64 {
+    let state = site.state();
+    let line = state.lines().find_map(|line| line.strip_prefix("checked ")).expect("a check");
+    line.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// A daemon that reports this for a week is not to be checked each two seconds.
+#[test]
+fn what_no_restart_heals_costs_a_check_each_minute() {
+    testnet::root_or_skip!();
+    every_daemon("what_no_restart_heals_costs_a_check_each_minute", |site| {
+        link(site);
+        add_vip(site);
+        site.configure(&[&format!("udp:{OWN}:5060")]);
+        let agent = with_vip(site);
+        ends(&agent.action("start"), 0);
+        let unserved = "is served by no socket of the configuration";
+        fails(&recurring(&agent), 190, unserved);
+        let first = checked_at(site);
+        for _ in 0..3 {
+            fails(&recurring(&agent), 190, unserved);
+            let now = checked_at(site);
+            assert!(now == first || now >= first + 60, "checked at {first} s and at {now} s");
+        }
+        ends(&agent.action("stop"), 0);
+    });
+}

@@ -17,7 +17,7 @@ use crate::daemon::{check, config_digest, defaults, directories, fifo, standing,
 use crate::error::Result;
 use crate::health::workers::workers_of;
 use crate::health::{self, Reach};
-use crate::instance::state::Loaded;
+use crate::instance::state::{Kept, Loaded};
 use crate::instance::{self, Instance, pid_file, refuse_elsewhere};
 use crate::params::{Names, Params};
 use crate::process::survey::{PidFile, Pids, Survey};
@@ -132,8 +132,9 @@ impl Start<'_> {
         let serving = health::judge(instance, params, main, sockets, Reach::Groups, *deadline)?;
         if remembered.is_none_or(|state| state.listeners != serving.sockets) {
             // Which configuration it has read is not known, unless it was remembered.
-            let loaded = remembered.map(|state| state.loaded.clone()).unwrap_or_default();
-            instance.remember(params, main, &serving.sockets, &remarks, None, loaded);
+            let loaded = remembered.map(|state| state.kept.loaded.clone()).unwrap_or_default();
+            let kept = Kept { loaded, ..Kept::default() };
+            instance.remember(params, main, &serving.sockets, &remarks, kept);
             let line = LogLine::of(Action::Start).field("pid", main.process.pid);
             log::info!("{}", line.note("adopted"));
         }
@@ -271,7 +272,8 @@ impl Start<'_> {
     fn succeed(&self, served: &Served) {
         let Self { instance, params, started, .. } = self;
         let Served { main, sockets, remarks } = served;
-        instance.remember(params, main, sockets, remarks, None, self.loaded.clone());
+        let kept = Kept { loaded: self.loaded.clone(), ..Kept::default() };
+        instance.remember(params, main, sockets, remarks, kept);
         for remark in remarks {
             log::warn!("{}", LogLine::of(Action::Start).note(remark));
         }
