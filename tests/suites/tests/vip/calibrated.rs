@@ -313,6 +313,31 @@ fn a_host_that_claims_the_address_after_start_is_noted_and_not_fought() {
     ends(&deaf.action("stop"), 0);
 }
 
+#[test]
+fn an_ipv6_address_that_another_host_uses_after_start_is_noted() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for (host, address) in [(&site.a, "1"), (&site.b, "2"), (&site.neighbour, "99")] {
+        host.ip(&format!("addr add 2001:db8::{address}/64 dev eth0 nodad"));
+        super::wait_until_ipv6_is_settled(host);
+    }
+    let agent = plain(&site.a).param("ip", "2001:db8::10").param("announce_schedule", "0,600000");
+    ends(&agent.action("start"), 0);
+    site.neighbour.ip("addr add 2001:db8::10/64 dev eth0 nodad");
+    super::wait_until_ipv6_is_settled(&site.neighbour);
+    wait_until("it is noted", LONG, || {
+        // A solicitation from the VIP.
+        shell(&site.neighbour, "ip -6 neigh flush dev eth0");
+        let mut ping = std::process::Command::new("ping");
+        let ping = ping.args(["-6", "-c", "1", "-W", "1", "-I", "2001:db8::10", "2001:db8::2"]);
+        let _ = site.neighbour.output(ping);
+        locks(&site.a).iter().any(|path| path.to_string_lossy().contains("/rival-"))
+    });
+    fails(&recurring(&agent), 190, &format!("2001:db8::10 is also in use by {MAC_N} on eth0"));
+    site.neighbour.ip("addr del 2001:db8::10/64 dev eth0");
+    ends(&agent.action("stop"), 0);
+}
+
 /// start under strace, whose last look at the link before it adds the address takes longer by that time.
 /// `None` if nothing may be traced here.
 fn delayed(site: &Site, name: &str, delay: Duration) -> Option<Agent> {
