@@ -10,6 +10,7 @@ use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
+use crate::async_monitor;
 use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
 use crate::error::{Error, Result};
@@ -30,11 +31,43 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let observing = Request { deadline: budgets::for_observation(request), ..request.clone() };
     let instance = Instance::load(&observing, &Names::from(&params))?;
     let found = find(&instance, &params);
+    if found.is_err() && request.by_cluster && !request.probe {
+        async_monitor::give_way(&instance);
+    }
     let recalled = recall(&instance, &params, &found);
     let observed = observe(&instance, &params, found);
     let judged = judge_role(&instance, &params, recalled, observed);
     remember(request, &instance, &params, &judged);
+    if let Some(main) = judged.serving_main() {
+        async_monitor::keep(request, &instance, &params, main);
+    }
     Ok(judged.verdict())
+}
+
+/// Judges an instance whose main process has ended, for the asynchronous monitor, and publishes the
+/// promotion score of a failure. `None` if it has not failed: it was stopped, or another main process is
+/// there, which the recurring monitor judges.
+///
+/// # Errors
+/// Another action is at work, or what is there can't be determined.
+pub(super) fn judge_death(request: &Request, patience: Deadline) -> Result<Option<Error>> {
+    let params = Params::read(&request.values, &request.instance)?;
+    let names = Names::from(&params);
+    // A monitor may have the lock for a moment; every other action has a result of its own.
+    let _lock = Instance::load(request, &names)?.lock(patience)?;
+    let instance = Instance::load(request, &names)?;
+    let death = match find(&instance, &params) {
+        Ok(Some(_)) | Ok(None) => return Ok(None),
+        Err(error @ Error::Health(_)) => with_evidence(&instance, error),
+        Err(error) => return Err(error),
+    };
+    if let Some(mut record) = instance.record()
+        && score::publish(request, &mut record, score::FAILED)
+        && let Err(error) = instance.remember_role(&record)
+    {
+        log::warn!("{}", LogLine::of(Action::Monitor).note(error));
+    }
+    Ok(Some(death))
 }
 
 /// What monitor reports now, without its effects: nothing is remembered, and sharing tags and
@@ -206,6 +239,14 @@ struct Findings {
 
 impl Judged {
     /// A failure of a promoted instance has codes of its own.
+    /// The main process of an instance that has not failed.
+    fn serving_main(&self) -> Option<Process> {
+        match self {
+            Self::NotRunning => None,
+            Self::Running(found) => found.serving.as_ref().map(|seen| seen.main.process),
+        }
+    }
+
     fn verdict(self) -> Verdict {
         match self {
             Self::NotRunning => Verdict::not_running(),

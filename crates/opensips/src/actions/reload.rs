@@ -1,13 +1,17 @@
 //! reload-agent: new values for parameters of the agent alone. Every action reads them anew, so they
-//! only have to be judged.
+//! only have to be judged; the asynchronous monitor, which keeps them, is ended.
 
 use ocf::{Action, LogLine, Request, Verdict};
 
+use crate::async_monitor;
 use crate::error::Result;
-use crate::params::Params;
+use crate::instance::Instance;
+use crate::params::{Names, Params};
 
 pub(crate) fn reload(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
+    // It has the former values. The next monitor starts it with these.
+    async_monitor::give_way(&Instance::load(request, &Names::from(&params))?);
     log::info!("{}", LogLine::of(Action::ReloadAgent).field("config", params.config.display()));
     Ok(Verdict::success())
 }

@@ -76,6 +76,7 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         &SHM_FAIL,
         &START_CHECK,
         &STOP_GRACE,
+        &ASYNC_MONITOR,
         &SYSTEMD_UNIT,
     ],
     actions: &[

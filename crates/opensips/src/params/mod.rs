@@ -61,6 +61,8 @@ pub(crate) struct Params {
     /// In percent of shared memory: no transaction can be created.
     pub(crate) shm_fail: u32,
     pub(crate) start_check: bool,
+    /// Pacemaker is told at once when the main process ends.
+    pub(crate) async_monitor: bool,
     pub(crate) stop_grace: Option<Duration>,
     /// `None` where no unit is to be looked for.
     pub(crate) systemd_unit: Option<String>,
@@ -132,6 +134,7 @@ impl Params {
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
         let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
         let start_check = reader.boolean(&table::START_CHECK);
+        let async_monitor = reader.boolean(&table::ASYNC_MONITOR);
         let stop_grace = parse::stop_grace(reader);
         let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, parse::systemd_unit);
         Some(Self {
@@ -158,6 +161,7 @@ impl Params {
             shm_limit: u32::try_from(shm_limit?).ok()?,
             shm_fail: u32::try_from(shm_fail?).ok()?,
             start_check,
+            async_monitor,
             stop_grace,
             systemd_unit: systemd_unit?,
         })
