@@ -146,17 +146,17 @@ fn read_report(child: &mut Child, deadline: Deadline) -> std::result::Result<Str
 /// The whole of a background process: detaches from the action, prepares its work, takes the lock,
 /// reports that to the action, and does the work while it holds the lock. `name` is what ps and top show.
 ///
-/// `prepare` runs before the lock is taken; its error is reported to the action.
+/// `prepare` runs before the lock is taken; its error is reported to the action. The work gets the standard
+/// input, too: the action can have handed over a descriptor there.
 pub fn run<T>(
     name: &CStr,
     lock: &Path,
     patience: Duration,
     prepare: impl FnOnce() -> std::result::Result<T, String>,
-    work: impl FnOnce(T),
+    work: impl FnOnce(T, OwnedFd),
 ) -> ExitCode {
     close_inherited();
-    // Copies, because detaching replaces the streams. The action waits for the end of the report, and must
-    // not wait longer because a socket that it has handed over is closed in between.
+    // Copies, because detaching replaces the streams. The action waits for the end of the report.
     let Ok(report) = io::stdout().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let Ok(input) = io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let mut report = std::fs::File::from(report);
@@ -166,8 +166,7 @@ pub fn run<T>(
         Ok((lock, prepared)) => {
             let _ = writeln!(report, "{READY}");
             drop(report);
-            drop::<OwnedFd>(input);
-            work(prepared);
+            work(prepared, input);
             let _ = lock.remove();
             ExitCode::SUCCESS
         }
@@ -218,19 +217,10 @@ pub fn end(
     if !lock.try_exists().unwrap_or(true) {
         return Ok(Ended(None));
     }
-    let proc = ProcFs::default();
     loop {
         // Another action can hold the lock in the same way. It is waited for, because a stop that is killed
         // has failed.
-        if let Some(process) = holder(lock)?
-            && let Some(handle) = PidFd::open(&proc, &process)?
-            && is_one(&proc, process.pid, arguments)?
-        {
-            kill(&proc, &handle, ending)?;
-            if !handle.wait_gone(deadline)? {
-                return Err(StillRunning::Stuck { pid: process.pid });
-            }
-        }
+        kill(lock, arguments, ending, deadline)?;
         // Only the lock is a proof: its holder can have left no record yet.
         if let Some(lock) = LockFile::try_acquire(lock)? {
             return Ok(Ended(Some(lock)));
@@ -242,8 +232,32 @@ pub fn end(
     }
 }
 
+/// Kills the background process that holds this lock, if there is one, and waits for its end. Does not wait
+/// for another holder, and a new one can start at once.
+///
+/// # Errors
+/// [`StillRunning::Stuck`], [`StillRunning::Process`]
+pub fn kill(
+    lock: &Path,
+    arguments: &[&str],
+    ending: Ending,
+    deadline: Deadline,
+) -> std::result::Result<(), StillRunning> {
+    let proc = ProcFs::default();
+    if let Some(process) = holder(lock)?
+        && let Some(handle) = PidFd::open(&proc, &process)?
+        && is_one(&proc, process.pid, arguments)?
+    {
+        signal(&proc, &handle, ending)?;
+        if !handle.wait_gone(deadline)? {
+            return Err(StillRunning::Stuck { pid: process.pid });
+        }
+    }
+    Ok(())
+}
+
 /// SIGTERM could arrive late, and nothing in a background process needs an orderly end.
-fn kill(proc: &ProcFs, handle: &PidFd, ending: Ending) -> Result<()> {
+fn signal(proc: &ProcFs, handle: &PidFd, ending: Ending) -> Result<()> {
     if ending == Ending::Tree && kill_tree(proc, &handle.process()).is_ok() {
         return Ok(());
     }
@@ -292,6 +306,7 @@ mod tests {
         assert_eq!(holder(&path).unwrap().unwrap().pid, Pid::own());
         assert!(is_held(&path));
         assert!(matches!(end(Deadline::now()), Err(StillRunning::Locked)));
+        kill(&path, &["--work"], Ending::Tree, Deadline::now()).unwrap();
         drop(lock);
         // A lock that nothing holds is a stale file.
         let ended = end(Deadline::after(LONG)).unwrap();

@@ -20,10 +20,11 @@ use super::monitor;
 use crate::async_monitor::Watch;
 use crate::cluster::{self, Status};
 use crate::description::DESCRIPTION;
-use crate::error::Error;
+use crate::error::{self, Error};
+use crate::health;
 use crate::instance::Instance;
-use crate::instance::role::Role;
-use crate::params::Names;
+use crate::params::{Names, Params};
+use crate::promotion::{handover, score};
 
 /// How long it waits for its lock: a moment, because only a process that looks can hold it.
 const LOCK_WAIT: Duration = Duration::from_millis(200);
@@ -38,9 +39,7 @@ const LOCKED: Duration = Duration::from_secs(1);
 /// The longest single wait; then it waits again.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How long Pacemaker may take to begin moving the promoted role away.
-const MOVE_BEGINS: Duration = Duration::from_millis(500);
-/// How long it may take until another instance is promoted.
+/// How long Pacemaker may take until another instance is promoted.
 const MOVE_ENDS: Duration = Duration::from_secs(3);
 /// How long what follows the promotion has to be started, such as the virtual address.
 const FOLLOWERS: Duration = Duration::from_millis(500);
@@ -59,7 +58,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
         Err(error) => Err(error.to_string()),
     };
     ocf::in_background(&DESCRIPTION, |request| {
-        background::run(c"opensips-ocf", &watch.lock, LOCK_WAIT, open, |main| {
+        background::run(c"opensips-ocf", &watch.lock, LOCK_WAIT, open, |main, _| {
             follow(&request, &main);
         })
     })
@@ -152,7 +151,7 @@ fn report(request: &Request, main: Process) -> Result<Report, Trouble> {
     if let Some(reason) = reason_to_leave(request, &status, &node)? {
         return Ok(Report::Left(reason));
     }
-    let Some(death) = monitor::judge_death(request, deadline.within(LOCKED))? else {
+    let Some(death) = judge_death(request, deadline.within(LOCKED))? else {
         return Ok(Report::Left(Reason::NoDeath));
     };
     await_move(request, &status, &node);
@@ -213,24 +212,45 @@ fn threshold(resource: &str) -> String {
     )
 }
 
+/// Judges an instance whose main process has ended, as a recurring monitor does, and publishes the
+/// promotion score of a failure. `None` if it has not failed: it was stopped, or another main process is
+/// there, which the recurring monitor judges.
+///
+/// # Errors
+/// Another action is at work, or what is there can't be determined.
+fn judge_death(request: &Request, patience: Deadline) -> error::Result<Option<Error>> {
+    let params = Params::read(&request.values, &request.instance)?;
+    let names = Names::from(&params);
+    // A monitor may have the lock for a moment; every other action has a result of its own.
+    let _lock = Instance::load(request, &names)?.lock(patience)?;
+    let instance = Instance::load(request, &names)?;
+    let death = match monitor::find(&instance, &params) {
+        Ok(Some(_) | None) => return Ok(None),
+        Err(Error::Health(
+            death @ (health::Error::Gone { .. }
+            | health::Error::Orphans { .. }
+            | health::Error::StaleSocket { .. }),
+        )) => monitor::with_evidence(&instance, death.into()),
+        Err(error) => return Err(error),
+    };
+    if let Some(mut record) = instance.record()
+        && score::publish(request, &mut record, score::FAILED)
+        && let Err(error) = instance.remember_role(&record)
+    {
+        log::warn!("{}", LogLine::of(Action::Monitor).note(error));
+    }
+    Ok(Some(death))
+}
+
 /// Waits until Pacemaker has moved the promoted role to another instance, because of the promotion score of
-/// the failure. A failure that Pacemaker learns meanwhile delays the move: it promotes an instance of a
-/// clone only after it has restarted the failed one (`order_instance_starts_stops()` and the ordering of the clone's
-/// pseudo-actions in lib/pacemaker), and what follows the promotion, as the virtual address, waits for that too.
+/// the failure, if there is one that may get it.
 fn await_move(request: &Request, status: &Status, node: &str) {
-    let promoted = status.on(node).is_some_and(|here| here.promoted);
-    if !promoted || !status.elsewhere(node).any(|other| other.managed && !other.failed) {
+    if !handover::has_successor(status, node) {
         return;
     }
-    let begins = request.deadline.within(MOVE_BEGINS);
     let names = Names::read(&request.values, &request.instance);
-    let Ok(instance) = Instance::load(request, &names) else { return };
-    // demote notes that the role has left.
-    let is_promoted = || instance.record().is_some_and(|record| record.role == Role::Promoted);
-    while is_promoted() {
-        if !begins.sleep(LOOK_AGAIN) {
-            return;
-        }
+    if !Instance::load(request, &names).is_ok_and(|instance| handover::begins(&instance)) {
+        return;
     }
     let ends = request.deadline.within(MOVE_ENDS);
     while cluster::status(&request.instance, ends)

@@ -44,11 +44,6 @@ pub(super) fn for_sharing_tags(deadline: Deadline) -> Deadline {
     deadline.share(2)
 }
 
-/// start, stop: until the asynchronous monitor must have ended. It has nothing to do but to die.
-pub(super) fn for_async_monitor(deadline: Deadline) -> Deadline {
-    deadline.share(4)
-}
-
 /// stop: until another action must have ended by itself.
 pub(super) fn for_other_action(deadline: Deadline) -> Deadline {
     deadline.share(3)

@@ -20,7 +20,7 @@ use crate::instance::role::{Record, Role};
 use crate::instance::state::State;
 use crate::instance::{self, Instance};
 use crate::params::{Names, Params};
-use crate::promotion::{self, Certainty, score};
+use crate::promotion::{self, Certainty, handover, score};
 use crate::sockets::expected::Expected;
 
 /// From this check level on, every listener has to answer.
@@ -32,7 +32,8 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let instance = Instance::load(&observing, &Names::from(&params))?;
     let found = find(&instance, &params);
     if found.is_err() && request.by_cluster && !request.probe {
-        async_monitor::give_way(&instance);
+        // Pacemaker learns of the death from this monitor, and one death counts once.
+        async_monitor::kill(&instance);
     }
     let recalled = recall(&instance, &params, &found);
     let observed = observe(&instance, &params, found);
@@ -41,33 +42,10 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     if let Some(main) = judged.serving_main() {
         async_monitor::keep(request, &instance, &params, main);
     }
-    Ok(judged.verdict())
-}
-
-/// Judges an instance whose main process has ended, for the asynchronous monitor, and publishes the
-/// promotion score of a failure. `None` if it has not failed: it was stopped, or another main process is
-/// there, which the recurring monitor judges.
-///
-/// # Errors
-/// Another action is at work, or what is there can't be determined.
-pub(super) fn judge_death(request: &Request, patience: Deadline) -> Result<Option<Error>> {
-    let params = Params::read(&request.values, &request.instance)?;
-    let names = Names::from(&params);
-    // A monitor may have the lock for a moment; every other action has a result of its own.
-    let _lock = Instance::load(request, &names)?.lock(patience)?;
-    let instance = Instance::load(request, &names)?;
-    let death = match find(&instance, &params) {
-        Ok(Some(_)) | Ok(None) => return Ok(None),
-        Err(error @ Error::Health(_)) => with_evidence(&instance, error),
-        Err(error) => return Err(error),
-    };
-    if let Some(mut record) = instance.record()
-        && score::publish(request, &mut record, score::FAILED)
-        && let Err(error) = instance.remember_role(&record)
-    {
-        log::warn!("{}", LogLine::of(Action::Monitor).note(error));
+    if request.by_cluster && !request.probe && judged.has_failed_as_promoted() {
+        handover::wait(request, &instance);
     }
-    Ok(Some(death))
+    Ok(judged.verdict())
 }
 
 /// What monitor reports now, without its effects: nothing is remembered, and sharing tags and
@@ -85,7 +63,7 @@ pub(crate) fn verdict_now(instance: &Instance<'_>, params: &Params) -> Verdict {
 }
 
 /// The main process, by pid file and state, or else among all processes.
-fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
+pub(super) fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
     if let Some(main) = instance.identity.main_process(&instance.proc)? {
         return Ok(unless_of_a_person(instance, main));
     }
@@ -199,7 +177,7 @@ fn evidence(instance: &Instance<'_>, state: &State) -> Evidence {
 }
 
 /// Adds it to the error of an instance that has partly died.
-fn with_evidence(instance: &Instance<'_>, error: Error) -> Error {
+pub(super) fn with_evidence(instance: &Instance<'_>, error: Error) -> Error {
     match (error, &instance.state) {
         (
             Error::Health(
@@ -245,6 +223,13 @@ impl Judged {
             Self::NotRunning => None,
             Self::Running(found) => found.serving.as_ref().map(|seen| seen.main.process),
         }
+    }
+
+    /// Whether a promoted instance has failed, as the monitor before did not find it.
+    fn has_failed_as_promoted(&self) -> bool {
+        let Self::Running(found) = self else { return false };
+        let record = found.recalled.record.filter(|record| record.role == Role::Promoted);
+        found.outcome.is_err() && record.is_some_and(|it| it.score != Some(score::FAILED))
     }
 
     fn verdict(self) -> Verdict {

@@ -20,7 +20,8 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     let instance = Instance::load(request, &Names::from(&params))?;
     let _lock = instance.lock(instance.deadline())?;
     let Some(main) = instance.main_process()? else {
-        async_monitor::give_way(&instance);
+        // Pacemaker learns of the death from this action.
+        async_monitor::kill(&instance);
         return Err(Error::NothingToPromote.into());
     };
     let mut record = instance.record_of(main.process);

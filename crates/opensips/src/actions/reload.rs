@@ -11,7 +11,7 @@ use crate::params::{Names, Params};
 pub(crate) fn reload(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
     // It has the former values. The next monitor starts it with these.
-    async_monitor::give_way(&Instance::load(request, &Names::from(&params))?);
+    async_monitor::kill(&Instance::load(request, &Names::from(&params))?);
     log::info!("{}", LogLine::of(Action::ReloadAgent).field("config", params.config.display()));
     Ok(Verdict::success())
 }

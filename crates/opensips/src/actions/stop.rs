@@ -27,9 +27,9 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     let names = Names::read(&request.values, &request.instance);
     let former = Instance::load(request, &names)?;
     // First of all: what this stop ends is no death.
-    let no_async_monitor =
-        async_monitor::end(&former, budgets::for_async_monitor(request.deadline));
+    async_monitor::kill(&former);
     let lock = take_lock(&former)?;
+    let no_async_monitor = async_monitor::keep_away(&former);
     // Loaded once more: the former holder of the lock may have remembered another instance.
     let instance = Instance::load(request, &names)?;
     let started = Instant::now();
@@ -51,7 +51,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     if !survey.is_empty() {
         log_end(&survey, started);
     }
-    async_monitor::release(no_async_monitor);
+    async_monitor::allow(no_async_monitor);
     drop(lock);
     Ok(Verdict::success())
 }

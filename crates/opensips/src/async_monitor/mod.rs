@@ -9,8 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use deadline::Deadline;
-use hostproc::background::{self, Ended, Ending};
+use hostproc::background::{self, Ended, Ending, StillRunning};
 use hostproc::{Pid, Process};
 use ocf::{LogLine, Request};
 
@@ -90,29 +89,33 @@ pub(crate) fn keep(request: &Request, instance: &Instance<'_>, params: &Params, 
     }
 }
 
-/// Ends it, with the programs that it may be running. As long as the proof is held, none can start. `None`
-/// if it may still be running, which is no reason to fail: it is stuck in the kernel and executes nothing, or
-/// another program holds its lock.
-pub(crate) fn end(instance: &Instance<'_>, deadline: Deadline) -> Option<Ended> {
+/// Ends it, with the programs that it is running, for an action that Pacemaker learns more from, and for one
+/// that waits for the action lock next. A failure is logged.
+pub(crate) fn kill(instance: &Instance<'_>) {
+    let deadline = instance.deadline().within(PATIENCE);
     let lock = instance.files.async_monitor_lock();
-    match background::end(&lock, &[ARGUMENT], Ending::Tree, deadline.within(PATIENCE)) {
-        Ok(ended) => Some(ended),
-        Err(error) => {
-            let line = LogLine::of(instance.action());
-            log::warn!("{}", line.note(format!("the asynchronous monitor may still run: {error}")));
-            None
-        }
+    if let Err(error) = background::kill(&lock, &[ARGUMENT], Ending::Tree, deadline) {
+        may_run(instance, &error);
     }
 }
 
-/// Ends it for an action that has found the main process dead: Pacemaker learns it from that action, and one
-/// death counts once.
-pub(crate) fn give_way(instance: &Instance<'_>) {
-    release(end(instance, instance.deadline()));
+/// The same for an action that has the action lock. As long as the proof is held, none can start. `None` if it
+/// may still be running, which is no reason to fail: it is stuck in the kernel and executes nothing, or another
+/// program holds its lock.
+pub(crate) fn keep_away(instance: &Instance<'_>) -> Option<Ended> {
+    let deadline = instance.deadline().within(PATIENCE);
+    let lock = instance.files.async_monitor_lock();
+    let ended = background::end(&lock, &[ARGUMENT], Ending::Tree, deadline);
+    ended.map_err(|error| may_run(instance, &error)).ok()
+}
+
+fn may_run(instance: &Instance<'_>, error: &StillRunning) {
+    let line = LogLine::of(instance.action());
+    log::warn!("{}", line.note(format!("the asynchronous monitor may still run: {error}")));
 }
 
 /// Allows a new one, and leaves no lock file behind.
-pub(crate) fn release(ended: Option<Ended>) {
+pub(crate) fn allow(ended: Option<Ended>) {
     if let Some(Err(error)) = ended.map(Ended::release) {
         log::debug!("{error}");
     }

@@ -41,8 +41,9 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     let deadline = budgets::for_coming_up(request.deadline);
     let former = Instance::load(request, &names)?;
     // One that watches a former main process must not report its death when this one serves.
-    let no_async_monitor = async_monitor::end(&former, budgets::for_async_monitor(deadline));
+    async_monitor::kill(&former);
     let lock = former.lock(deadline)?;
+    let no_async_monitor = async_monitor::keep_away(&former);
     // Loaded once more: another start may have done the work while this one waited for the lock.
     let instance = Instance::load(request, &names)?;
     let done = Vec::new();
@@ -54,7 +55,7 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     if let Some(Err(error)) = config_lock.map(LockFile::remove) {
         log::warn!("{}", LogLine::of(Action::Start).note(error));
     }
-    async_monitor::release(no_async_monitor);
+    async_monitor::allow(no_async_monitor);
     let main = started?;
     async_monitor::begin(request, &instance, &params, main);
     Ok(Verdict::success())
