@@ -14,9 +14,9 @@ pub(crate) fn between_two_monitors(cluster: &Cluster) -> Result<(), String> {
     // Longer than this test waits for anything.
     set_interval(cluster, "600s")?;
     let before = kill_old(cluster, &node)?;
-    let command = ["crm_mon", "-1", "--include=none,failures"];
+    let command = ["crm_mon", "-1", "--output-as=xml", "--include=none,failures"];
     wait("the failure of asyncmon", || {
-        Ok(cluster.run(&node, &command)?.contains("opensips_asyncmon_0 on "))
+        Ok(cluster.run(&node, &command)?.contains("op_key=\"opensips_asyncmon_0\""))
     })?;
     let now = cluster.serves(|_| true)?;
     if cluster.run(&now, &["cat", PID_FILE])? == before {

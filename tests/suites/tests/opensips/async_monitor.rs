@@ -217,6 +217,34 @@ fn a_promoted_instance_publishes_its_failure_first() {
     site.nothing_is_left();
 }
 
+/// The score alone moves the role; a failure that comes with it delays the move.
+#[test]
+fn a_promoted_instance_that_fails_reports_it_when_the_role_can_have_moved() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let cluster = &cluster_or_skip!(site, "a_promoted_instance_that_fails");
+    let agent = crate::roles::clone_of(cluster.agent());
+    let failing = agent.clone().param("sip_probe_codes", "299");
+    let asked = || cluster.notes().matches("crm_mon").count();
+    cluster.start(&agent);
+    ends(&agent.action("promote"), 0);
+    cluster.shows(&[instance("node1", "Promoted", ""), instance("node2", "Unpromoted", "")]);
+    let outcome = recurring(&failing);
+    fails(&outcome, 9, "sip_probe_codes");
+    assert!(cluster.notes().contains("--update=1\n"), "{}", cluster.notes());
+    assert!(outcome.took >= Duration::from_millis(500), "{:?}", outcome.took);
+    // Pacemaker knows of it.
+    fails(&recurring(&failing), 9, "sip_probe_codes");
+    assert_eq!(asked(), 1);
+    // A standby that fails costs no call.
+    ends(&agent.action("demote"), 0);
+    ends(&recurring(&agent), 0);
+    fails(&recurring(&failing), 1, "sip_probe_codes");
+    assert_eq!(asked(), 1);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
+
 /// Each on a host of its own, because each needs a daemon that is old.
 #[test]
 fn what_an_administrator_has_decided_is_left_to_the_next_monitor() {
