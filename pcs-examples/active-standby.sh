@@ -90,8 +90,8 @@ cib resource create vip ocf:smartvox:opensips-vip \
 
 # start waits until OpenSIPS answers SIP, and fails at once when it dies. stop must outlast a
 # daemon with stuck workers (half a minute) and then kill it: 90 seconds. monitor asks OPTIONS at
-# the virtual IP, from this node. Every 2 seconds: a dead OpenSIPS is noticed within 2 seconds, and a
-# monitor costs 2 ms of CPU.
+# the virtual IP, from this node. Every 2 seconds: one that answers nothing is noticed within 2 seconds,
+# and a monitor costs 2 ms of CPU. One that dies is noticed at once.
 cib resource create opensips ocf:smartvox:opensips \
     config=/etc/opensips/opensips.cfg vip="$VIP" \
     op start timeout=60s op stop timeout=90s op monitor interval=2s timeout=20s

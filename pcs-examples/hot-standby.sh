@@ -102,10 +102,10 @@ cib resource create vip ocf:smartvox:opensips-vip \
 # both must be as in opensips.cfg.
 #
 # demote needs no time of its own unless with demote=restart. Of one resource, no two monitors may have
-# the same interval. The promoted one is asked for OPTIONS every 2 seconds, so that a dead OpenSIPS is
-# noticed within 2 seconds (a monitor costs 2 ms of CPU). It takes its sharing tag back if it was lost,
-# as after a cut between the nodes that no fencing has ended. Level 10 also asks the Management
-# Interface how much memory is in use, and the standby whether it has the other node's data.
+# the same interval. The promoted one is asked for OPTIONS every 2 seconds, so that a silent OpenSIPS is
+# noticed within 2 seconds (a dead one at once; a monitor costs 2 ms of CPU). It takes its sharing tag
+# back if it was lost, as after a cut between the nodes that no fencing has ended. Level 10 also asks the
+# Management Interface how much memory is in use, and the standby whether it has the other node's data.
 cib resource create opensips ocf:smartvox:opensips \
     config=/etc/opensips/opensips.cfg vip="$VIP" nonlocal_bind=ensure \
     mi=fifo:/run/opensips/opensips_fifo mi_reply_dir=/run/smartvox/mi sharing_tag=vip/1 \

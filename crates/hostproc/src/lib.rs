@@ -9,6 +9,7 @@
 
 mod accounts;
 mod action_lock;
+pub mod background;
 mod child;
 mod detach;
 mod error;

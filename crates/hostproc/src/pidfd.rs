@@ -62,6 +62,13 @@ impl PidFd {
         self.process
     }
 
+    /// Whether [`PidFd::wait_gone`] sleeps until the process has ended. Without a pidfd it looks again and
+    /// again.
+    #[must_use]
+    pub fn sleeps(&self) -> bool {
+        self.fd.is_some()
+    }
+
     /// Sends a signal; `false` if the process is gone.
     ///
     /// # Errors

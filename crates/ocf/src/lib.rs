@@ -41,7 +41,7 @@ pub use finding::{Finding, Findings};
 pub use log_line::LogLine;
 pub use reader::Reader;
 pub use request::{InstanceName, Request};
-pub use run::run;
+pub use run::{in_background, run};
 pub use shown::shown;
 pub use values::Values;
 pub use verdict::Verdict;

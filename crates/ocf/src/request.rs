@@ -1,6 +1,6 @@
 //! One call of an agent.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,42 @@ impl Request {
             check_level: environment.check_level.unwrap_or(0),
         }
     }
+
+    /// The variables with which another process of the agent is about the same resource, as a recurring
+    /// monitor of check level 0 ([`crate::in_background`]). It has the parameters of this call, also those
+    /// that were options, and the logs of this process.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        let mut variables: Vec<(OsString, OsString)> = LOG_VARIABLES
+            .iter()
+            .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
+            .collect();
+        let parameters = self.values.iter();
+        variables.extend(
+            parameters.map(|(name, value)| (format!("OCF_RESKEY_{name}").into(), value.into())),
+        );
+        let mut meta = |name: &str, value: &str| {
+            variables.push((format!("OCF_RESKEY_CRM_meta_{name}").into(), value.into()));
+        };
+        meta("interval", &BACKGROUND_INTERVAL.as_millis().to_string());
+        if let Some(node) = &self.node {
+            meta("on_node", node);
+        }
+        if self.promotable {
+            meta("promotable", "true");
+        }
+        if self.in_cluster {
+            variables.push(("OCF_RESOURCE_INSTANCE".into(), self.instance.as_str().into()));
+        }
+        variables
+    }
 }
+
+/// What a background process has to know about the logs.
+const LOG_VARIABLES: [&str; 5] = ["HA_LOGFACILITY", "HA_LOGFILE", "HA_debug", "PCMK_service", "TZ"];
+
+/// Any but zero, which makes a monitor a probe.
+const BACKGROUND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The name of a resource in the cluster, such as `vip` or `opensips:0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +181,42 @@ impl fmt::Display for InstanceName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_make_the_same_request() {
+        static DESCRIPTION: Description = Description {
+            name: "agent",
+            version: "1",
+            shortdesc: "An agent",
+            longdesc: "An agent.",
+            parameters: &[],
+            actions: &[],
+        };
+        let made = |action, environment: &Environment| {
+            Request::new(&DESCRIPTION, action, environment, Instant::now())
+        };
+        let environment = Environment {
+            values: [("config", "/a b"), ("empty", "")].into_iter().collect(),
+            instance: Some("sip:1".into()),
+            node: Some("node1".to_owned()),
+            promotable: true,
+            check_level: Some(10),
+            role_promoted: true,
+            ..Environment::default()
+        };
+        let start = made(Action::Start, &environment);
+        let again = made(Action::Monitor, &Environment::read(start.variables()));
+        assert_eq!(again.values, start.values);
+        assert_eq!(again.instance, start.instance);
+        assert_eq!(again.node, start.node);
+        assert!(again.in_cluster && again.promotable);
+        assert!(!again.probe && !again.expects_promoted && !again.expects_stopped);
+        assert_eq!(again.check_level, 0);
+        let by_hand = made(Action::Start, &Environment::default());
+        let again = made(Action::Monitor, &Environment::read(by_hand.variables()));
+        assert!(!again.in_cluster && !again.promotable && again.node.is_none());
+        assert_eq!(again.instance, by_hand.instance);
+    }
 
     #[test]
     fn an_instance_name_stays_in_its_directory() {

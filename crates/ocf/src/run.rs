@@ -23,6 +23,17 @@ pub fn run(agent: &impl Agent) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+/// Runs the work of a background process of an agent, which has the variables of
+/// [`Request::variables`]: makes the request of a recurring monitor and installs the logger. The
+/// request's deadline is that of a monitor that begins now.
+pub fn in_background<T>(description: &'static Description, work: impl FnOnce(Request) -> T) -> T {
+    let environment = Environment::read(std::env::vars_os());
+    let request = Request::new(description, Action::Monitor, &environment, Instant::now());
+    logging::install(description.name, &request.instance, &environment);
+    install_panic_hook(Action::Monitor, &environment.exit_reason_prefix);
+    work(request)
+}
+
 /// [`run`] with its inputs and outputs as arguments. `arguments` has no program name.
 fn run_with(
     agent: &impl Agent,

@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// Each room below the actions, with the rooms that it may use. The first four are leaf rooms: they know
+/// Each room below the actions, with the rooms that it may use. The first five are leaf rooms: they know
 /// neither parameters nor the instance. Only the actions know the error of the crate.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 12] = [
+    ("cluster", &[]),
     ("process", &[]),
     ("sockets", &["process"]),
     ("sip", &["sockets"]),
@@ -17,7 +18,8 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("instance", &["params", "process", "sockets"]),
     ("daemon", &["instance", "mi", "params", "process", "sockets"]),
     ("health", &["daemon", "instance", "mi", "params", "process", "sip", "sockets"]),
-    ("promotion", &["daemon", "health", "instance", "mi", "params"]),
+    ("promotion", &["cluster", "daemon", "health", "instance", "mi", "params"]),
+    ("async_monitor", &["instance", "params"]),
 ];
 
 /// Each foreign crate, with the beginning of the paths that may use it.

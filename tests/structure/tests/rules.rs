@@ -11,7 +11,7 @@ use structure::{Crate, Graph};
 
 /// The rooms of crates/opensips that take paths, modes and addresses: they know neither `Params`, nor the
 /// error of the crate, nor any room above them.
-const LEAVES: [&str; 4] = ["process", "sockets", "sip", "mi"];
+const LEAVES: [&str; 5] = ["cluster", "process", "sockets", "sip", "mi"];
 
 const AGENTS: [&str; 2] = ["opensips-ra", "opensips-vip-ra"];
 /// Libraries that know nothing of OCF.

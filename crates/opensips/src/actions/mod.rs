@@ -1,5 +1,6 @@
 //! The OCF actions, one file each.
 
+pub(crate) mod async_monitor;
 mod budgets;
 pub(crate) mod demote;
 pub(crate) mod diagnose;

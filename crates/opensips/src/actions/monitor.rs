@@ -10,6 +10,7 @@ use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
+use crate::async_monitor;
 use crate::daemon::config_digest;
 use crate::daemon::crash::Evidence;
 use crate::daemon::launch::trim_output;
@@ -20,7 +21,7 @@ use crate::instance::role::{Record, Role};
 use crate::instance::state::{Kept, LastCheck, State};
 use crate::instance::{self, Instance};
 use crate::params::{Names, Params};
-use crate::promotion::{self, Certainty, score};
+use crate::promotion::{self, Certainty, handover, score};
 use crate::sockets::expected::Expected;
 
 /// From this check level on, the files of the configuration are read.
@@ -34,10 +35,20 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let observing = Request { deadline: budgets::for_observation(request), ..request.clone() };
     let instance = Instance::load(&observing, &Names::from(&params))?;
     let found = find(&instance, &params);
+    if found.is_err() && request.by_cluster && !request.probe {
+        // Pacemaker learns of the death from this monitor, and one death counts once.
+        async_monitor::kill(&instance);
+    }
     let recalled = recall(&instance, &params, &found);
     let observed = observe(&instance, &params, found);
     let judged = judge_role(&instance, &params, recalled, observed);
     remember(request, &instance, &params, &judged);
+    if let Some(main) = judged.serving_main() {
+        async_monitor::keep(request, &instance, &params, main);
+    }
+    if request.by_cluster && !request.probe && judged.has_failed_as_promoted() {
+        handover::wait(request, &instance);
+    }
     Ok(judged.verdict())
 }
 
@@ -56,7 +67,7 @@ pub(crate) fn verdict_now(instance: &Instance<'_>, params: &Params) -> Verdict {
 }
 
 /// The main process, by pid file and state, or else among all processes.
-fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
+pub(super) fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
     if let Some(main) = instance.identity.main_process(&instance.proc)? {
         return Ok(unless_of_a_person(instance, main));
     }
@@ -193,7 +204,7 @@ fn evidence(instance: &Instance<'_>, state: &State) -> Evidence {
 }
 
 /// Adds it to the error of an instance that has partly died.
-fn with_evidence(instance: &Instance<'_>, error: Error) -> Error {
+pub(super) fn with_evidence(instance: &Instance<'_>, error: Error) -> Error {
     match (error, &instance.state) {
         (
             Error::Health(
@@ -234,6 +245,21 @@ struct Findings {
 
 impl Judged {
     /// A failure of a promoted instance has codes of its own.
+    /// The main process of an instance that has not failed.
+    fn serving_main(&self) -> Option<Process> {
+        match self {
+            Self::NotRunning => None,
+            Self::Running(found) => found.serving.as_ref().map(|seen| seen.main.process),
+        }
+    }
+
+    /// Whether a promoted instance has failed, as the monitor before did not find it.
+    fn has_failed_as_promoted(&self) -> bool {
+        let Self::Running(found) = self else { return false };
+        let record = found.recalled.record.filter(|record| record.role == Role::Promoted);
+        found.outcome.is_err() && record.is_some_and(|it| it.score != Some(score::FAILED))
+    }
+
     fn verdict(self) -> Verdict {
         match self {
             Self::NotRunning => Verdict::not_running(),

@@ -7,6 +7,7 @@ use hostproc::Process;
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
+use crate::async_monitor;
 use crate::error::Result;
 use crate::instance::Instance;
 use crate::instance::role::{Record, Role};
@@ -19,6 +20,8 @@ pub(crate) fn promote(request: &Request) -> Result<Verdict> {
     let instance = Instance::load(request, &Names::from(&params))?;
     let _lock = instance.lock(instance.deadline())?;
     let Some(main) = instance.main_process()? else {
+        // Pacemaker learns of the death from this action.
+        async_monitor::kill(&instance);
         return Err(Error::NothingToPromote.into());
     };
     let mut record = instance.record_of(main.process);

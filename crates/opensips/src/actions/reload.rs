@@ -1,5 +1,6 @@
 //! reload-agent: new values for parameters of the agent alone. Every action reads them anew, so they
-//! only have to be judged; but a new `routes_version` has the daemon load its routes.
+//! only have to be judged; the asynchronous monitor, which keeps them, is ended, and a new `routes_version` has
+//! the daemon load its routes.
 //!
 //! A failure would have Pacemaker restart the instance on every node at once, with the configuration that is
 //! refused: what can't be loaded is logged, the old routes go on serving, and monitor tells.
@@ -9,6 +10,7 @@ use hostproc::Stat;
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
+use crate::async_monitor;
 use crate::daemon::management::{clients, reach};
 use crate::daemon::{check, config_digest};
 use crate::error::Result;
@@ -19,6 +21,8 @@ use crate::params::{Names, Params};
 
 pub(crate) fn reload(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
+    // It has the former values. The next monitor starts it with these.
+    async_monitor::kill(&Instance::load(request, &Names::from(&params))?);
     log::info!("{}", LogLine::of(Action::ReloadAgent).field("config", params.config.display()));
     if let Some(version) = &params.routes_version {
         let line = LogLine::of(Action::ReloadAgent).field("routes_version", version);

@@ -7,6 +7,7 @@ use nix::unistd::Uid;
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
+use crate::async_monitor;
 use crate::daemon::{account, fifo};
 use crate::error::{Error, Result};
 use crate::health;
@@ -24,7 +25,11 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     // Invalid parameters are no reason to leave an instance running, nor to fail where none is.
     let names = Names::read(&request.values, &request.instance);
-    let lock = take_lock(&Instance::load(request, &names)?)?;
+    let former = Instance::load(request, &names)?;
+    // First of all: what this stop ends is no death.
+    async_monitor::kill(&former);
+    let lock = take_lock(&former)?;
+    let no_async_monitor = async_monitor::keep_away(&former);
     // Loaded once more: the former holder of the lock may have remembered another instance.
     let instance = Instance::load(request, &names)?;
     let started = Instant::now();
@@ -46,6 +51,7 @@ pub(crate) fn stop(request: &Request) -> Result<Verdict> {
     if !survey.is_empty() {
         log_end(&survey, started);
     }
+    async_monitor::allow(no_async_monitor);
     drop(lock);
     Ok(Verdict::success())
 }

@@ -78,6 +78,7 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         &CHECK_READINESS,
         &START_CHECK,
         &STOP_GRACE,
+        &ASYNC_MONITOR,
         &SYSTEMD_UNIT,
     ],
     actions: &[

@@ -25,6 +25,24 @@ process of the instance. Default: the timeout of the stop action minus 5 seconds
     ..Parameter::TEMPLATE
 };
 
+pub(crate) static ASYNC_MONITOR: Parameter = Parameter {
+    name: "async_monitor",
+    kind: Kind::Boolean,
+    default: Some("yes"),
+    reloadable: true,
+    shortdesc: "Tell Pacemaker at once when OpenSIPS dies",
+    longdesc: "Whether Pacemaker is told at once when the main process of OpenSIPS ends, and not by the next \
+monitor. Default: yes. For that, start leaves a process running that waits for the end without any cost; stop \
+ends it first of all. It looks again whether OpenSIPS is dead and then runs crm_resource --fail, which \
+Pacemaker shows as the failure of an operation asyncmon (\"Simulated failure\"); the reason is in the log. \
+It leaves the death to the next monitor if an action is running on the resource, if the resource is unmanaged, in maintenance mode \
+or blocked, if OpenSIPS has lived for less than 5 seconds (a daemon that crashes again and \
+again is not restarted faster than by monitor), if a monitor has another on-fail than restart, and, before \
+Pacemaker 2.1.6, if there is a migration-threshold: those versions count such a failure twice. Without a cluster on this \
+node it does nothing.",
+    ..Parameter::TEMPLATE
+};
+
 pub(crate) static SYSTEMD_UNIT: Parameter = Parameter {
     name: "systemd_unit",
     default: Some("opensips.service"),

@@ -95,6 +95,11 @@ impl Files {
         ActionLockFiles::new(&self.run, &self.name_of("lock"), &self.stop_mark())
     }
 
+    /// The lock of the asynchronous monitor, a background process.
+    pub(crate) fn async_monitor_lock(&self) -> PathBuf {
+        self.run.file(&self.name_of("async-monitor"))
+    }
+
     /// The lock that keeps two resources with one configuration from starting at the same time.
     pub(crate) fn config_lock(&self, config: &Path) -> PathBuf {
         let name = InstanceName::new(config.as_os_str()).as_file_name();

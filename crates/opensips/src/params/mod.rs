@@ -65,6 +65,8 @@ pub(crate) struct Params {
     /// Whether modules that are not ready are told.
     pub(crate) check_readiness: bool,
     pub(crate) start_check: bool,
+    /// Pacemaker is told at once when the main process ends.
+    pub(crate) async_monitor: bool,
     pub(crate) stop_grace: Option<Duration>,
     /// `None` where no unit is to be looked for.
     pub(crate) systemd_unit: Option<String>,
@@ -138,6 +140,7 @@ impl Params {
         let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
         let check_readiness = reader.boolean(&table::CHECK_READINESS);
         let start_check = reader.boolean(&table::START_CHECK);
+        let async_monitor = reader.boolean(&table::ASYNC_MONITOR);
         let stop_grace = parse::stop_grace(reader);
         let systemd_unit = reader.parsed(&table::SYSTEMD_UNIT, parse::systemd_unit);
         Some(Self {
@@ -166,6 +169,7 @@ impl Params {
             shm_fail: u32::try_from(shm_fail?).ok()?,
             check_readiness,
             start_check,
+            async_monitor,
             stop_grace,
             systemd_unit: systemd_unit?,
         })

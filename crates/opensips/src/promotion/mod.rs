@@ -2,6 +2,7 @@
 //! and the promotion score that follows.
 
 mod error;
+pub(crate) mod handover;
 mod readiness;
 pub(crate) mod score;
 pub(crate) mod tags;

@@ -5,13 +5,11 @@
 //! changes, and by a probe: a restart of Pacemaker under a running instance removes the attribute, and
 //! the agent remembers it still.
 
-use std::process::Command;
-use std::time::Duration;
-
 use deadline::Deadline;
-use hostproc::{Pid, ProcFs, Process, output};
+use hostproc::{Pid, ProcFs, Process};
 use ocf::{LogLine, Request};
 
+use crate::cluster;
 use crate::instance::role::{Record, Role};
 
 // The scores are far above any stickiness that an administrator sets (100 is usual), which Pacemaker adds
@@ -33,12 +31,6 @@ const SILENT: i32 = 3_000;
 /// It does not serve. Pacemaker promotes any other instance rather than restart this one in place. Not
 /// less than 1: if all have failed, one of them must be promoted.
 pub(crate) const FAILED: i32 = 1;
-
-/// How long Pacemaker's attribute daemon may take. A late score is no reason to fail.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The directories of Pacemaker's tools.
-const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The score of an instance that serves.
 pub(crate) fn of(role: Role, synced: bool) -> i32 {
@@ -145,34 +137,19 @@ pub(crate) fn withdraw(request: &Request, deadline: Deadline) {
     }
 }
 
-/// The longest message of crm_attribute that is logged, in bytes.
-const MESSAGE_LIMIT: usize = 4096;
-
-/// Returns whether Pacemaker has accepted it.
+/// Returns whether Pacemaker has accepted it. A late score is no reason to fail.
 fn run(request: &Request, what: &str, deadline: Deadline) -> bool {
-    let mut command = Command::new("crm_attribute");
-    command
-        .arg(format!("--promotion={}", request.instance.as_str()))
-        .args(["--lifetime=reboot", what])
-        .env("PATH", PATH);
     let line = LogLine::of(request.action).field("promotion_score", what);
-    let trouble = match output(&mut command, MESSAGE_LIMIT, deadline.within(PATIENCE)) {
-        Ok(Some(ended)) if ended.status.success() => {
+    match cluster::set_promotion_score(&request.instance, what, deadline) {
+        Ok(()) => {
             log::info!("{line}");
-            return true;
+            true
         }
-        Ok(Some(ended)) => {
-            format!(
-                "crm_attribute: {}: {}",
-                ended.status,
-                ocf::shown(ended.stderr.trim().as_bytes())
-            )
+        Err(error) => {
+            log::warn!("{}", line.note(error));
+            false
         }
-        Ok(None) => "crm_attribute did not end in time".to_owned(),
-        Err(error) => format!("crm_attribute can't be executed: {}", ocf::cause(&error)),
-    };
-    log::warn!("{}", line.note(trouble));
-    false
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use suites::{gateway, scenario};
 
 use crate::{Cluster, PATIENCE};
 
-const PID_FILE: &str = "/run/opensips/opensips.pid";
+pub(crate) const PID_FILE: &str = "/run/opensips/opensips.pid";
 
 /// `crm_resource --move`: the peer serves, the old owner is silent.
 pub(crate) fn planned_move(cluster: &Cluster) -> Result<(), String> {
@@ -147,6 +147,6 @@ fn wait_for_failure(cluster: &Cluster, resource: &str) -> Result<(), String> {
 }
 
 /// Forgets the failures, so that the next step begins with a clean sheet.
-fn clean_up(cluster: &Cluster) -> Result<(), String> {
+pub(crate) fn clean_up(cluster: &Cluster) -> Result<(), String> {
     scenario::clean_up(&cluster.lab, "node1")
 }

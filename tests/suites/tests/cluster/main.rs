@@ -4,6 +4,7 @@
 //! One cluster for all steps: bringing one up costs more than most of them. A step begins with the
 //! cluster whole and both resources running, and leaves it so.
 
+mod async_monitor;
 mod documents;
 mod ecosystem;
 mod faults;
@@ -87,6 +88,8 @@ const STEPS: &[Step] = &[
     ("planned move", faults::planned_move),
     ("the address removed behind the cluster's back", faults::address_removed),
     ("kill -9 of OpenSIPS", faults::main_process_killed),
+    ("kill -9 between two monitors", async_monitor::between_two_monitors),
+    ("kill -9 in maintenance mode", async_monitor::in_maintenance),
     ("kill -9 while the peer is in standby", faults::killed_without_peer),
     ("gateway silent for both nodes", faults::gateway_silent),
     ("gateway silent for the active node", faults::gateway_lost),

@@ -7,6 +7,7 @@
 
 mod absent_address;
 mod addresses;
+mod async_monitor;
 mod auto_scaling;
 mod busy;
 mod busy_port;

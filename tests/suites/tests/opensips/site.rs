@@ -235,7 +235,14 @@ impl Site {
 
     /// Returns whether an action of the agent is running on the host.
     pub(crate) fn agent_runs(&self) -> bool {
-        !self.processes_of(&binary("opensips")).is_empty()
+        self.processes_of(&binary("opensips")).into_iter().any(|pid| !is_async_monitor(pid))
+    }
+
+    /// The asynchronous monitors on the host.
+    pub(crate) fn async_monitors(&self) -> Vec<i32> {
+        let mut found = self.processes_of(&binary("opensips"));
+        found.retain(|pid| is_async_monitor(*pid));
+        found
     }
 
     fn processes_of(&self, program: &Path) -> Vec<i32> {
@@ -313,6 +320,11 @@ pub(crate) fn signal(pid: i32, signal: Signal) {
         Err(Errno::ESRCH) if signal == Signal::SIGKILL => {}
         sent => sent.unwrap(),
     }
+}
+
+fn is_async_monitor(pid: i32) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).nth(1) == Some(b"--async-monitor".as_slice())
 }
 
 /// Neither gone nor a zombie.

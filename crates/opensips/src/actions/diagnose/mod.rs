@@ -69,6 +69,7 @@ fn on_host(diagnosis: Diagnosis, request: &Request, params: &Params) -> Diagnosi
         .with("role", record.map(|record| role(record.role)))
         .with("promotion_score", record.and_then(|record| record.score).map(i64::from))
         .with("processes", processes::shown(&survey, &answers))
+        .with("async_monitor", processes::async_monitor(&instance))
         .with("started_elsewhere", processes::elsewhere(&survey))
         .with("listeners", listeners.shown)
         .with("nonlocal_bind", listeners.nonlocal_bind)

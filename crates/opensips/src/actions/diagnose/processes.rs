@@ -4,7 +4,8 @@ use hostproc::{Stat, State};
 use ocf::{Diagnosis, Value};
 
 use super::management::Answers;
-use crate::instance::Result;
+use crate::async_monitor;
+use crate::instance::{Instance, Result};
 use crate::process::survey::{Elsewhere, Starter, Survey};
 
 /// All of them, with their work as far as the MI tells.
@@ -43,6 +44,15 @@ fn state(state: State) -> &'static str {
         State::Uninterruptible => "uninterruptible sleep",
         State::Stopped => "stopped (SIGSTOP)",
         State::Ended => "ended",
+    }
+}
+
+/// The process that tells Pacemaker of the end of the main process.
+pub(super) fn async_monitor(instance: &Instance<'_>) -> Value {
+    match async_monitor::process(instance) {
+        Ok(Some(process)) => Value::Text(format!("process {}", process.pid)),
+        Ok(None) => Value::None,
+        Err(error) => Value::Unknown(error.to_string()),
     }
 }
 

@@ -8,10 +8,11 @@ mod startup;
 use std::time::{Duration, Instant};
 
 use deadline::Deadline;
-use hostproc::{ActionLock, LockFile, Stat};
+use hostproc::{ActionLock, LockFile, Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
 use super::budgets;
+use crate::async_monitor;
 use crate::daemon::launch::{Output, launch};
 use crate::daemon::{check, config_digest, defaults, directories, fifo, standing, systemd_unit};
 use crate::error::Result;
@@ -40,7 +41,11 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     defaults::complete(&mut params);
     let names = Names::from(&params);
     let deadline = budgets::for_coming_up(request.deadline);
-    let lock = Instance::load(request, &names)?.lock(deadline)?;
+    let former = Instance::load(request, &names)?;
+    // One that watches a former main process must not report its death when this one serves.
+    async_monitor::kill(&former);
+    let lock = former.lock(deadline)?;
+    let no_async_monitor = async_monitor::keep_away(&former);
     // Loaded once more: another start may have done the work while this one waited for the lock.
     let instance = Instance::load(request, &names)?;
     let mut start = Start {
@@ -59,7 +64,10 @@ pub(crate) fn start(request: &Request) -> Result<Verdict> {
     if let Some(Err(error)) = config_lock.map(LockFile::remove) {
         log::warn!("{}", LogLine::of(Action::Start).note(error));
     }
-    started.map(|()| Verdict::success())
+    async_monitor::allow(no_async_monitor);
+    let main = started?;
+    async_monitor::begin(request, &instance, &params, main);
+    Ok(Verdict::success())
 }
 
 struct Start<'a> {
@@ -103,14 +111,15 @@ impl Start<'_> {
         }
     }
 
-    fn run(&mut self) -> Result<()> {
+    /// Returns the main process that serves.
+    fn run(&mut self) -> Result<Process> {
         let Self { instance, params, .. } = *self;
         let Instance { proc, identity, .. } = instance;
         systemd_unit::refuse_active(params, proc, identity)?;
         let survey = instance.survey()?;
         if let Some(main) = survey.main {
             match self.adopt(&main) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(main.process),
                 Err(error) => {
                     let line = LogLine::of(Action::Start).field("pid", main.process.pid);
                     log::warn!("{}", line.field("next", "restart").note(error));
@@ -173,7 +182,7 @@ impl Start<'_> {
 
     /// Ends what is alive of the instance, and executes the daemon. Never besides a living instance: a
     /// second daemon deletes the pid file of the first (`daemonize()` in daemonize.c).
-    fn replace(&mut self, survey: &Survey) -> Result<()> {
+    fn replace(&mut self, survey: &Survey) -> Result<Process> {
         let Self { instance, params, deadline, .. } = *self;
         let Fit { declared, wanted, check_took } = require_fit(instance.request, params, deadline)?;
         self.check_took = check_took;
@@ -202,7 +211,7 @@ impl Start<'_> {
         match self.bring_up(&output, declared) {
             Ok(served) => {
                 self.succeed(&served);
-                Ok(())
+                Ok(served.main.process)
             }
             Err(error) => {
                 self.roll_back();
