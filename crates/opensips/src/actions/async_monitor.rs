@@ -154,7 +154,11 @@ fn report(request: &Request, main: Process) -> Result<Report, Trouble> {
     let Some(death) = judge_death(request, deadline.within(LOCKED))? else {
         return Ok(Report::Left(Reason::NoDeath));
     };
-    await_move(request, &status, &node);
+    if await_move(request, &status, &node)
+        && judge_death(request, deadline.within(LOCKED))?.is_none()
+    {
+        return Ok(Report::Left(Reason::NoDeath));
+    }
     cluster::fail(&request.instance, &node, deadline)?;
     Ok(Report::Told(death))
 }
@@ -243,24 +247,22 @@ fn judge_death(request: &Request, patience: Deadline) -> error::Result<Option<Er
 }
 
 /// Waits until Pacemaker has moved the promoted role to another instance, because of the promotion score of
-/// the failure, if there is one that may get it.
-fn await_move(request: &Request, status: &Status, node: &str) {
-    if !handover::has_successor(status, node) {
-        return;
-    }
+/// the failure, if there is one that may get it. Returns whether the role has left this instance.
+fn await_move(request: &Request, status: &Status, node: &str) -> bool {
     let names = Names::read(&request.values, &request.instance);
-    if !Instance::load(request, &names).is_ok_and(|instance| handover::begins(&instance)) {
-        return;
+    let begins = || Instance::load(request, &names).is_ok_and(|it| handover::begins(&it));
+    if !handover::has_successor(status, node) || !begins() {
+        return false;
     }
     let ends = request.deadline.within(MOVE_ENDS);
-    while cluster::status(&request.instance, ends)
-        .is_ok_and(|status| !status.elsewhere(node).any(|other| other.promoted))
-    {
+    let is_promoted = |status: Status| status.elsewhere(node).any(|other| other.promoted);
+    while cluster::status(&request.instance, ends).is_ok_and(|status| !is_promoted(status)) {
         if !ends.sleep(LOOK_AGAIN) {
-            return;
+            return true;
         }
     }
     request.deadline.sleep(FOLLOWERS);
+    true
 }
 
 #[cfg(test)]
