@@ -1,7 +1,8 @@
 //! monitor: judges the instance as it is. Executes no program except when a promotion score changes.
 //!
 //! A pipeline: find the main process, recall its role, observe it, judge it by its role, remember what was
-//! found. Only the last step writes and tells Pacemaker, so diagnose does without it.
+//! found. Only the last step writes and tells Pacemaker, so diagnose does without it. Before the first one, from
+//! level 10 on, routes are loaded that reload-agent was to load.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use deadline::Deadline;
 use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
-use super::budgets;
+use super::{budgets, reload};
 use crate::async_monitor;
 use crate::daemon::config_digest;
 use crate::daemon::crash::Evidence;
@@ -32,6 +33,10 @@ const EVERY_LISTENER_LEVEL: u32 = 20;
 
 pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     let params = Params::read(&request.values, &request.instance)?;
+    // Pacemaker 2.1 leaves reload-agent out where it moves the role at the same moment.
+    if request.check_level >= CONFIGURATION_LEVEL && !request.probe {
+        reload::load_wanted(request, &params);
+    }
     let observing = Request { deadline: budgets::for_observation(request), ..request.clone() };
     let instance = Instance::load(&observing, &Names::from(&params))?;
     let found = find(&instance, &params);

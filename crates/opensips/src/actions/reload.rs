@@ -24,41 +24,70 @@ pub(crate) fn reload(request: &Request) -> Result<Verdict> {
     // It has the former values. The next monitor starts it with these.
     async_monitor::kill(&Instance::load(request, &Names::from(&params))?);
     log::info!("{}", LogLine::of(Action::ReloadAgent).field("config", params.config.display()));
-    if let Some(version) = &params.routes_version {
-        let line = LogLine::of(Action::ReloadAgent).field("routes_version", version);
-        match load_version(request, &params, version) {
-            Ok(Some(note)) => log::info!("{}", line.note(note)),
-            Ok(None) => {}
-            Err(error) => log::error!("{}", line.note(format!("not loaded: {error}"))),
-        }
-    }
+    load_wanted(request, &params);
     Ok(Verdict::success())
+}
+
+/// Has a running daemon load its routes where another version is wanted than it has.
+pub(super) fn load_wanted(request: &Request, params: &Params) {
+    let Some(version) = &params.routes_version else { return };
+    let line = LogLine::of(request.action).field("routes_version", version);
+    match load_version(request, params, version) {
+        Ok(Some(note)) => log::info!("{}", line.note(note)),
+        Ok(None) => {}
+        Err(error) => log::error!("{}", line.note(format!("not loaded: {error}"))),
+    }
 }
 
 /// Returns what was done, if there was something to do.
 fn load_version(request: &Request, params: &Params, version: &str) -> Result<Option<&'static str>> {
     let names = Names::from(params);
-    let _lock = Instance::load(request, &names)?.lock(budgets::for_lock(request.deadline))?;
+    let instance = Instance::load(request, &names)?;
+    if !is_wanted(request, &instance, version) {
+        return Ok(None);
+    }
+    // The next monitor tries again.
+    let patience = match request.action {
+        Action::Monitor => Deadline::now(),
+        _ => budgets::for_lock(request.deadline),
+    };
+    let _lock = instance.lock(patience)?;
+    // Another action may have loaded them meanwhile.
     let instance = Instance::load(request, &names)?;
     // The next start reads them.
     let Some(main) = instance.main_process()? else { return Ok(None) };
-    let state = instance.state_of(main.process);
-    if state.is_some_and(|state| state.kept.loaded.routes_version.as_deref() == Some(version)) {
+    if !is_wanted(request, &instance, version) {
         return Ok(None);
     }
+    let state = instance.state_of(main.process);
     let done = load_routes(request, params, &main);
     // Without a state, monitor knows of no change either.
     let Some(state) = state else { return done.map(|_| Some(LOADED)) };
     let (loaded, note) = match &done {
         Ok(now) => loaded(&state.kept.loaded, *now, version),
         Err(error) => {
-            (Loaded { refused: Some(error.to_string()), ..state.kept.loaded.clone() }, LOADED)
+            let refused = Some((version.to_owned(), error.to_string()));
+            (Loaded { refused, ..state.kept.loaded.clone() }, LOADED)
         }
     };
     let kept = Kept { loaded, ..state.kept.clone() };
     let (sockets, remarks) = (&state.listeners, &state.remarks);
     instance.remember(params, &main, sockets, remarks, kept);
     done.map(|_| Some(note))
+}
+
+/// Whether the version is another one than that of the routes that are loaded. A monitor does not try again what
+/// was refused, nor where it is not known what is loaded.
+fn is_wanted(request: &Request, instance: &Instance<'_>, version: &str) -> bool {
+    let of_monitor = request.action == Action::Monitor;
+    let Some(state) = &instance.state else { return !of_monitor };
+    let Loaded { routes_version, refused, .. } = &state.kept.loaded;
+    let is_refused = refused.as_ref().is_some_and(|(refused, _)| refused == version);
+    match routes_version {
+        Some(known) if known == version => false,
+        Some(_) => !(of_monitor && is_refused),
+        None => !of_monitor,
+    }
 }
 
 /// Returns the digests of what was loaded.

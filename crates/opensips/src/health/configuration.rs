@@ -16,7 +16,8 @@ pub(crate) fn remarks(
     let mut remarks = Vec::new();
     let is_refused = match (&params.routes_version, &loaded.routes_version) {
         (Some(wanted), Some(known)) if wanted != known => {
-            let why = loaded.refused.as_deref().unwrap_or("see the log of reload-agent");
+            let refused = loaded.refused.as_ref().filter(|(version, _)| version == wanted);
+            let why = refused.map_or("it was not tried yet", |(_, why)| why.as_str());
             remarks.push(format!(
                 "routes_version={wanted} is not loaded ({why}): correct that, then set another value"
             ));

@@ -26,8 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) digests: Option<Digests>,
     /// Parameter `routes_version` when the routes were loaded; empty where it was not set.
     pub(crate) routes_version: Option<String>,
-    /// Why a later version could not be loaded.
-    pub(crate) refused: Option<String>,
+    /// A later version that could not be loaded, and why.
+    pub(crate) refused: Option<(String, String)>,
 }
 
 /// What the configuration declared when the daemon's own check was asked last: it costs a process.
@@ -163,8 +163,9 @@ impl Kept {
         if let Some(version) = &self.loaded.routes_version {
             let _ = writeln!(text, "routes_version {}", version.replace('\n', " "));
         }
-        if let Some(why) = &self.loaded.refused {
-            let _ = writeln!(text, "refused {}", why.replace('\n', " "));
+        if let Some((version, why)) = &self.loaded.refused {
+            let why = why.replace('\n', " ");
+            let _ = writeln!(text, "refused_version {version}\nrefused {why}");
         }
         if let Some(LastCheck { at, vips_here, declared }) = &self.last_check {
             let known = if declared.is_some() { "known" } else { "unknown" };
@@ -184,7 +185,14 @@ impl Kept {
             (b"unanswered", _) => self.unanswered_since = text.parse().ok(),
             (b"digests", _) => self.loaded.digests = digests(text),
             (b"routes_version", _) => self.loaded.routes_version = Some(text.to_owned()),
-            (b"refused", _) => self.loaded.refused = Some(text.to_owned()),
+            (b"refused_version", _) => {
+                self.loaded.refused = Some((text.to_owned(), String::new()));
+            }
+            (b"refused", _) => {
+                if let Some((_, why)) = &mut self.loaded.refused {
+                    text.clone_into(why);
+                }
+            }
             (b"checked", last) => {
                 let (at, known) = text.split_once(' ')?;
                 let declared = (known == "known").then(Vec::new);
@@ -228,7 +236,7 @@ mod tests {
                 loaded: Loaded {
                     digests: Some(Digests { routes: 1, settings: u64::MAX }),
                     routes_version: Some("of today".to_owned()),
-                    refused: Some("no answer".to_owned()),
+                    refused: Some(("of now".to_owned(), "no answer".to_owned())),
                 },
                 last_check: Some(LastCheck {
                     at: 78,

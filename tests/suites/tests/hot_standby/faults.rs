@@ -119,6 +119,50 @@ pub(crate) fn replication_link_cut(cluster: &Cluster) -> Result<(), String> {
     cluster.serves(|node| node == active).map(drop)
 }
 
+/// The routes change on both nodes, and a parameter tells so: they are loaded, and nothing is restarted. A fault in them
+/// restarts nothing either.
+pub(crate) fn routes_loaded(cluster: &Cluster) -> Result<(), String> {
+    let active = cluster.active()?;
+    let nodes = ["node1", "node2"];
+    let pids = || -> Result<Vec<String>, String> {
+        nodes.iter().map(|node| cluster.run(node, &["cat", "/run/opensips/opensips.pid"])).collect()
+    };
+    let before = pids()?;
+    // Each node has one, which its configuration includes.
+    let append = "cd /etc/opensips && cp -p node.cfg saved && printf '%s\\n' \"$1\" >> node.cfg";
+    let update = |version: &str| {
+        let version = format!("routes_version={version}");
+        cluster.run(&active, &["pcs", "resource", "update", "opensips", &version])
+    };
+    let monitored = |node: &str, words: &str| {
+        let state = cluster.run(node, &["cat", "/run/smartvox/opensips-opensips.state"])?;
+        Ok::<_, String>(state.contains(words))
+    };
+    for (text, version, words) in [
+        ("route[of_today] { exit; }", "one", "routes_version one\n"),
+        ("no_such_setting=3", "two", "refused configuration check failed: "),
+    ] {
+        for node in nodes {
+            cluster.run(node, &["sh", "-c", append, "sh", text])?;
+        }
+        update(version)?;
+        let told = || Ok(monitored("node1", words)? && monitored("node2", words)?);
+        until(&format!("reload-agent has run for {version}"), told)?;
+        for node in nodes {
+            cluster.run(node, &["mv", "/etc/opensips/saved", "/etc/opensips/node.cfg"])?;
+        }
+    }
+    update("three")?;
+    let told = || {
+        let all = "routes_version three\n";
+        Ok(monitored("node1", all)? && monitored("node2", all)?)
+    };
+    until("reload-agent has run for three", told)?;
+    cluster.serves(|node| node == active)?;
+    let after = pids()?;
+    if after == before { Ok(()) } else { Err(format!("pids were {before:?} and are {after:?}")) }
+}
+
 /// Waits for a condition; one that can't be looked at is not there yet.
 pub(crate) fn until(
     what: &str,
