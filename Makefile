@@ -97,7 +97,7 @@ continuity: setup build
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
 # docs/benchmarks.md with its pictures; P=move measures that part alone.
 bench: build
-	tests/setup keepalived
+	tests/setup keepalived valgrind
 	tests/build
 	$(TARGET)/debug/bench --agents $(BUILT) $(if $(P),--only $(P)) $(if $(REPORT),--report $(REPORT))
 

@@ -174,22 +174,69 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
 }
 
 fn system_calls(node: &Host, all: &[Variant], report: &mut Report) -> Result<(), String> {
-    report.line("\n## System calls of a monitor (strace -f; the same under any load)\n");
-    report.line("| program | system calls | forks | execs |\n|---|---|---|---|");
+    report.section("System calls and instructions of a monitor");
+    report.line(
+        "By `strace -f` and callgrind, of all processes that it starts: the same under any load.\n",
+    );
+    let mut rows = Vec::new();
     for variant in all.iter().filter(|v| v.action == "monitor") {
         present(node, variant);
-        let calls = calls_of(node, &variant.command("monitor"))
-            .map_err(|error| format!("{}: monitor under strace: {error}", variant.name))?;
-        let count = |names: &[&str]| calls.iter().filter(|c| names.contains(&c.as_str())).count();
-        report.line(format!(
-            "| {} | {} | {} | {} |",
-            variant.name,
-            calls.len(),
-            count(&["clone", "clone3", "fork", "vfork"]),
-            count(&["execve"]),
-        ));
+        rows.push(counted(node, variant, variant.name)?);
     }
+    // The address agent reads the addresses of the host.
+    let ours = all.iter().find(|v| v.name == "opensips-vip" && v.action == "monitor");
+    if let Some(ours) = ours {
+        for (from, to) in [(0, 50), (50, 500)] {
+            for number in from..to {
+                node.ip(&format!("addr add 10.9.{}.{}/32 dev eth0", number / 250, number % 250));
+            }
+            present(node, ours);
+            rows.push(counted(node, ours, &format!("opensips-vip, with {to} more addresses"))?);
+        }
+    }
+    let head = ["program", "system calls", "forks", "execs", "instructions, millions"];
+    report.table(&head, &rows);
     Ok(())
+}
+
+fn counted(node: &Host, variant: &Variant, name: &str) -> Result<Vec<String>, String> {
+    let calls = calls_of(node, &variant.command("monitor"))
+        .map_err(|error| format!("{name}: monitor under strace: {error}"))?;
+    let count = |names: &[&str]| calls.iter().filter(|c| names.contains(&c.as_str())).count();
+    let instructions = instructions_of(node, &variant.command("monitor")).map_or_else(
+        || "not measured: no valgrind".to_owned(),
+        |count| {
+            let thousands = count / 1000;
+            format!("{}.{:02}", thousands / 1000, thousands % 1000 / 10)
+        },
+    );
+    Ok(vec![
+        name.to_owned(),
+        calls.len().to_string(),
+        count(&["clone", "clone3", "fork", "vfork"]).to_string(),
+        count(&["execve"]).to_string(),
+        instructions,
+    ])
+}
+
+/// The instructions that a command and all that it starts executes in user space; `None` without
+/// valgrind.
+fn instructions_of(host: &Host, command: &Command) -> Option<u64> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=/dev/null"]);
+    valgrind.arg(command.get_program()).args(command.get_args()).env_clear();
+    for (name, value) in command.get_envs() {
+        value.map(|value| valgrind.env(name, value));
+    }
+    valgrind.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // A host of the bench sees the whole machine but for its network.
+    let output = host.run(|| valgrind.output()).ok()?;
+    // Each process tells it at its end: `==PID== Collected : 1306371`.
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let counts = told
+        .lines()
+        .filter_map(|line| line.split_once("Collected : ")?.1.trim().parse::<u64>().ok());
+    Some(counts.sum()).filter(|sum| *sum > 0)
 }
 
 /// The system calls of a command and of all that it starts, in order, under strace.
