@@ -148,5 +148,10 @@ pub(crate) fn for_repeated_detection(step: Deadline) -> Deadline {
     step.within(Duration::from_secs(3))
 }
 
+/// start, monitor: for the kernel's own route of the VIP, before it counts as missing.
+pub(crate) fn for_local_route(step: Deadline) -> Deadline {
+    step.share(2).within(Duration::from_secs(1))
+}
+
 /// diagnose: for another host to answer for the VIP.
 pub(crate) const CONFLICT_ANSWER: Duration = Duration::from_millis(300);

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostnet::{
-    Address, Family, Link, Netlink, Network, Prefix, Result, RouteKind, RouteRecord, SockDiag,
+    Address, Family, Link, Netlink, Network, Prefix, Result, RouteKind, RouteProtocol, RouteRecord,
+    SockDiag,
 };
 
 use super::deletion::{self, Deadlines};
@@ -23,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How long the queues have to be empty: what a program has read last it still has to answer or to
 /// forward.
 const PROCESSING: Duration = Duration::from_millis(5);
+/// Pause between two looks for a route that can still come.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Whether the kernel certainly takes no packets for the VIP.
 pub(crate) fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool {
@@ -36,6 +39,33 @@ pub(crate) fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool
         log::warn!("{}", failure(&error).note("the local route of the VIP can't be looked up"));
         false
     })
+}
+
+/// Why a VIP without that route fails.
+pub(crate) fn reason(ip: IpAddr) -> String {
+    format!(
+        "{ip} is on this node, but the kernel accepts no packets for it because its route in table local is \
+         missing: restart the resource, which adds the route again"
+    )
+}
+
+/// The same for as long as `patience` lasts. The kernel adds the route of an IPv6 address with `nodad` in a
+/// work queue that waits for the lock of the whole network configuration (`addrconf_dad_work()`), and a link
+/// that was set down and up, or an address that another program replaces, lacks it for a moment.
+pub(crate) fn stays_missing(
+    netlink: &Netlink,
+    ip: IpAddr,
+    patience: Deadline,
+    until: Deadline,
+) -> bool {
+    loop {
+        if !is_missing(netlink, ip, until) {
+            return false;
+        }
+        if !patience.sleep(LOOK_AGAIN) {
+            return true;
+        }
+    }
 }
 
 fn local_routes(netlink: &Netlink, ip: IpAddr, until: Deadline) -> Result<Vec<RouteRecord>> {
@@ -71,7 +101,10 @@ pub(crate) fn drain(
     if sockets.unread(ip, until)?.is_none() {
         return Ok(Drained::Nothing);
     }
-    let routes = local_routes(netlink, ip, until)?;
+    let mut routes = local_routes(netlink, ip, until)?;
+    // One that an administrator has added (AnyIP, a transparent proxy) stays, because nothing would add it
+    // again.
+    routes.retain(|record| record.route().protocol == RouteProtocol::Kernel);
     if routes.is_empty() {
         return Ok(Drained::Nothing);
     }

@@ -390,13 +390,26 @@ impl<'a> Start<'a> {
         }
         let verdict = observation.judge(self.params);
         match (verdict.exit, verdict.reason) {
-            (Exit::Success, _) => Ok(()),
+            (Exit::Success, _) => {
+                if observation.zone.is_none() {
+                    self.await_local_route();
+                }
+                Ok(())
+            }
             (Exit::Degraded, reason) => {
                 log::warn!("{}", line().note(reason.unwrap_or_default()));
                 Ok(())
             }
             (_, Some(reason)) => Err(Error::NotConfirmed { reason }),
             (_, None) => Err(self.vanished()),
+        }
+    }
+
+    /// Waits until the kernel accepts packets for the VIP. If that does not come to pass, monitor fails.
+    fn await_local_route(&self) {
+        let (ip, patience) = (self.params.ip, budgets::for_local_route(self.deadline));
+        if local_route::stays_missing(self.netlink, ip, patience, self.deadline) {
+            log::warn!("{}", line().note(local_route::reason(ip)));
         }
     }
 
