@@ -195,6 +195,39 @@ fn what_a_switch_has_dropped_is_announced_again_when_it_forwards() {
     assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
 }
 
+/// The announcer asks for a minute, in which the address that asked for start can move to another host: a
+/// request from it would draw the packets for that host to this node.
+#[test]
+fn the_announcer_asks_from_no_address_that_this_node_has_no_more() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    shell(&site.a, "echo 1 > /proc/sys/net/ipv4/conf/eth0/promote_secondaries");
+    knows(&site, SLOW, "02:00:00:00:00:98");
+    let capture = Capture::start(&site.a, "eth0");
+    let agent = site.vip().param("nic", "eth0").param("cidr_netmask", "24");
+    let agent = agent.param("announce_schedule", "0");
+    let own: std::net::Ipv4Addr = "192.0.2.1".parse().unwrap();
+    ends(&agent.action("start"), 0);
+    assert!(sent(&capture, SLOW).iter().all(|arp| arp.sender_ip == own));
+    wait_until("the announcer has asked from it", LONG, || sent(&capture, SLOW).len() > 1);
+    site.a.ip("addr del 192.0.2.1/24 dev eth0");
+    // One request can be under way.
+    let before = sent(&capture, SLOW).len();
+    wait_until("it asks on", LONG, || sent(&capture, SLOW).len() > before + 1);
+    assert_eq!(sent(&capture, SLOW).last().unwrap().sender_ip.to_string(), VIP);
+    ends(&agent.action("stop"), 0);
+    // A host without another address: a probe is for start alone, because a neighbour that is just probing
+    // for its own address gives it up then (RFC 5227 section 2.1.1).
+    let agent = agent.param("gateway", SLOW);
+    let before = sent(&capture, SLOW).len();
+    ends(&agent.action("start"), 0);
+    wait_until("the announcer has asked", LONG, || sent(&capture, SLOW).len() > before + 1);
+    let frames = sent(&capture, SLOW);
+    let asked = &frames[before..];
+    assert!(asked.iter().skip(1).all(|arp| arp.sender_ip.to_string() == VIP), "{asked:?}");
+    ends(&agent.action("stop"), 0);
+}
+
 /// A guest on a macvlan of the same interface answers without a frame on the wire.
 #[test]
 fn what_can_be_a_guest_of_this_host_is_not_asked() {
