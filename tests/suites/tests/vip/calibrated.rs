@@ -6,8 +6,8 @@ use std::time::Duration;
 use testnet::{Agent, ArpFrame, Capture, Direction, Responder, wait_until};
 
 use super::{
-    LONG, MAC_B, MAC_N, Site, VIP, announcements, ends, fails, has_strace, instances, late, locks,
-    plain, program, recurring, shell,
+    HeldLock, LONG, MAC_B, MAC_N, Site, VIP, announcements, ends, fails, has_strace, instances,
+    late, locks, plain, program, recurring, shell,
 };
 
 const NEIGHBOUR: &str = "192.0.2.99";
@@ -417,7 +417,33 @@ fn a_start_that_was_frozen_checks_again() {
         site.b.ip(&format!("addr add {VIP}/24 dev eth0"));
         start.join().unwrap()
     });
-    assert!(outcome.stderr.contains("this node was frozen"), "{outcome:?}");
+    assert!(outcome.stderr.contains("was this node frozen?"), "{outcome:?}");
     fails(&outcome, 1, &format!("192.0.2.10 is in use by {MAC_B} on eth0"));
     assert!(instances(&site.a).is_empty());
+}
+
+/// Before it adds the address, start can wait a second for the lock of the link: another host can add it
+/// in that time.
+#[test]
+fn a_start_that_has_waited_for_the_link_checks_again() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("duplicate_wait", "0");
+    let has_seen_it = || {
+        let lock = HeldLock::of_promotion(&site.a);
+        let capture = Capture::start(&site.a, "eth0");
+        let outcome = std::thread::scope(|scope| {
+            let start = scope.spawn(|| agent.action("start"));
+            wait_until("A has probed", LONG, || sent(&capture, VIP).len() == 2);
+            std::thread::sleep(ms(300));
+            site.b.ip(&format!("addr add {VIP}/24 dev eth0"));
+            start.join().unwrap()
+        });
+        drop(lock);
+        ends(&agent.action("stop"), 0);
+        site.b.ip(&format!("addr del {VIP}/24 dev eth0"));
+        outcome.code == 1
+    };
+    // A machine that stands still for a second shows nothing.
+    assert!((0..10).any(|_| has_seen_it()));
 }

@@ -11,7 +11,7 @@ use deadline::Deadline;
 use hostnet::{
     Address, Error as NetError, Family, Link, MacAddress, Netlink, NewAddress, PacketSocket,
 };
-use hostproc::{Acquisition, ActionLock};
+use hostproc::{Acquisition, ActionLock, LockFile};
 use ocf::{Exit, Request, Verdict};
 
 use self::roll_back::Done;
@@ -327,8 +327,13 @@ impl<'a> Start<'a> {
             // Before the address is added, so that the first announcement follows at once.
             self.open_socket()?;
         }
-        let until = budgets::for_link_lock(self.deadline);
-        let link_lock = deletion::lock_for_addition(&self.files, &new, until);
+        let mut link_lock = self.lock_link(&new);
+        if self.must_check_again() {
+            // The lock was awaited. It is not held during a check, because other VIPs of the link need it.
+            release(link_lock);
+            self.check_again()?;
+            link_lock = self.lock_link(&new);
+        }
         self.check_not_stopped()?;
         self.note_here();
         let added = self.netlink.add_address(&new, self.deadline);
@@ -341,6 +346,10 @@ impl<'a> Start<'a> {
         }
         self.added_at = Some(Instant::now());
         Ok(())
+    }
+
+    fn lock_link(&self, new: &NewAddress) -> Option<LockFile> {
+        deletion::lock_for_addition(&self.files, new, budgets::for_link_lock(self.deadline))
     }
 
     /// The VIP serves as it is, so that a failure is none of start.
