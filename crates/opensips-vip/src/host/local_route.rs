@@ -1,5 +1,5 @@
-//! The kernel's own route of the VIP, `local VIP dev LINK table local`: by it the host takes packets for the
-//! VIP as its own.
+//! The kernel's own route of the VIP, `local VIP dev LINK table local`: by it the host accepts packets for
+//! the VIP as its own.
 //!
 //! Without it nothing arrives for the VIP any more and, for IPv4, ARP is not answered, while sockets that are
 //! bound to the VIP go on sending from it (seen with Linux 6.18, IPv4 and IPv6). stop uses that, and where it
@@ -27,9 +27,9 @@ const PROCESSING: Duration = Duration::from_millis(5);
 /// Pause between two looks for a route that can still come.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Whether the kernel certainly takes no packets for the VIP.
-pub(crate) fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool {
-    // In a VRF it is in the table of that, and a rule can let the host's own packets to the VIP go elsewhere.
+/// Returns true if the kernel certainly accepts no packets for the VIP.
+fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool {
+    // In a VRF it is in the table of the VRF, and a rule can send the host's own packets to the VIP elsewhere.
     let missing = match netlink.route_kind(ip, until) {
         Ok(Some(RouteKind::Local)) => return false,
         Ok(_) => local_routes(netlink, ip, until).map(|routes| routes.is_empty()),
@@ -78,19 +78,19 @@ fn local_routes(netlink: &Netlink, ip: IpAddr, until: Deadline) -> Result<Vec<Ro
     Ok(found)
 }
 
-/// What came of a drain.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drained {
     /// No socket is bound to the VIP, or the host does not receive for it anyway.
     Nothing,
-    /// What had been received was read.
+    /// All that was received was read.
     Empty,
     /// This many bytes were still unread when the time was over.
     Unread(u64),
 }
 
-/// Lets the host take no more packets for the VIP, and waits until the sockets that are bound to it have been
-/// read empty and a moment more, for `limit` at most. The caller deletes the VIP then.
+/// Makes the host accept no more packets for the VIP, and waits, for `limit` at most, until the sockets that are
+/// bound to it have been empty for a moment. Then the caller deletes the VIP.
 pub(crate) fn drain(
     netlink: &Netlink,
     ip: IpAddr,
@@ -126,13 +126,14 @@ pub(crate) fn drain(
     }
 }
 
-/// Deletes instances of the VIP that are there without that route, so that start adds them anew; says whether
-/// there were any. A stop that was killed leaves such an instance.
+/// Deletes instances of the VIP that are there without that route, so that start adds them again; returns true
+/// if there were any. A stop that was killed leaves such an instance.
 pub(crate) fn delete_unserved(
     netlink: &Netlink,
     files: &RunFiles,
     instances: &[Address],
     links: &[Link],
+    patience: Deadline,
     deadlines: Deadlines,
 ) -> bool {
     // Without a link that is up there is no route in any case, and without a finished detection none yet.
@@ -143,10 +144,10 @@ pub(crate) fn delete_unserved(
     let Some(ip) = instances.iter().find(is_settled).map(|address| address.ip) else {
         return false;
     };
-    if !is_missing(netlink, ip, deadlines.end) {
+    if !stays_missing(netlink, ip, patience, deadlines.end) {
         return false;
     }
-    log::warn!("{}", line().note("the VIP is here without its local route: it is added anew"));
+    log::warn!("{}", line().note("the VIP is here without its local route: adding it again"));
     let mut deleted = false;
     for deletion in plan::stop(ip, instances) {
         match deletion::delete(netlink, files, &deletion, deadlines) {

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use testnet::{Agent, Host, wait_until};
+use testnet::{Agent, Capture, Host, wait_until};
 
 use super::{LONG, Site, ends, fails, plain, recurring, wait_until_ipv6_is_settled};
 
@@ -47,7 +47,7 @@ impl Case {
 
     fn add_route(&self, host: &Host) {
         let route = format!("local {} dev eth0 table local proto kernel", self.ip);
-        host.ip(&format!("{} route add {route}", self.option()));
+        host.ip(&format!("{} route replace {route}", self.option()));
     }
 
     fn written(&self) -> String {
@@ -116,6 +116,34 @@ fn a_local_route_that_comes_late_is_waited_for() {
         ends(&outcome, 7);
         ends(&case.agent.action("stop"), 0);
     }
+}
+
+/// start deletes no address that serves a moment later.
+#[test]
+fn start_waits_for_a_local_route_that_comes_late() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let [case, _] = cases(&site);
+    let agent = case.agent.clone().param("announce", "none");
+    ends(&agent.action("start"), 0);
+    let capture = Capture::start(&site.a, "eth0");
+    let probes =
+        || capture.arp_frames().iter().filter(|arp| arp.sender_ip.is_unspecified()).count();
+    // A machine that stands still for a second shows nothing.
+    let waited = (0..10).any(|_| {
+        let before = probes();
+        case.lose_route(&site.a);
+        std::thread::scope(|scope| {
+            let start = scope.spawn(|| agent.action("start"));
+            std::thread::sleep(Duration::from_millis(200));
+            case.add_route(&site.a);
+            ends(&start.join().unwrap(), 0);
+        });
+        // Before it adds an address it probes.
+        probes() == before
+    });
+    assert!(waited, "start has deleted the VIP");
+    ends(&agent.action("stop"), 0);
 }
 
 /// One for a transparent proxy, or that lets a standby send from the VIP.

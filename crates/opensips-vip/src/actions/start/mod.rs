@@ -55,8 +55,11 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
             refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
             if zone.link().is_none() {
                 let instances = judge::instances(&params, &snapshot.addresses);
-                let (links, deadlines) = (&snapshot.links, budgets::for_deletion(deadline));
-                if local_route::delete_unserved(&netlink, &files, &instances, links, deadlines) {
+                let (links, patience) = (&snapshot.links, budgets::for_local_route(deadline));
+                let deadlines = budgets::for_deletion(deadline);
+                if local_route::delete_unserved(
+                    &netlink, &files, &instances, links, patience, deadlines,
+                ) {
                     continue;
                 }
             }
