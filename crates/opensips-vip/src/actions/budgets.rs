@@ -99,7 +99,7 @@ pub(crate) fn for_stop_announcer(action: Deadline) -> Deadline {
     action.share(3).within(Duration::from_secs(3))
 }
 
-/// stop: for what has been received to be answered. The parameter `drain` is shorter, as a rule.
+/// stop: for servers to answer what they have received. The parameter `drain` is usually shorter.
 pub(crate) fn for_drain(action: Deadline) -> Deadline {
     action.share(4)
 }

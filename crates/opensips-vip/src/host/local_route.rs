@@ -32,7 +32,9 @@ fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool {
     // In a VRF it is in the table of the VRF, and a rule can send the host's own packets to the VIP elsewhere.
     let missing = match netlink.route_kind(ip, until) {
         Ok(Some(RouteKind::Local)) => return false,
-        Ok(_) => local_routes(netlink, ip, until).map(|routes| routes.is_empty()),
+        Ok(_) => netlink
+            .route_records(Family::of(ip), None, until)
+            .map(|routes| !routes.iter().any(|record| is_local_route(record, ip))),
         Err(error) => Err(error),
     };
     missing.unwrap_or_else(|error| {
@@ -68,14 +70,9 @@ pub(crate) fn stays_missing(
     }
 }
 
-fn local_routes(netlink: &Netlink, ip: IpAddr, until: Deadline) -> Result<Vec<RouteRecord>> {
-    let family = Family::of(ip);
-    let host = Network::of(ip, Prefix::host(family));
-    let mut found = netlink.route_records(family, None, until)?;
-    found.retain(|record| {
-        record.route().kind == RouteKind::Local && record.route().destination == host
-    });
-    Ok(found)
+fn is_local_route(record: &RouteRecord, ip: IpAddr) -> bool {
+    let host = Network::of(ip, Prefix::host(Family::of(ip)));
+    record.route().kind == RouteKind::Local && record.route().destination == host
 }
 
 /// The result of a drain.
@@ -101,10 +98,10 @@ pub(crate) fn drain(
     if sockets.unread(ip, until)?.is_none() {
         return Ok(Drained::Nothing);
     }
-    let mut routes = local_routes(netlink, ip, until)?;
     // One that an administrator has added (AnyIP, a transparent proxy) stays, because nothing would add it
     // again.
-    routes.retain(|record| record.route().protocol == RouteProtocol::Kernel);
+    let mut routes = netlink.route_records_of(Family::of(ip), RouteProtocol::Kernel, until)?;
+    routes.retain(|record| is_local_route(record, ip));
     if routes.is_empty() {
         return Ok(Drained::Nothing);
     }
