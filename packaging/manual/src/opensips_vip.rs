@@ -100,6 +100,13 @@ pub(crate) static MANUAL: Manual = Manual {
             "A VRF has a routing table of its own, and a rule of the kernel that comes before the agent's.",
         ),
         (
+            "IP is on this node, but the kernel accepts no packets for it because its route in table local is \
+             missing: restart the resource, which adds the route again",
+            "Something has deleted the route that the kernel adds with each address, or a stop with drain was \
+             killed. monitor fails after it has waited for the route for a second, and Pacemaker restarts the \
+             resource.",
+        ),
+        (
             "gateway=GATEWAY is in no network of LINK: set gateway to a router there",
             "The gateway has to be a router in the network of the address, or in another one connected to its \
              interface.",
@@ -228,9 +235,9 @@ pub(crate) static MANUAL: Manual = Manual {
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10",
         ),
         (
-            "The monitors that pcs makes by itself, written out. That of level 10 also checks for a duplicate \
-             address. That with role=Stopped runs on the nodes without the address and tells the others of \
-             their carrier: more often than the first one, which believes what it tells:",
+            "The monitors that pcs creates by default, written out. The one with level 10 also checks for a \
+             duplicate address. The one with role=Stopped runs on the nodes without the address and publishes \
+             their carrier; it runs more often than the first one, which relies on it:",
             "# pcs resource create vip ocf:smartvox:opensips-vip ip=192.0.2.10 nic=eth0 \\\n    \
              op monitor interval=2s op monitor interval=60s OCF_CHECK_LEVEL=10 \\\n    \
              op monitor interval=1s role=Stopped",

@@ -99,7 +99,7 @@ pub(crate) fn for_stop_announcer(action: Deadline) -> Deadline {
     action.share(3).within(Duration::from_secs(3))
 }
 
-/// stop: for what has been received to be answered. The parameter `drain` is shorter, as a rule.
+/// stop: for servers to answer what they have received. The parameter `drain` is usually shorter.
 pub(crate) fn for_drain(action: Deadline) -> Deadline {
     action.share(4)
 }
@@ -146,6 +146,11 @@ pub(crate) fn for_tables(action: Deadline) -> Deadline {
 /// monitor: for the kernel's duplicate address detection, which begins again when the carrier returns.
 pub(crate) fn for_repeated_detection(step: Deadline) -> Deadline {
     step.within(Duration::from_secs(3))
+}
+
+/// start, monitor: for the kernel's own route of the VIP, before it counts as missing.
+pub(crate) fn for_local_route(step: Deadline) -> Deadline {
+    step.share(2).within(Duration::from_secs(1))
 }
 
 /// diagnose: for another host to answer for the VIP.

@@ -149,17 +149,17 @@ fn judge(
     if !matches!(verdict.exit, Exit::Success | Exit::Degraded) {
         return Ok(verdict);
     }
-    // Where the interface is down, the kernel has taken the route away, and will put it back.
-    if matches!(verdict.exit, Exit::Success)
-        && observation.zone.is_none()
-        && local_route::is_missing(netlink, params.ip, until)
-    {
-        let reason = format!(
-            "{} is on this node, but the kernel takes no packets for it: its route in the table local is \
-             missing; a restart of the resource adds it again",
-            params.ip
-        );
-        return Ok(Verdict::failed(Exit::Generic, reason));
+    // Where the interface is down, the kernel has taken the route away, and adds it again later.
+    let has_route = matches!(verdict.exit, Exit::Success) && observation.zone.is_none();
+    let patience = budgets::for_local_route(until);
+    if has_route && local_route::stays_missing(netlink, params.ip, patience, until) {
+        // The address can have gone, or the interface can be down, since it was observed.
+        let verdict = tables::observe(netlink, params, until)?.judge(params);
+        return Ok(if matches!(verdict.exit, Exit::Success) {
+            Verdict::failed(Exit::Generic, local_route::reason(params.ip))
+        } else {
+            verdict
+        });
     }
     let fault = source_routing::fault(netlink, params, observation, until)?;
     Ok(fault.map_or(verdict, |reason| Verdict::failed(Exit::Generic, reason)))

@@ -222,8 +222,8 @@ impl Stop {
         }
     }
 
-    /// Lets what has been received be answered before the address goes. A failure or a deletion that
-    /// follows late is nothing to fail for.
+    /// Gives servers time to answer what they have received before the address goes. stop never fails because
+    /// of it.
     fn drain(&self, request: &Request) {
         let limit = Reader::new(&request.values).duration(&description::DRAIN, DRAIN_RANGE);
         let Some(limit) = limit.filter(|limit| !limit.is_zero()) else { return };
@@ -236,7 +236,10 @@ impl Stop {
             Ok(Drained::Nothing | Drained::Empty) => {}
             Ok(Drained::Unread(bytes)) => {
                 let line = line().field("unread_bytes", bytes);
-                log::info!("{}", line.note("drain is over, and not all that had arrived was read"));
+                log::info!(
+                    "{}",
+                    line.note("drain ended before the server had read all that it received")
+                );
             }
             Err(error) => log::info!("{}", failure(&error).note("going on without drain")),
         }

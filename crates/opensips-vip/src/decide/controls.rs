@@ -68,6 +68,24 @@ pub(crate) fn choose(
     found
 }
 
+impl Control {
+    /// The same control for the owner of the VIP, asked a while later. The address that asked it may have
+    /// moved to another host, whose packets a request would draw to this one, and a probe makes a host that
+    /// is just checking its own address (RFC 5227 section 2.1.1) give it up: then the VIP asks.
+    pub(crate) fn asked_by_owner(
+        self,
+        vip: IpAddr,
+        link: LinkIndex,
+        addresses: &[Address],
+    ) -> Self {
+        let is_here = |own: &IpAddr| {
+            let instance = addresses.iter().find(|it| it.ip == *own && it.link == link);
+            instance.is_some_and(|it| !judge::is_unusable(it))
+        };
+        Self { asked_from: self.asked_from.filter(is_here).or(Some(vip)), ..self }
+    }
+}
+
 /// How surely a neighbour answers, the lower the better; `None`: it has not answered lately, or never does.
 fn rank(neighbour: &Neighbour) -> Option<u8> {
     neighbour.mac?;
@@ -100,11 +118,18 @@ fn routers(params: &Params, link: LinkIndex, routes: &[Route]) -> Vec<IpAddr> {
 }
 
 fn is_shared_with_guests(link: &Link, links: &[Link]) -> bool {
-    let is_one_of = |link: &Link, kinds: &[&str]| {
-        link.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
-    };
-    let above = |other: &&Link| other.lower == Some(link.index) && is_one_of(other, &OF_GUESTS);
-    is_one_of(link, &SHARED) || links.iter().any(|other| above(&other))
+    let is_above = |other: &Link| other.lower == Some(link.index) && is_one_of(other, &OF_GUESTS);
+    is_one_of(link, &SHARED) || is_vlan_on_shared(link, links) || links.iter().any(is_above)
+}
+
+/// A VLAN of a bridge: guests on a port of the bridge can be members of it.
+fn is_vlan_on_shared(link: &Link, links: &[Link]) -> bool {
+    let lower = links.iter().find(|other| Some(other.index) == link.lower);
+    is_one_of(link, &["vlan"]) && lower.is_some_and(|lower| is_one_of(lower, &SHARED))
+}
+
+fn is_one_of(link: &Link, kinds: &[&str]) -> bool {
+    link.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// How to ask a neighbour; `None`: it can't be a control.
@@ -244,7 +269,11 @@ mod tests {
         let mut below_macvlan = snapshot(&["192.0.2.1/24"]);
         below_macvlan.links[1].kind = kind("macvlan");
         below_macvlan.links[1].lower = Some(index(2));
-        for host in [bridge, below_macvlan] {
+        let mut vlan = snapshot(&["192.0.2.1/24"]);
+        vlan.links[0].kind = kind("vlan");
+        vlan.links[0].lower = Some(index(3));
+        vlan.links[1].kind = kind("bridge");
+        for host in [bridge, below_macvlan, vlan] {
             assert!(chosen(&[], &host, &neighbours, &[]).is_empty());
             let routers = chosen(&[], &host, &neighbours, &[by("192.0.2.254")]);
             assert_eq!(routers, ["192.0.2.254 from 192.0.2.1"]);

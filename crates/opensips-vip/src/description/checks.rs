@@ -47,18 +47,18 @@ Whether start probes for another host that has the VIP before it adds the VIP, a
 answer: \"calibrated\", \"yes\" or \"no\". Default: calibrated. The probe is an ARP probe (RFC 5227) or, for
 IPv6, a Neighbor Solicitation. \"yes\" waits for duplicate_timeout. \"calibrated\" also asks up to three
 neighbours that are known to answer: routers of the interface, then hosts in its neighbour cache. If one of
-them answers twice, the link forwards, and start waits another 4 ms, or twice the time of the slowest answer if
-this is longer. If none answers, it waits for duplicate_timeout, and for a minute the
-announcer asks them again: a switch port that did not forward yet has dropped the announcements, which are sent
-again when a neighbour answers. The neighbour cache of a bridge or macvlan is not
-used, because guests of this host answer there without a frame on the wire. Set \"yes\" where a host that can
-have the VIP answers much later than others do. Set \"no\" on a link whose router answers ARP for every
-address. \"true\" and \"false\" mean yes and no. If another host answers, it
+them answers twice, the link forwards frames, and start waits another 4 ms, or twice the time of the slowest
+answer if that is longer. If none answers, start waits for duplicate_timeout. A switch port that does not
+forward yet drops the announcements, so the announcer asks silent neighbours again for a minute, and repeats
+the announcements when one of them answers. The neighbour cache of a bridge, a VLAN of a bridge or a macvlan
+is not used, because guests of this host answer there without a frame on the wire. Set \"yes\" where the
+router is such a guest, or where a host that can have the VIP answers much later than others do. Set \"no\"
+on a link whose router answers ARP for every address. \"true\" and \"false\" mean yes and no. If another host answers, it
 may be the node that is just removing the VIP: start keeps probing for duplicate_wait. A host that has
 answered counts as gone after 500 ms without an answer. If it still answers at the end, start fails and
 reports its MAC address, unless the previous owner is certainly off: with fencing enabled, start takes
 over an address that this cluster has held before, because a switch can answer for a dead host (proxy ARP,
-EVPN ARP suppression). While the announcements of start are sent, a host that answers late is noted for the
+EVPN ARP suppression). While the announcer runs, it notes a host that answers late for the
 next monitor. A recurring monitor probes too, at most once in 5 seconds, and listens for 100 ms
 at most; with OCF_CHECK_LEVEL 10 or more it always probes and listens for 500 ms at least. duplicate_action
 sets what follows, and if the neighbours can't be asked, monitor returns OCF_DEGRADED (190). An answer
@@ -90,8 +90,8 @@ pub(crate) static DUPLICATE_TIMEOUT: Parameter = Parameter {
     shortdesc: "How long a duplicate has to answer a probe",
     longdesc: "\
 Time without an answer after which the VIP counts as free: 10ms to 10s. Default: 50ms. Units: ms, s, m; a
-number without a unit is in seconds. With duplicate_check=calibrated this is the longest time: start waits so
-long only if no neighbour answers. The agent sends two probes in that time, and one in each 100 ms if it
+number without a unit is in seconds. With duplicate_check=calibrated, start waits for the whole time
+only if no neighbour answers. The agent sends two probes in that time, and one in each 100 ms if it
 is 200ms or more: raise it where frames are lost or hosts answer late.",
     ..Parameter::TEMPLATE
 };

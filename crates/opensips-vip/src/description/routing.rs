@@ -51,15 +51,15 @@ pub(crate) static DRAIN: Parameter = Parameter {
     reloadable: true,
     shortdesc: "How long stop waits for what has been received to be answered",
     longdesc: "\
-How long stop waits at most for a server that is bound to the VIP to answer or forward what it has received: 0
-to 1s. Default: 0, no wait. Units: ms, s, m; a number without a unit is in seconds. Where sockets are bound to
-the VIP, stop first lets the host receive nothing more for it, while it can still send from it; it removes the
-address when those sockets have been read empty for 5 ms, or when this time is over. Callers repeat
-meanwhile what they send, and the new node answers. For servers that go on running without the VIP (hot
-standby): a request that is answered with 100 Trying and not yet forwarded when the address goes is lost
-otherwise, one of some thousands of calls for each move. 20ms is enough for a server that is not overloaded. If
-stop is killed in between, monitor finds that the host does not receive for the VIP, and a restart repairs
-it. It never makes stop fail.",
+Longest time for which stop waits for a server that is bound to the VIP to answer or forward what it has
+received: 0 to 1s. Default: 0, no wait. Units: ms, s, m; a number without a unit is in seconds. If sockets are
+bound to the VIP, stop first makes the host accept no more packets for it, while the host can still send from
+it. stop removes the address when those sockets have been empty for 5 ms, or when this time is over. Callers
+retransmit meanwhile, and the new node answers. For servers that keep running without the VIP (hot standby):
+without drain, a request that was answered with 100 Trying but not yet forwarded is lost when the address
+goes, about one call in some thousands for each move. 20ms is enough for a server that is not overloaded. If
+stop is killed while it waits, monitor fails because the host accepts no packets for the VIP, and a restart
+repairs that. drain never makes stop fail.",
     ..Parameter::TEMPLATE
 };
 

@@ -1,5 +1,5 @@
-//! The kernel's own route of the VIP, `local VIP dev LINK table local`: by it the host takes packets for the
-//! VIP as its own.
+//! The kernel's own route of the VIP, `local VIP dev LINK table local`: by it the host accepts packets for
+//! the VIP as its own.
 //!
 //! Without it nothing arrives for the VIP any more and, for IPv4, ARP is not answered, while sockets that are
 //! bound to the VIP go on sending from it (seen with Linux 6.18, IPv4 and IPv6). stop uses that, and where it
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostnet::{
-    Address, Family, Link, Netlink, Network, Prefix, Result, RouteKind, RouteRecord, SockDiag,
+    Address, Family, Link, Netlink, Network, Prefix, Result, RouteKind, RouteProtocol, RouteRecord,
+    SockDiag,
 };
 
 use super::deletion::{self, Deadlines};
@@ -23,13 +24,17 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How long the queues have to be empty: what a program has read last it still has to answer or to
 /// forward.
 const PROCESSING: Duration = Duration::from_millis(5);
+/// Pause between two looks for a route that can still come.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Whether the kernel certainly takes no packets for the VIP.
-pub(crate) fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool {
-    // In a VRF it is in the table of that, and a rule can let the host's own packets to the VIP go elsewhere.
+/// Returns true if the kernel certainly accepts no packets for the VIP.
+fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool {
+    // In a VRF it is in the table of the VRF, and a rule can send the host's own packets to the VIP elsewhere.
     let missing = match netlink.route_kind(ip, until) {
         Ok(Some(RouteKind::Local)) => return false,
-        Ok(_) => local_routes(netlink, ip, until).map(|routes| routes.is_empty()),
+        Ok(_) => netlink
+            .route_records(Family::of(ip), None, until)
+            .map(|routes| !routes.iter().any(|record| is_local_route(record, ip))),
         Err(error) => Err(error),
     };
     missing.unwrap_or_else(|error| {
@@ -38,29 +43,51 @@ pub(crate) fn is_missing(netlink: &Netlink, ip: IpAddr, until: Deadline) -> bool
     })
 }
 
-fn local_routes(netlink: &Netlink, ip: IpAddr, until: Deadline) -> Result<Vec<RouteRecord>> {
-    let family = Family::of(ip);
-    let host = Network::of(ip, Prefix::host(family));
-    let mut found = netlink.route_records(family, None, until)?;
-    found.retain(|record| {
-        record.route().kind == RouteKind::Local && record.route().destination == host
-    });
-    Ok(found)
+/// Why a VIP without that route fails.
+pub(crate) fn reason(ip: IpAddr) -> String {
+    format!(
+        "{ip} is on this node, but the kernel accepts no packets for it because its route in table local is \
+         missing: restart the resource, which adds the route again"
+    )
 }
 
-/// What came of a drain.
+/// The same for as long as `patience` lasts. The kernel adds the route of an IPv6 address with `nodad` in a
+/// work queue that waits for the lock of the whole network configuration (`addrconf_dad_work()`), and a link
+/// that was set down and up, or an address that another program replaces, lacks it for a moment.
+pub(crate) fn stays_missing(
+    netlink: &Netlink,
+    ip: IpAddr,
+    patience: Deadline,
+    until: Deadline,
+) -> bool {
+    loop {
+        if !is_missing(netlink, ip, until) {
+            return false;
+        }
+        if !patience.sleep(LOOK_AGAIN) {
+            return true;
+        }
+    }
+}
+
+fn is_local_route(record: &RouteRecord, ip: IpAddr) -> bool {
+    let host = Network::of(ip, Prefix::host(Family::of(ip)));
+    record.route().kind == RouteKind::Local && record.route().destination == host
+}
+
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drained {
     /// No socket is bound to the VIP, or the host does not receive for it anyway.
     Nothing,
-    /// What had been received was read.
+    /// All that was received was read.
     Empty,
     /// This many bytes were still unread when the time was over.
     Unread(u64),
 }
 
-/// Lets the host take no more packets for the VIP, and waits until the sockets that are bound to it have been
-/// read empty and a moment more, for `limit` at most. The caller deletes the VIP then.
+/// Makes the host accept no more packets for the VIP, and waits, for `limit` at most, until the sockets that are
+/// bound to it have been empty for a moment. Then the caller deletes the VIP.
 pub(crate) fn drain(
     netlink: &Netlink,
     ip: IpAddr,
@@ -71,7 +98,10 @@ pub(crate) fn drain(
     if sockets.unread(ip, until)?.is_none() {
         return Ok(Drained::Nothing);
     }
-    let routes = local_routes(netlink, ip, until)?;
+    // One that an administrator has added (AnyIP, a transparent proxy) stays, because nothing would add it
+    // again.
+    let mut routes = netlink.route_records_of(Family::of(ip), RouteProtocol::Kernel, until)?;
+    routes.retain(|record| is_local_route(record, ip));
     if routes.is_empty() {
         return Ok(Drained::Nothing);
     }
@@ -93,13 +123,14 @@ pub(crate) fn drain(
     }
 }
 
-/// Deletes instances of the VIP that are there without that route, so that start adds them anew; says whether
-/// there were any. A stop that was killed leaves such an instance.
+/// Deletes instances of the VIP that are there without that route, so that start adds them again; returns true
+/// if there were any. A stop that was killed leaves such an instance.
 pub(crate) fn delete_unserved(
     netlink: &Netlink,
     files: &RunFiles,
     instances: &[Address],
     links: &[Link],
+    patience: Deadline,
     deadlines: Deadlines,
 ) -> bool {
     // Without a link that is up there is no route in any case, and without a finished detection none yet.
@@ -110,10 +141,10 @@ pub(crate) fn delete_unserved(
     let Some(ip) = instances.iter().find(is_settled).map(|address| address.ip) else {
         return false;
     };
-    if !is_missing(netlink, ip, deadlines.end) {
+    if !stays_missing(netlink, ip, patience, deadlines.end) {
         return false;
     }
-    log::warn!("{}", line().note("the VIP is here without its local route: it is added anew"));
+    log::warn!("{}", line().note("the VIP is here without its local route: adding it again"));
     let mut deleted = false;
     for deletion in plan::stop(ip, instances) {
         match deletion::delete(netlink, files, &deletion, deadlines) {

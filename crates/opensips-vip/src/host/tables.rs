@@ -207,7 +207,7 @@ pub(crate) fn controls(
     match read() {
         Ok((neighbours, routes)) => controls::choose(params, link, snapshot, &neighbours, &routes),
         Err::<_, hostnet::Error>(error) => {
-            log::debug!("{}", failure(&error).note("no neighbour is known"));
+            log::debug!("{}", failure(&error).note("the neighbours can't be read: none is asked"));
             Vec::new()
         }
     }

@@ -63,7 +63,7 @@ pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: O
     loop {
         let Some(due) = burst.next_look(schedule) else {
             if until.is_none()
-                && burst.must_begin_again(job, netlink, &mut forwarding, &mut listener)
+                && burst.must_begin_again(job, netlink, &mut forwarding, &mut listener, &mut clock)
             {
                 continue;
             }
@@ -252,9 +252,16 @@ impl Burst {
         netlink: &Netlink,
         forwarding: &mut Forwarding,
         listener: &mut Listener,
+        clock: &mut PauseClock,
     ) -> bool {
         while let Some(due) = forwarding.next_look() {
-            std::thread::sleep(due.remaining());
+            let planned = due.remaining();
+            std::thread::sleep(planned);
+            if clock.has_paused(planned) {
+                // Another host can have the address rightfully since.
+                self.begin(Instant::now(), true);
+                return true;
+            }
             listener.look(job, netlink);
             match Look::take(&job.announcement, netlink) {
                 Look::Gone => return false,
@@ -265,10 +272,7 @@ impl Burst {
                 }
                 Look::Ready(link) => {
                     self.notice_changes(&link);
-                    let asked = link.mac.map_or(Ok(false), |mac| {
-                        forwarding.ask(&link, &prober(job, netlink, (&link, mac))?)
-                    });
-                    if matches!(asked, Ok(true)) {
+                    if matches!(ask(job, netlink, &link, forwarding), Ok(true)) {
                         log::info!("{}", line().note("the link forwards now: announcing again"));
                         self.begin(Instant::now(), true);
                     }
@@ -349,6 +353,15 @@ impl Burst {
         self.probe_at = Some(Instant::now() + self.pause(PROBE_AGAIN));
         Ok(false)
     }
+}
+
+/// Asks the neighbours that have been silent. Returns true if one of them answers.
+fn ask(job: &Job, netlink: &Netlink, link: &Link, forwarding: &mut Forwarding) -> Result<bool> {
+    let Some(mac) = link.mac else { return Ok(false) };
+    let prober = prober(job, netlink, (link, mac))?;
+    let family = Family::of(prober.ip);
+    let addresses = netlink.addresses(family, Some(link.index), Deadline::after(LOOK_AGAIN))?;
+    forwarding.ask(link, &prober, &addresses)
 }
 
 fn prober(job: &Job, netlink: &Netlink, (link, mac): (&Link, MacAddress)) -> Result<Prober> {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostnet::{Link, Result};
+use hostnet::{Address, Link, Result};
 
 use super::announcer::Job;
 use super::conflict_probe::{AskedControls, Prober};
@@ -40,14 +40,24 @@ impl Forwarding {
         is_awaited.then(|| Deadline::after(ASK_AGAIN))
     }
 
-    /// Asks the neighbours. Returns true if one of them answers.
+    /// Asks the neighbours. Returns true if one of them answers. `addresses` are those that this host has
+    /// now, with the VIP.
     ///
     /// # Errors
     /// Those of the socket.
-    pub(crate) fn ask(&mut self, link: &Link, prober: &Prober) -> Result<bool> {
+    pub(crate) fn ask(
+        &mut self,
+        link: &Link,
+        prober: &Prober,
+        addresses: &[Address],
+    ) -> Result<bool> {
         let mut socket = open_socket(link, prober.ip)?;
-        prober.ask_controls(&mut socket, &mut self.controls, Deadline::after(ANSWER))?;
-        Ok(self.controls.have_answered)
+        let controls = self.controls.list.iter();
+        let controls = controls.map(|it| it.asked_by_owner(prober.ip, link.index, addresses));
+        let mut controls = AskedControls::new(controls.collect());
+        prober.ask_controls(&mut socket, &mut controls, Deadline::after(ANSWER))?;
+        self.controls.have_answered = controls.have_answered;
+        Ok(controls.have_answered)
     }
 }
 

@@ -55,7 +55,7 @@ impl Listener {
                 if files.noted_conflict().is_none() {
                     log::warn!(
                         "{}",
-                        line().field("mac", mac).note("another host has the VIP, too")
+                        line().field("mac", mac).note("another host also has the VIP")
                     );
                     files.note_conflict(mac, ConflictOrigin::Seen);
                 }
@@ -63,7 +63,7 @@ impl Listener {
             }
             Err(error) => {
                 // The link is gone or was down: monitor asks from time to time.
-                log::debug!("{}", failure(&error).note("a late answer is not heard"));
+                log::debug!("{}", failure(&error).note("late answers are not received"));
                 self.0 = None;
             }
         }

@@ -6,26 +6,26 @@ use std::time::Duration;
 use testnet::{Agent, ArpFrame, Capture, Direction, Responder, wait_until};
 
 use super::{
-    LONG, MAC_B, MAC_N, Site, VIP, announcements, ends, fails, has_strace, instances, late, locks,
-    plain, program, recurring, shell,
+    LONG, MAC_B, MAC_N, Site, VIP, announcements, ends, fails, instances, locks, plain, recurring,
+    shell,
 };
 
 const NEIGHBOUR: &str = "192.0.2.99";
 /// An address that only a [`Responder`] has, and its MAC address.
 const SLOW: &str = "192.0.2.98";
 const SLOW_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x98];
-const RIVAL_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x66];
+pub(super) const RIVAL_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x66];
 
-const fn ms(milliseconds: u64) -> Duration {
+pub(super) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
 /// Node A has spoken with that host a moment ago.
-fn knows(site: &Site, ip: &str, mac: &str) {
+pub(super) fn knows(site: &Site, ip: &str, mac: &str) {
     site.a.ip(&format!("neigh replace {ip} lladdr {mac} nud reachable dev eth0"));
 }
 
-fn sent(capture: &Capture, target: &str) -> Vec<ArpFrame> {
+pub(super) fn sent(capture: &Capture, target: &str) -> Vec<ArpFrame> {
     let target: std::net::Ipv4Addr = target.parse().unwrap();
     let mut frames = capture.arp_frames();
     let is_question = |arp: &ArpFrame| !arp.is_reply && arp.sender_ip != target;
@@ -195,6 +195,39 @@ fn what_a_switch_has_dropped_is_announced_again_when_it_forwards() {
     assert!(locks(&site.a).is_empty(), "{:?}", locks(&site.a));
 }
 
+/// The announcer asks for a minute, in which the address that asked for start can move to another host: a
+/// request from it would draw the packets for that host to this node.
+#[test]
+fn the_announcer_asks_from_no_address_that_this_node_has_no_more() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    shell(&site.a, "echo 1 > /proc/sys/net/ipv4/conf/eth0/promote_secondaries");
+    knows(&site, SLOW, "02:00:00:00:00:98");
+    let capture = Capture::start(&site.a, "eth0");
+    let agent = site.vip().param("nic", "eth0").param("cidr_netmask", "24");
+    let agent = agent.param("announce_schedule", "0");
+    let own: std::net::Ipv4Addr = "192.0.2.1".parse().unwrap();
+    ends(&agent.action("start"), 0);
+    assert!(sent(&capture, SLOW).iter().all(|arp| arp.sender_ip == own));
+    wait_until("the announcer has asked from it", LONG, || sent(&capture, SLOW).len() > 1);
+    site.a.ip("addr del 192.0.2.1/24 dev eth0");
+    // One request can be under way.
+    let before = sent(&capture, SLOW).len();
+    wait_until("it asks on", LONG, || sent(&capture, SLOW).len() > before + 1);
+    assert_eq!(sent(&capture, SLOW).last().unwrap().sender_ip.to_string(), VIP);
+    ends(&agent.action("stop"), 0);
+    // A host without another address: a probe is for start alone, because a neighbour that is just probing
+    // for its own address gives it up then (RFC 5227 section 2.1.1).
+    let agent = agent.param("gateway", SLOW);
+    let before = sent(&capture, SLOW).len();
+    ends(&agent.action("start"), 0);
+    wait_until("the announcer has asked", LONG, || sent(&capture, SLOW).len() > before + 1);
+    let frames = sent(&capture, SLOW);
+    let asked = &frames[before..];
+    assert!(asked.iter().skip(1).all(|arp| arp.sender_ip.to_string() == VIP), "{asked:?}");
+    ends(&agent.action("stop"), 0);
+}
+
 /// A guest on a macvlan of the same interface answers without a frame on the wire.
 #[test]
 fn what_can_be_a_guest_of_this_host_is_not_asked() {
@@ -261,130 +294,4 @@ fn ipv6_too() {
     site.b.ip("addr add 2001:db8::10/64 dev eth0 nodad");
     super::wait_until_ipv6_is_settled(&site.b);
     fails(&agent.param("duplicate_wait", "0").action("start"), 1, "2001:db8::10 is in use by");
-}
-
-/// The announcer hears what start was too early for, and the next monitor knows.
-#[test]
-fn a_host_that_answers_late_is_noted_for_the_next_monitor() {
-    testnet::root_or_skip!();
-    let site = Site::new();
-    let agent = site.vip().param("announce_schedule", "0,600000");
-    // The answer to the first probe of start.
-    let rival = Responder::start(&site.b, VIP, RIVAL_MAC, &[Some(Duration::from_secs(4))]);
-    ends(&agent.action("start"), 0);
-    assert!(rival.asked() > 0);
-    let is_noted = || locks(&site.a).iter().any(|path| path.to_string_lossy().contains("/rival-"));
-    wait_until("it is noted", LONG, is_noted);
-    drop(rival);
-    let capture = Capture::start(&site.b, "eth0");
-    // It asks again: the host is silent now, and the neighbours are told whose the address is.
-    ends(&recurring(&agent), 0);
-    wait_until("it is announced again", LONG, || announcements(&capture).len() == 1);
-    assert!(!is_noted());
-    ends(&agent.action("stop"), 0);
-    assert!(locks(&site.a).is_empty());
-}
-
-#[test]
-fn a_host_that_claims_the_address_after_start_is_noted_and_not_fought() {
-    testnet::root_or_skip!();
-    let site = Site::new();
-    let agent = site.vip().param("announce_schedule", "0,600000");
-    ends(&agent.action("start"), 0);
-    site.neighbour.ip(&format!("addr add {VIP}/24 dev eth0"));
-    let capture = Capture::start(&site.b, "eth0");
-    shell(&site.neighbour, &format!("arping -q -A -c 1 -I eth0 {VIP}"));
-    wait_until("it is noted", LONG, || {
-        locks(&site.a).iter().any(|path| path.to_string_lossy().contains("/rival-"))
-    });
-    fails(&recurring(&agent), 190, &format!("192.0.2.10 is also in use by {MAC_N} on eth0"));
-    let by_a = |arp: &ArpFrame| arp.sender_mac == [2, 0, 0, 0, 0, 0xa];
-    assert!(!announcements(&capture).iter().any(by_a));
-    site.neighbour.ip(&format!("addr del {VIP}/24 dev eth0"));
-    ends(&agent.action("stop"), 0);
-    // Nobody listens where nobody asks for it.
-    let deaf = agent.param("duplicate_check", "no");
-    ends(&deaf.action("start"), 0);
-    wait_until("the announcer has closed the socket", LONG, || {
-        // A table of sk, RefCnt, Type, Proto, Iface, R, Rmem, User, Inode (packet_seq_show()).
-        let table = site.a.run(|| std::fs::read_to_string("/proc/thread-self/net/packet")).unwrap();
-        table.lines().nth(1).is_none()
-    });
-    ends(&deaf.action("stop"), 0);
-}
-
-#[test]
-fn an_ipv6_address_that_another_host_uses_after_start_is_noted() {
-    testnet::root_or_skip!();
-    let site = Site::new();
-    for (host, address) in [(&site.a, "1"), (&site.b, "2"), (&site.neighbour, "99")] {
-        host.ip(&format!("addr add 2001:db8::{address}/64 dev eth0 nodad"));
-        super::wait_until_ipv6_is_settled(host);
-    }
-    let agent = plain(&site.a).param("ip", "2001:db8::10").param("announce_schedule", "0,600000");
-    ends(&agent.action("start"), 0);
-    site.neighbour.ip("addr add 2001:db8::10/64 dev eth0 nodad");
-    super::wait_until_ipv6_is_settled(&site.neighbour);
-    wait_until("it is noted", LONG, || {
-        // A solicitation from the VIP.
-        shell(&site.neighbour, "ip -6 neigh flush dev eth0");
-        let mut ping = std::process::Command::new("ping");
-        let ping = ping.args(["-6", "-c", "1", "-W", "1", "-I", "2001:db8::10", "2001:db8::2"]);
-        let _ = site.neighbour.output(ping);
-        locks(&site.a).iter().any(|path| path.to_string_lossy().contains("/rival-"))
-    });
-    fails(&recurring(&agent), 190, &format!("2001:db8::10 is also in use by {MAC_N} on eth0"));
-    site.neighbour.ip("addr del 2001:db8::10/64 dev eth0");
-    ends(&agent.action("stop"), 0);
-}
-
-/// start under strace, whose last look at the link before it adds the address takes longer by that time.
-/// `None` if nothing may be traced here.
-fn delayed(site: &Site, name: &str, delay: Duration) -> Option<Agent> {
-    if !has_strace(name) {
-        return None;
-    }
-    let number = late::number_of(site, "start", "RTM_NEWADDR") - 1;
-    ends(&site.vip().action("stop"), 0);
-    let inject = format!("inject=sendto:delay_enter={}:when={number}", delay.as_micros());
-    let program = program();
-    let arguments = ["-o", "/dev/null", "-e", "trace=sendto", "-e", &inject];
-    let agent = testnet::agent(&site.a, "/usr/bin/strace")
-        .args(arguments.iter().copied().chain([program.to_str().unwrap(), "start"]))
-        .args(["--ip", VIP, "--announce_schedule=0", "--duplicate_wait", "0"]);
-    Some(agent)
-}
-
-/// The owner answers when the check is over and the address is not added yet.
-#[test]
-fn start_looks_once_more_before_it_adds_the_address() {
-    testnet::root_or_skip!();
-    let site = Site::new();
-    let name = "calibrated::start_looks_once_more_before_it_adds_the_address";
-    let Some(agent) = delayed(&site, name, Duration::from_secs(2)) else { return };
-    let _rival = Responder::start(&site.b, VIP, RIVAL_MAC, &vec![Some(ms(700)); 50]);
-    let outcome = agent.action("-f");
-    assert!(outcome.stderr.contains("another host has the VIP: checking again"), "{outcome:?}");
-    fails(&outcome, 1, "192.0.2.10 is in use by 02:00:00:00:00:66 on eth0");
-    assert!(instances(&site.a).is_empty());
-}
-
-/// A node that was frozen between the check and the addition: another one has taken the address meanwhile.
-#[test]
-fn a_start_that_was_frozen_checks_again() {
-    testnet::root_or_skip!();
-    let site = Site::new();
-    let name = "calibrated::a_start_that_was_frozen_checks_again";
-    let Some(agent) = delayed(&site, name, Duration::from_secs(10)) else { return };
-    let capture = Capture::start(&site.a, "eth0");
-    let outcome = std::thread::scope(|scope| {
-        let start = scope.spawn(|| agent.action("-f"));
-        wait_until("A has probed", LONG, || sent(&capture, VIP).len() == 2);
-        std::thread::sleep(Duration::from_secs(1));
-        site.b.ip(&format!("addr add {VIP}/24 dev eth0"));
-        start.join().unwrap()
-    });
-    assert!(outcome.stderr.contains("this node was frozen"), "{outcome:?}");
-    fails(&outcome, 1, &format!("192.0.2.10 is in use by {MAC_B} on eth0"));
-    assert!(instances(&site.a).is_empty());
 }

@@ -2,8 +2,9 @@
 //! let a server answer what it has received.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
-use testnet::{Agent, Host, wait_until};
+use testnet::{Agent, Capture, Host, wait_until};
 
 use super::{LONG, Site, ends, fails, plain, recurring, wait_until_ipv6_is_settled};
 
@@ -44,6 +45,15 @@ impl Case {
         host.ip(&format!("{} route del local {} dev eth0 table local", self.option(), self.ip));
     }
 
+    fn add_route(&self, host: &Host) {
+        let route = format!("local {} dev eth0 table local proto kernel", self.ip);
+        host.ip(&format!("{} route replace {route}", self.option()));
+    }
+
+    fn written(&self) -> String {
+        format!("{}/{}", self.ip, if self.ip.is_ipv6() { 64 } else { 24 })
+    }
+
     /// A server that is bound to the VIP, and a request that it has not read.
     fn server_with_a_request(&self, site: &Site) -> (UdpSocket, UdpSocket) {
         let server = site.a.run(|| UdpSocket::bind((self.ip, 5060)).unwrap());
@@ -65,7 +75,7 @@ fn without_its_local_route_the_vip_does_not_serve() {
         ends(&agent.action("start"), 0);
         ends(&recurring(agent), 0);
         case.lose_route(host);
-        fails(&recurring(agent), 1, "the kernel takes no packets for it");
+        fails(&recurring(agent), 1, "the kernel accepts no packets for it");
         // What a stop that was killed leaves; also without a stop in between.
         ends(&agent.action("start"), 0);
         assert!(case.is_here(host) && case.has_route(host));
@@ -73,6 +83,89 @@ fn without_its_local_route_the_vip_does_not_serve() {
         case.lose_route(host);
         ends(&agent.action("stop"), 0);
         assert!(!case.is_here(host) && !case.has_route(host));
+    }
+}
+
+/// The kernel adds that of an IPv6 address with `nodad` later than the address, and an address that another
+/// program replaces lacks it for a moment.
+#[test]
+fn a_local_route_that_comes_late_is_waited_for() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for case in cases(&site) {
+        ends(&case.agent.action("start"), 0);
+        // A machine that stands still for a second shows nothing.
+        let waited = (0..10).any(|_| {
+            case.lose_route(&site.a);
+            std::thread::scope(|scope| {
+                let monitor = scope.spawn(|| recurring(&case.agent));
+                std::thread::sleep(Duration::from_millis(200));
+                case.add_route(&site.a);
+                monitor.join().unwrap().code == 0
+            })
+        });
+        assert!(waited, "monitor of {} has not waited", case.ip);
+        // The reason for what has become of it meanwhile is the true one.
+        case.lose_route(&site.a);
+        let outcome = std::thread::scope(|scope| {
+            let monitor = scope.spawn(|| recurring(&case.agent));
+            std::thread::sleep(Duration::from_millis(200));
+            site.a.ip(&format!("addr del {} dev eth0", case.written()));
+            monitor.join().unwrap()
+        });
+        ends(&outcome, 7);
+        ends(&case.agent.action("stop"), 0);
+    }
+}
+
+/// start deletes no address that serves a moment later.
+#[test]
+fn start_waits_for_a_local_route_that_comes_late() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let [case, _] = cases(&site);
+    let agent = case.agent.clone().param("announce", "none");
+    ends(&agent.action("start"), 0);
+    let capture = Capture::start(&site.a, "eth0");
+    let probes =
+        || capture.arp_frames().iter().filter(|arp| arp.sender_ip.is_unspecified()).count();
+    // A machine that stands still for a second shows nothing.
+    let waited = (0..10).any(|_| {
+        let before = probes();
+        case.lose_route(&site.a);
+        std::thread::scope(|scope| {
+            let start = scope.spawn(|| agent.action("start"));
+            std::thread::sleep(Duration::from_millis(200));
+            case.add_route(&site.a);
+            ends(&start.join().unwrap(), 0);
+        });
+        // Before it adds an address it probes.
+        probes() == before
+    });
+    assert!(waited, "start has deleted the VIP");
+    ends(&agent.action("stop"), 0);
+}
+
+/// One for a transparent proxy, or that lets a standby send from the VIP.
+#[test]
+fn a_local_route_of_the_administrator_stays() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    for case in cases(&site) {
+        let agent = case.agent.clone().param("drain", "20ms");
+        let route = format!("{} route add local {} dev lo table 100", case.option(), case.ip);
+        site.a.ip(&route);
+        let others = || site.a.ip(&format!("{} route show table 100", case.option()));
+        let before = others();
+        assert!(before.contains(&case.ip.to_string()), "{before}");
+        ends(&agent.action("start"), 0);
+        let _unread = case.server_with_a_request(&site);
+        ends(&agent.action("stop"), 0);
+        assert!(!case.is_here(&site.a) && !case.has_route(&site.a));
+        assert_eq!(others(), before);
+        // Also on a node without the VIP.
+        ends(&agent.action("stop"), 0);
+        assert_eq!(others(), before);
     }
 }
 

@@ -18,6 +18,7 @@ mod host_routes;
 mod input;
 mod ipv6;
 mod late;
+mod late_conflict;
 mod lifecycle;
 mod link;
 mod link_local;

@@ -48,28 +48,33 @@ impl Start<'_> {
     /// # Errors
     /// Those of [`Start::check_duplicates`].
     pub(super) fn check_again(&mut self) -> Result<(), Error> {
-        let (Some(check), true) = (self.params.duplicates, self.no_duplicate) else {
+        let Some(check) = self.params.duplicates.filter(|_| self.must_check_again()) else {
             return Ok(());
         };
-        let (Some(prober), Some(socket)) = (self.prober(), &mut self.socket) else {
-            return Ok(());
-        };
+        self.no_duplicate = false;
+        let timeout = check.timeout.max(RELEASE_TIME);
+        self.check(DuplicateCheck { timeout, ..check }, AskedControls::default())
+    }
+
+    /// Returns true if the last check does not prove any more that no other host has the VIP. Does not wait.
+    pub(super) fn must_check_again(&mut self) -> bool {
+        let prober = self.prober().filter(|_| self.no_duplicate);
+        let (Some(prober), Some(socket)) = (prober, &mut self.socket) else { return false };
         let age = burst::since_boot().saturating_sub(self.probed_at);
         match prober.has_heard(socket, Conflicts::OwnersAndProbers) {
             Ok(Some(mac)) => {
                 let note = "another host has the VIP: checking again";
                 log::warn!("{}", line().field("mac", mac).note(note));
+                true
             }
             Ok(None) | Err(_) if age > FRESH => {
-                let note = "this node was frozen since the duplicate address check: checking again";
+                let note = "the duplicate address check is too old (was this node frozen?): checking again";
                 log::warn!("{}", line().field("ms", age.as_millis()).note(note));
+                true
             }
             // What can't be received now is heard by the announcer.
-            Ok(None) | Err(_) => return Ok(()),
+            Ok(None) | Err(_) => false,
         }
-        self.no_duplicate = false;
-        let timeout = check.timeout.max(RELEASE_TIME);
-        self.check(DuplicateCheck { timeout, ..check }, AskedControls::default())
     }
 
     fn controls(&self, check: DuplicateCheck) -> Vec<Control> {

@@ -11,7 +11,7 @@ use deadline::Deadline;
 use hostnet::{
     Address, Error as NetError, Family, Link, MacAddress, Netlink, NewAddress, PacketSocket,
 };
-use hostproc::{Acquisition, ActionLock};
+use hostproc::{Acquisition, ActionLock, LockFile};
 use ocf::{Exit, Request, Verdict};
 
 use self::roll_back::Done;
@@ -55,8 +55,11 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
             refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
             if zone.link().is_none() {
                 let instances = judge::instances(&params, &snapshot.addresses);
-                let (links, deadlines) = (&snapshot.links, budgets::for_deletion(deadline));
-                if local_route::delete_unserved(&netlink, &files, &instances, links, deadlines) {
+                let (links, patience) = (&snapshot.links, budgets::for_local_route(deadline));
+                let deadlines = budgets::for_deletion(deadline);
+                if local_route::delete_unserved(
+                    &netlink, &files, &instances, links, patience, deadlines,
+                ) {
                     continue;
                 }
             }
@@ -327,8 +330,13 @@ impl<'a> Start<'a> {
             // Before the address is added, so that the first announcement follows at once.
             self.open_socket()?;
         }
-        let until = budgets::for_link_lock(self.deadline);
-        let link_lock = deletion::lock_for_addition(&self.files, &new, until);
+        let mut link_lock = self.lock_link(&new);
+        if self.must_check_again() {
+            // The lock was awaited. It is not held during a check, because other VIPs of the link need it.
+            release(link_lock);
+            self.check_again()?;
+            link_lock = self.lock_link(&new);
+        }
         self.check_not_stopped()?;
         self.note_here();
         let added = self.netlink.add_address(&new, self.deadline);
@@ -341,6 +349,10 @@ impl<'a> Start<'a> {
         }
         self.added_at = Some(Instant::now());
         Ok(())
+    }
+
+    fn lock_link(&self, new: &NewAddress) -> Option<LockFile> {
+        deletion::lock_for_addition(&self.files, new, budgets::for_link_lock(self.deadline))
     }
 
     /// The VIP serves as it is, so that a failure is none of start.
@@ -390,13 +402,26 @@ impl<'a> Start<'a> {
         }
         let verdict = observation.judge(self.params);
         match (verdict.exit, verdict.reason) {
-            (Exit::Success, _) => Ok(()),
+            (Exit::Success, _) => {
+                if observation.zone.is_none() {
+                    self.await_local_route();
+                }
+                Ok(())
+            }
             (Exit::Degraded, reason) => {
                 log::warn!("{}", line().note(reason.unwrap_or_default()));
                 Ok(())
             }
             (_, Some(reason)) => Err(Error::NotConfirmed { reason }),
             (_, None) => Err(self.vanished()),
+        }
+    }
+
+    /// Waits until the kernel accepts packets for the VIP. If that does not come to pass, monitor fails.
+    fn await_local_route(&self) {
+        let (ip, patience) = (self.params.ip, budgets::for_local_route(self.deadline));
+        if local_route::stays_missing(self.netlink, ip, patience, self.deadline) {
+            log::warn!("{}", line().note(local_route::reason(ip)));
         }
     }
 
