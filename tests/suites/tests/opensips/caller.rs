@@ -2,6 +2,7 @@
 //! does, and what can't be known is no "nothing".
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::site::{PIDFILE, every_daemon, stand_in_alone, write};
@@ -15,6 +16,14 @@ fn through(site: &Site, program: &[&str], action: &str) -> (Option<i32>, String)
     command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = site.host.output(&mut command);
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// An empty file for what the agent logs, and the variable that names it.
+fn log_of(site: &Site) -> (PathBuf, String) {
+    let log = site.path("log");
+    std::fs::write(&log, "").unwrap();
+    let variable = format!("HA_LOGFILE={}", log.display());
+    (log, variable)
 }
 
 /// The words after `NAME:` in `/proc/PID/status`.
@@ -92,6 +101,27 @@ fn a_patient_caller_makes_no_slow_daemon() {
             let adjusted = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
             assert_eq!(adjusted, "0\n");
         }
+        site.stop();
+    });
+}
+
+/// A container may have the right to everything but to a better place in the schedule.
+#[test]
+fn a_scheduling_policy_that_can_not_be_changed_is_no_reason_to_fail() {
+    const TEST: &str = "a_scheduling_policy_that_can_not_be_changed_is_no_reason_to_fail";
+    testnet::root_or_skip!();
+    stand_in_alone(TEST, |site| {
+        let (log, file) = log_of(site);
+        let idle = ["env", &file, "setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"];
+        let idle = [&idle[..], &["chrt", "--idle", "0"]].concat();
+        let (code, said) = through(site, &idle, "start");
+        if said.starts_with("setpriv:") || said.starts_with("chrt:") {
+            return testnet::skipped(TEST, &said);
+        }
+        assert_eq!(code, Some(0), "{said}");
+        let logged = std::fs::read_to_string(log).unwrap();
+        assert!(logged.contains("keeps the scheduling policy of the caller"), "{logged}");
+        assert_eq!(field(site.main(), 41), "5", "SCHED_IDLE");
         site.stop();
     });
 }
