@@ -421,6 +421,26 @@ fn an_action_ends_what_is_being_told() {
     }
 }
 
+/// A file system without room has no record of the process that holds the lock.
+#[test]
+fn a_monitor_starts_no_second_one() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let agent = on_node1(site.agent());
+    ends(&agent.action("start"), 0);
+    let there = site.async_monitors();
+    assert_eq!(there.len(), 1);
+    site.on_host(|| std::fs::write("/run/smartvox/opensips-sip.async-monitor", "").unwrap());
+    let log = site.path("log");
+    std::fs::write(&log, "").unwrap();
+    ends(&recurring(&agent.clone().env("HA_LOGFILE", &log)), 0);
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert!(!logged.contains("no asynchronous monitor"), "{logged}");
+    assert_eq!(site.async_monitors(), there);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
+
 #[test]
 fn diagnose_names_it() {
     testnet::root_or_skip!();

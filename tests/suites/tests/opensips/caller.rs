@@ -201,6 +201,39 @@ if libc.prctl(no_new_privs, 1, 0, 0, 0) or libc.prctl(seccomp, filter_mode, prog
 os.execv(sys.argv[1], sys.argv[1:])
 ";
 
+/// The same with pidfd_open(2), 434 everywhere, that does not exist (ENOSYS, 38): a kernel before 5.3.
+fn without_pidfds() -> String {
+    let number = "number = {'x86_64': 217, 'aarch64': 61}.get(platform.machine())";
+    assert!(WITHOUT_LISTS.contains(number) && WITHOUT_LISTS.contains("0x50002"));
+    WITHOUT_LISTS.replace(number, "number = 434").replace("0x50002", "0x50026")
+}
+
+#[test]
+fn a_monitor_does_not_try_what_this_kernel_can_not_do() {
+    const TEST: &str = "a_monitor_does_not_try_what_this_kernel_can_not_do";
+    testnet::root_or_skip!();
+    stand_in_alone(TEST, |site| {
+        let (log, file) = log_of(site);
+        let logged = || std::fs::read_to_string(&log).unwrap();
+        let program = without_pidfds();
+        let recurring = "OCF_RESKEY_CRM_meta_interval=10000";
+        let filtered = ["env", recurring, &file, "python3", "-c", &program];
+        let (code, said) = through(site, &filtered, "start");
+        if said.starts_with("no filter") {
+            return testnet::skipped(TEST, &said);
+        }
+        assert_eq!(code, Some(0), "{said}");
+        assert!(logged().contains("no asynchronous monitor: "), "{}", logged());
+        std::fs::write(&log, "").unwrap();
+        // Told once, and no process more for each monitor.
+        let (code, said) = through(site, &filtered, "monitor");
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!logged().contains("asynchronous monitor"), "{}", logged());
+        assert_eq!(site.async_monitors(), [0; 0]);
+        site.stop();
+    });
+}
+
 #[test]
 fn a_list_of_processes_that_is_not_complete_is_no_list() {
     const TEST: &str = "a_list_of_processes_that_is_not_complete_is_no_list";
