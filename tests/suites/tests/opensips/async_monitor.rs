@@ -441,6 +441,27 @@ fn a_monitor_starts_no_second_one() {
     site.nothing_is_left();
 }
 
+/// A cluster that does not answer must not keep the failure from Pacemaker.
+#[test]
+fn a_failure_does_not_wait_for_a_cluster_that_does_not_answer() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let cluster = &cluster_or_skip!(site, "a_failure_does_not_wait");
+    let agent = crate::roles::clone_of(cluster.agent()).param("async_monitor", "no");
+    ends(&agent.action("start"), 0);
+    ends(&agent.action("promote"), 0);
+    std::fs::remove_file(site.path("status")).unwrap();
+    nix::unistd::mkfifo(&site.path("status"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    site.kill_main();
+    let outcome = recurring(&agent);
+    fails(&outcome, 9, "orphans of OpenSIPS are alive");
+    assert!(cluster.notes().contains("crm_mon"), "{}", cluster.notes());
+    // As long as any program of Pacemaker may take otherwise.
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
+
 #[test]
 fn diagnose_names_it() {
     testnet::root_or_skip!();
