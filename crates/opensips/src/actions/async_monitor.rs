@@ -123,7 +123,7 @@ impl fmt::Display for Reason {
             Self::CountsTwice => {
                 "there is a migration-threshold, and this version of Pacemaker counts twice"
             }
-            Self::OtherOnFail => "a monitor has another on-fail than restart",
+            Self::OtherOnFail => "a monitor has an on-fail other than restart",
             Self::NoDeath => "it was stopped, or runs again",
         })
     }
