@@ -155,6 +155,9 @@ fn report(request: &Request, main: Process) -> Result<Report, Trouble> {
         return Ok(Report::Left(Reason::NoDeath));
     };
     await_move(request, &status, &node);
+    if !is_still_dead(request)? {
+        return Ok(Report::Left(Reason::NoDeath));
+    }
     cluster::fail(&request.instance, &node, deadline)?;
     Ok(Report::Told(death))
 }
@@ -224,15 +227,8 @@ fn judge_death(request: &Request, patience: Deadline) -> error::Result<Option<Er
     // A monitor may have the lock for a moment; every other action has a result of its own.
     let _lock = Instance::load(request, &names)?.lock(patience)?;
     let instance = Instance::load(request, &names)?;
-    let death = match monitor::find(&instance, &params) {
-        Ok(Some(_) | None) => return Ok(None),
-        Err(Error::Health(
-            death @ (health::Error::Gone { .. }
-            | health::Error::Orphans { .. }
-            | health::Error::StaleSocket { .. }),
-        )) => monitor::with_evidence(&instance, death.into()),
-        Err(error) => return Err(error),
-    };
+    let Some(death) = find_death(&instance, &params)? else { return Ok(None) };
+    let death = monitor::with_evidence(&instance, death);
     if let Some(mut record) = instance.record()
         && score::publish(request, &mut record, score::FAILED)
         && let Err(error) = instance.remember_role(&record)
@@ -240,6 +236,27 @@ fn judge_death(request: &Request, patience: Deadline) -> error::Result<Option<Er
         log::warn!("{}", LogLine::of(Action::Monitor).note(error));
     }
     Ok(Some(death))
+}
+
+/// Whether nobody has started another daemon since: the role may have taken seconds to move, and Pacemaker would
+/// restart a daemon that serves.
+fn is_still_dead(request: &Request) -> error::Result<bool> {
+    let params = Params::read(&request.values, &request.instance)?;
+    let instance = Instance::load(request, &Names::from(&params))?;
+    Ok(find_death(&instance, &params)?.is_some())
+}
+
+/// `None` if a main process is there, or if none should be.
+fn find_death(instance: &Instance<'_>, params: &Params) -> error::Result<Option<Error>> {
+    match monitor::find(instance, params) {
+        Ok(Some(_) | None) => Ok(None),
+        Err(Error::Health(
+            death @ (health::Error::Gone { .. }
+            | health::Error::Orphans { .. }
+            | health::Error::StaleSocket { .. }),
+        )) => Ok(Some(death.into())),
+        Err(error) => Err(error),
+    }
 }
 
 /// Waits until Pacemaker has moved the promoted role to another instance, because of the promotion score of
