@@ -200,14 +200,15 @@ pub(crate) static MANUAL: Manual = Manual {
         (
             "CONFIG has changed since OpenSIPS (pid PID) was started, not only in its routes: restart OpenSIPS \
              when calls allow it",
-            "Degraded (190), from check level 10 on. The file, or one that it includes, is another one than \
+            "Degraded (190), from check level 10 on. The file, or one that it includes, differs from what \
              OpenSIPS has read; comments and white space do not count. \"the routes of CONFIG have changed\": \
-             routes_version loads them without a restart.",
+             routes_version loads them without a restart. Of routes that were loaded through the MI by hand the \
+             agent knows nothing.",
         ),
         (
             "routes_version=VERSION is not loaded (TEXT): correct that, then set another value",
-            "Degraded (190), from check level 10 on. The old routes are in use. OpenSIPS tells what it refuses \
-             in its log.",
+            "Degraded (190), from check level 10 on. The old routes are in use. What OpenSIPS refuses is in \
+             its log.",
         ),
         (
             "not ready: MODULES: see opensips-cli -x mi sr_list_status, or set check_readiness=no",

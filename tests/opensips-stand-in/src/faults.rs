@@ -26,6 +26,8 @@ pub(crate) struct Faults {
     pub(crate) sip_silent_port: Option<u16>,
     pub(crate) sip_delay: Duration,
     pub(crate) mi_silent: bool,
+    /// The MI command that is not answered.
+    pub(crate) mi_silent_command: Option<String>,
     pub(crate) shared_memory_used_percent: Option<u64>,
     pub(crate) load_percent: u64,
     pub(crate) check_delay: Duration,
@@ -52,6 +54,7 @@ impl Default for Faults {
             sip_silent_port: None,
             sip_delay: Duration::ZERO,
             mi_silent: false,
+            mi_silent_command: None,
             shared_memory_used_percent: None,
             load_percent: 0,
             check_delay: Duration::ZERO,
@@ -109,6 +112,7 @@ impl Faults {
             }
             "SIP_DELAY_MS" => self.sip_delay = milliseconds()?,
             "MI_ANSWER" if value == "none" => self.mi_silent = true,
+            "MI_SILENT_COMMAND" => self.mi_silent_command = Some(value.to_owned()),
             "SHMEM_USED_PERCENT" => self.shared_memory_used_percent = Some(percent()?),
             "LOAD_PERCENT" => self.load_percent = percent()?,
             "CHECK_DELAY_MS" => self.check_delay = milliseconds()?,

@@ -31,6 +31,7 @@
 //! | `OPENSIPS_STAND_IN_SIP_SILENT_PORT` | a port | requests at this port are swallowed, as by a script |
 //! | `OPENSIPS_STAND_IN_SIP_DELAY_MS` | milliseconds | each SIP answer comes that much later |
 //! | `OPENSIPS_STAND_IN_MI_ANSWER` | `none` | MI requests are read and not answered |
+//! | `OPENSIPS_STAND_IN_MI_SILENT_COMMAND` | a name | requests of that MI command are not answered |
 //! | `OPENSIPS_STAND_IN_SHMEM_USED_PERCENT` | 0 to 100 | what `get_statistics` says of shared memory |
 //! | `OPENSIPS_STAND_IN_LOAD_PERCENT` | 0 to 100 | what `get_statistics` says of the load of every SIP receiver |
 //! | `OPENSIPS_STAND_IN_CHECK_DELAY_MS` | milliseconds | `-c` and `-C` take that long |

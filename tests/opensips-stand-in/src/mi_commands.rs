@@ -61,7 +61,11 @@ impl Commands<'_> {
     pub(crate) fn answer(&self, request: &Value) -> Option<Value> {
         let id = request.get("id");
         let version = request.get("jsonrpc").and_then(Value::as_str);
-        let outcome = match request.get("method").and_then(Value::as_str) {
+        let method = request.get("method").and_then(Value::as_str);
+        if method.is_some() && method == self.faults.mi_silent_command.as_deref() {
+            return None;
+        }
+        let outcome = match method {
             Some(method) if version == Some("2.0") => self.execute(method, request.get("params")),
             _ => Err(Refusal(-32600, "Invalid Request", None)),
         };

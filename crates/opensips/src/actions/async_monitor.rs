@@ -123,7 +123,7 @@ impl fmt::Display for Reason {
             Self::CountsTwice => {
                 "there is a migration-threshold, and this version of Pacemaker counts twice"
             }
-            Self::OtherOnFail => "a monitor has another on-fail than restart",
+            Self::OtherOnFail => "a monitor has an on-fail other than restart",
             Self::NoDeath => "it was stopped, or runs again",
         })
     }
@@ -228,15 +228,8 @@ fn judge_death(request: &Request, patience: Deadline) -> error::Result<Option<Er
     // A monitor may have the lock for a moment; every other action has a result of its own.
     let _lock = Instance::load(request, &names)?.lock(patience)?;
     let instance = Instance::load(request, &names)?;
-    let death = match monitor::find(&instance, &params) {
-        Ok(Some(_) | None) => return Ok(None),
-        Err(Error::Health(
-            death @ (health::Error::Gone { .. }
-            | health::Error::Orphans { .. }
-            | health::Error::StaleSocket { .. }),
-        )) => monitor::with_evidence(&instance, death.into()),
-        Err(error) => return Err(error),
-    };
+    let Some(death) = find_death(&instance, &params)? else { return Ok(None) };
+    let death = monitor::with_evidence(&instance, death);
     if let Some(mut record) = instance.record()
         && score::publish(request, &mut record, score::FAILED)
         && let Err(error) = instance.remember_role(&record)
@@ -244,6 +237,19 @@ fn judge_death(request: &Request, patience: Deadline) -> error::Result<Option<Er
         log::warn!("{}", LogLine::of(Action::Monitor).note(error));
     }
     Ok(Some(death))
+}
+
+/// `None` if a main process is there, or if none should be.
+fn find_death(instance: &Instance<'_>, params: &Params) -> error::Result<Option<Error>> {
+    match monitor::find(instance, params) {
+        Ok(Some(_) | None) => Ok(None),
+        Err(Error::Health(
+            death @ (health::Error::Gone { .. }
+            | health::Error::Orphans { .. }
+            | health::Error::StaleSocket { .. }),
+        )) => Ok(Some(death.into())),
+        Err(error) => Err(error),
+    }
 }
 
 /// Waits until Pacemaker has moved the promoted role to another instance, because of the promotion score of

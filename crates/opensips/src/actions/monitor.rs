@@ -249,7 +249,6 @@ struct Findings {
 }
 
 impl Judged {
-    /// A failure of a promoted instance has codes of its own.
     /// The main process of an instance that has not failed.
     fn serving_main(&self) -> Option<Process> {
         match self {
@@ -265,6 +264,7 @@ impl Judged {
         found.outcome.is_err() && record.is_some_and(|it| it.score != Some(score::FAILED))
     }
 
+    /// A failure of a promoted instance has codes of its own.
     fn verdict(self) -> Verdict {
         match self {
             Self::NotRunning => Verdict::not_running(),

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hostproc::background::{self, Ended, Ending, StillRunning};
-use hostproc::{Pid, Process};
-use ocf::{LogLine, Request};
+use hostproc::{Pid, PidFd, Process};
+use ocf::{Action, LogLine, Request};
 
 use crate::instance::Instance;
 use crate::params::Params;
@@ -64,13 +64,16 @@ pub(crate) fn begin(request: &Request, instance: &Instance<'_>, params: &Params,
     if let Err(error) = instance.files.run().create() {
         log::debug!("{error}");
     }
+    if !can_be_watched(request, instance, main) {
+        return;
+    }
     let watch = Watch { main, lock: instance.files.async_monitor_lock() };
     let mut command = background::command("opensips", watch.to_arguments());
     command.envs(request.variables());
     let started = background::start(&mut command, request.deadline.within(PATIENCE));
     match started {
         // Another monitor may have started one at the same moment.
-        Err(_) if background::is_held(&watch.lock) => {}
+        Err(_) if matches!(process(instance), Ok(Some(_))) => {}
         Err(error) => {
             let line = LogLine::of(request.action).field("pid", main.pid);
             log::warn!("{}", line.note(format!("no asynchronous monitor: it {error}")));
@@ -82,9 +85,30 @@ pub(crate) fn begin(request: &Request, instance: &Instance<'_>, params: &Params,
     }
 }
 
+/// Whether it could do its work: no recurring monitor executes a process that would only say that it can't.
+/// start tells that it can't.
+fn can_be_watched(request: &Request, instance: &Instance<'_>, main: Process) -> bool {
+    match PidFd::open(&instance.proc, &main) {
+        Ok(Some(handle)) if handle.sleeps() => true,
+        Ok(Some(_)) => {
+            if request.action == Action::Start {
+                let line = LogLine::of(request.action).field("pid", main.pid);
+                log::warn!("{}", line.note("no asynchronous monitor: this kernel has no pidfds"));
+            }
+            false
+        }
+        // It has ended; the next monitor says so.
+        Ok(None) => false,
+        Err(error) => {
+            log::debug!("{error}");
+            false
+        }
+    }
+}
+
 /// Starts it for a recurring monitor where it is missing. If it is there, that costs one look at its lock.
 pub(crate) fn keep(request: &Request, instance: &Instance<'_>, params: &Params, main: Process) {
-    if !request.probe && !background::is_held(&instance.files.async_monitor_lock()) {
+    if !request.probe && matches!(process(instance), Ok(None)) {
         begin(request, instance, params, main);
     }
 }

@@ -8,8 +8,12 @@ use hostfs::{Links, read_regular};
 /// The daemon refuses includes that are nested deeper.
 const MAXIMUM_DEPTH: usize = 10;
 
-/// In bytes; longer than any configuration that people write.
+/// Of all files, in bytes; longer than any configuration that people write.
 const CONFIG_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// What each file counts besides its bytes. The daemon refuses files that include each other again and again, and
+/// a monitor that read them all would take for ever beside a daemon that serves.
+const FILE_COUNTS: u64 = 4096;
 
 /// A quoted text of a configuration.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +44,8 @@ pub(crate) fn each_text(config: &Path, visit: &mut dyn FnMut(Quoted<'_>)) {
 
 /// Visits the parts of a configuration, with those of each included file behind its name.
 pub(super) fn each_token(config: &Path, visit: &mut dyn FnMut(&Token, &Path)) {
-    visit_file(config, MAXIMUM_DEPTH, visit);
+    let mut left = CONFIG_LIMIT;
+    visit_file(config, MAXIMUM_DEPTH, &mut left, visit);
 }
 
 /// Where the daemon looks for its modules: the values of `mpath`, as they stand there.
@@ -58,8 +63,14 @@ fn is_include(word: &str) -> bool {
     matches!(word, "include_file" | "import_file")
 }
 
-fn visit_file(path: &Path, depth: usize, visit: &mut dyn FnMut(&Token, &Path)) {
-    let Ok(content) = read_regular(path, Links::Followed, CONFIG_LIMIT) else { return };
+/// `left` is how much may still be read.
+fn visit_file(path: &Path, depth: usize, left: &mut u64, visit: &mut dyn FnMut(&Token, &Path)) {
+    if *left == 0 {
+        return;
+    }
+    let Ok(content) = read_regular(path, Links::Followed, *left) else { return };
+    let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
+    *left = left.saturating_sub(length.saturating_add(FILE_COUNTS));
     let mut before: Option<String> = None;
     for token in Tokens(&content) {
         visit(&token, path);
@@ -67,9 +78,9 @@ fn visit_file(path: &Path, depth: usize, visit: &mut dyn FnMut(&Token, &Path)) {
             Token::Text(text) => {
                 let other: PathBuf = path.parent().unwrap_or(Path::new("/")).join(text);
                 if before.take().as_deref().is_some_and(is_include)
-                    && let Some(left) = depth.checked_sub(1)
+                    && let Some(depth) = depth.checked_sub(1)
                 {
-                    visit_file(&other, left, visit);
+                    visit_file(&other, depth, left, visit);
                 }
             }
             Token::Word(word) => before = Some(word),
@@ -166,6 +177,20 @@ mod tests {
         std::fs::write(directory.path().join("node.cfg"), "mpath=\"/b/\"\n").unwrap();
         assert_eq!(module_paths(&config), ["/a/", "/b/"]);
         assert!(module_paths(&directory.path().join("none")).is_empty());
+    }
+
+    #[test]
+    fn files_that_include_each_other_are_read_only_so_often() {
+        let directory = tempfile::tempdir().unwrap();
+        let (config, other) = (directory.path().join("a.cfg"), directory.path().join("b.cfg"));
+        std::fs::write(
+            &config,
+            "mpath=\"/a/\"\n".to_owned() + &"include_file \"b.cfg\"\n".repeat(8),
+        )
+        .unwrap();
+        std::fs::write(&other, "include_file \"a.cfg\"\n".repeat(8)).unwrap();
+        // Eight to the power of ten otherwise.
+        assert!(module_paths(&config).len() < 10_000);
     }
 
     proptest! {

@@ -15,7 +15,6 @@ use crate::daemon::check::OUTPUT_LIMIT;
 use crate::daemon::crash::{Death, death};
 use crate::daemon::environment::{clean, variables};
 use crate::daemon::json_log::as_plain;
-use crate::daemon::standing::normal_scheduler;
 use crate::daemon::words::{complaint, last_line, last_lines, left_out_sockets};
 use crate::daemon::{Error, Result, journal};
 use crate::params::Params;
@@ -126,14 +125,7 @@ pub(crate) fn launch(params: &Params, resource: &InstanceName, output: &Output) 
     let execute = |source| Error::Execute { path: params.binary.clone(), source };
     let variables = variables(params)?;
     limit_open_files(params.open_files);
-    let mut command = match normal_scheduler() {
-        Some(chrt) => {
-            let mut command = clean(chrt);
-            command.args(["-o", "0"]).arg(&params.binary);
-            command
-        }
-        None => clean(&params.binary),
-    };
+    let mut command = clean(&params.binary);
     let (user, group) = (params.user.as_str(), params.group.as_str());
     command
         .args(params.invocation().serve(&params.pidfile, user, group))

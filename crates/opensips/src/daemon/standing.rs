@@ -1,12 +1,12 @@
 //! What the daemon must not inherit from the caller of the agent, which may be Pacemaker, systemd or a root
-//! shell: supplementary groups, umask, scheduling policy, nice value, OOM score. This process takes them on itself, because the
-//! daemon inherits them; the agent needs none of the caller's.
+//! shell: supplementary groups, umask, scheduling policy, nice value, OOM score. This process takes on those of a
+//! service, because the daemon inherits them; the agent needs none of the caller's.
 
-use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostproc::{Accounts, Pid, ProcFs, Reach, reset_nice, reset_oom_score_adjustment};
+use hostproc::{Accounts, Pid, ProcFs, Reach, output, reset_nice, reset_oom_score_adjustment};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, setgroups};
 use ocf::LogLine;
@@ -19,6 +19,10 @@ const NAME_SERVICE: Duration = Duration::from_secs(2);
 
 /// Where util-linux, which every distribution has, installs chrt(1).
 const CHRT: &str = "/usr/bin/chrt";
+
+/// How long chrt may take, and the part of its message that is logged, in bytes.
+const SCHEDULING: Duration = Duration::from_secs(2);
+const MESSAGE_LIMIT: usize = 4096;
 
 /// SCHED_OTHER (sched(7)).
 const NORMAL: u32 = 0;
@@ -45,6 +49,7 @@ pub(crate) fn take_on(params: &Params, deadline: Deadline) -> Result<()> {
     groups.extend(found.unwrap_or_default().into_iter().map(Gid::from_raw));
     groups.dedup();
     take_on_importance();
+    take_on_scheduling(deadline);
     if let Err(errno) = setgroups(&groups) {
         let line = LogLine::new().field("user", user);
         log::warn!("{}", line.note(format!("its groups can't be set: {}", errno.desc())));
@@ -63,18 +68,23 @@ fn take_on_importance() {
     }
 }
 
-/// The program that executes the daemon under the normal scheduling policy, if this process has another one:
-/// a daemon with real-time priority can starve the host, and a batch job (SCHED_IDLE) is starved.
-pub(super) fn normal_scheduler() -> Option<&'static Path> {
-    let policy = ProcFs::default().scheduling_policy(Pid::own()).ok().flatten()?;
-    let chrt = Path::new(CHRT);
-    if policy == NORMAL {
-        return None;
-    }
-    if !chrt.exists() {
-        let line = LogLine::new().field("missing", CHRT).field("policy", policy);
-        log::warn!("{}", line.note("OpenSIPS keeps the scheduling policy of the caller"));
-        return None;
-    }
-    Some(chrt)
+/// A daemon with real-time priority can starve the host, and a batch job (SCHED_IDLE) is starved. This process
+/// changes itself, and not the daemon: where that is not permitted, as from SCHED_IDLE without CAP_SYS_NICE, the
+/// daemon is executed all the same.
+fn take_on_scheduling(deadline: Deadline) {
+    let policy = ProcFs::default().scheduling_policy(Pid::own()).ok().flatten();
+    let Some(policy) = policy.filter(|policy| *policy != NORMAL) else { return };
+    let mut command = Command::new(CHRT);
+    command.args(["--other", "--pid", "0"]).arg(Pid::own().to_string());
+    let why = match output(&mut command, MESSAGE_LIMIT, deadline.within(SCHEDULING)) {
+        Ok(Some(ended)) if ended.status.success() => return,
+        Ok(Some(ended)) => ocf::shown(ended.stderr.trim().as_bytes()),
+        Ok(None) => format!("{CHRT} did not end in time"),
+        Err(error) => format!("{CHRT} can't be executed: {}", ocf::cause(&error)),
+    };
+    let line = LogLine::new().field("policy", policy);
+    log::warn!(
+        "{}",
+        line.note(format!("OpenSIPS keeps the scheduling policy of the caller: {why}"))
+    );
 }

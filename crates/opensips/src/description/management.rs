@@ -81,13 +81,13 @@ pub(crate) static ROUTES_VERSION: Parameter = Parameter {
     name: "routes_version",
     reloadable: true,
     shortdesc: "Load the routes when this changes",
-    longdesc: "A name for the routes of the configuration, like 2026-11-29. Default: none. When it \
+    longdesc: "A name for the version of the routes in the configuration, such as 2026-11-29. Default: none. When it \
 changes, OpenSIPS loads the routes of its configuration without a restart and without closing a socket (MI \
 command reload_routes): edit the configuration on every node, then run \"pcs resource update RESOURCE \
 routes_version=2026-11-29\". A change of another parameter loads nothing. If opensips -C or OpenSIPS finds a \
 fault in the configuration, the old routes stay, and a monitor with check level 10 returns OCF_DEGRADED. \
-OpenSIPS reads the file as its user, which needs the right to. All else in the configuration needs a restart. \
-Needs mi.",
+OpenSIPS reads the file as its own user, who must be allowed to. Everything else in the configuration needs a \
+restart. Routes that somebody loads through the MI by hand are reported as changed. Needs mi.",
     ..Parameter::TEMPLATE
 };
 
@@ -133,8 +133,8 @@ pub(crate) static CHECK_READINESS: Parameter = Parameter {
     shortdesc: "Report modules that are not ready",
     longdesc: "Whether a monitor with check level 10 asks OpenSIPS (3.3 or newer; MI command \
 sr_list_status) which modules are not ready, for example because they could not load their data from the database. \
-Default: yes. It returns OCF_DEGRADED with their names from a minute after the start on, and a standby gets the \
-promotion score of one that lacks data (5000): a ready node is promoted first, and one that is not ready \
-still serves where there is no other. \"no\" is for a part that is never ready on purpose.",
+Default: yes. From one minute after the start, it returns OCF_DEGRADED with their names. A standby that is not \
+ready gets the promotion score of one that lacks data (5000): a ready node is promoted first, and where there is \
+none, this one serves. Use \"no\" if a module is never ready on purpose.",
     ..Parameter::TEMPLATE
 };

@@ -33,9 +33,9 @@ the Management Interface; from then on this node owns the dialogs and registrati
 replicated to it. Every node starts unpromoted, and its configuration must declare each tag as \
 =backup. If a promoted instance has lost a tag, monitor activates it again once and reports it.
 
-A monitor with check level 10 (OCF_CHECK_LEVEL) also queries the Management Interface, for which it needs mi: it \
+A monitor with check level 10 (OCF_CHECK_LEVEL) also queries the Management Interface if mi is set: it \
 returns OCF_DEGRADED if there is no answer or shared memory is over shm_limit, and fails if it is exhausted \
-(shm_fail). It also reports a configuration that has changed since OpenSIPS has read it. With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an address of \
+(shm_fail). It also reports a configuration that has changed since OpenSIPS read it. With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an address of \
 this host, and each has to answer.
 
 The agent recognises an instance by the resource that has started it (SMARTVOX_RESOURCE in the \

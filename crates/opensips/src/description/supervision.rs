@@ -31,15 +31,14 @@ pub(crate) static ASYNC_MONITOR: Parameter = Parameter {
     default: Some("yes"),
     reloadable: true,
     shortdesc: "Tell Pacemaker at once when OpenSIPS dies",
-    longdesc: "Whether Pacemaker is told at once when the main process of OpenSIPS ends, and not by the next \
-monitor. Default: yes. For that, start leaves a process running that waits for the end without any cost; stop \
-ends it first of all. It looks again whether OpenSIPS is dead and then runs crm_resource --fail, which \
-Pacemaker shows as the failure of an operation asyncmon (\"Simulated failure\"); the reason is in the log. \
-It leaves the death to the next monitor if an action is running on the resource, if the resource is unmanaged, in maintenance mode \
-or blocked, if OpenSIPS has lived for less than 5 seconds (a daemon that crashes again and \
-again is not restarted faster than by monitor), if a monitor has another on-fail than restart, and, before \
-Pacemaker 2.1.6, if there is a migration-threshold: those versions count such a failure twice. Without a cluster on this \
-node it does nothing.",
+    longdesc: "Whether Pacemaker is told at once when the main process of OpenSIPS ends, rather than by the next \
+monitor. Default: yes. For that, start leaves a process running that sleeps until then; stop ends it before \
+anything else. It makes sure that OpenSIPS is dead and then runs crm_resource --fail, which Pacemaker shows as a \
+failure of operation asyncmon (\"Simulated failure\"); the reason is in the log. It leaves the death to the next \
+monitor if an action is running on the resource, if the resource is unmanaged, blocked or in maintenance mode, \
+if OpenSIPS has lived for less than 5 seconds (a daemon that keeps crashing is restarted no faster than by \
+monitor), if a monitor has an on-fail other than restart, and, before Pacemaker 2.1.6, if there is a \
+migration-threshold: those versions count such a failure twice. Without a cluster on this node, it does nothing.",
     ..Parameter::TEMPLATE
 };
 

@@ -36,8 +36,8 @@ pub(crate) fn remarks(
         let way_out =
             if params.mi.is_some() { "set routes_version to a new value, or " } else { "" };
         remarks.push(format!(
-            "the routes of {config} have changed since OpenSIPS (pid {main}) loaded them: {way_out}restart \
-             OpenSIPS when calls allow it"
+            "the routes of {config} have changed since the agent had OpenSIPS (pid {main}) load them: \
+             {way_out}restart OpenSIPS when calls allow it"
         ));
     }
     remarks
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(told(&version, &Loaded::default(), Some((1, 2))), none);
         let routes = told(&[], &loaded, Some((3, 2)));
         assert!(
-            routes[0].ends_with(" loaded them: restart OpenSIPS when calls allow it"),
+            routes[0].ends_with(" load them: restart OpenSIPS when calls allow it"),
             "{routes:?}"
         );
         let routes = told(&[("mi", "fifo:/run/x")], &loaded, Some((3, 2)));

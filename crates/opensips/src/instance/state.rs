@@ -135,7 +135,7 @@ impl State {
                 b"config" => config = path(),
                 b"pidfile" => pidfile = path(),
                 // Or a line of another version.
-                other => kept.read(other, text()?)?,
+                other => text().into_iter().for_each(|text| kept.read(other, text)),
             }
         }
         Some(Self {
@@ -179,32 +179,42 @@ impl Kept {
         }
     }
 
-    /// Reads a line; one of another version is ignored. `None` for a line that can't be understood.
-    fn read(&mut self, key: &[u8], text: &str) -> Option<()> {
-        match (key, &mut self.last_check) {
-            (b"unanswered", _) => self.unanswered_since = text.parse().ok(),
-            (b"digests", _) => self.loaded.digests = digests(text),
-            (b"routes_version", _) => self.loaded.routes_version = Some(text.to_owned()),
-            (b"refused_version", _) => {
+    /// Reads a line; one of another version is ignored.
+    fn read(&mut self, key: &[u8], text: &str) {
+        match key {
+            b"unanswered" => self.unanswered_since = text.parse().ok(),
+            b"digests" => self.loaded.digests = digests(text),
+            b"routes_version" => self.loaded.routes_version = Some(text.to_owned()),
+            b"refused_version" => {
                 self.loaded.refused = Some((text.to_owned(), String::new()));
             }
-            (b"refused", _) => {
+            b"refused" => {
                 if let Some((_, why)) = &mut self.loaded.refused {
                     text.clone_into(why);
                 }
             }
-            (b"checked", last) => {
-                let (at, known) = text.split_once(' ')?;
-                let declared = (known == "known").then(Vec::new);
-                *last = Some(LastCheck { at: at.parse().ok()?, vips_here: Vec::new(), declared });
-            }
-            (b"checked_vip", Some(last)) => last.vips_here.push(text.parse().ok()?),
-            (b"declares", Some(LastCheck { declared: Some(declared), .. })) => {
-                declared.push(text.parse().ok()?);
-            }
+            b"checked" => self.last_check = LastCheck::begin(text),
+            // Half an answer is none: the daemon is asked again.
+            _ => self.last_check = self.last_check.take().and_then(|last| last.with(key, text)),
+        }
+    }
+}
+
+impl LastCheck {
+    fn begin(text: &str) -> Option<Self> {
+        let (at, known) = text.split_once(' ')?;
+        let declared = (known == "known").then(Vec::new);
+        Some(Self { at: at.parse().ok()?, vips_here: Vec::new(), declared })
+    }
+
+    /// Reads a line that follows the first one; `None` for one that can't be understood.
+    fn with(mut self, key: &[u8], text: &str) -> Option<Self> {
+        match (key, &mut self.declared) {
+            (b"checked_vip", _) => self.vips_here.push(text.parse().ok()?),
+            (b"declares", Some(declared)) => declared.push(text.parse().ok()?),
             _ => {}
         }
-        Some(())
+        Some(self)
     }
 }
 
@@ -265,6 +275,21 @@ mod tests {
         }
         let later = [b"tag active\n", &bytes[..]].concat();
         assert_eq!(State::parse(&later), Some(state()));
+    }
+
+    /// What a monitor keeps for the next one is less than which processes are the instance's.
+    #[test]
+    fn what_is_kept_in_another_form_costs_no_more_than_itself() {
+        let bytes = state().to_bytes();
+        let without = bytes.strip_suffix(b"end\n").unwrap();
+        for line in [&b"name \xff"[..], b"declares new-transport:x", b"checked_vip x", b"checked x"]
+        {
+            let other = [without, line, b"\nend\n"].concat();
+            let read = State::parse(&other).unwrap();
+            let kept = Kept { last_check: read.kept.last_check.clone(), ..state().kept };
+            assert_eq!(read, State { kept, ..state() });
+            assert_eq!(read.kept.last_check.is_some(), line.starts_with(b"name"), "{line:?}");
+        }
     }
 
     proptest! {

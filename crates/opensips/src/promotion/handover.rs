@@ -16,6 +16,9 @@ use crate::instance::role::Role;
 /// How long Pacemaker may take to begin moving the role away. So much longer a failure takes where it
 /// does not.
 const BEGINS: Duration = Duration::from_millis(500);
+/// How long Pacemaker may take to say whether there is a successor: the failure must not wait for a cluster that
+/// does not answer.
+const ANSWERS: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Whether this node's instance is promoted, and another one may become so.
@@ -44,7 +47,7 @@ pub(crate) fn begins(instance: &Instance<'_>) -> bool {
 /// lib/services): then the monitor of the unpromoted instance reports the failure.
 pub(crate) fn wait(request: &Request, instance: &Instance<'_>) {
     let Some(node) = &request.node else { return };
-    let status = cluster::status(&request.instance, instance.deadline());
+    let status = cluster::status(&request.instance, instance.deadline().within(ANSWERS));
     if status.is_ok_and(|status| has_successor(&status, node)) {
         begins(instance);
     }

@@ -168,11 +168,12 @@ fn ask(
     heard.remarks.extend(silent.map(|error| error.to_string()));
     let tags = &params.sharing_tags;
     let settled = !deep || judge_management(instance, params, client, heard)?;
-    let ready =
-        !deep || readiness::is_ready(instance, params, client, settled, &mut heard.remarks)?;
+    // First of all, because calls depend on them.
     if !tags.is_empty() {
         heard.remarks.extend(tags::judge(client, tags, record, instance.deadline())?);
     }
+    let ready =
+        !deep || readiness::is_ready(instance, params, client, settled, &mut heard.remarks)?;
     if !tags.is_empty() && deep && record.role == Role::Unpromoted {
         let synced = is_synced(instance, params, client, settled, &mut heard.remarks)?;
         return Ok(synced && ready && readiness::is_linked(instance, params, client)?);

@@ -46,6 +46,10 @@ impl<'a> Cluster<'a> {
                     let stuck = site.path("stuck").display().to_string();
                     format!("[ ! -e '{stuck}' ] || {{ echo $$ > '{stuck}'; exec sleep 600; }}")
                 }
+                "crm_attribute" => {
+                    let held = site.path("held").display().to_string();
+                    format!("while [ -e '{held}' ]; do sleep 0.1; done")
+                }
                 "crm_node" => "echo node1".to_owned(),
                 _ => String::new(),
             };
@@ -285,6 +289,21 @@ fn what_an_administrator_has_decided_is_left_to_the_next_monitor() {
     });
 }
 
+/// A person starts another daemon in the place of one that has died.
+fn start_by_hand(site: &Site) {
+    for pid in site.processes() {
+        signal(pid, Signal::SIGKILL);
+    }
+    wait_until("nothing is left", LONG, || site.processes().is_empty());
+    site.on_host(|| std::fs::remove_file(PIDFILE).unwrap());
+    let mut command = std::process::Command::new(&site.binary);
+    command.args(["-P", PIDFILE, "-f"]).arg(site.config());
+    let null = std::process::Stdio::null;
+    let mut child = site.host.spawn(command.stdin(null()).stdout(null()).stderr(null()));
+    assert!(child.wait().unwrap().success());
+    wait_until("it serves", LONG, || site.answers("127.0.0.1:5060"));
+}
+
 #[test]
 fn an_end_that_is_no_death_is_not_told() {
     testnet::root_or_skip!();
@@ -303,23 +322,38 @@ fn an_end_that_is_no_death_is_not_told() {
     let watcher = site.async_monitors()[0];
     signal(watcher, Signal::SIGSTOP);
     site.kill_main();
-    for pid in site.processes() {
-        signal(pid, Signal::SIGKILL);
-    }
-    wait_until("nothing is left", LONG, || site.processes().is_empty());
-    site.on_host(|| std::fs::remove_file(PIDFILE).unwrap());
-    let mut command = std::process::Command::new(&site.binary);
-    command.args(["-P", PIDFILE, "-f"]).arg(site.config());
-    let null = std::process::Stdio::null;
-    let mut child = site.host.spawn(command.stdin(null()).stdout(null()).stderr(null()));
-    assert!(child.wait().unwrap().success());
-    wait_until("it serves", LONG, || site.answers("127.0.0.1:5060"));
+    start_by_hand(site);
     signal(watcher, Signal::SIGCONT);
     wait_until("it has looked", LONG, || !is_alive(watcher));
     assert_eq!(cluster.told(), 0, "{}", cluster.notes());
     // Adopted, and watched.
     ends(&recurring(&agent), 0);
     assert_eq!(site.async_monitors().len(), 1);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
+
+/// It waits for the promoted role to move, and meanwhile a person starts another daemon.
+#[test]
+fn a_daemon_that_a_person_has_started_meanwhile_is_not_failed() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let cluster = &cluster_or_skip!(site, "a_daemon_that_a_person_has_started_meanwhile");
+    let agent = crate::roles::clone_of(cluster.agent());
+    cluster.start(&agent);
+    ends(&agent.action("promote"), 0);
+    cluster.shows(&[instance("node1", "Promoted", ""), instance("node2", "Unpromoted", "")]);
+    cluster.grow_old();
+    let watcher = site.async_monitors()[0];
+    std::fs::write(site.path("held"), "").unwrap();
+    site.kill_main();
+    wait_until("the score is told", LONG, || cluster.notes().contains("--update=1\n"));
+    signal(watcher, Signal::SIGSTOP);
+    std::fs::remove_file(site.path("held")).unwrap();
+    start_by_hand(site);
+    signal(watcher, Signal::SIGCONT);
+    cluster.wait_over();
+    assert_eq!(cluster.told(), 0, "{}", cluster.notes());
     ends(&agent.action("stop"), 0);
     site.nothing_is_left();
 }
@@ -419,6 +453,47 @@ fn an_action_ends_what_is_being_told() {
         ends(&agent.action("stop"), 0);
         site.nothing_is_left();
     }
+}
+
+/// A file system without room has no record of the process that holds the lock.
+#[test]
+fn a_monitor_starts_no_second_one() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let agent = on_node1(site.agent());
+    ends(&agent.action("start"), 0);
+    let there = site.async_monitors();
+    assert_eq!(there.len(), 1);
+    site.on_host(|| std::fs::write("/run/smartvox/opensips-sip.async-monitor", "").unwrap());
+    let log = site.path("log");
+    std::fs::write(&log, "").unwrap();
+    ends(&recurring(&agent.clone().env("HA_LOGFILE", &log)), 0);
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert!(!logged.contains("no asynchronous monitor"), "{logged}");
+    assert_eq!(site.async_monitors(), there);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
+
+/// A cluster that does not answer must not keep the failure from Pacemaker.
+#[test]
+fn a_failure_does_not_wait_for_a_cluster_that_does_not_answer() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let cluster = &cluster_or_skip!(site, "a_failure_does_not_wait");
+    let agent = crate::roles::clone_of(cluster.agent()).param("async_monitor", "no");
+    ends(&agent.action("start"), 0);
+    ends(&agent.action("promote"), 0);
+    std::fs::remove_file(site.path("status")).unwrap();
+    nix::unistd::mkfifo(&site.path("status"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    site.kill_main();
+    let outcome = recurring(&agent);
+    fails(&outcome, 9, "orphans of OpenSIPS are alive");
+    assert!(cluster.notes().contains("crm_mon"), "{}", cluster.notes());
+    // As long as any program of Pacemaker may take otherwise.
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
 }
 
 #[test]

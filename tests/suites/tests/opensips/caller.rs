@@ -2,6 +2,7 @@
 //! does, and what can't be known is no "nothing".
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::site::{PIDFILE, every_daemon, stand_in_alone, write};
@@ -15,6 +16,14 @@ fn through(site: &Site, program: &[&str], action: &str) -> (Option<i32>, String)
     command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = site.host.output(&mut command);
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// An empty file for what the agent logs, and the variable that names it.
+fn log_of(site: &Site) -> (PathBuf, String) {
+    let log = site.path("log");
+    std::fs::write(&log, "").unwrap();
+    let variable = format!("HA_LOGFILE={}", log.display());
+    (log, variable)
 }
 
 /// The words after `NAME:` in `/proc/PID/status`.
@@ -96,6 +105,29 @@ fn a_patient_caller_makes_no_slow_daemon() {
     });
 }
 
+/// As from SCHED_IDLE without CAP_SYS_NICE, in which no test ends on a busy machine.
+#[test]
+fn a_scheduling_policy_that_can_not_be_changed_is_no_reason_to_fail() {
+    testnet::root_or_skip!();
+    every_daemon("a_scheduling_policy_that_can_not_be_changed", |site| {
+        let (log, file) = log_of(site);
+        let (chrt, refused) = (site.path("chrt"), site.path("refused"));
+        std::fs::copy("/usr/bin/chrt", &chrt).unwrap();
+        testnet::write_program(&refused, "#!/bin/sh\necho 'not permitted' >&2\nexit 1\n");
+        let mut mount = Command::new("mount");
+        mount.arg("--bind").arg(&refused).arg("/usr/bin/chrt");
+        assert!(site.on_host(|| mount.status()).unwrap().success());
+        let chrt = chrt.display().to_string();
+        let (code, said) = through(site, &["env", &file, &chrt, "--batch", "0"], "start");
+        assert_eq!(code, Some(0), "{said}");
+        let logged = std::fs::read_to_string(log).unwrap();
+        let told = "keeps the scheduling policy of the caller: not permitted";
+        assert!(logged.contains(told), "{logged}");
+        assert_eq!(field(site.main(), 41), "3", "SCHED_BATCH");
+        site.stop();
+    });
+}
+
 #[test]
 fn the_umask_is_that_of_a_service() {
     testnet::root_or_skip!();
@@ -170,6 +202,39 @@ if libc.prctl(no_new_privs, 1, 0, 0, 0) or libc.prctl(seccomp, filter_mode, prog
     sys.exit('no filter: ' + os.strerror(ctypes.get_errno()))
 os.execv(sys.argv[1], sys.argv[1:])
 ";
+
+/// The same with pidfd_open(2), 434 everywhere, that does not exist (ENOSYS, 38): a kernel before 5.3.
+fn without_pidfds() -> String {
+    let number = "number = {'x86_64': 217, 'aarch64': 61}.get(platform.machine())";
+    assert!(WITHOUT_LISTS.contains(number) && WITHOUT_LISTS.contains("0x50002"));
+    WITHOUT_LISTS.replace(number, "number = 434").replace("0x50002", "0x50026")
+}
+
+#[test]
+fn a_monitor_does_not_try_what_this_kernel_can_not_do() {
+    const TEST: &str = "a_monitor_does_not_try_what_this_kernel_can_not_do";
+    testnet::root_or_skip!();
+    stand_in_alone(TEST, |site| {
+        let (log, file) = log_of(site);
+        let logged = || std::fs::read_to_string(&log).unwrap();
+        let program = without_pidfds();
+        let recurring = "OCF_RESKEY_CRM_meta_interval=10000";
+        let filtered = ["env", recurring, &file, "python3", "-c", &program];
+        let (code, said) = through(site, &filtered, "start");
+        if said.starts_with("no filter") {
+            return testnet::skipped(TEST, &said);
+        }
+        assert_eq!(code, Some(0), "{said}");
+        assert!(logged().contains("no asynchronous monitor: "), "{}", logged());
+        std::fs::write(&log, "").unwrap();
+        // Told once, and no process more for each monitor.
+        let (code, said) = through(site, &filtered, "monitor");
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!logged().contains("asynchronous monitor"), "{}", logged());
+        assert_eq!(site.async_monitors(), [0; 0]);
+        site.stop();
+    });
+}
 
 #[test]
 fn a_list_of_processes_that_is_not_complete_is_no_list() {

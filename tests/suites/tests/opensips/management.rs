@@ -40,6 +40,25 @@ fn an_mi_elsewhere_ends_no_service() {
     });
 }
 
+/// The modules have less to say than the role.
+#[test]
+fn a_tag_is_activated_again_although_the_modules_tell_nothing() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let silent = "# OPENSIPS_STAND_IN_MI_SILENT_COMMAND=sr_list_status\n";
+    site.write(&format!("{silent}{}", FIRST.text(site, "backup")));
+    let agent = standby(site, FIRST).param("mi_timeout", "1");
+    let elsewhere = agent.clone().param("mi", "datagram:127.0.0.1:9");
+    ends(&agent.action("start"), 0);
+    // Promoted, and without its tag.
+    ends(&elsewhere.action("promote"), 0);
+    assert!(!FIRST.is_active(site));
+    ends(&deep(&agent), 191);
+    assert!(FIRST.is_active(site));
+    ends(&agent.action("stop"), 0);
+    site.nothing_is_left();
+}
+
 #[test]
 fn another_mi_answers_where_the_first_one_does_not() {
     testnet::root_or_skip!();

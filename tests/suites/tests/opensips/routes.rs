@@ -23,7 +23,7 @@ fn a_configuration_that_changed_since_start_is_told() {
         ends(&deep(), 0);
         site.write(&with_comment(&good));
         ends(&deep(), 0);
-        let routes = "have changed since OpenSIPS (pid ";
+        let routes = "have changed since the agent had OpenSIPS (pid ";
         site.write(&good.replacen("483", "484", 1));
         fails(&deep(), 190, routes);
         // Level 0 reads no file.
