@@ -136,12 +136,12 @@ fn where_active(instance: &Instance<'_>, node: &str, nodes: Vec<String>) -> Vec<
 
 fn remark(params: &Params, nodes: &str) -> String {
     let way_out = if params.mi.is_some() {
-        "give routes_version another value"
+        "then give routes_version another value"
     } else {
-        "restart OpenSIPS when calls allow it"
+        "then restart OpenSIPS when calls allow it"
     };
     format!(
-        "the routes of {nodes} are not those of this node: copy {} to every node, then {way_out} (or set \
+        "the routes of {nodes} are not those of this node: copy {} to every node, {way_out} (or set \
          compare_routes=no)",
         params.config.display()
     )
