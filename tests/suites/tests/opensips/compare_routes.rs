@@ -7,6 +7,7 @@ use testnet::Agent;
 
 use crate::mi::deep;
 use crate::roles::{FIRST, clone_of};
+use crate::scores::under_pacemaker;
 use crate::site::{recurring, stand_in_alone};
 use crate::{Site, ends, fails};
 
@@ -231,5 +232,34 @@ fn a_cluster_that_does_not_answer_is_no_fault() {
         assert_eq!(cluster.asked(), NOTHING);
         ends(&agent.action("stop"), 0);
         site.nothing_is_left();
+    });
+}
+
+#[test]
+fn a_new_attribute_daemon_is_told_again() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_new_attribute_daemon_is_told_again", |site| {
+        let Some(cluster) = Cluster::new(site) else {
+            return testnet::skipped("compare_routes::again", "needs pacemaker-cli-utils");
+        };
+        let daemon = site.path("pacemaker-attrd");
+        testnet::copy_program(Path::new("/bin/sleep"), &daemon);
+        site.start();
+        let mut monitor = site.command("monitor");
+        monitor.env("OCF_RESKEY_CRM_meta_interval", "10000");
+        monitor.env("OCF_RESKEY_CRM_meta_timeout", "120000");
+        monitor.env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        monitor.env("OCF_RESKEY_CRM_meta_on_node", "node1");
+        monitor.env("OCF_CHECK_LEVEL", "20");
+        // Each time another daemon.
+        for _ in 0..3 {
+            assert_eq!(under_pacemaker(site, &daemon, &monitor), Some(0));
+            cluster.told();
+        }
+        // A person's monitor knows of no daemon.
+        let person = clone_of(site.agent()).env("OCF_RESKEY_CRM_meta_on_node", "node1");
+        ends(&recurring(&person.env("OCF_CHECK_LEVEL", "20")), 0);
+        assert_eq!(cluster.asked(), [QUERY]);
+        site.stop();
     });
 }
