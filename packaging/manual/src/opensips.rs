@@ -206,6 +206,12 @@ pub(crate) static MANUAL: Manual = Manual {
              agent knows nothing.",
         ),
         (
+            "the routes of NODES are not those of this node: copy CONFIG to every node, then give routes_version \
+             another value (or set compare_routes=no)",
+            "Degraded (190), from check level 10 on, of a standby. OpenSIPS has loaded other routes there, and \
+             callers would be served otherwise after a move. Without mi, a restart of OpenSIPS loads them.",
+        ),
+        (
             "routes_version=VERSION is not loaded (TEXT): correct that, then set another value",
             "Degraded (190), from check level 10 on. The old routes are in use. What OpenSIPS refuses is in \
              its log.",

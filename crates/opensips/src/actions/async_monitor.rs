@@ -154,9 +154,9 @@ fn report(request: &Request, main: Process) -> Result<Report, Trouble> {
     let Some(death) = judge_death(request, deadline.within(LOCKED))? else {
         return Ok(Report::Left(Reason::NoDeath));
     };
-    if await_move(request, &status, &node)
-        && judge_death(request, deadline.within(LOCKED))?.is_none()
-    {
+    await_move(request, &status, &node);
+    // Meanwhile a person may have started another daemon, which Pacemaker would restart.
+    if judge_death(request, deadline.within(LOCKED))?.is_none() {
         return Ok(Report::Left(Reason::NoDeath));
     }
     cluster::fail(&request.instance, &node, deadline)?;
@@ -253,22 +253,21 @@ fn find_death(instance: &Instance<'_>, params: &Params) -> error::Result<Option<
 }
 
 /// Waits until Pacemaker has moved the promoted role to another instance, because of the promotion score of
-/// the failure, if there is one that may get it. Returns whether the role has left this instance.
-fn await_move(request: &Request, status: &Status, node: &str) -> bool {
+/// the failure, if there is one that may get it.
+fn await_move(request: &Request, status: &Status, node: &str) {
     let names = Names::read(&request.values, &request.instance);
     let begins = || Instance::load(request, &names).is_ok_and(|it| handover::begins(&it));
     if !handover::has_successor(status, node) || !begins() {
-        return false;
+        return;
     }
     let ends = request.deadline.within(MOVE_ENDS);
     let is_promoted = |status: Status| status.elsewhere(node).any(|other| other.promoted);
     while cluster::status(&request.instance, ends).is_ok_and(|status| !is_promoted(status)) {
         if !ends.sleep(LOOK_AGAIN) {
-            return true;
+            return;
         }
     }
     request.deadline.sleep(FOLLOWERS);
-    true
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! monitor: judges the instance as it is. Executes no program except when a promotion score changes.
+//! monitor: judges the instance as it is. Executes no program except when a promotion score changes, and to
+//! compare the routes of the nodes from level 10 on.
 //!
-//! A pipeline: find the main process, recall its role, observe it, judge it by its role, remember what was
-//! found. Only the last step writes and tells Pacemaker, so diagnose does without it. Before the first one, from
+//! A pipeline: find the main process, recall its role, observe it, judge it by its role, compare its routes with
+//! those of the other nodes, remember what was found. Only the last two steps write and tell Pacemaker, so diagnose
+//! does without them. Before the first one, from
 //! level 10 on, routes are loaded that reload-agent was to load.
 
 use std::net::IpAddr;
@@ -19,10 +21,10 @@ use crate::error::{Error, Result};
 use crate::health::stale::{refuse_orphans, refuse_stale_sockets};
 use crate::health::{self, Reach, Serving, progress};
 use crate::instance::role::{Record, Role};
-use crate::instance::state::{Kept, LastCheck, State};
+use crate::instance::state::{Comparison, Kept, LastCheck, State};
 use crate::instance::{self, Instance};
 use crate::params::{Names, Params};
-use crate::promotion::{self, Certainty, handover, score};
+use crate::promotion::{self, Certainty, handover, routes, score};
 use crate::sockets::expected::Expected;
 
 /// From this check level on, the files of the configuration are read.
@@ -46,7 +48,8 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     }
     let recalled = recall(&instance, &params, &found);
     let observed = observe(&instance, &params, found);
-    let judged = judge_role(&instance, &params, recalled, observed);
+    let mut judged = judge_role(&instance, &params, recalled, observed);
+    compare_routes(&instance, &params, &mut judged);
     remember(request, &instance, &params, &judged);
     if let Some(main) = judged.serving_main() {
         async_monitor::keep(request, &instance, &params, main);
@@ -237,6 +240,8 @@ struct Seen {
     /// It does not answer OPTIONS.
     unanswered: bool,
     last_check: Option<LastCheck>,
+    /// `None`: nothing was compared.
+    comparison: Option<Comparison>,
 }
 
 /// What was found, and what of it is to be remembered.
@@ -293,7 +298,9 @@ fn judge_role(
                 Ok((score, remarks)) => {
                     let role = role_of(recalled.record);
                     let score = if unanswered { score::while_silent(role, score) } else { score };
-                    (Some(Seen { main, sockets, unanswered, last_check }), score, Ok(remarks))
+                    let comparison = None;
+                    let seen = Seen { main, sockets, unanswered, last_check, comparison };
+                    (Some(seen), score, Ok(remarks))
                 }
                 Err(error) => (None, score::FAILED, Err(error)),
             }
@@ -336,7 +343,21 @@ fn in_role(role: Role, outcome: Result<Vec<String>>) -> Verdict {
     }
 }
 
-/// The one step of monitor with effects: what it keeps for the next one, and the promotion score.
+/// From level 10 on, whether the other nodes have the same routes: told of an instance that serves.
+fn compare_routes(instance: &Instance<'_>, params: &Params, judged: &mut Judged) {
+    let Judged::Running(found) = judged else { return };
+    let Findings { serving: Some(seen), recalled, outcome: Ok(remarks), .. } = found.as_mut()
+    else {
+        return;
+    };
+    let role = role_of(recalled.record);
+    if let Some((comparison, remark)) = routes::compare(instance, params, role, &seen.main) {
+        seen.comparison = Some(comparison);
+        remarks.extend(remark);
+    }
+}
+
+/// The last step of monitor: what it keeps for the next one, and the promotion score.
 fn remember(request: &Request, instance: &Instance<'_>, params: &Params, judged: &Judged) {
     let Judged::Running(found) = judged else { return };
     if let Some(seen) = &found.serving {
@@ -371,12 +392,13 @@ fn serves_every(vips: &[IpAddr], sockets: &[Expected]) -> bool {
 /// demanded than before, now that it serves: the next monitor is cheap again, and sees when one of its
 /// sockets is closed. Also since when it does not answer.
 fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
-    let Seen { main, sockets, unanswered, last_check } = seen;
+    let Seen { main, sockets, unanswered, last_check, comparison } = seen;
     let state = instance.state_of(main.process);
     let kept = state.map(|state| state.kept.clone()).unwrap_or_default();
     let since = kept.unanswered_since;
     let is_known = state.is_some_and(|state| state.listeners == *sockets);
-    if is_known && since.is_some() == *unanswered && last_check.is_none() {
+    let has_compared = comparison.as_ref().is_some_and(|now| *now != kept.comparison);
+    if is_known && since.is_some() == *unanswered && last_check.is_none() && !has_compared {
         return;
     }
     let unanswered_since = unanswered.then(|| since.unwrap_or_else(progress::now));
@@ -384,7 +406,8 @@ fn remember_seen(instance: &Instance<'_>, params: &Params, seen: &Seen) {
     // A start that is running knows better which sockets there will be.
     let Ok(_lock) = instance.lock(Deadline::now()) else { return };
     let remarks = state.map(|state| state.remarks.as_slice()).unwrap_or_default();
-    let kept = Kept { unanswered_since, last_check, ..kept };
+    let comparison = comparison.clone().unwrap_or_else(|| kept.comparison.clone());
+    let kept = Kept { unanswered_since, last_check, comparison, ..kept };
     instance.remember(params, main, sockets, remarks, kept);
     if !is_known {
         let line = LogLine::of(Action::Monitor).field("pid", main.process.pid);

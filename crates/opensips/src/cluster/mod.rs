@@ -55,6 +55,36 @@ pub(crate) fn set_promotion_score(
     run("crm_attribute", &mut command, deadline).map(drop)
 }
 
+/// Publishes a transient attribute of this node: it is gone when the node leaves the cluster.
+///
+/// # Errors
+/// Pacemaker has not accepted it.
+pub(crate) fn publish(attribute: &str, value: &str, deadline: Deadline) -> Result<()> {
+    // With the environment of the action, which names the node.
+    let mut command = Command::new("attrd_updater");
+    command.args(["--name", attribute, "--update", value]);
+    run("attrd_updater", &mut command, deadline).map(drop)
+}
+
+/// What the nodes have published as this attribute: the name of each node, and its value.
+///
+/// # Errors
+/// Pacemaker does not tell.
+pub(crate) fn published(attribute: &str, deadline: Deadline) -> Result<Vec<(String, String)>> {
+    // In the environment of an action, --all shows this node alone (OCF_RESKEY_CRM_meta_on_node).
+    let query = ["--query", "--all", "--name", attribute];
+    let answer = ask("attrd_updater", &query, deadline)?;
+    Ok(answer.stdout.lines().filter_map(|line| node_and_value(line, attribute)).collect())
+}
+
+/// Reads a line like `name="smartvox-routes-sip" host="node2" value="1"`.
+fn node_and_value(line: &str, attribute: &str) -> Option<(String, String)> {
+    let rest = line.trim().strip_prefix("name=\"")?.strip_prefix(attribute)?;
+    let (node, rest) = rest.strip_prefix("\" host=\"")?.split_once('"')?;
+    let value = rest.strip_prefix(" value=\"")?.strip_suffix('"')?;
+    Some((node.to_owned(), value.to_owned()))
+}
+
 /// The name of this node.
 ///
 /// # Errors
@@ -117,5 +147,27 @@ fn run(program: &'static str, command: &mut Command, deadline: Deadline) -> Resu
         }
         Ok(None) => Err(Error::Late { program }),
         Err(error) => Err(Error::NotExecuted { program, cause: ocf::cause(&error) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_attrd_updater_says_of_a_node() {
+        let read = |line: &str| node_and_value(line, "smartvox-routes-sip");
+        let known = Some(("node2".to_owned(), "1-ab".to_owned()));
+        assert_eq!(read(r#"name="smartvox-routes-sip" host="node2" value="1-ab""#), known);
+        let deleted = Some(("node2".to_owned(), String::new()));
+        assert_eq!(read(r#"name="smartvox-routes-sip" host="node2" value="""#), deleted);
+        for other in [
+            "",
+            r#"name="smartvox-routes-sip-2" host="node2" value="1-ab""#,
+            r#"name="smartvox-routes-sip" host="node2""#,
+            r#"name="smartvox-routes-sip" host="node2" value="1-ab"#,
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
     }
 }

@@ -138,3 +138,17 @@ ready gets the promotion score of one that lacks data (5000): a ready node is pr
 none, this one serves. Use \"no\" if a module is never ready on purpose.",
     ..Parameter::TEMPLATE
 };
+
+pub(crate) static COMPARE_ROUTES: Parameter = Parameter {
+    name: "compare_routes",
+    kind: Kind::Boolean,
+    default: Some("yes"),
+    reloadable: true,
+    shortdesc: "Report routes that differ between the nodes",
+    longdesc: "Whether monitors with check level 10 of a promotable clone compare the routes that OpenSIPS has \
+loaded on each node. Default: yes. A standby returns OCF_DEGRADED if two looks in a row find other routes on \
+another node: callers would be served otherwise after a move. Comments, white space and all that is no route do not \
+count. Each node publishes a digest of its routes as the node attribute smartvox-routes-RESOURCE. \"no\" is for routes \
+that differ on purpose.",
+    ..Parameter::TEMPLATE
+};

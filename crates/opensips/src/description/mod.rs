@@ -35,7 +35,8 @@ replicated to it. Every node starts unpromoted, and its configuration must decla
 
 A monitor with check level 10 (OCF_CHECK_LEVEL) also queries the Management Interface if mi is set: it \
 returns OCF_DEGRADED if there is no answer or shared memory is over shm_limit, and fails if it is exhausted \
-(shm_fail). It also reports a configuration that has changed since OpenSIPS read it. With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an address of \
+(shm_fail). It also reports a configuration that has changed since OpenSIPS read it, and routes of the other nodes that differ \
+from those of a standby (compare_routes). With check level 20 it sends OPTIONS to every UDP, TCP, TLS and WebSocket socket on an address of \
 this host, and each has to answer.
 
 The agent recognises an instance by the resource that has started it (SMARTVOX_RESOURCE in the \
@@ -76,6 +77,7 @@ The service of the OpenSIPS package (opensips.service) must be disabled.",
         &SHM_LIMIT,
         &SHM_FAIL,
         &CHECK_READINESS,
+        &COMPARE_ROUTES,
         &START_CHECK,
         &STOP_GRACE,
         &ASYNC_MONITOR,

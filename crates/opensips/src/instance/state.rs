@@ -41,6 +41,17 @@ pub(crate) struct LastCheck {
     pub(crate) declared: Option<Vec<Listener>>,
 }
 
+/// What the monitors of the nodes have told each other of the routes that are loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Comparison {
+    /// What this node has published.
+    pub(crate) told: Option<String>,
+    /// The process of Pacemaker that was told: a later one may not know it.
+    pub(crate) told_to: Option<Process>,
+    /// The nodes with other routes at the last look, each with what it had published.
+    pub(crate) unlike: Vec<(String, String)>,
+}
+
 /// What the monitors of an instance keep for the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
@@ -48,6 +59,7 @@ pub(crate) struct Kept {
     pub(crate) unanswered_since: Option<u64>,
     pub(crate) loaded: Loaded,
     pub(crate) last_check: Option<LastCheck>,
+    pub(crate) comparison: Comparison,
 }
 
 /// An instance as it was when it was started.
@@ -167,6 +179,16 @@ impl Kept {
             let why = why.replace('\n', " ");
             let _ = writeln!(text, "refused_version {version}\nrefused {why}");
         }
+        let Comparison { told, told_to, unlike } = &self.comparison;
+        if let Some(told) = told {
+            let _ = writeln!(text, "routes_told {told}");
+        }
+        if let Some(Process { pid, start_time }) = told_to {
+            let _ = writeln!(text, "routes_told_to {pid} {start_time}");
+        }
+        for (node, value) in unlike {
+            let _ = writeln!(text, "routes_unlike {value} {}", node.replace('\n', " "));
+        }
         if let Some(LastCheck { at, vips_here, declared }) = &self.last_check {
             let known = if declared.is_some() { "known" } else { "unknown" };
             let _ = writeln!(text, "checked {at} {known}");
@@ -193,11 +215,23 @@ impl Kept {
                     text.clone_into(why);
                 }
             }
+            b"routes_told" => self.comparison.told = Some(text.to_owned()),
+            b"routes_told_to" => self.comparison.told_to = process(text),
+            b"routes_unlike" => {
+                let unlike = text.split_once(' ').map(|(value, node)| (node.into(), value.into()));
+                self.comparison.unlike.extend(unlike);
+            }
             b"checked" => self.last_check = LastCheck::begin(text),
             // Half an answer is none: the daemon is asked again.
             _ => self.last_check = self.last_check.take().and_then(|last| last.with(key, text)),
         }
     }
+}
+
+/// A process as it is written: its number and its start time.
+fn process(text: &str) -> Option<Process> {
+    let (pid, start_time) = text.split_once(' ')?;
+    Some(Process { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
 }
 
 impl LastCheck {
@@ -253,6 +287,11 @@ mod tests {
                     vips_here: vec!["192.0.2.10".parse().unwrap()],
                     declared: Some(vec!["udp:192.0.2.10:5060".parse().unwrap()]),
                 }),
+                comparison: Comparison {
+                    told: Some("1-ab".to_owned()),
+                    told_to: Some(Process { pid: Pid::new(12).unwrap(), start_time: 13 }),
+                    unlike: vec![("node2".to_owned(), "1-cd".to_owned())],
+                },
             },
         }
     }

@@ -64,6 +64,7 @@ pub(crate) struct Params {
     pub(crate) shm_fail: u32,
     /// Whether modules that are not ready are told.
     pub(crate) check_readiness: bool,
+    pub(crate) compare_routes: bool,
     pub(crate) start_check: bool,
     /// Pacemaker is told at once when the main process ends.
     pub(crate) async_monitor: bool,
@@ -139,6 +140,7 @@ impl Params {
         let shm_limit = reader.integer(&table::SHM_LIMIT, 1..=100);
         let shm_fail = reader.integer(&table::SHM_FAIL, 1..=100);
         let check_readiness = reader.boolean(&table::CHECK_READINESS);
+        let compare_routes = reader.boolean(&table::COMPARE_ROUTES);
         let start_check = reader.boolean(&table::START_CHECK);
         let async_monitor = reader.boolean(&table::ASYNC_MONITOR);
         let stop_grace = parse::stop_grace(reader);
@@ -168,6 +170,7 @@ impl Params {
             shm_limit: u32::try_from(shm_limit?).ok()?,
             shm_fail: u32::try_from(shm_fail?).ok()?,
             check_readiness,
+            compare_routes,
             start_check,
             async_monitor,
             stop_grace,

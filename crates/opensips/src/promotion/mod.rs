@@ -4,6 +4,7 @@
 mod error;
 pub(crate) mod handover;
 mod readiness;
+pub(crate) mod routes;
 pub(crate) mod score;
 pub(crate) mod tags;
 

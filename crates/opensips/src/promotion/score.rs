@@ -118,7 +118,7 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
 const ATTRIBUTE_DAEMON: &str = "pacemaker-attrd";
 
 /// That daemon, a sibling of the executor that has started this process; `None` where a person has.
-fn attribute_daemon(proc: &ProcFs) -> Option<Process> {
+pub(super) fn attribute_daemon(proc: &ProcFs) -> Option<Process> {
     let parent_of = |pid| proc.stat(pid).ok().flatten()?.parent;
     let pacemaker = parent_of(parent_of(Pid::own())?)?;
     let is_it = |pid: &Pid| {

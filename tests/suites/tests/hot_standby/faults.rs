@@ -163,6 +163,33 @@ pub(crate) fn routes_loaded(cluster: &Cluster) -> Result<(), String> {
     if after == before { Ok(()) } else { Err(format!("pids were {before:?} and are {after:?}")) }
 }
 
+/// New routes come to the standby alone: Pacemaker shows why it is degraded until both nodes have the same, and nothing
+/// is restarted or moves.
+pub(crate) fn routes_differ(cluster: &Cluster) -> Result<(), String> {
+    let active = cluster.active()?;
+    let idle = scenario::peer(&active);
+    let pid = || cluster.run(idle, &["cat", "/run/opensips/opensips.pid"]);
+    let before = pid()?;
+    let update = |version: &str| {
+        let version = format!("routes_version={version}");
+        cluster.run(&active, &["pcs", "resource", "update", "opensips", &version])
+    };
+    let words = format!("the routes of {active} are not those of this node");
+    let is_told = || Ok(cluster.run(idle, &["cibadmin", "--query"])?.contains(&words));
+    let append =
+        "cd /etc/opensips && cp -p node.cfg saved && echo 'route[of_one] { exit; }' >> node.cfg";
+    cluster.run(idle, &["sh", "-c", append])?;
+    update("four")?;
+    until("the standby tells that its routes differ", is_told)?;
+    cluster.serves(|node| node == active)?;
+    cluster.run(idle, &["mv", "/etc/opensips/saved", "/etc/opensips/node.cfg"])?;
+    update("five")?;
+    until("the standby has nothing to tell", || Ok(!is_told()?))?;
+    cluster.serves(|node| node == active)?;
+    let after = pid()?;
+    if after == before { Ok(()) } else { Err(format!("pid was {before} and is {after}")) }
+}
+
 /// Waits for a condition; one that can't be looked at is not there yet.
 pub(crate) fn until(
     what: &str,

@@ -83,6 +83,7 @@ const STEPS: &[Step] = &[
     // Before the first cleanup, which makes Pacemaker 2.1.5 forget the start: then it answers a changed parameter with
     // a demote.
     ("routes loaded without a restart", faults::routes_loaded),
+    ("routes that one node has alone", faults::routes_differ),
     ("planned move; registration and call survive", replication::planned_move),
     ("kill -9 of the promoted OpenSIPS", faults::main_process_killed),
     ("kill -9 of the standby's OpenSIPS", faults::standby_killed),

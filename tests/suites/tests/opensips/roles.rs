@@ -58,7 +58,7 @@ impl Node {
         config.text()
     }
 
-    fn mi(self) -> String {
+    pub(crate) fn mi(self) -> String {
         format!("datagram:127.0.0.1:{}", self.port)
     }
 

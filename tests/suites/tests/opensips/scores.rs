@@ -303,7 +303,11 @@ fn a_standby_that_lives_and_is_silent_is_promoted_last() {
 }
 
 /// Runs a monitor of level 10 as Pacemaker does: from its executor, a sibling of its attribute daemon.
-fn under_pacemaker(site: &Site, daemon: &Path, agent: &std::process::Command) -> Option<i32> {
+pub(crate) fn under_pacemaker(
+    site: &Site,
+    daemon: &Path,
+    agent: &std::process::Command,
+) -> Option<i32> {
     // Neither shell executes its last command in its own place.
     let executor = "\"$0\" monitor; exit $?";
     let script = format!(
