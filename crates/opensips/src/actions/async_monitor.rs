@@ -17,7 +17,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use ocf::{Action, LogLine, Request};
 
 use super::monitor;
-use crate::async_monitor::Watch;
+use crate::async_monitor::{self, Watch};
 use crate::cluster::{self, Status};
 use crate::description::DESCRIPTION;
 use crate::error::{self, Error};
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
         Err(error) => Err(error.to_string()),
     };
     ocf::in_background(&DESCRIPTION, |request| {
-        background::run(c"opensips-ocf", &watch.lock, LOCK_WAIT, open, |main, _| {
+        background::run(async_monitor::NAME, &watch.lock, LOCK_WAIT, open, |main, _| {
             follow(&request, &main);
         })
     })

@@ -5,7 +5,7 @@
 //! missing. This room starts, finds and ends it; what it does is in `actions::async_monitor`. None of this
 //! makes an action fail: without it, the recurring monitor notices the death, as before.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ const ARGUMENT: &str = "--async-monitor";
 
 /// How long an action waits for it to come up or to end: a moment, which a machine under load may stretch.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Its name, also in its first argument: scripts look for OpenSIPS by `pidof opensips`.
+pub(crate) const NAME: &CStr = c"opensips-ocf";
 
 /// What the process is told in its arguments; its parameters are in its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +71,7 @@ pub(crate) fn begin(request: &Request, instance: &Instance<'_>, params: &Params,
         return;
     }
     let watch = Watch { main, lock: instance.files.async_monitor_lock() };
-    let mut command = background::command("opensips", watch.to_arguments());
+    let mut command = background::command(&NAME.to_string_lossy(), watch.to_arguments());
     command.envs(request.variables());
     let started = background::start(&mut command, request.deadline.within(PATIENCE));
     match started {

@@ -320,6 +320,9 @@ fn an_end_that_is_no_death_is_not_told() {
     cluster.start(&agent);
     cluster.grow_old();
     let watcher = site.async_monitors()[0];
+    // Not as OpenSIPS: scripts look for that by `pidof opensips`.
+    let words = std::fs::read(format!("/proc/{watcher}/cmdline")).unwrap();
+    assert!(words.starts_with(b"opensips-ocf\0"), "{words:?}");
     signal(watcher, Signal::SIGSTOP);
     site.kill_main();
     start_by_hand(site);
