@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use deadline::Deadline;
-use ocf::Request;
+use ocf::{Action, Request};
 
 /// What SIGKILL and the last look of a stop need.
 const KILL: Duration = Duration::from_secs(5);
@@ -73,6 +73,15 @@ pub(super) fn for_observation(request: &Request) -> Deadline {
         request.deadline.less(score.min(request.deadline.remaining() / 10))
     } else {
         request.deadline
+    }
+}
+
+/// Until routes must have been loaded: OpenSIPS answers when every worker has them, which a busy one can delay for
+/// 20 s. A monitor must still have the time to see that calls are served.
+pub(super) fn for_routes(request: &Request) -> Deadline {
+    match request.action {
+        Action::Monitor => request.deadline.share(2),
+        _ => request.deadline,
     }
 }
 

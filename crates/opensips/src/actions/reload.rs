@@ -32,7 +32,8 @@ pub(crate) fn reload(request: &Request) -> Result<Verdict> {
 pub(super) fn load_wanted(request: &Request, params: &Params) {
     let Some(version) = &params.routes_version else { return };
     let line = LogLine::of(request.action).field("routes_version", version);
-    match load_version(request, params, version) {
+    let loading = Request { deadline: budgets::for_routes(request), ..request.clone() };
+    match load_version(&loading, params, version) {
         Ok(Some(note)) => log::info!("{}", line.note(note)),
         Ok(None) => {}
         Err(error) => log::error!("{}", line.note(format!("not loaded: {error}"))),

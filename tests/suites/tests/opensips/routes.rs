@@ -3,7 +3,7 @@
 use testnet::Agent;
 
 use crate::mi::deep;
-use crate::site::{every_daemon_with_mi, recurring};
+use crate::site::{every_daemon_with_mi, recurring, stand_in_alone};
 use crate::{Site, ends, every_daemon, fails};
 
 /// Comments and white space change nothing.
@@ -135,6 +135,31 @@ fn a_fault_in_the_routes_leaves_the_old_ones() {
         let silent = agent.clone().param("mi", "datagram:127.0.0.1:8081");
         load(site, &silent, "four");
         fails(&of("four"), 190, "routes_version=four is not loaded (MI datagram:127.0.0.1:8081");
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
+/// OpenSIPS answers when every worker has the new routes, and one of them may be busy. A monitor that waits for
+/// that must still have the time to see that calls are served.
+#[test]
+fn a_monitor_that_loads_routes_has_time_to_judge() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_monitor_that_loads_routes_has_time_to_judge", |site| {
+        let (agent, good) = with_mi(site);
+        let silent = "# OPENSIPS_STAND_IN_MI_SILENT_COMMAND=reload_routes\n";
+        site.write(&format!("{silent}{good}"));
+        let of = |version: &str| {
+            let agent = agent.clone().param("routes_version", version);
+            deep(&agent.env("OCF_RESKEY_CRM_meta_timeout", "6000"))
+        };
+        ends(&agent.clone().param("routes_version", "one").action("start"), 0);
+        fails(
+            &of("two"),
+            190,
+            "routes_version=two is not loaded (MI datagram:127.0.0.1:8080 gave ",
+        );
+        fails(&of("two"), 190, "routes_version=two is not loaded");
         ends(&agent.action("stop"), 0);
         site.nothing_is_left();
     });
