@@ -1,162 +1,18 @@
 //! The asynchronous monitor: Pacemaker is told at once when the main process dies. Programs in the place of
 //! Pacemaker's note what they are asked.
 
-use std::path::{Path, PathBuf};
+mod cluster;
+
+use std::path::Path;
 use std::time::Duration;
 
-use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
-use testnet::{Agent, wait_until};
+use testnet::wait_until;
 
-use crate::site::{NAME, PIDFILE, is_alive, recurring, signal};
+use self::cluster::{Cluster, TOLD, age};
+use crate::cluster_programs::{instance, on_node1};
+use crate::site::{PIDFILE, is_alive, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, fails};
-
-/// What a daemon must have lived for, so that its death is told at once, and a little more.
-const OLD: Duration = Duration::from_millis(5_500);
-
-/// The death is told.
-const TOLD: &str = "crm_resource --fail --resource sip --node node1";
-
-const PROGRAMS: [&str; 5] = ["crm_mon", "cibadmin", "crm_resource", "crm_attribute", "crm_node"];
-
-/// The cluster as its programs show it.
-struct Cluster<'a> {
-    site: &'a Site,
-}
-
-impl<'a> Cluster<'a> {
-    /// `None` where Pacemaker's programs are not installed: there is no place for others.
-    fn new(site: &'a Site) -> Option<Self> {
-        let place = |program: &str| PathBuf::from("/usr/sbin").join(program);
-        if !PROGRAMS.iter().all(|program| place(program).exists()) {
-            return None;
-        }
-        let cluster = Self { site };
-        std::fs::write(cluster.notes_file(), "").unwrap();
-        for program in PROGRAMS {
-            let path = site.path(&format!("fake-{program}"));
-            let answer = match program {
-                "crm_mon" => format!("cat '{}'", site.path("status").display()),
-                // Something is configured as asked, or not.
-                "cibadmin" => format!(
-                    "while read -r part; do case \"$*\" in *\"$part\"*) exit 0; esac; done < '{}'; exit 105",
-                    site.path("configured").display()
-                ),
-                "crm_resource" => {
-                    let stuck = site.path("stuck").display().to_string();
-                    format!("[ ! -e '{stuck}' ] || {{ echo $$ > '{stuck}'; exec sleep 600; }}")
-                }
-                "crm_attribute" => {
-                    let held = site.path("held").display().to_string();
-                    format!("while [ -e '{held}' ]; do sleep 0.1; done")
-                }
-                "crm_node" => "echo node1".to_owned(),
-                _ => String::new(),
-            };
-            let notes = cluster.notes_file().display().to_string();
-            let script = format!("#!/bin/sh\necho \"{program} $*\" >> '{notes}'\n{answer}\n");
-            testnet::write_program(&path, script);
-            let none = None::<&str>;
-            // On this host alone.
-            site.on_host(|| {
-                mount(Some(&path), &place(program), none, MsFlags::MS_BIND, none).unwrap();
-            });
-        }
-        cluster.is_configured("");
-        cluster.shows(&[instance("node1", "Started", "")]);
-        Some(cluster)
-    }
-
-    fn notes_file(&self) -> PathBuf {
-        self.site.path("notes")
-    }
-
-    fn notes(&self) -> String {
-        std::fs::read_to_string(self.notes_file()).unwrap()
-    }
-
-    /// How often the death was told.
-    fn told(&self) -> usize {
-        self.notes().lines().filter(|line| *line == TOLD).count()
-    }
-
-    /// What crm_mon shows from now on.
-    fn shows(&self, instances: &[String]) {
-        self.shows_version("2.1.5-a3f44794f94", instances);
-    }
-
-    fn shows_version(&self, version: &str, instances: &[String]) {
-        let text = format!(
-            "<pacemaker-result api-version=\"2.25\">\n<summary>\n\
-             <current_dc present=\"true\" version=\"{version}\" name=\"node1\"/>\n</summary>\n\
-             <resources>\n{}</resources>\n</pacemaker-result>\n",
-            instances.concat()
-        );
-        std::fs::write(self.site.path("status"), text).unwrap();
-    }
-
-    /// What the configuration has, by a part of the question for it.
-    fn is_configured(&self, part: &str) {
-        let line = if part.is_empty() { String::new() } else { format!("{part}\n") };
-        std::fs::write(self.site.path("configured"), line).unwrap();
-    }
-
-    /// The agent as the executor of node1 calls it.
-    fn agent(&self) -> Agent {
-        on_node1(self.site.agent())
-    }
-
-    #[track_caller]
-    fn start(&self, agent: &Agent) {
-        ends(&agent.action("start"), 0);
-        assert_eq!(self.site.async_monitors().len(), 1);
-    }
-
-    /// Until a death is told at once.
-    fn grow_old(&self) {
-        let main = self.site.main();
-        wait_until("the daemon is old enough", LONG, || age(main) > OLD);
-    }
-
-    /// Kills the main process and waits until the asynchronous monitor has ended by itself.
-    fn kill_main(&self) -> i32 {
-        let main = self.site.kill_main();
-        self.wait_over();
-        main
-    }
-
-    fn wait_over(&self) {
-        wait_until("the asynchronous monitor has ended", LONG, || {
-            self.site.async_monitors().is_empty()
-        });
-    }
-}
-
-fn on_node1(agent: Agent) -> Agent {
-    agent.env("OCF_RESKEY_CRM_meta_on_node", "node1")
-}
-
-/// One instance as crm_mon shows it.
-fn instance(node: &str, role: &str, more: &str) -> String {
-    let usual = ["managed=\"true\"", "failed=\"false\"", "blocked=\"false\""];
-    let given = |usual: &&str| !more.contains(usual.split('=').next().unwrap());
-    let usual: Vec<&str> = usual.into_iter().filter(given).collect();
-    format!(
-        "<resource id=\"{NAME}\" role=\"{role}\" active=\"true\" {} {more}>\n<node name=\"{node}\" \
-         id=\"1\" cached=\"true\"/>\n</resource>\n",
-        usual.join(" ")
-    )
-}
-
-/// How long a process has lived, by the clock of the kernel.
-fn age(pid: i32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
-    let ticks: u64 = rest.split(' ').nth(19).unwrap().parse().unwrap();
-    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
-    let uptime: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
-    Duration::from_secs_f64(uptime).saturating_sub(Duration::from_millis(ticks * 10))
-}
 
 /// Skips a test where Pacemaker's programs are missing.
 macro_rules! cluster_or_skip {
@@ -296,12 +152,7 @@ fn start_by_hand(site: &Site) {
     }
     wait_until("nothing is left", LONG, || site.processes().is_empty());
     site.on_host(|| std::fs::remove_file(PIDFILE).unwrap());
-    let mut command = std::process::Command::new(&site.binary);
-    command.args(["-P", PIDFILE, "-f"]).arg(site.config());
-    let null = std::process::Stdio::null;
-    let mut child = site.host.spawn(command.stdin(null()).stdout(null()).stderr(null()));
-    assert!(child.wait().unwrap().success());
-    wait_until("it serves", LONG, || site.answers("127.0.0.1:5060"));
+    site.start_by_hand();
 }
 
 #[test]

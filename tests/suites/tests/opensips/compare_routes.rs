@@ -1,13 +1,12 @@
 //! Whether the nodes have loaded the same routes. Programs in the place of Pacemaker's note what they are asked.
 
-use std::path::Path;
-
-use nix::mount::{MsFlags, mount};
 use testnet::Agent;
 
+use crate::cluster_programs::{
+    instance, monitor_and_attribute_daemon, on_node1, replace, shown, under_pacemaker,
+};
 use crate::mi::deep;
 use crate::roles::{FIRST, clone_of};
-use crate::scores::under_pacemaker;
 use crate::site::{recurring, stand_in_alone};
 use crate::{Site, ends, fails};
 
@@ -32,21 +31,8 @@ impl<'a> Cluster<'a> {
         );
         let programs =
             [("crm_mon", status), ("attrd_updater", attributes), ("crm_attribute", String::new())];
-        let place = |program: &str| Path::new("/usr/sbin").join(program);
-        if !programs.iter().all(|(program, _)| place(program).exists()) {
+        if !replace(site, &programs) {
             return None;
-        }
-        let notes = site.path("notes").display().to_string();
-        std::fs::write(&notes, "").unwrap();
-        for (program, answer) in &programs {
-            let path = site.path(&format!("fake-{program}"));
-            let script = format!("#!/bin/sh\necho \"{program} $*\" >> '{notes}'\n{answer}\n");
-            testnet::write_program(&path, script);
-            let none = None::<&str>;
-            // On this host alone.
-            site.on_host(|| {
-                mount(Some(&path), &place(program), none, MsFlags::MS_BIND, none).unwrap();
-            });
         }
         let cluster = Self { site };
         cluster.is_active_on(&["node1", "node2"]);
@@ -79,24 +65,16 @@ impl<'a> Cluster<'a> {
     }
 
     fn is_active_on(&self, nodes: &[&str]) {
-        let one = |node: &&str| {
-            format!(
-                "<resource id=\"sip\" role=\"Unpromoted\" active=\"true\" managed=\"true\" failed=\"false\" \
-                 blocked=\"false\">\n<node name=\"{node}\" id=\"1\" cached=\"true\"/>\n</resource>\n"
-            )
-        };
-        let instances: String = nodes.iter().map(one).collect();
-        let text = format!(
-            "<pacemaker-result api-version=\"2.25\">\n<resources>\n{instances}</resources>\n</pacemaker-result>\n"
-        );
+        let instances: Vec<String> =
+            nodes.iter().map(|node| instance(node, "Unpromoted", "")).collect();
+        let text = shown("2.1.5-a3f44794f94", &instances);
         std::fs::write(self.site.path("status"), text).unwrap();
     }
 
     /// The agent in a promotable clone, as the executor of node1 calls it.
     fn agent(&self) -> Agent {
         self.site.write(&FIRST.text(self.site, "backup"));
-        let agent = clone_of(self.site.agent().param("mi", FIRST.mi()));
-        agent.env("OCF_RESKEY_CRM_meta_on_node", "node1")
+        on_node1(clone_of(self.site.agent().param("mi", FIRST.mi())))
     }
 }
 
@@ -242,15 +220,9 @@ fn a_new_attribute_daemon_is_told_again() {
         let Some(cluster) = Cluster::new(site) else {
             return testnet::skipped("compare_routes::again", "needs pacemaker-cli-utils");
         };
-        let daemon = site.path("pacemaker-attrd");
-        testnet::copy_program(Path::new("/bin/sleep"), &daemon);
-        site.start();
-        let mut monitor = site.command("monitor");
-        monitor.env("OCF_RESKEY_CRM_meta_interval", "10000");
-        monitor.env("OCF_RESKEY_CRM_meta_timeout", "120000");
-        monitor.env("OCF_RESKEY_CRM_meta_promoted_max", "1");
+        let (mut monitor, daemon) = monitor_and_attribute_daemon(site);
         monitor.env("OCF_RESKEY_CRM_meta_on_node", "node1");
-        monitor.env("OCF_CHECK_LEVEL", "20");
+        site.start();
         // Each time another daemon.
         for _ in 0..3 {
             assert_eq!(under_pacemaker(site, &daemon, &monitor), Some(0));

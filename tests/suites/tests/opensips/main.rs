@@ -12,6 +12,7 @@ mod auto_scaling;
 mod busy;
 mod busy_port;
 mod caller;
+mod cluster_programs;
 mod compare_routes;
 mod configuration;
 mod crash;

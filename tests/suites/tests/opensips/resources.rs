@@ -1,11 +1,11 @@
 //! Several resources on one node: what is another resource's is neither found nor ended.
 
-use testnet::{Agent, wait_until};
+use testnet::Agent;
 
 use crate::identity::second;
 use crate::site::{PIDFILE, STATE, children, is_alive, recurring, write};
 use crate::validate::validate;
-use crate::{LONG, Site, ends, every_daemon, fails};
+use crate::{Site, ends, every_daemon, fails};
 
 /// A resource of this name with the same configuration.
 fn named(site: &Site, name: &str) -> Agent {
@@ -76,12 +76,7 @@ fn what_another_resource_remembers_is_its_own() {
     testnet::root_or_skip!();
     every_daemon("what_another_resource_remembers_is_its_own", |site| {
         site.on_host(|| std::fs::create_dir_all("/run/opensips").unwrap());
-        let mut command = std::process::Command::new(&site.binary);
-        command.args(["-P", PIDFILE, "-f"]).arg(site.config());
-        let null = std::process::Stdio::null;
-        let mut child = site.host.spawn(command.stdin(null()).stdout(null()).stderr(null()));
-        assert!(child.wait().unwrap().success());
-        wait_until("it serves", LONG, || site.answers("127.0.0.1:5060"));
+        site.start_by_hand();
         // Adopted and remembered.
         ends(&site.monitor(), 0);
         let main = site.main();

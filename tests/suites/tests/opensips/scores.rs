@@ -6,6 +6,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use testnet::wait_until;
 
+use crate::cluster_programs::{monitor_and_attribute_daemon, under_pacemaker};
 use crate::mi::deep;
 use crate::roles::{FIRST, clone_of, standby};
 use crate::site::{every_daemon_with_mi, recurring, signal, stand_in_alone};
@@ -302,25 +303,6 @@ fn a_standby_that_lives_and_is_silent_is_promoted_last() {
     });
 }
 
-/// Runs a monitor of level 10 as Pacemaker does: from its executor, a sibling of its attribute daemon.
-pub(crate) fn under_pacemaker(
-    site: &Site,
-    daemon: &Path,
-    agent: &std::process::Command,
-) -> Option<i32> {
-    // Neither shell executes its last command in its own place.
-    let executor = "\"$0\" monitor; exit $?";
-    let script = format!(
-        "{} 600 & sh -c '{executor}' \"$0\"; code=$?; kill $!; wait; exit $code",
-        daemon.display()
-    );
-    let mut command = std::process::Command::new("/bin/sh");
-    command.args(["-c", &script]).arg(agent.get_program());
-    command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = site.host.output(&mut command);
-    output.status.code()
-}
-
 #[test]
 fn a_score_is_told_again_to_a_new_attribute_daemon() {
     testnet::root_or_skip!();
@@ -330,14 +312,8 @@ fn a_score_is_told_again_to_a_new_attribute_daemon() {
     stand_in_alone("a_score_is_told_again_to_a_new_attribute_daemon", |site| {
         let notes = fake_crm_attribute(site, 0);
         let told = || told(&notes);
-        let daemon = site.path("pacemaker-attrd");
-        testnet::copy_program(Path::new("/bin/sleep"), &daemon);
+        let (monitor, daemon) = monitor_and_attribute_daemon(site);
         site.start();
-        let mut monitor = site.command("monitor");
-        monitor.env("OCF_RESKEY_CRM_meta_interval", "10000");
-        monitor.env("OCF_RESKEY_CRM_meta_timeout", "120000");
-        monitor.env("OCF_RESKEY_CRM_meta_promoted_max", "1");
-        monitor.env("OCF_CHECK_LEVEL", "20");
         // Each time another daemon.
         for _ in 0..3 {
             assert_eq!(under_pacemaker(site, &daemon, &monitor), Some(0));

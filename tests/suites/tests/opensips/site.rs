@@ -308,6 +308,16 @@ impl Site {
         assert!(!self.processes().is_empty(), "orphans are what this test is about");
         main
     }
+
+    /// Starts a daemon with the configuration and pid file of the agent, as a person does.
+    pub(crate) fn start_by_hand(&self) {
+        let mut command = std::process::Command::new(&self.binary);
+        command.args(["-P", PIDFILE, "-f"]).arg(self.config());
+        let null = std::process::Stdio::null;
+        let mut child = self.host.spawn(command.stdin(null()).stdout(null()).stderr(null()));
+        assert!(child.wait().unwrap().success());
+        wait_until("it serves", LONG, || self.answers("127.0.0.1:5060"));
+    }
 }
 
 pub(crate) fn recurring(agent: &Agent) -> Outcome {
