@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity faults-injected bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -93,6 +93,12 @@ compare: setup build
 continuity: setup build
 	tests/build
 	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
+
+# Each system call of each action of both agents fails, in each way, one in each run, as a table; SHARE=20 puts one
+# fault in twenty (some minutes), FIRST=7 begins with another one; docs/development.md.
+faults-injected: setup build
+	tests/build
+	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))
 
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
 # docs/benchmarks.md with its pictures; P=move measures that part alone.

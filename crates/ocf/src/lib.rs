@@ -25,6 +25,7 @@ mod metadata;
 mod reader;
 mod request;
 mod run;
+mod second_attempt;
 mod shown;
 mod values;
 mod verdict;

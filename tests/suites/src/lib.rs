@@ -6,6 +6,7 @@ pub mod compare;
 pub mod continuity;
 pub mod daemon;
 pub mod document;
+pub mod faults;
 pub mod gateway;
 pub mod icmp;
 pub mod pair;
