@@ -21,7 +21,7 @@ pub fn run(agent: &impl Agent) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let inputs = Inputs { arguments: &arguments, started, again: SecondAttempt::of };
-    let exit = run_with(agent, inputs, std::env::vars_os(), &mut out, &mut err);
+    let exit = run_with(agent, &inputs, std::env::vars_os(), &mut out, &mut err);
     ExitCode::from(exit.code())
 }
 
@@ -48,13 +48,13 @@ struct Inputs<'a> {
 /// [`run`] with its inputs and outputs as arguments.
 fn run_with(
     agent: &impl Agent,
-    inputs: Inputs<'_>,
+    inputs: &Inputs<'_>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Exit {
     let description = agent.description();
-    let Inputs { arguments, started, again } = inputs;
+    let Inputs { arguments, started, again } = *inputs;
     let Call { action, options } = match command_line::read(description, arguments) {
         Ok(call) => call,
         Err(reply) => return reply.print(out, err),
@@ -271,7 +271,7 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         // A test is not to be replaced by another process.
         let inputs = Inputs { arguments: &words, started: Instant::now(), again: |_, _| None };
-        let exit = run_with(&Echo, inputs, environment, &mut out, &mut err);
+        let exit = run_with(&Echo, &inputs, environment, &mut out, &mut err);
         (exit, String::from_utf8_lossy(&out).into(), String::from_utf8_lossy(&err).into())
     }
 

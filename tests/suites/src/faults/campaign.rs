@@ -104,7 +104,8 @@ fn put(
     let broken =
         [verdict_of(case, fault, &outcome, alive), verdict_afterwards(case, verdict, alive)];
     let reads = matches!(case.action, "monitor" | "validate-all");
-    let cleaned = if reads && tally.faults % READS != 0 { Ok(()) } else { clean(subject) };
+    let cleaned =
+        if reads && !tally.faults.is_multiple_of(READS) { Ok(()) } else { clean(subject) };
     for sentence in broken.into_iter().flatten().chain(cleaned.err()) {
         tally.violations.push(format!("{place}: {sentence} ({ending})"));
     }
