@@ -25,6 +25,7 @@ FENCE_AGENT="${FENCE_AGENT:-}"
 FENCE_NODE1="${FENCE_NODE1:-}"
 FENCE_NODE2="${FENCE_NODE2:-}"
 FENCE_DELAY="${FENCE_DELAY:-5s}"
+FENCE_PING="${FENCE_PING-$GATEWAY}"
 
 ### The cluster: as in active-standby.sh ###########################################################
 
@@ -43,6 +44,15 @@ if [ -n "$FENCE_AGENT" ]; then
         pcmk_host_list="$NODE1" pcmk_delay_base="$FENCE_DELAY" $FENCE_NODE1
     # shellcheck disable=SC2086
     cib stonith create "fence-$NODE2" "$FENCE_AGENT" pcmk_host_list="$NODE2" $FENCE_NODE2
+    if [ -n "$FENCE_PING" ]; then
+        # shellcheck disable=SC2086
+        set -- $FENCE_PING
+        cib stonith create fence-ping fence_heuristics_ping pcmk_host_list="$NODE1 $NODE2" \
+            ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \
+            ping_count=1 ping_good_count=1 ping_timeout=2
+        cib stonith level add 1 "$NODE1" fence-ping "fence-$NODE1"
+        cib stonith level add 1 "$NODE2" fence-ping "fence-$NODE2"
+    fi
     cib property set stonith-enabled=true
 else
     echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2

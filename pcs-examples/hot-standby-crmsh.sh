@@ -14,6 +14,7 @@ FENCE_AGENT="${FENCE_AGENT:-}"
 FENCE_NODE1="${FENCE_NODE1:-}"
 FENCE_NODE2="${FENCE_NODE2:-}"
 FENCE_DELAY="${FENCE_DELAY:-5s}"
+FENCE_PING="${FENCE_PING-$GATEWAY}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -28,6 +29,17 @@ primitive fence-$NODE2 stonith:$FENCE_AGENT \\
     params pcmk_host_list=$NODE2 $FENCE_NODE2 op monitor interval=60s
 property stonith-enabled=true
 FENCING
+        if [ -n "$FENCE_PING" ]; then
+            # Addresses are words by design:
+            # shellcheck disable=SC2086
+            set -- $FENCE_PING
+            cat <<PING
+primitive fence-ping stonith:fence_heuristics_ping \\
+    params pcmk_host_list="$NODE1 $NODE2" ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \\
+        ping_count=1 ping_good_count=1 ping_timeout=2 op monitor interval=60s
+fencing_topology $NODE1: fence-ping,fence-$NODE1 $NODE2: fence-ping,fence-$NODE2
+PING
+        fi
     else
         echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2
         echo "property stonith-enabled=false"

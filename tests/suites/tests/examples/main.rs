@@ -2,6 +2,7 @@
 //! live with): each is executed as it stands on a real cluster, serves, moves once, and is taken away
 //! again. One cluster for all of a pair, because bringing one up costs more than most of them.
 
+mod fencing;
 mod site;
 mod steps;
 mod twins;
@@ -21,6 +22,14 @@ const OF_A_PAIR: &[Step] = &[
     ("several-instances.sh", steps::several_instances),
     ("active-standby-crmsh.sh", twins::active_standby),
     ("hot-standby-crmsh.sh", twins::hot_standby),
+];
+
+/// Run on a copy of the configuration, or as what they make the cluster do: they say so.
+const NOT_AS_THEY_STAND: &[&str] = &["fencing-ipmi.sh", "fencing-sbd.sh", "quorum-device.sh"];
+
+const WITH_A_THIRD_HOST: &[Step] = &[
+    ("fencing-ipmi.sh, fencing-sbd.sh", fencing::judged),
+    ("quorum-device.sh", fencing::quorum_device),
 ];
 
 const OF_THREE: &[Step] = &[("three-nodes.sh", steps::three_nodes)];
@@ -47,6 +56,12 @@ fn examples_of_a_pair() {
 }
 
 #[test]
+fn quorum_device() {
+    let name = "examples-with-a-third-host";
+    play(name, 2, WITH_A_THIRD_HOST).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
 fn examples_of_three() {
     play("examples-of-three", 3, OF_THREE).unwrap_or_else(|error| panic!("{error}"));
 }
@@ -70,6 +85,7 @@ fn every_example_is_run_and_named() {
         }
         assert!(documents.contains(&format!("/{name}")), "no document leads to {name}");
         let says_not = read(&path).contains("\n# Not run by the tests: ");
-        assert!(run.contains(name) != says_not, "{name}: run by a test, or says why not");
+        assert_eq!(run.contains(name), !says_not, "{name}: run by a test, or says why not");
+        assert_eq!(NOT_AS_THEY_STAND.contains(&name), says_not, "{name}");
     }
 }

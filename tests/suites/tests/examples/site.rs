@@ -65,11 +65,16 @@ impl Site {
 
     /// Runs an example on node1, with the lab's fencing in place of the hardware's.
     pub(crate) fn configure(&self, script: &str) -> Result<(), String> {
+        self.configure_with(script, &["FENCE_DELAY=1s"])
+    }
+
+    /// The same with other settings.
+    pub(crate) fn configure_with(&self, script: &str, settings: &[&str]) -> Result<(), String> {
         let script = format!("/root/pcs-examples/{script}");
         // The lab's power switch needs milliseconds, not the seconds of a service processor.
         // crmsh keeps a history in HOME.
-        let environment = ["env", "FENCE_AGENT=fence_lab", "FENCE_DELAY=1s", "HOME=/tmp"];
-        self.run("node1", &[&environment[..], &[&script]].concat()).map(drop)
+        let environment = ["env", "FENCE_AGENT=fence_lab", "HOME=/tmp"];
+        self.run("node1", &[&environment[..], settings, &[&script]].concat()).map(drop)
     }
 
     /// Writes a file of OpenSIPS on every node.
@@ -78,6 +83,26 @@ impl Site {
         self.nodes
             .iter()
             .try_for_each(|node| self.run(node, &["sh", "-ec", write, "sh", text, path]).map(drop))
+    }
+
+    /// Waits for a condition; one that can't be looked at is not there yet.
+    pub(crate) fn until(
+        &self,
+        what: &str,
+        condition: impl Fn() -> Result<bool, String>,
+    ) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            let looked = condition();
+            if looked == Ok(true) {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                let status = scenario::status(&self.lab);
+                return Err(format!("{what}: not within {PATIENCE:?}: {looked:?}\n{status}"));
+            }
+            std::thread::sleep(Duration::from_millis(250));
+        }
     }
 
     /// Waits until nothing is going on.

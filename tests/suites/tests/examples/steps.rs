@@ -8,6 +8,8 @@ use suites::scenario::{self, repository};
 
 use crate::site::{PATIENCE, Site};
 
+/// What all examples of one address and one OpenSIPS have.
+pub(crate) const VIP_AND_OPENSIPS: &[&str] = &["vip", "opensips"];
 pub(crate) const CONFIG: &str = "/etc/opensips/opensips.cfg";
 pub(crate) const SIP: &str = "192.0.2.10:5060";
 
@@ -36,33 +38,40 @@ fn with_sockets(script: &str) -> Result<String, String> {
     Ok(config.replace(last, &format!("{last}{}\n", told(script)?.join("\n"))))
 }
 
-/// The active node loses every cable: it can't have it fence the others, which go on without it.
+/// The majority goes on without a node that has lost every cable, and is not fenced by it.
 pub(crate) fn three_nodes(site: &Site) -> Result<(), String> {
-    const ALL: &[&str] = &["vip", "opensips"];
     site.write(CONFIG, &text("opensips-active-standby.cfg")?)?;
     site.configure("three-nodes.sh")?;
-    let from = site.moved("vip", ALL)?;
-    site.is_only_on(&from, "eth0", "192.0.2.10")?;
+    let node = site.moved("vip", VIP_AND_OPENSIPS)?;
+    site.is_only_on(&node, "eth0", "192.0.2.10")?;
     site.answers("client", SIP)?;
+    cables_out(site, VIP_AND_OPENSIPS, &node)
+}
+
+/// The active node loses every cable: another one takes over, and was never without power.
+pub(crate) fn cables_out(site: &Site, all: &[&str], from: &str) -> Result<(), String> {
     let text = |error: lab::Error| error.to_string();
+    let witness = scenario::peer(from);
+    let up = site.lab.process(witness).map_err(text)?;
     for network in [Network::Lan, Network::Public] {
-        site.lab.unplug(&from, network).map_err(text)?;
+        site.lab.unplug(from, network).map_err(text)?;
     }
-    let now = taken_over(site, ALL, &from)?;
+    let now = taken_over(site, all, from)?;
     site.answers("client", SIP)?;
     for network in [Network::Lan, Network::Public] {
-        site.lab.plug(&from, network).map_err(text)?;
+        site.lab.plug(from, network).map_err(text)?;
     }
-    // Fencing has rebooted it: the other two were never off.
-    let begun = Instant::now();
-    while site.lab.powered_nodes().map_err(text)?.len() < site.nodes.len() {
-        if begun.elapsed() > PATIENCE {
-            return Err(format!("{from} is still without power"));
-        }
-        std::thread::sleep(Duration::from_millis(250));
-    }
+    // Fencing has rebooted it.
+    site.until("all nodes have power", || {
+        Ok(site.lab.powered_nodes().map_err(text)?.len() == site.nodes.len())
+    })?;
     site.lab.wait_online(PATIENCE).map_err(text)?;
-    site.together(ALL, |node| node == now).map(drop)
+    site.together(all, |node| node == now)?;
+    if site.lab.process(witness).map_err(text)? == up {
+        Ok(())
+    } else {
+        Err(format!("{witness} was fenced by a node without network"))
+    }
 }
 
 /// Waits until the others have it, by the word of one of them: the lost node knows nothing of that.

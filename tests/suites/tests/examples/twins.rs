@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use roxmltree::{Document, Node};
 use suites::scenario::{self, Example};
 
-use crate::site::{PATIENCE, Site};
+use crate::site::Site;
 use crate::steps::{CONFIG, SIP, text};
 
 pub(crate) fn active_standby(site: &Site) -> Result<(), String> {
@@ -21,18 +21,11 @@ pub(crate) fn hot_standby(site: &Site) -> Result<(), String> {
     if !equal(site, Example::HotStandby)? {
         return Ok(());
     }
-    let begun = std::time::Instant::now();
-    let promoted = |site: &Site| {
-        let status = site.lab.cluster_status().ok()?;
-        let mut found = status.resources.into_iter();
-        found.find(|it| it.id == "opensips" && it.role == "Promoted" && it.pending.is_none())
-    };
-    while promoted(site).is_none() {
-        if begun.elapsed() > PATIENCE {
-            return Err("no OpenSIPS is promoted".to_owned());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(250));
-    }
+    site.until("an OpenSIPS is promoted", || {
+        let status = site.lab.cluster_status().map_err(|error| error.to_string())?;
+        let mut found = status.resources.iter().filter(|it| it.id == "opensips");
+        Ok(found.any(|it| it.role == "Promoted" && it.pending.is_none()))
+    })?;
     site.answers("client", SIP)
 }
 
@@ -68,7 +61,7 @@ fn equal(site: &Site, example: Example) -> Result<bool, String> {
 /// the shells make up, and without what they write although it is the default.
 fn substance(xml: &str) -> Result<BTreeSet<String>, String> {
     let document = Document::parse(xml).map_err(|error| error.to_string())?;
-    let sections = ["crm_config", "resources", "constraints", "rsc_defaults"];
+    let sections = ["crm_config", "resources", "constraints", "fencing-topology", "rsc_defaults"];
     let lines = document
         .descendants()
         .filter(|node| {
