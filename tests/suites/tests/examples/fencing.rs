@@ -1,4 +1,4 @@
-//! Who fences whom: the quorum device, and the devices that no laboratory has.
+//! Who fences whom: the ping before the device, the quorum device, and the devices that no laboratory has.
 
 use crate::site::Site;
 use crate::steps::{CONFIG, VIP_AND_OPENSIPS, cables_out, text};
@@ -17,8 +17,22 @@ const DEVICE: &str = "\
     }
 ";
 
-/// node1 loses every cable. Without the device it would win: both would fence each other at once, and the
-/// tie-breaker of nobody would spare node2.
+/// node1, which the delay of the fencing spares, loses every cable: it reaches nobody, and fences nobody.
+pub(crate) fn ping(site: &Site) -> Result<(), String> {
+    site.write(CONFIG, &text("opensips-active-standby.cfg")?)?;
+    site.configure("active-standby.sh")?;
+    node1_loses_every_cable(site)
+}
+
+fn node1_loses_every_cable(site: &Site) -> Result<(), String> {
+    if site.together(VIP_AND_OPENSIPS, |_| true)? != "node1" {
+        site.moved("vip", VIP_AND_OPENSIPS)?;
+    }
+    site.settle()?;
+    cables_out(site, VIP_AND_OPENSIPS, "node1")
+}
+
+/// The same with the device, and nothing else that decides: no delay, no ping.
 pub(crate) fn quorum_device(site: &Site) -> Result<(), String> {
     let have = "command -v corosync-qnetd; command -v corosync-qdevice; true";
     if site.run("client", &["sh", "-c", have])?.lines().count() != 2 {
@@ -28,12 +42,7 @@ pub(crate) fn quorum_device(site: &Site) -> Result<(), String> {
     add_device(site)?;
     site.write(CONFIG, &text("opensips-active-standby.cfg")?)?;
     site.configure_with("active-standby.sh", &["FENCE_DELAY=0s", "FENCE_PING="])?;
-    if site.together(VIP_AND_OPENSIPS, |_| true)? != "node1" {
-        site.moved("vip", VIP_AND_OPENSIPS)?;
-    }
-    site.settle()?;
-    // The node that comes back starts Corosync and Pacemaker; the device's program is its administrator's.
-    cables_out(site, VIP_AND_OPENSIPS, "node1")
+    node1_loses_every_cable(site)
 }
 
 /// As the example says: the program on the third host, the section in corosync.conf, the program on the
