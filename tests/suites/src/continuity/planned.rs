@@ -79,11 +79,11 @@ fn moved(site: &Site) -> &'static [&'static str] {
     }
 }
 
-fn move_to(site: &Site) -> Vec<&'static str> {
+pub(super) fn move_to(site: &Site) -> Vec<&'static str> {
     [&["crm_resource", "--move", "-N", site.idle()], moved(site)].concat()
 }
 
-fn clear(site: &Site) -> Vec<&'static str> {
+pub(super) fn clear(site: &Site) -> Vec<&'static str> {
     [&["crm_resource", "--clear"], moved(site)].concat()
 }
 
