@@ -12,5 +12,6 @@ pub mod pair;
 pub mod probe;
 pub mod scenario;
 pub mod sip;
+pub mod site;
 pub mod timeline;
 pub mod witness;

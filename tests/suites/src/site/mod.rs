@@ -1,4 +1,11 @@
-//! The cluster on which a sequence is played, and what its steps do with it.
+//! A cluster with the service on it, its neighbours, and what can be done to them. What the programs
+//! share that do something to a running service: `continuity`, `chaos`, the benchmarks.
+
+pub mod configure;
+pub mod setup;
+pub mod third_host;
+pub mod up;
+pub mod watch;
 
 use std::cell::{OnceCell, RefCell};
 use std::time::{Duration, Instant};
@@ -7,8 +14,8 @@ use lab::{Lab, Network};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::sequence::{Configuration, Contender, Setup};
-use super::third_host::ThirdHost;
+use self::setup::{Configuration, Contender, Setup};
+use self::third_host::ThirdHost;
 use crate::scenario::{self, peer};
 
 /// How long anything may take on a slow machine.
@@ -112,6 +119,35 @@ impl Site {
         let (lab, public) = (&self.lab, Network::Public);
         let done = if there { lab.plug(node, public) } else { lab.unplug(node, public) };
         done.map_err(|error| error.to_string())
+    }
+
+    /// A node stands still, as a virtual machine does whose host is busy or that is moved: its
+    /// processes are stopped, and what its kernel would still answer does not reach anybody. The
+    /// carrier stays.
+    ///
+    /// # Errors
+    /// The lab refuses.
+    pub fn freeze(&self, node: &str) -> Result<(), String> {
+        for network in Network::ALL {
+            self.lab.partition([node], network).map_err(|error| error.to_string())?;
+        }
+        for process in self.processes(node) {
+            process.signal(Signal::SIGSTOP);
+        }
+        Ok(())
+    }
+
+    /// It goes on as if nothing had been; where it was fenced meanwhile, nothing is left to go on. Every
+    /// other partition of the lab ends, too.
+    ///
+    /// # Errors
+    /// The lab refuses.
+    pub fn thaw(&self, node: &str) -> Result<(), String> {
+        self.lab.heal().map_err(|error| error.to_string())?;
+        for process in self.processes(node) {
+            process.signal(Signal::SIGCONT);
+        }
+        Ok(())
     }
 
     /// The host that is no node.

@@ -4,7 +4,7 @@
 
 use lab::Lab;
 
-use super::sequence::{Configuration, Contender, Setup};
+use super::setup::{Configuration, Contender, Setup};
 use crate::document::{self, Marker};
 use crate::scenario::{Example, Fencing, repository, run};
 
