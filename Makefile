@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -93,6 +93,15 @@ compare: setup build
 continuity: setup build
 	tests/build
 	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
+
+# Random faults at random moments on a real cluster, and what must hold all the same: ROUNDS=n SEED=s
+# TOPOLOGY=active-standby|hot-standby. ROUND=17 begins there, FAULT=kill,cable are the only ones,
+# COMBINED=10 lets two strike at once in ten rounds of a hundred, REPORT=docs writes docs/chaos.md.
+chaos: setup build
+	tests/build
+	$(TARGET)/debug/chaos --agents $(BUILT) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(FAULT),--fault $(FAULT)) \
+		$(if $(COMBINED),--combined $(COMBINED)) $(if $(REPORT),--report $(REPORT))
 
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
 # docs/benchmarks.md with its pictures; P=move measures that part alone.

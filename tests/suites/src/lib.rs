@@ -2,6 +2,7 @@
 //! keep a record, and the witness of the machine's own stalls.
 
 pub mod calls;
+pub mod chaos;
 pub mod compare;
 pub mod continuity;
 pub mod daemon;

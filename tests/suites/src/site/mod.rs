@@ -55,6 +55,12 @@ impl Site {
         }
     }
 
+    /// The nodes, in the order of their names.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        (1..=self.setup.configuration.nodes()).map(|number| format!("node{number}")).collect()
+    }
+
     /// The node that served before the cause.
     #[must_use]
     pub fn active(&self) -> String {
@@ -223,6 +229,8 @@ pub struct Process {
     pub name: String,
     /// The first word of its command line.
     pub path: String,
+    /// The others.
+    pub arguments: Vec<String>,
 }
 
 impl Process {
@@ -230,12 +238,14 @@ impl Process {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (head, tail) = stat.rsplit_once(") ")?;
         let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let path = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
+        let words = command_line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let mut words = words.map(|word| String::from_utf8_lossy(word).into_owned());
         Some(Self {
             pid,
             parent: tail.split(' ').nth(1)?.parse().ok()?,
             name: head.split_once('(')?.1.to_owned(),
-            path: String::from_utf8_lossy(path).into_owned(),
+            path: words.next().unwrap_or_default(),
+            arguments: words.collect(),
         })
     }
 

@@ -51,6 +51,12 @@ pub enum Configuration {
 }
 
 impl Configuration {
+    /// How many nodes it is for.
+    #[must_use]
+    pub fn nodes(self) -> u8 {
+        2
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
