@@ -10,10 +10,6 @@ use serde_json::{Value, json};
 /// The machine may stand still for less than that in a round.
 const STOOD_STILL: Duration = Duration::from_millis(500);
 
-/// A cluster alone on two processors makes some process wait in less than this share of the time, in
-/// percent.
-const BUSY: u64 = 60;
-
 /// What came of a round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -114,11 +110,10 @@ impl Record {
         self.violations.is_empty()
     }
 
-    /// Whether the times of this round say something of the agents: the machine did not stand still, and
-    /// others left its processors to the cluster.
+    /// Whether the times of this round say something of the agents: the machine did not stand still.
     #[must_use]
     pub fn is_timed(&self) -> bool {
-        self.stalled < STOOD_STILL && self.busy < BUSY
+        self.stalled < STOOD_STILL
     }
 
     /// Adds it to the file.

@@ -18,7 +18,7 @@ struct Row {
 }
 
 /// One line for each fault, in Markdown. The times of rounds in which the machine
-/// stood still or was busy with something else are left out.
+/// stood still are left out.
 #[must_use]
 pub fn table(records: &[Record]) -> String {
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();

@@ -13,6 +13,9 @@ use crate::site::up::{Means, served, wait_served};
 use crate::site::watch::Watch;
 use crate::site::{PATIENCE, Site};
 
+/// A cluster alone makes some process wait for a processor in less than this share of the time, in percent.
+const BUSY: u64 = 60;
+
 /// What is played.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -186,8 +189,8 @@ fn words(record: &Record) -> String {
         let stalled = record.stalled.as_secs_f64();
         words += &format!(", the machine stood still for {stalled:.1} s");
     }
-    if !record.is_timed() {
-        words += &format!(", busy for {} % of the time: not timed", record.busy);
+    if record.busy >= BUSY {
+        words += &format!(", processors were waited for in {} % of the time", record.busy);
     }
     words
 }
