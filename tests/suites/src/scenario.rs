@@ -151,7 +151,10 @@ pub fn options(
 }
 
 /// As the file's own comment says: on node 2, numbers and addresses exchanged.
-fn write_node_files(lab: &Lab) -> Result<(), String> {
+///
+/// # Errors
+/// As [`run`].
+pub fn write_node_files(lab: &Lab) -> Result<(), String> {
     let path = repository().join("pcs-examples/opensips-hot-standby-node.cfg");
     let first = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let exchange = |text: &str, one: &str, two: &str| {
@@ -169,7 +172,10 @@ fn write_node_files(lab: &Lab) -> Result<(), String> {
 
 /// The agents in a directory of their own beside the binaries: Pacemaker takes every executable in
 /// a provider's directory for an agent.
-fn agents_alone(built: &Path) -> Result<PathBuf, String> {
+///
+/// # Errors
+/// They can't be copied.
+pub fn agents_alone(built: &Path) -> Result<PathBuf, String> {
     let directory = built.join("smartvox");
     std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     for agent in ["opensips-vip", "opensips"] {
