@@ -95,7 +95,7 @@ continuity: setup build
 	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
 
 # Random faults at random moments on a real cluster, and what must hold all the same: ROUNDS=n SEED=s
-# TOPOLOGY=active-standby|hot-standby. ROUND=17 begins there, FAULT=kill,cable are the only ones,
+# TOPOLOGY=active-standby|hot-standby|three-nodes. ROUND=17 begins there, FAULT=kill,cable are the only ones,
 # COMBINED=10 lets two strike at once in ten rounds of a hundred, REPORT=docs writes docs/chaos.md.
 chaos: setup build
 	tests/build

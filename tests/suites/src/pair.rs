@@ -71,7 +71,7 @@ impl Pair {
             found.filter(|r| r.pending.is_none()).flat_map(|r| r.nodes.clone()).collect()
         };
         let serving = match self.example {
-            Example::ActiveStandby => "Started",
+            Example::ActiveStandby | Example::ThreeNodes => "Started",
             Example::HotStandby => "Promoted",
         };
         let (promoted, vip) = (of("opensips", serving), of("vip", "Started"));
@@ -79,7 +79,7 @@ impl Pair {
         if vip != promoted || !fits(node) {
             return Err(format!("{serving}: {promoted:?}, vip: {vip:?}"));
         }
-        if self.example == Example::ActiveStandby {
+        if self.example != Example::HotStandby {
             return Ok(node.clone());
         }
         let standby = of("opensips", "Unpromoted");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use suites::chaos::report;
@@ -16,10 +17,10 @@ struct Arguments {
     /// Directory with the built agents
     #[arg(long, default_value = "target/agents", value_name = "DIR")]
     agents: PathBuf,
-    /// Which of pcs-examples: active-standby or hot-standby
+    /// Which of pcs-examples: active-standby, hot-standby or three-nodes
     #[arg(long, default_value = "active-standby", value_name = "NAME")]
     topology: String,
-    /// How many rounds
+    /// How many rounds; 0: none, for the page alone
     #[arg(long, default_value_t = 20, value_name = "N")]
     rounds: u64,
     /// From which faults, victims and moments follow; without it, one that the clock gives
@@ -68,6 +69,9 @@ fn play(arguments: &Arguments) -> Result<bool, String> {
         }
         return Ok(true);
     }
+    if arguments.rounds == 0 {
+        return write_page(arguments).map(|()| true);
+    }
     if plan.faults().is_empty() {
         return Err("no such fault: --list".to_owned());
     }
@@ -85,11 +89,21 @@ fn play(arguments: &Arguments) -> Result<bool, String> {
     println!("\n{}", report::table(&records));
     let violated = records.iter().filter(|record| !record.is_good()).count();
     println!("{} rounds, {violated} with a violation", records.len());
+    write_page(arguments)?;
     Ok(violated == 0)
 }
 
+/// The page about all rounds that are kept, where one is wanted.
+fn write_page(arguments: &Arguments) -> Result<(), String> {
+    let Some(directory) = &arguments.report else { return Ok(()) };
+    let kept = report::kept(&arguments.details)?;
+    let page = report::page(&kept, &report::place("make chaos REPORT=docs"));
+    let path = directory.join("chaos.md");
+    std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 fn plan(arguments: &Arguments) -> Result<Plan, String> {
-    let all = [Configuration::ActiveStandby, Configuration::HotStandby];
+    let all = [Configuration::ActiveStandby, Configuration::HotStandby, Configuration::ThreeNodes];
     let configuration = all
         .into_iter()
         .find(|configuration| configuration.example().name() == arguments.topology)
@@ -105,6 +119,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, String> {
         rounds: arguments.rounds,
         only: arguments.fault.clone(),
         combined: arguments.combined,
+        patience: Duration::from_secs(100),
         directory: arguments.details.clone(),
     })
 }

@@ -9,6 +9,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "address-deleted",
         what: "the address deleted by hand on",
+        why: "6 s",
         roles: &[Role::Serving],
         strike: |case| case.on_victims(&format!("ip addr del {VIP}/24 dev eth0")),
         allowed: |_| Allowed::silent(NOTICED),
@@ -17,6 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "address-twice",
         what: "the address added by hand on",
+        why: "6 s: the monitor with role=Stopped finds it, Pacemaker stops both and starts one. Two owners until then",
         roles: &[Role::Standby],
         strike: |case| case.on_victims(&format!("ip addr add {VIP}/24 dev eth0")),
         least: Duration::from_secs(10),
@@ -27,6 +29,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "address-claimed",
         what: "a phone claims the address of",
+        why: "as long as it lasts, and 6 s: the owner announces the address again within 5 s. Two owners as long as the phone is there",
         roles: &[Role::Serving],
         lasts: between(1_000, 15_000),
         strike: |case| {

@@ -29,24 +29,28 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "kill-main",
         what: "kill -9 of the main process of OpenSIPS (attendant) on",
+        why: "serving node: 6 s",
         strike: |case| kill(case, &main_processes(case)),
         ..DEFAULT
     },
     Fault {
         name: "kill-worker",
         what: "kill -9 of a worker of OpenSIPS on",
+        why: "serving node: 6 s",
         strike: |case| kill(case, &some_worker(case)),
         ..DEFAULT
     },
     Fault {
         name: "kill-all",
         what: "kill -9 of every process of OpenSIPS on",
+        why: "serving node: 6 s",
         strike: |case| kill(case, &all_processes(case)),
         ..DEFAULT
     },
     Fault {
         name: "stop-main",
         what: "SIGSTOP of the main process of OpenSIPS (attendant) on",
+        why: "none: this process handles no message",
         strike: |case| stop(case, main_processes(case)),
         // It handles no message.
         allowed: |_| Allowed::silent(NONE),
@@ -55,18 +59,21 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "stop-worker",
         what: "SIGSTOP of a worker of OpenSIPS on",
+        why: "serving node: as long as it lasts, at most 18 s: it may hold a lock that the other workers need",
         strike: |case| stop(case, some_worker(case)),
         ..STOPPED
     },
     Fault {
         name: "stop-all",
         what: "SIGSTOP of every process of OpenSIPS on",
+        why: "serving node: as long as it lasts, at most 18 s",
         strike: |case| stop(case, all_processes(case)),
         ..STOPPED
     },
     Fault {
         name: "mi-hung",
         what: "SIGSTOP of the process that reads the FIFO of the Management Interface on",
+        why: "none: callers do not need it",
         strike: |case| stop(case, fifo_readers(case)),
         allowed: |_| Allowed::silent(NONE),
         ..STOPPED
@@ -74,6 +81,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "config-spoilt",
         what: "kill -9 of the main process of OpenSIPS, whose configuration is spoilt, on",
+        why: "6 s and 4 s: the restart in place fails, then the service moves",
         roles: &[Role::Serving],
         lasts: between(2_000, 12_000),
         strike: spoil,

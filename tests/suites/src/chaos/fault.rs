@@ -18,6 +18,9 @@ pub struct Fault {
     pub name: &'static str,
     /// What happens, as words to which the victim is added.
     pub what: &'static str,
+    /// How the limit of silence comes about, for the page; where the victim does not serve, it is that of no
+    /// silence.
+    pub why: &'static str,
     /// Whom it may strike.
     pub roles: &'static [Role],
     /// Set where the victim needs an OpenSIPS: in active/standby only the serving node has one.
@@ -147,6 +150,7 @@ impl Fault {
     pub const DEFAULT: Self = Self {
         name: "",
         what: "",
+        why: "",
         roles: &[Role::Serving, Role::Standby],
         needs_daemon: false,
         lasts: (Duration::ZERO, Duration::ZERO),

@@ -8,6 +8,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "nonlocal-bind-off",
         what: "sysctl net.ipv4.ip_nonlocal_bind=0 on",
+        why: "none: open sockets stay",
         strike: |case| case.on_victims("sysctl -qw net.ipv4.ip_nonlocal_bind=0"),
         least: Duration::from_secs(12),
         ..Fault::DEFAULT
@@ -15,6 +16,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "run-full",
         what: "/run is full on",
+        why: "none",
         lasts: between(3_000, 12_000),
         strike: fill,
         mend: empty,
@@ -23,6 +25,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "run-full-move",
         what: "/run is full, and the service is to leave,",
+        why: "3 s: stop needs no file",
         roles: &[Role::Serving],
         lasts: between(4_000, 10_000),
         strike: |case| {
@@ -39,6 +42,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "agents-replaced",
         what: "both agents replaced by rename, as an upgrade does, on",
+        why: "none",
         strike: |case| {
             case.on_victims(
                 "cd /usr/lib/ocf/resource.d/smartvox; \

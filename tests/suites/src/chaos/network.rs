@@ -18,6 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "cable",
         what: "cable of the public network out of",
+        why: "serving node: 7 s: both to the other node and back from a carrier are promised within 5 s",
         lasts: between(500, 20_000),
         strike: |case| plug(case, Network::Public, false),
         mend: |case| plug(case, Network::Public, true),
@@ -28,6 +29,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "cable-all",
         what: "cable of the public network out of",
+        why: "as long as it lasts, and 7 s",
         roles: &[Role::All],
         lasts: between(500, 20_000),
         strike: |case| plug(case, Network::Public, false),
@@ -39,6 +41,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "cable-flaps",
         what: "cable of the public network out and in, again and again, of",
+        why: "serving node: as long as it lasts, and 7 s",
         lasts: between(3_000, 12_000),
         strike: |case| flap(case, Network::Public),
         meanwhile: |case| flap(case, Network::Public),
@@ -50,6 +53,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "port",
         what: "the switch of the public network forwards nothing (the carrier stays) for",
+        why: "serving node: as long as it lasts and 3 s, at most 28 s: what the example's question for the gateway takes until it counts (interval 5 s, three attempts of 2 s, dampen 10 s), and the move",
         lasts: between(1_000, 40_000),
         strike: |case| part(case, Network::Public),
         mend: heal,
@@ -62,6 +66,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "lan-cable",
         what: "cable of the cluster network out of",
+        why: "shorter than the token less 1 s: none. Longer: failover. With two nodes it is node2 that is fenced, also where it serves: the example delays the fencing of node1",
         lasts: between(500, 12_000),
         strike: |case| plug(case, Network::Lan, false),
         mend: |case| plug(case, Network::Lan, true),
@@ -72,6 +77,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "lan-split",
         what: "the nodes lose sight of each other, both keep the public network; parted:",
+        why: "as lan-cable",
         lasts: between(500, 12_000),
         strike: |case| part(case, Network::Lan),
         mend: heal,
@@ -82,6 +88,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "lan-flaps",
         what: "cable of the cluster network out and in, again and again, of",
+        why: "as long as it lasts, and a failover: a token may be lost by chance",
         lasts: between(3_000, 10_000),
         strike: |case| flap(case, Network::Lan),
         meanwhile: |case| flap(case, Network::Lan),
@@ -94,6 +101,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "loss",
         what: "packets of the public network are lost by chance on",
+        why: "serving node: as long as it lasts, and 7 s",
         lasts: between(3_000, 15_000),
         strike: |case| lose(case, Network::Public),
         mend: |case| lose_none(case, Network::Public),
@@ -104,6 +112,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "lan-loss",
         what: "packets of the cluster network are lost by chance on",
+        why: "as lan-flaps",
         lasts: between(3_000, 15_000),
         strike: |case| lose(case, Network::Lan),
         mend: |case| lose_none(case, Network::Lan),

@@ -8,6 +8,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "move",
         what: "pcs resource move away from",
+        why: "3 s",
         roles: &[Role::Serving],
         lasts: between(1_000, 6_000),
         strike: |case| {
@@ -21,6 +22,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "standby",
         what: "pcs node standby for",
+        why: "serving node: 3 s",
         lasts: between(500, 10_000),
         strike: |case| standby(case, "on"),
         mend: |case| standby(case, "off"),
@@ -30,6 +32,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "standby-all",
         what: "pcs node standby for all:",
+        why: "as long as it lasts, and 12 s: all is stopped, then all is started",
         roles: &[Role::All],
         lasts: between(500, 6_000),
         strike: |case| standby(case, "on"),
@@ -41,6 +44,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "restart",
         what: "pcs resource restart opensips, which serves on",
+        why: "12 s: crm_resource looks every 2 s for the end of the stop before it asks for the start",
         roles: &[Role::Serving],
         strike: |case| {
             case.administrator(&["crm_resource", "--restart", "-r", daemon(case), "--timeout=60"])
@@ -52,6 +56,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "restart-address",
         what: "pcs resource restart vip, which is on",
+        why: "as restart",
         roles: &[Role::Serving],
         strike: |case| {
             case.administrator(&["crm_resource", "--restart", "-r", "vip", "--timeout=60"])
@@ -62,6 +67,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "disable",
         what: "pcs resource disable and enable of opensips, which serves on",
+        why: "as long as it lasts, and 6 s",
         roles: &[Role::Serving],
         lasts: between(300, 6_000),
         strike: |case| target_role(case, "Stopped"),
@@ -72,6 +78,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "cleanup",
         what: "pcs resource cleanup, serving:",
+        why: "none",
         roles: &[Role::Serving],
         strike: |case| case.administrator(&["crm_resource", "--cleanup"]),
         ..Fault::DEFAULT
@@ -79,6 +86,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "refresh",
         what: "pcs resource refresh, serving:",
+        why: "none",
         roles: &[Role::Serving],
         strike: |case| case.administrator(&["crm_resource", "--refresh"]),
         ..Fault::DEFAULT
@@ -86,6 +94,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "maintenance",
         what: "maintenance mode on and off, serving:",
+        why: "none",
         roles: &[Role::Serving],
         lasts: between(500, 6_000),
         strike: |case| maintenance(case, "true"),
@@ -95,6 +104,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "node-stop",
         what: "pcs cluster stop and start of",
+        why: "serving node: 6 s: the daemon is stopped, then the service moves",
         lasts: between(500, 8_000),
         strike: |case| case.on_victims("pcs cluster stop --force"),
         mend: |case| case.on_victims("pcs cluster start"),
@@ -106,12 +116,14 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "force-check",
         what: "crm_resource --force-check beside the cluster on",
+        why: "none",
         strike: |case| by_hand(case, "--force-check"),
         ..Fault::DEFAULT
     },
     Fault {
         name: "force-start",
         what: "crm_resource --force-start beside the cluster on",
+        why: "none: where the address is, there is nothing to do; elsewhere it is refused, because the owner answers",
         // On a node without the address it has to refuse: the owner answers.
         strike: |case| by_hand(case, "--force-start"),
         least: Duration::from_secs(8),
@@ -120,6 +132,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "force-stop",
         what: "crm_resource --force-stop beside the cluster on",
+        why: "serving node: 6 s",
         strike: |case| by_hand(case, "--force-stop"),
         least: Duration::from_secs(12),
         allowed: |it| Allowed::silent(it.if_serving(NOTICED)),

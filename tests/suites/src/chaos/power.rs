@@ -8,6 +8,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "power-cut",
         what: "power cut of",
+        why: "serving node: failover. Fencing is what the cluster owes a node that is silent",
         strike: cut,
         // Fencing gives the node its power back.
         least: Duration::from_secs(12),
@@ -17,6 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "power-cut-all",
         what: "power cut of",
+        why: "the time without power, then a boot, an election, fencing of a node that is not seen yet, and all starts: a failover and 20 s",
         roles: &[Role::All],
         lasts: between(500, 8_000),
         strike: cut,
@@ -28,6 +30,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "freeze",
         what: "all of it stands still:",
+        why: "shorter than the token less 1 s: as long as it lasts, and 2 s. Longer: failover, and the node is fenced",
         lasts: between(300, 16_000),
         strike: |case| case.victims.iter().try_for_each(|node| case.site.freeze(node)),
         mend: |case| case.victims.iter().try_for_each(|node| case.site.thaw(node)),

@@ -23,9 +23,6 @@ const STEADY: Duration = Duration::from_secs(4);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How long a cluster may take to be whole again after a fault: a node that was fenced boots.
-const WHOLE: Duration = Duration::from_secs(100);
-
 /// Two faults, one in the other, are begun within this time.
 const APART: Duration = Duration::from_secs(4);
 
@@ -85,6 +82,7 @@ struct Observers {
 pub fn play(
     site: &Site,
     prepared: &[Prepared<'_>],
+    patience: Duration,
     mut record: Record,
 ) -> Result<(Record, Mark, String), String> {
     let (watch, owners) = (Watch::start(&site.lab)?, Owners::start(&site.lab)?);
@@ -94,7 +92,7 @@ pub fn play(
     std::thread::sleep(prepared.first().map_or(Duration::ZERO, |first| first.drawn.moment));
     let struck = Instant::now();
     let mended = strike_and_mend(prepared, &mut record.violations);
-    let back = await_whole(site, prepared, &observers.watch, mended);
+    let back = await_whole(site, prepared, &observers.watch, mended, patience);
     let Observers { watch, owners, witness, mark } = observers;
     let seen = watch.so_far();
     let stalls = witness.finish();
@@ -190,6 +188,7 @@ fn await_whole(
     prepared: &[Prepared<'_>],
     watch: &Watch,
     mended: Instant,
+    patience: Duration,
 ) -> Option<String> {
     let least = prepared.iter().map(|one| one.drawn.fault.least).max().unwrap_or_default();
     loop {
@@ -199,7 +198,7 @@ fn await_whole(
         if elapsed >= least && steady && whole {
             return None;
         }
-        if elapsed > least + WHOLE {
+        if elapsed > least + patience {
             let words = if steady { "a node or a resource is missing" } else { "no SIP" };
             return Some(format!("{words}\n{}", crate::scenario::status(&site.lab)));
         }

@@ -31,6 +31,8 @@ pub struct Plan {
     pub only: Vec<String>,
     /// In how many rounds of a hundred a second fault strikes within the first.
     pub combined: u64,
+    /// How long a cluster may take to be whole again after a fault: a node that was fenced boots.
+    pub patience: Duration,
     /// Where records and explanations go.
     pub directory: PathBuf,
 }
@@ -159,7 +161,7 @@ fn play_round(
         fenced: Vec::new(),
         violations: Vec::new(),
     };
-    let (record, mark, seen) = round::play(site, &prepared, record)?;
+    let (record, mark, seen) = round::play(site, &prepared, plan.patience, record)?;
     tell(&words(&record));
     for violation in &record.violations {
         tell(&format!("  VIOLATION: {violation}"));

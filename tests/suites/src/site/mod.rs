@@ -58,7 +58,9 @@ impl Site {
     /// The nodes, in the order of their names.
     #[must_use]
     pub fn nodes(&self) -> Vec<String> {
-        (1..=self.setup.configuration.nodes()).map(|number| format!("node{number}")).collect()
+        (1..=self.setup.configuration.example().nodes())
+            .map(|number| format!("node{number}"))
+            .collect()
     }
 
     /// The node that served before the cause.

@@ -48,15 +48,11 @@ pub enum Configuration {
     ActiveStandby,
     /// `pcs-examples/hot-standby.sh`.
     HotStandby,
+    /// `pcs-examples/three-nodes.sh`.
+    ThreeNodes,
 }
 
 impl Configuration {
-    /// How many nodes it is for.
-    #[must_use]
-    pub fn nodes(self) -> u8 {
-        2
-    }
-
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -65,6 +61,7 @@ impl Configuration {
             Self::DefaultOperations => "default operations",
             Self::ActiveStandby => "active/standby",
             Self::HotStandby => "hot standby",
+            Self::ThreeNodes => "three nodes",
         }
     }
 }

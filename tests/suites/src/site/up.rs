@@ -74,7 +74,7 @@ pub fn wait_served(site: &Site, watch: &Watch) -> Result<(), String> {
 
 /// Whether the configuration has a resource that asks the gateway.
 fn watches_gateway(configuration: Configuration) -> bool {
-    matches!(configuration, Configuration::ActiveStandby | Configuration::HotStandby)
+    !matches!(configuration, Configuration::QuickStart | Configuration::DefaultOperations)
 }
 
 /// Whether no action is pending, and every node that has power is online.
