@@ -54,7 +54,20 @@ fn look(site: &Site, owners: &Owners) -> Vec<Violation> {
     };
     let mut found = address(site, &status, &powered, owners);
     found.extend(powered.iter().flat_map(|node| daemon(site, &status, node)));
+    found.extend(powered.iter().flat_map(|node| attributes(site, node)));
     found
+}
+
+/// What the agents have published of a node is where the scheduler reads it: the carrier, in a hot standby
+/// the promotion score. Without it the node is no choice when the other one fails.
+fn attributes(site: &Site, node: &str) -> Vec<Violation> {
+    let score: &[&str] = if site.is_hot() { &["master-opensips"] } else { &[] };
+    let names = [&["smartvox-link-vip"][..], score].concat();
+    let lost = names.into_iter().filter(|name| {
+        let query = ["crm_attribute", "--query", "--quiet", "-n", name, "-N", node, "-l", "reboot"];
+        site.run(node, &query).is_err()
+    });
+    lost.map(|name| Violation::new(Kind::Attribute, format!("{name} of {node}"))).collect()
 }
 
 /// The nodes on which a resource has this role, as Pacemaker says.

@@ -65,12 +65,14 @@ pub enum Kind {
     Orphan,
     /// crm_mon says something else than what serves.
     Untrue,
+    /// A node attribute of the agents is not in the CIB.
+    Attribute,
     /// The fault could not be played.
     NotPlayed,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Silent, "silent for too long"),
         (Self::NotBack, "not back by itself"),
         (Self::Owners, "owners of the address"),
@@ -78,6 +80,7 @@ impl Kind {
         (Self::Fencing, "needless fencing"),
         (Self::Orphan, "orphan process"),
         (Self::Untrue, "crm_mon not true"),
+        (Self::Attribute, "lost attribute"),
         (Self::NotPlayed, "not played"),
     ];
 

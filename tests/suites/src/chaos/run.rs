@@ -127,7 +127,8 @@ pub fn run(plan: &Plan, means: &Means, tell: &dyn Fn(&str)) -> Result<Vec<Record
 }
 
 fn new_site(plan: &Plan, means: &Means, number: u64) -> Result<Site, String> {
-    let name = format!("chaos-{}-{number}", std::process::id());
+    let topology = plan.configuration.example().name();
+    let name = format!("chaos-{}-{topology}-{number}", std::process::id());
     let (site, _) = served(Setup::fenced(plan.configuration), Contender::Ours, means, &name)?;
     Ok(site)
 }
@@ -213,6 +214,8 @@ fn is_well(site: &Site, tell: &dyn Fn(&str)) -> bool {
         {
             site.run(&node, &["crm_resource", "--cleanup"])?;
         }
+        // What ocf:pacemaker:ping has published can be lost with a controller; it does not tell it again.
+        site.run(&node, &["attrd_updater", "--refresh"])?;
         wait_served(site, &Watch::start(&site.lab)?)
     };
     let well = well();
