@@ -11,10 +11,6 @@ use crate::pair;
 use crate::scenario::VIP;
 use crate::site::{Process, Site};
 
-/// What a background process of an agent needs to notice that it is not needed any more, and a busy machine
-/// to answer all questions.
-const SETTLED: Duration = Duration::from_secs(30);
-
 /// How long the answers on the wire are looked at.
 const LATELY: Duration = Duration::from_secs(2);
 
@@ -33,13 +29,14 @@ pub fn is_placed(site: &Site, status: &ClusterStatus) -> bool {
     }
 }
 
-/// Looks until nothing is found, for some seconds: processes take a moment to end.
+/// Looks until nothing is found, at most for that long: processes take a moment to end, and a busy machine to
+/// answer all questions.
 #[must_use]
-pub fn settled(site: &Site, owners: &Owners) -> Vec<Violation> {
+pub fn settled(site: &Site, owners: &Owners, patience: Duration) -> Vec<Violation> {
     let begun = Instant::now();
     loop {
         let found = look(site, owners);
-        if found.is_empty() || begun.elapsed() > SETTLED {
+        if found.is_empty() || begun.elapsed() > patience {
             return found;
         }
         std::thread::sleep(Duration::from_millis(500));

@@ -20,6 +20,9 @@ const STALL: Duration = Duration::from_millis(200);
 /// SIP has been answered for that long without a pause: it is back.
 const STEADY: Duration = Duration::from_secs(4);
 
+/// What is wrong after that is not on its way any more.
+const SETTLED: Duration = Duration::from_secs(60);
+
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -103,7 +106,7 @@ pub fn play(
     if let Some(text) = back {
         record.violations.push(Violation::new(Kind::NotBack, text));
     }
-    record.violations.extend(inspect::settled(site, &owners));
+    record.violations.extend(inspect::settled(site, &owners, patience.min(SETTLED)));
     judge(&mut record, prepared, &mark);
     let until = |allowed: &Allowed| allowed.two_owners.map(|after| mended + after);
     let allowed_until = prepared.iter().filter_map(|one| until(&one.allowed)).max();
