@@ -29,7 +29,7 @@ PACKAGES := target/packages
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity faults-injected bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm test-packages reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -99,6 +99,15 @@ continuity: setup build
 faults-injected: setup build
 	tests/build
 	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))
+
+# Random faults at random moments on a real cluster, and what must hold all the same: ROUNDS=n SEED=s
+# TOPOLOGY=active-standby|hot-standby|three-nodes. ROUND=17 begins there, FAULT=kill,cable are the only ones,
+# COMBINED=10 lets two strike at once in ten rounds of a hundred, REPORT=docs writes docs/chaos.md.
+chaos: setup build
+	tests/build
+	$(TARGET)/debug/chaos --agents $(BUILT) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(FAULT),--fault $(FAULT)) \
+		$(if $(COMBINED),--combined $(COMBINED)) $(if $(REPORT),--report $(REPORT))
 
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
 # docs/benchmarks.md with its pictures; P=move measures that part alone.

@@ -2,6 +2,7 @@
 //! keep a record, and the witness of the machine's own stalls.
 
 pub mod calls;
+pub mod chaos;
 pub mod compare;
 pub mod continuity;
 pub mod daemon;
@@ -13,5 +14,6 @@ pub mod pair;
 pub mod probe;
 pub mod scenario;
 pub mod sip;
+pub mod site;
 pub mod timeline;
 pub mod witness;

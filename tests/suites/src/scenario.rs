@@ -35,6 +35,8 @@ pub enum Example {
     ActiveStandby,
     /// `hot-standby.sh`: it runs on both.
     HotStandby,
+    /// `three-nodes.sh`: OpenSIPS runs on one of three.
+    ThreeNodes,
 }
 
 impl Example {
@@ -43,6 +45,21 @@ impl Example {
         match self {
             Self::ActiveStandby => "active-standby",
             Self::HotStandby => "hot-standby",
+            Self::ThreeNodes => "three-nodes",
+        }
+    }
+
+    /// How many nodes it is for.
+    pub fn nodes(self) -> u8 {
+        if self == Self::ThreeNodes { 3 } else { 2 }
+    }
+
+    /// The configuration of OpenSIPS that goes with it.
+    fn config(self) -> &'static str {
+        if self == Self::HotStandby {
+            "opensips-hot-standby.cfg"
+        } else {
+            "opensips-active-standby.cfg"
         }
     }
 }
@@ -129,7 +146,7 @@ pub fn options(
     changes: Changes,
 ) -> Result<Options, String> {
     let examples = repository().join("pcs-examples");
-    let config = examples.join(format!("opensips-{}.cfg", example.name()));
+    let config = examples.join(example.config());
     let bind = |source: &Path, destination: &str| Bind {
         source: source.to_owned(),
         destination: PathBuf::from(destination),
@@ -147,7 +164,7 @@ pub fn options(
     }
     binds.extend(changes.binds);
     let place = Place::named(name).map_err(|error| error.to_string())?;
-    Ok(Options { place, binds, ..Options::default() })
+    Ok(Options { place, binds, nodes: example.nodes(), ..Options::default() })
 }
 
 /// As the file's own comment says: on node 2, numbers and addresses exchanged.

@@ -88,6 +88,11 @@ pub(crate) fn publish(
     told
 }
 
+/// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.
+pub(crate) fn refresh_attributes(until: Deadline) {
+    run("attrd_updater", &["--refresh"], until);
+}
+
 /// Clears the failures of one operation of a resource on one node.
 pub(crate) fn clear_failure(
     resource: &str,
