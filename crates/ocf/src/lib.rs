@@ -26,6 +26,7 @@ mod reader;
 mod request;
 mod run;
 mod shown;
+mod trace;
 mod values;
 mod verdict;
 

@@ -10,7 +10,7 @@ use crate::Manual;
 const PROVIDER: &str = "smartvox";
 
 /// Variables that both agents read besides their parameters.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 10] = [
     ("OCF_RESKEY_name", "The parameters. An empty value counts as not set."),
     (
         "OCF_RESOURCE_INSTANCE",
@@ -37,6 +37,14 @@ const ENVIRONMENT: [(&str, &str); 8] = [
          of TZ.",
     ),
     ("HA_debug", "With any value but 0, each step is logged, as with -v on the command line."),
+    (
+        "OCF_TRACE_RA, OCF_RESKEY_trace_ra",
+        "With a value that means yes, each step is written down with its time: in OCF_TRACE_FILE (a \
+         path, or an open descriptor from 3 to 9), else in /var/lib/heartbeat/trace_ra/AGENT/RESOURCE.\
+         ACTION.DATE.TIME, else, at a terminal, on stderr. \"crm resource trace\", \"crm_resource \
+         -VV\" and \"pcs resource debug-start --full\" set it.",
+    ),
+    ("OCF_RESKEY_trace_dir", "The directory in place of /var/lib/heartbeat/trace_ra."),
 ];
 
 /// The manual page of one agent.
