@@ -170,7 +170,7 @@ fn write_node_files(lab: &Lab) -> Result<(), String> {
 /// The agents in a directory of their own beside the binaries: Pacemaker takes every executable in
 /// a provider's directory for an agent.
 fn agents_alone(built: &Path) -> Result<PathBuf, String> {
-    let directory = built.join("smartvox");
+    let directory = built.join("smartvox-agents");
     std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     for agent in ["opensips-vip", "opensips"] {
         let (from, to) = (built.join(agent), directory.join(agent));
