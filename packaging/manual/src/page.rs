@@ -1,5 +1,5 @@
 //! The manual page of one agent in roff. groff_man(7) explains the macros. The owner of the crate
-//! roff.
+//! roff, with [`crate::command`].
 
 use ocf::{Description, Kind, Parameter};
 use roff::{Inline, Roff, bold, italic, roman};
@@ -175,18 +175,18 @@ impl Page {
 
 /// The day of the newest release in CHANGELOG.md. Not the day of the build, so that the same tree
 /// gives the same page.
-fn released() -> &'static str {
+pub(crate) fn released() -> &'static str {
     let changelog = include_str!("../../../CHANGELOG.md");
     let mut headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
     headings.find_map(|heading| heading.split_once(" - ")).map_or("", |(_, day)| day)
 }
 
-fn add_section(roff: &mut Roff, title: &str) {
+pub(crate) fn add_section(roff: &mut Roff, title: &str) {
     roff.control("SH", [title]);
 }
 
 /// One paragraph of running text; the formatter breaks its lines.
-fn add_text(roff: &mut Roff, text: &str) {
+pub(crate) fn add_text(roff: &mut Roff, text: &str) {
     roff.text([roman(text.split_whitespace().collect::<Vec<_>>().join(" "))]);
 }
 
@@ -207,7 +207,7 @@ fn add_items(roff: &mut Roff, items: &[(&str, &str)]) {
 }
 
 /// A tag in bold, and an indented paragraph.
-fn add_item(roff: &mut Roff, tag: &str, text: &str) {
+pub(crate) fn add_item(roff: &mut Roff, tag: &str, text: &str) {
     add_tag(roff, tag);
     add_text(roff, text);
 }
