@@ -11,6 +11,7 @@ pub mod icmp;
 pub mod pair;
 pub mod probe;
 pub mod scenario;
+pub mod schema;
 pub mod sip;
 pub mod timeline;
 pub mod witness;
