@@ -94,3 +94,39 @@ pub(crate) fn environment(cib: &Cib, resource: &Resource, node: &str) -> Vec<(St
     }
     set
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_that_of_pacemaker() {
+        let xml = include_str!("../fixtures/hot-standby.xml");
+        let cib = Cib::read(xml, "node2").unwrap();
+        let variables = |id: &str| {
+            let resource = cib.resources.iter().find(|resource| resource.id == id).unwrap();
+            environment(&cib, resource, "node2")
+        };
+        // The last setting of a variable counts.
+        let value = |set: &[(String, String)], name: &str| {
+            let last = set.iter().rev().find(|(known, _)| known == name);
+            last.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let set = variables("opensips");
+        for (name, expected) in [
+            ("OCF_RESOURCE_INSTANCE", "opensips"),
+            ("OCF_RESOURCE_TYPE", "opensips"),
+            ("OCF_RESKEY_vip", "192.0.2.10"),
+            ("OCF_RESKEY_sharing_tag", "vip/1"),
+            ("OCF_RESKEY_crm_feature_set", "3.16.1"),
+            ("OCF_RESKEY_CRM_meta_on_node", "node2"),
+            ("OCF_RESKEY_CRM_meta_promotable", "true"),
+            ("OCF_RESKEY_CRM_meta_promoted_max", "1"),
+            ("OCF_RESKEY_CRM_meta_clone_max", "2"),
+            ("OCF_RESKEY_CRM_meta_failure_timeout", "60s"),
+        ] {
+            assert_eq!(value(&set, name), expected, "{name}");
+        }
+        assert_eq!(value(&variables("vip"), "OCF_RESKEY_CRM_meta_promotable"), "");
+    }
+}

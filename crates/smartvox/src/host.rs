@@ -46,20 +46,25 @@ pub(crate) struct Corosync {
 }
 
 impl Host {
-    /// Looks at this node. With `corosync`, asks Corosync, which has to run.
+    /// Looks at this node; changes nothing.
     pub(crate) fn look(cib: &Cib, node: &str) -> Self {
         let mut host = Self { node: node.to_owned(), ..Self::default() };
+        // A host that is no node of this cluster says nothing about the nodes.
+        let is_node = cib.nodes.iter().any(|one| one.name == node);
         for resource in cib.ours() {
             let agent = resource.agent.as_str();
             let agents = &mut host.agents;
             let meta_data = agents.entry(agent.to_owned()).or_insert_with(|| meta_data(agent));
-            if meta_data.is_ok() {
+            if is_node && meta_data.is_ok() {
                 let mut environment = agents::environment(cib, resource, node);
                 environment.push(("OCF_CHECK_LEVEL".to_owned(), "10".to_owned()));
                 if let Ok(output) = agents::run(agent, &["validate-all"], &environment) {
                     host.validated.insert(resource.id.clone(), complaints(&output));
                 }
             }
+        }
+        if !is_node {
+            return host;
         }
         host.corosync = corosync();
         host.nonlocal_bind = ["ipv4", "ipv6"].map(|family| {

@@ -52,13 +52,13 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Returns the directory of the programs that a suite on a lab executes: both agents, the stand-in and
-/// `lab` itself.
+/// Returns the directory of the programs that a suite on a lab executes: both agents, the command
+/// `smartvox`, the stand-in and `lab` itself.
 ///
 /// # Panics
 /// If one of them is not there, or older than its sources.
 pub fn programs() -> PathBuf {
-    for name in ["lab", "opensips-stand-in", "opensips"] {
+    for name in ["lab", "opensips-stand-in", "opensips", "smartvox"] {
         let _ = testnet::binary(name);
     }
     let agent = testnet::binary("opensips-vip");
@@ -111,6 +111,11 @@ pub fn up_with(
     let mut options = options(example, name, daemon, changes)?;
     options.agents = Some(agents_alone(agents)?);
     options.token = token_ms;
+    // Where the package has it.
+    let command = agents.join("smartvox");
+    if command.is_file() {
+        options.binds.push(Bind { source: command, destination: "/usr/sbin/smartvox".into() });
+    }
     let lab = Lab::up(&options).map_err(|error| error.to_string())?;
     if example == Example::HotStandby {
         write_node_files(&lab)?;
@@ -259,6 +264,20 @@ pub fn owners(lab: &Lab) -> Result<BTreeSet<String>, String> {
         .lines()
         .filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_ascii_lowercase()))
         .collect())
+}
+
+/// Fails unless `smartvox check` finds nothing on either node.
+///
+/// # Errors
+/// What it finds.
+pub fn nothing_to_find(lab: &Lab) -> Result<(), String> {
+    for node in ["node1", "node2"] {
+        let said = run(lab, node, &["smartvox", "check"])?;
+        if said != format!("nothing found ({node})\n") {
+            return Err(format!("{node}: smartvox check: {said}"));
+        }
+    }
+    Ok(())
 }
 
 /// Waits until both resources run on one node and says which.

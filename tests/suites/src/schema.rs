@@ -5,20 +5,17 @@ use serde_json::Value;
 
 use crate::scenario::repository;
 
-/// Fails unless a value fits the schema `docs/schemas/NAME.json`.
+/// Whether a value fits the schema `docs/schemas/NAME.json`.
 ///
-/// # Panics
-/// With the place and the value that does not fit.
-#[track_caller]
-pub fn assert_fits(name: &str, value: &Value) {
+/// # Errors
+/// The place and the value that does not fit, or why the schema can't be read.
+pub fn fits(name: &str, value: &Value) -> Result<(), String> {
     let path = repository().join("docs/schemas").join(format!("{name}.json"));
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let unreadable = |error: String| format!("{}: {error}", path.display());
+    let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
     let schema: Value =
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    if let Err(why) = violation(&schema, &schema, value, "$") {
-        panic!("{name}: {why}\n{value}");
-    }
+        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    violation(&schema, &schema, value, "$").map_err(|why| format!("{name}: {why}\n{value}"))
 }
 
 /// The first reason why a value does not fit a schema.

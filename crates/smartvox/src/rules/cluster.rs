@@ -11,12 +11,8 @@ fn devices(cib: &Cib) -> Vec<&Resource> {
     cib.resources.iter().filter(|resource| resource.class == "stonith").collect()
 }
 
-fn fencing_is_off(cib: &Cib) -> bool {
-    cib.flag("stonith-enabled").or(cib.flag("stonith_enabled")) == Some(false)
-}
-
 pub(super) fn fencing(pair: &Pair<'_>) -> Vec<Found> {
-    if fencing_is_off(pair.cib) {
+    if pair.cib.flag("stonith-enabled") == Some(false) {
         let command = "pcs property set stonith-enabled=true";
         let sentence = "fencing is off (stonith-enabled=false): after a cut between the nodes both \
                         have the address";
@@ -36,12 +32,7 @@ pub(super) fn fencing_delay(pair: &Pair<'_>) -> Vec<Found> {
     let devices = devices(pair.cib);
     let two = pair.cib.voters().count() == 2;
     let by_priority = pair.cib.property("priority-fencing-delay").is_some_and(|it| it != "0");
-    if !two
-        || devices.is_empty()
-        || by_priority
-        || fencing_is_off(pair.cib)
-        || pair.host.corosync.device
-    {
+    if !two || devices.is_empty() || by_priority || pair.host.corosync.device {
         return Vec::new();
     }
     let none = |value: &str| value.trim_end_matches(|c: char| c.is_ascii_alphabetic()) == "0";

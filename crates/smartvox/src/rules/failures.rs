@@ -107,7 +107,7 @@ fn is_watched(attribute: &str) -> bool {
 }
 
 pub(super) fn stickiness_missing(pair: &Pair<'_>) -> Vec<Found> {
-    // A value of 0 is somebody's decision.
+    // A value of 0 is a decision, too.
     let set = |resource: &Resource| resource.meta.contains_key("resource-stickiness");
     if pair.cib.ours().any(|resource| resource.promotable() || set(resource)) {
         return Vec::new();

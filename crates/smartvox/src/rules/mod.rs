@@ -196,7 +196,7 @@ pub static RULES: [Rule; 25] = {
             Warning,
             failures::failure_timeout,
             "A resource has no failure-timeout: a node whose start has failed is barred until \
-             somebody runs a cleanup.",
+             a cleanup.",
         ),
         rule(
             "migration-threshold",

@@ -38,11 +38,11 @@ impl fmt::Display for Monitor<'_> {
     }
 }
 
-/// The shortest interval from 2 s on that no monitor of the resource has.
-fn free_interval(resource: &Resource) -> u64 {
+/// The shortest interval in seconds, from this one on, that no monitor of the resource has.
+fn free_interval(resource: &Resource, from: u64) -> u64 {
     let taken =
         |seconds: u64| resource.monitors().any(|monitor| monitor.interval.as_secs() == seconds);
-    (2..60).find(|seconds| !taken(*seconds)).unwrap_or(60)
+    (from..60).find(|seconds| !taken(*seconds)).unwrap_or(60)
 }
 
 pub(super) fn monitor_missing(pair: &Pair<'_>) -> Vec<Found> {
@@ -51,7 +51,8 @@ pub(super) fn monitor_missing(pair: &Pair<'_>) -> Vec<Found> {
         let id = &resource.id;
         let has = |role: Role| resource.monitors().any(|monitor| monitor.role == role);
         let mut missing = |which: &str, role: Option<&'static str>| {
-            let options = Monitor { interval_s: free_interval(resource), role, check_level: None };
+            let options =
+                Monitor { interval_s: free_interval(resource, 2), role, check_level: None };
             let sentence =
                 format!("{id} has no recurring monitor{which}: a failure is not noticed");
             found.push(Found::of(
@@ -82,7 +83,7 @@ pub(super) fn monitor_interval(pair: &Pair<'_>) -> Vec<Found> {
                     resource.id, monitor.interval
                 );
                 let options =
-                    Monitor { interval_s: free_interval(resource), ..Monitor::of(monitor) };
+                    Monitor { interval_s: free_interval(resource, 2), ..Monitor::of(monitor) };
                 let command = format!(
                     "pcs resource op delete {} && pcs resource op add {} {options}",
                     monitor.id, resource.id
@@ -107,7 +108,8 @@ pub(super) fn monitor_stopped(pair: &Pair<'_>) -> Vec<Found> {
                  known, and an address that is on both nodes is found late"
             );
             let role = Some("Stopped");
-            let options = Monitor { interval_s: free_interval(resource), role, check_level: None };
+            let options =
+                Monitor { interval_s: free_interval(resource, 1), role, check_level: None };
             let command = format!("pcs resource op add {id} {options}");
             Found::of(resource, sentence, command)
         })

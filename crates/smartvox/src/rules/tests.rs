@@ -183,7 +183,7 @@ fn resource_cases() -> Vec<Case> {
             host(),
             without("vip-monitor-interval-1s"),
             "role=Stopped",
-            "op add vip monitor interval=3s timeout=20s role=Stopped",
+            "op add vip monitor interval=1s timeout=20s role=Stopped",
         ),
         (
             "timeout",
