@@ -266,15 +266,25 @@ pub fn owners(lab: &Lab) -> Result<BTreeSet<String>, String> {
         .collect())
 }
 
-/// Fails unless `smartvox check` finds nothing on either node.
+/// Waits until `smartvox check` finds nothing on either node: a node's copy of the configuration can be a
+/// moment behind.
 ///
 /// # Errors
-/// What it finds.
-pub fn nothing_to_find(lab: &Lab) -> Result<(), String> {
+/// What it finds at the end of `patience`.
+pub fn nothing_to_find(lab: &Lab, patience: Duration) -> Result<(), String> {
+    let end = Instant::now() + patience;
     for node in ["node1", "node2"] {
-        let said = run(lab, node, &["smartvox", "check"])?;
-        if said != format!("nothing found ({node})\n") {
-            return Err(format!("{node}: smartvox check: {said}"));
+        loop {
+            let output = output(lab, node, &["smartvox", "check"])?;
+            let said =
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            if output.status.success() && said == format!("nothing found ({node})\n") {
+                break;
+            }
+            if Instant::now() > end {
+                return Err(format!("{node}: smartvox check: {said}"));
+            }
+            std::thread::sleep(Duration::from_millis(500));
         }
     }
     Ok(())

@@ -3,10 +3,12 @@
 // A member that is missing in JSON is null.
 #![allow(clippy::indexing_slicing)]
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 use suites::{scenario, schema};
 
-use crate::Cluster;
+use crate::{Cluster, PATIENCE};
 
 fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("{error}: {text}"))
@@ -56,7 +58,7 @@ const MISTAKES: [(&str, &str); 7] = [
 
 /// The example has none; each is found, and the command that check prints ends it.
 pub(crate) fn mistakes(cluster: &Cluster) -> Result<(), String> {
-    scenario::nothing_to_find(&cluster.lab)?;
+    scenario::nothing_to_find(&cluster.lab, PATIENCE)?;
     let node = cluster.active()?;
     let typed = |line: &str| {
         let came = scenario::typed(&cluster.lab, &node, line)?;
@@ -65,24 +67,37 @@ pub(crate) fn mistakes(cluster: &Cluster) -> Result<(), String> {
     for (mistake, _) in MISTAKES {
         typed(mistake)?;
     }
-    let output = scenario::output(&cluster.lab, &node, &["smartvox", "check", "--format", "json"])?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let told = json(&said)?;
-    schema::fits("smartvox-check", &told)?;
-    let findings: Vec<&Value> = told["findings"].as_array().into_iter().flatten().collect();
-    let mut found: Vec<&str> =
-        findings.iter().filter_map(|finding| finding["rule"].as_str()).collect();
-    let mut expected = MISTAKES.map(|(_, rule)| rule);
-    found.sort_unstable();
-    expected.sort_unstable();
-    if output.status.code() != Some(1) || found != expected {
-        return Err(format!("{}: found {found:?}, expected {expected:?}\n{said}", output.status));
-    }
-    for finding in findings {
+    for finding in found(cluster, &node)? {
         typed(finding["command"].as_str().unwrap_or_default())?;
     }
-    scenario::nothing_to_find(&cluster.lab)?;
+    scenario::nothing_to_find(&cluster.lab, PATIENCE)?;
     // As the other steps have it.
     typed("pcs stonith update fence-node1 pcmk_delay_base=1s")?;
     cluster.serves(|now| now == node).map(drop)
+}
+
+/// Waits until the findings on a node are those of the mistakes: its copy of the configuration can be a
+/// moment behind.
+fn found(cluster: &Cluster, node: &str) -> Result<Vec<Value>, String> {
+    let mut expected = MISTAKES.map(|(_, rule)| rule);
+    expected.sort_unstable();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let command = ["smartvox", "check", "--format", "json"];
+        let output = scenario::output(&cluster.lab, node, &command)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told = json(&said)?;
+        schema::fits("smartvox-check", &told)?;
+        let findings = told["findings"].as_array().cloned().unwrap_or_default();
+        let rules = findings.iter().filter_map(|finding| finding["rule"].as_str());
+        let mut rules: Vec<&str> = rules.collect();
+        rules.sort_unstable();
+        if output.status.code() == Some(1) && rules == expected {
+            return Ok(findings);
+        }
+        if Instant::now() > end {
+            return Err(format!("{}: {rules:?}, expected {expected:?}\n{said}", output.status));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
 }
