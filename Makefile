@@ -4,8 +4,14 @@ DESTDIR ?=
 PACKAGE := resource-agents-smartvox
 OCF := $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/smartvox
 DOC := $(DESTDIR)$(PREFIX)/share/doc/$(PACKAGE)
-MAN := $(DESTDIR)$(PREFIX)/share/man/man7
+MAN := $(DESTDIR)$(PREFIX)/share/man
+SBIN := $(DESTDIR)$(PREFIX)/sbin
+BASH := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH := $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+FISH := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 AGENTS := opensips-vip opensips
+# For administrators.
+COMMAND := smartvox
 # The administrator's, once it is there.
 SYSCTL := 60-opensips-nonlocal-bind.conf
 # Writes its input into a file that everybody may read, whatever the umask.
@@ -34,12 +40,12 @@ tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 all: build
 
-# Both agents as they are shipped: by package, because a workspace build would unify features with the
+# Both agents and the command as they are shipped: by package, because a workspace build would unify features with the
 # tests'; linked statically, because half of a monitor's cost would be the dynamic loader.
 build:
 	RUSTFLAGS="-C target-feature=+crt-static $(REMAP)" $(CARGO) build --release --locked --target $(HOST) \
-		-p opensips-vip-ra -p opensips-ra
-	install -D -t $(BUILT) $(addprefix $(TARGET)/$(HOST)/release/,$(AGENTS))
+		-p opensips-vip-ra -p opensips-ra -p $(COMMAND)
+	install -D -t $(BUILT) $(addprefix $(TARGET)/$(HOST)/release/,$(AGENTS) $(COMMAND))
 
 # Debian packages by name; nothing else of the machine is changed, no service is started.
 setup:
@@ -122,15 +128,21 @@ calls: setup build
 	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:
-	install -d $(OCF) $(DOC)/examples $(DOC)/pictures $(MAN)
+	install -d $(OCF) $(DOC)/examples $(DOC)/pictures $(DOC)/schemas $(MAN)/man7 $(MAN)/man8
+	install -D -m 755 -t $(SBIN) $(BUILT)/$(COMMAND)
+	install -D -m 644 packaging/completions/$(COMMAND).bash $(BASH)/$(COMMAND)
+	install -D -m 644 -t $(ZSH) packaging/completions/_$(COMMAND)
+	install -D -m 644 -t $(FISH) packaging/completions/$(COMMAND).fish
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
 	for page in README.md $(filter-out docs/development.md,$(wildcard docs/*.md)); do \
 		sed -f packaging/installed-links.sed $$page | $(PUT) $(DOC)/$${page##*/} || exit 1; done
 	gzip -9nc CHANGELOG.md | $(PUT) $(DOC)/changelog.gz
-	for page in packaging/man/*.7; do gzip -9nc $$page | $(PUT) $(MAN)/$${page##*/}.gz || exit 1; done
+	for page in packaging/man/*.[78]; do \
+		gzip -9nc $$page | $(PUT) $(MAN)/man$${page##*.}/$${page##*/}.gz || exit 1; done
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
 	install -m 644 docs/pictures/*.svg $(DOC)/pictures/
+	install -m 644 docs/schemas/*.json $(DOC)/schemas/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
 	[ -e $(DESTDIR)/etc/sysctl.d/$(SYSCTL) ] || \
 		install -D -m 644 -t $(DESTDIR)/etc/sysctl.d packaging/sysctl.d/$(SYSCTL)
@@ -138,7 +150,8 @@ install:
 uninstall:
 	for agent in $(AGENTS); do rm -f $(OCF)/$$agent; done
 	if [ -d $(OCF) ]; then rmdir --ignore-fail-on-non-empty $(OCF); fi
-	rm -rf $(DOC) $(patsubst packaging/man/%,$(MAN)/%.gz,$(wildcard packaging/man/*.7))
+	rm -rf $(DOC) $(patsubst packaging/man/%,$(MAN)/man7/%.gz,$(wildcard packaging/man/*.7))
+	rm -f $(SBIN)/$(COMMAND) $(MAN)/man8/$(COMMAND).8.gz $(BASH)/$(COMMAND) $(ZSH)/_$(COMMAND) $(FISH)/$(COMMAND).fish
 	rm -f $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/smartvox.conf
 	cmp -s packaging/sysctl.d/$(SYSCTL) $(DESTDIR)/etc/sysctl.d/$(SYSCTL) && rm $(DESTDIR)/etc/sysctl.d/$(SYSCTL) || true
 
@@ -175,10 +188,10 @@ meta-data:
 	$(CARGO) build --locked
 	for agent in $(AGENTS); do $(TARGET)/debug/$$agent meta-data > ocf/$$agent.xml || exit 1; done
 
-# The manual pages as installed, from the same tables.
+# The manual pages and completions as installed, from the same tables.
 man:
-	install -d packaging/man
-	$(CARGO) run -q --locked -p manual -- packaging/man
+	install -d packaging/man packaging/completions
+	$(CARGO) run -q --locked -p manual -- packaging/man packaging/completions
 
 clean:
 	$(CARGO) clean

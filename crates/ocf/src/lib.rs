@@ -27,6 +27,7 @@ mod request;
 mod run;
 mod second_attempt;
 mod shown;
+mod trace;
 mod values;
 mod verdict;
 

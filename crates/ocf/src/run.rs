@@ -31,7 +31,7 @@ pub fn run(agent: &impl Agent) -> ExitCode {
 pub fn in_background<T>(description: &'static Description, work: impl FnOnce(Request) -> T) -> T {
     let environment = Environment::read(std::env::vars_os());
     let request = Request::new(description, Action::Monitor, &environment, Instant::now());
-    logging::install(description.name, &request.instance, &environment);
+    logging::install(description.name, &request.instance, request.action, &environment);
     install_panic_hook(Action::Monitor, &environment.exit_reason_prefix, None);
     work(request)
 }
@@ -70,7 +70,10 @@ fn run_with(
         return report(err, prefix, not_implemented(&action));
     };
     let request = Request::new(description, action, &environment, started);
-    let destination = logging::install(description.name, &request.instance, &environment);
+    let destination = logging::install(description.name, &request.instance, action, &environment);
+    if environment.trace {
+        log_call(description, &request);
+    }
     let again = again(&request, started);
     install_panic_hook(action, prefix, again);
     warn_about_unknown_parameters(description, &request);
@@ -78,7 +81,7 @@ fn run_with(
     if let Some(again) = again.filter(|_| verdict.exit != Exit::Success) {
         again.make_stop(&one_line(verdict.reason.as_deref().unwrap_or_default()));
     }
-    log_verdict(action, &verdict, started, destination);
+    log_verdict(action, &verdict, started, destination, environment.trace);
     report(err, prefix, verdict)
 }
 
@@ -162,9 +165,31 @@ fn print_findings(err: &mut impl Write, findings: &[Finding]) {
     }
 }
 
+/// The first line of a trace: everything that the action was given.
+fn log_call(description: &Description, request: &Request) {
+    let line = LogLine::of(request.action)
+        .field("agent", format_args!("{} {}", description.name, description.version))
+        .field("instance", &request.instance)
+        .field("timeout_ms", request.timeout.as_millis())
+        .field("check_level", request.check_level);
+    let values = request.values.iter();
+    log::debug!(
+        "{}",
+        values.fold(line, |line, (name, value)| {
+            line.field(&format!("parameter_{name}"), shown(value.as_encoded_bytes()))
+        })
+    );
+}
+
 /// Logs a failure, unless stderr is the log: the exit reason is printed there anyway. A degraded
-/// resource can stay degraded for days; Pacemaker logs its reason when it changes.
-fn log_verdict(action: Action, verdict: &Verdict, started: Instant, destination: Destination) {
+/// resource can stay degraded for days; Pacemaker logs its reason when it changes. A trace has every reason.
+fn log_verdict(
+    action: Action,
+    verdict: &Verdict,
+    started: Instant,
+    destination: Destination,
+    traced: bool,
+) {
     let exit = verdict.exit;
     let degraded = matches!(exit, Exit::Degraded | Exit::DegradedPromoted);
     let line = LogLine::of(action)
@@ -175,6 +200,7 @@ fn log_verdict(action: Action, verdict: &Verdict, started: Instant, destination:
         Some(reason) if !degraded && destination == Destination::Cluster => {
             log::error!("{}", line.note(one_line(reason)));
         }
+        Some(reason) if traced => log::debug!("{}", line.note(one_line(reason))),
         _ => log::debug!("{line}"),
     }
 }

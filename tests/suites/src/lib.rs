@@ -13,6 +13,7 @@ pub mod icmp;
 pub mod pair;
 pub mod probe;
 pub mod scenario;
+pub mod schema;
 pub mod sip;
 pub mod site;
 pub mod timeline;

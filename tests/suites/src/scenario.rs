@@ -69,13 +69,13 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Returns the directory of the programs that a suite on a lab executes: both agents, the stand-in and
-/// `lab` itself.
+/// Returns the directory of the programs that a suite on a lab executes: both agents, the command
+/// `smartvox`, the stand-in and `lab` itself.
 ///
 /// # Panics
 /// If one of them is not there, or older than its sources.
 pub fn programs() -> PathBuf {
-    for name in ["lab", "opensips-stand-in", "opensips"] {
+    for name in ["lab", "opensips-stand-in", "opensips", "smartvox"] {
         let _ = testnet::binary(name);
     }
     let agent = testnet::binary("opensips-vip");
@@ -128,6 +128,11 @@ pub fn up_with(
     let mut options = options(example, name, daemon, changes)?;
     options.agents = Some(agents_alone(agents)?);
     options.token = token_ms;
+    // Where the package has it.
+    let command = agents.join("smartvox");
+    if command.is_file() {
+        options.binds.push(Bind { source: command, destination: "/usr/sbin/smartvox".into() });
+    }
     let lab = Lab::up(&options).map_err(|error| error.to_string())?;
     if example == Example::HotStandby {
         write_node_files(&lab)?;
@@ -193,7 +198,7 @@ pub fn write_node_files(lab: &Lab) -> Result<(), String> {
 /// # Errors
 /// They can't be copied.
 pub fn agents_alone(built: &Path) -> Result<PathBuf, String> {
-    let directory = built.join("smartvox");
+    let directory = built.join("smartvox-agents");
     std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     for agent in ["opensips-vip", "opensips"] {
         let (from, to) = (built.join(agent), directory.join(agent));
@@ -282,6 +287,30 @@ pub fn owners(lab: &Lab) -> Result<BTreeSet<String>, String> {
         .lines()
         .filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_ascii_lowercase()))
         .collect())
+}
+
+/// Waits until `smartvox check` finds nothing on either node: a node's copy of the configuration can be a
+/// moment behind.
+///
+/// # Errors
+/// What it finds at the end of `patience`.
+pub fn nothing_to_find(lab: &Lab, patience: Duration) -> Result<(), String> {
+    let end = Instant::now() + patience;
+    for node in ["node1", "node2"] {
+        loop {
+            let output = output(lab, node, &["smartvox", "check"])?;
+            let said =
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            if output.status.success() && said == format!("nothing found ({node})\n") {
+                break;
+            }
+            if Instant::now() > end {
+                return Err(format!("{node}: smartvox check: {said}"));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+    Ok(())
 }
 
 /// Waits until both resources run on one node and says which.

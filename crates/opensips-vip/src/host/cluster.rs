@@ -121,7 +121,11 @@ fn run(program: &str, arguments: &[&str], until: Deadline) -> Option<Output> {
     command.args(arguments).env_clear().env("PATH", PATH);
     match hostproc::output(&mut command, LIMIT, until.within(PATIENCE)) {
         Ok(output) => {
-            log::debug!("{}", line().field("ran", program).field("result", format!("{output:?}")));
+            let ended = output.as_ref().map(|output| output.status.to_string());
+            let ended = ended.unwrap_or_else(|| "killed at the deadline".to_owned());
+            let printed = output.as_ref().map_or("", |output| output.stdout.trim());
+            let line = line().field("ran", program).field("ended", ended);
+            log::debug!("{}", line.field("printed", printed));
             output
         }
         Err(error) => {
