@@ -132,7 +132,8 @@ fn row(name: &str, outcome: &Outcome) -> String {
     let ms = |duration: Option<Duration>| {
         duration.map_or_else(|| "?".to_owned(), |d| d.as_millis().to_string())
     };
-    let (stalls, longest) = outcome.stalls;
+    let longest = outcome.stalls.iter().map(|(_, took)| *took).max().unwrap_or_default();
+    let stalls = outcome.stalls.len();
     format!(
         "| {name} | {} | {} | {}, {} | {} | {} | {}, {} | {} | {} | {stalls}, longest {} ms |",
         statistics.calls,
