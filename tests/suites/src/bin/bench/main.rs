@@ -81,9 +81,13 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         .agents
         .canonicalize()
         .map_err(|error| format!("{}: {error}: `make build` first", arguments.agents.display()))?;
+    let whole = arguments.only.is_empty();
+    if let Some(directory) = arguments.report.as_deref().filter(|_| !whole) {
+        report::refuse_whole_page(directory)?;
+    }
     let mut report = Report::default();
-    machine::describe("make bench", &mut report);
-    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    machine::describe(whole, &mut report);
+    let wanted = |part| whole || arguments.only.contains(&part);
     if wanted(Part::Move) {
         moves::measure(&agents, arguments.moves, &mut report)?;
     }
