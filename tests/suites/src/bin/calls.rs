@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use suites::calls::case::{self, Outcome};
 use suites::calls::fault::Fault;
 use suites::calls::outcome::Gap;
+use suites::calls::phones;
 use suites::calls::sipp::{self, Load};
 use suites::daemon::Daemon;
 use suites::pair::Pair;
@@ -70,6 +71,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         rate: arguments.rate,
         length: Duration::from_secs(arguments.length),
         talk: Duration::from_secs(arguments.talk),
+        phones: true,
     };
     println!(
         "{daemon}; {} calls/s for {} s, each up for {} s",
@@ -116,6 +118,12 @@ fn measure(
             println!("{}", row(&name, &outcome));
             outcome.mend(&pair).map_err(explain)?;
             told.push((name, outcome));
+        }
+    }
+    println!("\n| | {} |\n|{}", phones::HEAD.join(" | "), "---|".repeat(phones::HEAD.len() + 1));
+    for (name, outcome) in &told {
+        for phones in &outcome.phones {
+            println!("| {name} | {} |", phones.cells().join(" | "));
         }
     }
     for (name, outcome) in told {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::calls::fault::Fault;
 use crate::calls::outcome::{Call, Calls, Gap, Statistics};
 use crate::calls::parts::Parts;
-use crate::calls::sipp::{self, Alice, Bob, Load, Told};
+use crate::calls::phones::{self, Phones};
+use crate::calls::sipp::{self, Alice, Answering, BOB_PORT, Load, Told};
 use crate::pair::Pair;
 use crate::scenario::{Changes, Example, peer, repository};
 use crate::witness::Witness;
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub calls: Calls,
     /// What SIPp says about calls that went wrong.
     pub errors: String,
+    /// What came of the phones that did something else.
+    pub phones: Vec<phones::Told>,
     /// When the fault was about to be made.
     pub struck: Duration,
     /// What Pacemaker says about it, on the node that serves afterwards.
@@ -126,7 +129,13 @@ pub fn changes(example: Example) -> Result<Changes, String> {
     if text.matches(place).count() != 1 {
         return Err(format!("{}: no place for a gateway", from.display()));
     }
-    let gateway = format!("\t$du = \"sip:{}\";\n\troute(relay);\n}}\n", sipp::BOB);
+    let gateway = format!(
+        "\tif (is_method(\"REGISTER\"))\n\t\t$du = \"sip:{}\";\n\telse if ($rU == \"carol\")\n\t\t\
+         $du = \"sip:{}\";\n\telse\n\t\t$du = \"sip:{}\";\n\troute(relay);\n}}\n",
+        phones::REGISTRAR_AT,
+        phones::CAROL_AT,
+        sipp::BOB
+    );
     let config = std::env::temp_dir().join(format!("smartvox-calls-{}.cfg", std::process::id()));
     std::fs::write(&config, text.replace(place, &gateway))
         .map_err(|e| format!("{}: {e}", config.display()))?;
@@ -141,9 +150,11 @@ pub fn changes(example: Example) -> Result<Changes, String> {
 pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Outcome, String> {
     let active = pair.wait_placed(PATIENCE, |_| true)?;
     if pair.example == Example::HotStandby {
-        sipp::register(&pair.lab)?;
+        sipp::register(&pair.lab, "bob", BOB_PORT)?;
     }
-    let _bob = Bob::answer(&pair.lab)?;
+    let _bob = Answering::bob(&pair.lab)?;
+    let begin = || Phones::begin(&pair.lab, pair.example, load);
+    let phones = load.phones.then(begin).transpose()?;
     let alice = Alice::call(&pair.lab, load)?;
     let (witness, zero) = (Witness::start(STALL), (Instant::now(), SystemTime::now()));
     std::thread::sleep(before);
@@ -156,6 +167,7 @@ pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Ou
     fault.strike(pair, &active)?;
     let finished = alice.finish(&pair.lab);
     let stalls = witness.finish();
+    let phones = phones.map(|phones| phones.finish(&pair.lab)).transpose()?.unwrap_or_default();
     let Told { statistics, calls, errors } = finished?;
     let fits = |node: &str| match fault {
         Fault::Nothing => node == active,
@@ -182,6 +194,7 @@ pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Ou
         statistics,
         calls,
         errors,
+        phones,
         struck: begun.duration_since(UNIX_EPOCH).unwrap_or_default(),
         parts,
         left: told(peer(&serving)).unwrap_or_default(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use suites::calls::case::{self, Outcome};
 use suites::calls::fault::Fault;
 use suites::calls::outcome::Gap;
+use suites::calls::phones::{self, Told};
 use suites::calls::sipp::{self, Load};
 use suites::daemon::Daemon;
 use suites::pair::Pair;
@@ -25,9 +26,9 @@ use floor::Idle;
 const TOKEN: u32 = 3_000;
 /// For a move: long enough for it, on both sides of the strike.
 const MOVE: Load =
-    Load { rate: 100, length: Duration::from_secs(10), talk: Duration::from_secs(2) };
+    Load { rate: 100, length: Duration::from_secs(10), talk: Duration::from_secs(2), phones: true };
 /// For a power cut: token, consensus, fencing.
-const CUT: Load = Load { length: Duration::from_secs(20), ..MOVE };
+const CUT: Load = Load { length: Duration::from_secs(20), phones: false, ..MOVE };
 const BEFORE: Duration = Duration::from_secs(4);
 /// How often a round is repeated because the machine stood still in it.
 const REPEATED: usize = 3;
@@ -52,6 +53,7 @@ struct Row {
     gaps: Samples,
     floor: Samples,
     ways: Vec<(Duration, Way)>,
+    phones: Vec<Told>,
 }
 
 impl Row {
@@ -67,6 +69,7 @@ impl Row {
             gaps,
             floor,
             ways: Vec::new(),
+            phones: Vec::new(),
         }
     }
 
@@ -76,6 +79,10 @@ impl Row {
         self.failed += outcome.statistics.failed;
         self.again += outcome.statistics.retransmissions;
         self.taken_and_lost += outcome.calls.taken_and_lost();
+        match self.phones.as_mut_slice() {
+            [] => self.phones.clone_from(&outcome.phones),
+            all => all.iter_mut().zip(&outcome.phones).for_each(|(sum, told)| sum.add(told)),
+        }
         if outcome.statistics.failed > 0 {
             eprintln!("bench: {} calls failed:\n{}", outcome.statistics.failed, outcome.errors);
         }
@@ -144,6 +151,7 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
         }
     }
     tell(&rows, &own, &daemon, report);
+    tell_phones(&rows, report);
     tell_cut(cut.as_ref(), report);
     Ok(())
 }
@@ -229,6 +237,22 @@ fn tell(rows: &[Row], own: &[Samples; 2], daemon: &Daemon, report: &mut Report) 
     }
     let title = "Gap between answered calls in milliseconds, median";
     report.picture("calls", title, bars(title, "ms", &pictured));
+}
+
+/// What else phones did in the same rounds.
+fn tell_phones(rows: &[Row], report: &mut Report) {
+    report.line(
+        "\nIn the same rounds, registrations that are refreshed every 2 s, calls whose session is refreshed by \
+         re-INVITEs, and phones\nthat register over TCP every 0.5 s. A TCP connection ends with the node that \
+         held it: the phone notices when it sends,\nconnects and registers again. \"Failed\": never \
+         answered, or over TCP not registered in the end.\n",
+    );
+    let head: Vec<_> = std::iter::once("").chain(phones::HEAD).collect();
+    let of = |row: &Row| -> Vec<_> {
+        let named = |told: &Told| [vec![row.name.clone()], told.cells()].concat();
+        row.phones.iter().map(named).collect()
+    };
+    report.table(&head, &rows.iter().flat_map(of).collect::<Vec<_>>());
 }
 
 fn tell_cut(cut: Option<&Outcome>, report: &mut Report) {
