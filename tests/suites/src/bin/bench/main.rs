@@ -15,6 +15,7 @@ mod recurring;
 mod report;
 mod sip_probe;
 mod wire;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Part {
     Fleet,
     /// Monitor of the daemon with the SIP probe, beside the daemon's own answer
     SipProbe,
+    /// Monitor of the daemon with 1 to 200 workers
+    Workers,
     /// Monitors every second: what Pacemaker itself spends on them
     Recurring,
     /// Planned move on the lab, as a client sees it
@@ -111,6 +114,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if wanted(Part::SipProbe) {
         sip_probe::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    if wanted(Part::Workers) {
+        workers::measure(&agents, arguments.rounds, &mut report)?;
     }
     arguments.report.as_deref().map_or(Ok(()), |directory| report.keep(directory))
 }
