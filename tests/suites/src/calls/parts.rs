@@ -83,7 +83,7 @@ impl Parts {
         let (mut way, mut reached) = (Vec::new(), from);
         for run in self.waited_for(left, actions) {
             let (begun, ended) = (run.ended.saturating_sub(run.took).min(to), run.ended.min(to));
-            let before = if way.is_empty() { "the last call" } else { "Pacemaker" };
+            let before = if way.is_empty() { "before the stop" } else { "Pacemaker" };
             let what = match run.what.as_str() {
                 "vip stop" => "address: stop",
                 "vip start" => "address: start",
@@ -94,7 +94,7 @@ impl Parts {
             way.push((what, ended.saturating_sub(begun.max(reached))));
             reached = reached.max(ended);
         }
-        way.push(("the first call", to.saturating_sub(reached)));
+        way.push(("first call", to.saturating_sub(reached)));
         way.retain(|(_, took)| !took.is_zero());
         way
     }
@@ -161,18 +161,14 @@ Nov 24 19:17:09.000 node2 pacemaker-execd     [25] (log_finished) \tinfo: vip st
             parts(&[("opensips demote", 90, 170), ("vip stop", 95, 105), ("vip start", 1, 2)]);
         let new = parts(&[("vip start", 130, 140), ("opensips promote", 180, 190)]);
         let way = new.way(&left, &[("vip", "stop"), ("vip", "start")], (ms(100), ms(148)));
-        let expected = [
-            ("address: stop", 5),
-            ("Pacemaker", 25),
-            ("address: start", 10),
-            ("the first call", 8),
-        ];
+        let expected =
+            [("address: stop", 5), ("Pacemaker", 25), ("address: start", 10), ("first call", 8)];
         assert_eq!(way, expected.map(|(what, took)| (what, ms(took))));
         assert_eq!(way.iter().map(|(_, took)| *took).sum::<Duration>(), ms(48));
         // An outage that ends before the log's coarse clock says that the start has ended.
         let way = new.way(&left, &[("vip", "stop"), ("vip", "start")], (ms(90), ms(135)));
         assert_eq!(way.iter().map(|(_, took)| *took).sum::<Duration>(), ms(45));
-        assert_eq!(way.first(), Some(&("the last call", ms(5))));
+        assert_eq!(way.first(), Some(&("before the stop", ms(5))));
     }
 
     #[test]

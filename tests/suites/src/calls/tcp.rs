@@ -116,12 +116,13 @@ impl Phone {
                 std::thread::sleep(INTERVAL);
             } else {
                 missing += 1;
-                self.counted.ended += u64::from(self.connection.take().is_some());
+                let ended = u64::from(self.connection.take().is_some());
+                self.counted.ended += ended;
+                self.counted.again += ended;
                 if stop.load(Ordering::Relaxed) && missing > 30 {
                     self.counted.failed = 1;
                     break;
                 }
-                self.counted.again += 1;
                 // A connection that is refused, or a reset, comes at once.
                 std::thread::sleep(Duration::from_millis(20));
             }

@@ -88,11 +88,13 @@ fn spreads_are_those_of_their_samples() {
     for section in page() {
         for row in section.tables.iter().flatten() {
             let Some(samples) = section.samples.get(&row[0]) else { continue };
+            // Another table about the same.
+            let Some(spread) = row.iter().find(|cell| cell.matches(" / ").count() == 2) else {
+                continue;
+            };
             assert!(samples.is_sorted(), "{}: {}", section.heading, row[0]);
             let expected = [samples[0], median(samples), samples[samples.len() - 1]];
-            let spread = row.iter().find(|cell| cell.matches(" / ").count() == 2);
-            let shown = numbers(spread.unwrap_or_else(|| panic!("{row:?}: no spread")));
-            assert_eq!(shown, expected, "{}: {}", section.heading, row[0]);
+            assert_eq!(numbers(spread), expected, "{}: {}", section.heading, row[0]);
             checked += 1;
         }
     }
