@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use suites::calls::case;
 use suites::calls::fault::Fault;
+use suites::calls::phones::Told;
 use suites::calls::sipp::{self, Load};
 use suites::daemon::Daemon;
 use suites::pair::Pair;
@@ -12,7 +13,7 @@ use suites::scenario::{self, Example, Fencing};
 
 /// Every call is still up when the move comes, and for some time after it.
 const LOAD: Load =
-    Load { rate: 20, length: Duration::from_secs(10), talk: Duration::from_secs(20) };
+    Load { rate: 20, length: Duration::from_secs(10), talk: Duration::from_secs(20), phones: true };
 const BEFORE: Duration = Duration::from_secs(5);
 
 #[test]
@@ -60,7 +61,21 @@ fn planned_move(pair: &Pair) -> Result<(), String> {
         outcome.up().filter(|call| call.hung_up > Some(moved)).collect();
     assert!(!through_the_other.is_empty(), "no call was up for longer than the move took");
     assert!(through_the_other.iter().all(|call| call.ended.is_some()));
+    phones(&outcome.phones)?;
     // Each BYE has ended a dialog there: none is left that only a timeout would end.
     assert_eq!(outcome.dialogs_left, Some(0));
+    Ok(())
+}
+
+/// Registrations and sessions that are refreshed survive the move; connections over TCP end, and those who
+/// connect again are registered.
+fn phones(told: &[Told]) -> Result<(), String> {
+    let [refreshed, reinvited, connected] = told else { return Err(format!("{told:?}")) };
+    println!("{refreshed:?}\n{reinvited:?}\n{connected:?}");
+    assert_eq!(refreshed.failed, 0, "{refreshed:?}");
+    // As calls: a re-INVITE that was taken and not yet forwarded.
+    assert!(reinvited.failed <= 2, "{reinvited:?}");
+    assert_eq!(connected.failed, 0, "{connected:?}");
+    assert!(connected.connections > 0, "a connection outlived its node: {connected:?}");
     Ok(())
 }
