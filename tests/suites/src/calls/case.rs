@@ -72,8 +72,9 @@ impl Outcome {
     }
 }
 
-/// The changes to an example that calls need. The hot standby's configuration finds Bob where he has
-/// registered. That of active/standby leaves a place for one's own logic: here, a gateway.
+/// The changes to an example for calls through a failover. The hot standby's configuration finds Bob
+/// where he has registered. Active/standby forgets registrations with the daemon, and what is measured is
+/// what callers lose by the failover itself: a gateway takes the calls.
 ///
 /// # Errors
 /// The example's configuration has no such place, or the file can't be written.
@@ -83,7 +84,8 @@ pub fn changes(example: Example) -> Result<Changes, String> {
     }
     let from = repository().join("pcs-examples/opensips-active-standby.cfg");
     let text = std::fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))?;
-    let place = "\tsend_reply(404, \"Not Found\");\n\texit;\n}\n";
+    let place = "\tif (!lookup(\"location\")) {\n\t\tsend_reply(404, \"Not Found\");\n\t\texit;\n\t}\n\
+                 \troute(relay);\n}\n";
     if text.matches(place).count() != 1 {
         return Err(format!("{}: no place for a gateway", from.display()));
     }
