@@ -22,7 +22,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BUILT := $(TARGET)/agents
 # This very machine, named so that the flags of `build` are the agents' alone and not those of build
 # scripts and macros.
-HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 # The same tree gives the same programs and packages, wherever it lies and whenever it is built: no
 # path of this machine in them, and no date but that of the last change.
 CARGO_DIRECTORY := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -32,10 +32,11 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 # What packages are made of, and where they are when they are made.
 TREE := target/tree
 PACKAGES := target/packages
+DIST := target/dist
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm test-packages reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -43,6 +44,7 @@ all: build
 # Both agents and the command as they are shipped: by package, because a workspace build would unify features with the
 # tests'; linked statically, because half of a monitor's cost would be the dynamic loader.
 build:
+	@CARGO="$(CARGO)" packaging/check-rust
 	RUSTFLAGS="-C target-feature=+crt-static $(REMAP)" $(CARGO) build --release --locked --target $(HOST) \
 		-p opensips-vip-ra -p opensips-ra -p $(COMMAND)
 	install -D -t $(BUILT) $(addprefix $(TARGET)/$(HOST)/release/,$(AGENTS) $(COMMAND))
@@ -134,7 +136,7 @@ install:
 	install -D -m 644 -t $(ZSH) packaging/completions/_$(COMMAND)
 	install -D -m 644 -t $(FISH) packaging/completions/$(COMMAND).fish
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
-	for page in README.md $(filter-out docs/development.md,$(wildcard docs/*.md)); do \
+	for page in README.md $(filter-out docs/development.md docs/releasing.md,$(wildcard docs/*.md)); do \
 		sed -f packaging/installed-links.sed $$page | $(PUT) $(DOC)/$${page##*/} || exit 1; done
 	gzip -9nc CHANGELOG.md | $(PUT) $(DOC)/changelog.gz
 	for page in packaging/man/*.[78]; do \
@@ -176,9 +178,18 @@ rpm: tree
 	packaging/tools rpmbuild
 	packaging/rpm/build $(TREE) $(PACKAGES)
 
-# What is in the packages, lintian, rpmlint; the same again from another clone; fresh Debian roots.
-test-packages: deb rpm
-	tests/packages content roots
+# The source packages of the last commit, with the libraries in them: docs/releasing.md.
+dist:
+	packaging/tools jq xz dpkg-source rpmbuild
+	packaging/dist $(DIST)
+
+# What is in the packages, lintian, rpmlint; the source packages again from another clone; fresh Debian roots.
+test-packages: deb rpm dist
+	tests/packages content source roots
+
+# The source packages are built without a network in a fresh Debian 13 and by rpmbuild: ten minutes.
+test-source-builds: deb rpm dist
+	tests/packages source-builds
 
 reproducible: deb rpm
 	tests/packages reproducible

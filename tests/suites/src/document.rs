@@ -15,7 +15,7 @@ use crate::scenario::repository;
 pub enum Marker {
     /// A suite executes it at this place.
     Run {
-        /// `new cluster`, `cluster`, `migration`.
+        /// `new cluster`, `quick start`, `cluster`, `migration`.
         place: String,
         /// The exit code of its last command; all others are 0.
         exit: i32,

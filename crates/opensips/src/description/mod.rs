@@ -19,7 +19,9 @@ pub static DESCRIPTION: Description = Description {
     name: "opensips",
     version: env!("CARGO_PKG_VERSION"),
     shortdesc: "OpenSIPS SIP server",
-    longdesc: "Runs the SIP server OpenSIPS (2.4 to 4.0) as a resource of Pacemaker.
+    longdesc: "Runs the SIP server OpenSIPS as a resource of Pacemaker. Tested with OpenSIPS 3.6.8 and 4.0.1; \
+3.4.18 was tested without the hot standby, and 2.4.11 with start, stop and monitor alone, because mi and \
+sharing tags need 3.0 or newer.
 
 start checks the configuration with OpenSIPS itself, refuses to run if another program holds one of \
 its sockets, and returns when every declared socket is open and SIP is answered; if OpenSIPS dies, \

@@ -20,10 +20,8 @@ const LENGTH: Duration = Duration::from_secs(8);
 const REFRESHING: (&str, u16) = ("refresh.xml", 5071);
 const REINVITING: (&str, u16) = ("reinvite.xml", 5072);
 const CAROL: (&str, u16) = ("carol.xml", 5081);
-const REGISTRAR: (&str, u16) = ("registrar.xml", 5082);
-/// Where they are, for a proxy without a registrar.
+/// Where she answers, for a proxy that has a gateway in place of registrations.
 pub(crate) const CAROL_AT: &str = "192.0.2.1:5081";
-pub(crate) const REGISTRAR_AT: &str = "192.0.2.1:5082";
 const TCP: &str = "REGISTER, refreshed, TCP";
 /// Requests that a phone of each kind sends: four REGISTERs; an INVITE, three re-INVITEs, a BYE.
 const REGISTERS: u64 = 4;
@@ -71,7 +69,7 @@ pub struct Phones {
     refreshing: Sipp,
     reinviting: Sipp,
     connected: tcp::Phones,
-    _answering: Vec<Answering>,
+    _answering: Answering,
     until: Instant,
 }
 
@@ -81,12 +79,9 @@ impl Phones {
     /// # Errors
     /// SIPp can't be started, or nothing can be registered.
     pub fn begin(lab: &Lab, example: Example, load: Load) -> Result<Self, String> {
-        let mut answering = vec![Answering::begin(lab, CAROL.0, CAROL.1)?];
-        match example {
-            Example::HotStandby => sipp::register(lab, "carol", CAROL.1)?,
-            Example::ActiveStandby => {
-                answering.push(Answering::begin(lab, REGISTRAR.0, REGISTRAR.1)?);
-            }
+        let answering = Answering::begin(lab, CAROL.0, CAROL.1)?;
+        if example == Example::HotStandby {
+            sipp::register(lab, "carol", CAROL.1)?;
         }
         let some = Load { rate: RATE, ..load };
         let netns = lab.netns_path("client").map_err(|error| error.to_string())?;

@@ -13,17 +13,17 @@ const DIRECTORY: &str = "/run/calls";
 const CLIENT: &str = "192.0.2.1";
 /// Where Bob answers.
 pub const BOB: &str = "192.0.2.1:5080";
-pub(crate) const BOB_PORT: u16 = 5080;
+/// Its port.
+pub const BOB_PORT: u16 = 5080;
 const ALICE: &str = "uac.xml";
 const ALICE_PORT: u16 = 5090;
 const REGISTRATION_PORT: u16 = 5070;
 /// Beyond the last call: timer B and F of RFC 3261, and a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-const SCENARIOS: [(&str, &str); 7] = [
+const SCENARIOS: [(&str, &str); 6] = [
     ("carol.xml", include_str!("carol.xml")),
     ("refresh.xml", include_str!("refresh.xml")),
-    ("registrar.xml", include_str!("registrar.xml")),
     ("reinvite.xml", include_str!("reinvite.xml")),
     ("register.xml", include_str!("register.xml")),
     ("uac.xml", include_str!("uac.xml")),
@@ -221,7 +221,7 @@ fn file(scenario: &str, what: &str) -> String {
 /// The words of every SIPp: the callers and those that register name the virtual IP.
 fn words(scenario: &str, port: u16, called: &str) -> Vec<String> {
     let mut words = vec!["sipp".to_owned()];
-    if !matches!(scenario, "uas.xml" | "carol.xml" | "registrar.xml") {
+    if !matches!(scenario, "uas.xml" | "carol.xml") {
         words.push(VIP.to_string());
     }
     let file = format!("{DIRECTORY}/{scenario}");

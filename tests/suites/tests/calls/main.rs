@@ -1,12 +1,14 @@
 //! Calls through a hot standby that is moved: they don't fail, and those that are up end through the
 //! other node, which knew their dialogs. `make calls` measures more of them in more cases.
+//!
+//! And calls between phones that have registered through active/standby, as its example stands.
 
 use std::time::Duration;
 
 use suites::calls::case;
 use suites::calls::fault::Fault;
 use suites::calls::phones::Told;
-use suites::calls::sipp::{self, Load};
+use suites::calls::sipp::{self, Alice, Answering, Load};
 use suites::daemon::Daemon;
 use suites::pair::Pair;
 use suites::scenario::{self, Example, Fencing};
@@ -15,6 +17,14 @@ use suites::scenario::{self, Example, Fencing};
 const LOAD: Load =
     Load { rate: 20, length: Duration::from_secs(10), talk: Duration::from_secs(20), phones: true };
 const BEFORE: Duration = Duration::from_secs(5);
+/// Some calls to a phone, one after the other.
+const SOME: Load = Load {
+    rate: 5,
+    length: Duration::from_secs(2),
+    talk: Duration::from_millis(200),
+    phones: false,
+};
+const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
 fn calls() {
@@ -40,6 +50,54 @@ fn calls() {
         planned_move(&pair)
             .unwrap_or_else(|error| panic!("{daemon}: {error}\n{}", scenario::status(&pair.lab)));
     }
+}
+
+#[test]
+fn registered_phones() {
+    if !nix::unistd::geteuid().is_root() {
+        testnet::skipped("registered_phones", "needs root");
+        return;
+    }
+    let built = &scenario::programs();
+    let daemons = Daemon::real();
+    if daemons.is_empty() {
+        testnet::skipped(
+            "registered_phones",
+            "needs a real OpenSIPS: the stand-in routes no calls",
+        );
+    }
+    for (number, daemon) in daemons.iter().enumerate() {
+        println!("registered_phones: runs against {daemon}");
+        let name = format!("phones-{number}");
+        let example = Example::ActiveStandby;
+        let lab = scenario::up_for(example, &name, built, daemon, 10_000)
+            .unwrap_or_else(|error| panic!("{error}"));
+        scenario::configure_as(example, &lab, Fencing::On)
+            .unwrap_or_else(|error| panic!("{error}"));
+        sipp::prepare(&lab).unwrap_or_else(|error| panic!("{error}"));
+        let pair = Pair { lab, example };
+        before_and_after_a_move(&pair)
+            .unwrap_or_else(|error| panic!("{daemon}: {error}\n{}", scenario::status(&pair.lab)));
+    }
+}
+
+/// A failover ends the registrations, and the next REGISTER of a phone makes it reachable again.
+fn before_and_after_a_move(pair: &Pair) -> Result<(), String> {
+    let active = pair.wait_placed(PATIENCE, |_| true)?;
+    let _bob = Answering::bob(&pair.lab)?;
+    sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;
+    assert_eq!(failed_calls(pair)?, 0, "to a phone that has registered");
+    Fault::PlannedMove.strike(pair, &active)?;
+    pair.wait_placed(PATIENCE, |node| node != active)?;
+    sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;
+    assert_eq!(failed_calls(pair)?, 0, "after the next REGISTER");
+    Ok(())
+}
+
+fn failed_calls(pair: &Pair) -> Result<u64, String> {
+    let told = Alice::call(&pair.lab, SOME)?.finish(&pair.lab)?;
+    assert_eq!(told.statistics.calls, SOME.calls());
+    Ok(told.statistics.failed)
 }
 
 fn planned_move(pair: &Pair) -> Result<(), String> {

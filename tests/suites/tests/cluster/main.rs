@@ -115,6 +115,7 @@ fn active_standby() {
     let begun = Instant::now();
     documents::new_cluster(&lab)
         .and_then(|()| ecosystem::new_cluster(&lab))
+        .and_then(|()| documents::quick_start(&lab))
         .unwrap_or_else(|error| panic!("{error}\n{}", scenario::status(&lab)));
     println!("ok: a cluster without resources ({} s)", begun.elapsed().as_secs());
     scenario::configure(&lab, Fencing::On).unwrap_or_else(|e| panic!("{e}"));

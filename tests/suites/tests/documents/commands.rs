@@ -4,7 +4,7 @@ use suites::document::{self, Block, Marker};
 use suites::scenario::repository;
 
 /// The suites that look for their blocks: `tests/cluster/documents.rs`, `tests/migration`.
-const PLACES: [&str; 3] = ["new cluster", "cluster", "migration"];
+const PLACES: [&str; 4] = ["new cluster", "quick start", "cluster", "migration"];
 
 fn all() -> Vec<Block> {
     let read = |path| document::blocks(path).unwrap_or_else(|error| panic!("{error}"));

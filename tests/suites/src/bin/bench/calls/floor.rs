@@ -53,7 +53,7 @@ impl Idle {
         self.placed(|node| node == other)?;
         let (first, last) = match self.pair.example {
             Example::HotStandby => ("vip", "vip"),
-            Example::ActiveStandby => ("opensips", "opensips"),
+            Example::ActiveStandby | Example::ThreeNodes => ("opensips", "opensips"),
         };
         let stopped = self.last(&active, first, "stop")?;
         let started = self.last(other, last, "start")?;
@@ -65,7 +65,7 @@ impl Idle {
     /// Waits until the service is on a node that fits, and says which.
     fn placed(&self, fits: impl Fn(&str) -> bool) -> Result<String, String> {
         let role = match self.pair.example {
-            Example::ActiveStandby => "Started",
+            Example::ActiveStandby | Example::ThreeNodes => "Started",
             Example::HotStandby => "Promoted",
         };
         let end = Instant::now() + PATIENCE;

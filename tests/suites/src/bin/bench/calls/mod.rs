@@ -140,7 +140,7 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
         let idle = Idle::up(example, &daemon)?;
         let besides = match example {
             Example::HotStandby => Duration::ZERO,
-            Example::ActiveStandby => own.iter().map(Samples::median).sum(),
+            Example::ActiveStandby | Example::ThreeNodes => own.iter().map(Samples::median).sum(),
         };
         for (_, drain) in VARIANTS.iter().filter(|(of, _)| *of == example) {
             let pair = pair(example, drain, agents, &daemon)?;
