@@ -57,7 +57,8 @@ fn look(site: &Site, owners: &Owners) -> Vec<Violation> {
 
 /// What the agents have published of a node is where the scheduler reads it: the carrier, in a hot standby
 /// the promotion score. Without it the node is no choice when the other one fails.
-fn attributes(site: &Site, node: &str) -> Vec<Violation> {
+#[must_use]
+pub fn attributes(site: &Site, node: &str) -> Vec<Violation> {
     let score: &[&str] = if site.is_hot() { &["master-opensips"] } else { &[] };
     let names = [&["smartvox-link-vip"][..], score].concat();
     let lost = names.into_iter().filter(|name| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::draw::{self, Dice, Drawn};
 use super::fault::Fault;
+use super::inspect;
 use super::record::{Kind, Record, Violation};
 use super::round;
 use crate::scenario;
@@ -217,6 +218,11 @@ fn is_well(site: &Site, tell: &dyn Fn(&str)) -> bool {
         }
         // What ocf:pacemaker:ping has published can be lost with a controller; it does not tell it again.
         site.run(&node, &["attrd_updater", "--refresh"])?;
+        // What an agent of ours has published and the attribute daemon has lost, a probe tells again: else the
+        // next round would count it, too.
+        if site.nodes().iter().any(|node| !inspect::attributes(site, node).is_empty()) {
+            site.run(&node, &["crm_resource", "--refresh"])?;
+        }
         wait_served(site, &Watch::start(&site.lab)?)
     };
     let well = well();
