@@ -4,8 +4,14 @@ DESTDIR ?=
 PACKAGE := resource-agents-smartvox
 OCF := $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/smartvox
 DOC := $(DESTDIR)$(PREFIX)/share/doc/$(PACKAGE)
-MAN := $(DESTDIR)$(PREFIX)/share/man/man7
+MAN := $(DESTDIR)$(PREFIX)/share/man
+SBIN := $(DESTDIR)$(PREFIX)/sbin
+BASH := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH := $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+FISH := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 AGENTS := opensips-vip opensips
+# For administrators.
+COMMAND := smartvox
 # The administrator's, once it is there.
 SYSCTL := 60-opensips-nonlocal-bind.conf
 # Writes its input into a file that everybody may read, whatever the umask.
@@ -30,18 +36,18 @@ DIST := target/dist
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity bench calls install uninstall tree deb rpm dist test-packages test-source-builds reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds reproducible msrv \
 	meta-data man clean
 
 all: build
 
-# Both agents as they are shipped: by package, because a workspace build would unify features with the
+# Both agents and the command as they are shipped: by package, because a workspace build would unify features with the
 # tests'; linked statically, because half of a monitor's cost would be the dynamic loader.
 build:
 	@CARGO="$(CARGO)" packaging/check-rust
 	RUSTFLAGS="-C target-feature=+crt-static $(REMAP)" $(CARGO) build --release --locked --target $(HOST) \
-		-p opensips-vip-ra -p opensips-ra
-	install -D -t $(BUILT) $(addprefix $(TARGET)/$(HOST)/release/,$(AGENTS))
+		-p opensips-vip-ra -p opensips-ra -p $(COMMAND)
+	install -D -t $(BUILT) $(addprefix $(TARGET)/$(HOST)/release/,$(AGENTS) $(COMMAND))
 
 # Debian packages by name; nothing else of the machine is changed, no service is started.
 setup:
@@ -96,6 +102,21 @@ continuity: setup build
 	tests/build
 	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
 
+# Each system call of each action of both agents fails, in each way, one in each run, as a table; SHARE=20 puts one
+# fault in twenty (some minutes), FIRST=7 begins with another one; docs/development.md.
+faults-injected: setup build
+	tests/build
+	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))
+
+# Random faults at random moments on a real cluster, and what must hold all the same: ROUNDS=n SEED=s
+# TOPOLOGY=active-standby|hot-standby|three-nodes. ROUND=17 begins there, FAULT=kill,cable are the only ones,
+# COMBINED=10 lets two strike at once in ten rounds of a hundred, REPORT=docs writes docs/chaos.md.
+chaos: setup build
+	tests/build
+	$(TARGET)/debug/chaos --agents $(BUILT) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(FAULT),--fault $(FAULT)) \
+		$(if $(COMBINED),--combined $(COMBINED)) $(if $(REPORT),--report $(REPORT))
+
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
 # docs/benchmarks.md with its pictures; P=move measures that part alone.
 bench: build
@@ -109,15 +130,21 @@ calls: setup build
 	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:
-	install -d $(OCF) $(DOC)/examples $(DOC)/pictures $(MAN)
+	install -d $(OCF) $(DOC)/examples $(DOC)/pictures $(DOC)/schemas $(MAN)/man7 $(MAN)/man8
+	install -D -m 755 -t $(SBIN) $(BUILT)/$(COMMAND)
+	install -D -m 644 packaging/completions/$(COMMAND).bash $(BASH)/$(COMMAND)
+	install -D -m 644 -t $(ZSH) packaging/completions/_$(COMMAND)
+	install -D -m 644 -t $(FISH) packaging/completions/$(COMMAND).fish
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
 	for page in README.md $(filter-out docs/development.md docs/releasing.md,$(wildcard docs/*.md)); do \
 		sed -f packaging/installed-links.sed $$page | $(PUT) $(DOC)/$${page##*/} || exit 1; done
 	gzip -9nc CHANGELOG.md | $(PUT) $(DOC)/changelog.gz
-	for page in packaging/man/*.7; do gzip -9nc $$page | $(PUT) $(MAN)/$${page##*/}.gz || exit 1; done
+	for page in packaging/man/*.[78]; do \
+		gzip -9nc $$page | $(PUT) $(MAN)/man$${page##*.}/$${page##*/}.gz || exit 1; done
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
 	install -m 644 docs/pictures/*.svg $(DOC)/pictures/
+	install -m 644 docs/schemas/*.json $(DOC)/schemas/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
 	[ -e $(DESTDIR)/etc/sysctl.d/$(SYSCTL) ] || \
 		install -D -m 644 -t $(DESTDIR)/etc/sysctl.d packaging/sysctl.d/$(SYSCTL)
@@ -125,7 +152,8 @@ install:
 uninstall:
 	for agent in $(AGENTS); do rm -f $(OCF)/$$agent; done
 	if [ -d $(OCF) ]; then rmdir --ignore-fail-on-non-empty $(OCF); fi
-	rm -rf $(DOC) $(patsubst packaging/man/%,$(MAN)/%.gz,$(wildcard packaging/man/*.7))
+	rm -rf $(DOC) $(patsubst packaging/man/%,$(MAN)/man7/%.gz,$(wildcard packaging/man/*.7))
+	rm -f $(SBIN)/$(COMMAND) $(MAN)/man8/$(COMMAND).8.gz $(BASH)/$(COMMAND) $(ZSH)/_$(COMMAND) $(FISH)/$(COMMAND).fish
 	rm -f $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/smartvox.conf
 	cmp -s packaging/sysctl.d/$(SYSCTL) $(DESTDIR)/etc/sysctl.d/$(SYSCTL) && rm $(DESTDIR)/etc/sysctl.d/$(SYSCTL) || true
 
@@ -171,10 +199,10 @@ meta-data:
 	$(CARGO) build --locked
 	for agent in $(AGENTS); do $(TARGET)/debug/$$agent meta-data > ocf/$$agent.xml || exit 1; done
 
-# The manual pages as installed, from the same tables.
+# The manual pages and completions as installed, from the same tables.
 man:
-	install -d packaging/man
-	$(CARGO) run -q --locked -p manual -- packaging/man
+	install -d packaging/man packaging/completions
+	$(CARGO) run -q --locked -p manual -- packaging/man packaging/completions
 
 clean:
 	$(CARGO) clean

@@ -42,9 +42,16 @@ GATEWAY="${GATEWAY-192.0.2.1}"
 FENCE_AGENT="${FENCE_AGENT:-}"
 FENCE_NODE1="${FENCE_NODE1:-}"
 FENCE_NODE2="${FENCE_NODE2:-}"
-# How long node2 waits before it fences node1; longer than fencing takes. A failover from a dead node1
-# takes that much longer, one from node2 does not.
+# How long node2 waits before it fences node1: longer than switching node2 off takes, so that where both reach
+# for each other node2 is off before its turn comes. A failover from a dead node1 takes that much longer, one
+# from node2 does not. Without any delay: three-nodes.sh, quorum-device.sh.
 FENCE_DELAY="${FENCE_DELAY:-5s}"
+# Hosts of which one has to answer a ping before a node fences the other one: else a node1 that has lost
+# every cable, as with a dead switch port or bond, switches off the node that serves, and nothing is left.
+# Name more than the gateway, on the LAN say, each of which always answers: where none does, nobody is
+# fenced, so that a dead node is not replaced. Empty: not asked. Needs fence_heuristics_ping, of the package
+# fence-agents (Debian 12), fence-agents-all (RHEL).
+FENCE_PING="${FENCE_PING-$GATEWAY}"
 
 ### The cluster ####################################################################################
 
@@ -74,6 +81,17 @@ if [ -n "$FENCE_AGENT" ]; then
         pcmk_host_list="$NODE1" pcmk_delay_base="$FENCE_DELAY" $FENCE_NODE1
     # shellcheck disable=SC2086
     cib stonith create "fence-$NODE2" "$FENCE_AGENT" pcmk_host_list="$NODE2" $FENCE_NODE2
+    if [ -n "$FENCE_PING" ]; then
+        # It switches nothing: it fails where nobody answers, and then the device behind it on the same
+        # level is not used. One ping each, so that fencing is not delayed; Pacemaker tries twice.
+        # shellcheck disable=SC2086
+        set -- $FENCE_PING
+        cib stonith create fence-ping fence_heuristics_ping pcmk_host_list="$NODE1 $NODE2" \
+            ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \
+            ping_count=1 ping_good_count=1 ping_timeout=2
+        cib stonith level add 1 "$NODE1" fence-ping "fence-$NODE1"
+        cib stonith level add 1 "$NODE2" fence-ping "fence-$NODE2"
+    fi
     cib property set stonith-enabled=true
 else
     echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2

@@ -33,6 +33,13 @@ pub enum Value {
     List(Vec<Value>),
     /// Named values.
     Fields(Diagnosis),
+    /// A value that people read as text, and programs in parts.
+    Told {
+        /// For people.
+        text: String,
+        /// For programs.
+        value: Box<Value>,
+    },
     /// A value that could not be determined, and the cause. JSON: an object with the single member
     /// `unknown`.
     Unknown(String),
@@ -83,6 +90,11 @@ impl Diagnosis {
 }
 
 impl Value {
+    /// Text for people; for programs the value that it is made of.
+    pub fn told(text: impl Into<String>, value: impl Into<Self>) -> Self {
+        Self::Told { text: text.into(), value: Box::new(value.into()) }
+    }
+
     /// Returns true if the text of the value begins on the line after its name.
     fn has_lines(&self) -> bool {
         match self {
@@ -109,7 +121,7 @@ impl Value {
     fn write_text(&self, out: &mut String, indent: usize) -> fmt::Result {
         match self {
             Self::None => writeln!(out, " -"),
-            Self::Text(text) => writeln!(out, " {}", one_line(text)),
+            Self::Text(text) | Self::Told { text, .. } => writeln!(out, " {}", one_line(text)),
             Self::Number(number) => writeln!(out, " {number}"),
             Self::Flag(true) => writeln!(out, " yes"),
             Self::Flag(false) => writeln!(out, " no"),
@@ -144,6 +156,7 @@ impl Value {
         match self {
             Self::None => out.write_str("null"),
             Self::Text(text) => write_string(out, text),
+            Self::Told { value, .. } => value.write_json(out),
             Self::Number(number) => write!(out, "{number}"),
             Self::Flag(flag) => write!(out, "{flag}"),
             Self::List(values) => {
@@ -267,6 +280,15 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_and_programs_get_what_they_can_read() {
+        let answer = Diagnosis::default().with("code", 200).with("took_us", 1250);
+        let told = Diagnosis::default().with("answer", Value::told("200 in 1.2 ms", answer));
+        assert_eq!(told.written(Format::Text), "answer  200 in 1.2 ms\n");
+        let json = "{\"answer\":{\"code\":200,\"took_us\":1250}}\n";
+        assert_eq!(told.written(Format::Json), json);
+    }
 
     fn sample() -> Diagnosis {
         Diagnosis::default()

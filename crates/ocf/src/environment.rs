@@ -44,6 +44,12 @@ pub(crate) struct Environment {
     pub(crate) time_zone: Option<OsString>,
     /// `HA_debug` is set and not 0.
     pub(crate) debug: bool,
+    /// `OCF_TRACE_RA`, or the parameter `trace_ra`: the steps of the action are written down ([`crate::trace`]).
+    pub(crate) trace: bool,
+    /// `OCF_TRACE_FILE`.
+    pub(crate) trace_file: Option<OsString>,
+    /// The parameter `trace_dir`.
+    pub(crate) trace_dir: Option<OsString>,
     /// A cluster manager made the call, so the log is read and stderr is not.
     pub(crate) under_pacemaker: bool,
     /// `PCMK_service` is Pacemaker's executor, and not one of its tools.
@@ -67,6 +73,9 @@ impl Default for Environment {
             log_file: None,
             time_zone: None,
             debug: false,
+            trace: false,
+            trace_file: None,
+            trace_dir: None,
             under_pacemaker: false,
             by_executor: false,
         }
@@ -131,9 +140,16 @@ impl Environment {
     }
 
     fn set_parameter(&mut self, name: &[u8], value: OsString) {
-        // Pacemaker's own, without its usual prefix.
-        if name == b"crm_feature_set" {
-            return;
+        match name {
+            // Pacemaker's own, without its usual prefix.
+            b"crm_feature_set" => return,
+            // crmsh sets them for any agent.
+            b"trace_ra" => return self.trace |= is_true(&value),
+            b"trace_dir" => {
+                self.trace_dir = Some(value).filter(|value| !value.is_empty());
+                return;
+            }
+            _ => {}
         }
         // No parameter of ours has a name that is not UTF-8.
         if let Ok(name) = String::from_utf8(name.to_vec()) {
@@ -154,6 +170,8 @@ impl Environment {
             b"HA_LOGFILE" => {
                 self.log_file = Some(value).filter(|path| path != "/dev/null");
             }
+            b"OCF_TRACE_RA" => self.trace |= is_true(&value),
+            b"OCF_TRACE_FILE" => self.trace_file = Some(value),
             b"HA_debug" => self.debug = value != "0",
             b"PCMK_service" => {
                 self.under_pacemaker = true;
@@ -166,6 +184,12 @@ impl Environment {
 
 fn number<T: std::str::FromStr>(value: &OsStr) -> Option<T> {
     value.to_str()?.trim().parse().ok()
+}
+
+/// `ocf_is_true` of resource-agents' ocf-shellfuncs.
+fn is_true(value: &OsStr) -> bool {
+    let words = ["yes", "true", "1", "on", "y", "ja"];
+    words.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 fn milliseconds(value: &OsStr) -> Option<Duration> {
@@ -189,6 +213,8 @@ mod tests {
             ("OCF_RESKEY_CRM_meta_interval", "10000"),
             ("OCF_RESKEY_CRM_meta_on_node", "node1"),
             ("OCF_RESKEY_crm_feature_set", "3.16.1"),
+            ("OCF_RESKEY_trace_ra", "1"),
+            ("OCF_RESKEY_trace_dir", "/traces"),
             ("OCF_RESOURCE_INSTANCE", "vip"),
             ("OCF_CHECK_LEVEL", "10"),
             ("HA_debug", "1"),
@@ -201,7 +227,8 @@ mod tests {
         assert_eq!(environment.check_level, Some(10));
         assert_eq!(environment.instance, Some("vip".into()));
         assert_eq!(environment.time_zone, Some("".into()));
-        assert!(environment.debug);
+        assert!(environment.debug && environment.trace);
+        assert_eq!(environment.trace_dir, Some("/traces".into()));
     }
 
     #[test]

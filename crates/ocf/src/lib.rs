@@ -25,7 +25,9 @@ mod metadata;
 mod reader;
 mod request;
 mod run;
+mod second_attempt;
 mod shown;
+mod trace;
 mod values;
 mod verdict;
 

@@ -1,4 +1,4 @@
-//! The date of a line in a log file. The owner of the crate tz-rs.
+//! The date of a line in a log file, and the time of one in a trace. The owner of the crate tz-rs.
 //!
 //! The agents are static binaries without unsafe code, so the C library's `localtime_r` is out of
 //! reach; tz-rs reads the same files and rules.
@@ -17,9 +17,36 @@ pub(crate) fn stamp(time: SystemTime, tz: Option<&OsStr>) -> String {
     stamp_by(&TimeZoneSettings::DEFAULT, time, tz)
 }
 
+/// The date and the time of day in the same zone, such as `2026-11-28.22:29:00`: `date +%F.%T`, the end
+/// of the names of trace files.
+pub(crate) fn file_stamp(time: SystemTime, tz: Option<&OsStr>) -> String {
+    let Some(date) = date(&TimeZoneSettings::DEFAULT, time, tz) else { return String::new() };
+    let (year, month, day) = (date.year(), date.month(), date.month_day());
+    format!("{year:04}-{month:02}-{day:02}.{}", time_of_day(&date))
+}
+
+/// The time of day in the same zone, such as `22:29:00.123`.
+pub(crate) fn clock(time: SystemTime, tz: Option<&OsStr>) -> String {
+    let Some(date) = date(&TimeZoneSettings::DEFAULT, time, tz) else { return String::new() };
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:03}", time_of_day(&date), since.subsec_millis())
+}
+
 fn stamp_by(settings: &TimeZoneSettings<'_>, time: SystemTime, tz: Option<&OsStr>) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Some(date) = date(settings, time, tz) else { return String::new() };
+    let month = usize::from(date.month()).checked_sub(1).and_then(|month| MONTHS.get(month));
+    let (month, day) = (month.copied().unwrap_or_default(), date.month_day());
+    format!("{month} {day:02} {}", time_of_day(&date))
+}
+
+fn time_of_day(date: &DateTime) -> String {
+    format!("{:02}:{:02}:{:02}", date.hour(), date.minute(), date.second())
+}
+
+/// The date in the zone that [`stamp`] describes.
+fn date(settings: &TimeZoneSettings<'_>, time: SystemTime, tz: Option<&OsStr>) -> Option<DateTime> {
     let zone = match tz {
         None => settings.parse_local().ok(),
         Some(tz) => tz.to_str().and_then(|tz| settings.parse_posix_tz(tz).ok()),
@@ -29,13 +56,8 @@ fn stamp_by(settings: &TimeZoneSettings<'_>, time: SystemTime, tz: Option<&OsStr
         .ok()
         .and_then(|since| i64::try_from(since.as_secs()).ok())
         .unwrap_or_default();
-    let date = zone
-        .and_then(|zone| DateTime::from_timespec(seconds, 0, zone.as_ref()).ok())
-        .or_else(|| DateTime::from_timespec(seconds, 0, TimeZone::utc().as_ref()).ok());
-    let Some(date) = date else { return String::new() };
-    let month = usize::from(date.month()).checked_sub(1).and_then(|month| MONTHS.get(month));
-    let (month, day) = (month.copied().unwrap_or_default(), date.month_day());
-    format!("{month} {day:02} {:02}:{:02}:{:02}", date.hour(), date.minute(), date.second())
+    zone.and_then(|zone| DateTime::from_timespec(seconds, 0, zone.as_ref()).ok())
+        .or_else(|| DateTime::from_timespec(seconds, 0, TimeZone::utc().as_ref()).ok())
 }
 
 #[cfg(test)]
@@ -104,6 +126,11 @@ mod tests {
 
     #[test]
     fn days_and_hours_have_two_digits() {
-        assert_eq!(stamp(at(0), Some(OsStr::new("UTC0"))), "Jan 01 00:00:00");
+        let utc = Some(OsStr::new("UTC0"));
+        assert_eq!(stamp(at(0), utc), "Jan 01 00:00:00");
+        assert_eq!(file_stamp(at(0), utc), "1970-01-01.00:00:00");
+        assert_eq!(file_stamp(at(SECONDS), Some(OsStr::new("CET-1"))), "2026-11-28.22:29:00");
+        let time = at(SECONDS) + Duration::from_millis(7);
+        assert_eq!(clock(time, utc), "21:29:00.007");
     }
 }

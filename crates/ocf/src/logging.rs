@@ -2,7 +2,8 @@
 //!
 //! On a terminal, or called by hand: lines on stderr. Under a cluster manager: syslog with the
 //! facility that the manager names, and its log file where it names one. Every sink is optional: a
-//! log that is missing, full or stuck never changes what an action does.
+//! log that is missing, full or stuck never changes what an action does. A trace ([`crate::trace`]) gets
+//! every line besides.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -17,7 +18,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::libc;
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
-use crate::{Environment, InstanceName, local_time};
+use crate::trace::Trace;
+use crate::{Action, Environment, InstanceName, LogLine, local_time};
 
 /// Where the lines of this process go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(crate) enum Destination {
 pub(crate) fn install(
     agent: &str,
     instance: &InstanceName,
+    action: Action,
     environment: &Environment,
 ) -> Destination {
     let by_hand = std::io::stderr().is_terminal() || !environment.under_pacemaker;
@@ -40,11 +43,29 @@ pub(crate) fn install(
         Destination::Stderr => Sink::Stderr,
         Destination::Cluster => Sink::Cluster(ClusterLog::new(agent, instance, environment)),
     };
-    if log::set_boxed_logger(Box::new(sink)).is_ok() {
-        let level = if environment.debug { LevelFilter::Debug } else { LevelFilter::Info };
-        log::set_max_level(level);
+    let level = if environment.debug { LevelFilter::Debug } else { LevelFilter::Info };
+    let (trace, failed) = match Trace::open(agent, instance, action, environment) {
+        Some(Ok(trace)) => (Some(trace), None),
+        Some(Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    let traced = trace.is_some();
+    if log::set_boxed_logger(Box::new(Logs { sink, level, trace })).is_ok() {
+        log::set_max_level(if traced { LevelFilter::Debug } else { level });
+    }
+    if let Some(error) = failed {
+        let note = format!("no trace is written: {}", crate::cause(&error));
+        log::warn!("{}", LogLine::of(action).note(note));
     }
     destination
+}
+
+/// Everything that gets the lines of this process.
+struct Logs {
+    sink: Sink,
+    /// The lines of the sink, which a trace does not make more.
+    level: LevelFilter,
+    trace: Option<Trace>,
 }
 
 enum Sink {
@@ -52,7 +73,7 @@ enum Sink {
     Cluster(ClusterLog),
 }
 
-impl Log for Sink {
+impl Log for Logs {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level() && is_ours(metadata.target())
     }
@@ -63,9 +84,15 @@ impl Log for Sink {
         }
         // One line per message, whatever a value contains.
         let message = record.args().to_string().replace(char::is_control, " ");
-        match self {
-            Self::Stderr => write_to_stderr(record.level(), &message),
-            Self::Cluster(log) => log.write(record.level(), &message),
+        if let Some(trace) = &self.trace {
+            trace.write(record.level(), &message);
+        }
+        if record.level() > self.level {
+            return;
+        }
+        match &self.sink {
+            Sink::Stderr => write_to_stderr(record.level(), &message),
+            Sink::Cluster(log) => log.write(record.level(), &message),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::command_line::{self, Call, Reply};
 use crate::logging::{self, Destination};
+use crate::second_attempt::SecondAttempt;
 use crate::{
     Action, Agent, Description, Environment, Exit, Finding, Findings, Format, LogLine, Request,
     Verdict, cause, meta_data, shown,
@@ -19,7 +20,8 @@ pub fn run(agent: &impl Agent) -> ExitCode {
     let started = Instant::now();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
-    let exit = run_with(agent, &arguments, std::env::vars_os(), started, &mut out, &mut err);
+    let inputs = Inputs { arguments: &arguments, started, again: SecondAttempt::of };
+    let exit = run_with(agent, &inputs, std::env::vars_os(), &mut out, &mut err);
     ExitCode::from(exit.code())
 }
 
@@ -29,21 +31,30 @@ pub fn run(agent: &impl Agent) -> ExitCode {
 pub fn in_background<T>(description: &'static Description, work: impl FnOnce(Request) -> T) -> T {
     let environment = Environment::read(std::env::vars_os());
     let request = Request::new(description, Action::Monitor, &environment, Instant::now());
-    logging::install(description.name, &request.instance, &environment);
-    install_panic_hook(Action::Monitor, &environment.exit_reason_prefix);
+    logging::install(description.name, &request.instance, request.action, &environment);
+    install_panic_hook(Action::Monitor, &environment.exit_reason_prefix, None);
     work(request)
 }
 
-/// [`run`] with its inputs and outputs as arguments. `arguments` has no program name.
+/// What a call is, beside its environment.
+struct Inputs<'a> {
+    /// Without the program's name.
+    arguments: &'a [OsString],
+    started: Instant,
+    /// Whether this process may be replaced by another attempt.
+    again: fn(&Request, Instant) -> Option<SecondAttempt>,
+}
+
+/// [`run`] with its inputs and outputs as arguments.
 fn run_with(
     agent: &impl Agent,
-    arguments: &[OsString],
+    inputs: &Inputs<'_>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    started: Instant,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Exit {
     let description = agent.description();
+    let Inputs { arguments, started, again } = *inputs;
     let Call { action, options } = match command_line::read(description, arguments) {
         Ok(call) => call,
         Err(reply) => return reply.print(out, err),
@@ -59,11 +70,18 @@ fn run_with(
         return report(err, prefix, not_implemented(&action));
     };
     let request = Request::new(description, action, &environment, started);
-    let destination = logging::install(description.name, &request.instance, &environment);
-    install_panic_hook(action, prefix);
+    let destination = logging::install(description.name, &request.instance, action, &environment);
+    if environment.trace {
+        log_call(description, &request);
+    }
+    let again = again(&request, started);
+    install_panic_hook(action, prefix, again);
     warn_about_unknown_parameters(description, &request);
-    let verdict = perform(agent, &request, format, out, err);
-    log_verdict(action, &verdict, started, destination);
+    let verdict = perform(agent, &request, format, again, out, err);
+    if let Some(again) = again.filter(|_| verdict.exit != Exit::Success) {
+        again.make_stop(&one_line(verdict.reason.as_deref().unwrap_or_default()));
+    }
+    log_verdict(action, &verdict, started, destination, environment.trace);
     report(err, prefix, verdict)
 }
 
@@ -74,12 +92,15 @@ fn not_implemented(action: &OsStr) -> Verdict {
 
 /// Makes a panic an ordinary failure. A process that dies of SIGABRT looks like a fault of the host,
 /// and a stop that dies gets the node fenced without a reason.
-fn install_panic_hook(action: Action, prefix: &OsStr) {
+fn install_panic_hook(action: Action, prefix: &OsStr, again: Option<SecondAttempt>) {
     let prefix = prefix.to_owned();
     std::panic::set_hook(Box::new(move |panic| {
         log::error!("{}", LogLine::of(action).note(format_args!("internal error: {panic}")));
         // The release profile does not unwind: the process ends here.
         if cfg!(panic = "abort") {
+            if let Some(again) = again {
+                again.make("internal error");
+            }
             let exit = report(&mut std::io::stderr(), &prefix, internal_error());
             std::process::exit(exit.code().into());
         }
@@ -110,6 +131,7 @@ fn perform(
     agent: &impl Agent,
     request: &Request,
     format: Format,
+    again: Option<SecondAttempt>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Verdict {
@@ -126,7 +148,12 @@ fn perform(
         }
         _ => agent.perform(request).unwrap_or_else(Into::into),
     }));
-    performed.unwrap_or_else(|_| internal_error())
+    performed.unwrap_or_else(|_| {
+        if let Some(again) = again {
+            again.make("internal error");
+        }
+        internal_error()
+    })
 }
 
 /// Prints several findings one per line, because the exit reason is a single line.
@@ -138,9 +165,31 @@ fn print_findings(err: &mut impl Write, findings: &[Finding]) {
     }
 }
 
+/// The first line of a trace: everything that the action was given.
+fn log_call(description: &Description, request: &Request) {
+    let line = LogLine::of(request.action)
+        .field("agent", format_args!("{} {}", description.name, description.version))
+        .field("instance", &request.instance)
+        .field("timeout_ms", request.timeout.as_millis())
+        .field("check_level", request.check_level);
+    let values = request.values.iter();
+    log::debug!(
+        "{}",
+        values.fold(line, |line, (name, value)| {
+            line.field(&format!("parameter_{name}"), shown(value.as_encoded_bytes()))
+        })
+    );
+}
+
 /// Logs a failure, unless stderr is the log: the exit reason is printed there anyway. A degraded
-/// resource can stay degraded for days; Pacemaker logs its reason when it changes.
-fn log_verdict(action: Action, verdict: &Verdict, started: Instant, destination: Destination) {
+/// resource can stay degraded for days; Pacemaker logs its reason when it changes. A trace has every reason.
+fn log_verdict(
+    action: Action,
+    verdict: &Verdict,
+    started: Instant,
+    destination: Destination,
+    traced: bool,
+) {
     let exit = verdict.exit;
     let degraded = matches!(exit, Exit::Degraded | Exit::DegradedPromoted);
     let line = LogLine::of(action)
@@ -151,6 +200,7 @@ fn log_verdict(action: Action, verdict: &Verdict, started: Instant, destination:
         Some(reason) if !degraded && destination == Destination::Cluster => {
             log::error!("{}", line.note(one_line(reason)));
         }
+        Some(reason) if traced => log::debug!("{}", line.note(one_line(reason))),
         _ => log::debug!("{line}"),
     }
 }
@@ -245,7 +295,9 @@ mod tests {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         let environment = environment.iter().map(|(n, v)| (OsString::from(n), OsString::from(v)));
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = run_with(&Echo, &words, environment, Instant::now(), &mut out, &mut err);
+        // A test is not to be replaced by another process.
+        let inputs = Inputs { arguments: &words, started: Instant::now(), again: |_, _| None };
+        let exit = run_with(&Echo, &inputs, environment, &mut out, &mut err);
         (exit, String::from_utf8_lossy(&out).into(), String::from_utf8_lossy(&err).into())
     }
 

@@ -2,12 +2,15 @@
 //! (`ocf_PROVIDER_AGENT(7)`).
 //!
 //! Parameters, actions and timeouts come from the [`ocf::Description`] that the agent itself uses;
-//! this package adds the rest of a page.
+//! this package adds the rest of a page. The page and the completions of the command `smartvox` are
+//! made from its own options and rules.
 
+mod command;
 mod opensips;
 mod opensips_vip;
 mod page;
 
+pub use command::{command_page, completions};
 pub use page::Page;
 
 use ocf::Exit;

@@ -298,6 +298,7 @@ pub(crate) static MANUAL: Manual = Manual {
     ],
     see_also: &[
         ("smartvox-ocf", "7"),
+        ("smartvox", "8"),
         ("ocf_smartvox_opensips-vip", "7"),
         ("crm_resource", "8"),
         ("crm_mon", "8"),

@@ -252,6 +252,7 @@ pub(crate) static MANUAL: Manual = Manual {
     ],
     see_also: &[
         ("smartvox-ocf", "7"),
+        ("smartvox", "8"),
         ("ocf_smartvox_opensips", "7"),
         ("crm_resource", "8"),
         ("crm_mon", "8"),

@@ -1,5 +1,5 @@
 //! The manual page of one agent in roff. groff_man(7) explains the macros. The owner of the crate
-//! roff.
+//! roff, with [`crate::command`].
 
 use ocf::{Description, Kind, Parameter};
 use roff::{Inline, Roff, bold, italic, roman};
@@ -10,7 +10,7 @@ use crate::Manual;
 const PROVIDER: &str = "smartvox";
 
 /// Variables that both agents read besides their parameters.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 10] = [
     ("OCF_RESKEY_name", "The parameters. An empty value counts as not set."),
     (
         "OCF_RESOURCE_INSTANCE",
@@ -37,6 +37,14 @@ const ENVIRONMENT: [(&str, &str); 8] = [
          of TZ.",
     ),
     ("HA_debug", "With any value but 0, each step is logged, as with -v on the command line."),
+    (
+        "OCF_TRACE_RA, OCF_RESKEY_trace_ra",
+        "With a value that means yes, each step is written down with its time: in OCF_TRACE_FILE (a \
+         path, or an open descriptor from 3 to 9), else in /var/lib/heartbeat/trace_ra/AGENT/RESOURCE.\
+         ACTION.DATE.TIME, else, at a terminal, on stderr. \"crm resource trace\", \"crm_resource \
+         -VV\" and \"pcs resource debug-start --full\" set it.",
+    ),
+    ("OCF_RESKEY_trace_dir", "The directory in place of /var/lib/heartbeat/trace_ra."),
 ];
 
 /// The manual page of one agent.
@@ -167,18 +175,18 @@ impl Page {
 
 /// The day of the newest release in CHANGELOG.md. Not the day of the build, so that the same tree
 /// gives the same page.
-fn released() -> &'static str {
+pub(crate) fn released() -> &'static str {
     let changelog = include_str!("../../../CHANGELOG.md");
     let mut headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
     headings.find_map(|heading| heading.split_once(" - ")).map_or("", |(_, day)| day)
 }
 
-fn add_section(roff: &mut Roff, title: &str) {
+pub(crate) fn add_section(roff: &mut Roff, title: &str) {
     roff.control("SH", [title]);
 }
 
 /// One paragraph of running text; the formatter breaks its lines.
-fn add_text(roff: &mut Roff, text: &str) {
+pub(crate) fn add_text(roff: &mut Roff, text: &str) {
     roff.text([roman(text.split_whitespace().collect::<Vec<_>>().join(" "))]);
 }
 
@@ -199,7 +207,7 @@ fn add_items(roff: &mut Roff, items: &[(&str, &str)]) {
 }
 
 /// A tag in bold, and an indented paragraph.
-fn add_item(roff: &mut Roff, tag: &str, text: &str) {
+pub(crate) fn add_item(roff: &mut Roff, tag: &str, text: &str) {
     add_tag(roff, tag);
     add_text(roff, text);
 }

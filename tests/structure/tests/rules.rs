@@ -19,8 +19,8 @@ const BELOW_OCF: [&str; 4] = ["deadline", "hostfs", "hostnet", "hostproc"];
 
 /// The owner modules of foreign crates, as in the comments of the root `Cargo.toml`: the directory in
 /// `crates/` and the module. The modules below it are included.
-const OWNERS: [(&str, &[(&str, &str)]); 15] = [
-    ("clap", &[("ocf", "command_line")]),
+const OWNERS: [(&str, &[(&str, &str)]); 16] = [
+    ("clap", &[("ocf", "command_line"), ("smartvox", "command_line")]),
     ("syslog", &[("ocf", "logging")]),
     ("bytes", &[("hostnet", "netlink")]),
     ("futures_core", &[("hostnet", "netlink")]),
@@ -32,7 +32,8 @@ const OWNERS: [(&str, &[(&str, &str)]); 15] = [
     ("pnet", &[("hostnet", "packet")]),
     ("socket2", &[("hostnet", "packet"), ("opensips", "sip::stream")]),
     ("rustix", &[("hostproc", "pidfd"), ("hostproc", "priority")]),
-    ("serde_json", &[("opensips", "mi")]),
+    ("roxmltree", &[("smartvox", "cib"), ("smartvox", "meta_data")]),
+    ("serde_json", &[("opensips", "mi"), ("smartvox", "report")]),
     ("ureq", &[("opensips", "mi")]),
     ("rustls", &[("opensips", "sip::tls")]),
 ];

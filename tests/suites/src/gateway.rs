@@ -29,7 +29,7 @@ pub fn silent_for(lab: &Lab, node: &str, silent: bool) -> Result<(), String> {
     run(lab, node, &[&["ip", "rule", verb][..], &rule].concat()).map(drop)
 }
 
-/// Waits until the cluster knows of both nodes whether they reach the gateway, and has done whatever
+/// Waits until the cluster knows of every node whether they reach the gateway, and has done whatever
 /// follows from it.
 ///
 /// # Errors
@@ -40,11 +40,11 @@ pub fn wait_known(
     patience: Duration,
 ) -> Result<(), String> {
     let begun = Instant::now();
-    for node in ["node1", "node2"] {
+    for node in lab.powered_nodes().map_err(|error| error.to_string())? {
         // As written to the CIB, after `dampen`: what the attribute daemon says would be too early.
         let query =
-            ["crm_attribute", "--query", "--quiet", "-n", "pingd", "-N", node, "-l", "reboot"];
-        let expected = if reached(node) { "1" } else { "0" };
+            ["crm_attribute", "--query", "--quiet", "-n", "pingd", "-N", &node, "-l", "reboot"];
+        let expected = if reached(&node) { "1" } else { "0" };
         loop {
             let value = run(lab, "node1", &query);
             if value.as_deref().map(str::trim) == Ok(expected) {

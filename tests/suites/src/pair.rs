@@ -31,15 +31,7 @@ impl Pair {
     /// # Errors
     /// It doesn't answer within some seconds.
     pub fn mi(&self, node: &str, method: &str, parameters: &str) -> Result<String, String> {
-        let parameters = match parameters {
-            "" => String::new(),
-            json => format!(",\"params\":{json}"),
-        };
-        let request =
-            format!(":suite:{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\"{parameters}}}");
-        let ask = "cd /run/smartvox/mi && mkfifo -m 666 suite && printf %s \"$1\" \
-                   > /run/opensips/opensips_fifo; timeout 10 cat suite; rm -f suite";
-        self.run(node, &["timeout", "20", "sh", "-c", ask, "sh", &request])
+        mi(&self.lab, node, method, parameters)
     }
 
     /// What the daemon of a node says about the sharing tag.
@@ -47,12 +39,7 @@ impl Pair {
     /// # Errors
     /// It doesn't answer, or something else.
     pub fn tag_is_active(&self, node: &str) -> Result<bool, String> {
-        let reply = self.mi(node, "clusterer_list_shtags", "")?;
-        match (reply.contains("\"active\""), reply.contains("\"backup\"")) {
-            (true, false) => Ok(true),
-            (false, true) => Ok(false),
-            _ => Err(format!("{node}: sharing tags: {reply:?}")),
-        }
+        tag_is_active(&self.lab, node)
     }
 
     /// Calls that the daemon of a node knows as answered and not yet ended.
@@ -84,7 +71,7 @@ impl Pair {
             found.filter(|r| r.pending.is_none()).flat_map(|r| r.nodes.clone()).collect()
         };
         let serving = match self.example {
-            Example::ActiveStandby => "Started",
+            Example::ActiveStandby | Example::ThreeNodes => "Started",
             Example::HotStandby => "Promoted",
         };
         let (promoted, vip) = (of("opensips", serving), of("vip", "Started"));
@@ -92,7 +79,7 @@ impl Pair {
         if vip != promoted || !fits(node) {
             return Err(format!("{serving}: {promoted:?}, vip: {vip:?}"));
         }
-        if self.example == Example::ActiveStandby {
+        if self.example != Example::HotStandby {
             return Ok(node.clone());
         }
         let standby = of("opensips", "Unpromoted");
@@ -139,5 +126,35 @@ impl Pair {
             std::thread::sleep(Duration::from_millis(250));
         }
         self.lab.wait_online(patience).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// What the daemon of a node answers to a command of its Management Interface; `parameters` is the JSON
+/// of them, or nothing.
+///
+/// # Errors
+/// It doesn't answer within some seconds.
+pub fn mi(lab: &Lab, node: &str, method: &str, parameters: &str) -> Result<String, String> {
+    let parameters = match parameters {
+        "" => String::new(),
+        json => format!(",\"params\":{json}"),
+    };
+    let request =
+        format!(":suite:{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\"{parameters}}}");
+    let ask = "cd /run/smartvox/mi && mkfifo -m 666 suite && printf %s \"$1\" \
+               > /run/opensips/opensips_fifo; timeout 10 cat suite; rm -f suite";
+    scenario::run(lab, node, &["timeout", "20", "sh", "-c", ask, "sh", &request])
+}
+
+/// What the daemon of a node says about the sharing tag.
+///
+/// # Errors
+/// It doesn't answer, or something else.
+pub fn tag_is_active(lab: &Lab, node: &str) -> Result<bool, String> {
+    let reply = mi(lab, node, "clusterer_list_shtags", "")?;
+    match (reply.contains("\"active\""), reply.contains("\"backup\"")) {
+        (true, false) => Ok(true),
+        (false, true) => Ok(false),
+        _ => Err(format!("{node}: sharing tags: {reply:?}")),
     }
 }

@@ -35,6 +35,8 @@ pub enum Example {
     ActiveStandby,
     /// `hot-standby.sh`: it runs on both.
     HotStandby,
+    /// `three-nodes.sh`: OpenSIPS runs on one of three.
+    ThreeNodes,
 }
 
 impl Example {
@@ -43,6 +45,21 @@ impl Example {
         match self {
             Self::ActiveStandby => "active-standby",
             Self::HotStandby => "hot-standby",
+            Self::ThreeNodes => "three-nodes",
+        }
+    }
+
+    /// How many nodes it is for.
+    pub fn nodes(self) -> u8 {
+        if self == Self::ThreeNodes { 3 } else { 2 }
+    }
+
+    /// The configuration of OpenSIPS that goes with it.
+    fn config(self) -> &'static str {
+        if self == Self::HotStandby {
+            "opensips-hot-standby.cfg"
+        } else {
+            "opensips-active-standby.cfg"
         }
     }
 }
@@ -52,13 +69,13 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Returns the directory of the programs that a suite on a lab executes: both agents, the stand-in and
-/// `lab` itself.
+/// Returns the directory of the programs that a suite on a lab executes: both agents, the command
+/// `smartvox`, the stand-in and `lab` itself.
 ///
 /// # Panics
 /// If one of them is not there, or older than its sources.
 pub fn programs() -> PathBuf {
-    for name in ["lab", "opensips-stand-in", "opensips"] {
+    for name in ["lab", "opensips-stand-in", "opensips", "smartvox"] {
         let _ = testnet::binary(name);
     }
     let agent = testnet::binary("opensips-vip");
@@ -111,6 +128,11 @@ pub fn up_with(
     let mut options = options(example, name, daemon, changes)?;
     options.agents = Some(agents_alone(agents)?);
     options.token = token_ms;
+    // Where the package has it.
+    let command = agents.join("smartvox");
+    if command.is_file() {
+        options.binds.push(Bind { source: command, destination: "/usr/sbin/smartvox".into() });
+    }
     let lab = Lab::up(&options).map_err(|error| error.to_string())?;
     if example == Example::HotStandby {
         write_node_files(&lab)?;
@@ -129,7 +151,7 @@ pub fn options(
     changes: Changes,
 ) -> Result<Options, String> {
     let examples = repository().join("pcs-examples");
-    let config = examples.join(format!("opensips-{}.cfg", example.name()));
+    let config = examples.join(example.config());
     let bind = |source: &Path, destination: &str| Bind {
         source: source.to_owned(),
         destination: PathBuf::from(destination),
@@ -147,11 +169,14 @@ pub fn options(
     }
     binds.extend(changes.binds);
     let place = Place::named(name).map_err(|error| error.to_string())?;
-    Ok(Options { place, binds, ..Options::default() })
+    Ok(Options { place, binds, nodes: example.nodes(), ..Options::default() })
 }
 
 /// As the file's own comment says: on node 2, numbers and addresses exchanged.
-fn write_node_files(lab: &Lab) -> Result<(), String> {
+///
+/// # Errors
+/// As [`run`].
+pub fn write_node_files(lab: &Lab) -> Result<(), String> {
     let path = repository().join("pcs-examples/opensips-hot-standby-node.cfg");
     let first = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let exchange = |text: &str, one: &str, two: &str| {
@@ -169,8 +194,11 @@ fn write_node_files(lab: &Lab) -> Result<(), String> {
 
 /// The agents in a directory of their own beside the binaries: Pacemaker takes every executable in
 /// a provider's directory for an agent.
-fn agents_alone(built: &Path) -> Result<PathBuf, String> {
-    let directory = built.join("smartvox");
+///
+/// # Errors
+/// They can't be copied.
+pub fn agents_alone(built: &Path) -> Result<PathBuf, String> {
+    let directory = built.join("smartvox-agents");
     std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     for agent in ["opensips-vip", "opensips"] {
         let (from, to) = (built.join(agent), directory.join(agent));
@@ -259,6 +287,30 @@ pub fn owners(lab: &Lab) -> Result<BTreeSet<String>, String> {
         .lines()
         .filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_ascii_lowercase()))
         .collect())
+}
+
+/// Waits until `smartvox check` finds nothing on either node: a node's copy of the configuration can be a
+/// moment behind.
+///
+/// # Errors
+/// What it finds at the end of `patience`.
+pub fn nothing_to_find(lab: &Lab, patience: Duration) -> Result<(), String> {
+    let end = Instant::now() + patience;
+    for node in ["node1", "node2"] {
+        loop {
+            let output = output(lab, node, &["smartvox", "check"])?;
+            let said =
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            if output.status.success() && said == format!("nothing found ({node})\n") {
+                break;
+            }
+            if Instant::now() > end {
+                return Err(format!("{node}: smartvox check: {said}"));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+    Ok(())
 }
 
 /// Waits until both resources run on one node and says which.

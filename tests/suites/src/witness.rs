@@ -55,3 +55,29 @@ impl Witness {
         self.thread.join().unwrap_or_default()
     }
 }
+
+/// How long some process of the machine has waited for a processor, in all since it was booted (PSI,
+/// `/proc/pressure/cpu`). Zero where the kernel does not tell.
+pub fn waited_for_processor() -> Duration {
+    let text = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    Duration::from_micros(total_of(&text).unwrap_or_default())
+}
+
+/// A line: `some avg10=0.00 avg60=0.00 avg300=0.00 total=16696166934`, in microseconds.
+fn total_of(text: &str) -> Option<u64> {
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    some.split_once("total=")?.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pressure_of_processors_is_read() {
+        let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=16696166934\nfull total=0\n";
+        assert_eq!(total_of(text), Some(16_696_166_934));
+        assert_eq!(total_of("full total=3"), None);
+        assert!(waited_for_processor() <= waited_for_processor());
+    }
+}

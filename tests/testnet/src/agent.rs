@@ -19,6 +19,8 @@ pub struct Agent {
     path: PathBuf,
     environment: Vec<(OsString, OsString)>,
     options: Vec<OsString>,
+    /// A program that runs the agent, with its arguments.
+    before: Vec<OsString>,
     timeout: Duration,
 }
 
@@ -45,6 +47,7 @@ pub fn agent(host: &Host, path: impl AsRef<Path>) -> Agent {
         path: path.as_ref().to_owned(),
         environment: Vec::new(),
         options: Vec::new(),
+        before: Vec::new(),
         timeout: Duration::from_secs(60),
     }
 }
@@ -84,6 +87,13 @@ impl Agent {
         self
     }
 
+    /// Run by another program, such as `strace`: its path and its arguments, which the agent's path follows.
+    #[must_use]
+    pub fn under<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.before = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        self
+    }
+
     /// With another limit than 60 s, after which the test fails.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -99,8 +109,9 @@ impl Agent {
     /// killed then.
     #[must_use]
     pub fn action(&self, action: &str) -> Outcome {
-        let mut command = Command::new(&self.path);
-        command.arg(action).args(&self.options).env_clear();
+        let mut words = self.before.iter().map(OsString::as_os_str).chain([self.path.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or(self.path.as_os_str()));
+        command.args(words).arg(action).args(&self.options).env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();

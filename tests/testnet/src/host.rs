@@ -141,6 +141,12 @@ impl Host {
             .unwrap_or_else(|error| panic!("{}: {}: {error}", self.name(), path.display()));
     }
 
+    /// The processes on this host.
+    #[must_use]
+    pub fn processes(&self) -> Vec<i32> {
+        self.inner.processes()
+    }
+
     /// A path by which `ip link ... netns PATH` finds the network namespace.
     pub(crate) fn netns_path(&self) -> PathBuf {
         use std::os::fd::AsRawFd;

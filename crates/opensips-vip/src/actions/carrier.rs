@@ -48,13 +48,21 @@ impl<'a> Carrier<'a> {
 
     /// Publishes what has changed. A probe always publishes: the attribute does not survive a restart of
     /// the cluster manager, and the note of it does.
+    ///
+    /// Pacemaker probes, too, when its controller was restarted alone, because the executor or the scheduler
+    /// has died. The attributes of the node are deleted from the CIB then, and the attribute daemon, which
+    /// still has them, takes a value that is not new for no news. Only a refresh has it write them again.
     pub(crate) fn publish(&self, usable: bool) -> bool {
-        let noted = self.files.published_carrier(self.cluster.attribute());
-        if noted == Some(usable) && !self.request.probe {
+        let known = self.files.published_carrier(self.cluster.attribute()) == Some(usable);
+        if known && !self.request.probe {
             return true;
         }
         let until = budgets::for_cluster(self.request.deadline);
-        cluster::publish(self.cluster.attribute(), self.files, usable, until)
+        let told = cluster::publish(self.cluster.attribute(), self.files, usable, until);
+        if told && known {
+            cluster::refresh_attributes(until);
+        }
+        told
     }
 
     /// monitor of a node without the VIP.

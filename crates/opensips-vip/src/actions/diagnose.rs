@@ -110,8 +110,12 @@ fn address(address: &Address, names: &LinkNames) -> Value {
         ("noprefixroute", flags.noprefixroute),
     ];
     let flags: Vec<&str> = flags.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
+    let parts = Diagnosis::default()
+        .with("ip", address.ip.to_string())
+        .with("prefix_length", i64::from(address.prefix.length()))
+        .with("interface", names.link(address.link));
     Diagnosis::default()
-        .with("address", names.address(address))
+        .with("address", Value::told(names.address(address), parts))
         .with("label", address.label.clone())
         .with("flags", flags)
         .into()
@@ -155,7 +159,10 @@ fn announcer_process(files: &RunFiles) -> Value {
         None => Ok(None),
     });
     match holder {
-        Ok(Some(process)) => Value::Text(format!("process {}", process.pid)),
+        Ok(Some(process)) => {
+            let pid = process.pid;
+            Value::told(format!("process {pid}"), i64::from(pid.get()))
+        }
         Ok(None) => Value::None,
         Err(error) => unknown(&error),
     }

@@ -88,6 +88,11 @@ pub(crate) fn publish(
     told
 }
 
+/// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.
+pub(crate) fn refresh_attributes(until: Deadline) {
+    run("attrd_updater", &["--refresh"], until);
+}
+
 /// Clears the failures of one operation of a resource on one node.
 pub(crate) fn clear_failure(
     resource: &str,
@@ -116,7 +121,11 @@ fn run(program: &str, arguments: &[&str], until: Deadline) -> Option<Output> {
     command.args(arguments).env_clear().env("PATH", PATH);
     match hostproc::output(&mut command, LIMIT, until.within(PATIENCE)) {
         Ok(output) => {
-            log::debug!("{}", line().field("ran", program).field("result", format!("{output:?}")));
+            let ended = output.as_ref().map(|output| output.status.to_string());
+            let ended = ended.unwrap_or_else(|| "killed at the deadline".to_owned());
+            let printed = output.as_ref().map_or("", |output| output.stdout.trim());
+            let line = line().field("ran", program).field("ended", ended);
+            log::debug!("{}", line.field("printed", printed));
             output
         }
         Err(error) => {

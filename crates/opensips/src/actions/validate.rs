@@ -43,16 +43,18 @@ impl HostCheck<'_> {
     fn findings(&self) -> Vec<Finding> {
         let Self { params, .. } = self;
         let missing = prerequisites::missing(params, self.deadline());
-        let lacks = |fits: fn(&daemon::Error) -> bool| missing.iter().any(fits);
-        let no_binary = lacks(|error| {
-            matches!(
-                error,
-                daemon::Error::BinaryMissing { .. }
-                    | daemon::Error::BinaryNotExecutable { .. }
-                    | daemon::Error::BinaryIsScript { .. }
-            )
+        let no_binary = missing.iter().any(|error| match error {
+            daemon::Error::OutOfReach { path, .. } => *path == params.binary,
+            daemon::Error::BinaryMissing { .. }
+            | daemon::Error::BinaryNotExecutable { .. }
+            | daemon::Error::BinaryIsScript { .. } => true,
+            _ => false,
         });
-        let no_config = lacks(|error| matches!(error, daemon::Error::ConfigUnreadable { .. }));
+        let no_config = missing.iter().any(|error| match error {
+            daemon::Error::OutOfReach { path, .. } => *path == params.config,
+            daemon::Error::ConfigUnreadable { .. } => true,
+            _ => false,
+        });
         let mut findings = to_findings(missing);
         findings.extend(self.directory_findings());
         if !no_binary {

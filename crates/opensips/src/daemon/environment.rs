@@ -37,12 +37,12 @@ pub(super) fn clean(binary: &Path) -> Command {
 /// The variables of `environment_file`; none without it.
 ///
 /// # Errors
-/// [`Error::EnvironmentUnreadable`]
+/// [`Error::EnvironmentUnreadable`], [`Error::OutOfReach`]
 pub(super) fn variables(params: &Params) -> Result<Vec<(String, String)>> {
     let Some(path) = &params.environment_file else { return Ok(Vec::new()) };
-    let content = read_regular(path, Links::Followed, LIMIT).map_err(|error| {
-        Error::EnvironmentUnreadable { path: path.clone(), source: error.source }
-    })?;
+    let unreadable = |path, source| Error::EnvironmentUnreadable { path, source };
+    let content = read_regular(path, Links::Followed, LIMIT)
+        .map_err(|error| Error::of_file(path, error.source, unreadable))?;
     let (read, wrong) = assignments(&String::from_utf8_lossy(&content));
     for line in wrong {
         let line = LogLine::new().field("file", path.display()).field("line", line);

@@ -28,6 +28,9 @@ pub(crate) enum Error {
     ConfigUnreadable { path: PathBuf, source: io::Error },
     #[error("environment_file {} can't be read ({}): create it or unset environment_file", path.display(), ocf::cause(source))]
     EnvironmentUnreadable { path: PathBuf, source: io::Error },
+    /// A file of the daemon's that may be there: the next look may find it.
+    #[error("{} can't be read at the moment ({}): check its file system, and this node's memory", path.display(), ocf::cause(source))]
+    OutOfReach { path: PathBuf, source: io::Error },
     /// The kernel hides executable and namespaces of another user's process.
     #[error(
         "the agent lacks CAP_SYS_PTRACE and could not recognise OpenSIPS that runs as {user}: add the \
@@ -107,7 +110,38 @@ pub(crate) enum Error {
     Processes(#[from] hostproc::Error),
 }
 
+/// What makes every file unreadable for a while: a disk or a file server in trouble, a host without memory or
+/// descriptors.
+const PASSING: [i32; 12] = [
+    libc::EAGAIN,
+    libc::EHOSTDOWN,
+    libc::EHOSTUNREACH,
+    libc::EINTR,
+    libc::EIO,
+    libc::EMFILE,
+    libc::ENFILE,
+    libc::ENOBUFS,
+    libc::ENOMEM,
+    libc::ENOSPC,
+    libc::ESTALE,
+    libc::ETIMEDOUT,
+];
+
 impl Error {
+    /// The error of a file that can't be looked at or read: what `lasting` makes of it, unless it passes without
+    /// anybody's help. A hard exit code would bar the node until a person cleans up.
+    pub(crate) fn of_file(
+        path: &Path,
+        source: io::Error,
+        lasting: impl FnOnce(PathBuf, io::Error) -> Self,
+    ) -> Self {
+        let path = path.to_owned();
+        if source.raw_os_error().is_some_and(|errno| PASSING.contains(&errno)) {
+            return Self::OutOfReach { path, source };
+        }
+        lasting(path, source)
+    }
+
     /// Whether exec(2) failed because of what the program is or for lack of its loader (ENOEXEC,
     /// ENOENT, ELIBBAD), not for what the machine lacks at the moment.
     pub(crate) fn is_no_program(&self) -> bool {

@@ -32,8 +32,9 @@ pub(crate) fn require(params: &Params, deadline: Deadline) -> Result<()> {
 }
 
 fn check_binary(path: &Path) -> Result<()> {
-    let missing = |source| Error::BinaryMissing { path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(missing)?;
+    let missing = |path, source| Error::BinaryMissing { path, source };
+    let metadata = hostfs::retry(|| std::fs::metadata(path));
+    let metadata = metadata.map_err(|source| Error::of_file(path, source, missing))?;
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Err(Error::BinaryNotExecutable { path: path.to_owned() });
     }
@@ -54,7 +55,10 @@ fn is_script(path: &Path) -> bool {
 fn check_config(path: &Path) -> Result<()> {
     match open_regular(path, Links::Followed) {
         Ok(_) => Ok(()),
-        Err(hostfs::Error { path, source, .. }) => Err(Error::ConfigUnreadable { path, source }),
+        Err(hostfs::Error { path, source, .. }) => {
+            let unreadable = |path, source| Error::ConfigUnreadable { path, source };
+            Err(Error::of_file(&path, source, unreadable))
+        }
     }
 }
 

@@ -78,6 +78,17 @@ fn exit_codes_of_start() {
     assert_eq!(exit(no_binary), Exit::Installed);
     let no_config = daemon::Error::ConfigUnreadable { path: path(), source: missing() };
     assert_eq!(exit(no_config), Exit::Args);
+    // A file that may be there after a moment is no reason to bar the node.
+    let of_file = |errno| {
+        let unreadable = |path, source| daemon::Error::ConfigUnreadable { path, source };
+        let source = io::Error::from_raw_os_error(errno);
+        exit(daemon::Error::of_file(&path(), source, unreadable))
+    };
+    for errno in [nix::libc::EIO, nix::libc::ESTALE, nix::libc::ENOMEM, nix::libc::EINTR] {
+        assert_eq!(of_file(errno), Exit::Generic);
+    }
+    assert_eq!(of_file(nix::libc::ENOENT), Exit::Args);
+    assert_eq!(of_file(nix::libc::EACCES), Exit::Args);
     let of_account = || daemon::Error::NoSuchAccount { kind: "user", name: "x".into() };
     assert_eq!(exit(health::Error::from(of_account())), Exit::Args);
     assert_eq!(exit(promotion::Error::from(of_account())), Exit::Args);

@@ -10,10 +10,12 @@ use std::thread;
 use clap::Parser;
 use suites::continuity::FAMILIES;
 use suites::continuity::outcome::Verdict;
-use suites::continuity::run::{Means, play};
-use suites::continuity::sequence::{Contender, Sequence, Setup};
+use suites::continuity::run::play;
+use suites::continuity::sequence::Sequence;
 use suites::continuity::table::{self, Played};
 use suites::daemon::Daemon;
+use suites::site::setup::{Contender, Setup};
+use suites::site::up::Means;
 
 /// Sequences that a telephone service meets, played with our agents and with IPaddr2
 #[derive(Parser)]

@@ -112,7 +112,7 @@ pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Ou
     std::thread::sleep(before);
     let dialogs = |node: &str| match pair.example {
         Example::HotStandby => pair.dialogs(node).map(Some),
-        Example::ActiveStandby => Ok(None),
+        Example::ActiveStandby | Example::ThreeNodes => Ok(None),
     };
     let dialogs_at_peer = dialogs(peer(&active))?;
     let begun = SystemTime::now();

@@ -38,7 +38,7 @@ impl fmt::Display for Fault {
 /// What an administrator moves: the address, and OpenSIPS with it, or the promoted role.
 fn moved(example: Example) -> &'static [&'static str] {
     match example {
-        Example::ActiveStandby => &["-r", "vip"],
+        Example::ActiveStandby | Example::ThreeNodes => &["-r", "vip"],
         Example::HotStandby => &["-r", "opensips-clone", "--promoted"],
     }
 }

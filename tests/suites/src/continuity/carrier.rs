@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use lab::Network;
 
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::{NODES, Site};
+use super::planned::{clear, move_to};
+use super::sequence::Sequence;
+use crate::site::setup::{Configuration, Setup};
+use crate::site::{NODES, Site};
 
 const SETUPS: &[Setup] = &[
     Setup::unfenced(Configuration::QuickStart),
@@ -70,7 +72,41 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         silent_at_most: Some(SOON),
         ..Sequence::DEFAULT
     },
+    Sequence {
+        name: "all-cables-out",
+        what: "the active node, the one that the delay of the fencing spares, loses both cables for 40 s",
+        setups: &[
+            Setup::fenced(Configuration::ActiveStandby),
+            Setup::fenced(Configuration::HotStandby),
+        ],
+        prepare: serve_on_node1,
+        strike: |site| both_cables(site, false),
+        lasts: Duration::from_secs(40),
+        mend: |site| both_cables(site, true),
+        least: Duration::from_secs(25),
+        // When a token runs out, and when Corosync has agreed, differs from run to run.
+        noise: Duration::from_secs(3),
+        silent_at_most: Some(Duration::from_secs(15)),
+        ..Sequence::DEFAULT
+    },
 ];
+
+fn serve_on_node1(site: &Site) -> Result<(), String> {
+    if site.active() == "node1" {
+        return Ok(());
+    }
+    site.run("node1", &move_to(site))?;
+    let there = || site.lab.resource_location("vip").as_deref() == Some("node1");
+    site.wait("the address is on node1", there)?;
+    site.run("node1", &clear(site)).map(drop)
+}
+
+/// Those of the node that served.
+fn both_cables(site: &Site, there: bool) -> Result<(), String> {
+    let node = site.active();
+    lan(site, &node, there)?;
+    site.carrier(&node, there)
+}
 
 fn all_dark(site: &Site) -> Result<(), String> {
     NODES.iter().try_for_each(|node| site.carrier(node, false))

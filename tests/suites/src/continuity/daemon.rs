@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::{NODES, Site};
+use super::sequence::Sequence;
+use crate::site::setup::{Configuration, Setup};
+use crate::site::{NODES, Site};
 
 const SETUPS: &[Setup] = &[
     Setup::unfenced(Configuration::QuickStart),

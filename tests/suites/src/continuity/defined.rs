@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::{PATIENCE, Site};
+use super::sequence::Sequence;
+use crate::site::setup::{Configuration, Setup};
+use crate::site::{PATIENCE, Site};
 
 const SETUPS: &[Setup] = &[
     Setup::unfenced(Configuration::QuickStart),

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use lab::Network;
-use nix::sys::signal::Signal;
-
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::Site;
+use super::sequence::Sequence;
+use crate::site::setup::{Configuration, Setup};
 
 pub(super) const SEQUENCES: &[Sequence] = &[Sequence {
     name: "frozen-10",
@@ -17,32 +14,10 @@ pub(super) const SEQUENCES: &[Sequence] = &[Sequence {
         Setup::fenced(Configuration::ActiveStandby),
         Setup::fenced(Configuration::HotStandby),
     ],
-    strike: freeze,
+    strike: |site| site.freeze(&site.active()),
     lasts: Duration::from_secs(10),
-    mend: thaw,
+    mend: |site| site.thaw(&site.active()),
     least: Duration::from_secs(40),
     noise: Duration::from_secs(3),
     ..Sequence::DEFAULT
 }];
-
-/// Its processes are stopped, and what its kernel would still answer does not reach anybody: the
-/// carrier stays.
-fn freeze(site: &Site) -> Result<(), String> {
-    let node = site.active();
-    for network in [Network::Public, Network::Lan] {
-        site.lab.partition([&node], network).map_err(|error| error.to_string())?;
-    }
-    for process in site.processes(&node) {
-        process.signal(Signal::SIGSTOP);
-    }
-    Ok(())
-}
-
-/// Where it was fenced meanwhile, nothing is left to go on.
-fn thaw(site: &Site) -> Result<(), String> {
-    site.lab.heal().map_err(|error| error.to_string())?;
-    for process in site.processes(&site.active()) {
-        process.signal(Signal::SIGCONT);
-    }
-    Ok(())
-}

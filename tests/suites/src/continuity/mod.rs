@@ -5,14 +5,10 @@
 //! A sequence is data ([`sequence::Sequence`]): what happens, how long, in which configurations.
 //! There is one file per family of sequences; [`run`] plays any of them.
 
-pub mod configure;
 pub mod outcome;
 pub mod run;
 pub mod sequence;
-pub mod site;
 pub mod table;
-pub mod third_host;
-pub mod watch;
 
 mod carrier;
 mod daemon;

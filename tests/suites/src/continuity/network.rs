@@ -3,8 +3,9 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::{NODES, Site};
+use super::sequence::Sequence;
+use crate::site::setup::{Configuration, Setup};
+use crate::site::{NODES, Site};
 
 const SETUPS: &[Setup] = &[
     Setup::unfenced(Configuration::QuickStart),

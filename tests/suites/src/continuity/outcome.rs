@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::configure::failures_expire;
 use super::sequence::Sequence;
-use super::site::{NODES, Site};
 use crate::scenario;
+use crate::site::configure::failures_expire;
+use crate::site::{NODES, Site};
 
 /// What came of a sequence.
 #[derive(Clone, Debug, Default)]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use lab::Network;
 
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::Site;
+use super::sequence::Sequence;
 use crate::scenario::Fencing;
+use crate::site::Site;
+use crate::site::setup::{Configuration, Setup};
 
 const SETUPS: &[Setup] = &[
     Setup::unfenced(Configuration::QuickStart),
@@ -45,6 +46,17 @@ pub(super) const SEQUENCES: &[Sequence] = &[
         ..Sequence::DEFAULT
     },
     Sequence {
+        name: "standby-in-turn",
+        what: "the active node goes into standby; in the moment when it comes back, the other one goes for 20 s",
+        setups: &[Setup::fenced(Configuration::HotStandby)],
+        stage: away_and_back,
+        strike: |site| standby(site, "on"),
+        lasts: Duration::from_secs(20),
+        mend: |site| standby(site, "off"),
+        silent_at_most: Some(Duration::ZERO),
+        ..Sequence::DEFAULT
+    },
+    Sequence {
         name: "power-cut",
         what: "the active node loses power; it has power again when it is fenced, at the latest after 30 s",
         setups: FENCED_OR_NOT,
@@ -79,16 +91,29 @@ fn moved(site: &Site) -> &'static [&'static str] {
     }
 }
 
-fn move_to(site: &Site) -> Vec<&'static str> {
+pub(super) fn move_to(site: &Site) -> Vec<&'static str> {
     [&["crm_resource", "--move", "-N", site.idle()], moved(site)].concat()
 }
 
-fn clear(site: &Site) -> Vec<&'static str> {
+pub(super) fn clear(site: &Site) -> Vec<&'static str> {
     [&["crm_resource", "--clear"], moved(site)].concat()
 }
 
 fn standby(site: &Site, value: &str) -> Result<(), String> {
     site.run(site.idle(), &["crm_standby", "-N", &site.active(), "-v", value]).map(drop)
+}
+
+/// The active node's maintenance, up to the moment when it is over: then the other one is active.
+fn away_and_back(site: &Site) -> Result<(), String> {
+    let other = site.idle();
+    standby(site, "on")?;
+    site.wait("the other node serves", || {
+        site.lab.resource_location("vip").as_deref() == Some(other)
+    })?;
+    site.run(other, &["crm_resource", "--wait"])?;
+    standby(site, "off")?;
+    site.set_active(other.to_owned());
+    Ok(())
 }
 
 fn boot(site: &Site) -> Result<(), String> {

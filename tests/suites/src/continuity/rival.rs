@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::Site;
+use super::sequence::Sequence;
 use crate::scenario::{Fencing, VIP};
+use crate::site::Site;
+use crate::site::setup::{Configuration, Setup};
 
 const SETUPS: &[Setup] = &[
     Setup::unfenced(Configuration::QuickStart),

@@ -1,7 +1,8 @@
 //! The table, in Markdown.
 
 use super::outcome::{Outcome, Verdict, judge};
-use super::sequence::{Sequence, Setup};
+use super::sequence::Sequence;
+use crate::site::setup::Setup;
 
 /// Its head.
 pub const HEAD: &str = "\

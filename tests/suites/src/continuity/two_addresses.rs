@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::sequence::{Configuration, Sequence, Setup};
-use super::site::Site;
+use super::sequence::Sequence;
+use crate::site::Site;
+use crate::site::setup::{Configuration, Setup};
 
 pub(super) const SEQUENCES: &[Sequence] = &[Sequence {
     name: "two-addresses",

@@ -53,6 +53,7 @@ impl Cluster {
             Pair::QuickStart => "carrier-quick",
             Pair::Of(Example::ActiveStandby) => "carrier-as",
             Pair::Of(Example::HotStandby) => "carrier-hs",
+            Pair::Of(Example::ThreeNodes) => "carrier-three",
         };
         let lab = scenario::up_for(example, name, built, &daemon, 10_000)
             .unwrap_or_else(|error| panic!("{error}"));

@@ -36,6 +36,10 @@ fn pcs(lab: &Lab) -> Result<(), String> {
             return Err(format!("debug-{action}: {}", came.output));
         }
     }
+    let full = pcs("debug-monitor t --full")?;
+    if !full.output.contains(": action=monitor ") {
+        return Err(format!("debug-monitor --full shows no step: {}", full.output));
+    }
     maintenance("false")?;
     done(&pcs("delete t")?)
 }

@@ -5,6 +5,7 @@
 //! cluster whole and both resources running, and leaves it so.
 
 mod async_monitor;
+mod check;
 mod documents;
 mod ecosystem;
 mod faults;
@@ -80,6 +81,8 @@ type Step = (&'static str, fn(&Cluster) -> Result<(), String>);
 const STEPS: &[Step] = &[
     ("resources start in order, on one node", tools::start_order),
     ("pcs describes the agents", tools::describe),
+    ("smartvox diagnose", check::diagnose),
+    ("smartvox check, mistakes, and the commands that end them", check::mistakes),
     ("new values for a parameter", tools::new_values),
     ("crm_resource by hand", tools::by_hand),
     ("the commands of README and docs", documents::configured),

@@ -8,10 +8,12 @@
 use std::time::Duration;
 
 use suites::continuity::outcome::Outcome;
-use suites::continuity::run::{Means, play};
-use suites::continuity::sequence::{Configuration, Contender, Sequence, Setup};
+use suites::continuity::run::play;
+use suites::continuity::sequence::Sequence;
 use suites::continuity::{FAMILIES, named};
 use suites::daemon::Daemon;
+use suites::site::setup::{Configuration, Contender, Setup};
+use suites::site::up::Means;
 
 /// What is played here. A sequence that the agents have learnt to pass gets a line here, and then it
 /// stays: the names are those of `continuity --list`.

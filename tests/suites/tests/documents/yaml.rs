@@ -6,13 +6,14 @@ use suites::document;
 use suites::scenario::repository;
 
 /// The variables of role ha_cluster that docs/ansible.md may use (its meta/argument_specs.yml).
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 11] = [
     "ha_cluster_cluster_name",
     "ha_cluster_hacluster_password",
     "ha_cluster_extra_packages",
     "ha_cluster_cluster_properties",
     "ha_cluster_resource_defaults",
     "ha_cluster_resource_primitives",
+    "ha_cluster_stonith_levels",
     "ha_cluster_resource_clones",
     "ha_cluster_constraints_location",
     "ha_cluster_constraints_colocation",
@@ -81,12 +82,19 @@ fn example() -> String {
     let path = repository().join("pcs-examples/active-standby.sh");
     let mut text = std::fs::read_to_string(path).expect("the example");
     text = text.replace("\\\n", " ").replace("${NIC:+nic=\"$NIC\"}", "nic=eth0");
-    for (variable, value) in
-        [("VIP", "192.0.2.10"), ("PREFIX", "24"), ("GATEWAY", "192.0.2.1"), ("NIC", "eth0")]
-    {
+    text = text.replace("$(echo \"$@\" | tr ' ' ,)", "192.0.2.1").replace("$(($# - 1))", "0");
+    for (variable, value) in [
+        ("VIP", "192.0.2.10"),
+        ("PREFIX", "24"),
+        ("GATEWAY", "192.0.2.1"),
+        ("NIC", "eth0"),
+        ("NODE1", "node1"),
+        ("NODE2", "node2"),
+    ] {
         let default = [format!("{variable}:-{value}"), format!("{variable}-{value}")];
         assert!(default.iter().any(|default| text.contains(default)), "{variable}");
         text = text.replace(&format!("\"${variable}\""), value);
+        text = text.replace(&format!("\"fence-${variable}\""), &format!("fence-{value}"));
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -111,6 +119,12 @@ fn the_play_makes_what_the_example_makes() {
     let mut commands = Vec::new();
     for primitive in variables["ha_cluster_resource_primitives"].as_array().expect("a list") {
         let agent = text(&primitive["agent"]);
+        if agent == "stonith:fence_heuristics_ping" {
+            let words =
+                words(&primitive["instance_attrs"][0]["attrs"]).replace("node1 node2", "$NODES");
+            let told = example().replace("\"$NODE1 $NODE2\"", "$NODES").replace('"', "");
+            assert!(told.contains(&format!("fence_heuristics_ping{words} ")), "{words}");
+        }
         // Those of the example are the reader's choice.
         if agent.starts_with("stonith:") {
             continue;
@@ -125,6 +139,12 @@ fn the_play_makes_what_the_example_makes() {
             command += " clone";
         }
         commands.push(command);
+    }
+    for level in variables["ha_cluster_stonith_levels"].as_array().expect("a list") {
+        let ids = level["resource_ids"].as_array().expect("a list").iter().map(text);
+        let ids = ids.collect::<Vec<_>>().join(" ");
+        let target = text(&level["target"]);
+        commands.push(format!("cib stonith level add {} {target} {ids}", level["level"]));
     }
     for location in variables["ha_cluster_constraints_location"].as_array().expect("a list") {
         commands.push(format!(
@@ -141,6 +161,7 @@ fn the_play_makes_what_the_example_makes() {
         assert!(example.contains(&format!("{command} ")), "not in the example: {command}");
     }
     let made = example.matches("cib resource create ").count()
+        + example.matches("cib stonith level add ").count()
         + example.matches("cib constraint location ").count();
     assert_eq!(commands.len(), made + 1, "of the example something is missing: {commands:#?}");
 }

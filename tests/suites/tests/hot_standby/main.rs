@@ -80,6 +80,9 @@ fn complaints(lab: &Lab) -> String {
 type Step = (&'static str, fn(&Cluster) -> Result<(), String>);
 
 const STEPS: &[Step] = &[
+    ("smartvox check finds nothing", |cluster| {
+        scenario::nothing_to_find(&cluster.pair.lab, PATIENCE)
+    }),
     // Before the first cleanup, which makes Pacemaker 2.1.5 forget the start: then it answers a changed parameter with
     // a demote.
     ("routes loaded without a restart", faults::routes_loaded),

@@ -362,7 +362,7 @@ fn diagnose_names_it() {
     };
     assert!(shown().is_null());
     ends(&agent.action("start"), 0);
-    assert_eq!(shown(), format!("process {}", site.async_monitors()[0]));
+    assert_eq!(shown(), site.async_monitors()[0]);
     ends(&agent.action("stop"), 0);
     assert!(shown().is_null());
 }

@@ -21,6 +21,7 @@ case "$program $*" in
     # As the real one: in the environment of an action, this node alone.
     [ "$OCF_RESKEY_CRM_meta_on_node" ] || cat /run/cluster/attributes ;;
 *attrd_updater*--update\ [01]) [ ! -e /run/cluster/refuses ] ;;
+attrd_updater\ --refresh) ;;
 *cibadmin*) [ -e /run/cluster/rule ] ;;
 *crm_resource*) ;;
 *) exit 1 ;;
@@ -116,6 +117,31 @@ fn a_node_without_the_vip_publishes_its_carrier() {
     // The address where it must not be.
     site.a.ip(&format!("addr add {VIP}/24 dev eth0"));
     ends(&recurring(&node.agent), 0);
+}
+
+/// A controller that is restarted alone loses the attribute, and the attribute daemon does not: the probe
+/// that follows has it write the value again.
+#[test]
+fn a_probe_brings_back_an_attribute_that_the_cib_has_lost() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let Some(node) = Node::new(&site, "carrier::a_probe_brings_back") else { return };
+    let update = "attrd_updater --name smartvox-link-vip --update 1";
+    ends(&node.agent.action("monitor"), 7);
+    // The first one is news.
+    assert_eq!(node.calls(), [update]);
+    ends(&node.agent.action("monitor"), 7);
+    assert_eq!(node.calls(), [update, update, "attrd_updater --refresh"]);
+    ends(&recurring(&node.agent), 7);
+    assert_eq!(node.calls().len(), 3);
+    // With the VIP, too.
+    ends(&node.agent.action("start"), 0);
+    ends(&node.agent.action("monitor"), 0);
+    assert_eq!(
+        node.calls().get(3..),
+        Some(&[update.to_owned(), "attrd_updater --refresh".to_owned()][..])
+    );
+    ends(&node.agent.action("stop"), 0);
 }
 
 /// What the cluster manager did not take is told again; a monitor that never could tell anything executes

@@ -8,7 +8,9 @@ use super::{MAC_A, MAC_B, Site, VIP, announcer, ends, program, state};
 fn json(agent: &Agent) -> Value {
     let outcome = agent.clone().args(["--format", "json"]).action("diagnose");
     ends(&outcome, 0);
-    serde_json::from_str(&outcome.stdout).unwrap()
+    let told = serde_json::from_str(&outcome.stdout).unwrap();
+    suites::schema::fits("opensips-vip-diagnose", &told).unwrap();
+    told
 }
 
 #[test]
@@ -29,12 +31,13 @@ fn what_is_known_of_the_vip() {
     ends(&agent.action("start"), 0);
     let there = json(&agent);
     assert_eq!(there["monitor"]["code"], 0);
-    assert_eq!(there["addresses"][0]["address"], "192.0.2.10/24 on eth0");
+    let address = serde_json::json!({"ip": VIP, "prefix_length": 24, "interface": "eth0"});
+    assert_eq!(there["addresses"][0]["address"], address);
     assert_eq!(there["addresses"][0]["flags"][0], "secondary");
     assert_eq!(there["interface"]["mac"], MAC_A);
     assert_eq!(there["interface"]["carrier"], true);
     let pid = announcer(&site.a).unwrap();
-    assert_eq!(there["announcer"], format!("process {pid}"));
+    assert_eq!(there["announcer"], pid);
     assert!(there["last_announcement_s_ago"].as_i64().unwrap() < 60);
     assert_eq!(there["source_routing"].as_array().unwrap().len(), 4);
 
@@ -73,6 +76,9 @@ fn for_people() {
     assert!(wrong.stdout.contains("ip=x: not an IP address"), "{}", wrong.stdout);
     let missing = site.vip().param("network_namespace", "sip").action("diagnose");
     assert!(missing.stdout.contains("unknown: there is no network namespace sip"));
+    for other in [site.vip().param("ip", "x"), site.vip().param("network_namespace", "sip")] {
+        json(&other);
+    }
     // No business of Pacemaker's.
     let meta_data = agent(&site.a, program()).action("meta-data").stdout;
     assert!(!meta_data.contains("diagnose"));

@@ -224,3 +224,43 @@ fn the_same_address_in_two_namespaces_of_one_host() {
     ends(&site.vip().action("stop"), 0);
     wait_until("nothing is left", LONG, || locks(&site.a).is_empty());
 }
+
+/// What `crm resource trace` and `crm_resource -VV` ask for.
+#[test]
+fn a_trace_has_each_step_with_its_time() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let logging = site.vip().env("HA_LOGFACILITY", "none").env("HA_LOGFILE", "/run/ha.log");
+    site.a.run(|| std::fs::write("/run/ha.log", "").unwrap());
+    let read = |path: &str| site.a.run(|| std::fs::read_to_string(path).unwrap());
+    let traced = logging.clone().param("trace_ra", "1").param("trace_dir", "/run/trace_ra");
+    let outcome = traced.action("start");
+    ends(&outcome, 0);
+    assert_eq!(outcome.stderr, "");
+    let names = || -> Vec<String> {
+        let entries = site.a.run(|| std::fs::read_dir("/run/trace_ra/opensips-vip").unwrap());
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let names = names();
+    let [name] = names.as_slice() else { panic!("{names:?}") };
+    assert!(name.starts_with("vip.start.20"), "{name}");
+    let trace = read(&format!("/run/trace_ra/opensips-vip/{name}"));
+    for words in ["parameter_ip=192.0.2.10", "step=announce", "state=added", "rc=0"] {
+        let line = trace.lines().find(|line| line.contains(words));
+        let line = line.unwrap_or_else(|| panic!("{words} is not in\n{trace}"));
+        assert!(line.starts_with("+ ") && line.contains(": action=start "), "{line}");
+    }
+    // The log is what it is without a trace, and the parameters are not logged as unknown.
+    let log = read("/run/ha.log");
+    assert!(log.contains("state=added") && !log.contains("step="), "{log}");
+    assert!(!log.contains("trace_"), "{log}");
+
+    let traced = logging.env("OCF_TRACE_RA", "1").env("OCF_TRACE_FILE", "/dev/stderr");
+    let monitor = traced.action("monitor");
+    ends(&monitor, 0);
+    assert!(monitor.stderr.contains(": action=monitor ") && monitor.stderr.contains("rc=0"));
+    // A file that can't be written is no reason to fail.
+    let stop = traced.env("OCF_TRACE_FILE", "/proc/none/file").action("stop");
+    ends(&stop, 0);
+    assert!(read("/run/ha.log").contains("no trace is written"));
+}

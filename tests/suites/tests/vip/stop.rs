@@ -137,3 +137,28 @@ fn tables_that_cannot_be_read_are_no_reason_to_be_fenced() {
         assert!(!site.a.ip("rule").contains(VIP));
     }
 }
+
+/// Such a fault ends the agent's own event loop, so nothing that the process itself tries again could help.
+#[test]
+fn a_fault_of_the_agent_itself_ends_no_service_and_fences_nobody() {
+    testnet::root_or_skip!();
+    if !has_strace("stop::a_fault_of_the_agent_itself") {
+        return;
+    }
+    let site = Site::new();
+    ends(&site.vip().action("start"), 0);
+    let fault = "--inject=epoll_wait:error=EIO:when=1";
+    let broken = site.vip().under(["/usr/bin/strace", "-qq", "-o", "/run/trace", fault]);
+    let injected = || {
+        let record = site.a.run(|| std::fs::read_to_string("/run/trace").unwrap());
+        assert!(record.contains("(INJECTED)"), "{record}");
+    };
+    ends(&super::recurring(&broken), 0);
+    injected();
+    ends(&broken.action("stop"), 0);
+    injected();
+    assert!(instances(&site.a).is_empty());
+    ends(&broken.action("start"), 0);
+    injected();
+    ends(&site.vip().action("stop"), 0);
+}

@@ -111,15 +111,15 @@ fn holder(proc: &ProcFs, listener: &Listener, table: &SocketTable, own: &HashSet
         .filter(|socket| !own.contains(&socket.inode))
         .map(|socket| Owner::of(proc, socket).to_string())
         .collect();
-    let own = is_own(listener, table, own).then(|| "this instance".to_owned());
-    let all: Vec<String> = own.into_iter().chain(others).collect();
-    if !all.is_empty() {
-        Value::Text(all.join(", "))
-    } else if table.knows(listener.transport) {
-        Value::Text("no process: not open".to_owned())
-    } else {
-        Value::Unknown("this kernel can't list such sockets".to_owned())
+    let is_own = is_own(listener, table, own);
+    if !is_own && others.is_empty() && !table.knows(listener.transport) {
+        return Value::Unknown("this kernel can't list such sockets".to_owned());
     }
+    let own = is_own.then(|| "this instance".to_owned());
+    let all: Vec<String> = own.into_iter().chain(others.iter().cloned()).collect();
+    let text = if all.is_empty() { "no process: not open".to_owned() } else { all.join(", ") };
+    let parts = Diagnosis::default().with("this_instance", is_own).with("others", others);
+    Value::told(text, parts)
 }
 
 /// The answer of each listener to OPTIONS; none where it is not sent: the socket is not this
@@ -144,23 +144,37 @@ fn answers(
     let mut outcomes = ask_each(&asked, &Question::default(), ANSWER, until).into_iter();
     let answer = |target: Option<Target>| match target.and_then(|_| outcomes.next()) {
         None => Value::None,
-        Some(Ok(outcome)) => Value::Text(told(&outcome)),
+        Some(Ok(outcome)) => told(&outcome),
         Some(Err(error)) => Value::Unknown(error.to_string()),
     };
     targets.into_iter().map(answer).collect()
 }
 
-/// `200 in 0.4 ms`
-fn told(outcome: &Outcome) -> String {
+/// `200 in 0.4 ms`; for programs the code, the time and what is said besides.
+fn told(outcome: &Outcome) -> Value {
+    let parts = |code: Option<u16>, took: Option<Duration>, reason: Option<String>| {
+        let took = took.and_then(|took| i64::try_from(took.as_micros()).ok());
+        Diagnosis::default()
+            .with("code", code.map(i64::from))
+            .with("took_us", took)
+            .with("reason", reason)
+    };
     match outcome {
         Outcome::Alive { code, took } => {
-            let code = code.map_or("TLS refused".to_owned(), |code| code.to_string());
-            format!("{code} in {:.1} ms", took.as_secs_f64() * 1000.0)
+            let refused = || "TLS refused".to_owned();
+            let text = code.map_or_else(refused, |code| code.to_string());
+            let text = format!("{text} in {:.1} ms", took.as_secs_f64() * 1000.0);
+            let reason = code.is_none().then(refused);
+            Value::told(text, parts(*code, Some(*took), reason))
         }
         Outcome::Unexpected { code, reason } => {
-            format!("{code} {}", ocf::shown(reason.as_bytes()))
+            let reason = ocf::shown(reason.as_bytes());
+            Value::told(format!("{code} {reason}"), parts(Some(*code), None, Some(reason)))
         }
-        Outcome::Silent { silence, .. } => silence.to_string(),
+        Outcome::Silent { silence, .. } => {
+            let silence = silence.to_string();
+            Value::told(silence.clone(), parts(None, None, Some(silence)))
+        }
     }
 }
 
@@ -198,10 +212,10 @@ impl Host {
     }
 
     /// The place of a listener's address.
-    fn place_of(&self, listener: &Listener) -> String {
+    fn place_of(&self, listener: &Listener) -> Value {
         let ip = listener.local.ip();
         if ip.is_unspecified() {
-            return "all of this host".to_owned();
+            return place("all of this host", "all", &[]);
         }
         let names: Vec<&str> = self
             .addresses
@@ -210,15 +224,23 @@ impl Host {
             .filter_map(|address| self.links.iter().find(|link| link.index == address.link))
             .map(|link| link.name.as_str())
             .collect();
-        let place =
-            if names.is_empty() { String::new() } else { format!(" on {}", names.join(", ")) };
         match self.local.presence(ip) {
-            Presence::Usable => format!("here{place}"),
-            Presence::Tentative => format!("tentative{place}"),
-            Presence::Absent if names.is_empty() => "not on this host".to_owned(),
-            Presence::Absent => format!("duplicate: another host has it (dadfailed){place}"),
+            Presence::Usable => place("here", "usable", &names),
+            Presence::Tentative => place("tentative", "tentative", &names),
+            Presence::Absent if names.is_empty() => place("not on this host", "absent", &names),
+            Presence::Absent => {
+                place("duplicate: another host has it (dadfailed)", "duplicate", &names)
+            }
         }
     }
+}
+
+/// `here on eth0`; for programs a word and the interfaces.
+fn place(text: &str, state: &str, interfaces: &[&str]) -> Value {
+    let on = if interfaces.is_empty() { "" } else { " on " };
+    let text = format!("{text}{on}{}", interfaces.join(", "));
+    let parts = Diagnosis::default().with("state", state).with("interfaces", interfaces.to_vec());
+    Value::told(text, parts)
 }
 
 #[cfg(test)]
@@ -227,10 +249,18 @@ mod tests {
 
     #[test]
     fn answers_in_words() {
+        let text = |outcome| match told(&outcome) {
+            Value::Told { text, .. } => text,
+            other => panic!("{other:?}"),
+        };
         let took = Duration::from_micros(1_250);
-        assert_eq!(told(&Outcome::Alive { code: Some(200), took }), "200 in 1.2 ms");
-        assert_eq!(told(&Outcome::Alive { code: None, took }), "TLS refused in 1.2 ms");
+        assert_eq!(text(Outcome::Alive { code: Some(200), took }), "200 in 1.2 ms");
+        assert_eq!(text(Outcome::Alive { code: None, took }), "TLS refused in 1.2 ms");
         let odd = Outcome::Unexpected { code: 503, reason: "No\nway".to_owned() };
-        assert_eq!(told(&odd), "503 No\\nway");
+        assert_eq!(text(odd), "503 No\\nway");
+        assert_eq!(place("here", "usable", &["lo"]), {
+            let parts = Diagnosis::default().with("state", "usable").with("interfaces", vec!["lo"]);
+            Value::told("here on lo", parts)
+        });
     }
 }

@@ -63,12 +63,17 @@ impl<'a> Answers<'a> {
         };
         let up = up_time.and_then(|up| i64::try_from(up.as_secs()).ok());
         let megabytes = |bytes: Option<u64>| i64::try_from(bytes?.div_ceil(1024 * 1024)).ok();
-        let crew = busiest(&self.processes, &self.statistics);
+        let busiest = busiest(&self.processes, &self.statistics).map(|crew| {
+            let parts = Diagnosis::default()
+                .with("role", crew.role.clone())
+                .with("busy_percent", i64::try_from(crew.busy).ok());
+            Shown::told(format!("{} ({}%)", crew.role, crew.busy), parts)
+        });
         diagnosis
             .with("up_seconds", up)
             .with("shared_memory_mb", megabytes(self.statistics.shared_memory_total))
             .with("shared_memory_used_mb", megabytes(self.statistics.shared_memory_used))
-            .with("busiest", crew.map(|crew| format!("{} ({}%)", crew.role, crew.busy)))
+            .with("busiest", busiest)
             .into()
     }
 

@@ -112,9 +112,10 @@ fn sentence(verdict: &Verdict) -> String {
 }
 
 /// Whether the daemon can run with its configuration, and opens all of its sockets.
-fn config_check(checked: &Checked, params: &Params) -> String {
+fn config_check(checked: &Checked, params: &Params) -> Value {
     let remarks = checked.remarks(params);
-    if remarks.is_empty() { "good".to_owned() } else { remarks.join("; ") }
+    let text = if remarks.is_empty() { "good".to_owned() } else { remarks.join("; ") };
+    Value::told(text, remarks)
 }
 
 fn role(role: Role) -> &'static str {

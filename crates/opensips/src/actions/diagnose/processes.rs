@@ -38,19 +38,22 @@ fn role_of(survey: &Survey, stat: &Stat) -> &'static str {
     }
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: State) -> Value {
     match state {
-        State::Alive => "alive",
-        State::Uninterruptible => "uninterruptible sleep",
-        State::Stopped => "stopped (SIGSTOP)",
-        State::Ended => "ended",
+        State::Alive => "alive".into(),
+        State::Uninterruptible => Value::told("uninterruptible sleep", "uninterruptible"),
+        State::Stopped => Value::told("stopped (SIGSTOP)", "stopped"),
+        State::Ended => "ended".into(),
     }
 }
 
 /// The process that tells Pacemaker of the end of the main process.
 pub(super) fn async_monitor(instance: &Instance<'_>) -> Value {
     match async_monitor::process(instance) {
-        Ok(Some(process)) => Value::Text(format!("process {}", process.pid)),
+        Ok(Some(process)) => {
+            let pid = process.pid;
+            Value::told(format!("process {pid}"), i64::from(pid.get()))
+        }
         Ok(None) => Value::None,
         Err(error) => Value::Unknown(error.to_string()),
     }

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lab::Lab;
 use nix::sys::signal::Signal;
 use suites::calls::parts;
-use suites::continuity::run::{Means, served, wait_served};
-use suites::continuity::sequence::{self, Configuration, Setup};
-use suites::continuity::site::Site;
-use suites::continuity::watch::Watch;
 use suites::daemon::Daemon;
 use suites::scenario;
+use suites::site::Site;
+use suites::site::setup::{self, Configuration, Setup};
+use suites::site::up::{Means, served, wait_served};
+use suites::site::watch::Watch;
 
 use super::{Contender, Fault, PATIENCE, Parts};
 
@@ -31,32 +31,32 @@ struct Cluster {
 
 pub(super) fn hot_standby(agents: &Path, daemon: &Daemon) -> Result<Box<dyn Contender>, String> {
     let setup = Setup::fenced(Configuration::HotStandby);
-    up("ours, hot standby", TOKEN, setup, sequence::Contender::Ours, agents, daemon)
+    up("ours, hot standby", TOKEN, setup, setup::Contender::Ours, agents, daemon)
 }
 
 /// The same with a shorter token; only what waits for it differs.
 pub(super) fn tuned(agents: &Path, daemon: &Daemon) -> Result<Box<dyn Contender>, String> {
     let setup = Setup::fenced(Configuration::HotStandby);
     let name = "ours, hot standby, token of 1 s";
-    up(name, SHORT_TOKEN, setup, sequence::Contender::Ours, agents, daemon)
+    up(name, SHORT_TOKEN, setup, setup::Contender::Ours, agents, daemon)
 }
 
 pub(super) fn active_standby(agents: &Path, daemon: &Daemon) -> Result<Box<dyn Contender>, String> {
     let setup = Setup::fenced(Configuration::ActiveStandby);
-    up("ours, active/standby", TOKEN, setup, sequence::Contender::Ours, agents, daemon)
+    up("ours, active/standby", TOKEN, setup, setup::Contender::Ours, agents, daemon)
 }
 
 pub(super) fn peer(agents: &Path, daemon: &Daemon) -> Result<Box<dyn Contender>, String> {
     let setup = Setup::fenced(Configuration::ActiveStandby);
     let name = "IPaddr2, OpenSIPS as a service";
-    up(name, TOKEN, setup, sequence::Contender::Peer, agents, daemon)
+    up(name, TOKEN, setup, setup::Contender::Peer, agents, daemon)
 }
 
 fn up(
     name: &'static str,
     token: u32,
     setup: Setup,
-    contender: sequence::Contender,
+    contender: setup::Contender,
     agents: &Path,
     daemon: &Daemon,
 ) -> Result<Box<dyn Contender>, String> {

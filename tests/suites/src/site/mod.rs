@@ -1,4 +1,11 @@
-//! The cluster on which a sequence is played, and what its steps do with it.
+//! A cluster with the service on it, its neighbours, and what can be done to them. What the programs
+//! share that do something to a running service: `continuity`, `chaos`, the benchmarks.
+
+pub mod configure;
+pub mod setup;
+pub mod third_host;
+pub mod up;
+pub mod watch;
 
 use std::cell::{OnceCell, RefCell};
 use std::time::{Duration, Instant};
@@ -7,8 +14,8 @@ use lab::{Lab, Network};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::sequence::{Configuration, Contender, Setup};
-use super::third_host::ThirdHost;
+use self::setup::{Configuration, Contender, Setup};
+use self::third_host::ThirdHost;
 use crate::scenario::{self, peer};
 
 /// How long anything may take on a slow machine.
@@ -46,6 +53,14 @@ impl Site {
             active: RefCell::default(),
             found: RefCell::default(),
         }
+    }
+
+    /// The nodes, in the order of their names.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        (1..=self.setup.configuration.example().nodes())
+            .map(|number| format!("node{number}"))
+            .collect()
     }
 
     /// The node that served before the cause.
@@ -112,6 +127,35 @@ impl Site {
         let (lab, public) = (&self.lab, Network::Public);
         let done = if there { lab.plug(node, public) } else { lab.unplug(node, public) };
         done.map_err(|error| error.to_string())
+    }
+
+    /// A node stands still, as a virtual machine does whose host is busy or that is moved: its
+    /// processes are stopped, and what its kernel would still answer does not reach anybody. The
+    /// carrier stays.
+    ///
+    /// # Errors
+    /// The lab refuses.
+    pub fn freeze(&self, node: &str) -> Result<(), String> {
+        for network in Network::ALL {
+            self.lab.partition([node], network).map_err(|error| error.to_string())?;
+        }
+        for process in self.processes(node) {
+            process.signal(Signal::SIGSTOP);
+        }
+        Ok(())
+    }
+
+    /// It goes on as if nothing had been; where it was fenced meanwhile, nothing is left to go on. Every
+    /// other partition of the lab ends, too.
+    ///
+    /// # Errors
+    /// The lab refuses.
+    pub fn thaw(&self, node: &str) -> Result<(), String> {
+        self.lab.heal().map_err(|error| error.to_string())?;
+        for process in self.processes(node) {
+            process.signal(Signal::SIGCONT);
+        }
+        Ok(())
     }
 
     /// The host that is no node.
@@ -187,6 +231,8 @@ pub struct Process {
     pub name: String,
     /// The first word of its command line.
     pub path: String,
+    /// The others.
+    pub arguments: Vec<String>,
 }
 
 impl Process {
@@ -194,12 +240,14 @@ impl Process {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (head, tail) = stat.rsplit_once(") ")?;
         let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let path = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
+        let words = command_line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let mut words = words.map(|word| String::from_utf8_lossy(word).into_owned());
         Some(Self {
             pid,
             parent: tail.split(' ').nth(1)?.parse().ok()?,
             name: head.split_once('(')?.1.to_owned(),
-            path: String::from_utf8_lossy(path).into_owned(),
+            path: words.next().unwrap_or_default(),
+            arguments: words.collect(),
         })
     }
 

@@ -98,7 +98,7 @@ fn note(stdout: Option<ChildStdout>, answers: &Answers) {
     let Some(stdout) = stdout else { return };
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         let Some(mac) = line.split_whitespace().nth(1) else { continue };
-        let host = (1..=2)
+        let host = (1..=16)
             .find(|number| Network::Public.mac(HostNumber::node(*number)) == mac)
             .map_or_else(|| mac.to_owned(), |number| format!("node{number}"));
         answers.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), host));

@@ -4,7 +4,7 @@
 
 use lab::Lab;
 
-use super::sequence::{Configuration, Contender, Setup};
+use super::setup::{Configuration, Contender, Setup};
 use crate::document::{self, Marker};
 use crate::scenario::{Example, Fencing, repository, run};
 
@@ -23,6 +23,7 @@ impl Configuration {
     pub fn example(self) -> Example {
         match self {
             Self::HotStandby => Example::HotStandby,
+            Self::ThreeNodes => Example::ThreeNodes,
             _ => Example::ActiveStandby,
         }
     }
@@ -36,7 +37,7 @@ pub fn configure(lab: &Lab, setup: Setup, contender: Contender) -> Result<(), St
     let text = match setup.configuration {
         Configuration::QuickStart => quick_start(setup.fencing, true)?,
         Configuration::DefaultOperations => quick_start(setup.fencing, false)?,
-        Configuration::ActiveStandby | Configuration::HotStandby => {
+        Configuration::ActiveStandby | Configuration::HotStandby | Configuration::ThreeNodes => {
             example(setup.configuration.example())?
         }
     };

@@ -1,0 +1,40 @@
+//! Why the command could not look.
+
+use std::path::PathBuf;
+
+/// What keeps `smartvox` from looking. The text is one sentence for the administrator.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(
+        "there is no cluster on this node: neither cibadmin nor {file} is there: install \
+         Pacemaker, or name a saved configuration with --cib"
+    )]
+    NoCluster { file: &'static str },
+    #[error(
+        "the cluster is not running on this node, and has left no configuration in {file}: start \
+         it (pcs cluster start), or name a saved configuration with --cib"
+    )]
+    NotRunning { file: &'static str },
+    #[error("the configuration of the cluster can't be read: {why}: run smartvox as root")]
+    NotAllowed { why: String },
+    #[error("{}: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
+    #[error("the configuration of the cluster is not XML: {why}")]
+    NotXml { why: String },
+    #[error("the configuration of the cluster has no element {element}")]
+    NoElement { element: &'static str },
+    #[error("{id}: there is no such resource: the cluster has {}", or_none(known))]
+    NoSuchResource { id: String, known: Vec<String> },
+    #[error("the cluster has no resource of ocf:smartvox")]
+    NoResource,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+fn or_none(names: &[String]) -> String {
+    if names.is_empty() {
+        "no resource of ocf:smartvox".to_owned()
+    } else {
+        format!("{} of ocf:smartvox", names.join(", "))
+    }
+}

@@ -1,0 +1,46 @@
+//! `smartvox`, the command of an administrator.
+//!
+//! `smartvox diagnose` runs the action diagnose of the installed agents with the parameters that the
+//! cluster has for a resource. `smartvox check` compares the configuration of the cluster and this node
+//! with what a pair needs. Neither changes anything.
+
+mod agents;
+mod cib;
+mod command_line;
+mod error;
+mod host;
+mod meta_data;
+mod report;
+mod rules;
+mod source;
+mod tasks;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+pub use command_line::command;
+pub use rules::{RULES, Rule, Severity};
+
+/// The whole of `main`: prints what the arguments of this process ask for, and returns the exit code.
+pub fn run() -> ExitCode {
+    let call = match command_line::read(std::env::args_os()) {
+        Ok(call) => call,
+        Err(error) => {
+            // --help and --version are errors to clap.
+            let wrong = error.use_stderr();
+            // A reader that has closed the pipe is no mistake of the caller.
+            let _ = error.print();
+            return ExitCode::from(if wrong { tasks::FAILED } else { 0 });
+        }
+    };
+    match tasks::perform(&call) {
+        Ok((text, code)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "smartvox: {error}");
+            ExitCode::from(tasks::FAILED)
+        }
+    }
+}

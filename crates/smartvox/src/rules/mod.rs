@@ -1,0 +1,286 @@
+//! The rules of `smartvox check`: pure functions from the configuration and the facts of this node to
+//! findings.
+
+mod addresses;
+mod cluster;
+mod constraints;
+mod failures;
+mod node;
+mod operations;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use crate::cib::{Cib, Resource};
+use crate::host::Host;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The service ends, or both nodes serve, when one of the faults comes that the pair is there for; or it
+    /// does not start at all.
+    Error,
+    /// A failover takes longer than it must, or a later fault is not survived.
+    Warning,
+    /// It could be better.
+    Advice,
+}
+
+impl Severity {
+    /// The word, for people and for programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Advice => "advice",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) rule: &'static str,
+    pub(crate) severity: Severity,
+    pub(crate) found: Found,
+}
+
+/// What a rule has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The resource; `None` for the cluster or the node.
+    pub(crate) resource: Option<String>,
+    /// What is wrong, with names and values, in one sentence.
+    pub(crate) sentence: String,
+    /// The command that ends it.
+    pub(crate) command: String,
+}
+
+impl Found {
+    fn of_cluster(sentence: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { resource: None, sentence: sentence.into(), command: command.into() }
+    }
+
+    fn of(resource: &Resource, sentence: impl Into<String>, command: impl Into<String>) -> Self {
+        let resource = Some(resource.id.clone());
+        Self { resource, sentence: sentence.into(), command: command.into() }
+    }
+}
+
+/// What the rules look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair<'a> {
+    pub(crate) cib: &'a Cib,
+    pub(crate) host: &'a Host,
+}
+
+/// A rule. The table [`RULES`] is also that of the manual page.
+pub struct Rule {
+    /// Its name, for programs.
+    pub name: &'static str,
+    /// How much its findings matter.
+    pub severity: Severity,
+    /// What is wrong, in a few words.
+    pub about: &'static str,
+    find: fn(&Pair<'_>) -> Vec<Found>,
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.severity)
+    }
+}
+
+const fn rule(
+    name: &'static str,
+    severity: Severity,
+    find: fn(&Pair<'_>) -> Vec<Found>,
+    about: &'static str,
+) -> Rule {
+    Rule { name, severity, about, find }
+}
+
+/// All rules, in the order of their findings.
+pub static RULES: [Rule; 25] = {
+    use Severity::{Advice, Error, Warning};
+    [
+        rule(
+            "fencing",
+            Error,
+            cluster::fencing,
+            "Fencing is off, or there is no fence device. After a cut between the nodes both have \
+             the address, and a stop that fails blocks the failover.",
+        ),
+        rule(
+            "fencing-delay",
+            Warning,
+            cluster::fencing_delay,
+            "No fence device of a two-node cluster has a delay that the other one does not have: \
+             after a cut between the nodes both are powered off.",
+        ),
+        rule(
+            "two-node",
+            Error,
+            cluster::two_node,
+            "Corosync runs two nodes without two_node and without a quorum device: the survivor \
+             of a power cut loses the quorum and stops the service.",
+        ),
+        rule(
+            "wait-for-all",
+            Warning,
+            cluster::wait_for_all,
+            "wait_for_all is off in a two-node cluster: a node that boots while the link between \
+             the nodes is cut fences the other one.",
+        ),
+        rule(
+            "token",
+            Advice,
+            cluster::token,
+            "The token timeout of Corosync is below 1 s (a stall of the host looks like its \
+             death) or above 10 s (each failover takes as much longer).",
+        ),
+        rule(
+            "maintenance",
+            Warning,
+            cluster::maintenance,
+            "The cluster, a node or a resource is in maintenance mode or not managed: nothing is \
+             failed over.",
+        ),
+        rule(
+            "standby",
+            Warning,
+            cluster::standby,
+            "A node is in standby: there is no node to fail over to.",
+        ),
+        rule(
+            "leftover-move",
+            Warning,
+            cluster::leftover_move,
+            "A constraint of \"pcs resource move\" or \"ban\" is still there.",
+        ),
+        rule(
+            "monitor-missing",
+            Error,
+            operations::monitor_missing,
+            "A resource has no recurring monitor, or a promotable clone has none for one of its \
+             roles: a failure is not noticed.",
+        ),
+        rule(
+            "monitor-interval",
+            Error,
+            operations::monitor_interval,
+            "Two monitors of a resource have the same interval: Pacemaker runs only one of them.",
+        ),
+        rule(
+            "monitor-stopped",
+            Warning,
+            operations::monitor_stopped,
+            "The address has no monitor with role=Stopped: its carrier is not published on the \
+             other node, and it is not found where it must not be.",
+        ),
+        rule(
+            "timeout",
+            Warning,
+            operations::timeout,
+            "The timeout of an operation is shorter than that in the meta-data of the agent.",
+        ),
+        rule(
+            "failure-timeout",
+            Warning,
+            failures::failure_timeout,
+            "A resource has no failure-timeout: a node whose start has failed is barred until \
+             a cleanup.",
+        ),
+        rule(
+            "migration-threshold",
+            Warning,
+            failures::migration_threshold,
+            "migration-threshold is 1 or 2: one or two failures bar a node that could serve.",
+        ),
+        rule(
+            "stickiness-too-high",
+            Warning,
+            failures::stickiness_too_high,
+            "resource-stickiness outweighs a promotion score, or the score of a rule for the \
+             carrier or the gateway: the service stays where it fails.",
+        ),
+        rule(
+            "stickiness-missing",
+            Advice,
+            failures::stickiness_missing,
+            "In active/standby no resource-stickiness is set: the service can move back to a node \
+             that returns, which is a second interruption.",
+        ),
+        rule(
+            "colocation",
+            Error,
+            constraints::colocation,
+            "Nothing keeps OpenSIPS and its address on one node.",
+        ),
+        rule(
+            "order",
+            Error,
+            constraints::order,
+            "Nothing starts the address before OpenSIPS; in a hot standby: OpenSIPS before the \
+             address.",
+        ),
+        rule(
+            "same-address",
+            Error,
+            addresses::same_address,
+            "Another resource, such as IPaddr2, manages the same address.",
+        ),
+        rule(
+            "vip-unmatched",
+            Warning,
+            addresses::vip_unmatched,
+            "The parameter vip of OpenSIPS names an address that no resource manages.",
+        ),
+        rule("agent", Error, node::agent, "The agent of a resource can't be run on this node."),
+        rule(
+            "parameter",
+            Warning,
+            node::parameter,
+            "The agent does not know a parameter that is set.",
+        ),
+        rule(
+            "refused",
+            Error,
+            node::refused,
+            "validate-all with check level 10 fails on this node: the sharing tag, the sockets, \
+             opensips.service that is enabled, and all else that start looks at.",
+        ),
+        rule(
+            "remarked",
+            Warning,
+            node::remarked,
+            "validate-all with check level 10 logs a warning on this node, such as an address of \
+             vip that no socket of the configuration serves.",
+        ),
+        rule(
+            "nonlocal-bind",
+            Error,
+            node::nonlocal_bind,
+            "In a hot standby, ip_nonlocal_bind is off on this node and nonlocal_bind is not \
+             ensure: the standby can't open its sockets.",
+        ),
+    ]
+};
+
+/// The findings of all rules.
+pub(crate) fn findings(pair: &Pair<'_>) -> Vec<Finding> {
+    let all = RULES.iter().flat_map(|rule| {
+        let found = (rule.find)(pair).into_iter();
+        found.map(|found| Finding { rule: rule.name, severity: rule.severity, found })
+    });
+    let mut findings: Vec<Finding> = all.collect();
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}

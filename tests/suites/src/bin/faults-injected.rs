@@ -1,0 +1,96 @@
+//! `make faults-injected`: each system call of each action of both agents fails, in each way, one in each run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use suites::daemon::Daemon;
+use suites::faults::{Address, Service, Share, Subject, Tally, play};
+
+/// Makes each system call of each action of both agents fail, one in each run
+#[derive(Parser)]
+struct Arguments {
+    /// Directory with the built agents
+    #[arg(long, default_value = "target/agents", value_name = "DIR")]
+    agents: PathBuf,
+    /// Which agents
+    #[arg(long, value_enum, default_value = "both")]
+    agent: Which,
+    /// One fault in N alone
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    share: usize,
+    /// The first of those, from 0 to N-1
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    first: usize,
+    /// Only faults that are called so, as in the message of a violation
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Also print the errors after which an action ended otherwise than without one
+    #[arg(long)]
+    other: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    OpensipsVip,
+    Opensips,
+    Both,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("faults-injected: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Tells how many violations there were.
+fn run(arguments: &Arguments) -> Result<usize, String> {
+    if let Some(reason) = testnet::missing_privilege() {
+        return Err(reason.to_owned());
+    }
+    let agents = arguments.agents.canonicalize();
+    let agents = agents.map_err(|error| format!("{}: {error}", arguments.agents.display()))?;
+    println!(
+        "| agent | action, before it | system calls | faults | of errors, ended otherwise | violations |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut violations = 0;
+    if arguments.agent != Which::Opensips {
+        violations += all_of(&Address::new(&agents), arguments)?;
+    }
+    if arguments.agent != Which::OpensipsVip {
+        let here = std::env::current_exe().map_err(|error| error.to_string())?;
+        let stand_in = here.parent().and_then(Daemon::stand_in);
+        let daemon =
+            Daemon::real().into_iter().next().or(stand_in).ok_or("there is no OpenSIPS")?;
+        eprintln!("{daemon}");
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        violations += all_of(&Service::new(&agents, &daemon, directory.path())?, arguments)?;
+    }
+    Ok(violations)
+}
+
+fn all_of(subject: &dyn Subject, arguments: &Arguments) -> Result<usize, String> {
+    let share = Share { first: arguments.first, of: arguments.share };
+    let only = arguments.only.as_deref().unwrap_or_default();
+    let mut violations = 0;
+    for case in subject.cases() {
+        let Tally { case, calls, faults, other, violations: found } =
+            play(subject, case, share, &|place| place.contains(only))?;
+        for sentence in other.iter().filter(|_| arguments.other) {
+            eprintln!("otherwise: {sentence}");
+        }
+        for sentence in &found {
+            eprintln!("violation: {sentence}");
+        }
+        let (other, count) = (other.len(), found.len());
+        println!("| {} | {case} | {calls} | {faults} | {other} | {count} |", subject.name());
+        violations += count;
+    }
+    Ok(violations)
+}

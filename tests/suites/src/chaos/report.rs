@@ -1,0 +1,202 @@
+//! The table of a run, and the page docs/chaos.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::FAMILIES;
+use super::record::{Record, Violation};
+
+/// The rounds of one fault.
+#[derive(Debug, Default)]
+struct Row {
+    silent: Vec<Duration>,
+    not_timed: usize,
+    limit: Duration,
+    fenced: usize,
+    violations: usize,
+}
+
+/// One line for each fault, in Markdown. The times of rounds in which the machine
+/// stood still are left out.
+#[must_use]
+pub fn table(records: &[Record]) -> String {
+    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+    for record in records {
+        let row = rows.entry(record.fault.as_str()).or_default();
+        if record.is_timed() {
+            row.silent.push(record.silent);
+        } else {
+            row.not_timed += 1;
+        }
+        row.limit = row.limit.max(record.limit);
+        row.fenced += usize::from(!record.fenced.is_empty());
+        row.violations += usize::from(!record.is_good());
+    }
+    let mut text = String::from(
+        "| fault | rounds | without SIP, s: min / median / max | limit, s | rounds with fencing | violations |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for (fault, row) in rows {
+        let _ = writeln!(text, "| {fault} {}", row.cells());
+    }
+    text
+}
+
+impl Row {
+    fn cells(mut self) -> String {
+        self.silent.sort();
+        let seconds = |time: Option<&Duration>| {
+            time.map_or_else(|| "-".to_owned(), |time| format!("{:.1}", time.as_secs_f64()))
+        };
+        let rounds = match self.not_timed {
+            0 => self.silent.len().to_string(),
+            more => format!("{} ({more} not timed)", self.silent.len() + more),
+        };
+        format!(
+            "| {rounds} | {} / {} / {} | {:.1} | {} | {} |",
+            seconds(self.silent.first()),
+            seconds(self.silent.get(self.silent.len() / 2)),
+            seconds(self.silent.last()),
+            self.limit.as_secs_f64(),
+            self.fenced,
+            self.violations
+        )
+    }
+}
+
+/// Reads every file of records in a directory, by name.
+///
+/// # Errors
+/// As [`Record::read`].
+pub fn kept(directory: &Path) -> Result<BTreeMap<String, Vec<Record>>, String> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            all.insert(name, Record::read(&path)?);
+        }
+    }
+    Ok(all)
+}
+
+/// What the page begins with.
+const HEAD: &str = include_str!("page.md");
+
+/// The page about all rounds that are kept: `what` is where they were played.
+#[must_use]
+pub fn page(kept: &BTreeMap<String, Vec<Record>>, what: &str) -> String {
+    let mut text = HEAD.to_owned();
+    let _ = write!(text, "\n## The faults\n\n{}", explained());
+    let _ = write!(text, "\n## The result\n\n{what}\n");
+    for (name, records) in kept {
+        let violated: Vec<_> = records.iter().filter(|record| !record.is_good()).collect();
+        let _ = write!(
+            text,
+            "\n### {name}\n\n{} rounds ({}), {} with a violation. {}.\n\n{}",
+            records.len(),
+            seeds(records),
+            violated.len(),
+            daemons(records),
+            table(records)
+        );
+        for record in violated {
+            let found: Vec<_> = record.violations.iter().map(first_line).collect();
+            let _ = writeln!(
+                text,
+                "\n- seed {}, round {}: {}: {}",
+                record.seed,
+                record.round,
+                record.line,
+                found.join("; ")
+            );
+        }
+    }
+    text
+}
+
+fn first_line(violation: &Violation) -> String {
+    violation.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Each fault, and how its limit comes about.
+fn explained() -> String {
+    let mut text = String::from("| fault | what happens | limit of silence |\n|---|---|---|\n");
+    for fault in FAMILIES.into_iter().flatten() {
+        let _ = writeln!(text, "| {} | {} … | {} |", fault.name, fault.what, fault.why);
+    }
+    text
+}
+
+/// `seed 7: 1 to 60`.
+fn seeds(records: &[Record]) -> String {
+    let mut seeds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for Record { seed, round, .. } in records {
+        let span = seeds.entry(*seed).or_insert((*round, *round));
+        *span = (span.0.min(*round), span.1.max(*round));
+    }
+    let words: Vec<_> = seeds
+        .iter()
+        .map(|(seed, (first, last))| format!("seed {seed}: {first} to {last}"))
+        .collect();
+    words.join(", ")
+}
+
+fn daemons(records: &[Record]) -> String {
+    let all: BTreeSet<&str> = records.iter().map(|record| record.daemon.as_str()).collect();
+    all.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// Where and when: for the page.
+#[must_use]
+pub fn place(command: &str) -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        let output = output.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).lines().next().unwrap_or_default().to_owned()
+    };
+    let package = |name: &str| said("dpkg-query", &["-W", "-f", "${Version}", name]);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "Written on {} by `{command}`. Debian with Corosync {}, Pacemaker {}, kernel {}, {cores} processors, token 3000, fencing by a \
+         power switch that takes milliseconds. \"Without SIP\" counts every question without an answer from the beginning of the fault \
+         on, added up.",
+        said("date", &["+%F"]),
+        package("corosync"),
+        package("pacemaker"),
+        said("uname", &["-r"]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::record::Kind;
+    use crate::chaos::record::tests::some;
+
+    #[test]
+    fn the_table_has_a_line_for_each_fault() {
+        let mut still = some("power-cut", 90);
+        still.stalled = Duration::from_secs(2);
+        let mut wrong = some("kill-main", 3);
+        wrong.violations.push(Violation::new(Kind::Fencing, "node1\nmore"));
+        let records =
+            [some("power-cut", 8), some("power-cut", 9), still, some("power-cut", 7), wrong];
+        let text = table(&records);
+        assert!(
+            text.contains("| power-cut | 4 (1 not timed) | 7.0 / 8.0 / 9.0 | 12.0 | 4 | 0 |"),
+            "{text}"
+        );
+        assert!(text.contains("| kill-main | 1 | 3.0 / 3.0 / 3.0 | 12.0 | 1 | 1 |"), "{text}");
+        let kept = BTreeMap::from([("hot-standby".to_owned(), records.to_vec())]);
+        let page = page(&kept, "somewhere");
+        assert!(
+            page.contains("5 rounds (seed 18446744073709551615: 17 to 17), 1 with a violation"),
+            "{page}"
+        );
+        assert!(page.contains("needless fencing: node1\n"), "{page}");
+    }
+}
