@@ -98,6 +98,11 @@ else
     cib property set stonith-enabled=false
 fi
 
+# Pacemaker starts fewer actions at a time on a node whose load average is high (load-threshold, by default
+# from about the number of its cores on): a monitor that could wait then precedes the start for which callers
+# wait. That protects nodes with hundreds of resources; here are a few, on servers that may be busy.
+cib property set load-threshold=1000%
+
 ### The virtual IP address #########################################################################
 
 # monitor is cheap (one process, no fork): every 2 seconds does no harm. The one with role=Stopped runs

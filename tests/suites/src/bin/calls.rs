@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use suites::calls::case::{self, Outcome};
 use suites::calls::fault::Fault;
 use suites::calls::outcome::Gap;
+use suites::calls::phones;
 use suites::calls::sipp::{self, Load};
 use suites::daemon::Daemon;
 use suites::pair::Pair;
@@ -70,6 +71,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         rate: arguments.rate,
         length: Duration::from_secs(arguments.length),
         talk: Duration::from_secs(arguments.talk),
+        phones: true,
     };
     println!(
         "{daemon}; {} calls/s for {} s, each up for {} s",
@@ -118,6 +120,12 @@ fn measure(
             told.push((name, outcome));
         }
     }
+    println!("\n| | {} |\n|{}", phones::HEAD.join(" | "), "---|".repeat(phones::HEAD.len() + 1));
+    for (name, outcome) in &told {
+        for phones in &outcome.phones {
+            println!("| {name} | {} |", phones.cells().join(" | "));
+        }
+    }
     for (name, outcome) in told {
         println!("\n{name}, ms since the fault:{}", parts(&outcome));
         if outcome.statistics.failed > 0 {
@@ -132,7 +140,8 @@ fn row(name: &str, outcome: &Outcome) -> String {
     let ms = |duration: Option<Duration>| {
         duration.map_or_else(|| "?".to_owned(), |d| d.as_millis().to_string())
     };
-    let (stalls, longest) = outcome.stalls;
+    let longest = outcome.stalls.iter().map(|(_, took)| *took).max().unwrap_or_default();
+    let stalls = outcome.stalls.len();
     format!(
         "| {name} | {} | {} | {}, {} | {} | {} | {}, {} | {} | {} | {stalls}, longest {} ms |",
         statistics.calls,

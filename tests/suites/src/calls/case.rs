@@ -1,23 +1,28 @@
 //! One case: calls at a steady rate, a fault among them, and what came of it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::calls::fault::Fault;
 use crate::calls::outcome::{Call, Calls, Gap, Statistics};
 use crate::calls::parts::Parts;
-use crate::calls::sipp::{self, Alice, Bob, Load, Told};
+use crate::calls::phones::{self, Phones};
+use crate::calls::sipp::{self, Alice, Answering, BOB_PORT, Load, Told};
 use crate::pair::Pair;
 use crate::scenario::{Changes, Example, peer, repository};
 use crate::witness::Witness;
 
 /// A stall of the machine that is worth telling.
-const STALL: Duration = Duration::from_millis(25);
+const STALL: Duration = Duration::from_millis(5);
+/// For how long after the last action of an agent a gap is one of the move.
+const AFTER: Duration = Duration::from_secs(1);
 /// How long anything may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What came of a case. Times are since the epoch.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// The pair's configuration.
+    pub example: Example,
     /// What happened.
     pub fault: Fault,
     /// The node that it happened to.
@@ -28,16 +33,29 @@ pub struct Outcome {
     pub calls: Calls,
     /// What SIPp says about calls that went wrong.
     pub errors: String,
+    /// What came of the phones that did something else.
+    pub phones: Vec<phones::Told>,
     /// When the fault was about to be made.
     pub struck: Duration,
-    /// What Pacemaker says about it.
+    /// What Pacemaker says about it, on the node that serves afterwards.
     pub parts: Parts,
+    /// The same on the other node, unless that has no power.
+    pub left: Parts,
     /// Dialogs that the node in reserve knew just before the fault; a hot standby's alone.
     pub dialogs_at_peer: Option<u64>,
     /// Dialogs that the node which serves afterwards still knew when every call had ended.
     pub dialogs_left: Option<u64>,
-    /// The machine's own stalls meanwhile: how many, and the longest.
-    pub stalls: (usize, Duration),
+    /// The machine's own stalls meanwhile: when they began, since the epoch, and how long they were.
+    pub stalls: Vec<(Duration, Duration)>,
+}
+
+/// What callers wait for, one after the other, in a move.
+fn waited_for(example: Example) -> &'static [(&'static str, &'static str)] {
+    let all = &[("vip", "stop"), ("vip", "start"), ("opensips", "stop"), ("opensips", "start")];
+    match example {
+        Example::ActiveStandby | Example::ThreeNodes => all,
+        Example::HotStandby => &all[..2],
+    }
 }
 
 impl Outcome {
@@ -49,9 +67,33 @@ impl Outcome {
         self.fault.mend(pair, &self.struck_node, PATIENCE)
     }
 
-    /// The longest time between two answered INVITEs.
+    /// The longest time between two answered INVITEs from the first action that callers wait for until they
+    /// had time to call again; of all where there is none, or where the node that had the service is dead.
+    /// Before it the service is where it was: what callers miss then is the machine's doing, which also
+    /// runs the administrator's command.
     pub fn gap(&self) -> Option<Gap> {
-        self.calls.longest_gap()
+        let waited_for = waited_for(self.example);
+        let runs = || self.parts.waited_for(&self.left, waited_for).into_iter();
+        let begun = runs().map(|run| run.ended.saturating_sub(run.took)).min();
+        match (begun, runs().map(|run| run.ended).max()) {
+            (Some(begun), Some(end)) if self.parts.fenced.is_none() => {
+                self.calls.longest_gap_within(begun, end + AFTER)
+            }
+            _ => self.calls.longest_gap(),
+        }
+    }
+
+    /// What that time consists of, in order.
+    pub fn way(&self) -> Vec<(&'static str, Duration)> {
+        let Some(gap) = self.gap() else { return Vec::new() };
+        self.parts.way(&self.left, waited_for(self.example), (gap.from, gap.to))
+    }
+
+    /// Whether the machine itself stood still within it.
+    pub fn stalled(&self) -> bool {
+        self.gap().is_some_and(|gap| {
+            self.stalls.iter().any(|(from, took)| *from < gap.to && *from + *took > gap.from)
+        })
     }
 
     /// Calls that were up when the fault struck.
@@ -89,7 +131,12 @@ pub fn changes(example: Example) -> Result<Changes, String> {
     if text.matches(place).count() != 1 {
         return Err(format!("{}: no place for a gateway", from.display()));
     }
-    let gateway = format!("\t$du = \"sip:{}\";\n\troute(relay);\n}}\n", sipp::BOB);
+    let gateway = format!(
+        "\tif ($rU == \"carol\")\n\t\t$du = \"sip:{}\";\n\telse\n\t\t$du = \"sip:{}\";\n\t\
+         route(relay);\n}}\n",
+        phones::CAROL_AT,
+        sipp::BOB
+    );
     let config = std::env::temp_dir().join(format!("smartvox-calls-{}.cfg", std::process::id()));
     std::fs::write(&config, text.replace(place, &gateway))
         .map_err(|e| format!("{}: {e}", config.display()))?;
@@ -104,11 +151,13 @@ pub fn changes(example: Example) -> Result<Changes, String> {
 pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Outcome, String> {
     let active = pair.wait_placed(PATIENCE, |_| true)?;
     if pair.example == Example::HotStandby {
-        sipp::register(&pair.lab)?;
+        sipp::register(&pair.lab, "bob", BOB_PORT)?;
     }
-    let _bob = Bob::answer(&pair.lab)?;
+    let _bob = Answering::bob(&pair.lab)?;
+    let begin = || Phones::begin(&pair.lab, pair.example, load);
+    let phones = load.phones.then(begin).transpose()?;
     let alice = Alice::call(&pair.lab, load)?;
-    let witness = Witness::start(STALL);
+    let (witness, zero) = (Witness::start(STALL), (Instant::now(), SystemTime::now()));
     std::thread::sleep(before);
     let dialogs = |node: &str| match pair.example {
         Example::HotStandby => pair.dialogs(node).map(Some),
@@ -119,6 +168,7 @@ pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Ou
     fault.strike(pair, &active)?;
     let finished = alice.finish(&pair.lab);
     let stalls = witness.finish();
+    let phones = phones.map(|phones| phones.finish(&pair.lab)).transpose()?.unwrap_or_default();
     let Told { statistics, calls, errors } = finished?;
     let fits = |node: &str| match fault {
         Fault::Nothing => node == active,
@@ -132,18 +182,31 @@ pub fn run(pair: &Pair, fault: Fault, load: Load, before: Duration) -> Result<Ou
     })
     .map_err(|error| error.to_string())?;
     let dialogs_left = dialogs(&serving)?;
-    let zone = pair.run(&serving, &["date", "+%z"])?;
-    let log = pair.run(&serving, &["cat", "/var/log/pacemaker/pacemaker.log"])?;
+    let told = |node: &str| {
+        let zone = pair.run(node, &["date", "+%z"])?;
+        let log = pair.run(node, &["cat", "/var/log/pacemaker/pacemaker.log"])?;
+        Ok::<_, String>(Parts::parse(&log, zone.trim(), begun))
+    };
+    let parts = told(&serving)?;
     Ok(Outcome {
+        example: pair.example,
         fault,
         struck_node: active,
         statistics,
         calls,
         errors,
+        phones,
         struck: begun.duration_since(UNIX_EPOCH).unwrap_or_default(),
-        parts: Parts::parse(&log, zone.trim(), begun),
+        parts,
+        left: told(peer(&serving)).unwrap_or_default(),
         dialogs_at_peer,
         dialogs_left,
-        stalls: (stalls.len(), stalls.iter().map(|stall| stall.length).max().unwrap_or_default()),
+        stalls: stalls.iter().map(|stall| (since_epoch(zero, stall.from), stall.length)).collect(),
     })
+}
+
+/// The time of an instant, by a pair of the same moment.
+fn since_epoch((zero, then): (Instant, SystemTime), at: Instant) -> Duration {
+    let then = then.duration_since(UNIX_EPOCH).unwrap_or_default();
+    then + at.saturating_duration_since(zero)
 }

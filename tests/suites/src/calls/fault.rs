@@ -74,18 +74,28 @@ impl Fault {
     /// # Errors
     /// It isn't by the end of `patience`.
     pub fn mend(self, pair: &Pair, active: &str, patience: Duration) -> Result<(), String> {
+        self.undo(pair, active)?;
+        if self == Self::PowerCut {
+            pair.wait_whole(patience)?;
+        }
+        pair.wait_placed(patience, |_| true).map(drop)
+    }
+
+    /// Ends what an administrator has to end; waits for nothing.
+    ///
+    /// # Errors
+    /// A command failed.
+    pub fn undo(self, pair: &Pair, active: &str) -> Result<(), String> {
         let other = peer(active);
         match self {
-            Self::Nothing => {}
+            Self::Nothing | Self::PowerCut => Ok(()),
             Self::PlannedMove => {
                 let mut command = vec!["crm_resource", "--clear"];
                 command.extend(moved(pair.example));
-                pair.run(other, &command)?;
+                pair.run(other, &command).map(drop)
             }
-            Self::Standby => drop(pair.run(other, &["pcs", "node", "unstandby", active])?),
-            Self::Kill => scenario::clean_up(&pair.lab, other)?,
-            Self::PowerCut => pair.wait_whole(patience)?,
+            Self::Standby => pair.run(other, &["pcs", "node", "unstandby", active]).map(drop),
+            Self::Kill => scenario::clean_up(&pair.lab, other),
         }
-        pair.wait_placed(patience, |_| true).map(drop)
     }
 }

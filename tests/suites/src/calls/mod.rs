@@ -6,4 +6,6 @@ pub mod case;
 pub mod fault;
 pub mod outcome;
 pub mod parts;
+pub mod phones;
 pub mod sipp;
+pub mod tcp;

@@ -107,10 +107,17 @@ impl Calls {
 
     /// The longest time between two answered INVITEs.
     pub fn longest_gap(&self) -> Option<Gap> {
+        self.longest_gap_within(Duration::ZERO, Duration::MAX)
+    }
+
+    /// The same, of the gaps that reach into a time: what a machine did before or after is no part of a
+    /// move.
+    pub fn longest_gap_within(&self, from: Duration, to: Duration) -> Option<Gap> {
         let mut answers: Vec<Duration> = self.iter().filter_map(|call| call.answered).collect();
         answers.sort_unstable();
         let gap = |(from, to): (&Duration, &Duration)| Gap { from: *from, to: *to };
-        answers.iter().zip(answers.iter().skip(1)).map(gap).max_by_key(|gap| gap.length())
+        let gaps = answers.iter().zip(answers.iter().skip(1)).map(gap);
+        gaps.filter(|gap| gap.to > from && gap.from < to).max_by_key(|gap| gap.length())
     }
 
     /// Calls that nobody ever answered.
@@ -172,6 +179,8 @@ half a line";
         assert_eq!(lives.len(), 3);
         assert_eq!((calls.never_answered(), calls.taken_and_lost()), (1, 0));
         assert_eq!(calls.longest_gap(), Some(Gap { from: at(10.5), to: at(12.5) }));
+        assert_eq!(calls.longest_gap_within(at(12.5), at(20.0)), None);
+        assert_eq!(calls.longest_gap_within(at(11.0), at(11.5)), calls.longest_gap());
         assert_eq!(calls.up_at(at(11.0)).count(), 1);
         assert_eq!(calls.up_at(at(12.75)).count(), 2);
         assert_eq!(calls.up_at(at(14.0)).count(), 1);

@@ -57,6 +57,47 @@ impl Parts {
         }
         share
     }
+
+    /// The runs that callers wait for, in order: stops on the node that had the service, of which `left` is
+    /// what its log tells, and starts on this one.
+    pub fn waited_for(&self, left: &Self, actions: &[(&str, &str)]) -> Vec<Run> {
+        let of = |parts: &Self, wanted: &str| {
+            let fits = |run: &&Run| {
+                let (resource, action) = run.what.split_once(' ').unwrap_or_default();
+                action == wanted && actions.contains(&(resource, action))
+            };
+            parts.runs.iter().filter(fits).cloned().collect::<Vec<_>>()
+        };
+        let mut runs = [of(left, "stop"), of(self, "start")].concat();
+        runs.sort_by_key(|run| run.ended);
+        runs
+    }
+
+    /// What an outage consists of, in order: those runs, and what is between them.
+    pub fn way(
+        &self,
+        left: &Self,
+        actions: &[(&str, &str)],
+        (from, to): (Duration, Duration),
+    ) -> Vec<(&'static str, Duration)> {
+        let (mut way, mut reached) = (Vec::new(), from);
+        for run in self.waited_for(left, actions) {
+            let (begun, ended) = (run.ended.saturating_sub(run.took).min(to), run.ended.min(to));
+            let before = if way.is_empty() { "before the stop" } else { "Pacemaker" };
+            let what = match run.what.as_str() {
+                "vip stop" => "address: stop",
+                "vip start" => "address: start",
+                "opensips stop" => "OpenSIPS: stop",
+                _ => "OpenSIPS: start",
+            };
+            way.push((before, begun.saturating_sub(reached)));
+            way.push((what, ended.saturating_sub(begun.max(reached))));
+            reached = reached.max(ended);
+        }
+        way.push(("first call", to.saturating_sub(reached)));
+        way.retain(|(_, took)| !took.is_zero());
+        way
+    }
 }
 
 /// A line: `Nov 24 19:17:34.882 node2 pacemaker-execd [25] (log_finished) \tinfo: vip start (call
@@ -103,6 +144,31 @@ Nov 24 19:17:09.000 node2 pacemaker-execd     [25] (log_finished) \tinfo: vip st
         assert_eq!(parts.agents_share(at(3000), at(3350)), ms(107));
         assert_eq!(parts.agents_share(at(3000), at(9000)), ms(65 + 92 + 1500));
         assert_eq!(parts.agents_share(at(3200), at(3240)), ms(40));
+    }
+
+    #[test]
+    fn an_outage_is_told_in_order() {
+        let ms = Duration::from_millis;
+        let parts = |runs: &[(&str, u64, u64)]| {
+            let run = |(what, from, to): &(&str, u64, u64)| Run {
+                ended: ms(*to),
+                what: (*what).to_owned(),
+                took: ms(to - from),
+            };
+            Parts { runs: runs.iter().map(run).collect(), ..Parts::default() }
+        };
+        let left =
+            parts(&[("opensips demote", 90, 170), ("vip stop", 95, 105), ("vip start", 1, 2)]);
+        let new = parts(&[("vip start", 130, 140), ("opensips promote", 180, 190)]);
+        let way = new.way(&left, &[("vip", "stop"), ("vip", "start")], (ms(100), ms(148)));
+        let expected =
+            [("address: stop", 5), ("Pacemaker", 25), ("address: start", 10), ("first call", 8)];
+        assert_eq!(way, expected.map(|(what, took)| (what, ms(took))));
+        assert_eq!(way.iter().map(|(_, took)| *took).sum::<Duration>(), ms(48));
+        // An outage that ends before the log's coarse clock says that the start has ended.
+        let way = new.way(&left, &[("vip", "stop"), ("vip", "start")], (ms(90), ms(135)));
+        assert_eq!(way.iter().map(|(_, took)| *took).sum::<Duration>(), ms(45));
+        assert_eq!(way.first(), Some(&("before the stop", ms(5))));
     }
 
     #[test]

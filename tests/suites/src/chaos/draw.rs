@@ -97,8 +97,9 @@ mod tests {
         let again: Vec<String> = (1..=200).rev().map(|number| told(7, number)).collect();
         assert!(first.iter().eq(again.iter().rev()));
         assert_ne!(first, (1..=200).map(|number| told(8, number)).collect::<Vec<_>>());
-        // What a report says was played must be playable by the next version of the generator, too.
-        assert_eq!(Dice::of(1, 1).number(0, 999_999), Dice::of(1, 1).number(0, 999_999));
+        // What a report says was played is played by the next version of the generator, too; else it has to
+        // stay at this one.
+        assert_eq!(Dice::of(1, 1).number(0, 999_999), 586_478);
     }
 
     #[test]

@@ -197,7 +197,7 @@ pub(super) mod tests {
             seed: u64::MAX,
             round: 17,
             fault: fault.to_owned(),
-            line: "power cut of node2".to_owned(),
+            line: "power cut of node2 (serves)".to_owned(),
             silent: Duration::from_secs(silent),
             limit: Duration::from_secs(12),
             stalled: Duration::ZERO,

@@ -23,9 +23,9 @@ struct Row {
 /// stood still are left out.
 #[must_use]
 pub fn table(records: &[Record]) -> String {
-    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+    let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
     for record in records {
-        let row = rows.entry(record.fault.as_str()).or_default();
+        let row = rows.entry((record.fault.as_str(), struck(record))).or_default();
         if record.is_timed() {
             row.silent.push(record.silent);
         } else {
@@ -36,13 +36,23 @@ pub fn table(records: &[Record]) -> String {
         row.violations += usize::from(!record.is_good());
     }
     let mut text = String::from(
-        "| fault | rounds | without SIP, s: min / median / max | limit, s | rounds with fencing | violations |\n\
-         |---|---|---|---|---|---|\n",
+        "| fault | struck | rounds | without SIP, s: min / median / max | limit, s | rounds with fencing | violations |\n\
+         |---|---|---|---|---|---|---|\n",
     );
-    for (fault, row) in rows {
-        let _ = writeln!(text, "| {fault} {}", row.cells());
+    for ((fault, struck), row) in rows {
+        let _ = writeln!(text, "| {fault} | {struck} {}", row.cells());
     }
     text
+}
+
+/// Which node was struck, as the line of the round tells.
+fn struck(record: &Record) -> &'static str {
+    match (record.line.contains("(serves)"), record.line.contains("(standby)")) {
+        (true, true) => "both",
+        (true, false) => "serving",
+        (false, true) => "standby",
+        (false, false) => "all",
+    }
 }
 
 impl Row {
@@ -124,7 +134,13 @@ fn first_line(violation: &Violation) -> String {
 
 /// Each fault, and how its limit comes about.
 fn explained() -> String {
-    let mut text = String::from("| fault | what happens | limit of silence |\n|---|---|---|\n");
+    let mut text = String::from(
+        "A failover takes at most 2.2 times Corosync's token (3 s) and 6 s: the token, 1.2 times that for consensus, 1 s of delay of \
+         the first fence device, and 5 s for fencing, Pacemaker's transition and the start. No silence means less than 1 s. Where \
+         a limit is that of the serving node, none may be heard of the same fault on another one. \
+         \"…\" is the node.\n\n",
+    );
+    text.push_str("| fault | what happens | limit of silence |\n|---|---|---|\n");
     for fault in FAMILIES.into_iter().flatten() {
         let _ = writeln!(text, "| {} | {} … | {} |", fault.name, fault.what, fault.why);
     }
@@ -187,10 +203,15 @@ mod tests {
             [some("power-cut", 8), some("power-cut", 9), still, some("power-cut", 7), wrong];
         let text = table(&records);
         assert!(
-            text.contains("| power-cut | 4 (1 not timed) | 7.0 / 8.0 / 9.0 | 12.0 | 4 | 0 |"),
+            text.contains(
+                "| power-cut | serving | 4 (1 not timed) | 7.0 / 8.0 / 9.0 | 12.0 | 4 | 0 |"
+            ),
             "{text}"
         );
-        assert!(text.contains("| kill-main | 1 | 3.0 / 3.0 / 3.0 | 12.0 | 1 | 1 |"), "{text}");
+        assert!(
+            text.contains("| kill-main | serving | 1 | 3.0 / 3.0 / 3.0 | 12.0 | 1 | 1 |"),
+            "{text}"
+        );
         let kept = BTreeMap::from([("hot-standby".to_owned(), records.to_vec())]);
         let page = page(&kept, "somewhere");
         assert!(

@@ -60,13 +60,18 @@ pub fn prepare<'s>(site: &'s Site, token: Duration, drawn: &Drawn) -> Result<Pre
 }
 
 impl Prepared<'_> {
-    /// The round in words.
+    /// What happens, to whom, for how long.
     #[must_use]
     pub fn line(&self) -> String {
-        let (moment, lasts) = (self.drawn.moment.as_secs_f64(), self.drawn.lasts.as_secs_f64());
+        let lasts = self.drawn.lasts.as_secs_f64();
         let how_long = if lasts > 0.0 { format!(" for {lasts:.1} s") } else { String::new() };
-        let what = self.drawn.fault.what;
-        format!("{what} {}{how_long}, {moment:.1} s after it was well", self.case.victim_words())
+        format!("{} {}{how_long}", self.drawn.fault.what, self.case.victim_words())
+    }
+
+    /// When: `1.3 s after it was well`.
+    #[must_use]
+    pub fn moment(&self) -> String {
+        format!("{:.1} s after it was well", self.drawn.moment.as_secs_f64())
     }
 }
 

@@ -146,7 +146,8 @@ fn play_round(
         drawn.iter().map(|one| round::prepare(site, token, one)).collect::<Result<Vec<_>, _>>()?;
     let lines: Vec<String> = prepared.iter().map(round::Prepared::line).collect();
     let names: Vec<&str> = drawn.iter().map(|one| one.fault.name).collect();
-    let line = lines.join("; meanwhile ");
+    let moment = prepared.first().map(round::Prepared::moment).unwrap_or_default();
+    let line = format!("{}, {moment}", lines.join("; meanwhile "));
     tell(&format!("round {number}: {line}"));
     let record = Record {
         topology: plan.configuration.example().name().to_owned(),

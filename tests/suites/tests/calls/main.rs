@@ -7,18 +7,23 @@ use std::time::Duration;
 
 use suites::calls::case;
 use suites::calls::fault::Fault;
-use suites::calls::sipp::{self, Alice, Bob, Load};
+use suites::calls::phones::Told;
+use suites::calls::sipp::{self, Alice, Answering, Load};
 use suites::daemon::Daemon;
 use suites::pair::Pair;
 use suites::scenario::{self, Example, Fencing};
 
 /// Every call is still up when the move comes, and for some time after it.
 const LOAD: Load =
-    Load { rate: 20, length: Duration::from_secs(10), talk: Duration::from_secs(20) };
+    Load { rate: 20, length: Duration::from_secs(10), talk: Duration::from_secs(20), phones: true };
 const BEFORE: Duration = Duration::from_secs(5);
 /// Some calls to a phone, one after the other.
-const SOME: Load =
-    Load { rate: 5, length: Duration::from_secs(2), talk: Duration::from_millis(200) };
+const SOME: Load = Load {
+    rate: 5,
+    length: Duration::from_secs(2),
+    talk: Duration::from_millis(200),
+    phones: false,
+};
 const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
@@ -79,12 +84,12 @@ fn registered_phones() {
 /// A failover ends the registrations, and the next REGISTER of a phone makes it reachable again.
 fn before_and_after_a_move(pair: &Pair) -> Result<(), String> {
     let active = pair.wait_placed(PATIENCE, |_| true)?;
-    let _bob = Bob::answer(&pair.lab)?;
-    sipp::register(&pair.lab)?;
+    let _bob = Answering::bob(&pair.lab)?;
+    sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;
     assert_eq!(failed_calls(pair)?, 0, "to a phone that has registered");
     Fault::PlannedMove.strike(pair, &active)?;
     pair.wait_placed(PATIENCE, |node| node != active)?;
-    sipp::register(&pair.lab)?;
+    sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;
     assert_eq!(failed_calls(pair)?, 0, "after the next REGISTER");
     Ok(())
 }
@@ -114,7 +119,21 @@ fn planned_move(pair: &Pair) -> Result<(), String> {
         outcome.up().filter(|call| call.hung_up > Some(moved)).collect();
     assert!(!through_the_other.is_empty(), "no call was up for longer than the move took");
     assert!(through_the_other.iter().all(|call| call.ended.is_some()));
+    phones(&outcome.phones)?;
     // Each BYE has ended a dialog there: none is left that only a timeout would end.
     assert_eq!(outcome.dialogs_left, Some(0));
+    Ok(())
+}
+
+/// Registrations and sessions that are refreshed survive the move; connections over TCP end, and those who
+/// connect again are registered.
+fn phones(told: &[Told]) -> Result<(), String> {
+    let [refreshed, reinvited, connected] = told else { return Err(format!("{told:?}")) };
+    println!("{refreshed:?}\n{reinvited:?}\n{connected:?}");
+    assert_eq!(refreshed.failed, 0, "{refreshed:?}");
+    // As calls: a re-INVITE that was taken and not yet forwarded.
+    assert!(reinvited.failed <= 2, "{reinvited:?}");
+    assert_eq!(connected.failed, 0, "{connected:?}");
+    assert!(connected.connections > 0, "a connection outlived its node: {connected:?}");
     Ok(())
 }

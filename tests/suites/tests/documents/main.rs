@@ -5,5 +5,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod commands;
+mod figures;
 mod manual;
 mod yaml;

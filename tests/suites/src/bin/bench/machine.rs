@@ -4,14 +4,26 @@ use std::process::Command;
 
 use crate::report::Report;
 
-/// Writes the head of the report: when, what on, which versions.
-pub(crate) fn describe(command: &str, report: &mut Report) {
+/// What the tables mean, without a figure: figures are those of the run.
+const SAYS: &str = include_str!("says.md");
+
+/// Writes the head of the report: when, what on, which versions, what it says.
+pub(crate) fn describe(whole: bool, report: &mut Report) {
     report.line("# Benchmarks\n");
     report.line(format!(
-        "Made by `{command}` on {}. Contenders of a table are measured in one run and take turns; read \
-         the ratios,\nanother machine has other milliseconds. Medians are the middle sample.\n",
+        "Made by one run of `make bench` on {}. Contenders of a table take turns (those of the failovers one \
+         after the\nother); read the ratios, another machine has other milliseconds. Medians are the middle \
+         sample, of an even number\nthe higher of the two in the middle. Every sample of what is compared is \
+         below its table.\n",
         first_line("date", &["+%Y-%m-%d"])
     ));
+    if whole {
+        report.line("<!-- make -->\n```console");
+        report.line(
+            "# OPENSIPS_BIN=/usr/sbin/opensips make bench REPORT=docs   # writes this page, in about an hour",
+        );
+        report.line("# make bench P=move   # one part alone\n```\n");
+    }
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let rows = [
         ("machine", format!("{}, {cores} cores", model())),
@@ -22,14 +34,24 @@ pub(crate) fn describe(command: &str, report: &mut Report) {
         ("keepalived", version("keepalived")),
         ("SIPp", version("sip-tester")),
         ("OpenSIPS", opensips()),
+        ("load, 1, 5 and 15 minutes, at the begin", load()),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(what, which)| vec![what.to_owned(), which]).collect();
     report.table(&["what", "which"], &rows);
+    if whole {
+        report.line(format!("\n{}", SAYS.trim_end()));
+    }
 }
 
 fn opensips() -> String {
     let real = suites::daemon::Daemon::real().into_iter().next();
     real.map_or_else(|| "none: the project's stand-in".to_owned(), |daemon| daemon.version)
+}
+
+/// What else ran on the machine.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(", ")
 }
 
 fn model() -> String {

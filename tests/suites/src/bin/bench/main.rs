@@ -15,6 +15,7 @@ mod recurring;
 mod report;
 mod sip_probe;
 mod wire;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Part {
     Fleet,
     /// Monitor of the daemon with the SIP probe, beside the daemon's own answer
     SipProbe,
+    /// Monitor of the daemon with 1 to 200 workers
+    Workers,
     /// Monitors every second: what Pacemaker itself spends on them
     Recurring,
     /// Planned move on the lab, as a client sees it
@@ -81,9 +84,13 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         .agents
         .canonicalize()
         .map_err(|error| format!("{}: {error}: `make build` first", arguments.agents.display()))?;
+    let whole = arguments.only.is_empty();
+    if let Some(directory) = arguments.report.as_deref().filter(|_| !whole) {
+        report::refuse_whole_page(directory)?;
+    }
     let mut report = Report::default();
-    machine::describe("make bench", &mut report);
-    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    machine::describe(whole, &mut report);
+    let wanted = |part| whole || arguments.only.contains(&part);
     if wanted(Part::Move) {
         moves::measure(&agents, arguments.moves, &mut report)?;
     }
@@ -107,6 +114,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if wanted(Part::SipProbe) {
         sip_probe::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    if wanted(Part::Workers) {
+        workers::measure(&agents, arguments.rounds, &mut report)?;
     }
     arguments.report.as_deref().map_or(Ok(()), |directory| report.keep(directory))
 }

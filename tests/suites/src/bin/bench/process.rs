@@ -163,6 +163,9 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
             ratio(stop, monitor)
         ));
     }
+    report.line(
+        "start found no neighbour that it could ask, and waited for `duplicate_timeout`; see below.",
+    );
     let monitors: Vec<_> = all.iter().filter(|v| v.action == "monitor").collect();
     if let [_, ours, theirs] = monitors.as_slice() {
         let factor = theirs.cpu.min().as_secs_f64() / ours.cpu.min().as_secs_f64();

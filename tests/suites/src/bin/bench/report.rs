@@ -67,3 +67,18 @@ impl Report {
         Ok(())
     }
 }
+
+/// A page is made by one run.
+///
+/// # Errors
+/// The page is there, and a part of it would take its place.
+pub(crate) fn refuse_whole_page(directory: &Path) -> Result<(), String> {
+    let page = directory.join("benchmarks.md");
+    if page.exists() {
+        return Err(format!(
+            "{}: a part would replace the whole page: write it to another directory, or run all parts",
+            page.display()
+        ));
+    }
+    Ok(())
+}

@@ -17,30 +17,51 @@ use crate::report::Report;
 const ASKED: &str = "127.0.0.1:5060";
 
 /// A monitor to measure.
-struct Variant {
+pub(crate) struct Variant {
     name: &'static str,
     sip_probe: &'static str,
     level: &'static str,
-    wall: Samples,
-    cpu: Samples,
+    pub(crate) wall: Samples,
+    pub(crate) cpu: Samples,
 }
 
 impl Variant {
-    fn new(name: &'static str, sip_probe: &'static str, level: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str, sip_probe: &'static str, level: &'static str) -> Self {
         Self { name, sip_probe, level, wall: Samples::default(), cpu: Samples::default() }
     }
 }
 
 /// A daemon on a host of its own, under the agent.
-struct Site<'a> {
+pub(crate) struct Site<'a> {
     agent: &'a Path,
     daemon: &'a Daemon,
-    host: Host,
+    pub(crate) host: Host,
     config: String,
 }
 
-impl Site<'_> {
-    fn command(&self, action: &str, sip_probe: &str, level: &str) -> Command {
+impl<'a> Site<'a> {
+    /// Starts it with so many workers for UDP and for TCP.
+    pub(crate) fn start(
+        agent: &'a Path,
+        daemon: &'a Daemon,
+        workers: usize,
+    ) -> Result<Self, String> {
+        let host = Host::new("node");
+        // The host's own /run goes with it.
+        let config = ConfigFile {
+            sockets: ["udp", "tcp"].map(|protocol| format!("{protocol}:{ASKED}")).to_vec(),
+            module_path: module_path(&daemon.binary),
+            workers,
+            ..ConfigFile::default()
+        };
+        let path = "/run/opensips.cfg".to_owned();
+        host.run(|| std::fs::write(&path, config.text())).map_err(|error| error.to_string())?;
+        let site = Site { agent, daemon, host, config: path };
+        site.run("start")?;
+        Ok(site)
+    }
+
+    pub(crate) fn command(&self, action: &str, sip_probe: &str, level: &str) -> Command {
         let mut command = Command::new(self.agent);
         command
             .arg(action)
@@ -65,7 +86,7 @@ impl Site<'_> {
         command
     }
 
-    fn run(&self, action: &str) -> Result<(), String> {
+    pub(crate) fn run(&self, action: &str) -> Result<(), String> {
         let code = self.host.run(|| self.command(action, "auto", "0").status());
         match code.ok().and_then(|status| status.code()) {
             Some(0) => Ok(()),
@@ -73,7 +94,7 @@ impl Site<'_> {
         }
     }
 
-    fn measure(&self, variant: &mut Variant) -> Result<(), String> {
+    pub(crate) fn measure(&self, variant: &mut Variant) -> Result<(), String> {
         let (wall, cpu, code) = self.host.run(|| {
             let before = children_cpu();
             let begun = Instant::now();
@@ -122,17 +143,7 @@ fn measure_with(
     rounds: usize,
     report: &mut Report,
 ) -> Result<(), String> {
-    let host = Host::new("node");
-    // The host's own /run goes with it.
-    let config = ConfigFile {
-        sockets: ["udp", "tcp"].map(|protocol| format!("{protocol}:{ASKED}")).to_vec(),
-        module_path: module_path(&daemon.binary),
-        ..ConfigFile::default()
-    };
-    let path = "/run/opensips.cfg".to_owned();
-    host.run(|| std::fs::write(&path, config.text())).map_err(|error| error.to_string())?;
-    let site = Site { agent, daemon, host, config: path };
-    site.run("start")?;
+    let site = Site::start(agent, daemon, 2)?;
     let measured = table(&site, rounds, report);
     site.run("stop")?;
     measured

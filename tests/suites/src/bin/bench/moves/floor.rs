@@ -36,7 +36,7 @@ impl Contender for Floor {
 }
 
 /// Moves it: from the begin of its stop to the end of its start.
-pub(crate) fn move_of_nothing(lab: &Lab) -> Result<Duration, String> {
+fn move_of_nothing(lab: &Lab) -> Result<Duration, String> {
     let from = settled(lab, NOTHING, |_| true)?;
     let to = scenario::peer(&from);
     scenario::run(lab, &from, &["crm_resource", "--move", "-r", NOTHING, "-N", to])?;

@@ -21,7 +21,6 @@ use crate::figures::{Samples, ratio};
 use crate::picture::{Bar, bars};
 use crate::report::Report;
 
-pub(crate) use floor::move_of_nothing;
 pub(crate) use pacemaker::settled;
 
 /// A stall of the machine that makes a round worthless.

@@ -1,0 +1,86 @@
+//! What OpenSIPS itself needs to end and to start, without an agent or a cluster.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use opensips_stand_in::{ConfigFile, module_path};
+use suites::daemon::Daemon;
+use suites::sip;
+use testnet::Host;
+
+use crate::figures::Samples;
+
+const ASKED: &str = "127.0.0.1:5060";
+const PID_FILE: &str = "/run/own.pid";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// From SIGTERM to the end of the main process, and from its start to the first answer to OPTIONS.
+pub(super) fn stop_and_start(daemon: &Daemon, rounds: usize) -> Result<[Samples; 2], String> {
+    let host = Host::new("node");
+    let config = ConfigFile {
+        sockets: ["udp", "tcp"].map(|protocol| format!("{protocol}:{ASKED}")).to_vec(),
+        module_path: module_path(&daemon.binary),
+        ..ConfigFile::default()
+    };
+    host.run(|| {
+        let path = PathBuf::from("/run/own.cfg");
+        std::fs::write(&path, config.text()).map_err(|error| error.to_string())?;
+        let mut samples = [Samples::default(), Samples::default()];
+        for _ in 0..rounds {
+            let [stop, begin] = &mut samples;
+            begin.add(start(daemon, &path)?);
+            stop.add(end()?);
+        }
+        Ok(samples)
+    })
+}
+
+fn start(daemon: &Daemon, config: &Path) -> Result<Duration, String> {
+    let text = |error: std::io::Error| format!("{daemon}: {error}");
+    let target: SocketAddr = ASKED.parse().map_err(|_| "an address")?;
+    let begun = Instant::now();
+    let mut command = Command::new(&daemon.binary);
+    command.args(["-m", "512", "-P", PID_FILE, "-f"]).arg(config);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command.status().map_err(text)?;
+    if !status.success() {
+        return Err(format!("{daemon}: {status}"));
+    }
+    let socket = UdpSocket::bind((target.ip(), 0)).map_err(text)?;
+    socket.set_read_timeout(Some(Duration::from_millis(2))).map_err(text)?;
+    for number in 0.. {
+        let request = sip::options(target, socket.local_addr().map_err(text)?, number);
+        // Refused as long as nobody listens.
+        let _ = socket.send_to(&request, target);
+        if socket.recv(&mut [0; 4096]).is_ok() {
+            break;
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{daemon} does not answer"));
+        }
+    }
+    Ok(begun.elapsed())
+}
+
+fn end() -> Result<Duration, String> {
+    let pid = std::fs::read_to_string(PID_FILE).map_err(|error| format!("{PID_FILE}: {error}"))?;
+    let pid: i32 = pid.trim().parse().map_err(|_| format!("{PID_FILE}: {pid:?}"))?;
+    let begun = Instant::now();
+    let main = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(main, nix::sys::signal::SIGTERM).map_err(|error| error.to_string())?;
+    while runs(pid) {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("OpenSIPS ({pid}) does not end"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(begun.elapsed())
+}
+
+/// A process that nobody has waited for yet has ended, too (proc(5): state Z, after the name in brackets).
+fn runs(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
