@@ -143,6 +143,20 @@ impl ProcFs {
         }))
     }
 
+    /// A sibling of the process that has started this one, by the file name of its executable: another daemon of the
+    /// same manager. `None` if there is none, or if it can't be looked at.
+    #[must_use]
+    pub fn sibling_of_parent(&self, name: &str) -> Option<Process> {
+        let parent_of = |pid| self.stat(pid).ok().flatten()?.parent;
+        let manager = parent_of(parent_of(Pid::own())?)?;
+        let is_it = |pid: &Pid| {
+            let executable = self.exe(*pid).ok().flatten();
+            executable.is_some_and(|found| found.path.ends_with(name))
+        };
+        let found = self.children(manager).ok().flatten()?.into_iter().find(is_it)?;
+        self.process(found).ok().flatten()
+    }
+
     /// The children of the main thread of a process, those that have ended included, without a pass
     /// over all processes. `None` if the process is gone, or if the kernel has no such list
     /// (`CONFIG_PROC_CHILDREN`); [`ProcFs::snapshot`] has the children then. A child that is reaped

@@ -26,6 +26,10 @@ const SETTLE: Duration = Duration::from_millis(1200);
 /// Interval of the looks meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// How seldom the process that was told is compared with the present one: that takes as long as the rest of a
+/// monitor without a process.
+const COMPARE_AGAIN: Duration = Duration::from_secs(10);
+
 /// The carrier of the VIP's link, as this resource tells it.
 pub(crate) struct Carrier<'a> {
     cluster: Cluster,
@@ -54,7 +58,7 @@ impl<'a> Carrier<'a> {
     /// still has them, takes a value that is not new for no news. Only a refresh has it write them again.
     pub(crate) fn publish(&self, usable: bool) -> bool {
         let known = self.files.published_carrier(self.cluster.attribute()) == Some(usable);
-        if known && !self.request.probe {
+        if known && !self.request.probe && !self.is_forgotten() {
             return true;
         }
         let until = budgets::for_cluster(self.request.deadline);
@@ -63,6 +67,16 @@ impl<'a> Carrier<'a> {
             cluster::refresh_attributes(until);
         }
         told
+    }
+
+    /// Whether the process of the cluster manager that was told is another one by now: where it was killed, the other
+    /// nodes have deleted what it knew of this one, and a node whose carrier is not known is no choice.
+    fn is_forgotten(&self) -> bool {
+        let attribute = self.cluster.attribute();
+        let Some(noted) = self.files.told(attribute, COMPARE_AGAIN) else { return false };
+        let now = cluster::attribute_daemon();
+        self.files.note_told(attribute, now);
+        now.is_some() && now != noted
     }
 
     /// monitor of a node without the VIP.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostproc::Output;
+use hostproc::{Output, ProcFs, Process};
 use ocf::{Action, Request};
 
 use super::run_files::RunFiles;
@@ -17,6 +17,8 @@ use crate::log_line::line;
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long one of them may take. What comes late is no reason to fail.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The file name of Pacemaker's attribute daemon.
+const ATTRIBUTE_DAEMON: &str = "pacemaker-attrd";
 /// The part of an answer that is read, in bytes.
 const LIMIT: usize = 64 * 1024;
 
@@ -77,15 +79,23 @@ pub(crate) fn publish(
     until: Deadline,
 ) -> bool {
     let value = if usable { "1" } else { "0" };
+    // One that is replaced meanwhile is another one for a later monitor.
+    let daemon = attribute_daemon();
     let told = run("attrd_updater", &["--name", attribute.as_str(), "--update", value], until)
         .is_some_and(|it| it.status.success());
     if told {
         files.note_published_carrier(attribute, usable);
+        files.note_told(attribute, daemon);
         log::info!("{}", line().field(attribute.as_str(), value));
     } else {
         files.note_unknown_carrier(attribute);
     }
     told
+}
+
+/// Pacemaker's attribute daemon; `None` where a person has started this action.
+pub(crate) fn attribute_daemon() -> Option<Process> {
+    ProcFs::default().sibling_of_parent(ATTRIBUTE_DAEMON)
 }
 
 /// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hostnet::{Link, LinkIndex, MacAddress, NamespaceName};
-use hostproc::{ActionLockFiles, LockFile, RunDirectory};
+use hostproc::{ActionLockFiles, LockFile, Process, RunDirectory};
 
 use crate::decide::carrier::AttributeName;
 use crate::decide::judge::Unannounced;
@@ -208,6 +208,30 @@ impl RunFiles {
         if self.has_carrier_note(attribute) {
             self.write(attribute.as_str(), "unknown\n");
         }
+    }
+
+    /// Notes which process of the cluster manager knows what is published; it is compared again a while later.
+    pub(crate) fn note_told(&self, attribute: &AttributeName, daemon: Option<Process>) {
+        let text = daemon.map(|it| format!("{} {}\n", it.pid, it.start_time));
+        self.write(&told_note(attribute), text.as_deref().unwrap_or("nobody\n"));
+    }
+
+    /// The process that was noted, `None` within that being none; `None` if it was noted less than `recently` ago.
+    pub(crate) fn told(
+        &self,
+        attribute: &AttributeName,
+        recently: Duration,
+    ) -> Option<Option<Process>> {
+        let note = told_note(attribute);
+        if self.age(&note).flatten().is_some_and(|age| age < recently) {
+            return None;
+        }
+        let text = self.run.read(&note).and_then(|text| String::from_utf8(text).ok());
+        let words = text.as_deref().and_then(|text| text.trim_end().split_once(' '));
+        let process = |(pid, start): (&str, &str)| {
+            Some(Process { pid: pid.parse().ok()?, start_time: start.parse().ok()? })
+        };
+        Some(words.and_then(process))
     }
 
     /// Notes the interval of the monitor that has failed for want of a carrier.
@@ -417,6 +441,10 @@ impl RunFiles {
             log::warn!("{}", line().note(error));
         }
     }
+}
+
+fn told_note(attribute: &AttributeName) -> String {
+    format!("{attribute}.told")
 }
 
 /// The number of the network namespace of this process, by the file or, if it can't be looked at, by what

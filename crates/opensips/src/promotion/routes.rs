@@ -9,7 +9,7 @@
 //! The standby alone tells: it is the one that can be mended without a risk for calls, and the node that has the
 //! calls executes a program only when its routes change.
 
-use hostproc::{ProcFs, Process, Stat};
+use hostproc::{Process, Stat};
 use ocf::LogLine;
 
 use super::score::attribute_daemon;
@@ -67,7 +67,7 @@ fn compare_as(
 ) -> cluster::Result<(Comparison, Vec<String>)> {
     let (attribute, deadline) = (attribute(instance), instance.deadline());
     let mut now = before.clone();
-    let daemon = attribute_daemon(&ProcFs::default());
+    let daemon = attribute_daemon();
     if is_news(before, own, daemon) {
         cluster::publish(&attribute, own, deadline)?;
         log::info!("{}", LogLine::of(instance.action()).field(&attribute, own));

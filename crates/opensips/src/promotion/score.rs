@@ -6,7 +6,7 @@
 //! the agent remembers it still.
 
 use deadline::Deadline;
-use hostproc::{Pid, ProcFs, Process};
+use hostproc::{ProcFs, Process};
 use ocf::{LogLine, Request};
 
 use crate::cluster;
@@ -95,8 +95,7 @@ pub(crate) fn is_news(request: &Request, record: &Record, score: i32) -> bool {
 /// scores of all nodes may be lost with it, and then no instance is promoted.
 fn has_forgotten(request: &Request, record: &Record) -> bool {
     let looks = request.check_level >= DAEMON_LEVEL;
-    let now = || attribute_daemon(&ProcFs::default());
-    looks && record.told.is_some_and(|told| now().is_some_and(|now| now != told))
+    looks && record.told.is_some_and(|told| attribute_daemon().is_some_and(|now| now != told))
 }
 
 /// Tells Pacemaker a score that differs from the record, and notes it in the record. Returns whether
@@ -106,7 +105,7 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
         return false;
     }
     // One that is replaced meanwhile is another one for the next monitor.
-    let daemon = attribute_daemon(&ProcFs::default());
+    let daemon = attribute_daemon();
     let told = run(request, &format!("--update={score}"), request.deadline);
     let now = (told.then_some(score), daemon.filter(|_| told));
     let changed = (record.score, record.told) != now;
@@ -118,15 +117,8 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
 const ATTRIBUTE_DAEMON: &str = "pacemaker-attrd";
 
 /// That daemon, a sibling of the executor that has started this process; `None` where a person has.
-pub(super) fn attribute_daemon(proc: &ProcFs) -> Option<Process> {
-    let parent_of = |pid| proc.stat(pid).ok().flatten()?.parent;
-    let pacemaker = parent_of(parent_of(Pid::own())?)?;
-    let is_it = |pid: &Pid| {
-        let executable = proc.exe(*pid).ok().flatten();
-        executable.is_some_and(|found| found.path.ends_with(ATTRIBUTE_DAEMON))
-    };
-    let found = proc.children(pacemaker).ok().flatten()?.into_iter().find(is_it)?;
-    proc.process(found).ok().flatten()
+pub(super) fn attribute_daemon() -> Option<Process> {
+    ProcFs::default().sibling_of_parent(ATTRIBUTE_DAEMON)
 }
 
 /// Deletes the score, whether or not one is remembered: a score that stays promises an instance that

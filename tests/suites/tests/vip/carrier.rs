@@ -144,6 +144,48 @@ fn a_probe_brings_back_an_attribute_that_the_cib_has_lost() {
     ends(&node.agent.action("stop"), 0);
 }
 
+/// Runs a recurring monitor as Pacemaker does, from its executor, a sibling of a new attribute daemon.
+fn under_pacemaker(node: &Node<'_>) -> Option<i32> {
+    let manager = r#"
+        cp /bin/sleep /run/pacemaker-attrd
+        /run/pacemaker-attrd 600 &
+        sh -c '"$0" monitor; exit $?' "$0"
+        code=$?
+        kill $!
+        wait
+        exit $code"#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", manager]).arg(super::program());
+    command
+        .env("OCF_RESKEY_ip", VIP)
+        .env("OCF_RESKEY_nic", "eth0")
+        .env("OCF_RESKEY_cidr_netmask", "24");
+    command.env("OCF_RESOURCE_INSTANCE", "vip").env("OCF_RESKEY_CRM_meta_interval", "1000");
+    command.env("OCF_RESKEY_CRM_meta_on_node", "node1").env("PCMK_service", "pacemaker-execd");
+    node.host.output(&mut command).status.code()
+}
+
+/// Where the attribute daemon of a node is killed, the others delete what it knew of the node.
+#[test]
+fn a_new_attribute_daemon_is_told_again() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let Some(node) = Node::new(&site, "carrier::a_new_attribute_daemon") else { return };
+    assert_eq!(under_pacemaker(&node), Some(7));
+    assert_eq!(node.published(), ["1"]);
+    // It is not looked for at each monitor.
+    assert_eq!(under_pacemaker(&node), Some(7));
+    assert!(node.published().is_empty());
+    shell(node.host, "touch -d '1 minute ago' /run/smartvox/smartvox-link-vip.told");
+    assert_eq!(under_pacemaker(&node), Some(7));
+    assert_eq!(node.calls().last().map(String::as_str), Some("attrd_updater --refresh"));
+    assert_eq!(node.published(), ["1"]);
+    // Nobody has started it from an executor: nothing is known of a daemon, and nothing is executed.
+    shell(node.host, "touch -d '1 minute ago' /run/smartvox/smartvox-link-vip.told");
+    ends(&recurring(&node.agent), 7);
+    assert!(node.published().is_empty());
+}
+
 /// What the cluster manager did not take is told again; a monitor that never could tell anything executes
 /// nothing.
 #[test]
