@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const LIMIT: usize = 4 * 1024 * 1024;
 
-/// What agents and the programs that they start are found by.
+/// Where the programs of the system are.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `OCF_ROOT`
@@ -26,6 +26,22 @@ fn root() -> PathBuf {
 /// The program of an agent.
 pub(crate) fn program(agent: &str) -> PathBuf {
     root().join("resource.d/smartvox").join(agent)
+}
+
+/// A tool of Pacemaker or Corosync. They are in `/usr/sbin`, which the PATH of cron lacks: without them the
+/// cluster would seem not to run.
+pub(crate) fn tool(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env("PATH", with_system(std::env::var_os("PATH")));
+    command
+}
+
+/// The caller's PATH, and after it the directories of the system.
+fn with_system(path: Option<OsString>) -> OsString {
+    let Some(mut path) = path.filter(|path| !path.is_empty()) else { return PATH.into() };
+    path.push(":");
+    path.push(PATH);
+    path
 }
 
 /// Runs an agent with this environment and no other. `Err` with a sentence if it can't be run.
@@ -98,6 +114,17 @@ pub(crate) fn environment(cib: &Cib, resource: &Resource, node: &str) -> Vec<(St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tools_are_found_where_cron_does_not_look() {
+        let found = with_system(Some("/usr/bin:/bin".into())).into_string().unwrap();
+        assert!(found.starts_with("/usr/bin:/bin:") && found.contains(":/usr/sbin:"), "{found}");
+        for none in [None, Some("".into())] {
+            assert_eq!(with_system(none), PATH);
+        }
+        let shell = output(tool("sh").args(["-c", "echo $PATH"]), LIMIT, Deadline::after(PATIENCE));
+        assert!(shell.unwrap().unwrap().stdout.contains(PATH));
+    }
 
     #[test]
     fn the_environment_is_that_of_pacemaker() {

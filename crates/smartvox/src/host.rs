@@ -1,7 +1,6 @@
 //! What this node itself shows: the agents, what they find wrong here, Corosync, kernel settings.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
 use deadline::Deadline;
@@ -118,7 +117,7 @@ fn complaints(output: &Output) -> Vec<Complaint> {
 /// Asks the running Corosync; where there is none, reads its file.
 fn corosync() -> Corosync {
     let asked = output(
-        &mut Command::new("corosync-cmapctl"),
+        &mut agents::tool("corosync-cmapctl"),
         4 * 1024 * 1024,
         Deadline::after(Duration::from_secs(10)),
     );

@@ -2,12 +2,12 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use deadline::Deadline;
 use hostproc::output;
 
+use crate::agents;
 use crate::error::{Error, Result};
 
 /// Where Pacemaker keeps the configuration, also while it is not running.
@@ -55,7 +55,7 @@ impl Source {
             return Ok(Self { xml: text(path)?, origin: Origin::Named });
         }
         let asked = output(
-            Command::new("cibadmin").args(["--query", "--local"]),
+            agents::tool("cibadmin").args(["--query", "--local"]),
             LIMIT,
             Deadline::after(PATIENCE),
         );
@@ -99,7 +99,7 @@ fn text(path: &Path) -> Result<String> {
 
 /// The name of this node in the cluster; without a running cluster that of the host.
 pub(crate) fn node_name() -> String {
-    let asked = output(Command::new("crm_node").arg("--name"), LIMIT, Deadline::after(PATIENCE));
+    let asked = output(agents::tool("crm_node").arg("--name"), LIMIT, Deadline::after(PATIENCE));
     let named = asked.ok().flatten().filter(|answer| answer.status.success());
     let named = named.map(|answer| answer.stdout.trim().to_owned());
     named.filter(|name| !name.is_empty()).unwrap_or_else(|| {

@@ -22,6 +22,8 @@ pub(crate) struct Cib {
     pub(crate) feature_set: Option<String>,
     pub(crate) properties: Attributes,
     pub(crate) nodes: Vec<Node>,
+    /// The timeout of an operation that is not configured; `None` where it can't be read.
+    pub(crate) default_timeout: Option<Duration>,
     /// The primitives of all classes, also those in groups and clones.
     pub(crate) resources: Vec<Resource>,
     pub(crate) colocations: Vec<Colocation>,

@@ -1,5 +1,7 @@
 //! Reads the CIB: resources with their templates, groups and clones, and everything around them.
 
+use std::time::Duration;
+
 use roxmltree::{Document, Node as Xml};
 
 use super::attributes::{self, Ids};
@@ -37,6 +39,7 @@ impl Cib {
             ids,
             scope: Scope { node, attributes: &attributes, resource: None, operation: None },
         };
+        cib.default_timeout = reader.default_timeout();
         if let Some(resources) = child(configuration, "resources") {
             reader.members(resources, &Place::default(), &mut cib);
         }
@@ -97,6 +100,17 @@ struct Reader<'a, 'input> {
 }
 
 impl<'a, 'input> Reader<'a, 'input> {
+    /// That of `op_defaults`, which counts for operations that are not configured as well.
+    fn default_timeout(&self) -> Option<Duration> {
+        // The operations that are configured have the remarks.
+        let (mut meta, mut remarks) = (Attributes::new(), Vec::new());
+        if let Some(defaults) = child(self.configuration, "op_defaults") {
+            let set = "meta_attributes";
+            attributes::read(defaults, set, &self.ids, self.scope, &mut meta, &mut remarks);
+        }
+        duration(meta.get("timeout").map_or(DEFAULT_TIMEOUT, String::as_str))
+    }
+
     fn members(&self, parent: Xml<'a, 'input>, place: &Place<'a, 'input>, cib: &mut Cib) {
         for xml in parent.children().filter(Xml::is_element) {
             let id = xml.attribute("id").unwrap_or_default().to_owned();

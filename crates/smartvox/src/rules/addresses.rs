@@ -19,9 +19,15 @@ fn address(resource: &Resource) -> Option<IpAddr> {
     text.parse().ok().filter(|_| ours || theirs)
 }
 
-/// Whether both could be in the same network namespace.
+/// Whether both could have the address, in the same network namespace. One that is disabled has none: while
+/// an address goes from one agent to the other, both are defined.
 fn same_place(one: &Resource, other: &Resource) -> bool {
-    one.parameter("network_namespace") == other.parameter("network_namespace")
+    let disabled = |resource: &Resource| {
+        resource.meta.get("target-role").is_some_and(|role| role.eq_ignore_ascii_case("Stopped"))
+    };
+    !disabled(one)
+        && !disabled(other)
+        && one.parameter("network_namespace") == other.parameter("network_namespace")
 }
 
 pub(super) fn same_address(pair: &Pair<'_>) -> Vec<Found> {

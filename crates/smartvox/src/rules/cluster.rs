@@ -1,7 +1,7 @@
 //! Fencing, quorum, and what a person has left behind.
 
 use super::{Found, Pair};
-use crate::cib::{Cib, Resource, is_true};
+use crate::cib::{Cib, Node, Resource, is_true};
 
 /// Corosync's default is 3000 ms; below a second, a virtual machine that is migrated looks dead.
 const SHORTEST_TOKEN_MS: u64 = 1000;
@@ -12,18 +12,22 @@ fn devices(cib: &Cib) -> Vec<&Resource> {
 }
 
 pub(super) fn fencing(pair: &Pair<'_>) -> Vec<Found> {
+    // Without a device Pacemaker starts nothing, unless it fences by a watchdog.
+    let watchdog = pair.cib.property("stonith-watchdog-timeout").is_some_and(|it| it != "0");
+    let no_device = devices(pair.cib).is_empty() && !watchdog;
+    let create = "pcs stonith create fence-NODE AGENT pcmk_host_list=NODE …";
     if pair.cib.flag("stonith-enabled") == Some(false) {
-        let command = "pcs property set stonith-enabled=true";
+        let enable = "pcs property set stonith-enabled=true";
+        // Enabled before there is a device, it would end every failover.
+        let command =
+            if no_device { format!("{create}, then {enable}") } else { enable.to_owned() };
         let sentence = "fencing is off (stonith-enabled=false): after a cut between the nodes both \
                         have the address";
         return vec![Found::of_cluster(sentence, command)];
     }
-    // Without a device Pacemaker starts nothing, unless it fences by a watchdog.
-    let watchdog = pair.cib.property("stonith-watchdog-timeout").is_some_and(|it| it != "0");
-    if devices(pair.cib).is_empty() && !watchdog {
+    if no_device {
         let sentence = "there is no fence device: Pacemaker starts no resource";
-        let command = "pcs stonith create fence-NODE AGENT pcmk_host_list=NODE …";
-        return vec![Found::of_cluster(sentence, command)];
+        return vec![Found::of_cluster(sentence, create)];
     }
     Vec::new()
 }
@@ -75,7 +79,9 @@ const EDIT: &str = "in the section quorum of /etc/corosync/corosync.conf, on bot
 pub(super) fn two_node(pair: &Pair<'_>) -> Vec<Found> {
     let corosync = pair.host.corosync;
     let two = pair.cib.voters().count() == 2;
-    if !two || !corosync.known || corosync.two_node || corosync.device {
+    // Then the lost quorum stops nothing.
+    let goes_on = pair.cib.property("no-quorum-policy") == Some("ignore");
+    if !two || !corosync.known || corosync.two_node || corosync.device || goes_on {
         return Vec::new();
     }
     let sentence = "Corosync runs without two_node: the node that is left after a power cut has no \
@@ -120,32 +126,34 @@ pub(super) fn maintenance(pair: &Pair<'_>) -> Vec<Found> {
         }
     }
     for resource in pair.cib.ours() {
-        let unmanaged = resource.flag("is-managed") == Some(false)
-            || resource.flag("maintenance") == Some(true);
-        if unmanaged {
-            let id = &resource.id;
-            let sentence = format!("{id} is not managed: a failure of it is not recovered");
-            found.push(Found::of(
-                resource,
-                sentence,
-                format!("pcs resource manage {id} --monitor"),
-            ));
-        }
+        let id = &resource.id;
+        let (what, command) = if resource.flag("maintenance") == Some(true) {
+            let name = resource.outer();
+            ("in maintenance mode", format!("pcs resource meta {name} maintenance=false"))
+        } else if resource.flag("is-managed") == Some(false) {
+            ("not managed", format!("pcs resource manage {id} --monitor"))
+        } else {
+            continue;
+        };
+        let sentence = format!("{id} is {what}: a failure of it is not recovered");
+        found.push(Found::of(resource, sentence, command));
     }
     found
 }
 
 pub(super) fn standby(pair: &Pair<'_>) -> Vec<Found> {
-    let is_on = |value: &String| value.as_str() == "on" || is_true(value);
+    let is_standby = |node: &&Node| {
+        let set = node.attributes.get("standby").or(node.transient.get("standby"));
+        set.is_some_and(|value| is_true(value))
+    };
+    let left = pair.cib.voters().filter(|node| !is_standby(node)).count();
+    let why = if left < 2 { "there is no node to fail over to" } else { "it takes nothing over" };
     pair.cib
         .voters()
-        .filter(|node| {
-            let set = node.attributes.get("standby").or(node.transient.get("standby"));
-            set.is_some_and(is_on)
-        })
+        .filter(is_standby)
         .map(|node| {
             let name = &node.name;
-            let sentence = format!("{name} is in standby: there is no node to fail over to");
+            let sentence = format!("{name} is in standby: {why}");
             Found::of_cluster(sentence, format!("pcs node unstandby {name}"))
         })
         .collect()

@@ -1,7 +1,7 @@
 //! OpenSIPS and its address: on one node, in the right order.
 
 use super::{Found, Pair};
-use crate::cib::{Colocation, INFINITY, Order, Resource, Role};
+use crate::cib::{Cib, Colocation, INFINITY, Order, Resource, Role};
 
 /// The addresses in the parameter `vip`.
 pub(super) fn vips(resource: &Resource) -> impl Iterator<Item = &str> {
@@ -30,28 +30,58 @@ fn in_one_group(one: &Resource, other: &Resource) -> bool {
     one.group.is_some() && one.group == other.group
 }
 
-/// Whether OpenSIPS runs on every node at a time: where the address is does not matter to a clone that is
+/// Whether a resource runs on every node at a time: where the address is does not matter to a clone that is
 /// not promotable.
-fn is_everywhere(daemon: &Resource) -> bool {
-    daemon.clone.is_some() && !daemon.promotable()
+fn is_everywhere(resource: &Resource) -> bool {
+    resource.clone.is_some() && !resource.promotable()
+}
+
+/// The resources that a step leads to from `start`, over any number of steps.
+fn reached<'a>(
+    cib: &'a Cib,
+    start: &'a Resource,
+    step: impl Fn(&Resource, &Resource) -> bool,
+) -> Vec<&'a Resource> {
+    let mut reached = vec![start];
+    let mut at = 0;
+    while let Some(from) = reached.get(at).copied() {
+        let is_new = |one: &&Resource| !reached.iter().any(|known| known.id == one.id);
+        let next: Vec<&Resource> =
+            cib.resources.iter().filter(is_new).filter(|one| step(from, one)).collect();
+        reached.extend(next);
+        at += 1;
+    }
+    reached
+}
+
+/// Whether a constraint keeps the two on one node, where both run. Of a promotable clone, its promoted
+/// instance is meant.
+fn are_together(cib: &Cib, one: &Resource, other: &Resource) -> bool {
+    let fits = |resource: &Resource, id: &str, role: Role| {
+        resource.is_called(id)
+            && !is_everywhere(resource)
+            && (!resource.promotable() || role == Role::Promoted)
+    };
+    let holds = |colocation: &Colocation| {
+        let Colocation { dependent, dependent_role, primary, primary_role, score } = colocation;
+        let joins = |dependent_one: &Resource, primary_one: &Resource| {
+            fits(dependent_one, dependent, *dependent_role)
+                && fits(primary_one, primary, *primary_role)
+        };
+        *score >= INFINITY && (joins(one, other) || joins(other, one))
+    };
+    let grouped = in_one_group(one, other) && !one.promotable() && !other.promotable();
+    grouped || cib.colocations.iter().any(holds)
 }
 
 pub(super) fn colocation(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for (daemon, vip) in pairs(pair) {
         let hot = daemon.promotable();
-        let holds = |colocation: &Colocation| {
-            let Colocation { dependent, dependent_role, primary, primary_role, score } = colocation;
-            let forth = daemon.is_called(dependent) && vip.is_called(primary);
-            let back = vip.is_called(dependent) && daemon.is_called(primary);
-            let promoted = |role: Role| !hot || role == Role::Promoted;
-            *score >= INFINITY
-                && ((forth && promoted(*dependent_role)) || (back && promoted(*primary_role)))
-        };
-        let held = (in_one_group(daemon, vip) && !hot)
-            || is_everywhere(daemon)
-            || pair.cib.colocations.iter().any(holds);
-        if held {
+        // Several addresses follow one of them, so that a fault of one does not end the service at the others.
+        let together =
+            || reached(pair.cib, daemon, |one, other| are_together(pair.cib, one, other));
+        if is_everywhere(daemon) || together().iter().any(|one| one.id == vip.id) {
             continue;
         }
         let (id, vip) = (daemon.outer(), vip.outer());
@@ -67,6 +97,16 @@ pub(super) fn colocation(pair: &Pair<'_>) -> Vec<Found> {
     found
 }
 
+/// Whether a constraint, or a group, starts one before the other.
+fn is_before(cib: &Cib, one: &Resource, other: &Resource) -> bool {
+    let holds = |order: &Order| {
+        let begins = matches!(order.first_action.as_str(), "start" | "promote");
+        begins && one.is_called(&order.first) && other.is_called(&order.then)
+    };
+    let at = |id: &str| cib.resources.iter().position(|one| one.id == id);
+    (in_one_group(one, other) && at(&one.id) < at(&other.id)) || cib.orders.iter().any(holds)
+}
+
 pub(super) fn order(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for (daemon, vip) in pairs(pair) {
@@ -74,16 +114,13 @@ pub(super) fn order(pair: &Pair<'_>) -> Vec<Found> {
             continue;
         }
         let hot = daemon.promotable();
+        // Then its sockets need no address.
+        if !hot && daemon.parameter("nonlocal_bind") == Some("ensure") {
+            continue;
+        }
         let (first, then) = if hot { (daemon, vip) } else { (vip, daemon) };
-        let holds = |order: &Order| {
-            let begins = matches!(order.first_action.as_str(), "start" | "promote");
-            begins && first.is_called(&order.first) && then.is_called(&order.then)
-        };
-        let before = |one: &Resource, other: &Resource| {
-            let at = |id: &str| pair.cib.resources.iter().position(|one| one.id == id);
-            in_one_group(one, other) && at(&one.id) < at(&other.id)
-        };
-        if before(first, then) || pair.cib.orders.iter().any(holds) {
+        let after = reached(pair.cib, first, |one, other| is_before(pair.cib, one, other));
+        if after.iter().any(|one| one.id == then.id) {
             continue;
         }
         let (first, then) = (first.outer(), then.outer());

@@ -157,7 +157,7 @@ pub static RULES: [Rule; 25] = {
             "standby",
             Warning,
             cluster::standby,
-            "A node is in standby: there is no node to fail over to.",
+            "A node is in standby: it takes nothing over. In a pair there is no node to fail over to.",
         ),
         rule(
             "leftover-move",

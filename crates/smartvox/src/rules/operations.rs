@@ -1,24 +1,27 @@
 //! Monitors and timeouts.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{Found, Pair};
 use crate::cib::{Operation, Resource, Role};
 
-/// Pacemaker's own, for an operation that is not configured.
-const DEFAULT_TIMEOUT_S: u64 = 20;
-
 /// A monitor as pcs is told of it.
 struct Monitor<'a> {
-    interval_s: u64,
+    interval: Duration,
+    timeout_s: u64,
     role: Option<&'static str>,
     check_level: Option<&'a str>,
 }
 
+/// The timeout of each monitor in the agents' meta-data.
+const MONITOR_TIMEOUT_S: u64 = 20;
+
 impl<'a> Monitor<'a> {
     fn of(operation: &'a Operation) -> Self {
         Self {
-            interval_s: operation.interval.as_secs(),
+            interval: operation.interval,
+            timeout_s: MONITOR_TIMEOUT_S,
             role: operation.role.name(),
             check_level: operation.check_level.as_deref(),
         }
@@ -27,7 +30,12 @@ impl<'a> Monitor<'a> {
 
 impl fmt::Display for Monitor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "monitor interval={}s timeout=20s", self.interval_s)?;
+        let (seconds, millis) = (self.interval.as_secs(), self.interval.as_millis());
+        match self.interval.subsec_millis() {
+            0 => write!(f, "monitor interval={seconds}s")?,
+            _ => write!(f, "monitor interval={millis}ms")?,
+        }
+        write!(f, " timeout={}s", self.timeout_s)?;
         if let Some(role) = self.role {
             write!(f, " role={role}")?;
         }
@@ -38,11 +46,21 @@ impl fmt::Display for Monitor<'_> {
     }
 }
 
-/// The shortest interval in seconds, from this one on, that no monitor of the resource has.
-fn free_interval(resource: &Resource, from: u64) -> u64 {
+/// A new monitor in a role, with the shortest interval in seconds, from this one on, that no monitor of the
+/// resource has.
+fn new_monitor<'a>(resource: &Resource, from: u64, role: Option<&'static str>) -> Monitor<'a> {
     let taken =
         |seconds: u64| resource.monitors().any(|monitor| monitor.interval.as_secs() == seconds);
-    (from..60).find(|seconds| !taken(*seconds)).unwrap_or(60)
+    let seconds = (from..60).find(|seconds| !taken(*seconds)).unwrap_or(60);
+    let interval = Duration::from_secs(seconds);
+    Monitor { interval, timeout_s: MONITOR_TIMEOUT_S, role, check_level: None }
+}
+
+/// The command that puts one monitor in place of another. `pcs resource update … op monitor` would take the
+/// first one with the same role for it.
+fn replace(resource: &Resource, former: &Operation, monitor: &Monitor<'_>) -> String {
+    let (id, former) = (&resource.id, &former.id);
+    format!("pcs resource op delete {former} && pcs resource op add {id} {monitor}")
 }
 
 pub(super) fn monitor_missing(pair: &Pair<'_>) -> Vec<Found> {
@@ -51,8 +69,7 @@ pub(super) fn monitor_missing(pair: &Pair<'_>) -> Vec<Found> {
         let id = &resource.id;
         let has = |role: Role| resource.monitors().any(|monitor| monitor.role == role);
         let mut missing = |which: &str, role: Option<&'static str>| {
-            let options =
-                Monitor { interval_s: free_interval(resource, 2), role, check_level: None };
+            let options = new_monitor(resource, 2, role);
             let sentence =
                 format!("{id} has no recurring monitor{which}: a failure is not noticed");
             found.push(Found::of(
@@ -82,12 +99,9 @@ pub(super) fn monitor_interval(pair: &Pair<'_>) -> Vec<Found> {
                     "two monitors of {} have the interval {:?}: Pacemaker runs one of them",
                     resource.id, monitor.interval
                 );
-                let options =
-                    Monitor { interval_s: free_interval(resource, 2), ..Monitor::of(monitor) };
-                let command = format!(
-                    "pcs resource op delete {} && pcs resource op add {} {options}",
-                    monitor.id, resource.id
-                );
+                let interval = new_monitor(resource, 2, None).interval;
+                let options = Monitor { interval, ..Monitor::of(monitor) };
+                let command = replace(resource, monitor, &options);
                 found.push(Found::of(resource, sentence, command));
             }
         }
@@ -107,9 +121,7 @@ pub(super) fn monitor_stopped(pair: &Pair<'_>) -> Vec<Found> {
                 "{id} has no monitor with role=Stopped: the carrier of the other node is not \
                  known, and an address that is on both nodes is found late"
             );
-            let role = Some("Stopped");
-            let options =
-                Monitor { interval_s: free_interval(resource, 1), role, check_level: None };
+            let options = new_monitor(resource, 1, Some("Stopped"));
             let command = format!("pcs resource op add {id} {options}");
             Found::of(resource, sentence, command)
         })
@@ -125,30 +137,42 @@ pub(super) fn timeout(pair: &Pair<'_>) -> Vec<Found> {
             if !matters(resource, name) {
                 continue;
             }
-            let configured = resource.operations.iter().filter(|operation| operation.name == name);
-            let shortest = configured.filter_map(|operation| operation.timeout).min();
-            let has = shortest.map_or(DEFAULT_TIMEOUT_S, |timeout| timeout.as_secs());
-            let unlimited = shortest.is_some_and(|timeout| timeout.is_zero());
-            let needed = needed.as_secs();
-            if has < needed && !unlimited {
+            let Some((operation, has)) = shortest(pair, resource, name) else { continue };
+            let (has, needed) = (has.as_secs(), needed.as_secs());
+            if has < needed {
                 let id = &resource.id;
                 let sentence = format!(
                     "the timeout of {name} of {id} is {has}s, and the agent needs {needed}s"
                 );
-                let interval = resource
-                    .monitors()
-                    .filter(|_| name == "monitor")
-                    .find(|monitor| monitor.timeout == shortest)
-                    .map(|monitor| format!(" interval={}ms", monitor.interval.as_millis()));
-                let command = format!(
-                    "pcs resource update {id} op {name}{} timeout={needed}s",
-                    interval.unwrap_or_default()
+                let monitor = operation.filter(|_| name == "monitor");
+                let command = monitor.map_or_else(
+                    || format!("pcs resource update {id} op {name} timeout={needed}s"),
+                    |former| {
+                        let options = Monitor { timeout_s: needed, ..Monitor::of(former) };
+                        replace(resource, former, &options)
+                    },
                 );
                 found.push(Found::of(resource, sentence, command));
             }
         }
     }
     found
+}
+
+/// The operation of this name with the shortest timeout, and that timeout; the cluster's default where the
+/// operation is not configured. `None` where no timeout ends it.
+fn shortest<'a>(
+    pair: &Pair<'a>,
+    resource: &'a Resource,
+    name: &str,
+) -> Option<(Option<&'a Operation>, Duration)> {
+    let configured = resource.operations.iter().filter(|operation| operation.name == name);
+    let timed = configured.filter_map(|operation| Some((operation, operation.timeout?)));
+    let (operation, timeout) = match timed.min_by_key(|(_, timeout)| *timeout) {
+        Some((operation, timeout)) => (Some(operation), timeout),
+        None => (None, pair.cib.default_timeout?),
+    };
+    (!timeout.is_zero()).then_some((operation, timeout))
 }
 
 /// The roles are those of promotable clones; demote takes time only where it restarts the daemon.

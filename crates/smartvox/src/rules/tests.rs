@@ -90,7 +90,7 @@ fn cluster_cases() -> Vec<Case> {
     );
     let ban = "<rsc_location id=\"cli-ban-vip-on-node1\" rsc=\"vip\" node=\"node1\" score=\"-INFINITY\"/>";
     vec![
-        ("fencing", host(), off, "stonith-enabled=false", "stonith-enabled=true"),
+        ("fencing", host(), off.clone(), "stonith-enabled=false", "stonith-enabled=true"),
         (
             "fencing",
             host(),
@@ -117,6 +117,20 @@ fn cluster_cases() -> Vec<Case> {
         ("token", on(token(500)), ACTIVE.to_owned(), "500 ms", "token=3000"),
         ("token", on(token(30_000)), ACTIVE.to_owned(), "30000 ms", "token=3000"),
         ("maintenance", host(), maintenance, "the cluster is in", "maintenance-mode=false"),
+        (
+            "fencing",
+            host(),
+            with(&off, "class=\"stonith\"", "class=\"lsb\""),
+            "stonith-enabled=false",
+            "pcs stonith create fence-NODE AGENT pcmk_host_list=NODE …, then pcs property",
+        ),
+        (
+            "maintenance",
+            host(),
+            default(HOT, "maintenance", "true"),
+            "opensips is in maintenance mode",
+            "meta opensips-clone maintenance=false",
+        ),
         ("maintenance", host(), node_with("maintenance"), "node2 is in", "unmaintenance node2"),
         (
             "maintenance",
@@ -146,6 +160,8 @@ fn resource_cases() -> Vec<Case> {
     let same = with(HOT, "interval=\"9s\"", "interval=\"2000ms\"");
     let no_demote =
         with(HOT, "name=\"shm_memory\" value=\"512\"", "name=\"demote\" value=\"restart\"");
+    let short_stopped = with(&op("vip-monitor-interval-1s"), "timeout=\"20s\"", "timeout=\"5s\"");
+    let short_stopped = with(&short_stopped, "interval=\"1s\"", "interval=\"1500ms\"");
     let short = with(ACTIVE, "timeout=\"90s\"", "timeout=\"30s\"");
     let failure =
         |xml| with(xml, "name=\"failure-timeout\" value=\"60s\"", "name=\"x\" value=\"1\"");
@@ -198,6 +214,13 @@ fn resource_cases() -> Vec<Case> {
             without("opensips-start-interval-0s"),
             "start of opensips is 20s",
             "op start timeout=60s",
+        ),
+        (
+            "timeout",
+            host(),
+            with(ACTIVE, &op("vip-monitor-interval-1s"), &short_stopped),
+            "monitor of vip is 5s",
+            "delete vip-monitor-interval-1s && pcs resource op add vip monitor interval=1500ms timeout=20s role=Stopped",
         ),
         ("timeout", host(), no_demote, "demote of opensips is 20s", "op demote timeout=150s"),
         (
@@ -409,6 +432,12 @@ fn other_spellings_break_no_rule() {
     ] {
         assert_eq!(found(&xml), [], "{xml}");
     }
+    // A default counts for operations that are not configured.
+    let start =
+        "<op name=\"start\" timeout=\"60s\" interval=\"0s\" id=\"opensips-start-interval-0s\"/>";
+    let long = "<op_defaults><meta_attributes id=\"od\"><nvpair id=\"odt\" name=\"timeout\" \
+                value=\"90s\"/></meta_attributes></op_defaults></configuration>";
+    assert_eq!(found(&with(&with(ACTIVE, start, ""), "</configuration>", long)), []);
     // A group keeps both together, in its order.
     let vip = ACTIVE.find("<primitive id=\"vip\"").unwrap();
     let end = ACTIVE.find("<clone id=\"gateway-clone\"").unwrap();
@@ -416,4 +445,51 @@ fn other_spellings_break_no_rule() {
     let group = format!("{before}<group id=\"sip\">{members}</group>{after}");
     let group = with(&with(&group, colocation, ""), order, "");
     assert_eq!(found(&group), []);
+}
+
+/// `dual-stack.sh`, `two-networks.sh`: the second address follows the first one, and so does OpenSIPS.
+#[test]
+fn a_second_address_breaks_no_rule() {
+    let start = ACTIVE.find("<primitive id=\"vip\"").unwrap();
+    let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
+    let second =
+        ACTIVE[start..end].replace("\"vip", "\"vip-lan").replace("192.0.2.10", "2001:db8::10");
+    let xml = with(
+        &resource(ACTIVE, &second),
+        "name=\"vip\" value=\"192.0.2.10\"",
+        "name=\"vip\" value=\"192.0.2.10,2001:db8::10\"",
+    );
+    let rules = |xml: &str| found(xml).iter().map(|one| one.rule).collect::<Vec<_>>();
+    assert_eq!(rules(&xml), ["colocation", "order"]);
+    let follows = "<rsc_colocation id=\"f\" rsc=\"vip-lan\" with-rsc=\"vip\" score=\"INFINITY\"/>";
+    let xml = constraint(&xml, follows);
+    assert_eq!(rules(&xml), ["order"]);
+    let chain = "<rsc_order id=\"c\" first=\"vip-lan\" then=\"vip\"/>";
+    assert_eq!(found(&constraint(&xml, chain)), []);
+    let ensure = "<nvpair id=\"e\" name=\"nonlocal_bind\" value=\"ensure\"/>";
+    let set = "<instance_attributes id=\"opensips-instance_attributes\">";
+    assert_eq!(found(&with(&xml, set, &format!("{set}{ensure}"))), []);
+}
+
+/// What is as it should be for a while, or in another cluster than a pair.
+#[test]
+fn other_clusters_break_no_rule() {
+    let off = Host { corosync: Corosync { two_node: false, ..host().corosync }, ..host() };
+    let ignore = with(
+        ACTIVE,
+        "name=\"dc-deadtime\" value=\"2s\"",
+        "name=\"no-quorum-policy\" value=\"ignore\"",
+    );
+    assert_eq!(found_on(&off, &ignore), []);
+    // An address that goes from one agent to the other.
+    let former = "<primitive id=\"former\" class=\"ocf\" provider=\"heartbeat\" type=\"IPaddr2\">\
+                  <instance_attributes id=\"t\"><nvpair id=\"ti\" name=\"ip\" value=\"192.0.2.10\"/>\
+                  </instance_attributes><meta_attributes id=\"tm\"><nvpair id=\"tr\" \
+                  name=\"target-role\" value=\"Stopped\"/></meta_attributes></primitive>";
+    assert_eq!(found(&resource(ACTIVE, former)), []);
+    let standby = "<node id=\"3\" uname=\"node3\"><instance_attributes id=\"n\"><nvpair id=\"nn\" \
+                   name=\"standby\" value=\"on\"/></instance_attributes></node></nodes>";
+    let found = found(&with(ACTIVE, "</nodes>", standby));
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(finding.found.sentence, "node3 is in standby: it takes nothing over");
 }
