@@ -20,6 +20,8 @@ pub(crate) struct Environment {
     /// `OCF_RESKEY_CRM_meta_timeout`, which is in milliseconds. Zero means no timeout to Pacemaker
     /// and counts as unset.
     pub(crate) timeout: Option<Duration>,
+    /// What the first attempt has left of the time ([`crate::second_attempt`]), whoever gave it.
+    pub(crate) time_left: Option<Duration>,
     /// `OCF_RESKEY_CRM_meta_interval`, which is in milliseconds. A monitor without it, or with
     /// zero, is a probe.
     pub(crate) interval: Option<Duration>,
@@ -62,6 +64,7 @@ impl Default for Environment {
             values: Values::default(),
             instance: None,
             timeout: None,
+            time_left: None,
             interval: None,
             node: None,
             role_stopped: false,
@@ -99,7 +102,8 @@ impl Environment {
         }
         self.instance = options.instance.or(self.instance);
         self.check_level = options.check_level.or(self.check_level);
-        self.timeout = options.timeout.or(self.timeout);
+        // The second attempt has the options of the first one, whose time has begun.
+        self.timeout = self.time_left.or(options.timeout).or(self.timeout);
         self.debug |= options.verbose;
         self
     }
@@ -171,6 +175,7 @@ impl Environment {
                 self.log_file = Some(value).filter(|path| path != "/dev/null");
             }
             b"OCF_TRACE_RA" => self.trace |= is_true(&value),
+            b"OCF_SMARTVOX_SECOND_ATTEMPT" => self.time_left = milliseconds(&value),
             b"OCF_TRACE_FILE" => self.trace_file = Some(value),
             b"HA_debug" => self.debug = value != "0",
             b"PCMK_service" => {
@@ -264,6 +269,17 @@ mod tests {
         assert!(!read(&[("HA_LOGFACILITY", "none")]).by_executor);
         assert!(read(&[("OCF_RESKEY_CRM_meta_role", "Stopped")]).role_stopped);
         assert!(!read(&[("OCF_RESKEY_CRM_meta_role", "Started")]).role_stopped);
+    }
+
+    #[test]
+    fn a_second_attempt_has_the_time_that_is_left() {
+        let pairs =
+            [("OCF_RESKEY_CRM_meta_timeout", "20000"), (crate::second_attempt::TIME_LEFT, "12000")];
+        for timeout in [None, Some(Duration::from_secs(30))] {
+            let options = Options { timeout, ..Options::default() };
+            let environment = read(&pairs).overridden_by(options);
+            assert_eq!(environment.timeout, Some(Duration::from_secs(12)));
+        }
     }
 
     #[test]

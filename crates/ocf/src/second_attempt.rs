@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::{Action, LogLine, Request};
 
-/// Tells the second attempt that it is the last one.
-const MARK: &str = "OCF_SMARTVOX_SECOND_ATTEMPT";
+/// The time in milliseconds that is left for the second attempt, and so that it is the last one. A variable of its
+/// own, because the option `--timeout`, which is handed on, wins over that of Pacemaker.
+pub(crate) const TIME_LEFT: &str = "OCF_SMARTVOX_SECOND_ATTEMPT";
 
 /// The chance of an action to be made again.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,7 @@ impl SecondAttempt {
     /// `None` for a call that is the second attempt.
     pub(crate) fn of(request: &Request, started: Instant) -> Option<Self> {
         let Request { action, timeout, .. } = *request;
-        std::env::var_os(MARK).is_none().then_some(Self { action, started, timeout })
+        std::env::var_os(TIME_LEFT).is_none().then_some(Self { action, started, timeout })
     }
 
     /// Makes a stop that failed once more, as [`Self::make`] does.
@@ -48,8 +49,7 @@ impl SecondAttempt {
         if let Some(name) = words.next() {
             again.arg0(name);
         }
-        again.args(words).env(MARK, "yes");
-        again.env("OCF_RESKEY_CRM_meta_timeout", left.as_millis().to_string());
+        again.args(words).env(TIME_LEFT, left.as_millis().to_string());
         let error = again.exec();
         note("can't be made once more", &error);
     }
