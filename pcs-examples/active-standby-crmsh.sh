@@ -44,6 +44,7 @@ PING
         echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2
         echo "property stonith-enabled=false"
     fi
+    echo "property load-threshold=1000%"
     cat <<SERVICE
 primitive vip ocf:smartvox:opensips-vip \\
     params ip=$VIP cidr_netmask=$PREFIX ${NIC:+nic=$NIC} \\

@@ -69,6 +69,7 @@ else
     echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2
     cib property set stonith-enabled=false
 fi
+cib property set load-threshold=1000%
 
 ### The addresses ##################################################################################
 
