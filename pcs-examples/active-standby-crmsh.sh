@@ -27,7 +27,7 @@ primitive fence-$NODE1 stonith:$FENCE_AGENT \\
     params pcmk_host_list=$NODE1 pcmk_delay_base=$FENCE_DELAY $FENCE_NODE1 op monitor interval=60s
 primitive fence-$NODE2 stonith:$FENCE_AGENT \\
     params pcmk_host_list=$NODE2 $FENCE_NODE2 op monitor interval=60s
-property stonith-enabled=true
+property stonith-enabled=true load-threshold=1000%
 FENCING
         if [ -n "$FENCE_PING" ]; then
             # Addresses are words by design:
@@ -42,9 +42,8 @@ PING
         fi
     else
         echo "warning: no FENCE_AGENT given; do not run a telephone service like this" >&2
-        echo "property stonith-enabled=false"
+        echo "property stonith-enabled=false load-threshold=1000%"
     fi
-    echo "property load-threshold=1000%"
     cat <<SERVICE
 primitive vip ocf:smartvox:opensips-vip \\
     params ip=$VIP cidr_netmask=$PREFIX ${NIC:+nic=$NIC} \\
