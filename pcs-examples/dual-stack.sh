@@ -64,6 +64,8 @@ cib property set load-threshold=1000%
 
 # Each is a resource of its own. start of the IPv6 address asks for a duplicate by itself (`nodad`): it is
 # usable at once, not after the one or two seconds of the kernel's own detection.
+# critical=false: where the IPv6 address can't be started, it is missing until it can be. Without that, Pacemaker
+# moves what it follows to the other node, and where it starts on neither, to and fro with each failure-timeout.
 cib resource create vip ocf:smartvox:opensips-vip \
     ip="$VIP" cidr_netmask="$PREFIX" ${NIC:+nic="$NIC"} \
     op start timeout=20s op stop timeout=20s op monitor interval=2s timeout=20s \
@@ -71,7 +73,7 @@ cib resource create vip ocf:smartvox:opensips-vip \
 cib resource create vip6 ocf:smartvox:opensips-vip \
     ip="$VIP6" cidr_netmask="$PREFIX6" ${NIC:+nic="$NIC"} \
     op start timeout=20s op stop timeout=20s op monitor interval=2s timeout=20s \
-    op monitor interval=1s timeout=20s role=Stopped
+    op monitor interval=1s timeout=20s role=Stopped meta critical=false
 
 ### OpenSIPS #######################################################################################
 

@@ -29,6 +29,7 @@ pub(crate) struct Cib {
     pub(crate) colocations: Vec<Colocation>,
     pub(crate) orders: Vec<Order>,
     pub(crate) locations: Vec<Location>,
+    pub(crate) levels: Vec<Level>,
     /// What was not understood, as sentences.
     pub(crate) remarks: Vec<String>,
 }
@@ -122,6 +123,15 @@ pub(crate) struct Location {
     pub(crate) score: Score,
     /// The node attributes in its rule.
     pub(crate) attributes: Vec<String>,
+}
+
+/// Fence devices that are used one after the other, and all of them have to succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Level {
+    /// `None` for a pattern or an attribute of nodes.
+    pub(crate) target: Option<String>,
+    pub(crate) index: String,
+    pub(crate) devices: Vec<String>,
 }
 
 /// A score; INFINITY is 1000000 (crm.h, `CRM_SCORE_INFINITY`).

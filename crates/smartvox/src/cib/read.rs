@@ -7,7 +7,9 @@ use roxmltree::{Document, Node as Xml};
 use super::attributes::{self, Ids};
 use super::rule::Scope;
 use super::time::duration;
-use super::{Attributes, Cib, CloneOf, Node, Operation, Resource, Role, constraints, is_true};
+use super::{
+    Attributes, Cib, CloneOf, Level, Node, Operation, Resource, Role, constraints, is_true,
+};
 use crate::error::{Error, Result};
 
 /// Pacemaker's own where none is set (`PCMK_DEFAULT_ACTION_TIMEOUT_MS`).
@@ -43,6 +45,9 @@ impl Cib {
         if let Some(resources) = child(configuration, "resources") {
             reader.members(resources, &Place::default(), &mut cib);
         }
+        let topology = child(configuration, "fencing-topology");
+        let levels = topology.into_iter().flat_map(|topology| topology.children());
+        cib.levels = levels.filter(|xml| xml.has_tag_name("fencing-level")).map(level).collect();
         if let Some(elements) = child(configuration, "constraints") {
             constraints::read(elements, &mut cib);
         }
@@ -82,6 +87,15 @@ impl Cib {
 
 fn child<'a, 'input>(parent: Xml<'a, 'input>, tag: &str) -> Option<Xml<'a, 'input>> {
     parent.children().find(|xml| xml.has_tag_name(tag))
+}
+
+fn level(xml: Xml<'_, '_>) -> Level {
+    let devices = xml.attribute("devices").unwrap_or_default().split(',');
+    Level {
+        target: xml.attribute("target").map(str::to_owned),
+        index: xml.attribute("index").unwrap_or("1").to_owned(),
+        devices: devices.map(|device| device.trim().to_owned()).collect(),
+    }
 }
 
 /// What a primitive is in.

@@ -1,14 +1,25 @@
 //! Fencing, quorum, and what a person has left behind.
 
 use super::{Found, Pair};
-use crate::cib::{Cib, Node, Resource, is_true};
+use crate::cib::{Cib, Level, Node, Resource, is_true};
 
 /// Corosync's default is 3000 ms; below a second, a virtual machine that is migrated looks dead.
 const SHORTEST_TOKEN_MS: u64 = 1000;
 const LONGEST_TOKEN_MS: u64 = 10_000;
 
-fn devices(cib: &Cib) -> Vec<&Resource> {
+/// The fence devices, also those that only ask.
+fn all_devices(cib: &Cib) -> Vec<&Resource> {
     cib.resources.iter().filter(|resource| resource.class == "stonith").collect()
+}
+
+/// The fence devices that switch a node off.
+fn devices(cib: &Cib) -> Vec<&Resource> {
+    all_devices(cib).into_iter().filter(|device| !only_asks(device)).collect()
+}
+
+/// Whether a device asks something and switches nothing, such as fence_heuristics_ping.
+fn only_asks(device: &Resource) -> bool {
+    device.agent.starts_with("fence_heuristics")
 }
 
 pub(super) fn fencing(pair: &Pair<'_>) -> Vec<Found> {
@@ -30,6 +41,44 @@ pub(super) fn fencing(pair: &Pair<'_>) -> Vec<Found> {
         return vec![Found::of_cluster(sentence, create)];
     }
     Vec::new()
+}
+
+/// Whether a device is for a node: each one is, without a list.
+fn is_for(device: &Resource, node: &str) -> bool {
+    let list = device.parameter("pcmk_host_list");
+    list.is_none_or(|list| list.split([' ', ',', ';']).any(|name| name == node))
+}
+
+pub(super) fn fencing_level(pair: &Pair<'_>) -> Vec<Found> {
+    let devices = all_devices(pair.cib);
+    let mut found = Vec::new();
+    for asks in devices.iter().filter(|device| only_asks(device)) {
+        for node in pair.cib.voters().filter(|node| is_for(asks, &node.name)) {
+            let (asks, node) = (&asks.id, &node.name);
+            let by_name = |level: &&Level| level.target.as_ref().is_none_or(|name| name == node);
+            let mut levels = pair.cib.levels.iter().filter(by_name).peekable();
+            let has_levels = levels.peek().is_some();
+            let switches = |id: &String| !devices.iter().any(|one| one.id == *id && only_asks(one));
+            let alone = levels.find(|level| !level.devices.iter().any(switches));
+            if has_levels && alone.is_none() {
+                continue;
+            }
+            let device = devices.iter().find(|device| !only_asks(device) && is_for(device, node));
+            let device = device.map_or("DEVICE", |device| device.id.as_str());
+            let index = alone.map_or("1", |level| level.index.as_str());
+            let add = format!("pcs stonith level add {index} {node} {asks} {device}");
+            let command = match alone {
+                Some(_) => format!("pcs stonith level delete {index} target {node} && {add}"),
+                None => add,
+            };
+            let sentence = format!(
+                "{asks} switches nothing, and no other device is behind it on a level of {node}: \
+                 {node} counts as fenced while it has the address"
+            );
+            found.push(Found::of_cluster(sentence, command));
+        }
+    }
+    found
 }
 
 pub(super) fn fencing_delay(pair: &Pair<'_>) -> Vec<Found> {

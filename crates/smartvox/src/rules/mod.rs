@@ -108,7 +108,7 @@ const fn rule(
 }
 
 /// All rules, in the order of their findings.
-pub static RULES: [Rule; 25] = {
+pub static RULES: [Rule; 26] = {
     use Severity::{Advice, Error, Warning};
     [
         rule(
@@ -117,6 +117,13 @@ pub static RULES: [Rule; 25] = {
             cluster::fencing,
             "Fencing is off, or there is no fence device. After a cut between the nodes both have \
              the address, and a stop that fails blocks the failover.",
+        ),
+        rule(
+            "fencing-level",
+            Error,
+            cluster::fencing_level,
+            "fence_heuristics_ping is alone on a level of the fencing, or on none: a node counts \
+             as fenced that is on and has the address.",
         ),
         rule(
             "fencing-delay",

@@ -64,6 +64,15 @@ fn constraint(xml: &str, constraint: &str) -> String {
 /// A rule, a host and a configuration in which it is broken, a part of the sentence and of the command.
 type Case = (&'static str, Host, String, &'static str, &'static str);
 
+/// The example with `fence-ping` for node1, and a topology.
+fn asking(levels: &str) -> String {
+    let device = "<primitive id=\"fence-ping\" class=\"stonith\" type=\"fence_heuristics_ping\">\
+                  <instance_attributes id=\"p\"><nvpair id=\"pl\" name=\"pcmk_host_list\" \
+                  value=\"node1\"/></instance_attributes></primitive>";
+    let topology = format!("</resources><fencing-topology>{levels}</fencing-topology>");
+    with(&resource(ACTIVE, device), "</resources>", &topology)
+}
+
 fn cluster_cases() -> Vec<Case> {
     let fence = "name=\"pcmk_delay_base\" value=\"1s\"";
     let two_node = Corosync { two_node: false, ..host().corosync };
@@ -97,6 +106,20 @@ fn cluster_cases() -> Vec<Case> {
             with(ACTIVE, "class=\"stonith\"", "class=\"lsb\""),
             "no fence device",
             "pcs stonith create",
+        ),
+        (
+            "fencing-level",
+            host(),
+            asking("<fencing-level id=\"l\" target=\"node1\" index=\"1\" devices=\"fence-ping\"/>"),
+            "no other device is behind it on a level of node1",
+            "level delete 1 target node1 && pcs stonith level add 1 node1 fence-ping fence-node1",
+        ),
+        (
+            "fencing-level",
+            host(),
+            asking(""),
+            "fence-ping switches nothing",
+            "pcs stonith level add 1 node1 fence-ping fence-node1",
         ),
         (
             "fencing-delay",
@@ -367,6 +390,13 @@ fn pair_cases() -> Vec<Case> {
 fn the_examples_break_no_rule() {
     assert_eq!(found(ACTIVE), []);
     assert_eq!(found(HOT), []);
+    for other in [
+        include_str!("../../fixtures/dual-stack.xml"),
+        include_str!("../../fixtures/two-networks.xml"),
+        include_str!("../../fixtures/several-instances.xml"),
+    ] {
+        assert_eq!(found(other), []);
+    }
 }
 
 #[test]
@@ -418,6 +448,9 @@ fn other_spellings_break_no_rule() {
     };
     let master = with(HOT, "with-rsc-role=\"Promoted\"", "with-rsc-role=\"Master\"");
     for xml in [
+        asking(
+            "<fencing-level id=\"l\" target=\"node1\" index=\"1\" devices=\"fence-ping,fence-node1\"/>",
+        ),
         with(ACTIVE, delay, "name=\"pcmk_delay_max\" value=\"10\""),
         with(ACTIVE, colocation, &set("rsc_colocation")),
         with(
