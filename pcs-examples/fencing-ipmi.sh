@@ -44,6 +44,6 @@ device "$NODE2" "$IPMI_NODE2"
 pcs -f "$work/cib.xml" property set stonith-enabled=true
 
 pcs cluster cib-push "$work/cib.xml" diff-against="$work/before.xml"
-# Then try it, one after the other:
+# active-standby.sh says why a ping goes first (FENCE_PING), and makes it. Then try it, one after the other:
 #
 #	pcs stonith fence node2
