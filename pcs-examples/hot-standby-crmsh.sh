@@ -33,6 +33,12 @@ FENCING
             # Addresses are words by design:
             # shellcheck disable=SC2086
             set -- $FENCE_PING
+            for host; do
+                ping -c 1 -W 2 "$host" >/dev/null || {
+                    echo "FENCE_PING: $host answers no ping; name hosts that always do, or leave it empty" >&2
+                    exit 1
+                }
+            done
             cat <<PING
 primitive fence-ping stonith:fence_heuristics_ping \\
     params pcmk_host_list="$NODE1 $NODE2" ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \\

@@ -87,6 +87,13 @@ if [ -n "$FENCE_AGENT" ]; then
         # level is not used. One ping each, so that fencing is not delayed; Pacemaker tries twice.
         # shellcheck disable=SC2086
         set -- $FENCE_PING
+        # Asked once now, because where none of them ever answers, nobody is ever fenced.
+        for host; do
+            ping -c 1 -W 2 "$host" >/dev/null || {
+                echo "FENCE_PING: $host answers no ping; name hosts that always do, or leave it empty" >&2
+                exit 1
+            }
+        done
         cib stonith create fence-ping fence_heuristics_ping pcmk_host_list="$NODE1 $NODE2" \
             ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \
             ping_count=1 ping_good_count=1 ping_timeout=2

@@ -50,6 +50,12 @@ if [ -n "$FENCE_AGENT" ]; then
     if [ -n "$FENCE_PING" ]; then
         # shellcheck disable=SC2086
         set -- $FENCE_PING
+        for host; do
+            ping -c 1 -W 2 "$host" >/dev/null || {
+                echo "FENCE_PING: $host answers no ping; name hosts that always do, or leave it empty" >&2
+                exit 1
+            }
+        done
         cib stonith create fence-ping fence_heuristics_ping pcmk_host_list="$NODE1 $NODE2" \
             ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \
             ping_count=1 ping_good_count=1 ping_timeout=2

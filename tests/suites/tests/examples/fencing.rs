@@ -20,8 +20,21 @@ const DEVICE: &str = "\
 /// node1, which the delay of the fencing spares, loses every cable: it reaches nobody, and fences nobody.
 pub(crate) fn ping(site: &Site) -> Result<(), String> {
     site.write(CONFIG, &text("opensips-active-standby.cfg")?)?;
+    refused(site)?;
     site.configure("active-standby.sh")?;
     node1_loses_every_cable(site)
+}
+
+/// With hosts that never answer nobody would ever be fenced: the example says so and changes nothing.
+fn refused(site: &Site) -> Result<(), String> {
+    let configuration = || site.run("node1", &["cibadmin", "--query", "--scope", "configuration"]);
+    let before = configuration()?;
+    let silent = ["FENCE_DELAY=1s", "FENCE_PING=192.0.2.1 192.0.2.250"];
+    match site.configure_with("active-standby.sh", &silent) {
+        Err(said) if said.contains("FENCE_PING: 192.0.2.250 answers no ping") => {}
+        other => return Err(format!("with a host that answers no ping: {other:?}")),
+    }
+    if configuration()? == before { Ok(()) } else { Err("it has changed the cluster".into()) }
 }
 
 fn node1_loses_every_cable(site: &Site) -> Result<(), String> {
