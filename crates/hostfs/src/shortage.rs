@@ -8,7 +8,8 @@ use deadline::Deadline;
 use nix::libc;
 
 /// What passes by itself: an interrupted call, a full table, a lack of memory or of descriptors.
-const TRANSIENT: [i32; 5] = [libc::EINTR, libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
+const TRANSIENT: [i32; 6] =
+    [libc::EINTR, libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
 /// The pause after the first attempt. It doubles with each further one, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);

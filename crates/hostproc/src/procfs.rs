@@ -113,7 +113,7 @@ impl ProcFs {
     /// [`Error::NotPermitted`] for a process that may not be traced, [`Error::Unreadable`]
     pub fn exe(&self, pid: Pid) -> Result<Option<Executable>> {
         let path = self.path(pid, "exe");
-        let target = unless_gone(&path, std::fs::read_link(&path))?;
+        let target = unless_gone(&path, retry(|| std::fs::read_link(&path)))?;
         Ok(target.map(|target| {
             // The kernel marks the path of a file that has no name any more (d_path()).
             match target.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
