@@ -74,10 +74,11 @@ pub(crate) fn monitor_and_attribute_daemon(site: &Site) -> (Command, PathBuf) {
 
 /// Runs a monitor as Pacemaker does: from its executor, a sibling of its attribute daemon.
 pub(crate) fn under_pacemaker(site: &Site, daemon: &Path, agent: &Command) -> Option<i32> {
-    // Neither shell executes its last command in its own place.
+    // A child that has not yet executed its program is no daemon. Neither shell executes its last command in its own place.
     let executor = "\"$0\" monitor; exit $?";
     let script = format!(
-        "{} 600 & sh -c '{executor}' \"$0\"; code=$?; kill $!; wait; exit $code",
+        "{} 600 & until readlink /proc/$!/exe | grep -q /pacemaker-attrd; do sleep 0.01; done; \
+         sh -c '{executor}' \"$0\"; code=$?; kill $!; wait; exit $code",
         daemon.display()
     );
     let mut command = Command::new("/bin/sh");

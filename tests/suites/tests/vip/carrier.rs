@@ -149,6 +149,8 @@ fn under_pacemaker(node: &Node<'_>) -> Option<i32> {
     let manager = r#"
         cp /bin/sleep /run/pacemaker-attrd
         /run/pacemaker-attrd 600 &
+        # A child that has not yet executed its program is no daemon.
+        until readlink /proc/$!/exe | grep -q /pacemaker-attrd; do sleep 0.01; done
         sh -c '"$0" monitor; exit $?' "$0"
         code=$?
         kill $!
