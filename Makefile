@@ -102,8 +102,9 @@ continuity: setup build
 	tests/build
 	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
 
-# Each system call of each action of both agents fails, in each way, one in each run, as a table; SHARE=20 puts one
-# fault in twenty (some minutes), FIRST=7 begins with another one; docs/development.md.
+# Each system call of each action of both agents fails, in each way, one in each run, as a table; SHARE=500 puts one
+# fault in five hundred (a quarter of an hour; all of them take days), FIRST=7 begins with another one;
+# docs/development.md.
 faults-injected: setup build
 	tests/build
 	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))

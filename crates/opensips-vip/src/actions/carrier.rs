@@ -74,9 +74,10 @@ impl<'a> Carrier<'a> {
     fn is_forgotten(&self) -> bool {
         let attribute = self.cluster.attribute();
         let Some(noted) = self.files.told(attribute, COMPARE_AGAIN) else { return false };
-        let now = cluster::attribute_daemon();
-        self.files.note_told(attribute, now);
-        now.is_some() && now != noted
+        // A call by hand knows of no daemon, and must not forget the one that was told.
+        let Some(now) = cluster::attribute_daemon() else { return false };
+        self.files.note_told(attribute, Some(now));
+        noted.is_some_and(|noted| noted != now)
     }
 
     /// monitor of a node without the VIP.
