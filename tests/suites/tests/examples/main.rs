@@ -95,3 +95,21 @@ fn every_example_is_run_and_named() {
         assert!(run.contains(name) || says_not, "{name}: run by a test, or says why not");
     }
 }
+
+/// The examples of a pair are complete each, so that one file is enough; their fencing must not part.
+#[test]
+fn the_fencing_of_the_pairs_is_the_same() {
+    let block = |name: &str| {
+        let text = steps::text(name).expect("an example");
+        let from = text.find("if [ -n \"$FENCE_AGENT\" ]").expect("the fencing");
+        let to = text[from..].find("\nfi\n").expect("its end");
+        let words =
+            text[from..from + to].lines().filter(|line| !line.trim_start().starts_with('#'));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = block("active-standby.sh");
+    assert!(first.iter().any(|line| line.contains("fence_heuristics_ping")), "{first:?}");
+    for other in ["hot-standby.sh", "dual-stack.sh", "two-networks.sh", "several-instances.sh"] {
+        assert_eq!(block(other), first, "{other}");
+    }
+}
