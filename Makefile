@@ -121,7 +121,7 @@ chaos: setup build
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
 # docs/benchmarks.md with its pictures; P=move measures that part alone; MOVES=20 hands each pair over 20 times.
 bench: build
-	tests/setup keepalived valgrind
+	tests/setup keepalived valgrind kamailio sipsak
 	tests/build
 	$(TARGET)/debug/bench --agents $(BUILT) $(if $(P),--only $(P)) $(if $(MOVES),--moves $(MOVES)) $(if $(REPORT),--report $(REPORT))
 

@@ -32,6 +32,7 @@ pub(crate) fn describe(whole: bool, report: &mut Report) {
         ("Corosync", version("corosync")),
         ("resource-agents", version("resource-agents")),
         ("keepalived", version("keepalived")),
+        ("Kamailio", version("kamailio")),
         ("SIPp", version("sip-tester")),
         ("OpenSIPS", opensips()),
         ("load, 1, 5 and 15 minutes, at the begin", load()),

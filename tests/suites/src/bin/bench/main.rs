@@ -7,6 +7,7 @@ mod calls;
 mod failover;
 mod figures;
 mod fleet;
+mod kamailio;
 mod machine;
 mod moves;
 mod picture;
@@ -59,6 +60,8 @@ enum Part {
     SipProbe,
     /// Monitor of the daemon with 1 to 200 workers
     Workers,
+    /// Start, stop and monitor of the service agent beside those of ocf:heartbeat:kamailio
+    Kamailio,
     /// Monitors every second: what Pacemaker itself spends on them
     Recurring,
     /// Planned move on the lab, as a client sees it
@@ -117,6 +120,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if wanted(Part::Workers) {
         workers::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    if wanted(Part::Kamailio) {
+        kamailio::measure(&agents, arguments.rounds, &mut report)?;
     }
     arguments.report.as_deref().map_or(Ok(()), |directory| report.keep(directory))
 }
