@@ -22,6 +22,11 @@ impl fmt::Display for Daemon {
 }
 
 impl Daemon {
+    /// What it calls itself, such as `opensips 4.0.1 (x86_64/linux)`.
+    pub fn name(&self) -> &str {
+        self.version.strip_prefix("version: ").unwrap_or(&self.version)
+    }
+
     /// Every real daemon: those in `OPENSIPS_BIN` (separated by colons), else `opensips` on PATH.
     pub fn real() -> Vec<Self> {
         let named = std::env::var_os("OPENSIPS_BIN");

@@ -152,7 +152,7 @@ fn play_round(
     tell(&format!("round {number}: {line}"));
     let record = Record {
         topology: plan.configuration.example().name().to_owned(),
-        daemon: means.daemon.version.clone(),
+        daemon: means.daemon.name().to_owned(),
         seed: plan.seed,
         round: number,
         fault: names.join(" + "),

@@ -154,7 +154,7 @@ fn tell(
          in monitor.\nStart and stop ({STARTS} rounds) contain the daemon's own; our start returns after half a second \
          in which it watches what it\nhas started, and SIP is answered meanwhile. Monitor ({rounds} rounds, taking \
          turns) is the agent's.\n",
-        daemon.version
+        daemon.name()
     ));
     let count = |calls: &[String], names: &[&str]| {
         calls.iter().filter(|call| names.contains(&call.as_str())).count().to_string()

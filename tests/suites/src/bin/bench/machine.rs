@@ -46,7 +46,10 @@ pub(crate) fn describe(whole: bool, report: &mut Report) {
 
 fn opensips() -> String {
     let real = suites::daemon::Daemon::real().into_iter().next();
-    real.map_or_else(|| "none: the project's stand-in".to_owned(), |daemon| daemon.version)
+    real.map_or_else(
+        || "none: the project's stand-in".to_owned(),
+        |daemon| daemon.name().to_owned(),
+    )
 }
 
 /// What else ran on the machine.

@@ -166,7 +166,7 @@ fn table(site: &Site<'_>, rounds: usize, report: &mut Report) -> Result<(), Stri
     report.line(format!(
         "\n## monitor of opensips with the SIP probe ({rounds} rounds, taking turns)\n"
     ));
-    report.line(format!("{}; its answer to OPTIONS over UDP alone:", site.daemon));
+    report.line(format!("{}; its answer to OPTIONS over UDP alone:", site.daemon.name()));
     report.line(format!("{} / {} ms (min / median)\n", ms(answers.min()), ms(answers.median())));
     report.line(
         "| probe | wall ms min / median | beyond the daemon's answer, ms | CPU ms min / median \

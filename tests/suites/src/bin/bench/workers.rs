@@ -19,8 +19,9 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
     let agent = agents.join("opensips");
     report.section("monitor of opensips with more and more workers");
     report.line(format!(
-        "{daemon}: so many workers for UDP and as many for TCP; the probe over UDP, level 0; {rounds} \
-         rounds, one number of workers after the other.\n"
+        "{}: so many workers for UDP and as many for TCP; the probe over UDP, level 0; {rounds} \
+         rounds, one number of workers after the other.\n",
+        daemon.name()
     ));
     let mut rows = Vec::new();
     for workers in WORKERS {

@@ -194,7 +194,7 @@ fn tell(rows: &[Row], own: &[Samples; 2], daemon: &Daemon, report: &mut Report) 
          still\nfor more than 5 ms within the gap is repeated; its calls count.\n",
         MOVE.rate,
         MOVE.talk.as_secs(),
-        daemon.version,
+        daemon.name(),
         pace().as_millis(),
         ms(stop.median()),
         ms(start.median()),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use opensips_stand_in::{ConfigFile, module_path};
 use suites::daemon::Daemon;
+use suites::probe::wait_for_answer;
 use suites::sip;
 use testnet::Host;
 
@@ -14,6 +15,8 @@ use crate::figures::Samples;
 
 const ASKED: &str = "127.0.0.1:5060";
 const PID_FILE: &str = "/run/own.pid";
+/// The pace of the questions.
+const AGAIN: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// From SIGTERM to the end of the main process, and from its start to the first answer to OPTIONS.
@@ -49,11 +52,12 @@ fn start(daemon: &Daemon, config: &Path) -> Result<Duration, String> {
         return Err(format!("{daemon}: {status}"));
     }
     let socket = UdpSocket::bind((target.ip(), 0)).map_err(text)?;
-    socket.set_read_timeout(Some(Duration::from_millis(2))).map_err(text)?;
+    socket.set_nonblocking(true).map_err(text)?;
     for number in 0.. {
         let request = sip::options(target, socket.local_addr().map_err(text)?, number);
         // Refused as long as nobody listens.
         let _ = socket.send_to(&request, target);
+        wait_for_answer(&socket, AGAIN).map_err(text)?;
         if socket.recv(&mut [0; 4096]).is_ok() {
             break;
         }

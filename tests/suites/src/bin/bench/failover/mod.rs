@@ -275,7 +275,7 @@ fn tell(names: &[String], all: &[Measured], daemon: &Daemon, report: &mut Report
          milliseconds (`FENCE_DELAY=1s`). keepalived\nand the shell loop fence nothing. A round in which \
          the machine stood still within the outage is repeated.\n",
         PACE.as_millis(),
-        daemon.version
+        daemon.name()
     ));
     for (number, fault) in Fault::ALL.into_iter().enumerate() {
         report.line(format!("\n### {fault}\n"));
