@@ -71,8 +71,11 @@ pub fn command() -> Command {
                 .about("Look for mistakes in the configuration of the cluster and on this node")
                 .long_about(
                     "Compares the configuration of the cluster and this node with what a pair \
-                     needs. Each finding has the command that ends it. It changes nothing. Exit \
-                     status: 0 without errors and warnings, 1 with some, 2 if it could not look.",
+                     needs, and the versions of the agents and the configuration file of OpenSIPS \
+                     with those of the other nodes on which it has run. Each finding has the \
+                     command that ends it. It changes nothing but the private node attribute \
+                     smartvox-check, which is in the memory of Pacemaker alone. Exit status: 0 \
+                     without errors and warnings, 1 with some, 2 if it could not look.",
                 )
                 .args(options()),
         )

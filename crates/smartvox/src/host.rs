@@ -9,6 +9,7 @@ use hostproc::{Output, output};
 use crate::agents;
 use crate::cib::Cib;
 use crate::meta_data::MetaData;
+use crate::nodes::Nodes;
 
 /// Facts of this node; what could not be found out is empty or `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) struct Host {
     pub(crate) corosync: Corosync,
     /// `net.ipv4.ip_nonlocal_bind` and `net.ipv6.ip_nonlocal_bind`.
     pub(crate) nonlocal_bind: [Option<bool>; 2],
+    /// What this node has beside what the others have.
+    pub(crate) nodes: Nodes,
 }
 
 /// A sentence of an agent about its resource.
@@ -45,8 +48,8 @@ pub(crate) struct Corosync {
 }
 
 impl Host {
-    /// Looks at this node; changes nothing.
-    pub(crate) fn look(cib: &Cib, node: &str) -> Self {
+    /// Looks at this node, and asks the others where the cluster runs; changes nothing.
+    pub(crate) fn look(cib: &Cib, node: &str, runs: bool) -> Self {
         let mut host = Self { node: node.to_owned(), ..Self::default() };
         // A host that is no node of this cluster says nothing about the nodes.
         let is_node = cib.nodes.iter().any(|one| one.name == node);
@@ -64,6 +67,9 @@ impl Host {
         }
         if !is_node {
             return host;
+        }
+        if runs {
+            host.nodes = Nodes::exchange(cib, node, &host.agents);
         }
         host.corosync = corosync();
         host.nonlocal_bind = ["ipv4", "ipv6"].map(|family| {

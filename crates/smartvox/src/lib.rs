@@ -2,7 +2,8 @@
 //!
 //! `smartvox diagnose` runs the action diagnose of the installed agents with the parameters that the
 //! cluster has for a resource. `smartvox check` compares the configuration of the cluster and this node
-//! with what a pair needs. Neither changes anything.
+//! with what a pair needs, and with what the other nodes have. Neither changes anything; what check has seen of
+//! this node is left for check on the other nodes, in the memory of Pacemaker.
 
 mod agents;
 mod cib;
@@ -10,6 +11,7 @@ mod command_line;
 mod error;
 mod host;
 mod meta_data;
+mod nodes;
 mod report;
 mod rules;
 mod source;

@@ -100,7 +100,7 @@ fn check(call: &Call, cib: &Cib, ground: &Ground<'_>) -> Result<(String, u8)> {
         remarks.extend(named);
     }
     let ground = Ground { remarks: &remarks, ..*ground };
-    let host = Host::look(cib, ground.node);
+    let host = Host::look(cib, ground.node, ground.origin == Origin::Cluster);
     let findings = rules::findings(&Pair { cib, host: &host });
     let matters = findings.iter().any(|finding| finding.severity != Severity::Advice);
     let text = if call.json {

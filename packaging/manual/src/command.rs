@@ -104,7 +104,7 @@ fn add_commands(roff: &mut Roff, command: &clap::Command) {
     add_section(roff, "DESCRIPTION");
     add_text(
         roff,
-        "Neither command changes anything. Both take the configuration from the cluster (cibadmin), and, \
+        "Neither command changes anything on a host or in the configuration. Both take the configuration from the cluster (cibadmin), and, \
          while it is not running on this node, from the file that it has left. Run them as root.",
     );
     for sub in command.get_subcommands() {

@@ -6,6 +6,7 @@ mod cluster;
 mod constraints;
 mod failures;
 mod node;
+mod nodes;
 mod operations;
 #[cfg(test)]
 mod tests;
@@ -108,7 +109,7 @@ const fn rule(
 }
 
 /// All rules, in the order of their findings.
-pub static RULES: [Rule; 26] = {
+pub static RULES: [Rule; 28] = {
     use Severity::{Advice, Error, Warning};
     [
         rule(
@@ -277,6 +278,21 @@ pub static RULES: [Rule; 26] = {
             node::nonlocal_bind,
             "In a hot standby, ip_nonlocal_bind is off on this node and nonlocal_bind is not \
              ensure: the standby can't open its sockets.",
+        ),
+        rule(
+            "versions",
+            Warning,
+            nodes::versions,
+            "An agent has another version on this node than on another one on which this command has \
+             run since that node joined the cluster.",
+        ),
+        rule(
+            "configurations",
+            Advice,
+            nodes::configurations,
+            "The configuration file of OpenSIPS is not the same on this node as on another one on \
+             which this command has run since that node joined the cluster. What differs on purpose \
+             belongs into a file that it includes.",
         ),
     ]
 };

@@ -76,6 +76,40 @@ pub(crate) fn mistakes(cluster: &Cluster) -> Result<(), String> {
     cluster.serves(|now| now == node).map(drop)
 }
 
+/// A configuration file that is changed on one node alone is found on the other one, and on each until it is
+/// the same again there.
+pub(crate) fn nodes_that_differ(cluster: &Cluster) -> Result<(), String> {
+    const CONFIG: &str = "/etc/opensips/opensips.cfg";
+    scenario::nothing_to_find(&cluster.lab, PATIENCE)?;
+    let rules = |node: &str| -> Result<Vec<String>, String> {
+        let command = ["smartvox", "check", "--format", "json"];
+        let output = scenario::output(&cluster.lab, node, &command)?;
+        let told = json(&String::from_utf8_lossy(&output.stdout))?;
+        let findings = told["findings"].as_array().cloned().unwrap_or_default();
+        Ok(findings.iter().filter_map(|one| Some(one["rule"].as_str()?.to_owned())).collect())
+    };
+    let expect = |node: &str, expected: &[&str]| {
+        let found = rules(node)?;
+        if found == expected { Ok(()) } else { Err(format!("{node}: {found:?}")) }
+    };
+    // The file belongs to the repository: another one is put over it on node2.
+    let other = format!(
+        "cp {CONFIG} /run/other.cfg && echo '# other' >> /run/other.cfg && mount --bind /run/other.cfg {CONFIG}"
+    );
+    cluster.run("node2", &["sh", "-ec", &other])?;
+    let differ = || {
+        // node2 has not told of the change yet.
+        expect("node1", &[])?;
+        expect("node2", &["configurations"])?;
+        expect("node1", &["configurations"])
+    };
+    let came = differ();
+    cluster.run("node2", &["sh", "-ec", &format!("umount {CONFIG}; rm /run/other.cfg")])?;
+    came?;
+    expect("node2", &[])?;
+    expect("node1", &[])
+}
+
 /// Waits until the findings on a node are those of the mistakes: its copy of the configuration can be a
 /// moment behind.
 fn found(cluster: &Cluster, node: &str) -> Result<Vec<Value>, String> {

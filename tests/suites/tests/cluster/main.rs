@@ -82,6 +82,7 @@ const STEPS: &[Step] = &[
     ("resources start in order, on one node", tools::start_order),
     ("pcs describes the agents", tools::describe),
     ("smartvox diagnose", check::diagnose),
+    ("smartvox check, nodes that differ", check::nodes_that_differ),
     ("smartvox check, mistakes, and the commands that end them", check::mistakes),
     ("new values for a parameter", tools::new_values),
     ("crm_resource by hand", tools::by_hand),

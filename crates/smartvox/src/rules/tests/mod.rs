@@ -1,0 +1,89 @@
+//! Each rule by a configuration, or a host, in which it is broken. The configurations are those that the
+//! examples make, as a real cluster has them.
+
+mod broken;
+mod unbroken;
+
+use super::*;
+use crate::host::Corosync;
+use crate::meta_data::MetaData;
+
+const ACTIVE: &str = include_str!("../../../fixtures/active-standby.xml");
+const HOT: &str = include_str!("../../../fixtures/hot-standby.xml");
+
+/// A node on which nothing is wrong.
+fn host() -> Host {
+    let meta_data = |xml| Ok(MetaData::read(xml).unwrap());
+    Host {
+        node: "node1".to_owned(),
+        agents: [
+            ("opensips".to_owned(), meta_data(include_str!("../../../../../ocf/opensips.xml"))),
+            (
+                "opensips-vip".to_owned(),
+                meta_data(include_str!("../../../../../ocf/opensips-vip.xml")),
+            ),
+        ]
+        .into(),
+        corosync: Corosync {
+            known: true,
+            two_node: true,
+            token_ms: Some(3000),
+            ..Corosync::default()
+        },
+        nonlocal_bind: [Some(false); 2],
+        ..Host::default()
+    }
+}
+
+/// A configuration with one text in place of another, which must be there.
+fn with(xml: &str, from: &str, to: &str) -> String {
+    assert!(xml.contains(from), "{from} is not in the configuration");
+    xml.replace(from, to)
+}
+
+fn found_on(host: &Host, xml: &str) -> Vec<Finding> {
+    let cib = Cib::read(xml, &host.node).unwrap();
+    findings(&Pair { cib: &cib, host })
+}
+
+fn found(xml: &str) -> Vec<Finding> {
+    found_on(&host(), xml)
+}
+
+/// Adds an attribute to the defaults of all resources.
+fn default(xml: &str, name: &str, value: &str) -> String {
+    let set = "<meta_attributes id=\"rsc_defaults-meta_attributes\">";
+    with(xml, set, &format!("{set}<nvpair id=\"d\" name=\"{name}\" value=\"{value}\"/>"))
+}
+
+fn resource(xml: &str, resource: &str) -> String {
+    with(xml, "<resources>", &format!("<resources>{resource}"))
+}
+
+fn constraint(xml: &str, constraint: &str) -> String {
+    with(xml, "<constraints>", &format!("<constraints>{constraint}"))
+}
+
+/// The example with `fence-ping` for node1, and a topology.
+fn asking(levels: &str) -> String {
+    let device = "<primitive id=\"fence-ping\" class=\"stonith\" type=\"fence_heuristics_ping\">\
+                  <instance_attributes id=\"p\"><nvpair id=\"pl\" name=\"pcmk_host_list\" \
+                  value=\"node1\"/></instance_attributes></primitive>";
+    let topology = format!("</resources><fencing-topology>{levels}</fencing-topology>");
+    with(&resource(ACTIVE, device), "</resources>", &topology)
+}
+
+#[test]
+fn errors_come_first() {
+    let both = default(
+        &with(
+            ACTIVE,
+            "name=\"stonith-enabled\" value=\"true\"",
+            "name=\"stonith-enabled\" value=\"no\"",
+        ),
+        "migration-threshold",
+        "1",
+    );
+    let severities: Vec<Severity> = found(&both).iter().map(|finding| finding.severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Warning, Severity::Warning]);
+}

@@ -1,0 +1,124 @@
+//! What breaks no rule.
+
+use super::*;
+use crate::nodes::{Nodes, Told};
+
+#[test]
+fn the_examples_break_no_rule() {
+    assert_eq!(found(ACTIVE), []);
+    assert_eq!(found(HOT), []);
+    for other in [
+        include_str!("../../../fixtures/dual-stack.xml"),
+        include_str!("../../../fixtures/two-networks.xml"),
+        include_str!("../../../fixtures/several-instances.xml"),
+    ] {
+        assert_eq!(found(other), []);
+    }
+}
+
+/// What is as good as in the examples, said otherwise.
+#[test]
+fn other_spellings_break_no_rule() {
+    let delay = "name=\"pcmk_delay_base\" value=\"1s\"";
+    let colocation = "<rsc_colocation rsc=\"opensips\" with-rsc=\"vip\" score=\"INFINITY\" \
+                      id=\"colocation-opensips-vip-INFINITY\"/>";
+    let order = "<rsc_order first=\"vip\" then=\"opensips\" first-action=\"start\" \
+                 then-action=\"start\" id=\"order-vip-opensips-mandatory\"/>";
+    let set = |tag: &str| {
+        format!(
+            "<{tag} id=\"s\" score=\"INFINITY\"><resource_set id=\"ss\"><resource_ref id=\"vip\"/>\
+             <resource_ref id=\"opensips\"/></resource_set></{tag}>"
+        )
+    };
+    let master = with(HOT, "with-rsc-role=\"Promoted\"", "with-rsc-role=\"Master\"");
+    for xml in [
+        asking(
+            "<fencing-level id=\"l\" target=\"node1\" index=\"1\" devices=\"fence-ping,fence-node1\"/>",
+        ),
+        with(ACTIVE, delay, "name=\"pcmk_delay_max\" value=\"10\""),
+        with(ACTIVE, colocation, &set("rsc_colocation")),
+        with(
+            ACTIVE,
+            order,
+            &set("rsc_order").replace(" score=\"INFINITY\"", " kind=\"Mandatory\""),
+        ),
+        with(&master, "role=\"Promoted\" id=", "role=\"Master\" id="),
+        with(ACTIVE, "timeout=\"90s\"", "timeout=\"2min\""),
+        with(ACTIVE, "timeout=\"90s\"", "timeout=\"0\""),
+        default(ACTIVE, "migration-threshold", "3"),
+    ] {
+        assert_eq!(found(&xml), [], "{xml}");
+    }
+    // A default counts for operations that are not configured.
+    let start =
+        "<op name=\"start\" timeout=\"60s\" interval=\"0s\" id=\"opensips-start-interval-0s\"/>";
+    let long = "<op_defaults><meta_attributes id=\"od\"><nvpair id=\"odt\" name=\"timeout\" \
+                value=\"90s\"/></meta_attributes></op_defaults></configuration>";
+    assert_eq!(found(&with(&with(ACTIVE, start, ""), "</configuration>", long)), []);
+    // A group keeps both together, in its order.
+    let vip = ACTIVE.find("<primitive id=\"vip\"").unwrap();
+    let end = ACTIVE.find("<clone id=\"gateway-clone\"").unwrap();
+    let (before, members, after) = (&ACTIVE[..vip], &ACTIVE[vip..end], &ACTIVE[end..]);
+    let group = format!("{before}<group id=\"sip\">{members}</group>{after}");
+    let group = with(&with(&group, colocation, ""), order, "");
+    assert_eq!(found(&group), []);
+}
+
+/// `dual-stack.sh`, `two-networks.sh`: the second address follows the first one, and so does OpenSIPS.
+#[test]
+fn a_second_address_breaks_no_rule() {
+    let start = ACTIVE.find("<primitive id=\"vip\"").unwrap();
+    let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
+    let second =
+        ACTIVE[start..end].replace("\"vip", "\"vip-lan").replace("192.0.2.10", "2001:db8::10");
+    let xml = with(
+        &resource(ACTIVE, &second),
+        "name=\"vip\" value=\"192.0.2.10\"",
+        "name=\"vip\" value=\"192.0.2.10,2001:db8::10\"",
+    );
+    let rules = |xml: &str| found(xml).iter().map(|one| one.rule).collect::<Vec<_>>();
+    assert_eq!(rules(&xml), ["colocation", "order"]);
+    let follows = "<rsc_colocation id=\"f\" rsc=\"vip-lan\" with-rsc=\"vip\" score=\"INFINITY\"/>";
+    let xml = constraint(&xml, follows);
+    assert_eq!(rules(&xml), ["order"]);
+    let chain = "<rsc_order id=\"c\" first=\"vip-lan\" then=\"vip\"/>";
+    assert_eq!(found(&constraint(&xml, chain)), []);
+    let ensure = "<nvpair id=\"e\" name=\"nonlocal_bind\" value=\"ensure\"/>";
+    let set = "<instance_attributes id=\"opensips-instance_attributes\">";
+    assert_eq!(found(&with(&xml, set, &format!("{set}{ensure}"))), []);
+}
+
+/// Nodes that have told the same, or less, or what this version does not know.
+#[test]
+fn nodes_that_are_alike_break_no_rule() {
+    let map = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+    let own = Told { versions: map("opensips", "1.0.0"), configs: map("opensips", "0123") };
+    let newer = Told { versions: map("opensips-next", "2.0.0"), ..Told::default() };
+    let others = [own.clone(), Told::default(), newer];
+    let others = (2..).zip(others).map(|(at, told)| (format!("node{at}"), told)).collect();
+    let host = Host { nodes: Nodes { own, others }, ..host() };
+    assert_eq!(found_on(&host, ACTIVE), []);
+}
+
+/// What is as it should be for a while, or in another cluster than a pair.
+#[test]
+fn other_clusters_break_no_rule() {
+    let off = Host { corosync: Corosync { two_node: false, ..host().corosync }, ..host() };
+    let ignore = with(
+        ACTIVE,
+        "name=\"dc-deadtime\" value=\"2s\"",
+        "name=\"no-quorum-policy\" value=\"ignore\"",
+    );
+    assert_eq!(found_on(&off, &ignore), []);
+    // An address that goes from one agent to the other.
+    let former = "<primitive id=\"former\" class=\"ocf\" provider=\"heartbeat\" type=\"IPaddr2\">\
+                  <instance_attributes id=\"t\"><nvpair id=\"ti\" name=\"ip\" value=\"192.0.2.10\"/>\
+                  </instance_attributes><meta_attributes id=\"tm\"><nvpair id=\"tr\" \
+                  name=\"target-role\" value=\"Stopped\"/></meta_attributes></primitive>";
+    assert_eq!(found(&resource(ACTIVE, former)), []);
+    let standby = "<node id=\"3\" uname=\"node3\"><instance_attributes id=\"n\"><nvpair id=\"nn\" \
+                   name=\"standby\" value=\"on\"/></instance_attributes></node></nodes>";
+    let found = found(&with(ACTIVE, "</nodes>", standby));
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(finding.found.sentence, "node3 is in standby: it takes nothing over");
+}
