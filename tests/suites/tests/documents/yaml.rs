@@ -20,6 +20,8 @@ const VARIABLES: [&str; 11] = [
     "ha_cluster_constraints_order",
 ];
 
+const PRIMITIVES: &str = "ha_cluster_resource_primitives";
+
 /// The YAML blocks of a document; `None`: nothing here can read YAML.
 fn yaml(document: &str) -> Option<Vec<Value>> {
     let blocks = document::blocks(&repository().join("docs").join(document)).expect("a document");
@@ -43,43 +45,68 @@ fn read(text: &str) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).expect("JSON"))
 }
 
+/// The variables of the play for active/standby, and of the one for the hot standby: the same, with other
+/// variables and another resource of the same name.
+fn plays() -> Option<[(&'static str, Value); 2]> {
+    let blocks = yaml("ansible.md")?;
+    let [play, changes] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let first = play[0]["vars"].clone();
+    let mut second = first.clone();
+    for (name, value) in changes.as_object().expect("variables") {
+        if name != PRIMITIVES {
+            second[name] = value.clone();
+            continue;
+        }
+        for changed in value.as_array().expect("a list") {
+            let primitives = second[PRIMITIVES].as_array_mut().expect("a list");
+            let same = primitives.iter_mut().find(|one| one["id"] == changed["id"]);
+            *same.expect("the resource that is changed") = changed.clone();
+        }
+    }
+    Some([("active-standby.sh", first), ("hot-standby.sh", second)])
+}
+
 #[test]
-fn the_play_names_variables_and_parameters_that_exist() {
-    let Some(blocks) = yaml("ansible.md") else {
+fn the_plays_name_variables_and_parameters_that_exist() {
+    let Some(plays) = plays() else {
         return testnet::skipped(
-            "the_play_names_variables_and_parameters_that_exist",
+            "the_plays_name_variables_and_parameters_that_exist",
             "needs python3-yaml",
         );
     };
-    let [play] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
-    let variables = play[0]["vars"].as_object().expect("vars");
-    for name in variables.keys() {
-        assert!(VARIABLES.contains(&name.as_str()), "{name}");
-    }
-    let mut found = Vec::new();
-    for primitive in variables["ha_cluster_resource_primitives"].as_array().expect("a list") {
-        let agent = primitive["agent"].as_str().expect("agent");
-        let Some(agent) = agent.strip_prefix("ocf:smartvox:") else { continue };
-        let xml = repository().join("ocf").join(format!("{agent}.xml"));
-        let xml = std::fs::read_to_string(xml).expect("meta-data");
-        let xml = roxmltree::Document::parse(&xml).expect("XML");
-        for attribute in primitive["instance_attrs"][0]["attrs"].as_array().expect("attrs") {
-            let name = attribute["name"].as_str();
-            let described = xml
-                .descendants()
-                .any(|node| node.has_tag_name("parameter") && node.attribute("name") == name);
-            assert!(described, "{agent} has no {name:?}");
-            // 24 without quotes is a number to YAML; pcs wants text.
-            assert!(attribute["value"].is_string(), "{attribute}");
+    for (_, variables) in plays {
+        for name in variables.as_object().expect("variables").keys() {
+            assert!(VARIABLES.contains(&name.as_str()), "{name}");
         }
-        found.push(agent.to_owned());
+        let mut found = Vec::new();
+        for primitive in list(&variables[PRIMITIVES]) {
+            let agent = text(&primitive["agent"]);
+            let Some(agent) = agent.strip_prefix("ocf:smartvox:") else { continue };
+            names_that_exist(agent, primitive);
+            found.push(agent.to_owned());
+        }
+        assert_eq!(found, ["opensips-vip", "opensips"]);
     }
-    assert_eq!(found, ["opensips-vip", "opensips"]);
 }
 
-/// The example's commands, one line, its variables by their defaults.
-fn example() -> String {
-    let path = repository().join("pcs-examples/active-standby.sh");
+fn names_that_exist(agent: &str, primitive: &Value) {
+    let xml = repository().join("ocf").join(format!("{agent}.xml"));
+    let xml = std::fs::read_to_string(xml).expect("meta-data");
+    let xml = roxmltree::Document::parse(&xml).expect("XML");
+    for attribute in list(&primitive["instance_attrs"][0]["attrs"]) {
+        let name = attribute["name"].as_str();
+        let described = xml
+            .descendants()
+            .any(|node| node.has_tag_name("parameter") && node.attribute("name") == name);
+        assert!(described, "{agent} has no {name:?}");
+        // 24 without quotes is a number to YAML; pcs wants text.
+        assert!(attribute["value"].is_string(), "{attribute}");
+    }
+}
+
+/// An example's commands, one line, its variables by their defaults.
+fn example(script: &str) -> String {
+    let path = repository().join("pcs-examples").join(script);
     let mut text = std::fs::read_to_string(path).expect("the example");
     text = text.replace("\\\n", " ").replace("${NIC:+nic=\"$NIC\"}", "nic=eth0");
     text = text.replace("$(echo \"$@\" | tr ' ' ,)", "192.0.2.1").replace("$(($# - 1))", "0");
@@ -101,69 +128,108 @@ fn example() -> String {
 
 /// The attributes of a resource or an operation as pcs takes them.
 fn words(attributes: &Value) -> String {
-    let attributes = attributes.as_array().expect("attrs");
     let word = |it: &Value| format!(" {}={}", text(&it["name"]), text(&it["value"]));
-    attributes.iter().map(word).collect()
+    attributes.as_array().into_iter().flatten().map(word).collect()
 }
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
+}
+
 #[test]
-fn the_play_makes_what_the_example_makes() {
-    let Some(blocks) = yaml("ansible.md") else {
-        return testnet::skipped("the_play_makes_what_the_example_makes", "needs python3-yaml");
+fn the_plays_make_what_the_examples_make() {
+    let Some(plays) = plays() else {
+        return testnet::skipped("the_plays_make_what_the_examples_make", "needs python3-yaml");
     };
-    let variables = &blocks[0][0]["vars"];
+    for (script, variables) in plays {
+        let example = format!("{} ", example(script));
+        let mut commands = resources(&variables, &example);
+        commands.extend(levels(&variables));
+        commands.extend(constraints(&variables));
+        let defaults = &variables["ha_cluster_resource_defaults"]["meta_attrs"][0]["attrs"];
+        commands.push(format!("cib resource defaults update{}", words(defaults)));
+        for command in &commands {
+            assert!(example.contains(&format!("{command} ")), "not in {script}: {command}");
+        }
+        let kinds = ["resource create", "stonith level add", "constraint", "resource defaults"];
+        let made: usize =
+            kinds.iter().map(|kind| example.matches(&format!("cib {kind} ")).count()).sum();
+        assert_eq!(commands.len(), made, "of {script} something is missing: {commands:#?}");
+    }
+}
+
+/// The resources; the fence devices of the example are the reader's choice, but for the ping.
+fn resources(variables: &Value, example: &str) -> Vec<String> {
     let mut commands = Vec::new();
-    for primitive in variables["ha_cluster_resource_primitives"].as_array().expect("a list") {
+    for primitive in list(&variables[PRIMITIVES]) {
         let agent = text(&primitive["agent"]);
+        let attributes = words(&primitive["instance_attrs"][0]["attrs"]);
         if agent == "stonith:fence_heuristics_ping" {
-            let words =
-                words(&primitive["instance_attrs"][0]["attrs"]).replace("node1 node2", "$NODES");
-            let told = example().replace("\"$NODE1 $NODE2\"", "$NODES").replace('"', "");
+            let words = attributes.replace("node1 node2", "$NODES");
+            let told = example.replace("\"$NODE1 $NODE2\"", "$NODES").replace('"', "");
             assert!(told.contains(&format!("fence_heuristics_ping{words} ")), "{words}");
         }
-        // Those of the example are the reader's choice.
         if agent.starts_with("stonith:") {
             continue;
         }
-        let mut command = format!("cib resource create {} {agent}", text(&primitive["id"]));
-        command += &words(&primitive["instance_attrs"][0]["attrs"]);
-        for operation in primitive["operations"].as_array().expect("operations") {
+        let mut command =
+            format!("cib resource create {} {agent}{attributes}", text(&primitive["id"]));
+        for operation in list(&primitive["operations"]) {
             command += &format!(" op {}{}", text(&operation["action"]), words(&operation["attrs"]));
         }
-        let clones = variables["ha_cluster_resource_clones"].as_array().expect("a list");
-        if clones.iter().any(|clone| clone["resource_id"] == primitive["id"]) {
-            command += " clone";
+        let clones = list(&variables["ha_cluster_resource_clones"]);
+        match clones.iter().find(|clone| clone["resource_id"] == primitive["id"]) {
+            Some(clone) if clone["promotable"] == true => command += " promotable",
+            Some(_) => command += " clone",
+            None => {}
         }
         commands.push(command);
     }
-    for level in variables["ha_cluster_stonith_levels"].as_array().expect("a list") {
-        let ids = level["resource_ids"].as_array().expect("a list").iter().map(text);
-        let ids = ids.collect::<Vec<_>>().join(" ");
-        let target = text(&level["target"]);
-        commands.push(format!("cib stonith level add {} {target} {ids}", level["level"]));
-    }
-    for location in variables["ha_cluster_constraints_location"].as_array().expect("a list") {
-        commands.push(format!(
-            "cib constraint location {} rule{} {}",
-            text(&location["resource"]["id"]),
-            words(&location["options"]),
-            text(&location["rule"])
-        ));
-    }
-    let defaults = &variables["ha_cluster_resource_defaults"]["meta_attrs"][0]["attrs"];
-    commands.push(format!("cib resource defaults update{}", words(defaults)));
-    let example = format!("{} ", example());
-    for command in &commands {
-        assert!(example.contains(&format!("{command} ")), "not in the example: {command}");
-    }
-    let made = example.matches("cib resource create ").count()
-        + example.matches("cib stonith level add ").count()
-        + example.matches("cib constraint location ").count();
-    assert_eq!(commands.len(), made + 1, "of the example something is missing: {commands:#?}");
+    commands
+}
+
+fn levels(variables: &Value) -> Vec<String> {
+    let levels = list(&variables["ha_cluster_stonith_levels"]).iter();
+    let command = |level: &Value| {
+        let ids: Vec<&str> = list(&level["resource_ids"]).iter().map(text).collect();
+        let (target, ids) = (text(&level["target"]), ids.join(" "));
+        format!("cib stonith level add {} {target} {ids}", level["level"])
+    };
+    levels.map(command).collect()
+}
+
+fn constraints(variables: &Value) -> Vec<String> {
+    let role = |resource: &Value, form: fn(&str) -> String| {
+        resource["role"].as_str().map(form).unwrap_or_default()
+    };
+    let all = |name: &str| list(&variables[name]).iter();
+    let location = |one: &Value| {
+        let resource = &one["resource"];
+        let role = role(resource, |role| format!(" role={role}"));
+        let (id, options) = (text(&resource["id"]), words(&one["options"]));
+        format!("cib constraint location {id} rule{role}{options} {}", text(&one["rule"]))
+    };
+    let colocation = |one: &Value| {
+        let leader = &one["resource_leader"];
+        let role = role(leader, |role| format!("{role} "));
+        let (follower, leader) = (text(&one["resource_follower"]["id"]), text(&leader["id"]));
+        // INFINITY is the default of pcs, too, and the examples leave it out.
+        format!("cib constraint colocation add {follower} with {role}{leader}")
+    };
+    let order = |one: &Value| {
+        let end = |end: &Value| format!("{} {}", text(&end["action"]), text(&end["id"]));
+        let (first, then) = (end(&one["resource_first"]), end(&one["resource_then"]));
+        format!("cib constraint order {first} then {then}{}", words(&one["options"]))
+    };
+    all("ha_cluster_constraints_location")
+        .map(location)
+        .chain(all("ha_cluster_constraints_colocation").map(colocation))
+        .chain(all("ha_cluster_constraints_order").map(order))
+        .collect()
 }
 
 #[test]
