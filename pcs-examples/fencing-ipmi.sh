@@ -23,6 +23,9 @@ USER_NAME="${USER_NAME:-fence}"
 PASSWORD_SCRIPT="${PASSWORD_SCRIPT:-/etc/pacemaker/ipmi}"
 # Longer than one of your service processors takes to switch off: time the command above with --action=off.
 FENCE_DELAY="${FENCE_DELAY:-5s}"
+# Before a node fences the other one, one of these hosts has to answer a ping (active-standby.sh says why): a node
+# that reaches nobody fences nobody. Hosts that always answer; empty: not asked.
+FENCE_PING="${FENCE_PING-${GATEWAY:-192.0.2.1}}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -41,9 +44,26 @@ device() { # NODE ADDRESS [OPTION...]
 }
 device "$NODE1" "$IPMI_NODE1" pcmk_delay_base="$FENCE_DELAY"
 device "$NODE2" "$IPMI_NODE2"
+if [ -n "$FENCE_PING" ]; then
+    # shellcheck disable=SC2086
+    set -- $FENCE_PING
+    # Asked once now, because where none of them ever answers, nobody is ever fenced.
+    for host; do
+        ping -c 1 -W 2 "$host" >/dev/null || {
+            echo "FENCE_PING: $host answers no ping; name hosts that always do, or leave it empty" >&2
+            exit 1
+        }
+    done
+    pcs -f "$work/cib.xml" stonith create fence-ping fence_heuristics_ping pcmk_host_list="$NODE1 $NODE2" \
+        ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \
+        ping_count=1 ping_good_count=1 ping_timeout=2
+    # On one level both have to succeed: alone, fence-ping would count as fencing.
+    pcs -f "$work/cib.xml" stonith level add 1 "$NODE1" fence-ping "fence-$NODE1"
+    pcs -f "$work/cib.xml" stonith level add 1 "$NODE2" fence-ping "fence-$NODE2"
+fi
 pcs -f "$work/cib.xml" property set stonith-enabled=true
 
 pcs cluster cib-push "$work/cib.xml" diff-against="$work/before.xml"
-# active-standby.sh says why a ping goes first (FENCE_PING), and makes it. Then try it, one after the other:
+# Then try it, one after the other:
 #
 #	pcs stonith fence node2

@@ -21,6 +21,10 @@ set -eu
 
 # A disk or LUN that both nodes see, by a name that is the same on both.
 DISK="${DISK:-/dev/disk/by-id/scsi-example}"
+NODES="${NODES:-node1 node2}"
+# Before a node fences another one, one of these hosts has to answer a ping (active-standby.sh says why): a node
+# that reaches nobody fences nobody. Hosts that always answer; empty: not asked.
+FENCE_PING="${FENCE_PING-${GATEWAY:-192.0.2.1}}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -31,6 +35,24 @@ cp "$work/before.xml" "$work/cib.xml"
 # one is first.
 pcs -f "$work/cib.xml" stonith create fence-sbd fence_sbd devices="$DISK" \
     pcmk_delay_max=10s op monitor interval=60s timeout=30s
+if [ -n "$FENCE_PING" ]; then
+    # shellcheck disable=SC2086
+    set -- $FENCE_PING
+    # Asked once now, because where none of them ever answers, nobody is ever fenced.
+    for host; do
+        ping -c 1 -W 2 "$host" >/dev/null || {
+            echo "FENCE_PING: $host answers no ping; name hosts that always do, or leave it empty" >&2
+            exit 1
+        }
+    done
+    pcs -f "$work/cib.xml" stonith create fence-ping fence_heuristics_ping pcmk_host_list="$NODES" \
+        ping_targets="$(echo "$@" | tr ' ' ,)" ping_maxfail=$(($# - 1)) \
+        ping_count=1 ping_good_count=1 ping_timeout=2
+    # On one level both have to succeed: alone, fence-ping would count as fencing.
+    for node in $NODES; do
+        pcs -f "$work/cib.xml" stonith level add 1 "$node" fence-ping fence-sbd
+    done
+fi
 pcs -f "$work/cib.xml" property set stonith-enabled=true
 
 pcs cluster cib-push "$work/cib.xml" diff-against="$work/before.xml"

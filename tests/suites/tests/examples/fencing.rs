@@ -88,9 +88,10 @@ fn add_device(site: &Site) -> Result<(), String> {
 /// `fencing-ipmi.sh` and `fencing-sbd.sh` on a copy of the configuration: pcs holds the options to what the
 /// fence agents know, Pacemaker judges the whole.
 pub(crate) fn judged(site: &Site) -> Result<(), String> {
-    for (script, agent, devices) in
-        [("fencing-ipmi.sh", "fence_ipmilan", 2), ("fencing-sbd.sh", "fence_sbd", 1)]
-    {
+    for (script, agent, devices, level) in [
+        ("fencing-ipmi.sh", "fence_ipmilan", 2, "fence-ping,fence-node1"),
+        ("fencing-sbd.sh", "fence_sbd", 1, "fence-ping,fence-sbd"),
+    ] {
         let line = format!(
             "cibadmin --query > /root/copy.xml; \
              CIB_file=/root/copy.xml /root/pcs-examples/{script}; \
@@ -101,6 +102,9 @@ pub(crate) fn judged(site: &Site) -> Result<(), String> {
         let found = copy.matches(&format!("type=\"{agent}\"")).count();
         if found != devices || !copy.contains("name=\"stonith-enabled\" value=\"true\"") {
             return Err(format!("{script}: {found} devices: {copy}"));
+        }
+        if !copy.contains(&format!("devices=\"{level}\"")) {
+            return Err(format!("{script}: no level with {level}: {copy}"));
         }
         let live = site.run("node1", &["cibadmin", "--query"])?;
         if live.contains(agent) {

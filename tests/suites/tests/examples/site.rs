@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lab::Lab;
+use lab::{Bind, Lab};
 use nix::sched::{CloneFlags, setns};
 use suites::daemon::Daemon;
 use suites::scenario::{self, Changes, Example};
@@ -32,6 +32,10 @@ impl Site {
         // Each example has a configuration of OpenSIPS of its own; the repository's stays as it is.
         options.binds.retain(|bind| !bind.destination.starts_with("/etc/opensips"));
         options.agents = Some(scenario::agents_alone(&scenario::programs())?);
+        options.binds.push(Bind {
+            source: scenario::programs().join("smartvox"),
+            destination: "/usr/sbin/smartvox".into(),
+        });
         options.nodes = nodes;
         let lab = Lab::up(&options).map_err(|error| error.to_string())?;
         let nodes = options.node_names().collect();
@@ -75,6 +79,12 @@ impl Site {
         // crmsh keeps a history in HOME.
         let environment = ["env", "FENCE_AGENT=fence_lab", "HOME=/tmp"];
         self.run("node1", &[&environment[..], settings, &[&script]].concat()).map(drop)
+    }
+
+    /// What an example has made is without a finding.
+    pub(crate) fn nothing_to_find(&self) -> Result<(), String> {
+        self.settle()?;
+        scenario::nothing_to_find(&self.lab, PATIENCE)
     }
 
     /// Writes a file of OpenSIPS on every node.

@@ -45,6 +45,7 @@ pub(crate) fn three_nodes(site: &Site) -> Result<(), String> {
     let node = site.moved("vip", VIP_AND_OPENSIPS)?;
     site.is_only_on(&node, "eth0", "192.0.2.10")?;
     site.answers("client", SIP)?;
+    site.nothing_to_find()?;
     cables_out(site, VIP_AND_OPENSIPS, &node)
 }
 
@@ -111,6 +112,7 @@ pub(crate) fn dual_stack(site: &Site) -> Result<(), String> {
     both(&site.together(ALL, |_| true)?)?;
     let node = site.moved("vip", ALL)?;
     both(&node)?;
+    site.nothing_to_find()?;
     let pid = || site.run(&node, &["cat", "/run/opensips/opensips.pid"]);
     let before = pid()?;
     site.run(
@@ -145,6 +147,7 @@ pub(crate) fn two_networks(site: &Site) -> Result<(), String> {
     site.answers("client", SIP)?;
     // The LAN, as another host of it sees it.
     site.answers(scenario::peer(&node), LAN_SIP)?;
+    site.nothing_to_find()?;
     // A caller behind the gateway; the node's default route leads into the LAN, where nobody is.
     site.run("client", &["ip", "address", "add", "203.0.113.5/32", "dev", "lo"])?;
     site.run(&node, &["ip", "route", "replace", "default", "via", "198.51.100.99"])?;
@@ -181,5 +184,6 @@ pub(crate) fn several_instances(site: &Site) -> Result<(), String> {
     site.is_only_on(&node, "eth0", "192.0.2.10")?;
     site.is_only_on(&node, "eth0", "192.0.2.20")?;
     site.answers("client", SIP)?;
-    site.answers("client", "192.0.2.20:5060")
+    site.answers("client", "192.0.2.20:5060")?;
+    site.nothing_to_find()
 }

@@ -13,7 +13,8 @@ pub(crate) fn active_standby(site: &Site) -> Result<(), String> {
         return Ok(());
     }
     site.together(&["vip", "opensips"], |_| true)?;
-    site.answers("client", SIP)
+    site.answers("client", SIP)?;
+    site.nothing_to_find()
 }
 
 pub(crate) fn hot_standby(site: &Site) -> Result<(), String> {
@@ -26,7 +27,8 @@ pub(crate) fn hot_standby(site: &Site) -> Result<(), String> {
         let mut found = status.resources.iter().filter(|it| it.id == "opensips");
         Ok(found.any(|it| it.role == "Promoted" && it.pending.is_none()))
     })?;
-    site.answers("client", SIP)
+    site.answers("client", SIP)?;
+    site.nothing_to_find()
 }
 
 /// Executes both on the cluster, one after the other, and compares what they have made; `false` where there
