@@ -131,7 +131,7 @@ calls: setup build
 	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:
-	install -d $(OCF) $(DOC)/examples $(DOC)/pictures $(DOC)/schemas $(MAN)/man7 $(MAN)/man8
+	install -d $(OCF) $(DOC)/examples $(DOC)/monitoring $(DOC)/pictures $(DOC)/schemas $(MAN)/man7 $(MAN)/man8
 	install -D -m 755 -t $(SBIN) $(BUILT)/$(COMMAND)
 	install -D -m 644 packaging/completions/$(COMMAND).bash $(BASH)/$(COMMAND)
 	install -D -m 644 -t $(ZSH) packaging/completions/_$(COMMAND)
@@ -144,6 +144,7 @@ install:
 		gzip -9nc $$page | $(PUT) $(MAN)/man$${page##*.}/$${page##*/}.gz || exit 1; done
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
+	install -m 644 monitoring/* $(DOC)/monitoring/
 	install -m 644 docs/pictures/*.svg $(DOC)/pictures/
 	install -m 644 docs/schemas/*.json $(DOC)/schemas/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
