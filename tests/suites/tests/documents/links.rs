@@ -64,3 +64,22 @@ fn links_between_documents_lead_somewhere() {
     }
     assert!(followed > 50, "{followed} links");
 }
+
+/// The table of contents has every page of docs and every manual page, once.
+#[test]
+fn the_book_is_complete() {
+    let docs = repository().join("docs");
+    let listed = links(&docs.join("SUMMARY.md"));
+    let mut listed: Vec<PathBuf> = listed.iter().map(|link| docs.join(link)).collect();
+    listed.sort();
+    let files = |directory: PathBuf| {
+        let entries = std::fs::read_dir(directory).expect("a directory");
+        entries.map(|entry| entry.expect("an entry").path())
+    };
+    let pages = files(docs.clone()).filter(|path| path.extension().is_some_and(|it| it == "md"));
+    let mut wanted: Vec<PathBuf> = pages.filter(|path| !path.ends_with("SUMMARY.md")).collect();
+    wanted.extend(files(docs.join("../packaging/man")));
+    wanted.push(docs.join("../README.md"));
+    wanted.sort();
+    assert_eq!(listed, wanted);
+}
