@@ -29,14 +29,16 @@ CARGO_DIRECTORY := $(or $(CARGO_HOME),$(HOME)/.cargo)
 REMAP := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_DIRECTORY)=/cargo
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 	date -d "$$(sed -n 's/^ -- .*>  //p;T;q' packaging/debian/changelog)" +%s)
+# For engineers, who have the repository, and for the book.
+NOT_INSTALLED := docs/development.md docs/releasing.md docs/SUMMARY.md
 # What packages are made of, and where they are when they are made.
 TREE := target/tree
 PACKAGES := target/packages
 DIST := target/dist
 # cargo's tools for them, apart from those that the user has.
-tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+tree deb book: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree book deb rpm dist test-packages test-source-builds reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -131,19 +133,20 @@ calls: setup build
 	$(TARGET)/debug/calls --agents $(BUILT)
 
 install:
-	install -d $(OCF) $(DOC)/examples $(DOC)/pictures $(DOC)/schemas $(MAN)/man7 $(MAN)/man8
+	install -d $(OCF) $(DOC)/examples $(DOC)/monitoring $(DOC)/pictures $(DOC)/schemas $(MAN)/man7 $(MAN)/man8
 	install -D -m 755 -t $(SBIN) $(BUILT)/$(COMMAND)
 	install -D -m 644 packaging/completions/$(COMMAND).bash $(BASH)/$(COMMAND)
 	install -D -m 644 -t $(ZSH) packaging/completions/_$(COMMAND)
 	install -D -m 644 -t $(FISH) packaging/completions/$(COMMAND).fish
 	for agent in $(AGENTS); do install -m 755 $(BUILT)/$$agent $(OCF)/$$agent || exit 1; done
-	for page in README.md $(filter-out docs/development.md docs/releasing.md,$(wildcard docs/*.md)); do \
+	for page in README.md $(filter-out $(NOT_INSTALLED),$(wildcard docs/*.md)); do \
 		sed -f packaging/installed-links.sed $$page | $(PUT) $(DOC)/$${page##*/} || exit 1; done
 	gzip -9nc CHANGELOG.md | $(PUT) $(DOC)/changelog.gz
 	for page in packaging/man/*.[78]; do \
 		gzip -9nc $$page | $(PUT) $(MAN)/man$${page##*.}/$${page##*/}.gz || exit 1; done
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
+	install -m 644 docs/monitoring/* $(DOC)/monitoring/
 	install -m 644 docs/pictures/*.svg $(DOC)/pictures/
 	install -m 644 docs/schemas/*.json $(DOC)/schemas/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
@@ -168,6 +171,11 @@ tree: build
 	packaging/copyright $(HOST) > $(TREE).part
 	$(PUT) $(TREE)/usr/share/doc/$(PACKAGE)/copyright < $(TREE).part
 	rm $(TREE).part
+
+# README.md, docs and the manual pages as HTML, in target/book/html.
+book:
+	packaging/tools mdbook mandoc
+	packaging/book
 
 deb: tree
 	packaging/tools cargo-deb

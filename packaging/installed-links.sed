@@ -1,5 +1,5 @@
 # Adapts the links of README.md and docs/*.md to the installed files, which are in one directory with
-# the examples in examples/. Links to files that are not installed lead to the repository.
+# examples/ and monitoring/ below it. Links to files that are not installed lead to the repository.
 s#](docs/#](#g
 s#](\(\.\./\)\{0,1\}pcs-examples\()\|/\)#](examples\2#g
 s#](\.\./README\.md#](README.md#g

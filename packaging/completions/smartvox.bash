@@ -22,6 +22,9 @@ _smartvox() {
             smartvox,diagnose)
                 cmd="smartvox__subcmd__diagnose"
                 ;;
+            smartvox,metrics)
+                cmd="smartvox__subcmd__metrics"
+                ;;
             *)
                 ;;
         esac
@@ -29,7 +32,7 @@ _smartvox() {
 
     case "${cmd}" in
         smartvox)
-            opts="-h -V --help --version diagnose check"
+            opts="-h -V --help --version diagnose check metrics"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -43,17 +46,21 @@ _smartvox() {
             return 0
             ;;
         smartvox__subcmd__check)
-            opts="-h --format --cib --help"
+            opts="-h --format --cib --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json prometheus" -- "${cur}"))
                     return 0
                     ;;
                 --cib)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -76,6 +83,24 @@ _smartvox() {
                     return 0
                     ;;
                 --cib)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        smartvox__subcmd__metrics)
+            opts="-h --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

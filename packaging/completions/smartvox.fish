@@ -28,11 +28,16 @@ complete -c smartvox -n "__fish_smartvox_needs_command" -s h -l help -d 'Print h
 complete -c smartvox -n "__fish_smartvox_needs_command" -s V -l version -d 'Print version'
 complete -c smartvox -n "__fish_smartvox_needs_command" -f -a "diagnose" -d 'Show everything that is known of a resource on this node'
 complete -c smartvox -n "__fish_smartvox_needs_command" -f -a "check" -d 'Look for mistakes in the configuration of the cluster and on this node'
+complete -c smartvox -n "__fish_smartvox_needs_command" -f -a "metrics" -d 'Write metrics of the resources for Prometheus'
 complete -c smartvox -n "__fish_smartvox_using_subcommand diagnose" -l format -d 'Text for people, or JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c smartvox -n "__fish_smartvox_using_subcommand diagnose" -l cib -d 'A saved configuration (pcs cluster cib FILE) in place of the cluster\'s' -r -F
 complete -c smartvox -n "__fish_smartvox_using_subcommand diagnose" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c smartvox -n "__fish_smartvox_using_subcommand check" -l format -d 'Text for people, or JSON for programs' -r -f -a "text\t''
-json\t''"
+complete -c smartvox -n "__fish_smartvox_using_subcommand check" -l format -d 'Text for people, JSON for programs, or metrics for Prometheus: the findings of each rule' -r -f -a "text\t''
+json\t''
+prometheus\t''"
 complete -c smartvox -n "__fish_smartvox_using_subcommand check" -l cib -d 'A saved configuration (pcs cluster cib FILE) in place of the cluster\'s' -r -F
+complete -c smartvox -n "__fish_smartvox_using_subcommand check" -l output -d 'Write into FILE in one step, so that a reader never finds half of it' -r -F
 complete -c smartvox -n "__fish_smartvox_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c smartvox -n "__fish_smartvox_using_subcommand metrics" -l output -d 'Write into FILE in one step, so that a reader never finds half of it' -r -F
+complete -c smartvox -n "__fish_smartvox_using_subcommand metrics" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -3,15 +3,28 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command, value_parser};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) task: Task,
-    pub(crate) json: bool,
+    pub(crate) format: Format,
     /// A saved configuration in place of the cluster's.
     pub(crate) cib: Option<PathBuf>,
+    /// A file in place of stdout.
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    /// The text format of Prometheus.
+    Prometheus,
 }
 
 /// The subcommand.
@@ -22,6 +35,7 @@ pub(crate) enum Task {
         resource: Option<String>,
     },
     Check,
+    Metrics,
 }
 
 /// Reads the arguments of this process, the program name included.
@@ -30,26 +44,32 @@ pub(crate) enum Task {
 /// A wrong argument, or the text of `--help` and `--version`.
 pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Call, clap::Error> {
     let matches = command().try_get_matches_from(arguments)?;
-    let (task, options) = match matches.subcommand() {
-        Some(("diagnose", options)) => {
-            let resource = options.get_one::<String>("RESOURCE").cloned();
-            (Task::Diagnose { resource }, options)
-        }
-        Some((_, options)) => (Task::Check, options),
-        None => (Task::Check, &matches),
+    let Some((task, options)) = matches.subcommand() else {
+        return Err(command().error(ErrorKind::MissingSubcommand, "a subcommand is missing"));
     };
-    Ok(Call { task, json: is_json(options), cib: options.get_one::<PathBuf>("cib").cloned() })
-}
-
-fn is_json(options: &ArgMatches) -> bool {
-    options.get_one::<String>("format").is_some_and(|format| format == "json")
+    let task = match task {
+        "diagnose" => Task::Diagnose { resource: options.get_one("RESOURCE").cloned() },
+        "metrics" => Task::Metrics,
+        _ => Task::Check,
+    };
+    // Not every subcommand has them.
+    let path = |name| options.try_get_one::<PathBuf>(name).ok().flatten().cloned();
+    let format = options.try_get_one::<String>("format").ok().flatten();
+    let format = match (&task, format.map(String::as_str)) {
+        (Task::Metrics, _) | (_, Some("prometheus")) => Format::Prometheus,
+        (_, Some("json")) => Format::Json,
+        _ => Format::Text,
+    };
+    Ok(Call { task, format, cib: path("cib"), output: path("output") })
 }
 
 /// The command with its options, for completions and the manual page.
 pub fn command() -> Command {
     Command::new("smartvox")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Diagnose the resources of ocf:smartvox on this node, and check the whole pair")
+        .about(
+            "Diagnose the resources of ocf:smartvox on this node, check the whole pair, and write metrics",
+        )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -64,7 +84,11 @@ pub fn command() -> Command {
                     Arg::new("RESOURCE")
                         .help("A resource, group or clone [default: every one of ocf:smartvox]"),
                 )
-                .args(options()),
+                .arg(format(
+                    &["text", "json"],
+                    "Text for people, or JSON for programs",
+                ))
+                .arg(cib()),
         )
         .subcommand(
             Command::new("check")
@@ -77,24 +101,41 @@ pub fn command() -> Command {
                      smartvox-check, which is in the memory of Pacemaker alone. Exit status: 0 \
                      without errors and warnings, 1 with some, 2 if it could not look.",
                 )
-                .args(options()),
+                .arg(format(
+                    &["text", "json", "prometheus"],
+                    "Text for people, JSON for programs, or metrics for Prometheus: the findings of \
+                     each rule",
+                ))
+                .args([cib(), output()]),
+        )
+        .subcommand(
+            Command::new("metrics")
+                .about("Write metrics of the resources for Prometheus")
+                .long_about(
+                    "Writes what Pacemaker and its exporters do not show as metrics: what serves with \
+                     a fault, promotion scores, carriers. It asks no agent and takes some \
+                     milliseconds, so it can run every minute. Exit status: 0, also while the \
+                     cluster is not running on this node, which is a metric; 2 if it could not look.",
+                )
+                .arg(output()),
         )
 }
 
-fn options() -> [Arg; 2] {
-    [
-        Arg::new("format")
-            .long("format")
-            .value_name("FORMAT")
-            .value_parser(["text", "json"])
-            .default_value("text")
-            .help("Text for people, or JSON for programs"),
-        Arg::new("cib")
-            .long("cib")
-            .value_name("FILE")
-            .value_parser(clap::value_parser!(PathBuf))
-            .help("A saved configuration (pcs cluster cib FILE) in place of the cluster's"),
-    ]
+fn format(values: &'static [&'static str], help: &'static str) -> Arg {
+    let format = Arg::new("format").long("format").value_name("FORMAT").default_value("text");
+    format.value_parser(PossibleValuesParser::new(values)).help(help)
+}
+
+fn cib() -> Arg {
+    file("cib").help("A saved configuration (pcs cluster cib FILE) in place of the cluster's")
+}
+
+fn output() -> Arg {
+    file("output").help("Write into FILE in one step, so that a reader never finds half of it")
+}
+
+fn file(name: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
 }
 
 #[cfg(test)]
@@ -109,9 +150,20 @@ mod tests {
     fn tasks_and_options() {
         let call = read_words(&["diagnose", "vip", "--format=json"]).unwrap();
         let task = Task::Diagnose { resource: Some("vip".to_owned()) };
-        assert_eq!(call, Call { task, json: true, cib: None });
+        let plain = Call { task, format: Format::Json, cib: None, output: None };
+        assert_eq!(call, plain);
         let call = read_words(&["check", "--cib", "/x"]).unwrap();
-        assert_eq!(call, Call { task: Task::Check, json: false, cib: Some("/x".into()) });
+        let cib = Some("/x".into());
+        assert_eq!(call, Call { task: Task::Check, format: Format::Text, cib, ..plain.clone() });
+        let call = read_words(&["metrics", "--output", "/y"]).unwrap();
+        let (format, output) = (Format::Prometheus, Some("/y".into()));
+        assert_eq!(call, Call { task: Task::Metrics, format, output, ..plain });
+        let call = read_words(&["check", "--format", "prometheus"]).unwrap();
+        assert_eq!((call.task, call.format), (Task::Check, Format::Prometheus));
+        assert!(read_words(&["diagnose", "--format", "prometheus"]).unwrap_err().use_stderr());
+        assert!(read_words(&["diagnose", "--output", "/y"]).unwrap_err().use_stderr());
+        // Whether the cluster is running is not in a file.
+        assert!(read_words(&["metrics", "--cib", "/x"]).unwrap_err().use_stderr());
         assert!(read_words(&["check", "vip"]).unwrap_err().use_stderr());
         assert!(read_words(&[]).is_err());
         assert!(!read_words(&["check", "--help"]).unwrap_err().use_stderr());

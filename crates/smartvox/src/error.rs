@@ -27,6 +27,8 @@ pub(crate) enum Error {
     NoSuchResource { id: String, known: Vec<String> },
     #[error("the cluster has no resource of ocf:smartvox")]
     NoResource,
+    #[error("{0}: name a file in a directory that exists, and run smartvox as root")]
+    NotWritten(hostfs::Error),
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;

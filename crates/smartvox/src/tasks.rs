@@ -1,10 +1,11 @@
-//! The two subcommands.
+//! The subcommands.
 
 use crate::agents;
 use crate::cib::{Cib, Resource};
-use crate::command_line::{Call, Task};
+use crate::command_line::{Call, Format, Task};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::metrics;
 use crate::report::{self, Diagnosed, Ground};
 use crate::rules::{self, Pair, Severity};
 use crate::source::{self, Origin, Source};
@@ -17,16 +18,36 @@ pub(crate) const FAILED: u8 = 2;
 
 /// Returns what is printed, and the exit code.
 pub(crate) fn perform(call: &Call) -> Result<(String, u8)> {
+    match &call.task {
+        Task::Diagnose { resource } => {
+            on_configuration(call, |cib, ground| diagnose(call, cib, resource.as_deref(), ground))
+        }
+        Task::Check => on_configuration(call, |cib, ground| check(call, cib, ground)),
+        Task::Metrics => Ok((metrics()?, 0)),
+    }
+}
+
+fn on_configuration<T>(
+    call: &Call,
+    task: impl FnOnce(&Cib, &Ground<'_>) -> Result<T>,
+) -> Result<T> {
     let source = Source::read(call.cib.as_deref())?;
     let node = source::node_name();
     let cib = Cib::read(&source.xml, &node)?;
     let mut remarks = remarks(&source, &cib, &node);
     remarks.extend(cib.remarks.iter().cloned());
-    let ground = Ground { origin: source.origin, node: &node, remarks: &remarks };
-    match &call.task {
-        Task::Diagnose { resource } => diagnose(call, &cib, resource.as_deref(), &ground),
-        Task::Check => check(call, &cib, &ground),
-    }
+    task(&cib, &Ground { origin: source.origin, node: &node, remarks: &remarks })
+}
+
+fn metrics() -> Result<String> {
+    let node = source::node_name();
+    let source = match Source::read(None) {
+        // To monitoring that is an answer.
+        Err(Error::NoCluster { .. } | Error::NotRunning { .. }) => None,
+        read => Some(read?).filter(|source| source.origin != Origin::Saved),
+    };
+    let cib = source.map(|source| Cib::read(&source.xml, &node)).transpose()?;
+    Ok(metrics::of_cluster(&node, cib.as_ref()))
 }
 
 fn remarks(source: &Source, cib: &Cib, node: &str) -> Vec<String> {
@@ -66,7 +87,8 @@ fn diagnose(
     resource: Option<&str>,
     ground: &Ground<'_>,
 ) -> Result<(String, u8)> {
-    let format = if call.json { "json" } else { "text" };
+    let json = call.format == Format::Json;
+    let format = if json { "json" } else { "text" };
     let mut diagnosed = Vec::new();
     for resource in chosen(cib, resource)? {
         let environment = agents::environment(cib, resource, ground.node);
@@ -85,7 +107,7 @@ fn diagnose(
     }
     // Something is wrong with the agents, whatever else was printed.
     let failed = diagnosed.iter().any(|one| one.printed.is_err());
-    let text = if call.json {
+    let text = if json {
         report::diagnoses_as_json(ground, &diagnosed)
     } else {
         report::diagnoses_as_text(ground, &diagnosed)
@@ -103,10 +125,10 @@ fn check(call: &Call, cib: &Cib, ground: &Ground<'_>) -> Result<(String, u8)> {
     let host = Host::look(cib, ground.node, ground.origin == Origin::Cluster);
     let findings = rules::findings(&Pair { cib, host: &host });
     let matters = findings.iter().any(|finding| finding.severity != Severity::Advice);
-    let text = if call.json {
-        report::findings_as_json(&ground, &findings)
-    } else {
-        report::findings_as_text(&ground, &findings)
+    let text = match call.format {
+        Format::Json => report::findings_as_json(&ground, &findings),
+        Format::Text => report::findings_as_text(&ground, &findings),
+        Format::Prometheus => metrics::of_findings(ground.node, &findings),
     };
     Ok((text, if matters { FOUND } else { 0 }))
 }

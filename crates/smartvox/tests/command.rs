@@ -62,3 +62,24 @@ fn a_saved_configuration_is_checked_without_a_cluster() {
     assert_eq!(diagnosed.status.code(), Some(2));
     assert!(text(&diagnosed.stdout).contains("is not there: install"));
 }
+
+#[test]
+fn metrics_are_written_to_a_file() {
+    let (directory, cib) = cib();
+    let file = directory.path().join("smartvox.prom");
+    let path = file.to_str().unwrap();
+    let check = ["check", "--format", "prometheus", "--cib", &cib, "--output"];
+    let output = smartvox(&[&check[..], &[path]].concat());
+    let said = text(&output.stderr);
+    // The exit code is that of check in any format.
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let line = "rule=\"agent\",severity=\"error\"} 2";
+    assert!(written.lines().any(|one| one.ends_with(line)), "{written}");
+    // Nothing half written stays behind.
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+    let output = smartvox(&[&check[..], &["/no/directory/x.prom"]].concat());
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("cannot write /no/directory/x.prom: "), "{said}");
+}

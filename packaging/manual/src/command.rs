@@ -1,4 +1,4 @@
-//! The manual page and the completions of the command `smartvox`, from its own options and rules.
+//! The manual page and the completions of the command `smartvox`, from its own options, rules and metrics.
 
 use clap_complete::{Shell, generate};
 use roff::{Roff, bold, italic, roman};
@@ -12,17 +12,19 @@ const NAME: &str = "smartvox";
 const EXITS: [(&str, &str); 3] = [
     (
         "0",
-        "check: neither errors nor warnings; advice alone is 0. diagnose: every agent has answered.",
+        "check: neither errors nor warnings; advice alone is 0. diagnose: every agent has answered. \
+         metrics: they are written.",
     ),
     ("1", "check: there are errors or warnings."),
     (
         "2",
         "It could not look: wrong arguments, no configuration of a cluster on this node, no such \
-         resource, an agent that can't be run. The sentence is on stderr.",
+         resource, an agent that can't be run, a file that can't be written. The sentence is on \
+         stderr.",
     ),
 ];
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("/usr/lib/ocf/resource.d/smartvox/", "The agents that diagnose and check run (OCF_ROOT)."),
     (
         "/var/lib/pacemaker/cib/cib.xml",
@@ -32,15 +34,23 @@ const FILES: [(&str, &str); 3] = [
         "/usr/share/doc/resource-agents-smartvox/schemas",
         "JSON schemas of what is printed with --format json.",
     ),
+    (
+        "/usr/share/doc/resource-agents-smartvox/monitoring",
+        "Alert rules for Prometheus and a dashboard for Grafana.",
+    ),
 ];
 
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 4] = [
     ("Look for mistakes, on each node, after a change of the cluster:", "# smartvox check"),
     (
         "The same before a change, with a configuration that is not in use yet:",
         "# pcs cluster cib new.xml\n# pcs -f new.xml resource update opensips mi_timeout=2s\n# smartvox check --cib new.xml",
     ),
     ("Everything that is known of OpenSIPS on this node:", "# smartvox diagnose opensips"),
+    (
+        "Metrics for the textfile collector of node_exporter:",
+        "# smartvox metrics --output /var/lib/prometheus/node-exporter/smartvox.prom",
+    ),
 ];
 
 /// The name and the source of the page.
@@ -57,9 +67,9 @@ pub fn command_page() -> (String, String) {
     let first = about.next().map(|first| first.to_ascii_lowercase()).unwrap_or_default();
     add_text(&mut roff, &format!("{NAME} - {first}{}", about.as_str()));
     add_section(&mut roff, "SYNOPSIS");
-    for (at, line) in
-        [["diagnose", " [RESOURCE] [OPTIONS]"], ["check", " [OPTIONS]"]].iter().enumerate()
-    {
+    let lines =
+        [["diagnose", " [RESOURCE] [OPTIONS]"], ["check", " [OPTIONS]"], ["metrics", " [OPTIONS]"]];
+    for (at, line) in lines.iter().enumerate() {
         if at > 0 {
             roff.control("br", []);
         }
@@ -68,6 +78,7 @@ pub fn command_page() -> (String, String) {
     }
     add_commands(&mut roff, &command);
     add_rules(&mut roff);
+    add_metrics(&mut roff);
     add_section(&mut roff, "EXIT STATUS");
     EXITS.iter().for_each(|(tag, text)| add_item(&mut roff, tag, text));
     add_section(&mut roff, "FILES");
@@ -95,8 +106,7 @@ pub fn command_page() -> (String, String) {
         bold("pcs"),
         roman("(8)"),
     ]);
-    let head =
-        ".\\\" Made from the options and rules of the command by \"make man\": do not edit.\n";
+    let head = ".\\\" Made from the tables of the command by \"make man\": do not edit.\n";
     (format!("{NAME}.8"), format!("{head}{}", roff.render()))
 }
 
@@ -104,8 +114,9 @@ fn add_commands(roff: &mut Roff, command: &clap::Command) {
     add_section(roff, "DESCRIPTION");
     add_text(
         roff,
-        "Neither command changes anything on a host or in the configuration. Both take the configuration from the cluster (cibadmin), and, \
-         while it is not running on this node, from the file that it has left. Run them as root.",
+        "No command changes anything on the host or in the configuration of the cluster. They take it from \
+         cibadmin; while the cluster is not running on this node, diagnose and check take it from the file \
+         that it has left. Run them as root.",
     );
     for sub in command.get_subcommands() {
         roff.control("SS", [sub.get_name()]);
@@ -136,6 +147,20 @@ fn add_rules(roff: &mut Roff) {
     );
     for rule in &smartvox::RULES {
         add_item(roff, &format!("{} ({})", rule.name, rule.severity), rule.about);
+    }
+}
+
+fn add_metrics(roff: &mut Roff) {
+    add_section(roff, "METRICS");
+    add_text(
+        roff,
+        "The metrics of smartvox metrics, and the last one, of smartvox check --format prometheus; all \
+         are gauges. Of several monitors of a resource that report a fault, Pacemaker remembers the last \
+         one. Those with the label resource are about every node of the cluster that is online, the \
+         others about this node.",
+    );
+    for metric in &smartvox::METRICS {
+        add_item(roff, &format!("{}{{{}}}", metric.name, metric.labels.join(", ")), metric.about);
     }
 }
 

@@ -30,6 +30,9 @@ fn the_command_has_its_page_and_its_completions() {
         let tag = format!(".TP\n\\fB{} ", rule.name.replace('-', "\\-"));
         assert!(text.contains(&tag), "{tag}");
     }
+    for metric in &smartvox::METRICS {
+        assert!(text.contains(&format!("\n\\fB{}{{", metric.name)), "{}", metric.name);
+    }
     let completions = manual::completions();
     assert_eq!(completions.len(), 3);
     for (name, text) in completions {

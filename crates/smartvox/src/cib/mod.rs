@@ -5,12 +5,15 @@ mod attributes;
 mod constraints;
 mod read;
 mod rule;
+mod status;
 #[cfg(test)]
 mod tests;
 mod time;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub(crate) use status::Active;
 
 /// Names and values.
 pub(crate) type Attributes = BTreeMap<String, String>;
@@ -30,6 +33,8 @@ pub(crate) struct Cib {
     pub(crate) orders: Vec<Order>,
     pub(crate) locations: Vec<Location>,
     pub(crate) levels: Vec<Level>,
+    /// The resources of ocf:smartvox that the nodes run.
+    pub(crate) active: Vec<Active>,
     /// What was not understood, as sentences.
     pub(crate) remarks: Vec<String>,
 }
@@ -40,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// It takes no part in the quorum: a remote node or a guest.
     pub(crate) remote: bool,
+    /// It is in the cluster.
+    pub(crate) online: bool,
     /// Its permanent attributes, such as `standby`.
     pub(crate) attributes: Attributes,
     /// Its transient attributes, which agents publish.

@@ -8,7 +8,7 @@ use super::attributes::{self, Ids};
 use super::rule::Scope;
 use super::time::duration;
 use super::{
-    Attributes, Cib, CloneOf, Level, Node, Operation, Resource, Role, constraints, is_true,
+    Attributes, Cib, CloneOf, Level, Node, Operation, Resource, Role, constraints, is_true, status,
 };
 use crate::error::{Error, Result};
 
@@ -65,6 +65,10 @@ impl Cib {
         let states: Vec<Xml<'_, '_>> =
             states.filter(|xml| xml.has_tag_name("node_state")).collect();
         let nodes = child(configuration, "nodes").into_iter().flat_map(|nodes| nodes.children());
+        for state in states.iter().filter(|state| status::is_online(**state)) {
+            let name = state.attribute("uname").unwrap_or_default();
+            self.active.extend(status::active(name, *state));
+        }
         for xml in nodes.filter(|xml| xml.has_tag_name("node")) {
             let name = xml.attribute("uname").unwrap_or_default();
             let mut node = Node {
@@ -77,6 +81,7 @@ impl Cib {
             let set = "instance_attributes";
             attributes::read(xml, set, ids, scope, &mut node.attributes, remarks);
             let state = states.iter().find(|state| state.attribute("uname") == Some(name));
+            node.online = state.is_some_and(|state| status::is_online(*state));
             if let Some(transient) = state.and_then(|state| child(*state, "transient_attributes")) {
                 attributes::read(transient, set, ids, scope, &mut node.transient, remarks);
             }
@@ -85,7 +90,7 @@ impl Cib {
     }
 }
 
-fn child<'a, 'input>(parent: Xml<'a, 'input>, tag: &str) -> Option<Xml<'a, 'input>> {
+pub(super) fn child<'a, 'input>(parent: Xml<'a, 'input>, tag: &str) -> Option<Xml<'a, 'input>> {
     parent.children().find(|xml| xml.has_tag_name(tag))
 }
 

@@ -76,9 +76,8 @@ fn every_example_serves() {
 #[test]
 fn every_example_is_run_and_named() {
     let steps = CLUSTERS.iter().flat_map(|(_, _, steps)| steps.iter().map(|(name, _)| *name));
-    // The suites `cluster`, `hot_standby`, `migration` and `carrier` run these.
-    let elsewhere =
-        ["active-standby.sh", "hot-standby.sh", "migrate-from-IPaddr2.sh", "degraded-metrics.sh"];
+    // The suites `cluster`, `hot_standby` and `migration` run these.
+    let elsewhere = ["active-standby.sh", "hot-standby.sh", "migrate-from-IPaddr2.sh"];
     let run: BTreeSet<&str> = steps.chain(elsewhere).collect();
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     let top = scenario::repository();

@@ -83,6 +83,7 @@ const STEPS: &[Step] = &[
     ("smartvox check finds nothing", |cluster| {
         scenario::nothing_to_find(&cluster.pair.lab, PATIENCE)
     }),
+    ("smartvox metrics has both instances", metrics),
     // Before the first cleanup, which makes Pacemaker 2.1.5 forget the start: then it answers a changed parameter with
     // a demote.
     ("routes loaded without a restart", faults::routes_loaded),
@@ -95,6 +96,32 @@ const STEPS: &[Step] = &[
     ("power cut, with fencing; registration survives", replication::power_cut),
     ("LAN cut without fencing, and mended", faults::split),
 ];
+
+/// Both instances, and their promotion scores.
+fn metrics(cluster: &Cluster) -> Result<(), String> {
+    let active = cluster.active()?;
+    let begun = Instant::now();
+    loop {
+        let told = cluster.run(&active, &["smartvox", "metrics"])?;
+        let value = |metric: &str, node: &str| -> Option<u32> {
+            let is_meant = |line: &&str| {
+                line.starts_with(&format!("{metric}{{resource=\"opensips\","))
+                    && line.contains(&format!("node=\"{node}\"}}"))
+            };
+            told.lines().find(is_meant)?.rsplit_once(' ')?.1.parse().ok()
+        };
+        let score = |node| value("smartvox_promotion_score", node);
+        let standby = score(scenario::peer(&active)).is_some_and(|score| score < 10_000);
+        let both = ["node1", "node2"].iter().all(|it| value("smartvox_degraded", it).is_some());
+        if both && standby && score(&active) == Some(10_000) {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(told);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
 
 #[test]
 fn hot_standby() {
