@@ -169,6 +169,14 @@ fn shares_of_cpu_are_those_of_the_cells() {
         }
     }
     assert!(checked > 2, "{checked} shares");
+    let beside = "CPU of ours to it, median";
+    let rows: Vec<_> = page().iter().flat_map(|section| section.rows(beside)).collect();
+    let median_of = |row: &[(String, String)]| numbers(cell(row, "CPU of monitor"))[1];
+    let ours = rows.first().map(|row| median_of(row)).expect("the agent of the service");
+    for row in &rows {
+        let shown = cell(row, beside).parse().expect("a ratio");
+        same(&row[0].1, shown, ours / median_of(row));
+    }
 }
 
 /// The parts of the power cut with calls are no more than the gap that they are parts of.

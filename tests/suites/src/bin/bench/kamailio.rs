@@ -177,7 +177,7 @@ fn tell(
         "stop ms, min / median / max",
         "monitor ms, min / median / max",
         "CPU of monitor ms, min / median / max",
-        "first row to it, median",
+        "CPU of ours to it, median",
         "system calls of monitor",
         "processes and threads started",
     ];
