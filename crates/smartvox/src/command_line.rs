@@ -113,8 +113,8 @@ pub fn command() -> Command {
                 .about("Write metrics of the resources for Prometheus")
                 .long_about(
                     "Writes what Pacemaker and its exporters do not show as metrics: what serves with \
-                     a fault, promotion scores, carriers. It asks no agent and takes some \
-                     milliseconds, so it can run every minute. Exit status: 0, also while the \
+                     a fault, promotion scores, carriers. It asks no agent and takes less than a \
+                     tenth of a second, so it can run every minute. Exit status: 0, also while the \
                      cluster is not running on this node, which is a metric; 2 if it could not look.",
                 )
                 .arg(output()),
