@@ -23,9 +23,10 @@ USER_NAME="${USER_NAME:-fence}"
 PASSWORD_SCRIPT="${PASSWORD_SCRIPT:-/etc/pacemaker/ipmi}"
 # Longer than one of your service processors takes to switch off: time the command above with --action=off.
 FENCE_DELAY="${FENCE_DELAY:-5s}"
-# Before a node fences the other one, one of these hosts has to answer a ping (active-standby.sh says why): a node
-# that reaches nobody fences nobody. Hosts that always answer; empty: not asked.
-FENCE_PING="${FENCE_PING-${GATEWAY:-192.0.2.1}}"
+# Before a node fences the other one, one of these hosts has to answer a ping (active-standby.sh says why), so that
+# a node without network does not switch off the one that serves. Hosts that always answer; empty: not asked. Where
+# you delete a fence device and make it again, put it back on its level (`pcs stonith level`).
+FENCE_PING="${FENCE_PING-${GATEWAY-192.0.2.1}}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

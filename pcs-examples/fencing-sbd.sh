@@ -22,9 +22,10 @@ set -eu
 # A disk or LUN that both nodes see, by a name that is the same on both.
 DISK="${DISK:-/dev/disk/by-id/scsi-example}"
 NODES="${NODES:-node1 node2}"
-# Before a node fences another one, one of these hosts has to answer a ping (active-standby.sh says why): a node
-# that reaches nobody fences nobody. Hosts that always answer; empty: not asked.
-FENCE_PING="${FENCE_PING-${GATEWAY:-192.0.2.1}}"
+# Before a node fences another one, one of these hosts has to answer a ping (active-standby.sh says why), so that
+# a node without network does not switch off the one that serves. Hosts that always answer; empty: not asked. Where
+# you delete the fence device and make it again, put it back on its levels (`pcs stonith level`).
+FENCE_PING="${FENCE_PING-${GATEWAY-192.0.2.1}}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -15,6 +15,11 @@ pub(crate) enum Error {
          it (pcs cluster start), or name a saved configuration with --cib"
     )]
     NotRunning { file: &'static str },
+    #[error(
+        "the cluster does not answer cibadmin: look at the load of this node and at its DC (crm_mon -1), \
+         and try again"
+    )]
+    Late,
     #[error("the configuration of the cluster can't be read: {why}: run smartvox as root")]
     NotAllowed { why: String },
     #[error("{}: {why}", path.display())]

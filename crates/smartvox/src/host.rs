@@ -48,7 +48,7 @@ pub(crate) struct Corosync {
 }
 
 impl Host {
-    /// Looks at this node, and asks the others where the cluster runs; changes nothing.
+    /// Looks at this node; where the cluster runs, also at what the other nodes have left for it.
     pub(crate) fn look(cib: &Cib, node: &str, runs: bool) -> Self {
         let mut host = Self { node: node.to_owned(), ..Self::default() };
         // A host that is no node of this cluster says nothing about the nodes.

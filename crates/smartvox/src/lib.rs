@@ -3,8 +3,8 @@
 //! `smartvox diagnose` runs the action diagnose of the installed agents with the parameters that the
 //! cluster has for a resource. `smartvox check` compares the configuration of the cluster and this node
 //! with what a pair needs, and with what the other nodes have. `smartvox metrics` writes what monitoring can't
-//! read elsewhere. None of them changes anything; what check has seen of this node is left for check on the other
-//! nodes, in the memory of Pacemaker.
+//! read elsewhere. None of them changes anything on the host or in the configuration; what check has seen of this
+//! node is left for check on the other nodes, in the memory of Pacemaker.
 
 mod agents;
 mod cib;

@@ -40,41 +40,61 @@ pub(crate) struct Told {
 pub(crate) struct Nodes {
     pub(crate) own: Told,
     pub(crate) others: BTreeMap<String, Told>,
+    /// Why they could not be compared.
+    pub(crate) remarks: Vec<String>,
 }
 
 impl Nodes {
-    /// Looks at this node, leaves what it has, and reads what the others have left. Where Pacemaker does not
-    /// answer, there are no others.
+    /// Looks at this node, leaves what it has, and reads what the others have left. Why nothing could be
+    /// compared is a remark.
     pub(crate) fn exchange(
         cib: &Cib,
         node: &str,
         agents: &BTreeMap<String, Result<MetaData, String>>,
     ) -> Self {
-        let own = Told::look(cib, agents);
-        // A person who may not write attributes can still compare.
-        let _ = updater(&["--update", &own.value(), "--private"]);
+        let (own, unread) = Told::look(cib, agents);
+        let mut remarks = Vec::new();
+        if let Some(config) = unread {
+            // A user who can't read the file must not replace what root has left.
+            remarks
+                .push(format!("{config} can't be read: it is not compared with the other nodes"));
+        } else {
+            // A remote node has no attribute daemon of its own: without --node it would be another node's.
+            let update = ["--node", node, "--update", &own.value(), "--private"];
+            if updater(&update).is_none_or(|answer| !answer.status.success()) {
+                let what =
+                    "the agents and configuration files are not compared with the other nodes";
+                remarks.push(format!("attrd_updater fails: {what}"));
+            }
+        }
+        // Exits with 105 (CRM_EX_NOSUCH) as long as no node has left anything.
         let asked = updater(&["--query", "--all"]).filter(|answer| answer.status.success());
         let others = asked.iter().flat_map(|answer| answer.stdout.lines()).filter_map(read);
         let is_other = |(name, _): &(String, Told)| {
             name != node && cib.nodes.iter().any(|one| one.name == *name)
         };
-        Self { own, others: others.filter(is_other).collect() }
+        Self { own, others: others.filter(is_other).collect(), remarks }
     }
 }
 
 impl Told {
-    fn look(cib: &Cib, agents: &BTreeMap<String, Result<MetaData, String>>) -> Self {
+    /// With the first configuration file that can't be read.
+    fn look(
+        cib: &Cib,
+        agents: &BTreeMap<String, Result<MetaData, String>>,
+    ) -> (Self, Option<String>) {
         let version = |(agent, known): (&String, &Result<MetaData, String>)| {
             Some((agent.clone(), known.as_ref().ok()?.version.clone()?))
         };
-        let config = |resource: &Resource| {
-            let config = config(resource, agents)?;
-            Some((resource.id.clone(), digest(&config)?))
-        };
-        Self {
-            versions: agents.iter().filter_map(version).collect(),
-            configs: cib.of_agent("opensips").filter_map(config).collect(),
+        let (mut configs, mut unread) = (BTreeMap::new(), None);
+        for resource in cib.of_agent("opensips") {
+            let Some(config) = config(resource, agents) else { continue };
+            match digest(&config) {
+                Some(digest) => drop(configs.insert(resource.id.clone(), digest)),
+                None => unread = unread.or(Some(config)),
+            }
         }
+        (Self { versions: agents.iter().filter_map(version).collect(), configs }, unread)
     }
 
     /// Words like `opensips=1.0.0` and `config.ID=DIGEST`; neither a name nor a version has a blank in it.

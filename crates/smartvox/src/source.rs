@@ -16,6 +16,9 @@ pub(crate) const CIB_FILE: &str = "/var/lib/pacemaker/cib/cib.xml";
 /// How long the cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The exit code of cibadmin where the cluster does not answer in its own time (`CRM_EX_TIMEOUT`).
+const TIMEOUT: i32 = 124;
+
 /// A large cluster's CIB has some hundred kilobytes.
 const LIMIT: usize = 64 * 1024 * 1024;
 
@@ -59,10 +62,14 @@ impl Source {
             LIMIT,
             Deadline::after(PATIENCE),
         );
-        if let Ok(Some(answer)) = &asked
-            && answer.status.success()
-        {
-            return Ok(Self { xml: answer.stdout.clone(), origin: Origin::Cluster });
+        match &asked {
+            Ok(Some(answer)) if answer.status.success() => {
+                return Ok(Self { xml: answer.stdout.clone(), origin: Origin::Cluster });
+            }
+            // A cluster that is too busy to answer runs.
+            Ok(None) => return Err(Error::Late),
+            Ok(Some(answer)) if answer.status.code() == Some(TIMEOUT) => return Err(Error::Late),
+            _ => {}
         }
         let saved = Path::new(CIB_FILE);
         match std::fs::read_to_string(saved) {

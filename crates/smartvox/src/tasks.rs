@@ -121,8 +121,9 @@ fn check(call: &Call, cib: &Cib, ground: &Ground<'_>) -> Result<(String, u8)> {
         let named = resource.remarks.iter().map(|remark| format!("{}: {remark}", resource.id));
         remarks.extend(named);
     }
-    let ground = Ground { remarks: &remarks, ..*ground };
     let host = Host::look(cib, ground.node, ground.origin == Origin::Cluster);
+    remarks.extend(host.nodes.remarks.iter().cloned());
+    let ground = Ground { remarks: &remarks, ..*ground };
     let findings = rules::findings(&Pair { cib, host: &host });
     let matters = findings.iter().any(|finding| finding.severity != Severity::Advice);
     let text = match call.format {

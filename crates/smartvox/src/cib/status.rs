@@ -55,7 +55,9 @@ pub(crate) fn is_online(state: Xml<'_, '_>) -> bool {
         let value = state.attribute(name);
         value.is_some_and(|value| !matches!(value, "false" | "offline" | "0"))
     };
-    holds("in_ccm") && holds("crmd")
+    // A remote node has no controller of its own.
+    let is_remote = state.attribute("remote_node") == Some("true");
+    holds("in_ccm") && (is_remote || holds("crmd"))
 }
 
 /// The resources of ocf:smartvox that a node runs by what it has reported.
@@ -76,35 +78,48 @@ pub(crate) fn active(node: &str, state: Xml<'_, '_>) -> Vec<Active> {
     .collect()
 }
 
-/// `None`: the node does not run the resource, or an action that decides it is going on.
+/// `None`: the node does not run the resource, an action that decides it is going on, or nothing says how it is.
 ///
 /// A degraded result is a failure to the controller's history (`pcmk__create_history_xml`): it goes into
 /// `last_failure_0` and stays there until a cleanup, and the entry of the monitor keeps its former result until
 /// the fault is over. So the later one of the two counts. There is one `last_failure_0` for all monitors of a
-/// resource.
+/// resource. A monitor that is cancelled, as in maintenance mode, takes its entry with it and leaves
+/// `last_failure_0` (`erase_lrm_history_by_op`): then nothing says whether the fault is over.
 fn is_degraded(resource: Xml<'_, '_>) -> Option<bool> {
-    let (mut last, mut monitors) = (None, Vec::new());
+    let (mut last, mut failure, mut monitors) = (None, None, Vec::new());
     for xml in resource.children().filter(|xml| xml.has_tag_name("lrm_rsc_op")) {
         let id = xml.attribute("id").unwrap_or_default();
         if id.ends_with("_last_0") {
             last = Some(Remembered::read(xml));
-        } else if xml.attribute("interval").is_some_and(|interval| interval != "0") {
+        } else if xml.attribute("interval").is_none_or(|interval| interval == "0") {
+            continue;
+        } else if id.ends_with("_last_failure_0") {
+            failure = Some(Remembered::read(xml));
+        } else {
             monitors.push(Remembered::read(xml));
         }
     }
     let last = last?;
-    if last.operation == "stop" || !ACTIVE.contains(&last.code) {
+    if last.operation == "stop" || !ACTIVE.contains(&last.code) || monitors.is_empty() {
         return None;
+    }
+    if let Some(failure) = failure
+        && monitors.iter().any(|monitor| monitor.key == failure.key)
+    {
+        monitors.push(failure);
     }
     // Those of an earlier start, or of the other role, stay as well.
     monitors.retain(|monitor| monitor.call > last.call);
     let is_over = |one: &Remembered<'_>| {
         monitors.iter().any(|other| other.key == one.key && other.since > one.since)
     };
-    Some(if monitors.is_empty() {
-        last.is_degraded()
-    } else {
-        monitors.iter().any(|one| one.is_degraded() && !is_over(one))
+    let mut current = monitors.iter().filter(|one| !is_over(one)).peekable();
+    if current.peek().is_none() {
+        return Some(last.is_degraded());
+    }
+    current.try_fold(false, |degraded, one| {
+        // It does not serve, whatever the last action was: on-fail=ignore, or not managed.
+        ACTIVE.contains(&one.code).then_some(degraded || one.is_degraded())
     })
 }
 
@@ -147,7 +162,8 @@ mod tests {
         // Another monitor has found it.
         let level_10 = "last_failure_0 monitor_15000 8 190 110";
         let later = "monitor_2000 monitor_2000 7 0 120";
-        assert_eq!(told(&[STARTED, later, level_10]), Some(true));
+        let well_before = "monitor_15000 monitor_15000 8 0 101";
+        assert_eq!(told(&[STARTED, later, well_before, level_10]), Some(true));
     }
 
     #[test]
@@ -155,7 +171,29 @@ mod tests {
         let promoted = "last_0 promote_0 9 191 130";
         assert_eq!(told(&[promoted, "monitor_2000 monitor_2000 7 0 100"]), Some(true));
         assert_eq!(told(&[promoted, "monitor_1000 monitor_1000 10 8 131"]), Some(false));
-        assert_eq!(told(&["last_0 monitor_0 5 190 100"]), Some(true));
+        // Without any monitor nothing is known, as in maintenance mode.
+        assert_eq!(told(&["last_0 monitor_0 5 190 100"]), None);
+        assert_eq!(told(&[STARTED]), None);
+    }
+
+    #[test]
+    fn a_monitor_that_was_cancelled_says_nothing() {
+        // Maintenance mode: Pacemaker keeps the failure alone.
+        assert_eq!(told(&[STARTED, FAULT]), None);
+        // Another interval.
+        let other = "monitor_3000 monitor_3000 9 0 130";
+        assert_eq!(told(&[STARTED, other, FAULT]), Some(false));
+    }
+
+    #[test]
+    fn what_has_failed_does_not_serve() {
+        let well = "monitor_2000 monitor_2000 7 0 100";
+        for code in ["1", "7", "9"] {
+            let failure = format!("last_failure_0 monitor_2000 7 {code} 110");
+            assert_eq!(told(&[STARTED, well, &failure]), None, "{code}");
+            let after = "monitor_2000 monitor_2000 7 0 120";
+            assert_eq!(told(&[STARTED, after, &failure]), Some(false), "{code}");
+        }
     }
 
     #[test]
@@ -163,7 +201,7 @@ mod tests {
         let again = "last_0 start_0 32 0 200";
         let old = "last_failure_0 monitor_1000 26 191 150";
         assert_eq!(told(&[again, old, "monitor_2000 monitor_2000 33 0 201"]), Some(false));
-        assert_eq!(told(&[again, old]), Some(false));
+        assert_eq!(told(&[again, old]), None);
     }
 
     #[test]
@@ -182,6 +220,8 @@ mod tests {
             (r#"<node_state in_ccm="false" crmd="offline"/>"#, false),
             (r#"<node_state in_ccm="1795968000" crmd="0"/>"#, false),
             (r#"<node_state in_ccm="true"/>"#, false),
+            (r#"<node_state remote_node="true" in_ccm="true"/>"#, true),
+            (r#"<node_state remote_node="true" in_ccm="false"/>"#, false),
         ] {
             let document = Document::parse(xml).unwrap();
             assert_eq!(is_online(document.root_element()), online, "{xml}");

@@ -281,7 +281,7 @@ pub static RULES: [Rule; 28] = {
         ),
         rule(
             "versions",
-            Warning,
+            Advice,
             nodes::versions,
             "An agent has another version on this node than on another one on which this command has \
              run since that node joined the cluster.",
@@ -292,7 +292,7 @@ pub static RULES: [Rule; 28] = {
             nodes::configurations,
             "The configuration file of OpenSIPS is not the same on this node as on another one on \
              which this command has run since that node joined the cluster. What differs on purpose \
-             belongs into a file that it includes.",
+             belongs in a file that it includes.",
         ),
     ]
 };

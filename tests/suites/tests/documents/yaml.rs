@@ -50,19 +50,17 @@ pub(crate) fn read(text: &str) -> Option<Value> {
 /// variables and another resource of the same name.
 fn plays() -> Option<[(&'static str, Value); 2]> {
     let blocks = yaml("ansible.md")?;
-    let [play, changes] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let [play, items, changes] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
     let first = play[0]["vars"].clone();
     let mut second = first.clone();
     for (name, value) in changes.as_object().expect("variables") {
-        if name != PRIMITIVES {
-            second[name] = value.clone();
-            continue;
-        }
-        for changed in value.as_array().expect("a list") {
-            let primitives = second[PRIMITIVES].as_array_mut().expect("a list");
-            let same = primitives.iter_mut().find(|one| one["id"] == changed["id"]);
-            *same.expect("the resource that is changed") = changed.clone();
-        }
+        assert_ne!(name, PRIMITIVES, "it would leave nothing else of them");
+        second[name] = value.clone();
+    }
+    for changed in list(items) {
+        let primitives = second[PRIMITIVES].as_array_mut().expect("a list");
+        let same = primitives.iter_mut().find(|one| one["id"] == changed["id"]);
+        *same.expect("the resource that is changed") = changed.clone();
     }
     Some([("active-standby.sh", first), ("hot-standby.sh", second)])
 }

@@ -88,9 +88,14 @@ fn add_device(site: &Site) -> Result<(), String> {
 /// `fencing-ipmi.sh` and `fencing-sbd.sh` on a copy of the configuration: pcs holds the options to what the
 /// fence agents know, Pacemaker judges the whole.
 pub(crate) fn judged(site: &Site) -> Result<(), String> {
-    for (script, agent, devices, level) in [
-        ("fencing-ipmi.sh", "fence_ipmilan", 2, "fence-ping,fence-node1"),
-        ("fencing-sbd.sh", "fence_sbd", 1, "fence-ping,fence-sbd"),
+    let nodes = |device: fn(&str) -> String| {
+        ["node1", "node2"].map(|node| {
+            format!("target=\"{node}\" index=\"1\" devices=\"fence-ping,{}\"", device(node))
+        })
+    };
+    for (script, agent, devices, levels) in [
+        ("fencing-ipmi.sh", "fence_ipmilan", 2, nodes(|node| format!("fence-{node}"))),
+        ("fencing-sbd.sh", "fence_sbd", 1, nodes(|_| "fence-sbd".to_owned())),
     ] {
         let line = format!(
             "cibadmin --query > /root/copy.xml; \
@@ -103,8 +108,13 @@ pub(crate) fn judged(site: &Site) -> Result<(), String> {
         if found != devices || !copy.contains("name=\"stonith-enabled\" value=\"true\"") {
             return Err(format!("{script}: {found} devices: {copy}"));
         }
-        if !copy.contains(&format!("devices=\"{level}\"")) {
+        if let Some(level) = levels.iter().find(|level| !copy.contains(*level)) {
             return Err(format!("{script}: no level with {level}: {copy}"));
+        }
+        let silent = line.replace("CIB_file=", "FENCE_PING=192.0.2.250 CIB_file=");
+        match site.run("node1", &["sh", "-ec", &silent]) {
+            Err(said) if said.contains("FENCE_PING: 192.0.2.250 answers no ping") => {}
+            other => return Err(format!("{script}, a host that answers no ping: {other:?}")),
         }
         let live = site.run("node1", &["cibadmin", "--query"])?;
         if live.contains(agent) {

@@ -326,7 +326,7 @@ fn other_node_cases() -> Vec<Case> {
     let own = Told { versions: map("opensips", "1.0.0"), configs: map("opensips", "0123") };
     let beside = |other: Told| {
         let others = [("node2".to_owned(), other)].into();
-        Host { nodes: Nodes { own: own.clone(), others }, ..host() }
+        Host { nodes: Nodes { own: own.clone(), others, remarks: Vec::new() }, ..host() }
     };
     vec![
         (

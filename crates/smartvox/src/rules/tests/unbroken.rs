@@ -96,7 +96,7 @@ fn nodes_that_are_alike_break_no_rule() {
     let newer = Told { versions: map("opensips-next", "2.0.0"), ..Told::default() };
     let others = [own.clone(), Told::default(), newer];
     let others = (2..).zip(others).map(|(at, told)| (format!("node{at}"), told)).collect();
-    let host = Host { nodes: Nodes { own, others }, ..host() };
+    let host = Host { nodes: Nodes { own, others, remarks: Vec::new() }, ..host() };
     assert_eq!(found_on(&host, ACTIVE), []);
 }
 

@@ -15,6 +15,8 @@ use crate::sip_probe::Site;
 
 const PEER: &str = "/usr/lib/ocf/resource.d/heartbeat/kamailio";
 const BINARY: &str = "/usr/sbin/kamailio";
+/// What the agent asks with.
+const SIPSAK: &str = "/usr/bin/sipsak";
 /// Answers OPTIONS, by two workers for each socket, as OpenSIPS does beside it.
 const CONFIG: &str = r#"children=2
 loadmodule "sl.so"
@@ -106,8 +108,8 @@ pub(crate) fn measure(agents: &Path, rounds: usize, report: &mut Report) -> Resu
         report.line("Not measured: it needs a real OpenSIPS; OPENSIPS_BIN names one.");
         return Ok(());
     };
-    if ![PEER, BINARY].iter().all(|path| Path::new(path).exists()) {
-        report.line("Not measured: Kamailio or its agent is not installed.");
+    if ![PEER, BINARY, SIPSAK].iter().all(|path| Path::new(path).exists()) {
+        report.line("Not measured: Kamailio, its agent or sipsak is not installed.");
         return Ok(());
     }
     let agent = agents.join("opensips");
