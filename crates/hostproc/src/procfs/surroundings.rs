@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use hostfs::retry;
 use nix::unistd::Uid;
 
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ impl ProcFs {
     /// [`Error::NotPermitted`] for a process that may not be traced, [`Error::Unreadable`]
     pub fn working_directory(&self, pid: Pid) -> Result<Option<PathBuf>> {
         let path = self.path(pid, "cwd");
-        unless_gone(&path, std::fs::read_link(&path))
+        unless_gone(&path, retry(|| std::fs::read_link(&path)))
     }
 
     /// The value that a variable had when the process was executed; `None` if the process is gone or
@@ -118,7 +119,8 @@ impl ProcFs {
     /// A link to `net:[4026531840]`.
     fn namespace(&self, pid: Pid, kind: &str) -> Result<Option<u64>> {
         let path = self.path(pid, &format!("ns/{kind}"));
-        let Some(target) = unless_gone(&path, std::fs::read_link(&path))? else { return Ok(None) };
+        let link = retry(|| std::fs::read_link(&path));
+        let Some(target) = unless_gone(&path, link)? else { return Ok(None) };
         let number = || target.to_str()?.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']');
         let number = number().and_then(|number| number.parse().ok());
         let content = target.as_os_str().as_bytes();
