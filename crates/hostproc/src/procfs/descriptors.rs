@@ -29,12 +29,16 @@ impl ProcFs {
     /// Those of [`ProcFs::descriptors`].
     pub fn socket_inodes(&self, pid: Pid) -> Result<Option<HashSet<u32>>> {
         let Some(paths) = self.descriptor_paths(pid)? else { return Ok(None) };
-        // One that is closed meanwhile is no socket of the process any more.
-        let targets = paths.iter().filter_map(|path| std::fs::read_link(path).ok());
-        let inode = |target: PathBuf| {
+        let inode = |target: PathBuf| -> Option<u32> {
             target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
         };
-        Ok(Some(targets.filter_map(inode).collect()))
+        let mut inodes = HashSet::new();
+        for path in paths {
+            // One that is closed meanwhile is no socket of the process any more.
+            let target = unless_gone(&path, retry(|| std::fs::read_link(&path)))?;
+            inodes.extend(target.and_then(inode));
+        }
+        Ok(Some(inodes))
     }
 
     fn descriptor_paths(&self, pid: Pid) -> Result<Option<Vec<PathBuf>>> {

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use hostfs::retry;
 use nix::unistd::Uid;
 
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ impl ProcFs {
     /// [`Error::NotPermitted`] for a process that may not be traced, [`Error::Unreadable`]
     pub fn working_directory(&self, pid: Pid) -> Result<Option<PathBuf>> {
         let path = self.path(pid, "cwd");
-        unless_gone(&path, std::fs::read_link(&path))
+        unless_gone(&path, retry(|| std::fs::read_link(&path)))
     }
 
     /// The value that a variable had when the process was executed; `None` if the process is gone or
@@ -118,7 +119,8 @@ impl ProcFs {
     /// A link to `net:[4026531840]`.
     fn namespace(&self, pid: Pid, kind: &str) -> Result<Option<u64>> {
         let path = self.path(pid, &format!("ns/{kind}"));
-        let Some(target) = unless_gone(&path, std::fs::read_link(&path))? else { return Ok(None) };
+        let link = retry(|| std::fs::read_link(&path));
+        let Some(target) = unless_gone(&path, link)? else { return Ok(None) };
         let number = || target.to_str()?.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']');
         let number = number().and_then(|number| number.parse().ok());
         let content = target.as_os_str().as_bytes();
@@ -137,7 +139,7 @@ impl ProcFs {
 
 /// The receive queue of the socket with this inode, in a table of proc(5), `/proc/net/udp`: in bytes, with
 /// the overhead of the kernel.
-fn receive_queue(table: &str, inode: u32) -> Option<u64> {
+pub(crate) fn receive_queue(table: &str, inode: u32) -> Option<u64> {
     // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
     let of_socket = |line: &&str| {
         line.split_ascii_whitespace().nth(9).is_some_and(|word| word.parse() == Ok(inode))
@@ -148,19 +150,19 @@ fn receive_queue(table: &str, inode: u32) -> Option<u64> {
 }
 
 /// `Uid:  REAL EFFECTIVE SAVED FILESYSTEM` (proc(5)).
-fn effective_user(status: &str) -> Option<Uid> {
+pub(crate) fn effective_user(status: &str) -> Option<Uid> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok().map(Uid::from_raw)
 }
 
 /// `CapEff: 000001ffffffffff`
-fn effective_capabilities(status: &str) -> Option<u64> {
+pub(crate) fn effective_capabilities(status: &str) -> Option<u64> {
     let digits = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(digits.trim(), 16).ok()
 }
 
 /// `HIERARCHY:CONTROLLERS:PATH` in each line.
-fn control_groups(content: &str) -> Vec<ControlGroup> {
+pub(crate) fn control_groups(content: &str) -> Vec<ControlGroup> {
     let group = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, path) = (fields.next()?.to_owned(), fields.next()?.to_owned());

@@ -1,5 +1,6 @@
 //! The network namespace of the resource.
 
+use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
@@ -57,10 +58,16 @@ pub(crate) fn is_abandoned(name: &NamespaceName, is_own: impl Fn(Pid) -> bool) -
         return false;
     }
     let Ok(pids) = ProcFs::default().pids() else { return false };
-    let is_here = |pid: &Pid| {
-        std::fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|it| it.ino() == here)
+    let may_be_here = |pid: &Pid| {
+        let namespace = std::fs::metadata(format!("/proc/{pid}/ns/net"));
+        namespace.map_or_else(|error| !is_gone(&error), |it| it.ino() == here)
     };
-    pids.into_iter().filter(is_here).all(is_own)
+    pids.into_iter().filter(may_be_here).all(is_own)
+}
+
+/// Whether a process has no namespace because it has ended. One that can't be looked at may be anywhere.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
 }
 
 /// Enters a namespace by what is noted of it. Returns false if it does not exist any more: the kernel gives its
@@ -81,4 +88,17 @@ fn has_link(noted: NotedNamespace) -> Result<bool> {
     let Some((link, mac)) = noted.link else { return Ok(true) };
     let found = Netlink::open()?.link_by_index(link, Deadline::after(PATIENCE))?;
     Ok(found.is_some_and(|link| link.mac == Some(mac)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::libc;
+
+    #[test]
+    fn only_a_process_that_has_ended_is_nowhere() {
+        let is_gone = |errno| is_gone(&io::Error::from_raw_os_error(errno));
+        assert!(is_gone(libc::ENOENT) && is_gone(libc::ESRCH));
+        assert!(!is_gone(libc::EACCES) && !is_gone(libc::ENOMEM) && !is_gone(libc::EMFILE));
+    }
 }

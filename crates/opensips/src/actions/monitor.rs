@@ -77,11 +77,11 @@ pub(crate) fn verdict_now(instance: &Instance<'_>, params: &Params) -> Verdict {
 /// The main process, by pid file and state, or else among all processes.
 pub(super) fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<Stat>> {
     if let Some(main) = instance.identity.main_process(&instance.proc)? {
-        return Ok(unless_of_a_person(instance, main));
+        return unless_of_a_person(instance, main);
     }
     let survey = instance.survey()?;
     if let Some(main) = survey.main {
-        if unless_of_a_person(instance, main).is_none() {
+        if unless_of_a_person(instance, main)?.is_none() {
             return Ok(None);
         }
         let line = LogLine::of(instance.action()).field("pid", main.process.pid);
@@ -109,14 +109,14 @@ pub(super) fn find(instance: &Instance<'_>, params: &Params) -> Result<Option<St
 /// A daemon that a person has started is not the resource's for a probe: Pacemaker stops what a probe finds
 /// where the resource must not run, and merely defining one must end no service. start adopts it, and
 /// recurring monitors run only where Pacemaker knows that the resource is started.
-fn unless_of_a_person(instance: &Instance<'_>, main: Stat) -> Option<Stat> {
+fn unless_of_a_person(instance: &Instance<'_>, main: Stat) -> Result<Option<Stat>> {
     let is_of_a_person =
-        instance.request.probe && instance.identity.is_unclaimed(&instance.proc, &main);
+        instance.request.probe && instance.identity.is_unclaimed(&instance.proc, &main)?;
     if is_of_a_person {
         let line = LogLine::of(instance.action()).field("ignored", main.process.pid);
         log::info!("{}", line.note("OpenSIPS was started past the cluster: start adopts it"));
     }
-    Some(main).filter(|_| !is_of_a_person)
+    Ok(Some(main).filter(|_| !is_of_a_person))
 }
 
 /// The role as it is remembered, before the instance is observed: a promote that runs meanwhile

@@ -13,6 +13,7 @@ use crate::instance::{self, Instance, refuse_elsewhere};
 use crate::mi::{self, Endpoint, misplaced, unsafe_directory};
 use crate::params::{Names, NonlocalBind, Params};
 use crate::process::survey::{Elsewhere, Starter};
+use crate::promotion;
 use crate::promotion::tags::{refuse_declared_active, refuse_undeclared};
 use crate::sockets::listener::Listener;
 use crate::sockets::nonlocal_bind::{self, on_absent_addresses};
@@ -63,7 +64,7 @@ impl HostCheck<'_> {
         findings.extend(to_findings(refuse_declared_active(params).err()));
         // One that can't be read is a finding of its own.
         if !no_config {
-            findings.extend(to_findings(refuse_undeclared(params).err()));
+            findings.extend(self.undeclared_tag());
         }
         findings.extend(to_findings(self.unit_errors()));
         findings.extend(to_findings(self.mi_error()));
@@ -72,6 +73,19 @@ impl HostCheck<'_> {
 
     fn deadline(&self) -> Deadline {
         self.request.deadline
+    }
+
+    /// A sharing tag that the configuration does not declare. That it is not known is none: the daemon may read what
+    /// the agent can't, and otherwise its own check fails.
+    fn undeclared_tag(&self) -> Vec<Finding> {
+        match refuse_undeclared(self.params) {
+            Ok(()) => Vec::new(),
+            Err(error @ promotion::Error::DeclarationUnknown { .. }) => {
+                log::warn!("{}", LogLine::of(self.request.action).note(error));
+                Vec::new()
+            }
+            Err(error) => to_findings([error]),
+        }
     }
 
     /// What the daemon itself tells: its version, and the sockets of its configuration.

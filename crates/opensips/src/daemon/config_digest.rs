@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::config_text::{Token, each_token};
+use super::config_text::{Token, Unread, each_token};
 use crate::instance::state::Digests;
 
 /// What begins a block of the script (cfg.lex of 3.0 to 4.0).
@@ -19,12 +19,13 @@ const ROUTES: [&str; 9] = [
     "event_route",
 ];
 
-/// The digests of a configuration with the files that it includes by name; `None` if there is nothing to read.
-/// White space and comments do not count.
+/// The digests of a configuration with the files that it includes by name; `None` if there is nothing to read, or
+/// one of them exists and can't be read: what it holds may be what it was. White space and comments do not count.
 pub(crate) fn digests(config: &Path) -> Option<Digests> {
     let mut reader = Reader::default();
-    each_token(config, &mut |token, _| reader.take(token));
-    reader.is_anything.then(|| reader.digests())
+    let unread = each_token(config, &mut |token, _| reader.take(token));
+    let is_known = reader.is_anything && unread.iter().all(Unread::is_absent);
+    is_known.then(|| reader.digests())
 }
 
 #[derive(Debug, Default)]
@@ -167,6 +168,24 @@ mod tests {
         let after = digests(&config).unwrap();
         assert_eq!(after.settings, before.settings);
         assert_ne!(after.routes, before.routes);
+    }
+
+    /// As if it had changed, an operator would be told to restart a daemon that serves.
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let (config, other) = (directory.path().join("a.cfg"), directory.path().join("b.cfg"));
+        std::fs::write(&config, "include_file \"b.cfg\"\nlog_level=3\n").unwrap();
+        std::fs::write(&other, "route { exit; }\n").unwrap();
+        let before = digests(&config);
+        assert!(before.is_some());
+        std::fs::remove_file(&other).unwrap();
+        // That it is not there is known, and is a change.
+        let without = digests(&config);
+        assert!(without.is_some() && without != before, "{without:?}");
+        // As root, no mode makes a file unreadable.
+        std::fs::create_dir(&other).unwrap();
+        assert_eq!(digests(&config), None);
     }
 
     /// Other versions of this agent and other nodes compute the same.

@@ -1,18 +1,20 @@
 //! The text of a configuration, where no version of the daemon tells what is in it: its files, and the quoted
-//! texts in them. This is not a parser: it ignores what it does not understand.
+//! texts in them. This is not a parser: it ignores what it does not understand. What it can't read it tells: a text
+//! that is not known may hold anything.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hostfs::{Links, read_regular};
 
-/// The daemon refuses includes that are nested deeper.
-const MAXIMUM_DEPTH: usize = 10;
+/// The daemon refuses includes that are nested deeper (`CFG_MAX_INCLUDE_DEPTH` in cfg_pp.h; 2.4 refuses more than 10).
+const MAXIMUM_DEPTH: usize = 20;
 
 /// Of all files, in bytes; longer than any configuration that people write.
 const CONFIG_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// What each file counts besides its bytes. The daemon refuses files that include each other again and again, and
-/// a monitor that read them all would take for ever beside a daemon that serves.
+/// What each file counts besides its bytes, read or not. The daemon refuses files that include each other again and
+/// again, and a monitor that read them all would take for ever beside a daemon that serves.
 const FILE_COUNTS: u64 = 4096;
 
 /// A quoted text of a configuration.
@@ -26,9 +28,23 @@ pub(crate) struct Quoted<'a> {
     pub(crate) path: &'a Path,
 }
 
+/// A file of a configuration whose text is not known, or not to its end.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
+}
+
+impl Unread {
+    /// The file does not exist, which is all that there is to know about it.
+    pub(super) fn is_absent(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
 /// Visits the quoted texts of a configuration and of the files that it includes by name, but for these names.
-/// A file that can't be read has none.
-pub(crate) fn each_text(config: &Path, visit: &mut dyn FnMut(Quoted<'_>)) {
+/// Returns the files that it could not read.
+pub(crate) fn each_text(config: &Path, visit: &mut dyn FnMut(Quoted<'_>)) -> Vec<Unread> {
     let mut before: Option<String> = None;
     each_token(config, &mut |token, path| match token {
         Token::Text(text) => {
@@ -39,19 +55,22 @@ pub(crate) fn each_text(config: &Path, visit: &mut dyn FnMut(Quoted<'_>)) {
         }
         Token::Word(word) => before = Some(word.clone()),
         Token::Sign(_) => {}
-    });
+    })
 }
 
-/// Visits the parts of a configuration, with those of each included file behind its name.
-pub(super) fn each_token(config: &Path, visit: &mut dyn FnMut(&Token, &Path)) {
-    let mut left = CONFIG_LIMIT;
-    visit_file(config, MAXIMUM_DEPTH, &mut left, visit);
+/// Visits the parts of a configuration, with those of each included file behind its name. Returns the files that it
+/// could not read.
+pub(super) fn each_token(config: &Path, visit: &mut dyn FnMut(&Token, &Path)) -> Vec<Unread> {
+    let mut walk = Walk { left: CONFIG_LIMIT, unread: Vec::new(), visit };
+    walk.file(config, MAXIMUM_DEPTH);
+    walk.unread
 }
 
-/// Where the daemon looks for its modules: the values of `mpath`, as they stand there.
+/// Where the daemon looks for its modules: the values of `mpath`, as they stand there; those of files that can't be
+/// read are missing.
 pub(crate) fn module_paths(config: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    each_text(config, &mut |Quoted { word, text, .. }| {
+    let _ = each_text(config, &mut |Quoted { word, text, .. }| {
         if word == Some("mpath") {
             found.push(text.to_owned());
         }
@@ -63,29 +82,59 @@ fn is_include(word: &str) -> bool {
     matches!(word, "include_file" | "import_file")
 }
 
-/// `left` is how much may still be read.
-fn visit_file(path: &Path, depth: usize, left: &mut u64, visit: &mut dyn FnMut(&Token, &Path)) {
-    if *left == 0 {
-        return;
-    }
-    let Ok(content) = read_regular(path, Links::Followed, *left) else { return };
-    let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
-    *left = left.saturating_sub(length.saturating_add(FILE_COUNTS));
-    let mut before: Option<String> = None;
-    for token in Tokens(&content) {
-        visit(&token, path);
-        match token {
-            Token::Text(text) => {
-                let other: PathBuf = path.parent().unwrap_or(Path::new("/")).join(text);
-                if before.take().as_deref().is_some_and(is_include)
-                    && let Some(depth) = depth.checked_sub(1)
-                {
-                    visit_file(&other, depth, left, visit);
-                }
-            }
-            Token::Word(word) => before = Some(word),
-            Token::Sign(_) => {}
+/// A walk through a configuration and the files that it includes.
+struct Walk<'v> {
+    /// How much may still be read.
+    left: u64,
+    unread: Vec<Unread>,
+    visit: &'v mut dyn FnMut(&Token, &Path),
+}
+
+impl Walk<'_> {
+    fn file(&mut self, path: &Path, depth: usize) {
+        let content = match read_regular(path, Links::Followed, self.left) {
+            Ok(content) => content,
+            Err(error) => return self.miss(path, error.source),
+        };
+        let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        self.left = self.left.saturating_sub(length.saturating_add(FILE_COUNTS));
+        self.tokens(path, &content, depth);
+        // The rest of this file, or the next one, is too much.
+        if self.left == 0 {
+            self.miss(path, io::Error::other("this configuration is longer than 16 MB"));
         }
+    }
+
+    fn tokens(&mut self, path: &Path, content: &[u8], depth: usize) {
+        let mut before: Option<String> = None;
+        for token in Tokens(content) {
+            (self.visit)(&token, path);
+            match token {
+                Token::Text(text) => {
+                    let other: PathBuf = path.parent().unwrap_or(Path::new("/")).join(text);
+                    if before.take().as_deref().is_some_and(is_include) {
+                        self.include(&other, depth);
+                    }
+                }
+                Token::Word(word) => before = Some(word),
+                Token::Sign(_) => {}
+            }
+        }
+    }
+
+    fn include(&mut self, path: &Path, depth: usize) {
+        if self.left == 0 {
+            return;
+        }
+        match depth.checked_sub(1) {
+            Some(depth) => self.file(path, depth),
+            None => self.miss(path, io::Error::other("too many files include each other")),
+        }
+    }
+
+    fn miss(&mut self, path: &Path, source: io::Error) {
+        self.left = self.left.saturating_sub(FILE_COUNTS);
+        self.unread.push(Unread { path: path.to_owned(), source });
     }
 }
 
@@ -189,8 +238,48 @@ mod tests {
         )
         .unwrap();
         std::fs::write(&other, "include_file \"a.cfg\"\n".repeat(8)).unwrap();
-        // Eight to the power of ten otherwise.
+        // Eight to the power of twenty otherwise.
         assert!(module_paths(&config).len() < 10_000);
+        let unread = each_text(&config, &mut |_| {});
+        assert!((1..10_000).contains(&unread.len()), "{}", unread.len());
+        assert!(!unread.iter().any(Unread::is_absent));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("opensips.cfg");
+        let of = |text: &str| {
+            std::fs::write(&config, text).unwrap();
+            let unread = each_text(&config, &mut |_| {});
+            let name = |one: &Unread| one.path.file_name().unwrap().to_owned();
+            unread.iter().map(|one| (name(one), one.is_absent())).collect::<Vec<_>>()
+        };
+        std::fs::write(directory.path().join("good.cfg"), "x(\"text\")").unwrap();
+        std::fs::create_dir(directory.path().join("directory.cfg")).unwrap();
+        assert_eq!(of("include_file \"good.cfg\"\nx(\"none.cfg\")"), []);
+        assert_eq!(of("include_file \"none.cfg\""), [("none.cfg".into(), true)]);
+        assert_eq!(
+            of("import_file \"directory.cfg\"\ninclude_file \"good.cfg\""),
+            [("directory.cfg".into(), false)]
+        );
+        // Each inclusion is one; the last is too deep.
+        assert_eq!(of("include_file \"opensips.cfg\""), [("opensips.cfg".into(), false)]);
+        std::fs::remove_file(&config).unwrap();
+        assert!(each_text(&config, &mut |_| {})[0].is_absent());
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_not_known_to_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("opensips.cfg");
+        let long = " ".repeat(usize::try_from(CONFIG_LIMIT).unwrap());
+        std::fs::write(&config, format!("x(\"first\"){long}y(\"last\")")).unwrap();
+        let mut texts = Vec::new();
+        let unread = each_text(&config, &mut |quoted| texts.push(quoted.text.to_owned()));
+        assert_eq!(texts, ["first"]);
+        assert_eq!(unread.len(), 1);
+        assert!(unread[0].source.to_string().contains("longer than 16 MB"), "{unread:?}");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The node's defaults of memory: `S_MEMORY` and `P_MEMORY` of the file that the service of the
 //! OpenSIPS packages reads (packaging/debian, packaging/redhat_fedora, 2.4 to 4.0).
 
+use std::io;
 use std::path::Path;
 
 use hostfs::{Links, read_regular};
@@ -14,18 +15,26 @@ const FILES: [&str; 2] = ["/etc/default/opensips", "/etc/sysconfig/opensips"];
 /// In bytes. Such a file has some twenty lines.
 const LIMIT: u64 = 64 * 1024;
 
-/// Completes the parameters from the node's file. A value that is not a number is logged and ignored:
-/// the file does not belong to the resource.
+/// Completes the parameters from the node's file. A value that is not a number is logged and ignored, and so is a
+/// file that can't be read: it does not belong to the resource.
 pub(crate) fn complete(params: &mut Params) {
     complete_from(params, FILES.map(Path::new));
 }
 
 fn complete_from<const N: usize>(params: &mut Params, files: [&Path; N]) {
-    let Some((path, content)) = files.into_iter().find_map(|path| {
-        let content = read_regular(path, Links::Followed, LIMIT).ok()?;
-        Some((path, String::from_utf8_lossy(&content).into_owned()))
-    }) else {
+    if params.shm_memory.is_some() && params.pkg_memory.is_some() {
         return;
+    }
+    let (path, content) = match first_of(files) {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(error) => {
+            let note = "its S_MEMORY and P_MEMORY are not known: make it readable, or set shm_memory and \
+                        pkg_memory";
+            let line = LogLine::new().field("file", error.path.display());
+            log::warn!("{}", line.field("error", hostfs::cause(&error.source)).note(note));
+            return;
+        }
     };
     for (key, memory) in
         [("S_MEMORY", &mut params.shm_memory), ("P_MEMORY", &mut params.pkg_memory)]
@@ -44,9 +53,24 @@ fn complete_from<const N: usize>(params: &mut Params, files: [&Path; N]) {
     }
 }
 
+/// The first of the files that exists, with its text.
+///
+/// # Errors
+/// It can't be read.
+fn first_of<const N: usize>(files: [&Path; N]) -> hostfs::Result<Option<(&Path, String)>> {
+    for path in files {
+        match read_regular(path, Links::Followed, LIMIT) {
+            Ok(content) => return Ok(Some((path, String::from_utf8_lossy(&content).into_owned()))),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 /// The value of the last line `KEY=VALUE`, as in a shell. The file is read and never executed: what a
 /// shell has to expand is not a number.
-fn megabytes<'t>(content: &'t str, key: &str) -> Result<Option<u32>, &'t str> {
+pub(super) fn megabytes<'t>(content: &'t str, key: &str) -> Result<Option<u32>, &'t str> {
     let mut assigned = content.lines().filter_map(|line| {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
@@ -106,6 +130,12 @@ mod tests {
         assert_eq!(completed(&[("shm_memory", "32")], [&missing, &file]), (Some(32), None));
         assert_eq!(completed(&[("pkg_memory", "8")], [&file, &missing]), (Some(64), Some(8)));
         assert_eq!(completed(&[], [&missing, directory.path()]), (None, None));
+        assert_eq!(completed(&[], [directory.path(), &file]), (None, None));
+        assert_eq!(first_of([&missing, &missing]).unwrap(), None);
+        assert_eq!(
+            first_of([&missing, directory.path(), &file]).unwrap_err().path,
+            directory.path()
+        );
     }
 
     proptest! {

@@ -51,13 +51,13 @@ pub(crate) fn active_process(
     proc: &ProcFs,
     identity: &Identity,
 ) -> Result<Option<Pid>> {
-    let own = namespaces_of(proc, Pid::own());
+    let own = namespaces_of(proc, Pid::own())?;
     for stat in proc.snapshot()?.alive() {
         let pid = stat.process.pid;
         // A container on this host may run a systemd of its own.
         if identity.may_be_the_daemon(proc, pid)?
-            && is_process_of_unit(unit, proc, pid)
-            && namespaces_of(proc, pid) == own
+            && is_process_of_unit(unit, proc, pid)?
+            && namespaces_of(proc, pid)? == own
         {
             return Ok(Some(pid));
         }

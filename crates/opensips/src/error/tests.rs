@@ -295,6 +295,11 @@ fn what_matters_of_a_role_is_within_what_crm_mon_shows() {
         ),
         (promotion::Error::NoClusterer { tag: tag() }.into(), "load clusterer.so"),
         (promotion::Error::TagUndeclared { tag: tag() }.into(), "OpenSIPS has no such sharing tag"),
+        (
+            promotion::Error::DeclarationUnknown { tag: tag(), path: path(), source: missing() }
+                .into(),
+            "can't be read (No such file or directory)",
+        ),
         (promotion::Error::TagLost { tag: tag() }.into(), "does not stay active on this node"),
         (
             promotion::Error::TagActive { tag: tag() }.into(),

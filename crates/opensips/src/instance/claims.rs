@@ -2,7 +2,7 @@
 //! resource makes Pacemaker probe it, and stop what the probe finds: so a probe must not find the daemon
 //! of another one.
 
-use hostproc::{ProcFs, Process, RunDirectory, Stat};
+use hostproc::{ProcFs, Process, Result, RunDirectory, Stat};
 use ocf::InstanceName;
 
 use super::files::Files;
@@ -55,41 +55,57 @@ impl Claims {
         Self { resource, unit: unit.map(str::to_owned), others }
     }
 
-    /// Whether a remembered main process is alive and belongs to another resource or to a unit.
+    /// Whether a remembered main process is alive and belongs to another resource or to a unit. One that can't be
+    /// looked at stays remembered: every survey looks at it again, and fails if it can't.
     pub(super) fn is_foreign(&self, proc: &ProcFs, main: Process) -> bool {
         let stat = proc.stat(main.pid).ok().flatten().filter(|stat| stat.process == main);
-        stat.is_some_and(|stat| matches!(self.standing(proc, &stat, true), Standing::Foreign(_)))
+        stat.is_some_and(|stat| {
+            matches!(self.standing(proc, &stat, true), Ok(Standing::Foreign(_)))
+        })
     }
 
     /// Whether another resource remembers it or the unit runs it, which no user of the host can pretend.
-    pub(super) fn vouch_for(&self, proc: &ProcFs, stat: &Stat) -> bool {
-        self.others.iter().any(|other| other.claims(stat))
-            || self
-                .unit
-                .as_ref()
-                .is_some_and(|unit| is_process_of_unit(unit, proc, stat.process.pid))
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(super) fn vouch_for(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
+        Ok(self.others.iter().any(|other| other.claims(stat))
+            || self.unit_of(proc, stat)?.is_some())
+    }
+
+    /// The unit, if it runs this process.
+    fn unit_of(&self, proc: &ProcFs, stat: &Stat) -> Result<Option<&String>> {
+        let Some(unit) = &self.unit else { return Ok(None) };
+        Ok(is_process_of_unit(unit, proc, stat.process.pid)?.then_some(unit))
     }
 
     /// Judges a process; `remembered` if this resource remembers it as its main process. A process that
     /// systemd runs is not the resource's, even if an older version of this agent has adopted it.
-    pub(super) fn standing(&self, proc: &ProcFs, stat: &Stat, remembered: bool) -> Standing {
-        let pid = stat.process.pid;
-        if let Some(unit) = self.unit.as_ref().filter(|unit| is_process_of_unit(unit, proc, pid)) {
-            return Standing::Foreign(Starter::Unit(unit.clone()));
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(super) fn standing(
+        &self,
+        proc: &ProcFs,
+        stat: &Stat,
+        remembered: bool,
+    ) -> Result<Standing> {
+        if let Some(unit) = self.unit_of(proc, stat)? {
+            return Ok(Standing::Foreign(Starter::Unit(unit.clone())));
         }
-        match resource_of(proc, pid) {
-            Some(resource) if resource == self.resource => return Standing::Ours,
-            Some(resource) => return Standing::Foreign(Starter::Resource(resource)),
+        match resource_of(proc, stat.process.pid)? {
+            Some(resource) if resource == self.resource => return Ok(Standing::Ours),
+            Some(resource) => return Ok(Standing::Foreign(Starter::Resource(resource))),
             None => {}
         }
         // Started by a version of this agent that did not name the resource, or past the agent.
         if remembered {
-            return Standing::Unclaimed;
+            return Ok(Standing::Unclaimed);
         }
         let claiming = self.others.iter().find(|other| other.claims(stat));
-        claiming.map_or(Standing::Unclaimed, |other| {
+        Ok(claiming.map_or(Standing::Unclaimed, |other| {
             Standing::Foreign(Starter::Resource(other.resource.clone()))
-        })
+        }))
     }
 }
 

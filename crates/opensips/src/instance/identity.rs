@@ -105,7 +105,8 @@ impl Identity {
             pidfiles,
             remembered: state.map(|state| state.main),
             session: state.map(|state| state.session),
-            namespaces: namespaces_of(&ProcFs::default(), own),
+            // Where this fails, the look at a process repeats it.
+            namespaces: namespaces_of(&ProcFs::default(), own).ok().flatten(),
             mounts,
             claims,
             user: DaemonUser::new(names.user.clone()),
@@ -127,9 +128,12 @@ impl Identity {
 
     /// Whether nothing but its arguments says that a process is a daemon of this instance: a person has
     /// started it, with the pid file and the configuration of the resource.
-    pub(crate) fn is_unclaimed(&self, proc: &ProcFs, stat: &Stat) -> bool {
-        self.remembered != Some(stat.process)
-            && self.claims.standing(proc, stat, false) == Standing::Unclaimed
+    ///
+    /// # Errors
+    /// `/proc` can't be read.
+    pub(crate) fn is_unclaimed(&self, proc: &ProcFs, stat: &Stat) -> Result<bool> {
+        Ok(self.remembered != Some(stat.process)
+            && self.claims.standing(proc, stat, false)? == Standing::Unclaimed)
     }
 
     /// Whether a process is run by root or the daemon's user, or is known to have been started as a daemon:
@@ -148,7 +152,7 @@ impl Identity {
         };
         Ok(user.is_root()
             || is_remembered()
-            || self.claims.vouch_for(proc, stat)
+            || self.claims.vouch_for(proc, stat)?
             || self.user.may_be(user))
     }
 
@@ -184,7 +188,7 @@ impl Identity {
         if theirs.is_absolute() {
             return Ok(self.same_file(&theirs, pidfile));
         }
-        let mut bases = working_directories(proc, pid).into_iter();
+        let mut bases = working_directories(proc, pid)?.into_iter();
         Ok(bases.any(|base| self.same_file(&base.join(&theirs), pidfile)))
     }
 
@@ -217,8 +221,8 @@ impl Identity {
         }
         let remembered = self.remembered == Some(stat.process);
         let matching =
-            if remembered { Some(Match::Own) } else { self.match_of(proc, pid, &arguments) };
-        let claim = match (self.claims.standing(proc, stat, remembered), matching) {
+            if remembered { Some(Match::Own) } else { self.match_of(proc, pid, &arguments)? };
+        let claim = match (self.claims.standing(proc, stat, remembered)?, matching) {
             // Whatever its arguments are: the parameters may have changed since.
             (Standing::Ours, _) | (Standing::Unclaimed, Some(Match::Own)) => Some(Claim::Own),
             (Standing::Foreign(starter), Some(_)) => Some(Claim::Elsewhere(starter)),
@@ -227,21 +231,31 @@ impl Identity {
             }
             (Standing::Foreign(_) | Standing::Unclaimed, None) => None,
         };
-        let here = || namespaces_of(proc, pid) == self.namespaces;
-        match claim.filter(|_| here()) {
-            Some(claim) if self.trusts(proc, stat)? => Ok(Some((claim, arguments))),
+        match claim {
+            Some(claim) if self.is_here(proc, pid)? && self.trusts(proc, stat)? => {
+                Ok(Some((claim, arguments)))
+            }
             Some(_) | None => Ok(None),
         }
     }
 
-    fn match_of(&self, proc: &ProcFs, pid: Pid, arguments: &Arguments) -> Option<Match> {
+    /// Whether a process is in the namespaces of this one.
+    fn is_here(&self, proc: &ProcFs, pid: Pid) -> Result<bool> {
+        let ours = match self.namespaces {
+            None => namespaces_of(proc, self.own)?,
+            known => known,
+        };
+        Ok(namespaces_of(proc, pid)? == ours)
+    }
+
+    fn match_of(&self, proc: &ProcFs, pid: Pid, arguments: &Arguments) -> Result<Option<Match>> {
         let relative = arguments.has_relative_paths();
-        let bases = if relative { working_directories(proc, pid) } else { Vec::new() };
+        let bases = if relative { working_directories(proc, pid)? } else { Vec::new() };
         // Also as written: a relative path that can't be resolved counts as none.
-        std::iter::once(self.matches(arguments))
+        Ok(std::iter::once(self.matches(arguments))
             .chain(bases.iter().map(|base| self.matches(&arguments.relative_to(base))))
             .flatten()
-            .min()
+            .min())
     }
 
     fn matches(&self, arguments: &Arguments) -> Option<Match> {
@@ -339,7 +353,8 @@ impl Identity {
         }
         remains.sort_unstable_by_key(|stat| stat.process.pid);
         remains.dedup();
-        remains.retain(|stat| namespaces_of(proc, stat.process.pid) == self.namespaces);
+        // One that can't be looked at is not killed: the next look finds it again.
+        remains.retain(|stat| self.is_here(proc, stat.process.pid).is_ok_and(|is_here| is_here));
         Ok(remains)
     }
 

@@ -16,7 +16,7 @@ use crate::process::survey::PidFile;
 pub(crate) fn refuse_foreign(instance: &Instance<'_>, path: &Path) -> Result<()> {
     match owner_besides(instance, path)? {
         Some(pid) => {
-            let resource = resource_of(&instance.proc, pid);
+            let resource = resource_of(&instance.proc, pid)?;
             Err(Error::ForeignPidFile { path: path.to_owned(), pid, resource })
         }
         None => Ok(()),

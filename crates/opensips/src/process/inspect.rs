@@ -2,26 +2,41 @@
 
 use std::path::PathBuf;
 
-use hostproc::{ControlGroup, Namespaces, Pid, ProcFs};
+use hostproc::{ControlGroup, Error, Namespaces, Pid, ProcFs, Result};
 
 use crate::process::command_line::Arguments;
 
-pub(crate) fn arguments_of(proc: &ProcFs, pid: Pid) -> hostproc::Result<Arguments> {
+/// What is read of a process, `None` also where the agent is not permitted to see it. Every other failure is an
+/// error: a daemon that can't be looked at for a moment would count as another one's, and stop would leave it alive.
+fn unless_hidden<T>(read: Result<Option<T>>) -> Result<Option<T>> {
+    match read {
+        Err(Error::NotPermitted { .. }) => Ok(None),
+        read => read,
+    }
+}
+
+pub(crate) fn arguments_of(proc: &ProcFs, pid: Pid) -> Result<Arguments> {
     let words = proc.cmdline(pid)?.unwrap_or_default();
     Ok(Arguments::read(words.get(1..).unwrap_or_default()))
 }
 
 /// The directories to which the relative paths of a process's arguments may refer: its working
 /// directory, and the one in which it was started, because a daemon changes to `/`.
-pub(crate) fn working_directories(proc: &ProcFs, pid: Pid) -> Vec<PathBuf> {
-    let now = proc.working_directory(pid).ok().flatten();
-    let then = proc.environment_variable(pid, "PWD").ok().flatten().map(PathBuf::from);
-    now.into_iter().chain(then).filter(|path| path.is_absolute()).collect()
+///
+/// # Errors
+/// `/proc` can't be read.
+pub(crate) fn working_directories(proc: &ProcFs, pid: Pid) -> Result<Vec<PathBuf>> {
+    let now = unless_hidden(proc.working_directory(pid))?;
+    let then = unless_hidden(proc.environment_variable(pid, "PWD"))?.map(PathBuf::from);
+    Ok(now.into_iter().chain(then).filter(|path| path.is_absolute()).collect())
 }
 
 /// `None` where the agent is not permitted to see them.
-pub(crate) fn namespaces_of(proc: &ProcFs, pid: Pid) -> Option<Namespaces> {
-    proc.namespaces(pid).ok().flatten()
+///
+/// # Errors
+/// `/proc` can't be read.
+pub(crate) fn namespaces_of(proc: &ProcFs, pid: Pid) -> Result<Option<Namespaces>> {
+    unless_hidden(proc.namespaces(pid))
 }
 
 /// The variable in the daemon's environment that names the resource that has started it. Unlike the files
@@ -29,15 +44,21 @@ pub(crate) fn namespaces_of(proc: &ProcFs, pid: Pid) -> Option<Namespaces> {
 pub(crate) const RESOURCE: &str = "SMARTVOX_RESOURCE";
 
 /// The resource that has started a process; `None` where that is not known.
-pub(crate) fn resource_of(proc: &ProcFs, pid: Pid) -> Option<String> {
-    let name = proc.environment_variable(pid, RESOURCE).ok().flatten()?;
-    name.into_string().ok().filter(|name| !name.is_empty())
+///
+/// # Errors
+/// `/proc` can't be read.
+pub(crate) fn resource_of(proc: &ProcFs, pid: Pid) -> Result<Option<String>> {
+    let name = unless_hidden(proc.environment_variable(pid, RESOURCE))?;
+    Ok(name.and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty()))
 }
 
 /// Whether a process is in the control group of a systemd unit.
-pub(crate) fn is_process_of_unit(unit: &str, proc: &ProcFs, pid: Pid) -> bool {
-    let groups = proc.control_groups(pid).ok().flatten().unwrap_or_default();
-    groups.iter().any(|group| is_within(unit, group))
+///
+/// # Errors
+/// `/proc` can't be read.
+pub(crate) fn is_process_of_unit(unit: &str, proc: &ProcFs, pid: Pid) -> Result<bool> {
+    let groups = unless_hidden(proc.control_groups(pid))?.unwrap_or_default();
+    Ok(groups.iter().any(|group| is_within(unit, group)))
 }
 
 /// A unit may have control groups below its own. In those of a user's manager (user@1000.service), a user

@@ -1,5 +1,6 @@
 //! Why an instance can't have its role.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::daemon;
@@ -31,6 +32,13 @@ pub(crate) enum Error {
          configuration or correct sharing_tag"
     )]
     TagUndeclared { tag: SharingTag },
+    /// A file of the configuration whose text is not known, and no other one declares the tag.
+    #[error(
+        "{} can't be read ({}) and may declare sharing tag {tag}: make it readable",
+        path.display(),
+        ocf::cause(source)
+    )]
+    DeclarationUnknown { tag: SharingTag, path: PathBuf, source: io::Error },
     /// The tag is active as soon as the daemon has started.
     #[error(
         "sharing tag {tag} is active after start, which takes it from the active node: declare \

@@ -138,8 +138,8 @@ pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Recor
     Fulfilled { remarks, score, memory_is_short }
 }
 
-/// A sharing tag that the configuration does not declare, by its text: the daemon creates it when it is activated, and
-/// lists it from then on as any other one, until the next start.
+/// A sharing tag that the configuration does not declare, by its text, or for which that is not known: the daemon
+/// creates it when it is activated, and lists it from then on as any other one, until the next start.
 fn undeclared(params: &Params) -> Option<String> {
     Some(tags::refuse_undeclared(params).err()?.to_string())
 }

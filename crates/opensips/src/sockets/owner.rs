@@ -53,7 +53,9 @@ impl Owner {
             let executable = proc.exe(pid).ok().flatten();
             let name =
                 executable.map_or("?".to_owned(), |found| ocf::shown(found.name().as_bytes()));
-            Box::new(Holder { pid, name, resource: resource_of(proc, pid) })
+            // It only helps the reader of the sentence.
+            let resource = resource_of(proc, pid).ok().flatten();
+            Box::new(Holder { pid, name, resource })
         });
         Self { local: socket.local, process }
     }

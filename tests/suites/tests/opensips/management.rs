@@ -106,6 +106,49 @@ fn a_tag_that_does_not_exist_is_refused_by_validation_and_ends_no_service() {
     });
 }
 
+/// What may be declared in a file that can't be read is not known, and no fault of the parameter.
+#[test]
+fn a_tag_in_a_file_that_cannot_be_read_is_not_called_undeclared() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("a_tag_in_a_file_that_cannot_be_read", |site| {
+        let all = FIRST.text(site, "backup");
+        let (tags, rest): (Vec<&str>, Vec<&str>) =
+            all.lines().partition(|line| line.contains("sharing_tag"));
+        // At the end of the settings, before the routes.
+        let modules = rest.iter().rposition(|line| line.starts_with("modparam")).unwrap() + 1;
+        let (before, after) = rest.split_at(modules);
+        let tags_file = site.path("tags.cfg");
+        std::fs::write(&tags_file, tags.join("\n") + "\n").unwrap();
+        let include = format!("include_file \"{}\"", tags_file.display());
+        site.write(&format!("{}\n{include}\n{}\n", before.join("\n"), after.join("\n")));
+        let agent = standby(site, FIRST);
+        let host = agent.clone().env("OCF_CHECK_LEVEL", "10");
+        ends(&host.action("validate-all"), 0);
+        ends(&agent.action("start"), 0);
+        ends(&agent.action("promote"), 0);
+        ends(&deep(&agent), 8);
+        // As root, no mode makes a file unreadable.
+        std::fs::remove_file(&tags_file).unwrap();
+        std::fs::create_dir(&tags_file).unwrap();
+        let unread = format!(
+            "{} can't be read (Is a directory) and may declare sharing tag vip/1",
+            tags_file.display()
+        );
+        // The daemon's own check fails, and that bars no node.
+        // As a person calls it: what is logged goes to stderr.
+        let validate = host.env("PCMK_service", "").action("validate-all");
+        fails(&validate, 1, "configuration check failed");
+        assert!(!validate.stderr.contains("no such sharing tag"), "{}", validate.stderr);
+        assert!(validate.stderr.contains(&unread), "{}", validate.stderr);
+        fails(&deep(&agent), 191, &unread);
+        std::fs::remove_dir(&tags_file).unwrap();
+        std::fs::write(&tags_file, tags.join("\n") + "\n").unwrap();
+        ends(&deep(&agent), 8);
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+    });
+}
+
 #[test]
 fn an_mi_fifo_that_is_removed_ends_no_service() {
     testnet::root_or_skip!();

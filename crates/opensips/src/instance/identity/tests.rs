@@ -1,4 +1,5 @@
 use super::*;
+use std::os::unix::fs::symlink;
 
 fn identity(config: Option<&str>, pidfile: Option<&str>) -> Identity {
     Identity {
@@ -90,4 +91,44 @@ fn nothing_is_alive_when_it_was_seen_twice() {
     assert_eq!(seen(&[&nothing, &missed]), (missed.clone(), 0));
     assert_eq!(seen(&[&nothing, &nothing]), (nothing, 0));
     assert_eq!(seen(&[&missed, &missed]), (missed.clone(), 1));
+}
+
+/// A `/proc` with one daemon of [`identity`], pid 11, beside the process that looks.
+fn proc_with_a_daemon() -> (tempfile::TempDir, ProcFs, Stat) {
+    let root = tempfile::tempdir().unwrap();
+    for pid in ["1", "11"] {
+        let directory = root.path().join(pid);
+        std::fs::create_dir_all(directory.join("ns")).unwrap();
+        symlink("net:[4026531840]", directory.join("ns/net")).unwrap();
+        symlink("pid:[4026531836]", directory.join("ns/pid")).unwrap();
+    }
+    let file = |name: &str| root.path().join("11").join(name);
+    symlink("/usr/sbin/opensips", file("exe")).unwrap();
+    symlink("/", file("cwd")).unwrap();
+    let arguments = "/usr/sbin/opensips\0-P\0run/a.pid\0-f\0/etc/a.cfg\0";
+    std::fs::write(file("cmdline"), arguments).unwrap();
+    std::fs::write(file("environ"), "PWD=/\0").unwrap();
+    std::fs::write(file("status"), "Uid:\t0\t0\t0\t0\n").unwrap();
+    let process = Process { pid: Pid::new(11).unwrap(), start_time: 1 };
+    let state = hostproc::State::Alive;
+    let stat = Stat { process, state, parent: Pid::new(1), group: 10, session: 10 };
+    let proc = ProcFs::at(root.path());
+    (root, proc, stat)
+}
+
+/// Taken for another one's, it would be left alive by a stop that succeeds.
+#[test]
+fn a_daemon_that_cannot_be_looked_at_is_not_another_ones() {
+    let ours = identity(Some("/etc/a.cfg"), Some("/run/a.pid"));
+    let (_root, proc, stat) = proc_with_a_daemon();
+    assert!(ours.recognises(&proc, &stat).unwrap());
+    for name in ["11/ns/net", "11/ns/pid", "11/environ", "11/cwd", "1/ns/net"] {
+        let (root, proc, stat) = proc_with_a_daemon();
+        let path = root.path().join(name);
+        std::fs::remove_file(&path).unwrap();
+        // Neither a link nor a file: reading fails, and the process is neither gone nor hidden.
+        std::fs::create_dir(&path).unwrap();
+        let error = ours.recognises(&proc, &stat).unwrap_err();
+        assert!(error.to_string().contains(name), "{name}: {error}");
+    }
 }

@@ -6,12 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::daemon::config_text::{Quoted, each_text};
+use crate::daemon::config_text::{Quoted, Unread, each_text};
 use crate::params::{Params, SharingTag};
 use crate::promotion::{Error, Result};
 
-/// Fails if the configuration, with the files that it includes by name, declares a tag as active. A
-/// file that can't be read declares nothing.
+/// Fails if the configuration, with the files that it includes by name, declares a tag as active, as far as
+/// they can be read.
 ///
 /// # Errors
 /// [`Error::TagDeclaredActive`]
@@ -26,20 +26,24 @@ pub(crate) fn refuse_declared_active(params: &Params) -> Result<()> {
 /// as its text shows: a preprocessor may make another text of it.
 ///
 /// # Errors
-/// [`Error::TagUndeclared`]
+/// [`Error::TagUndeclared`]; [`Error::DeclarationUnknown`] if a file that can't be read may declare it.
 pub(crate) fn refuse_undeclared(params: &Params) -> Result<()> {
     if params.extra_options.iter().any(|option| option.starts_with("-p")) {
         return Ok(());
     }
     match undeclared(&params.config, &params.sharing_tags) {
-        Some(tag) => Err(Error::TagUndeclared { tag: tag.clone() }),
+        Some((tag, None)) => Err(Error::TagUndeclared { tag: tag.clone() }),
+        Some((tag, Some(Unread { path, source }))) => {
+            Err(Error::DeclarationUnknown { tag: tag.clone(), path, source })
+        }
         None => Ok(()),
     }
 }
 
 fn declared_active<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<(&'t SharingTag, PathBuf)> {
     let mut found = None;
-    each_text(config, &mut |Quoted { text, path, .. }| {
+    // What an unread file declares, the Management Interface tells after the start.
+    let _ = each_text(config, &mut |Quoted { text, path, .. }| {
         let text = squeezed(text);
         let active = tags.iter().find(|tag| text == format!("{tag}=active"));
         found = found.take().or(active.map(|tag| (tag, path.to_owned())));
@@ -47,13 +51,17 @@ fn declared_active<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<(&'t Sha
     found
 }
 
-fn undeclared<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<&'t SharingTag> {
+/// The first tag that no file declares, with the first file that may declare it and can't be read.
+fn undeclared<'t>(
+    config: &Path,
+    tags: &'t [SharingTag],
+) -> Option<(&'t SharingTag, Option<Unread>)> {
     let mut left: Vec<&SharingTag> = tags.iter().collect();
-    each_text(config, &mut |Quoted { text, .. }| {
+    let unread = each_text(config, &mut |Quoted { text, .. }| {
         let text = squeezed(text);
         left.retain(|tag| text != format!("{tag}=active") && text != format!("{tag}=backup"));
     });
-    left.first().copied()
+    left.first().map(|tag| (*tag, unread.into_iter().next()))
 }
 
 /// Without white space, which the daemon ignores there.
@@ -64,6 +72,8 @@ fn squeezed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ocf::InstanceName;
+    use std::ffi::OsStr;
 
     fn declared(text: &str) -> Option<String> {
         let directory = tempfile::tempdir().unwrap();
@@ -113,7 +123,9 @@ mod tests {
         let tags = ["vip/1".parse().unwrap(), "vip/7".parse().unwrap()];
         let missing = |text: &str| {
             std::fs::write(&config, text).unwrap();
-            undeclared(&config, &tags).map(ToString::to_string)
+            let (tag, unread) = undeclared(&config, &tags)?;
+            assert!(unread.is_none(), "{unread:?}");
+            Some(tag.to_string())
         };
         let vip7 = Some("vip/7".to_owned());
         let both = r#"x("sharing_tag", "vip/1=backup") x("sharing_tag", "vip/7 = active")"#;
@@ -124,5 +136,26 @@ mod tests {
         assert_eq!(missing(""), Some("vip/1".to_owned()));
         std::fs::write(directory.path().join("node.cfg"), r#""vip/7=backup""#).unwrap();
         assert_eq!(missing("include_file \"node.cfg\"\nx('vip/1=backup')"), None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_may_declare_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("opensips.cfg");
+        std::fs::create_dir(directory.path().join("node.cfg")).unwrap();
+        let refused = |text: &str| {
+            std::fs::write(&config, text).unwrap();
+            let config = ("config", config.to_str().unwrap());
+            let values = [config, ("sharing_tag", "vip/1"), ("mi", "fifo:/run/x")];
+            let instance = InstanceName::new(OsStr::new("x"));
+            let params = Params::read(&values.into_iter().collect(), &instance).unwrap();
+            refuse_undeclared(&params).err()
+        };
+        let unread = "include_file \"node.cfg\"\n";
+        let error = refused(unread).unwrap();
+        assert!(matches!(&error, Error::DeclarationUnknown { .. }), "{error}");
+        assert!(error.to_string().contains("/node.cfg can't be read (Is a directory)"), "{error}");
+        assert!(refused(&format!("{unread}x('vip/1=backup')")).is_none());
+        assert!(matches!(refused("x('other')"), Some(Error::TagUndeclared { .. })));
     }
 }
