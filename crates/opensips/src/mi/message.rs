@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 /// The JSON-RPC code of a command that the daemon does not know.
 pub(super) const METHOD_NOT_FOUND: i64 = -32601;
 
+/// More values than any answer has. One takes up to a hundred bytes of memory, and two bytes of a reply.
+const MOST_VALUES: usize = 256 * 1024;
+
 /// The longest foreign text in a message of the agent, in characters.
 const SHOWN: usize = 200;
 
@@ -55,6 +58,9 @@ impl Request<'_> {
 /// # Errors
 /// [`Fault`]
 pub(super) fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
+    if may_exceed(MOST_VALUES, reply) {
+        return Err(Fault::Garbled("more than 262144 values"));
+    }
     let not_json = || if is_old_form(reply) { Fault::OldForm } else { Fault::Garbled("not JSON") };
     let reply: Value = serde_json::from_slice(reply).map_err(|_| not_json())?;
     let Value::Object(mut reply) = reply else {
@@ -72,6 +78,12 @@ pub(super) fn parse(reply: &[u8], id: &str) -> Result<Value, Fault> {
         Some(error) => Err(refusal(&error)),
         None => reply.remove("result").ok_or(Fault::Garbled("neither result nor error")),
     }
+}
+
+/// Whether there may be more values than that: each follows a comma, or begins a list or an object. Those signs count
+/// within texts, too.
+fn may_exceed(most: usize, reply: &[u8]) -> bool {
+    reply.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > most
 }
 
 /// `500 command not available`: mi_datagram of 2.x answers so to JSON. From 3.0 on a JSON request is
@@ -198,6 +210,18 @@ mod tests {
         }
         let deep = "[".repeat(100_000);
         assert_eq!(parse(deep.as_bytes(), "7"), Err(Fault::Garbled("not JSON")));
+    }
+
+    #[test]
+    fn a_reply_of_too_many_values_is_not_read() {
+        let of = |values: usize| {
+            let reply = format!(r#"{{"id":"7","result":[0{}]}}"#, ",0".repeat(values - 1));
+            parse(reply.as_bytes(), "7")
+        };
+        // Two signs begin the object and the list, and one follows the id.
+        assert_eq!(of(MOST_VALUES - 3).unwrap().as_array().unwrap().len(), MOST_VALUES - 3);
+        assert_eq!(of(MOST_VALUES), Err(Fault::Garbled("more than 262144 values")));
+        assert_eq!(of(8_000_000), Err(Fault::Garbled("more than 262144 values")));
     }
 
     #[test]

@@ -134,6 +134,37 @@ fn bad_answers_through_a_fifo_have_a_verdict_in_time() {
     ends(&agent.action("stop"), 0);
 }
 
+/// Two bytes of JSON take a hundred of memory, and a host that has none left ends what it likes.
+#[test]
+fn what_an_answer_takes_is_bounded() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    configure_fifo(site);
+    let agent = with_mi(site, &format!("fifo:{FAKE}"));
+    ends(&agent.action("start"), 0);
+    let of = |request: &str, values: &str| {
+        let figures = good(request);
+        let figures = figures.strip_suffix("}}").unwrap();
+        vec![format!("{figures},\"more\":[{values}0]}}}}").into_bytes()]
+    };
+    // 64 MB, for the program and an answer of almost 16 MB.
+    let small = agent.clone().under(["/usr/bin/prlimit", "--data=67108864"]);
+    for value in ["0,", "\"\",", "[],", "{\"a\":[]},"] {
+        let values = value.repeat((15 << 20) / value.len());
+        let reply = |request: &str| of(request, &values);
+        with_fake_fifo(site, reply, || {
+            let outcome = deep(&small);
+            fails(&outcome, 190, "more than 262144 values");
+            assert!(outcome.took < IN_TIME, "{:?}", outcome.took);
+        });
+    }
+    // Almost as many as are read.
+    let values = "0,".repeat(250_000);
+    let reply = |request: &str| of(request, &values);
+    with_fake_fifo(site, reply, || fails(&deep(&small), 190, "over shm_limit=90%"));
+    ends(&agent.action("stop"), 0);
+}
+
 #[test]
 fn a_full_fifo_has_a_verdict_in_time() {
     testnet::root_or_skip!();

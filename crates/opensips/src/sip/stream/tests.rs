@@ -142,6 +142,49 @@ fn a_silence_has_a_kind() {
     }
 }
 
+/// Sends again and again, until the client has heard enough.
+fn flood(stream: &mut TcpStream, text: &str) {
+    while stream.write_all(text.as_bytes()).is_ok() {}
+}
+
+#[test]
+fn what_never_ends_has_a_verdict() {
+    let (blank, _) = serve("127.0.0.1:0", |stream, _| flood(stream, "\r\n\r\n"));
+    let (others, _) = serve("127.0.0.1:0", |stream, request| {
+        flood(stream, &answered(&request.replace("Call-ID: ", "Call-ID: x"), "200 OK"));
+    });
+    let (slow, _) = serve("127.0.0.1:0", |stream, request| {
+        for byte in answered(request, "200 OK").bytes() {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    for address in [blank, others, slow] {
+        is_silent(Transport::Tcp, address, Silence::NoAnswer);
+    }
+    // In one line, in a megabyte of lines, and after the answer to another request.
+    for head in ["X-Header: ", "X-Header: x\r\n"] {
+        let (long, _) = serve("127.0.0.1:0", move |stream, request| {
+            let other = answered(&request.replace("CSeq: ", "CSeq: 1"), "200 OK");
+            let _ = stream.write_all(format!("{other}SIP/2.0 200 OK\r\n").as_bytes());
+            let _ = stream.write_all(head.repeat((1 << 20) / head.len()).as_bytes());
+            let _ = stream.read(&mut [0]);
+        });
+        is_silent(Transport::Tcp, long, Silence::NotSip);
+    }
+    const CHANGED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+    let (pings, _) = serve("127.0.0.1:0", |stream, _| {
+        let _ = stream.write_all(CHANGED.as_bytes());
+        // Pings, and empty parts of a message.
+        while stream.write_all(&[0x89, 0, 0x01, 0, 0x00, 0]).is_ok() {}
+    });
+    is_silent(Transport::Ws, pings, Silence::NoAnswer);
+    let (heads, _) = serve("127.0.0.1:0", |stream, _| flood(stream, "HTTP/1.1 101 X: "));
+    is_silent(Transport::Ws, heads, Silence::NotSip);
+}
+
 #[test]
 fn an_unexpected_code_is_reported() {
     let (address, _) = serve("127.0.0.1:0", |stream, request| {
