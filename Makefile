@@ -36,7 +36,7 @@ DIST := target/dist
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected fuzz bench calls install uninstall tree deb rpm dist test-packages test-source-builds reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -108,6 +108,11 @@ continuity: setup build
 faults-injected: setup build
 	tests/build
 	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))
+
+# Gives random inputs to each decoder, or T=arp to that one, for SECONDS (60) or for RUNS inputs; docs/development.md.
+fuzz:
+	tests/setup g++
+	CARGO="$(CARGO)" tests/fuzz/run "$(T)" "$(SECONDS)" "$(RUNS)"
 
 # Random faults at random moments on a real cluster, and what must hold all the same: ROUNDS=n SEED=s
 # TOPOLOGY=active-standby|hot-standby|three-nodes. ROUND=17 begins there, FAULT=kill,cable are the only ones,

@@ -9,6 +9,8 @@
 mod directories;
 mod error;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod mounts;
 mod shortage;
 

@@ -50,7 +50,7 @@ impl Mounts {
 
     /// `36 35 98:0 /root /mount\040point rw,noatime master:1 - ext3 /dev/sda rw` (proc(5)); there is
     /// any number of words before the dash.
-    fn of(table: &[u8]) -> Self {
+    pub(crate) fn of(table: &[u8]) -> Self {
         let points = table.split(|byte| *byte == b'\n').filter_map(|line| {
             let mut words = line.split(|byte| *byte == b' ');
             let point = PathBuf::from(unescaped(words.nth(4)?));

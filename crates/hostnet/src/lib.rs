@@ -13,6 +13,8 @@
 
 mod address;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod link;
 mod lookup;
 mod neighbour;

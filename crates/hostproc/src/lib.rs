@@ -13,6 +13,8 @@ pub mod background;
 mod child;
 mod detach;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod lock;
 mod output;
 mod pidfd;

@@ -155,14 +155,14 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 
 /// The process that holds a flock(2) on this file, from a line of `/proc/locks` (proc(5)):
 /// `1: FLOCK  ADVISORY  WRITE 708 00:1a:1234 0 EOF`.
-fn flock_of(line: &str, device: u64, inode: u64) -> Option<Pid> {
+pub(crate) fn flock_of(line: &str, device: u64, inode: u64) -> Option<Pid> {
     let mut words = line.split_ascii_whitespace().skip(1);
     let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
     let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
     (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok()).flatten()
 }
 
-fn parse(record: &[u8]) -> Option<Process> {
+pub(crate) fn parse(record: &[u8]) -> Option<Process> {
     // Without the newline it may not be written completely yet.
     let record = std::str::from_utf8(record).ok()?.strip_suffix('\n')?;
     let (pid, start_time) = record.split_once(' ')?;

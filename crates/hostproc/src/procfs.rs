@@ -3,8 +3,8 @@
 //! A process that is gone is `None` everywhere: before the read (`ENOENT`) or during it (`ESRCH`).
 
 mod descriptors;
-mod stat;
-mod surroundings;
+pub(crate) mod stat;
+pub(crate) mod surroundings;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};

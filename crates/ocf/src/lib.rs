@@ -18,6 +18,8 @@ mod duration;
 mod environment;
 mod exit;
 mod finding;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod local_time;
 mod log_line;
 mod logging;

@@ -13,6 +13,8 @@ mod agent;
 mod decide;
 mod description;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod host;
 mod log_line;
 mod params;

@@ -16,6 +16,8 @@ mod cluster;
 mod daemon;
 mod description;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod health;
 mod instance;
 mod mi;

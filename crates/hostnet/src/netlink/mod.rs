@@ -7,6 +7,8 @@ mod address;
 mod connection;
 mod events;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handle;
 mod interface;
 mod link;

@@ -258,5 +258,17 @@ fn bound(protocol: Protocol, family: Family, socket: &DiagSocket) -> Vec<BoundSo
     locals.map(|local| BoundSocket { protocol, local, inode, uid }).collect()
 }
 
+/// What the kernel says of one socket, as a target of a fuzzer (tests/fuzz).
+#[cfg(any(test, fuzzing))]
+pub(crate) fn decode(payload: &[u8]) {
+    let Ok(Some(socket)) = DiagSocket::read(payload) else { return };
+    for protocol in [Protocol::Udp, Protocol::Tcp, Protocol::Sctp] {
+        for family in [Family::V4, Family::V6] {
+            let bound = bound(protocol, family, &socket);
+            assert!(bound.iter().all(|it| it.local.port() != 0), "{bound:?}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -88,16 +88,21 @@ impl ProcFs {
     fn read_stat<T>(&self, pid: Pid, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
         let path = self.path(pid, "stat");
         let Some(content) = self.read(&path)? else { return Ok(None) };
-        let fields = || {
-            let close = content.iter().rposition(|byte| *byte == b')')?;
-            std::str::from_utf8(content.get(close + 1..)?).ok()
-        };
-        fields().and_then(parse).map(Some).ok_or_else(|| Error::malformed(&path, &content))
+        fields_of(&content)
+            .and_then(parse)
+            .map(Some)
+            .ok_or_else(|| Error::malformed(&path, &content))
     }
 }
 
+/// Fields 3 and following.
+pub(crate) fn fields_of(content: &[u8]) -> Option<&str> {
+    let close = content.iter().rposition(|byte| *byte == b')')?;
+    std::str::from_utf8(content.get(close + 1..)?).ok()
+}
+
 /// `state ppid pgrp session tty_nr ... starttime ...`, fields 3 and following.
-fn parse(pid: Pid, fields: &str) -> Option<Stat> {
+pub(crate) fn parse(pid: Pid, fields: &str) -> Option<Stat> {
     let mut fields = fields.split_ascii_whitespace();
     let state = match fields.next()? {
         "Z" | "X" | "x" => State::Ended,

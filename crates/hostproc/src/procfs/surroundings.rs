@@ -139,7 +139,7 @@ impl ProcFs {
 
 /// The receive queue of the socket with this inode, in a table of proc(5), `/proc/net/udp`: in bytes, with
 /// the overhead of the kernel.
-fn receive_queue(table: &str, inode: u32) -> Option<u64> {
+pub(crate) fn receive_queue(table: &str, inode: u32) -> Option<u64> {
     // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
     let of_socket = |line: &&str| {
         line.split_ascii_whitespace().nth(9).is_some_and(|word| word.parse() == Ok(inode))
@@ -150,19 +150,19 @@ fn receive_queue(table: &str, inode: u32) -> Option<u64> {
 }
 
 /// `Uid:  REAL EFFECTIVE SAVED FILESYSTEM` (proc(5)).
-fn effective_user(status: &str) -> Option<Uid> {
+pub(crate) fn effective_user(status: &str) -> Option<Uid> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok().map(Uid::from_raw)
 }
 
 /// `CapEff: 000001ffffffffff`
-fn effective_capabilities(status: &str) -> Option<u64> {
+pub(crate) fn effective_capabilities(status: &str) -> Option<u64> {
     let digits = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(digits.trim(), 16).ok()
 }
 
 /// `HIERARCHY:CONTROLLERS:PATH` in each line.
-fn control_groups(content: &str) -> Vec<ControlGroup> {
+pub(crate) fn control_groups(content: &str) -> Vec<ControlGroup> {
     let group = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, path) = (fields.next()?.to_owned(), fields.next()?.to_owned());

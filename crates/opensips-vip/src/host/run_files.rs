@@ -131,15 +131,9 @@ impl RunFiles {
 
     /// The host that was found with the same address and has not been silent since.
     pub(crate) fn noted_conflict(&self) -> Option<Conflict> {
-        let text = String::from_utf8(self.run.read(&self.conflict())?).ok()?;
-        let text = text.trim_end();
-        let (mac, origin) = match (text.strip_suffix(TAKEN_OVER), text.strip_suffix(SEEN)) {
-            (Some(mac), _) => (mac, ConflictOrigin::TakenOver),
-            (_, Some(mac)) => (mac, ConflictOrigin::Seen),
-            (None, None) => (text, ConflictOrigin::Found),
-        };
+        let (mac, origin) = parse_conflict(&self.run.read(&self.conflict())?)?;
         let announced = self.age(&self.conflict())?;
-        Some(Conflict { mac: mac.parse().ok()?, origin, announced })
+        Some(Conflict { mac, origin, announced })
     }
 
     pub(crate) fn forget_conflict(&self) {
@@ -161,11 +155,7 @@ impl RunFiles {
 
     /// Why the VIP is not announced.
     pub(crate) fn unannounced_because_of(&self) -> Option<Unannounced> {
-        let text = String::from_utf8(self.run.read(&self.unannounced())?).ok()?;
-        match text.trim_end() {
-            NOT_SENT => Some(Unannounced::NotSent),
-            mac => mac.parse().ok().map(Unannounced::Conflict),
-        }
+        parse_unannounced(&self.run.read(&self.unannounced())?)
     }
 
     pub(crate) fn forget_unannounced(&self) {
@@ -331,12 +321,7 @@ impl RunFiles {
 
     /// The network namespace that had this name when the VIP was started in it.
     pub(crate) fn noted_namespace(&self, name: &NamespaceName) -> Option<NotedNamespace> {
-        let text = String::from_utf8(self.run.read(&self.namespace_note(name))?).ok()?;
-        let mut words = text.split_whitespace();
-        let number = words.next()?.parse().ok()?;
-        let link = words.next().and_then(|link| LinkIndex::new(link.parse().ok()?));
-        let mac = words.next().and_then(|mac| mac.parse().ok());
-        Some(NotedNamespace { number, link: link.zip(mac) })
+        parse_namespace(&self.run.read(&self.namespace_note(name))?)
     }
 
     /// Forgets the namespace, and that the VIP is in it: the next one with its number is another program's.
@@ -441,6 +426,32 @@ impl RunFiles {
             log::warn!("{}", line().note(error));
         }
     }
+}
+
+/// The host in a note, and how it was found.
+pub(crate) fn parse_conflict(note: &[u8]) -> Option<(MacAddress, ConflictOrigin)> {
+    let text = std::str::from_utf8(note).ok()?.trim_end();
+    let (mac, origin) = match (text.strip_suffix(TAKEN_OVER), text.strip_suffix(SEEN)) {
+        (Some(mac), _) => (mac, ConflictOrigin::TakenOver),
+        (_, Some(mac)) => (mac, ConflictOrigin::Seen),
+        (None, None) => (text, ConflictOrigin::Found),
+    };
+    Some((mac.parse().ok()?, origin))
+}
+
+pub(crate) fn parse_unannounced(note: &[u8]) -> Option<Unannounced> {
+    match std::str::from_utf8(note).ok()?.trim_end() {
+        NOT_SENT => Some(Unannounced::NotSent),
+        mac => mac.parse().ok().map(Unannounced::Conflict),
+    }
+}
+
+pub(crate) fn parse_namespace(note: &[u8]) -> Option<NotedNamespace> {
+    let mut words = std::str::from_utf8(note).ok()?.split_whitespace();
+    let number = words.next()?.parse().ok()?;
+    let link = words.next().and_then(|link| LinkIndex::new(link.parse().ok()?));
+    let mac = words.next().and_then(|mac| mac.parse().ok());
+    Some(NotedNamespace { number, link: link.zip(mac) })
 }
 
 fn told_note(attribute: &AttributeName) -> String {

@@ -78,7 +78,7 @@ pub(crate) fn published(attribute: &str, deadline: Deadline) -> Result<Vec<(Stri
 }
 
 /// Reads a line like `name="smartvox-routes-sip" host="node2" value="1"`.
-fn node_and_value(line: &str, attribute: &str) -> Option<(String, String)> {
+pub(crate) fn node_and_value(line: &str, attribute: &str) -> Option<(String, String)> {
     let rest = line.trim().strip_prefix("name=\"")?.strip_prefix(attribute)?;
     let (node, rest) = rest.strip_prefix("\" host=\"")?.split_once('"')?;
     let value = rest.strip_prefix(" value=\"")?.strip_suffix('"')?;

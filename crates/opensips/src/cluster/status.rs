@@ -29,7 +29,7 @@ const COUNTS_ONCE: (u32, u32, u32) = (2, 1, 6);
 
 impl Status {
     /// `None` if the text is not the answer of crm_mon.
-    pub(super) fn parse(xml: &str, resource: &InstanceName) -> Option<Self> {
+    pub(crate) fn parse(xml: &str, resource: &InstanceName) -> Option<Self> {
         let (mut version, mut instances) = (None, Vec::new());
         let mut is_answer = false;
         let mut current: Option<Tag<'_>> = None;

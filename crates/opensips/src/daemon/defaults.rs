@@ -70,7 +70,7 @@ fn first_of<const N: usize>(files: [&Path; N]) -> hostfs::Result<Option<(&Path, 
 
 /// The value of the last line `KEY=VALUE`, as in a shell. The file is read and never executed: what a
 /// shell has to expand is not a number.
-fn megabytes<'t>(content: &'t str, key: &str) -> Result<Option<u32>, &'t str> {
+pub(super) fn megabytes<'t>(content: &'t str, key: &str) -> Result<Option<u32>, &'t str> {
     let mut assigned = content.lines().filter_map(|line| {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();

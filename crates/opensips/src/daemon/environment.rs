@@ -53,7 +53,7 @@ pub(super) fn variables(params: &Params) -> Result<Vec<(String, String)>> {
 
 /// The assignments of a file as systemd.exec(5) describes it under `EnvironmentFile=`, and the numbers of the
 /// lines that are none. Nothing is expanded or executed. `export` is tolerated, for files that a shell reads.
-fn assignments(content: &str) -> (Vec<(String, String)>, Vec<usize>) {
+pub(super) fn assignments(content: &str) -> (Vec<(String, String)>, Vec<usize>) {
     let (mut read, mut wrong) = (Vec::new(), Vec::new());
     let mut lines = content.lines().enumerate();
     while let Some((index, line)) = lines.next() {

@@ -69,7 +69,7 @@ fn parts(entry: &str) -> Option<(&str, Pid, &str)> {
 }
 
 /// As the daemon prints it on stderr.
-fn plain_line(entry: &str) -> Option<String> {
+pub(super) fn plain_line(entry: &str) -> Option<String> {
     let (time, pid, message) = parts(entry)?;
     // `syslog_log_format` of 3.4 and newer; the object has time and pid in it.
     let object = message.strip_prefix("@cee:").unwrap_or(message).trim_start();

@@ -12,6 +12,8 @@ pub(crate) mod directories;
 mod environment;
 mod error;
 pub(crate) mod fifo;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod journal;
 mod json_log;
 pub(crate) mod launch;

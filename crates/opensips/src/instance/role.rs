@@ -56,7 +56,7 @@ impl Record {
         run.write(name, self.to_text().as_bytes())
     }
 
-    fn to_text(self) -> String {
+    pub(crate) fn to_text(self) -> String {
         let role = match self.role {
             Role::Promoted => "promoted",
             Role::Unpromoted => "unpromoted",
@@ -76,7 +76,7 @@ impl Record {
         text
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (mut main, mut role, mut tag_astray, mut score) = (None, None, false, None);
         let mut told = None;
         // A record without its last line is incomplete.

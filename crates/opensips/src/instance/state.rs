@@ -93,7 +93,7 @@ impl State {
         run.write(name, &self.to_bytes())
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut text = String::new();
         // Writing to a String can't fail.
         let _ = writeln!(text, "main {} {}", self.main.pid, self.main.start_time);
@@ -119,7 +119,7 @@ impl State {
         bytes
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (mut main, mut session) = (None, None);
         let (mut listeners, mut remarks) = (Vec::new(), Vec::new());
         let (mut executable, mut config, mut pidfile) = (None, None, None);

@@ -8,6 +8,8 @@ mod datagram;
 pub(crate) mod endpoint;
 mod error;
 mod fifo;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 mod message;
 

@@ -61,13 +61,15 @@ impl PidFile {
     pub(crate) fn read(path: &Path) -> Self {
         // The daemon's user owns the directory and can put anything there, also a link to any file.
         match read_regular(path, Links::Refused, PID_FILE_LIMIT) {
-            Ok(content) => {
-                let text = std::str::from_utf8(&content).unwrap_or_default();
-                text.trim().parse().map_or(Self::Unreadable, Self::Names)
-            }
+            Ok(content) => Self::parse(&content),
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => Self::Missing,
             Err(_) => Self::Unreadable,
         }
+    }
+
+    pub(crate) fn parse(content: &[u8]) -> Self {
+        let text = std::str::from_utf8(content).unwrap_or_default();
+        text.trim().parse().map_or(Self::Unreadable, Self::Names)
     }
 }
 

@@ -2,6 +2,8 @@
 //! parameters nor the instance.
 
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub(crate) mod message;
 pub(crate) mod probe;
 pub(crate) mod question;

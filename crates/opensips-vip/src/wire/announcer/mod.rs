@@ -114,6 +114,17 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     })
 }
 
+/// What an announcer or a watcher makes of its arguments, as a target of a fuzzer (tests/fuzz).
+#[cfg(any(test, fuzzing))]
+pub(crate) fn decode(arguments: &[OsString]) {
+    if let Some(job) = Job::from_arguments(arguments) {
+        assert_eq!(Job::from_arguments(&job.to_arguments()), Some(job));
+    }
+    if let Some(watch) = Watch::from_arguments(arguments) {
+        assert_eq!(Watch::from_arguments(&watch.to_arguments()), Some(watch));
+    }
+}
+
 /// Detaches from the action, reports to it, and does the work while it holds the lock. The work gets what
 /// start has handed over as the standard input.
 fn detached(lock: &Path, work: impl FnOnce(&Netlink, OwnedFd)) -> ExitCode {
