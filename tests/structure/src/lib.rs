@@ -14,7 +14,7 @@ use std::fmt;
 
 pub use graph::Graph;
 pub use source::{Crate, Foreign, Import, LongFunction};
-pub use workspace::{Package, packages};
+pub use workspace::{Package, libraries, packages, repository};
 
 /// Functions with more lines are counted.
 pub const LONG: usize = 60;

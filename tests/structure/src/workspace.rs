@@ -1,5 +1,6 @@
 //! The packages of the workspace, as cargo describes them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,12 +25,7 @@ pub struct Package {
 /// If `cargo metadata` fails.
 #[must_use]
 pub fn packages() -> Vec<Package> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
-    let output = cargo.current_dir(&workspace).output().expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let described: Value = serde_json::from_slice(&output.stdout).expect("cargo's JSON");
+    let described = described(Path::new("."));
     let root = described.get("workspace_root").and_then(Value::as_str).expect("a workspace");
     let crates = Path::new(root).join("crates");
     let all = described.get("packages").and_then(Value::as_array).expect("packages");
@@ -37,6 +33,35 @@ pub fn packages() -> Vec<Package> {
     found.sort_by(|one, other| one.name.cmp(&other.name));
     assert!(!found.is_empty(), "no packages in {}", crates.display());
     found
+}
+
+/// Returns the foreign libraries that the packages of a workspace name, `at` a directory of the repository.
+///
+/// # Panics
+/// If `cargo metadata` fails.
+#[must_use]
+pub fn libraries(at: &Path) -> BTreeSet<String> {
+    let described = described(at);
+    let packages = described.get("packages").and_then(Value::as_array).expect("packages");
+    let named = packages.iter().filter_map(|package| package.get("dependencies")?.as_array());
+    // Own packages have no source.
+    let foreign = named.flatten().filter(|one| one.get("source").is_some_and(Value::is_string));
+    foreign.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect()
+}
+
+fn described(at: &Path) -> Value {
+    let workspace = repository().join(at);
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
+    let output = cargo.current_dir(&workspace).output().expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo's JSON")
+}
+
+/// Returns the directory of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn read(package: &Value, crates: &Path) -> Option<Package> {

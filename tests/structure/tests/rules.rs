@@ -5,6 +5,7 @@
 #![allow(clippy::panic)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use structure::{Crate, Graph};
@@ -150,6 +151,45 @@ fn only_its_owner_uses_a_foreign_crate() {
         }
     }
     none_of("the types of a foreign crate stay in its owner module", &found);
+}
+
+/// The rows of the table of libraries in docs/development.md: library, what uses it, why.
+fn table_of_libraries() -> Vec<[String; 3]> {
+    let page = structure::repository().join("docs/development.md");
+    let text = std::fs::read_to_string(page).unwrap_or_default();
+    let section = text.split("\n## ").find(|section| section.starts_with("Libraries\n"));
+    let rows = section.unwrap_or_default().lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.strip_suffix(" |")?.splitn(3, " | ");
+        let library = cells.next()?.trim_end_matches('`');
+        Some([library, cells.next()?, cells.next()?].map(str::to_owned))
+    });
+    rows.collect()
+}
+
+#[test]
+fn each_library_has_a_reason() {
+    let mut named = structure::libraries(Path::new("."));
+    named.extend(structure::libraries(Path::new("tests/fuzz")));
+    let table = table_of_libraries();
+    let listed: BTreeSet<String> = table.iter().map(|[library, ..]| library.clone()).collect();
+    assert!(listed.len() > 20 && listed.len() == table.len(), "{table:?}");
+    let mut found: BTreeSet<String> =
+        named.difference(&listed).map(|one| format!("{one} has no row")).collect();
+    let gone = listed.difference(&named);
+    found.extend(gone.map(|one| format!("{one} is named by no package any more")));
+    for [library, used_by, why] in &table {
+        if why.split(' ').count() < 2 {
+            found.insert(format!("{library} has no reason"));
+        }
+        let owners = OWNERS.iter().find(|(known, _)| *known == library.replace('-', "_"));
+        for (crate_name, module) in owners.iter().flat_map(|(_, owners)| owners.iter()) {
+            let owner = format!("`{crate_name}::{module}`");
+            if !used_by.contains(&owner) {
+                found.insert(format!("{library}: {owner} uses it, the page has {used_by}"));
+            }
+        }
+    }
+    none_of("docs/development.md, \"Libraries\"", &found);
 }
 
 /// The rules are not kept because nothing was read.
