@@ -29,6 +29,7 @@ mod management;
 mod mi;
 mod mi_faults;
 mod pid_file;
+mod privilege;
 mod probe;
 mod reasons;
 mod reload;

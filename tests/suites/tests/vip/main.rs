@@ -14,6 +14,7 @@ mod diagnose;
 mod drain;
 mod duplicates;
 mod environment;
+mod flood;
 mod host_routes;
 mod input;
 mod ipv6;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use testnet::{Agent, Host, agent};
 
-use super::{Site, VIP, announcer, ends, instances, program};
+use super::{Site, VIP, announcer, ends, instances, program, recurring};
 
 /// The agent through setpriv(1).
 fn with_setpriv(host: &Host, options: &[&str], program: &Path, words: &[&str]) -> Agent {
@@ -94,4 +94,31 @@ fn what_is_to_be_asked_or_announced_needs_cap_net_raw() {
     let ping = site.neighbour.output(Command::new("ping").args(["-c", "1", "-w", "30", VIP]));
     assert!(ping.status.success());
     ends(&site.vip().action("stop"), 0);
+}
+
+/// Root with these capabilities alone.
+fn only(agent: &Agent, capabilities: &[&str]) -> Agent {
+    let set: String = capabilities.iter().map(|one| format!(",+{one}")).collect();
+    let options = ["--bounding-set", "--inh-caps"].map(|option| format!("{option}=-all{set}"));
+    agent.clone().under(["/usr/bin/setpriv".to_owned()].iter().chain(&options))
+}
+
+/// Those that SECURITY.md names.
+#[test]
+fn each_action_with_its_capabilities_alone() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip();
+    let deep = agent.clone().env("OCF_CHECK_LEVEL", "10");
+    ends(&only(&deep, &[]).action("validate-all"), 0);
+    ends(&only(&agent, &[]).action("monitor"), 7);
+    ends(&only(&agent, &["net_admin", "net_raw"]).action("start"), 0);
+    ends(&only(&agent, &[]).action("monitor"), 0);
+    ends(&recurring(&only(&agent, &["net_raw"])), 0);
+    ends(&recurring(&only(&deep, &["net_raw"])), 0);
+    ends(&only(&agent, &[]).action("diagnose"), 0);
+    ends(&only(&agent, &["kill", "net_admin"]).action("stop"), 0);
+    assert!(instances(&site.a).is_empty());
+    assert_eq!(announcer(&site.a), None);
+    ends(&only(&agent, &[]).action("stop"), 0);
 }
