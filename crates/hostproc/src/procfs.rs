@@ -189,12 +189,16 @@ impl ProcFs {
     }
 }
 
-/// `None` for a process that is gone; every other failure is an error.
+/// `None` for a process that is gone, and for a path that is too long for the kernel to tell (`d_path()`,
+/// `proc_cgroup_show()`): any user can run a program in such a directory or control group, it is none that somebody
+/// has configured, and as an error it would keep every look at the processes of this host from ending. Every other
+/// failure is an error.
 fn unless_gone<T>(path: &Path, read: io::Result<T>) -> Result<Option<T>> {
     match read {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(None),
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => Ok(None),
         Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
             Err(Error::NotPermitted { path: path.to_owned(), source })
         }
@@ -208,6 +212,30 @@ mod tests {
     use crate::testing::{first_line, has_ended, has_executed, spawn};
     use std::os::unix::process::CommandExt;
     use std::process::Command;
+
+    /// Any user can do this, and it must not keep anybody from looking at the processes of the host.
+    #[test]
+    fn a_path_that_is_too_long_to_be_told_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = "name=$(printf %0250d 0); \
+                    i=0; while [ $i -lt 18 ]; do mkdir $name; cd -P $name; i=$((i+1)); done; \
+                    cp \"$(command -v sleep)\" here; exec ./here 600";
+        let mut command = Command::new("sh");
+        let child = spawn(command.args(["-ec", deep]).current_dir(directory.path()));
+        let (proc, pid) = (ProcFs::default(), Pid::of(&child));
+        let begun = std::time::Instant::now();
+        let ours = |words: Option<Vec<OsString>>| {
+            words.is_some_and(|words| words.first().is_some_and(|word| word == "./here"))
+        };
+        while !ours(proc.cmdline(pid).unwrap()) {
+            assert!(begun.elapsed().as_secs() < 60, "{:?}", proc.cmdline(pid));
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let link = std::fs::read_link(format!("/proc/{}/cwd", child.id()));
+        assert_eq!(link.unwrap_err().raw_os_error(), Some(nix::libc::ENAMETOOLONG));
+        assert_eq!(proc.working_directory(pid).unwrap(), None);
+        assert!(proc.exe(pid).unwrap().is_none());
+    }
 
     #[test]
     fn a_child_is_seen_as_it_is() {

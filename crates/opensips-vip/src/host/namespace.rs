@@ -65,9 +65,11 @@ pub(crate) fn is_abandoned(name: &NamespaceName, is_own: impl Fn(Pid) -> bool) -
     pids.into_iter().filter(may_be_here).all(is_own)
 }
 
-/// Whether a process has no namespace because it has ended. One that can't be looked at may be anywhere.
+/// Whether a process has no namespace because it has ended, or is hidden from root (containers, LSM), as it stays: it
+/// would keep a namespace for ever. One that can't be looked at for a moment may be anywhere.
 fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(nix::libc::ESRCH)
 }
 
 /// Enters a namespace by what is noted of it. Returns false if it does not exist any more: the kernel gives its
@@ -96,9 +98,9 @@ mod tests {
     use nix::libc;
 
     #[test]
-    fn only_a_process_that_has_ended_is_nowhere() {
+    fn only_a_process_that_has_ended_or_is_hidden_is_nowhere() {
         let is_gone = |errno| is_gone(&io::Error::from_raw_os_error(errno));
-        assert!(is_gone(libc::ENOENT) && is_gone(libc::ESRCH));
-        assert!(!is_gone(libc::EACCES) && !is_gone(libc::ENOMEM) && !is_gone(libc::EMFILE));
+        assert!(is_gone(libc::ENOENT) && is_gone(libc::ESRCH) && is_gone(libc::EACCES));
+        assert!(!is_gone(libc::ENOMEM) && !is_gone(libc::EMFILE));
     }
 }

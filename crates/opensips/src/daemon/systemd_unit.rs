@@ -56,8 +56,8 @@ pub(crate) fn active_process(
         let pid = stat.process.pid;
         // A container on this host may run a systemd of its own.
         if identity.may_be_the_daemon(proc, pid)?
-            && is_process_of_unit(unit, proc, pid)?
             && namespaces_of(proc, pid)? == own
+            && is_process_of_unit(unit, proc, pid)?
         {
             return Ok(Some(pid));
         }

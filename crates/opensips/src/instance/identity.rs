@@ -152,8 +152,8 @@ impl Identity {
         };
         Ok(user.is_root()
             || is_remembered()
-            || self.claims.vouch_for(proc, stat)?
-            || self.user.may_be(user))
+            || self.user.may_be(user)
+            || self.claims.vouch_for(proc, stat)?)
     }
 
     /// Whether a process may run the daemon's program, for this instance or another one. Returns
@@ -219,6 +219,10 @@ impl Identity {
         if arguments.check_only {
             return Ok(None);
         }
+        // First of all, so that nothing about a process of another user or container can be an error.
+        if !self.is_here(proc, pid)? || !self.trusts(proc, stat)? {
+            return Ok(None);
+        }
         let remembered = self.remembered == Some(stat.process);
         let matching =
             if remembered { Some(Match::Own) } else { self.match_of(proc, pid, &arguments)? };
@@ -231,12 +235,7 @@ impl Identity {
             }
             (Standing::Foreign(_) | Standing::Unclaimed, None) => None,
         };
-        match claim {
-            Some(claim) if self.is_here(proc, pid)? && self.trusts(proc, stat)? => {
-                Ok(Some((claim, arguments)))
-            }
-            Some(_) | None => Ok(None),
-        }
+        Ok(claim.map(|claim| (claim, arguments)))
     }
 
     /// Whether a process is in the namespaces of this one.
