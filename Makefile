@@ -38,7 +38,7 @@ DIST := target/dist
 # cargo's tools for them, apart from those that the user has.
 tree deb book: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected fuzz bench calls install uninstall tree book deb rpm dist test-packages test-source-builds reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected fuzz bench calls install uninstall tree book deb rpm dist test-packages test-upgrade test-source-builds reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -205,6 +205,11 @@ test-packages: deb rpm
 		packaging/tools jq xz dpkg-source rpmbuild && packaging/dist $(DIST) && tests/packages source; else \
 		echo "SKIPPED source packages: they are made of a commit, and this tree is not one"; fi
 	tests/packages roots
+
+# The package is upgraded, and downgraded, on a cluster that serves: two minutes.
+test-upgrade: deb
+	tests/build
+	tests/packages pair
 
 # The source packages are built without a network in a fresh Debian 13 and by rpmbuild: ten minutes.
 test-source-builds: deb rpm dist
