@@ -318,7 +318,8 @@ fn connected<'a>(
 fn candidates<'a>(ip: IpAddr, named: Option<&Link>, snapshot: &'a Snapshot) -> Vec<Connected<'a>> {
     let candidate = |index: LinkIndex, network: Network, metric| {
         let link = snapshot.link(index)?;
-        let counts = named.is_none_or(|named| named.index == index)
+        // No other host reaches an address on loopback: it is there only where nic says so.
+        let counts = named.map_or(!link.loopback, |named| named.index == index)
             // A default route does not show that a host is on the link.
             && network.prefix().length() > 0
             && network.contains(ip);

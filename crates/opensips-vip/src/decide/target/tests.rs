@@ -207,6 +207,22 @@ fn without_nic_loopback_is_not_expected_while_a_network_is_connected() {
     assert_eq!(expected(&[], &host), Some("lo".to_owned()));
 }
 
+/// start would add the VIP where no other host reaches it, and monitor would say that it belongs elsewhere.
+#[test]
+fn without_nic_a_network_on_loopback_is_none() {
+    let mut host = host();
+    host.addresses = vec![address(1, "192.0.2.11/24")];
+    host.routes = vec![connected(1, "192.0.2.0/24", Some("192.0.2.11"))];
+    let chosen = |given: &[(&str, &str)], host: &Snapshot| {
+        let given = [given, &[("ip", "192.0.2.10")]].concat();
+        let chosen = choose(&params(&given), host);
+        chosen.map(|target| target.link.name.to_string()).map_err(|error| error.to_string())
+    };
+    assert!(chosen(&[], &host).unwrap_err().contains("set nic and cidr_netmask"));
+    assert!(chosen(&[("cidr_netmask", "24")], &host).unwrap_err().contains("set nic"));
+    assert_eq!(chosen(&[("nic", "lo")], &host), Ok("lo".to_owned()));
+}
+
 #[test]
 fn a_route_that_the_kernel_would_delete_keeps_the_vip_without_one() {
     let without = |addresses: &[Address], routes: &[Route]| {
