@@ -33,10 +33,12 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 TREE := target/tree
 PACKAGES := target/packages
 DIST := target/dist
+# The root directory of a Debian 13 for the nodes of a lab.
+DEBIAN13 ?= $(TARGET)/debian13
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds debian13 reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -196,6 +198,10 @@ test-packages: deb rpm
 # The source packages are built without a network in a fresh Debian 13 and by rpmbuild: ten minutes.
 test-source-builds: deb rpm dist
 	tests/packages source-builds
+
+# The nodes of `lab up --root target/debian13`: Pacemaker 3.0, Corosync 3.1.9, pcs 0.12.
+debian13:
+	tests/debian13 $(DEBIAN13)
 
 reproducible: deb rpm
 	tests/packages reproducible
