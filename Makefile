@@ -38,7 +38,7 @@ DEBIAN13 ?= $(TARGET)/debian13
 # cargo's tools for them, apart from those that the user has.
 tree deb: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds debian13 reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected bench calls install uninstall tree deb rpm dist test-packages test-source-builds debian13 test-debian13 reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -202,6 +202,10 @@ test-source-builds: deb rpm dist
 # The nodes of `lab up --root target/debian13`: Pacemaker 3.0, Corosync 3.1.9, pcs 0.12.
 debian13:
 	tests/debian13 $(DEBIAN13)
+
+# The cluster suite on Debian 13's cluster software, and a rolling upgrade of both examples to it.
+test-debian13: setup debian13
+	LAB_ROOT=$(abspath $(DEBIAN13)) tests/run -p suites --test cluster --test upgrade
 
 reproducible: deb rpm
 	tests/packages reproducible
