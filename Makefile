@@ -35,10 +35,12 @@ NOT_INSTALLED := docs/development.md docs/releasing.md docs/SUMMARY.md
 TREE := target/tree
 PACKAGES := target/packages
 DIST := target/dist
+# The root directory of a Debian 13 for the nodes of a lab.
+DEBIAN13 ?= $(TARGET)/debian13
 # cargo's tools for them, apart from those that the user has.
 tree deb book: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected fuzz bench calls install uninstall tree book deb rpm dist test-packages test-upgrade test-source-builds reproducible msrv \
+.PHONY: all build setup demo test unit t rooms test-shipped check compare continuity chaos faults-injected fuzz bench calls install uninstall tree book deb rpm dist test-packages test-upgrade test-source-builds debian13 test-debian13 reproducible msrv \
 	meta-data man clean
 
 all: build
@@ -214,6 +216,14 @@ test-upgrade: deb
 # The source packages are built without a network in a fresh Debian 13 and by rpmbuild: ten minutes.
 test-source-builds: deb rpm dist
 	tests/packages source-builds
+
+# The nodes of `lab up --root target/debian13`: Pacemaker 3.0, Corosync 3.1.9, pcs 0.12.
+debian13:
+	tests/debian13 $(DEBIAN13)
+
+# The cluster suite on Debian 13's cluster software, and a rolling upgrade of both examples to it.
+test-debian13: setup debian13
+	LAB_ROOT=$(abspath $(DEBIAN13)) tests/run -p suites --test cluster --test upgrade
 
 reproducible: deb rpm
 	tests/packages reproducible

@@ -48,8 +48,9 @@ FENCE_DELAY="${FENCE_DELAY:-5s}"
 # every cable, as with a dead switch port or bond, switches off the node that serves, and nothing is left.
 # Name more than the gateway, on the LAN say, each of which always answers: where none does, nobody is
 # fenced, so that a dead node is not replaced. Empty: not asked. Needs fence_heuristics_ping, of the package
-# fence-agents (Debian 12), fence-agents-all (RHEL). Where you delete a fence device and make it again, put it
-# back on its level (`pcs stonith level`), for alone there, fence-ping would count as fencing.
+# fence-agents (Debian 12), fence-agents-heuristics-ping (Debian 13), fence-agents-all (RHEL). Where you delete
+# a fence device and make it again, put it back on its level (`pcs stonith level`), for alone there, fence-ping
+# would count as fencing.
 FENCE_PING="${FENCE_PING-$GATEWAY}"
 
 ### The cluster ####################################################################################

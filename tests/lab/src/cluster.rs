@@ -113,6 +113,7 @@ pub(crate) fn seeded_cib(empty: &str) -> Result<String> {
 pub(crate) fn provision(options: &Options) -> Result<()> {
     let Some(user) = User::from_name(PACEMAKER_USER).map_err(call("getpwnam(hacluster)"))? else {
         return Err(Error::MissingPrograms {
+            root: None,
             programs: vec!["user hacluster"],
             packages: vec!["pacemaker-common"],
         });

@@ -122,6 +122,10 @@ struct Boot {
     /// Return when the daemons are started
     #[arg(long)]
     no_wait: bool,
+    /// Boot this root directory from now on, as after an upgrade; what the node has written to /etc and
+    /// /var stays
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -213,8 +217,11 @@ fn up(options: &Options) -> Result<()> {
     lab.keep()
 }
 
-fn boot(Boot { host: OneHost { place, host }, no_wait }: &Boot) -> Result<()> {
+fn boot(Boot { host: OneHost { place, host }, no_wait, root }: &Boot) -> Result<()> {
     let (lab, began) = (Lab::attach(place)?, Instant::now());
+    if let Some(root) = root {
+        lab.reinstall(host, root)?;
+    }
     let tell =
         |host: &str, what: &str| println!("{:>7} ms  {host}: {what}", began.elapsed().as_millis());
     lab.boot_telling(host, tell)?;

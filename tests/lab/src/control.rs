@@ -4,6 +4,7 @@
 use std::{
     io::BufReader,
     os::unix::net::{UnixListener, UnixStream},
+    path::Path,
     sync::Arc,
     thread,
     time::Duration,
@@ -69,6 +70,7 @@ fn perform(rack: &Rack, request: &Value, report: &dyn Fn(&str, &str)) -> Result<
             let host = host()?;
             rack.boot(host, &|what| report(host, what))?;
         }
+        "reinstall" => rack.reinstall(host()?, Path::new(text(request, "root")?))?,
         "plug" => rack.hosts().rewire(host()?, network()?, |cable| cable.plugged = true)?,
         "unplug" => {
             rack.hosts().rewire(host()?, network()?, |cable| cable.plugged = false)?;

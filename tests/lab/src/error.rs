@@ -11,10 +11,15 @@ pub enum Error {
     /// The effective user is not root, or root lacks the capability.
     #[error("namespaces, mounts and bridges need root: run it with sudo")]
     NotRoot,
-    /// Programs of these Debian packages are missing on the machine.
-    #[error("missing on this machine: {}; install with: apt-get install --no-install-recommends {}",
-        programs.join(", "), packages.join(" "))]
+    /// Programs of these Debian packages are missing on the machine, or in a node's root.
+    #[error("missing {}: {}; install with: {}apt-get install --no-install-recommends {}",
+        root.as_ref().map_or("on this machine".to_owned(), |root| format!("in {}", root.display())),
+        programs.join(", "),
+        root.as_ref().map_or(String::new(), |root| format!("chroot {} ", root.display())),
+        packages.join(" "))]
     MissingPrograms {
+        /// The node's root, if it is not the machine's.
+        root: Option<PathBuf>,
         /// The programs looked for.
         programs: Vec<&'static str>,
         /// The Debian packages that bring them.
@@ -35,6 +40,9 @@ pub enum Error {
     /// A `SRC:DST` that isn't one.
     #[error("`{0}` is not SRC:DST with an absolute DST")]
     BindSpecification(String),
+    /// A `[NODE=]DIR` that isn't one.
+    #[error("`{0}` is not [NODE=]DIR: the root directory of one node, or of all nodes")]
+    RootSpecification(String),
     /// A path that can't be an operand of overlay mounts or too long for a socket.
     #[error("{} can't hold a lab: overlay mounts and unix sockets want an absolute path without `,` or `:` of at most {} bytes", .0.display(), crate::state::LONGEST_DIRECTORY)]
     StateDirectory(PathBuf),

@@ -1,4 +1,4 @@
-//! The file systems of a host: the machine's, with everything that a cluster writes to laid over.
+//! The file systems of a host: the machine's, or those of a root directory, with everything that a cluster writes to laid over.
 //! What is on the host's disk survives a power cut; /run, /tmp and /dev/shm don't.
 
 use std::{
@@ -24,7 +24,7 @@ use crate::{
     network::{HostNumber, Network},
     node::PRIVATE_DIRECTORIES,
     options::Options,
-    power_switch,
+    power_switch, root,
     state::Directory,
 };
 
@@ -46,6 +46,7 @@ const AGENTS: &str = "/usr/lib/ocf/resource.d/smartvox";
 /// paths of the machine below them are out of reach.
 pub(crate) struct FileSystems {
     host: String,
+    root: Option<PathBuf>,
     disk: PathBuf,
     users: Vec<String>,
     nodes: Vec<String>,
@@ -75,6 +76,7 @@ impl FileSystems {
         };
         Ok(Self {
             host: host.to_owned(),
+            root: options.root_of(host).map(Path::to_owned),
             disk: directory.disk(host),
             users: options.users.clone(),
             nodes: options.node_names().collect(),
@@ -83,9 +85,12 @@ impl FileSystems {
     }
 
     /// Builds everything, in the calling process's mount namespace.
-    pub(crate) fn mount(&self) -> Result<()> {
+    pub(crate) fn mount(&mut self) -> Result<()> {
         mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
             .map_err(call("mount(/, private)"))?;
+        if let Some(root) = &self.root {
+            self.disk = root::below(root::enter(root)?, &self.disk);
+        }
         for directory in PRIVATE_DIRECTORIES.map(Path::new) {
             if directory.is_dir() && !directory.is_symlink() {
                 self.overlay(directory)?;
@@ -116,6 +121,9 @@ impl FileSystems {
         }
         for (source, destination) in &self.binds {
             bind(source, destination)?;
+        }
+        if self.root.is_some() {
+            root::leave_machine()?;
         }
         Ok(())
     }

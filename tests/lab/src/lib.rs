@@ -35,6 +35,7 @@ mod power_switch;
 mod processes;
 mod rack;
 mod requirements;
+mod root;
 mod start;
 mod state;
 mod status;
@@ -56,6 +57,7 @@ pub use crate::{
     error::{Error, Result},
     network::{HostNumber, Network},
     options::{Bind, Cluster, DEFAULT_STATE, LabName, Options, Place},
+    root::Root,
     state::Process,
     wait::wait_for,
 };

@@ -9,7 +9,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    root::{self, Root},
+};
 
 /// Where labs keep their state unless told otherwise.
 pub const DEFAULT_STATE: &str = "/run/smartvox-lab";
@@ -118,6 +121,10 @@ pub struct Options {
     /// repeatable
     #[arg(long = "bind", value_name = "SRC:DST")]
     pub binds: Vec<Bind>,
+    /// Root directory of another system, such as debootstrap makes one: that of NODE, or of all
+    /// nodes. The last one that names a node counts; / is the machine's own. Repeatable
+    #[arg(long = "root", value_name = "[NODE=]DIR")]
+    pub roots: Vec<Root>,
     /// User and group that exist in each node; repeatable
     #[arg(long = "user", value_name = "NAME", default_values_t = [String::from("opensips")])]
     pub users: Vec<String>,
@@ -139,6 +146,7 @@ impl Default for Options {
             cluster: Cluster::Pacemaker,
             agents: None,
             binds: Vec::new(),
+            roots: Vec::new(),
             users: vec!["opensips".to_owned()],
             second_link: false,
             program: None,
@@ -160,6 +168,17 @@ impl Options {
         (1..=self.nodes).map(|number| format!("node{number}"))
     }
 
+    /// The root directory of this host, if it is not the machine's: of a node by its name or of all,
+    /// the last one that fits. The client has the machine's, whose programs measure.
+    pub(crate) fn root_of(&self, host: &str) -> Option<&Path> {
+        let fits = |root: &&Root| match &root.node {
+            Some(node) => node == host,
+            None => self.node_names().any(|node| node == host),
+        };
+        let root = self.roots.iter().rev().find(fits)?;
+        (root.directory != Path::new("/")).then_some(&root.directory)
+    }
+
     /// The command-line options that parse to this value again: the lab's processes hand it on.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
@@ -179,6 +198,15 @@ impl Options {
             value.push(&bind.destination);
             add("--bind", value);
         }
+        for root in &self.roots {
+            let mut value = OsString::new();
+            if let Some(node) = &root.node {
+                value.push(node);
+                value.push("=");
+            }
+            value.push(&root.directory);
+            add("--root", value);
+        }
         for user in &self.users {
             add("--user", user.into());
         }
@@ -190,14 +218,13 @@ impl Options {
 
     /// The same with absolute paths, and every source known to exist.
     pub(crate) fn resolved(&self) -> Result<Self> {
-        let absolute = |path: &Path| {
-            std::fs::canonicalize(path)
-                .map_err(|source| Error::BindSource { path: path.to_owned(), source })
-        };
         let mut options = self.clone();
-        options.agents = self.agents.as_deref().map(absolute).transpose()?;
+        options.agents = self.agents.as_deref().map(root::resolved).transpose()?;
         for bind in &mut options.binds {
-            bind.source = absolute(&bind.source)?;
+            bind.source = root::resolved(&bind.source)?;
+        }
+        for root in &mut options.roots {
+            root.directory = root::resolved(&root.directory)?;
         }
         Ok(options)
     }
@@ -228,6 +255,7 @@ mod tests {
             cluster: Cluster::None,
             agents: Some("/tmp/agents dir".into()),
             binds: vec!["/a:/usr/sbin/a".parse().unwrap(), "/b c:/etc/b".parse().unwrap()],
+            roots: vec!["/debian 13".parse().unwrap(), "node2=/".parse().unwrap()],
             users: vec!["sip".into(), "media".into()],
             second_link: true,
             ..Options::named("other").unwrap()
@@ -244,5 +272,23 @@ mod tests {
         for bind in ["", "/a", ":/b", "/a:", "/a:b"] {
             assert!(matches!(bind.parse::<Bind>(), Err(Error::BindSpecification(_))), "{bind}");
         }
+    }
+
+    #[test]
+    fn the_last_root_that_names_a_node_is_its_own() {
+        let roots = |words: &[&str]| Options {
+            roots: words.iter().map(|word| word.parse().unwrap()).collect(),
+            ..Options::default()
+        };
+        let options = roots(&["node1=/one", "/all", "node2=/two"]);
+        assert_eq!(options.root_of("node1"), Some(Path::new("/all")));
+        assert_eq!(options.root_of("node2"), Some(Path::new("/two")));
+        assert_eq!(options.root_of("client"), None, "its programs measure");
+        let mixed = roots(&["/all", "node1=/"]);
+        assert_eq!(
+            (mixed.root_of("node1"), mixed.root_of("node2")),
+            (None, Some(Path::new("/all")))
+        );
+        assert_eq!(roots(&[]).root_of("node1"), None);
     }
 }

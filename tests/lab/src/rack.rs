@@ -26,7 +26,8 @@ use crate::{
     network,
     node::NodeArguments,
     options::Options,
-    power_switch,
+    power_switch, requirements,
+    root::Root,
     state::{Directory, Process, own_pid},
 };
 
@@ -38,7 +39,8 @@ pub(crate) struct Booting {
 
 /// See the module.
 pub(crate) struct Rack {
-    options: Options,
+    /// [`Rack::reinstall`] changes the roots.
+    options: Mutex<Options>,
     directory: Directory,
     /// As the machine's /proc shows it, which stays mounted here.
     pid: i32,
@@ -81,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 impl Rack {
     fn new(options: &Options) -> Result<Self> {
         Ok(Self {
-            options: options.clone(),
+            options: Mutex::new(options.clone()),
             directory: Directory::of(&options.place)?,
             pid: own_pid()?,
             hosts: Mutex::new(Hosts::new(options.node_names())),
@@ -90,6 +92,22 @@ impl Rack {
 
     pub(crate) fn hosts(&self) -> MutexGuard<'_, Hosts> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn options(&self) -> MutexGuard<'_, Options> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a node that is off another root, from its next boot on.
+    pub(crate) fn reinstall(&self, name: &str, root: &Path) -> Result<()> {
+        if self.hosts().is_on(name)? {
+            return Err(Error::PowerOn { host: name.to_owned() });
+        }
+        let mut options = self.options().clone();
+        options.roots.push(Root { node: Some(name.to_owned()), directory: root.to_owned() });
+        requirements::check(&options)?;
+        *self.options() = options;
+        Ok(())
     }
 
     fn assemble(self: &Arc<Self>, report: &(dyn Fn(&str, &str) + Sync)) -> Result<()> {
@@ -170,7 +188,7 @@ impl Rack {
         let log = OpenOptions::new().create(true).append(true).open(&path).map_err(at(path))?;
         let network = new_network()?;
         network::attach(name, host.number, &host.cables, &network, self.pid)?;
-        let arguments = NodeArguments { options: self.options.clone(), host: name.to_owned() };
+        let arguments = NodeArguments { options: self.options().clone(), host: name.to_owned() };
         let mut child = spawn_first(
             Command::new(self.directory.disks().join("lab"))
                 .args(arguments.command_line())

@@ -7,13 +7,13 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use lab::{Bind, Cluster, Error, Lab, Network, Options, Place, Process, wait_for};
+use lab::{Bind, Cluster, Error, Lab, Network, Options, Place, Process, Root, wait_for};
 
 /// Generous: the machine may be slow and shared.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -245,6 +245,68 @@ fn nodes_have_networks_files_and_users_of_their_own() {
 
     drop(lab);
     parts.assert_gone();
+}
+
+/// Makes the root directory of another system: three programs of the machine with their libraries.
+fn make_root(root: &Path) {
+    let directories =
+        ["dev", "etc", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr", "var"];
+    for directory in directories {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    for (file, text) in [("system", "another"), ("passwd", ""), ("group", "")] {
+        fs::write(root.join("etc").join(file), text).unwrap();
+    }
+    for program in ["ip", "cat", "touch"] {
+        let files = r#"path=$(command -v "$0") && echo "$path" && ldd "$path" | grep -o '/[^ ]*'"#;
+        let output = Command::new("sh").args(["-c", files, program]).output().unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
+        for file in String::from_utf8(output.stdout).unwrap().lines() {
+            let copy = root.join(file.trim_start_matches('/'));
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(file, copy).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_node_runs_another_system() {
+    let state = State::new();
+    let root = state.0.join("another root");
+    make_root(&root);
+    let mut options = state.options(Cluster::None);
+    options.roots.push(format!("node2={}", root.display()).parse::<Root>().unwrap());
+    options.binds.push("/etc/hostname:/usr/share/of-the-machine".parse::<Bind>().unwrap());
+    let lab = Lab::up(&options).unwrap();
+    let parts = Parts::of(&lab);
+
+    let system = |host: &str| lab.run(host, ["cat", "/etc/system"]).ok();
+    assert_eq!((system("client"), system("node1")), (None, None));
+    assert_eq!(system("node2").as_deref(), Some("another"));
+    let addresses = lab.run("node2", ["ip", "-o", "address", "show", "dev", "eth0"]).unwrap();
+    assert!(addresses.contains(" 192.0.2.12/"), "{addresses}");
+    lab.run("node2", ["cat", "/usr/share/of-the-machine"]).unwrap();
+    // What a node writes, it writes to its own disk; the machine's files are out of its reach.
+    lab.run("node2", ["touch", "/etc/of-the-node"]).unwrap();
+    assert!(lab.run("node2", ["touch", "/of-the-node"]).is_err());
+    assert!(!root.join("etc/of-the-node").exists());
+    assert!(lab.run("node2", ["cat", "/mnt/etc/passwd"]).is_err());
+
+    // An upgrade: from the machine's system to the other one, with the disk that the node has.
+    lab.run("node1", ["touch", "/etc/of-the-node"]).unwrap();
+    let running = lab.reinstall("node1", &root);
+    assert!(matches!(running, Err(Error::Refused(words)) if words == "node1 is on already"));
+    lab.kill("node1").unwrap();
+    let absent = lab.reinstall("node1", Path::new("/nonexistent"));
+    assert!(matches!(absent, Err(Error::BindSource { .. })));
+    lab.reinstall("node1", &root).unwrap();
+    lab.boot("node1").unwrap();
+    assert_eq!(system("node1").as_deref(), Some("another"));
+    lab.run("node1", ["cat", "/etc/of-the-node"]).unwrap();
+
+    drop(lab);
+    parts.assert_gone();
+    assert!(root.join("usr").is_dir() && root.join("dev").read_dir().unwrap().next().is_none());
 }
 
 /// Two nodes that have each other's power cut at the same moment: one lives.

@@ -131,9 +131,11 @@ fn judge(command: &Command, exit: i32, came: &Came) -> Option<String> {
         .map(|shown| format!("does not say {shown:?} (in this order)\n{}", came.output))
 }
 
-/// Whether a shown line stands for the real one: `…` is anything, white space is white space.
+/// Whether a shown line stands for the real one: `…` is anything, white space is white space. Pacemaker 3.0
+/// says "Not configured" for "not configured".
 fn shows(shown: &str, real: &str) -> bool {
-    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain =
+        |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
     let (shown, real) = (plain(shown), plain(real));
     let mut parts = shown.split('…');
     let Some(mut rest) = parts.next().and_then(|first| real.strip_prefix(first)) else {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use lab::Lab;
 
+use crate::probe::Prober;
 use crate::scenario::{self, Example};
 
 /// A configured pair on its lab.
@@ -110,6 +111,34 @@ impl Pair {
                 Err(error) if begun.elapsed() > patience => return Err(error),
                 Err(_) => std::thread::sleep(Duration::from_millis(500)),
             }
+        }
+    }
+
+    /// Waits for that, and proves it from the neighbour's side: SIP answered to a question that the client
+    /// asks from now on, one owner in ARP.
+    ///
+    /// # Errors
+    /// What is not as it should be by the end of `patience`.
+    pub fn serves(
+        &self,
+        client: &Prober,
+        patience: Duration,
+        fits: impl Fn(&str) -> bool,
+    ) -> Result<String, String> {
+        let node = self.wait_placed(patience, fits)?;
+        let since = Instant::now();
+        while !client.answered_since(since) {
+            if since.elapsed() > patience {
+                return Err("no SIP answer".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let owners = scenario::owners(&self.lab)?;
+        let mac = self.run(&node, &["cat", "/sys/class/net/eth0/address"])?;
+        if owners.iter().eq([mac.trim()]) {
+            Ok(node)
+        } else {
+            Err(format!("owners on the wire: {owners:?}, expected {mac} alone ({node})"))
         }
     }
 

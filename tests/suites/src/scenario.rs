@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use lab::{Bind, Lab, Options, Place};
+use lab::{Bind, Lab, Options, Place, Root};
 
 use crate::daemon::Daemon;
 use crate::document::Came;
@@ -111,6 +111,8 @@ pub struct Changes {
     pub config: Option<PathBuf>,
     /// More that the hosts see of this machine.
     pub binds: Vec<Bind>,
+    /// Systems that the nodes run, in place of those that [`roots`] tells.
+    pub roots: Vec<Root>,
 }
 
 /// The same with changes.
@@ -169,7 +171,28 @@ pub fn options(
     }
     binds.extend(changes.binds);
     let place = Place::named(name).map_err(|error| error.to_string())?;
-    Ok(Options { place, binds, nodes: example.nodes(), ..Options::default() })
+    let roots = if changes.roots.is_empty() { roots()? } else { changes.roots };
+    Ok(Options { place, binds, roots, nodes: example.nodes(), ..Options::default() })
+}
+
+/// The systems that the nodes run, from `LAB_ROOT`: `[NODE=]DIR`, separated by colons. Without it they run
+/// the machine's own.
+///
+/// # Errors
+/// It is something else.
+pub fn roots() -> Result<Vec<Root>, String> {
+    let list = std::env::var("LAB_ROOT").unwrap_or_default();
+    let words = list.split(':').filter(|word| !word.is_empty());
+    words.map(|word| word.parse().map_err(|e: lab::Error| format!("LAB_ROOT: {e}"))).collect()
+}
+
+/// The system that every node runs by `LAB_ROOT`; `None` is the machine's own.
+///
+/// # Errors
+/// As [`roots`].
+pub fn root_of_all() -> Result<Option<PathBuf>, String> {
+    let root = roots()?.into_iter().find(|root| root.node.is_none());
+    Ok(root.map(|root| root.directory))
 }
 
 /// As the file's own comment says: on node 2, numbers and addresses exchanged.

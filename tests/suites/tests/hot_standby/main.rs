@@ -32,24 +32,9 @@ impl Cluster {
         self.pair.run(node, command)
     }
 
-    /// Waits until the pair is as it should be, and proves it from the neighbour's side: SIP
-    /// answered to a question asked from now on, one owner in ARP.
+    /// As [`Pair::serves`].
     fn serves(&self, fits: impl Fn(&str) -> bool) -> Result<String, String> {
-        let node = self.pair.wait_placed(PATIENCE, fits)?;
-        let since = Instant::now();
-        while !self.client.answered_since(since) {
-            if since.elapsed() > PATIENCE {
-                return Err("no SIP answer".to_owned());
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let owners = scenario::owners(&self.pair.lab)?;
-        let mac = self.run(&node, &["cat", "/sys/class/net/eth0/address"])?;
-        if owners.iter().eq([mac.trim()]) {
-            Ok(node)
-        } else {
-            Err(format!("owners on the wire: {owners:?}, expected {mac} alone ({node})"))
-        }
+        self.pair.serves(&self.client, PATIENCE, fits)
     }
 
     /// Where the service is now.

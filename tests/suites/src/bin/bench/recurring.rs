@@ -39,7 +39,7 @@ pub(crate) fn measure(agents: &Path, report: &mut Report) -> Result<(), String> 
     let beside = std::env::current_exe().map_err(|error| error.to_string())?;
     let daemon = Daemon::stand_in(beside.parent().ok_or("no directory")?)
         .ok_or("the stand-in is missing: build with `make bench`")?;
-    let changes = Changes { binds: vec![agent_that_does_nothing()?], config: None };
+    let changes = Changes { binds: vec![agent_that_does_nothing()?], ..Changes::default() };
     let (example, name) = (Example::ActiveStandby, "bench-monitors");
     let lab = scenario::up_with(example, name, agents, &daemon, 10_000, changes)?;
     scenario::run(&lab, "node1", &["pcs", "property", "set", "stonith-enabled=false"])?;

@@ -52,7 +52,7 @@ pub(crate) fn measure(agents: &Path, wanted: usize, report: &mut Report) -> Resu
     // No OpenSIPS runs in this part; the lab's recipe wants one to bind.
     let daemon = Daemon::stand_in(beside.parent().ok_or("no directory")?)
         .ok_or("the stand-in is missing: build with `make bench`")?;
-    let changes = Changes { binds: vec![agent_that_does_nothing()?], config: None };
+    let changes = Changes { binds: vec![agent_that_does_nothing()?], ..Changes::default() };
     let lab = scenario::up_with(Example::ActiveStandby, "bench", agents, &daemon, 10_000, changes)?;
     let lab = Rc::new(lab);
     scenario::run(&lab, "node1", &["pcs", "property", "set", "stonith-enabled=false"])?;
