@@ -1,7 +1,8 @@
 #!/bin/sh
 # A pair of SIP servers, active/standby, between two networks: one virtual address on the Internet, for
 # phones and carriers, and one on the LAN, for the gateways and PBXs there. Both move with OpenSIPS, and
-# what leaves from each leaves by the right router.
+# what leaves from each leaves by the right router. A fault of the LAN's address does not end the service
+# on the Internet.
 #
 # This file explains what differs from active-standby.sh; all else is explained there. Run it once, as
 # root, on one node of a running cluster. The opensips.cfg of both nodes is opensips-active-standby.cfg
@@ -88,26 +89,33 @@ cib resource create vip ocf:smartvox:opensips-vip \
 
 # `source_for` is for programs that don't choose their source address, such as a client of a database.
 # OpenSIPS chooses its own: the socket.
+# critical=false: where the address of the LAN can't be started, it is missing until it can be. Without that,
+# Pacemaker moves what it follows to the other node, and where it starts on neither, to and fro with each
+# failure-timeout. (A node whose LAN cable is out is left all the same: see below.)
 cib resource create vip-lan ocf:smartvox:opensips-vip \
     ip="$LAN_VIP" cidr_netmask="$LAN_PREFIX" ${LAN_NIC:+nic="$LAN_NIC"} \
     ${LAN_HOSTS:+source_for="$LAN_HOSTS"} \
     op start timeout=20s op stop timeout=20s op monitor interval=2s timeout=20s \
-    op monitor interval=1s timeout=20s role=Stopped
+    op monitor interval=1s timeout=20s role=Stopped meta critical=false
 
 ### OpenSIPS #######################################################################################
 
-# `vip` has both: monitor asks OPTIONS at each.
+# `vip` has both: monitor asks OPTIONS at each. With nonlocal_bind=ensure, OpenSIPS can open its sockets on
+# the LAN also while that address is not there.
 cib resource create opensips ocf:smartvox:opensips \
-    config=/etc/opensips/opensips.cfg vip="$VIP,$LAN_VIP" shm_memory=512 \
+    config=/etc/opensips/opensips.cfg vip="$VIP,$LAN_VIP" nonlocal_bind=ensure shm_memory=512 \
     op start timeout=60s op stop timeout=90s op monitor interval=2s timeout=20s
 
-# All three on one node, and OpenSIPS after both addresses: it has sockets on each.
+# All three on one node.
 cib constraint colocation add vip-lan with vip
 cib constraint colocation add opensips with vip
 # shellcheck disable=SC1010
 cib constraint order start vip then start opensips
+# Optional: the address of the LAN comes first where both start, but OpenSIPS does not depend on it. An order
+# that is mandatory would stop OpenSIPS with that address, and end the service on the Internet where the
+# address starts on neither node.
 # shellcheck disable=SC1010
-cib constraint order start vip-lan then start opensips
+cib constraint order start vip-lan then start opensips kind=Optional
 
 ### The cables #####################################################################################
 

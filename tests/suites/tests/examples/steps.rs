@@ -155,11 +155,26 @@ pub(crate) fn two_networks(site: &Site) -> Result<(), String> {
     site.run(&node, &["ip", "route", "replace", "default", "via", "192.0.2.1"])?;
     site.run("client", &["ip", "address", "del", "203.0.113.5/32", "dev", "lo"])?;
     let route = site.run(&node, &["ip", "route", "get", "198.51.100.99"])?;
-    if route.contains("src 198.51.100.10 ") {
-        Ok(())
-    } else {
-        Err(format!("not from the LAN's virtual address: {route}"))
+    if !route.contains("src 198.51.100.10 ") {
+        return Err(format!("not from the LAN's virtual address: {route}"));
     }
+    without_the_lan(site, &node)?;
+    let node = site.together(ALL, |_| true)?;
+    site.answers(scenario::peer(&node), LAN_SIP)
+}
+
+/// The address of the LAN can be started on neither node: the service on the Internet goes on. It may move,
+/// because the nodes do not find out at the same moment that they are without the LAN.
+fn without_the_lan(site: &Site, node: &str) -> Result<(), String> {
+    site.run(node, &["pcs", "resource", "update", "vip-lan", "nic=no-such-nic"])?;
+    site.until("vip-lan has failed, and is tried nowhere", || {
+        let failed = site.run(node, &["crm_mon", "-1", "--include=none,failures"])?;
+        site.settle()?;
+        Ok(failed.contains("vip-lan start") || failed.contains("vip-lan_start_0"))
+    })?;
+    site.together(&["vip", "opensips"], |_| true)?;
+    site.answers("client", SIP)?;
+    site.run(node, &["pcs", "resource", "update", "vip-lan", "nic=eth1"]).map(drop)
 }
 
 /// Each has its node; one moves to the other, and both serve there.
