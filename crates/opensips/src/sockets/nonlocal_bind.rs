@@ -161,8 +161,9 @@ fn can_not_be_reopened<'a>(
 /// A socket of `*` or of an interface is expanded anew: the next start does not open it at an address that is
 /// absent. `will_open` tells, and is asked only for a socket that there would be a remark about.
 ///
-/// With [`NonlocalBind::Ensure`] the next start does not fail. It is still reported that another
-/// program switches the setting off, because start and that program would undo each other's work.
+/// With [`NonlocalBind::Ensure`] the next start does not fail. The setting is still reported: another program may
+/// have switched it off, and start and that program would undo each other's work; or the address was there at the
+/// last start, so that nothing had to be switched on.
 pub(crate) fn remark(
     mode: NonlocalBind,
     leaving: &[IpAddr],
@@ -183,7 +184,10 @@ pub(crate) fn remark(
     let setting = setting(Family::of(listener.local.ip()));
     Some(match mode {
         NonlocalBind::Ensure => {
-            format!("{setting} was switched off: set it to 1 in /etc/sysctl.d, for {listener}")
+            format!(
+                "{setting} is 0, and {listener} needs it while the address is not here: set it to 1 in \
+                 /etc/sysctl.d"
+            )
         }
         _ => format!(
             "{listener} can't be opened by the next start: set {setting}=1 in /etc/sysctl.d"
@@ -331,7 +335,11 @@ mod tests {
         assert_eq!(remarks(check, VIP, &here), fails("udp:192.0.2.10:5060"));
         assert_eq!(remarks(NonlocalBind::Ignore, VIP, &nowhere), None);
         let ensured = remarks(ensure, VIP, &here).unwrap();
-        assert!(ensured.starts_with("net.ipv4.ip_nonlocal_bind was switched off: "), "{ensured}");
+        assert!(
+            ensured
+                .starts_with("net.ipv4.ip_nonlocal_bind is 0, and udp:192.0.2.10:5060 needs it "),
+            "{ensured}"
+        );
         // A setting that can't be read is not reported.
         std::fs::remove_file(directory.path().join("net/ipv4/ip_nonlocal_bind")).unwrap();
         assert_eq!(remarks(check, VIP, &nowhere), None);

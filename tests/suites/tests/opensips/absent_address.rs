@@ -148,7 +148,7 @@ fn monitor_says_that_the_next_start_will_fail() {
         ends(&recurring(&agent.clone().param("nonlocal_bind", "ignore")), 0);
         // It only looks, whatever start may do.
         let ensured = agent.clone().param("nonlocal_bind", "ensure");
-        fails(&recurring(&ensured), 190, "net.ipv4.ip_nonlocal_bind was switched off: ");
+        fails(&recurring(&ensured), 190, "net.ipv4.ip_nonlocal_bind is 0, and ");
         assert_eq!(nonlocal_bind(site, "ipv4"), "0");
         // The families have a setting each.
         site.host.sysctl("net/ipv4/ip_nonlocal_bind", "1");
