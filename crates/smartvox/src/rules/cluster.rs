@@ -6,6 +6,8 @@ use crate::cib::{Cib, Level, Node, Resource, is_true};
 /// Corosync's default is 3000 ms; below a second, a virtual machine that is migrated looks dead.
 const SHORTEST_TOKEN_MS: u64 = 1000;
 const LONGEST_TOKEN_MS: u64 = 10_000;
+/// What Corosync adds to the token timeout for each node beyond two (`token_coefficient`, corosync.conf(5)).
+const FOR_EACH_NODE_MS: u64 = 650;
 
 /// The fence devices, also those that only ask.
 fn all_devices(cib: &Cib) -> Vec<&Resource> {
@@ -150,9 +152,11 @@ pub(super) fn wait_for_all(pair: &Pair<'_>) -> Vec<Found> {
 
 pub(super) fn token(pair: &Pair<'_>) -> Vec<Found> {
     let Some(token) = pair.host.corosync.token_ms else { return Vec::new() };
+    let beyond_two = pair.cib.voters().skip(2).count();
+    let added = u64::try_from(beyond_two).map_or(0, |nodes| nodes.saturating_mul(FOR_EACH_NODE_MS));
     let why = if token < SHORTEST_TOKEN_MS {
         "a host that stalls for as long is fenced"
-    } else if token > LONGEST_TOKEN_MS {
+    } else if token > LONGEST_TOKEN_MS.saturating_add(added) {
         "a failover from a node that died takes more than twice as long"
     } else {
         return Vec::new();

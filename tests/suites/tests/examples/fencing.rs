@@ -90,7 +90,8 @@ fn add_device(site: &Site) -> Result<(), String> {
 pub(crate) fn judged(site: &Site) -> Result<(), String> {
     let nodes = |device: fn(&str) -> String| {
         ["node1", "node2"].map(|node| {
-            format!("target=\"{node}\" index=\"1\" devices=\"fence-ping,{}\"", device(node))
+            let devices = format!("devices=\"fence-ping,{}\"", device(node));
+            [format!("target=\"{node}\""), devices]
         })
     };
     for (script, agent, devices, levels) in [
@@ -108,8 +109,12 @@ pub(crate) fn judged(site: &Site) -> Result<(), String> {
         if found != devices || !copy.contains("name=\"stonith-enabled\" value=\"true\"") {
             return Err(format!("{script}: {found} devices: {copy}"));
         }
-        if let Some(level) = levels.iter().find(|level| !copy.contains(*level)) {
-            return Err(format!("{script}: no level with {level}: {copy}"));
+        let has_level = |level: &&[String; 2]| {
+            let mut lines = copy.lines().filter(|line| line.contains("<fencing-level "));
+            lines.any(|line| level.iter().all(|attribute| line.contains(attribute.as_str())))
+        };
+        if let Some(level) = levels.iter().find(|level| !has_level(level)) {
+            return Err(format!("{script}: no level with {level:?}: {copy}"));
         }
         let silent = line.replace("CIB_file=", "FENCE_PING=192.0.2.250 CIB_file=");
         match site.run("node1", &["sh", "-ec", &silent]) {

@@ -116,6 +116,13 @@ fn other_clusters_break_no_rule() {
                   </instance_attributes><meta_attributes id=\"tm\"><nvpair id=\"tr\" \
                   name=\"target-role\" value=\"Stopped\"/></meta_attributes></primitive>";
     assert_eq!(found(&resource(ACTIVE, former)), []);
+    // Corosync adds to the token for the third node.
+    let third = with(ACTIVE, "</nodes>", "<node id=\"3\" uname=\"node3\"/></nodes>");
+    let token =
+        |token| Host { corosync: Corosync { token_ms: Some(token), ..host().corosync }, ..host() };
+    assert_eq!(found_on(&token(10_650), &third), []);
+    assert_eq!(found_on(&token(10_651), &third).len(), 1);
+    assert_eq!(found_on(&token(10_650), ACTIVE).len(), 1);
     let standby = "<node id=\"3\" uname=\"node3\"><instance_attributes id=\"n\"><nvpair id=\"nn\" \
                    name=\"standby\" value=\"on\"/></instance_attributes></node></nodes>";
     let found = found(&with(ACTIVE, "</nodes>", standby));
