@@ -25,9 +25,10 @@ pub(super) const FAULTS: [Fault; 8] = [
 
 /// Not made to fail; the action is killed at them alone. The allocator of Rust ends a program that gets no memory, and so
 /// does its runtime where it can't set up its signal stack. close(2) closes even if it returns an error, but strace would
-/// leave the file open, so that whoever waits for its end waits for ever.
-const NEVER_FAIL: [&str; 8] =
-    ["brk", "close", "madvise", "mmap", "mprotect", "mremap", "munmap", "sigaltstack"];
+/// leave the file open, so that whoever waits for its end waits for ever. The C library ends a program to which futex(2)
+/// returns what the kernel never returns for a wait or a wake within a process (`futex_fatal_error`).
+const NEVER_FAIL: [&str; 9] =
+    ["brk", "close", "futex", "madvise", "mmap", "mprotect", "mremap", "munmap", "sigaltstack"];
 /// These don't return.
 const LAST: [&str; 3] = ["exit", "exit_group", "rt_sigreturn"];
 
