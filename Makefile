@@ -128,11 +128,13 @@ chaos: setup build
 		$(if $(COMBINED),--combined $(COMBINED)) $(if $(REPORT),--report $(REPORT))
 
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
-# docs/benchmarks.md with its pictures; P=move measures that part alone; MOVES=20 hands each pair over 20 times.
+# docs/benchmarks.md with its pictures; P=move measures that part alone; MOVES=20 hands each pair over 20 times, FAILOVERS=2
+# plays each failover twice.
 bench: build
 	tests/setup keepalived valgrind kamailio sipsak
 	tests/build
-	$(TARGET)/debug/bench --agents $(BUILT) $(if $(P),--only $(P)) $(if $(MOVES),--moves $(MOVES)) $(if $(REPORT),--report $(REPORT))
+	$(TARGET)/debug/bench --agents $(BUILT) $(if $(P),--only $(P)) $(if $(MOVES),--moves $(MOVES)) \
+		$(if $(FAILOVERS),--failovers $(FAILOVERS)) $(if $(REPORT),--report $(REPORT))
 
 # Calls by SIPp through both examples while they fail over: needs a real OpenSIPS; docs/calls.md.
 calls: setup build

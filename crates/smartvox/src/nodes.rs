@@ -56,8 +56,9 @@ impl Nodes {
         let mut remarks = Vec::new();
         if let Some(config) = unread {
             // A user who can't read the file must not replace what root has left.
-            remarks
-                .push(format!("{config} can't be read: it is not compared with the other nodes"));
+            remarks.push(format!(
+                "{config} can't be read: other nodes are not told what this one has (run smartvox as root)"
+            ));
         } else {
             // A remote node has no attribute daemon of its own: without --node it would be another node's.
             let update = ["--node", node, "--update", &own.value(), "--private"];

@@ -1,4 +1,4 @@
-//! A pair is upgraded to another Debian, one node after the other, as docs/faq.md tells: from this machine's to
+//! A pair is upgraded to another Debian, one node after the other, as docs/upgrading.md tells: from this machine's to
 //! that of `LAB_ROOT`, whose Corosync, Pacemaker and pcs are newer. While the cluster has nodes of both, the
 //! service moves, and the new one is fenced and replaced by the old one.
 //! `make test-debian13` makes such a root.
