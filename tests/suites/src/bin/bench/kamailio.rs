@@ -2,14 +2,14 @@
 //! Kamailio. Start and stop contain what the daemons themselves need; monitor compares the agents.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use suites::daemon::Daemon;
 use testnet::Host;
 
 use crate::figures::{Samples, ratio};
-use crate::process::{calls_of, children_cpu};
+use crate::process::{self, calls_of, children_cpu};
 use crate::report::Report;
 use crate::sip_probe::Site;
 
@@ -55,27 +55,15 @@ impl Peer {
 
     /// As its meta-data has it, with the probe over UDP alone, as ours has it by default.
     fn command(action: &str) -> Command {
-        let mut command = Command::new(PEER);
+        let mut command = process::agent(PEER, action, "sip");
         command
-            .arg(action)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("OCF_ROOT", "/usr/lib/ocf")
-            .env("OCF_RA_VERSION_MAJOR", "1")
-            .env("OCF_RA_VERSION_MINOR", "0")
-            .env("OCF_RESOURCE_INSTANCE", "sip")
             .env("OCF_RESKEY_conffile", "/run/kamailio.cfg")
             .env("OCF_RESKEY_pidfile", "/run/kamailio.pid")
             .env("OCF_RESKEY_listen_address", "127.0.0.2")
             .env("OCF_RESKEY_proto", "udp")
             // Without a second question by kamctl, which ours does not ask either.
             .env("OCF_RESKEY_kamctlrc", "")
-            .env("OCF_RESKEY_CRM_meta_interval", "10000")
-            .env("OCF_RESKEY_CRM_meta_timeout", "60000")
-            .env("HA_LOGFACILITY", "none")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .env("OCF_RESKEY_CRM_meta_timeout", "60000");
         command
     }
 }

@@ -1,5 +1,6 @@
 //! What an action costs as a whole process, with everything it starts and waits for.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -37,24 +38,12 @@ impl Variant {
     }
 
     fn command(&self, action: &str) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = agent(&self.program, action, "vip");
         command
-            .arg(action)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("OCF_ROOT", "/usr/lib/ocf")
-            .env("OCF_RA_VERSION_MAJOR", "1")
-            .env("OCF_RA_VERSION_MINOR", "0")
-            .env("OCF_RESOURCE_INSTANCE", "vip")
             .env("OCF_RESKEY_ip", VIP)
             .env("OCF_RESKEY_nic", "eth0")
             .env("OCF_RESKEY_cidr_netmask", "24")
-            .env("OCF_RESKEY_CRM_meta_interval", "10000")
-            .env("OCF_RESKEY_CRM_meta_timeout", "20000")
-            .env("HA_LOGFACILITY", "none")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .env("OCF_RESKEY_CRM_meta_timeout", "20000");
         command
     }
 
@@ -78,6 +67,25 @@ impl Variant {
         self.cpu.add(cpu);
         Ok(())
     }
+}
+
+/// An action of an agent as Pacemaker calls it, without parameters and its timeout.
+pub(crate) fn agent(program: impl AsRef<OsStr>, action: &str, resource: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg(action)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("OCF_ROOT", "/usr/lib/ocf")
+        .env("OCF_RA_VERSION_MAJOR", "1")
+        .env("OCF_RA_VERSION_MINOR", "0")
+        .env("OCF_RESOURCE_INSTANCE", resource)
+        .env("OCF_RESKEY_CRM_meta_interval", "10000")
+        .env("HA_LOGFACILITY", "none")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
 }
 
 /// CPU of every child that this process has waited for.

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use opensips_stand_in::{ConfigFile, module_path};
@@ -11,7 +11,7 @@ use suites::sip;
 use testnet::Host;
 
 use crate::figures::{Samples, ms};
-use crate::process::{calls_of, children_cpu};
+use crate::process::{self, calls_of, children_cpu};
 use crate::report::Report;
 
 const ASKED: &str = "127.0.0.1:5060";
@@ -62,27 +62,15 @@ impl<'a> Site<'a> {
     }
 
     pub(crate) fn command(&self, action: &str, sip_probe: &str, level: &str) -> Command {
-        let mut command = Command::new(self.agent);
+        let mut command = process::agent(self.agent, action, "sip");
         command
-            .arg(action)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("OCF_ROOT", "/usr/lib/ocf")
-            .env("OCF_RA_VERSION_MAJOR", "1")
-            .env("OCF_RA_VERSION_MINOR", "1")
-            .env("OCF_RESOURCE_INSTANCE", "sip")
             .env("OCF_RESKEY_binary", &self.daemon.binary)
             .env("OCF_RESKEY_config", &self.config)
             .env("OCF_RESKEY_user", "nobody")
             .env("OCF_RESKEY_group", "nogroup")
             .env("OCF_RESKEY_sip_probe", sip_probe)
-            .env("OCF_RESKEY_CRM_meta_interval", "10000")
             .env("OCF_RESKEY_CRM_meta_timeout", "60000")
-            .env("OCF_CHECK_LEVEL", level)
-            .env("HA_LOGFACILITY", "none")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .env("OCF_CHECK_LEVEL", level);
         command
     }
 
