@@ -1,35 +1,38 @@
 //! What OpenSIPS itself needs to end and to start, without an agent or a cluster.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use opensips_stand_in::{ConfigFile, module_path};
+use suites::calls::case;
 use suites::daemon::Daemon;
 use suites::probe::wait_for_answer;
+use suites::scenario::{self, Example};
 use suites::sip;
 use testnet::Host;
 
 use crate::figures::Samples;
 
-const ASKED: &str = "127.0.0.1:5060";
 const PID_FILE: &str = "/run/own.pid";
+/// Where the example's configuration has the modules of OpenSIPS.
+const PACKAGED_MODULES: &str = "/usr/lib/x86_64-linux-gnu/opensips/modules/";
+/// `shm_memory` of the example.
+const SHARED_MEMORY_MB: &str = "512";
 /// The pace of the questions.
 const AGAIN: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// From SIGTERM to the end of the main process, and from its start to the first answer to OPTIONS.
+/// From SIGTERM to the end of the main process, and from its start to the first answer to OPTIONS, with the
+/// configuration and the memory of active/standby, on a host that has the address.
 pub(super) fn stop_and_start(daemon: &Daemon, rounds: usize) -> Result<[Samples; 2], String> {
+    let config = configuration(daemon)?;
     let host = Host::new("node");
-    let config = ConfigFile {
-        sockets: ["udp", "tcp"].map(|protocol| format!("{protocol}:{ASKED}")).to_vec(),
-        module_path: module_path(&daemon.binary),
-        ..ConfigFile::default()
-    };
+    host.ip(&format!("addr add {}/32 dev lo", scenario::VIP));
     host.run(|| {
         let path = PathBuf::from("/run/own.cfg");
-        std::fs::write(&path, config.text()).map_err(|error| error.to_string())?;
+        let fifo = std::fs::create_dir("/run/opensips");
+        fifo.and_then(|()| std::fs::write(&path, &config)).map_err(|error| error.to_string())?;
         let mut samples = [Samples::default(), Samples::default()];
         for _ in 0..rounds {
             let [stop, begin] = &mut samples;
@@ -40,12 +43,25 @@ pub(super) fn stop_and_start(daemon: &Daemon, rounds: usize) -> Result<[Samples;
     })
 }
 
+/// That of the pair with calls, with the modules of this OpenSIPS.
+fn configuration(daemon: &Daemon) -> Result<String, String> {
+    let path = case::changes(Example::ActiveStandby)?.config.ok_or("no configuration")?;
+    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()));
+    let _ = std::fs::remove_file(&path);
+    let text = text?;
+    let Some(modules) = &daemon.modules else { return Ok(text) };
+    if text.matches(PACKAGED_MODULES).count() != 1 {
+        return Err(format!("{}: no {PACKAGED_MODULES}", path.display()));
+    }
+    Ok(text.replace(PACKAGED_MODULES, &format!("{}/", modules.display())))
+}
+
 fn start(daemon: &Daemon, config: &Path) -> Result<Duration, String> {
     let text = |error: std::io::Error| format!("{daemon}: {error}");
-    let target: SocketAddr = ASKED.parse().map_err(|_| "an address")?;
+    let target = scenario::sip();
     let begun = Instant::now();
     let mut command = Command::new(&daemon.binary);
-    command.args(["-m", "512", "-P", PID_FILE, "-f"]).arg(config);
+    command.args(["-m", SHARED_MEMORY_MB, "-P", PID_FILE, "-f"]).arg(config);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = command.status().map_err(text)?;
     if !status.success() {
