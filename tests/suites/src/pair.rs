@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use lab::Lab;
+use tempfile::TempPath;
 
 use crate::probe::Prober;
 use crate::scenario::{self, Example};
@@ -15,9 +16,23 @@ pub struct Pair {
     pub lab: Lab,
     /// How it is configured.
     pub example: Example,
+    /// A configuration of OpenSIPS in place of the example's: each boot of a node binds it anew.
+    _config: Option<TempPath>,
 }
 
 impl Pair {
+    /// One on a lab that is up and configured.
+    #[must_use]
+    pub fn new(lab: Lab, example: Example) -> Self {
+        Self { lab, example, _config: None }
+    }
+
+    /// The same, with the file that its nodes have as OpenSIPS's configuration.
+    #[must_use]
+    pub(crate) fn keeping(self, config: Option<TempPath>) -> Self {
+        Self { _config: config, ..self }
+    }
+
     /// Runs a command on a node.
     ///
     /// # Errors
@@ -150,11 +165,24 @@ impl Pair {
         let begun = Instant::now();
         while self.lab.powered_nodes().map_err(|error| error.to_string())?.len() < 2 {
             if begun.elapsed() > patience {
-                return Err("a node is still without power".to_owned());
+                return Err(format!("a node is still without power{}", self.fencing()));
             }
             std::thread::sleep(Duration::from_millis(250));
         }
         self.lab.wait_online(patience).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// What the power switch and the fencers of the nodes have logged, a line each; for people.
+    fn fencing(&self) -> String {
+        let rack = std::fs::read_to_string(self.lab.state_directory().join("rack.log"));
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(rack.unwrap_or_default().lines().map(|line| format!("rack: {line}")));
+        for node in ["node1", "node2"] {
+            let log = "grep -F pacemaker-fenced /var/log/pacemaker/pacemaker.log | tail -n 200";
+            let log = self.run(node, &["sh", "-c", log]).unwrap_or_default();
+            lines.extend(log.lines().map(|line| format!("{node}: {line}")));
+        }
+        lines.iter().map(|line| format!("\n{line}")).collect()
     }
 }
 

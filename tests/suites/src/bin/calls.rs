@@ -10,10 +10,9 @@ use suites::calls::case::{self, Outcome};
 use suites::calls::fault::Fault;
 use suites::calls::outcome::Gap;
 use suites::calls::phones;
-use suites::calls::sipp::{self, Load};
+use suites::calls::sipp::Load;
 use suites::daemon::Daemon;
-use suites::pair::Pair;
-use suites::scenario::{self, Example, Fencing};
+use suites::scenario::{self, Example};
 
 /// Calls through a pair of SIP servers, at a steady rate, while it fails over
 #[derive(Parser)]
@@ -93,16 +92,7 @@ fn measure(
     example: Example,
     load: Load,
 ) -> Result<(), String> {
-    let changes = case::changes(example)?;
-    let config = changes.config.clone();
-    let lab =
-        scenario::up_with(example, "calls", &arguments.agents, daemon, arguments.token, changes);
-    // The nodes have it open.
-    config.map(std::fs::remove_file);
-    let lab = lab?;
-    scenario::configure_as(example, &lab, Fencing::On)?;
-    sipp::prepare(&lab)?;
-    let pair = Pair { lab, example };
+    let pair = case::pair(example, "calls", &arguments.agents, daemon, arguments.token)?;
     println!("\n## {}\n", example.name());
     println!(
         "| | calls | failed | never answered, of them taken and lost | sent again | longest gap ms | \

@@ -1,14 +1,21 @@
 //! One case: calls at a steady rate, a fault among them, and what came of it.
 
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tempfile::TempPath;
 
 use crate::calls::fault::Fault;
 use crate::calls::outcome::{Call, Calls, Gap, Statistics};
 use crate::calls::parts::Parts;
 use crate::calls::phones::{self, Phones};
 use crate::calls::sipp::{self, Alice, Answering, BOB_PORT, Load, Told};
+use crate::daemon::Daemon;
 use crate::pair::Pair;
-use crate::scenario::{Changes, Example, peer, repository};
+use crate::scenario::{self, Changes, Example, Fencing, peer, repository};
 use crate::witness::Witness;
 
 /// A stall of the machine that is worth telling.
@@ -114,16 +121,36 @@ impl Outcome {
     }
 }
 
-/// The changes to an example for calls through a failover. The hot standby's configuration finds Bob
+/// A pair that is ready for calls through a failover, with fencing. The hot standby's configuration finds Bob
 /// where he has registered. Active/standby forgets registrations with the daemon, and what is measured is
-/// what callers lose by the failover itself: a gateway takes the calls.
+/// what callers lose by the failover itself: a gateway takes the calls ([`with_gateway`]).
 ///
 /// # Errors
-/// The example's configuration has no such place, or the file can't be written.
-pub fn changes(example: Example) -> Result<Changes, String> {
-    if example == Example::HotStandby {
-        return Ok(Changes::default());
-    }
+/// Whatever kept the lab or its cluster from coming up.
+pub fn pair(
+    example: Example,
+    name: &str,
+    agents: &Path,
+    daemon: &Daemon,
+    token_ms: u32,
+) -> Result<Pair, String> {
+    let config = match example {
+        Example::HotStandby => None,
+        Example::ActiveStandby | Example::ThreeNodes => Some(written(&with_gateway()?)?),
+    };
+    let changes =
+        Changes { config: config.as_ref().map(|file| file.to_path_buf()), ..Changes::default() };
+    let lab = scenario::up_with(example, name, agents, daemon, token_ms, changes)?;
+    scenario::configure_as(example, &lab, Fencing::On)?;
+    sipp::prepare(&lab)?;
+    Ok(Pair::new(lab, example).keeping(config))
+}
+
+/// The configuration of active/standby, with a gateway where it looks for a registration.
+///
+/// # Errors
+/// It can't be read, or has no such place.
+pub fn with_gateway() -> Result<String, String> {
     let from = repository().join("pcs-examples/opensips-active-standby.cfg");
     let text = std::fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))?;
     let place = "\tif (!lookup(\"location\")) {\n\t\tsend_reply(404, \"Not Found\");\n\t\texit;\n\t}\n\
@@ -137,10 +164,17 @@ pub fn changes(example: Example) -> Result<Changes, String> {
         phones::CAROL_AT,
         sipp::BOB
     );
-    let config = std::env::temp_dir().join(format!("smartvox-calls-{}.cfg", std::process::id()));
-    std::fs::write(&config, text.replace(place, &gateway))
-        .map_err(|e| format!("{}: {e}", config.display()))?;
-    Ok(Changes { config: Some(config), ..Changes::default() })
+    Ok(text.replace(place, &gateway))
+}
+
+/// A file of it, which OpenSIPS may read under any user.
+fn written(config: &str) -> Result<TempPath, String> {
+    let mode = Permissions::from_mode(0o644);
+    let file = tempfile::Builder::new().prefix("smartvox-calls-").permissions(mode).tempfile();
+    let mut file = file.map_err(|error| format!("a configuration of OpenSIPS: {error}"))?;
+    let written = file.write_all(config.as_bytes());
+    written.map_err(|error| format!("{}: {error}", file.path().display()))?;
+    Ok(file.into_temp_path())
 }
 
 /// Runs a case on a pair that is well; [`Outcome::mend`] makes it well again. The fault strikes when

@@ -46,7 +46,7 @@ fn calls() {
         scenario::configure_as(example, &lab, Fencing::On)
             .unwrap_or_else(|error| panic!("{error}"));
         sipp::prepare(&lab).unwrap_or_else(|error| panic!("{error}"));
-        let pair = Pair { lab, example };
+        let pair = Pair::new(lab, example);
         planned_move(&pair)
             .unwrap_or_else(|error| panic!("{daemon}: {error}\n{}", scenario::status(&pair.lab)));
     }
@@ -75,7 +75,7 @@ fn registered_phones() {
         scenario::configure_as(example, &lab, Fencing::On)
             .unwrap_or_else(|error| panic!("{error}"));
         sipp::prepare(&lab).unwrap_or_else(|error| panic!("{error}"));
-        let pair = Pair { lab, example };
+        let pair = Pair::new(lab, example);
         before_and_after_a_move(&pair)
             .unwrap_or_else(|error| panic!("{daemon}: {error}\n{}", scenario::status(&pair.lab)));
     }

@@ -132,7 +132,7 @@ fn hot_standby() {
             Duration::from_millis(100),
         )
         .expect("a client");
-        let pair = Pair { lab, example: Example::HotStandby };
+        let pair = Pair::new(lab, Example::HotStandby);
         let cluster = Cluster { pair, client };
         for (name, step) in STEPS {
             let begun = Instant::now();

@@ -38,7 +38,7 @@ impl Upgrade {
         let client =
             Prober::start(&netns, Question::Sip(scenario::sip()), Duration::from_millis(100))
                 .map_err(|error| error.to_string())?;
-        Ok(Self { pair: Pair { lab, example }, client, root: root.to_owned() })
+        Ok(Self { pair: Pair::new(lab, example), client, root: root.to_owned() })
     }
 
     fn serves(&self, fits: impl Fn(&str) -> bool) -> Result<String, String> {

@@ -40,7 +40,7 @@ impl Idle {
         }
         let lab = scenario::up_for(example, "bench-idle", &agents.0, daemon, TOKEN)?;
         scenario::configure_as(example, &lab, Fencing::On)?;
-        let idle = Self { pair: Pair { lab, example }, _agents: agents };
+        let idle = Self { pair: Pair::new(lab, example), _agents: agents };
         idle.placed(|_| true)?;
         Ok(idle)
     }

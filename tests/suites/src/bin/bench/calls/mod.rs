@@ -11,10 +11,10 @@ use suites::calls::case::{self, Outcome};
 use suites::calls::fault::Fault;
 use suites::calls::outcome::Gap;
 use suites::calls::phones::{self, Told};
-use suites::calls::sipp::{self, Load};
+use suites::calls::sipp::Load;
 use suites::daemon::Daemon;
 use suites::pair::Pair;
-use suites::scenario::{self, Example, Fencing};
+use suites::scenario::Example;
 
 use crate::figures::{Samples, ms, ratio};
 use crate::picture::{Bar, bars};
@@ -266,17 +266,10 @@ fn tell_cut(cut: Option<&Outcome>, report: &mut Report) {
 }
 
 fn pair(example: Example, drain: &str, agents: &Path, daemon: &Daemon) -> Result<Pair, String> {
-    let changes = case::changes(example)?;
-    let config = changes.config.clone();
-    let lab = scenario::up_with(example, "bench-calls", agents, daemon, TOKEN, changes);
-    // The nodes have it open.
-    config.map(std::fs::remove_file);
-    let lab = lab?;
-    scenario::configure_as(example, &lab, Fencing::On)?;
+    let pair = case::pair(example, "bench-calls", agents, daemon, TOKEN)?;
     let set = format!("drain={drain}");
-    scenario::run(&lab, "node1", &["pcs", "resource", "update", "vip", &set])?;
-    sipp::prepare(&lab)?;
-    Ok(Pair { lab, example })
+    pair.run("node1", &["pcs", "resource", "update", "vip", &set])?;
+    Ok(pair)
 }
 
 /// Calls come one by one: of an outage of nothing they would see this much.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use suites::calls::case;
 use suites::daemon::Daemon;
 use suites::probe::wait_for_answer;
-use suites::scenario::{self, Example};
+use suites::scenario;
 use suites::sip;
 use testnet::Host;
 
@@ -45,13 +45,10 @@ pub(super) fn stop_and_start(daemon: &Daemon, rounds: usize) -> Result<[Samples;
 
 /// That of the pair with calls, with the modules of this OpenSIPS.
 fn configuration(daemon: &Daemon) -> Result<String, String> {
-    let path = case::changes(Example::ActiveStandby)?.config.ok_or("no configuration")?;
-    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()));
-    let _ = std::fs::remove_file(&path);
-    let text = text?;
+    let text = case::with_gateway()?;
     let Some(modules) = &daemon.modules else { return Ok(text) };
     if text.matches(PACKAGED_MODULES).count() != 1 {
-        return Err(format!("{}: no {PACKAGED_MODULES}", path.display()));
+        return Err(format!("the example's configuration has no {PACKAGED_MODULES}"));
     }
     Ok(text.replace(PACKAGED_MODULES, &format!("{}/", modules.display())))
 }
