@@ -14,6 +14,7 @@ mod picture;
 mod process;
 mod recurring;
 mod report;
+mod scale;
 mod sip_probe;
 mod wire;
 mod workers;
@@ -70,6 +71,8 @@ enum Part {
     Failover,
     /// Calls through a hot standby that is moved, or loses power
     Calls,
+    /// Up to 20 addresses and 10 OpenSIPS on a pair; only where it is named
+    Scale,
 }
 
 fn main() -> ExitCode {
@@ -123,6 +126,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if wanted(Part::Kamailio) {
         kamailio::measure(&agents, arguments.rounds, &mut report)?;
+    }
+    if arguments.only.contains(&Part::Scale) {
+        scale::measure(&agents, arguments.moves, &mut report)?;
     }
     arguments.report.as_deref().map_or(Ok(()), |directory| report.keep(directory))
 }

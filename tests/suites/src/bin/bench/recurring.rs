@@ -29,9 +29,17 @@ const DAEMONS: [&str; 8] = [
 
 /// CPU of the daemons of a node, and of all that they have started and waited for.
 #[derive(Clone, Copy, Debug)]
-struct Spent {
+pub(crate) struct Spent {
     daemons: Duration,
     children: Duration,
+}
+
+impl Spent {
+    /// Both, as a share of one core.
+    pub(crate) fn share(self) -> String {
+        let all = self.daemons + self.children;
+        format!("{:.1} %", all.as_secs_f64() / SPAN.as_secs_f64() * 100.0)
+    }
 }
 
 /// Measures a cluster at rest, with monitors of an agent that does nothing, and with those of ours.
@@ -98,7 +106,7 @@ fn with(lab: &Lab, name: &str, agent: impl Fn(usize) -> Vec<String>) -> Result<S
 }
 
 /// What is spent on node1 in [`SPAN`], once nothing is going on.
-fn spent(lab: &Lab) -> Result<Spent, String> {
+pub(crate) fn spent(lab: &Lab) -> Result<Spent, String> {
     scenario::run(lab, "node1", &["crm_resource", "--wait", "--timeout=200"])?;
     // Announcements, statistics and transitions that began before have ended.
     std::thread::sleep(Duration::from_secs(15));
