@@ -102,6 +102,7 @@ pub fn page(kept: &BTreeMap<String, Vec<Record>>, what: &str) -> String {
     let mut text = HEAD.to_owned();
     let _ = write!(text, "\n## The faults\n\n{}", explained());
     let _ = write!(text, "\n## The result\n\n{what}\n");
+    let _ = write!(text, "\n### All topologies\n\n{}", medians(kept));
     for (name, records) in kept {
         let violated: Vec<_> = records.iter().filter(|record| !record.is_good()).collect();
         let _ = write!(
@@ -124,6 +125,40 @@ pub fn page(kept: &BTreeMap<String, Vec<Record>>, what: &str) -> String {
                 found.join("; ")
             );
         }
+    }
+    text
+}
+
+/// The median silence of each fault that callers hear of, a column for each topology. Of rounds in which the
+/// serving node was struck, once, and the machine did not stand still.
+fn medians(kept: &BTreeMap<String, Vec<Record>>) -> String {
+    let columns: Vec<_> = kept.iter().filter(|(name, _)| !name.ends_with("-combined")).collect();
+    let mut rows: BTreeMap<&str, Vec<Vec<Duration>>> = BTreeMap::new();
+    for (column, (_, records)) in columns.iter().enumerate() {
+        let counts = |record: &&Record| record.is_timed() && struck(record) != "standby";
+        for record in records.iter().filter(counts) {
+            let row = rows.entry(&record.fault).or_insert_with(|| vec![Vec::new(); columns.len()]);
+            row.get_mut(column).into_iter().for_each(|silent| silent.push(record.silent));
+        }
+    }
+    let heard = |row: &[Vec<Duration>]| row.iter().flatten().any(|time| time.as_millis() >= 50);
+    let cell = |mut silent: Vec<Duration>| {
+        silent.sort();
+        let median = silent.get(silent.len() / 2);
+        median.map_or_else(String::new, |time| {
+            format!("{:.1} ({})", time.as_secs_f64(), silent.len())
+        })
+    };
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let mut text = format!(
+        "Seconds without SIP, median (rounds), where the node that serves was struck, or all; what callers do not \
+         hear of is left out.\n\n| fault | {} |\n|---|{}\n",
+        names.join(" | "),
+        "---|".repeat(names.len())
+    );
+    for (fault, row) in rows.into_iter().filter(|(_, row)| heard(row)) {
+        let cells: Vec<_> = row.into_iter().map(cell).collect();
+        let _ = writeln!(text, "| {fault} | {} |", cells.join(" | "));
     }
     text
 }
@@ -212,12 +247,16 @@ mod tests {
             text.contains("| kill-main | serving | 1 | 3.0 / 3.0 / 3.0 | 12.0 | 1 | 1 |"),
             "{text}"
         );
-        let kept = BTreeMap::from([("hot-standby".to_owned(), records.to_vec())]);
+        let kept = BTreeMap::from([
+            ("hot-standby".to_owned(), records.to_vec()),
+            ("three-nodes".to_owned(), vec![some("power-cut", 0)]),
+        ]);
         let page = page(&kept, "somewhere");
         assert!(
             page.contains("5 rounds (seed 18446744073709551615: 17 to 17), 1 with a violation"),
             "{page}"
         );
         assert!(page.contains("needless fencing: node1\n"), "{page}");
+        assert!(page.contains("| power-cut | 8.0 (3) | 0.0 (1) |"), "{page}");
     }
 }
