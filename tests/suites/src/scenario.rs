@@ -113,6 +113,8 @@ pub struct Changes {
     pub binds: Vec<Bind>,
     /// Systems that the nodes run, in place of those that [`roots`] tells.
     pub roots: Vec<Root>,
+    /// How many nodes, in place of the example's.
+    pub nodes: Option<u8>,
 }
 
 /// The same with changes.
@@ -172,7 +174,8 @@ pub fn options(
     binds.extend(changes.binds);
     let place = Place::named(name).map_err(|error| error.to_string())?;
     let roots = if changes.roots.is_empty() { roots()? } else { changes.roots };
-    Ok(Options { place, binds, roots, nodes: example.nodes(), ..Options::default() })
+    let nodes = changes.nodes.unwrap_or(example.nodes());
+    Ok(Options { place, binds, roots, nodes, ..Options::default() })
 }
 
 /// The systems that the nodes run, from `LAB_ROOT`: `[NODE=]DIR`, separated by colons. Without it they run

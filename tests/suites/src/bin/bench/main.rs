@@ -71,7 +71,7 @@ enum Part {
     Failover,
     /// Calls through a hot standby that is moved, or loses power
     Calls,
-    /// Up to 20 addresses and 10 OpenSIPS on a pair; only where it is named
+    /// Up to 20 addresses and 10 OpenSIPS on a pair, and up to 16 nodes; only where it is named
     Scale,
 }
 
