@@ -38,6 +38,12 @@ struct Arguments {
     /// Only these cases, by a part of their name
     #[arg(long, value_name = "TEXT")]
     case: Option<String>,
+    /// How often each case is played
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    rounds: u32,
+    /// Parameter of the address, as `drain=20ms`; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    vip: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,6 +99,9 @@ fn measure(
     load: Load,
 ) -> Result<(), String> {
     let pair = case::pair(example, "calls", &arguments.agents, daemon, arguments.token)?;
+    for parameter in &arguments.vip {
+        pair.run("node1", &["pcs", "resource", "update", "vip", parameter])?;
+    }
     println!("\n## {}\n", example.name());
     println!(
         "| | calls | failed | never answered, of them taken and lost | sent again | longest gap ms | \
@@ -102,12 +111,15 @@ fn measure(
     let mut told = Vec::new();
     for fault in Fault::ALL {
         let name = fault.to_string();
-        if arguments.case.as_ref().is_none_or(|text| name.contains(text.as_str())) {
+        if arguments.case.as_ref().is_some_and(|text| !name.contains(text.as_str())) {
+            continue;
+        }
+        for _ in 0..arguments.rounds {
             let explain = |error| format!("{name}: {error}\n{}", scenario::status(&pair.lab));
             let outcome = case::run(&pair, fault, load, BEFORE).map_err(explain)?;
             println!("{}", row(&name, &outcome));
             outcome.mend(&pair).map_err(explain)?;
-            told.push((name, outcome));
+            told.push((name.clone(), outcome));
         }
     }
     println!("\n| | {} |\n|{}", phones::HEAD.join(" | "), "---|".repeat(phones::HEAD.len() + 1));
@@ -157,10 +169,16 @@ fn parts(outcome: &Outcome) -> String {
     }
     events.extend(outcome.parts.lost.map(|at| (at, "node lost".to_owned())));
     events.extend(outcome.parts.fenced.map(|at| (at, "fenced".to_owned())));
-    for run in &outcome.parts.runs {
+    for run in outcome.left.runs.iter().chain(&outcome.parts.runs) {
         events.push((run.ended, format!("{} ended ({} ms)", run.what, run.took.as_millis())));
+    }
+    for call in outcome.calls.iter().filter(|call| call.answered.is_none()) {
+        events.extend(
+            call.invited.map(|at| (at, "INVITE of a call that was never answered".to_owned())),
+        );
+        events.extend(call.trying.map(|at| (at, "its 100".to_owned())));
     }
     events.sort();
     let since = |at: Duration| at.as_secs_f64() * 1e3 - outcome.struck.as_secs_f64() * 1e3;
-    events.iter().map(|(at, what)| format!("\n{:>9.0}  {what}", since(*at))).collect()
+    events.iter().map(|(at, what)| format!("\n{:>9.1}  {what}", since(*at))).collect()
 }

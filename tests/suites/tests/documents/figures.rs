@@ -1,4 +1,4 @@
-//! What docs/benchmarks.md concludes is what its own samples and cells give.
+//! What docs/benchmarks.md and docs/hand-overs.md conclude is what their own samples and cells give.
 
 use std::collections::BTreeMap;
 
@@ -72,9 +72,10 @@ fn same(what: &str, shown: f64, computed: f64) {
     assert!(off <= 0.011 + computed * ROUNDING, "{what}: {shown} shown, {computed:.3} computed");
 }
 
+/// The pages that `make bench` writes.
 fn page() -> Vec<Section> {
-    let path = repository().join("docs/benchmarks.md");
-    sections(&std::fs::read_to_string(path).expect("docs/benchmarks.md"))
+    let read = |name| std::fs::read_to_string(repository().join("docs").join(name)).expect(name);
+    ["benchmarks.md", "hand-overs.md"].into_iter().flat_map(|name| sections(&read(name))).collect()
 }
 
 /// The middle one; of an even number, the higher of the two.

@@ -2,27 +2,23 @@
 
 use std::process::Command;
 
+use crate::page::{BENCHMARKS, Page};
 use crate::report::Report;
 
-/// What the tables mean, without a figure: figures are those of the run.
-const SAYS: &str = include_str!("says.md");
-
-/// Writes the head of the report: when, what on, which versions, what it says.
-pub(crate) fn describe(whole: bool, report: &mut Report) {
-    report.line("# Benchmarks\n");
+/// Writes the head of the report: when, what on, which versions; of a page also how it is made and what it says.
+pub(crate) fn describe(page: Option<&Page>, report: &mut Report) {
+    report.line(format!("# {}\n", page.map_or(BENCHMARKS.title, |page| page.title)));
     report.line(format!(
-        "Made by one run of `make bench` on {}. Contenders of a table take turns (those of the failovers one \
+        "Made by one run on {}. Contenders of a table take turns (those of the failovers one \
          after the\nother); read the ratios, another machine has other milliseconds. Medians are the middle \
          sample, of an even number\nthe higher of the two in the middle. Every sample of what is compared is \
          below its table.\n",
         first_line("date", &["+%Y-%m-%d"])
     ));
-    if whole {
+    if let Some(page) = page {
         report.line("<!-- make -->\n```console");
-        report.line(
-            "# OPENSIPS_BIN=/usr/sbin/opensips make bench REPORT=docs   # writes this page, in about an hour",
-        );
-        report.line("# make bench P=move   # one part alone\n```\n");
+        page.commands.iter().for_each(|command| report.line(format!("# {command}")));
+        report.line("```\n");
     }
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let rows = [
@@ -39,8 +35,8 @@ pub(crate) fn describe(whole: bool, report: &mut Report) {
     ];
     let rows: Vec<_> = rows.into_iter().map(|(what, which)| vec![what.to_owned(), which]).collect();
     report.table(&["what", "which"], &rows);
-    if whole {
-        report.line(format!("\n{}", SAYS.trim_end()));
+    if let Some(page) = page {
+        report.line(format!("\n{}", page.says.trim_end()));
     }
 }
 

@@ -10,6 +10,7 @@ mod fleet;
 mod kamailio;
 mod machine;
 mod moves;
+mod page;
 mod picture;
 mod process;
 mod recurring;
@@ -69,9 +70,9 @@ enum Part {
     Move,
     /// Maintenance, cable, kill -9, power cut: time without SIP
     Failover,
-    /// Calls through a hot standby that is moved, or loses power
+    /// Calls through a hot standby that is moved, or loses power; has a page of its own
     Calls,
-    /// Up to 20 addresses and 10 OpenSIPS on a pair, and up to 16 nodes; only where it is named
+    /// Up to 20 addresses and 10 OpenSIPS on a pair, and up to 16 nodes; has a page of its own
     Scale,
 }
 
@@ -90,13 +91,21 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         .agents
         .canonicalize()
         .map_err(|error| format!("{}: {error}: `make build` first", arguments.agents.display()))?;
-    let whole = arguments.only.is_empty();
-    if let Some(directory) = arguments.report.as_deref().filter(|_| !whole) {
-        report::refuse_whole_page(directory)?;
+    let page = match arguments.only.as_slice() {
+        [] => Some(&page::BENCHMARKS),
+        [Part::Calls] => Some(&page::HAND_OVERS),
+        [Part::Scale] => Some(&page::SCALE),
+        _ => None,
+    };
+    let file = page.unwrap_or(&page::BENCHMARKS).file;
+    if let (Some(directory), None) = (&arguments.report, page) {
+        report::refuse_to_replace(&directory.join(file))?;
     }
     let mut report = Report::default();
-    machine::describe(whole, &mut report);
-    let wanted = |part| whole || arguments.only.contains(&part);
+    machine::describe(page, &mut report);
+    let of_its_own = |part| matches!(part, Part::Calls | Part::Scale);
+    let wanted =
+        |part| arguments.only.contains(&part) || arguments.only.is_empty() && !of_its_own(part);
     if wanted(Part::Move) {
         moves::measure(&agents, arguments.moves, &mut report)?;
     }
@@ -127,8 +136,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if wanted(Part::Kamailio) {
         kamailio::measure(&agents, arguments.rounds, &mut report)?;
     }
-    if arguments.only.contains(&Part::Scale) {
+    if wanted(Part::Scale) {
         scale::measure(&agents, arguments.moves, &mut report)?;
     }
-    arguments.report.as_deref().map_or(Ok(()), |directory| report.keep(directory))
+    arguments.report.as_deref().map_or(Ok(()), |directory| report.keep(directory, file))
 }

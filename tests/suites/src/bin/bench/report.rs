@@ -53,14 +53,14 @@ impl Report {
     ///
     /// # Errors
     /// A file can't be written; with its name.
-    pub(crate) fn keep(&self, directory: &Path) -> Result<(), String> {
+    pub(crate) fn keep(&self, directory: &Path, file: &str) -> Result<(), String> {
         let write = |path: &Path, text: &str| {
             std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
         };
         let pictures = directory.join("pictures");
         std::fs::create_dir_all(&pictures)
             .map_err(|error| format!("{}: {error}", pictures.display()))?;
-        write(&directory.join("benchmarks.md"), &self.text)?;
+        write(&directory.join(file), &self.text)?;
         for (name, svg) in &self.pictures {
             write(&pictures.join(format!("{name}.svg")), svg)?;
         }
@@ -68,12 +68,11 @@ impl Report {
     }
 }
 
-/// A page is made by one run.
+/// A page is made by one run of all its parts.
 ///
 /// # Errors
 /// The page is there, and a part of it would take its place.
-pub(crate) fn refuse_whole_page(directory: &Path) -> Result<(), String> {
-    let page = directory.join("benchmarks.md");
+pub(crate) fn refuse_to_replace(page: &Path) -> Result<(), String> {
     if page.exists() {
         return Err(format!(
             "{}: a part would replace the whole page: write it to another directory, or run all parts",
