@@ -21,10 +21,11 @@ const REGISTRATION_PORT: u16 = 5070;
 /// Beyond the last call: timer B and F of RFC 3261, and a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-const SCENARIOS: [(&str, &str); 6] = [
+const SCENARIOS: [(&str, &str); 7] = [
     ("carol.xml", include_str!("carol.xml")),
     ("refresh.xml", include_str!("refresh.xml")),
     ("reinvite.xml", include_str!("reinvite.xml")),
+    ("refused.xml", include_str!("refused.xml")),
     ("register.xml", include_str!("register.xml")),
     ("uac.xml", include_str!("uac.xml")),
     ("uas.xml", include_str!("uas.xml")),
@@ -68,11 +69,33 @@ pub fn prepare(lab: &Lab) -> Result<(), String> {
 /// # Errors
 /// It isn't answered.
 pub fn register(lab: &Lab, name: &str, port: u16) -> Result<(), String> {
-    let mut words = words("register.xml", REGISTRATION_PORT, name);
-    let at = format!("{CLIENT}:{port}");
-    words.extend(["-key", "callee", &at, "-m", "1"].map(str::to_owned));
+    register_at(lab, name, &format!("{CLIENT}:{port}"))
+}
+
+fn register_at(lab: &Lab, name: &str, at: &str) -> Result<(), String> {
+    let more = ["-key", "callee", at];
+    once(lab, "register.xml", name, &more).map_err(|error| format!("REGISTER: {error}"))
+}
+
+/// A call to a phone to which `node`, which serves, can't send is refused, and was not taken before.
+///
+/// # Errors
+/// What SIPp or a command says.
+pub fn refused(lab: &Lab, node: &str) -> Result<(), String> {
+    let address = "203.0.113.9";
+    register_at(lab, "nowhere", &format!("{address}:5080"))?;
+    scenario::run(lab, node, &["ip", "route", "add", "unreachable", address])?;
+    let refused = once(lab, "refused.xml", "nowhere", &["-recv_timeout", "20000"]);
+    scenario::run(lab, node, &["ip", "route", "del", "unreachable", address])?;
+    refused.map_err(|error| format!("a call to {address}: {error}"))
+}
+
+/// One run of a scenario at the virtual IP.
+fn once(lab: &Lab, scenario: &str, called: &str, more: &[&str]) -> Result<(), String> {
+    let mut words = words(scenario, REGISTRATION_PORT, called);
+    words.extend(more.iter().chain(&["-m", "1"]).map(|word| (*word).to_owned()));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    scenario::run(lab, "client", &words).map(drop).map_err(|error| format!("REGISTER: {error}"))
+    scenario::run(lab, "client", &words).map(drop)
 }
 
 /// A SIPp that answers: Bob, for one.

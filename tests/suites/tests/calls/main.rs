@@ -1,7 +1,8 @@
 //! Calls through a hot standby that is moved: they don't fail, and those that are up end through the
 //! other node, which knew their dialogs. `make calls` measures more of them in more cases.
 //!
-//! And calls between phones that have registered through active/standby, as its example stands.
+//! And calls between phones that have registered through active/standby, as its example stands; a node takes a call
+//! only when it has forwarded it.
 
 use std::time::Duration;
 
@@ -87,6 +88,7 @@ fn before_and_after_a_move(pair: &Pair) -> Result<(), String> {
     let _bob = Answering::bob(&pair.lab)?;
     sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;
     assert_eq!(failed_calls(pair)?, 0, "to a phone that has registered");
+    sipp::refused(&pair.lab, &active)?;
     Fault::PlannedMove.strike(pair, &active)?;
     pair.wait_placed(PATIENCE, |node| node != active)?;
     sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;
