@@ -11,6 +11,7 @@ mod node;
 mod nodes;
 mod operations;
 mod pings;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -112,7 +113,7 @@ const fn rule(
 }
 
 /// All rules, in the order of their findings.
-pub static RULES: [Rule; 33] = {
+pub static RULES: [Rule; 35] = {
     use Severity::{Advice, Error, Warning};
     [
         rule(
@@ -197,6 +198,19 @@ pub static RULES: [Rule; 33] = {
             forgotten::standby,
             "A node is in standby: it takes nothing over. In a pair there is no node to fail over to. \
              One on which the constraints let no resource run only counts for the quorum, and is left out.",
+        ),
+        rule(
+            "offline",
+            Warning,
+            state::offline,
+            "A node is not in the cluster: a further fault may not be survived.",
+        ),
+        rule(
+            "barred",
+            Warning,
+            state::barred,
+            "A failure bars a node for a resource, until failure-timeout is over or a cleanup: it can't take \
+             the resource over.",
         ),
         rule(
             "disabled",

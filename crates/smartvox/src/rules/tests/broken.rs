@@ -58,7 +58,7 @@ fn cluster_cases() -> Vec<Case> {
         (
             "fencing-node",
             host(),
-            with(ACTIVE, "</nodes>", "<node id=\"3\" uname=\"node3\"/></nodes>"),
+            with(&third_of(ACTIVE), "value=\"node2 node3\"", "value=\"node2\""),
             "no fence device is for node3",
             "pcs stonith create fence-node3 fence_lab pcmk_host_list=node3",
         ),
@@ -150,6 +150,44 @@ fn forgotten_cases() -> Vec<Case> {
         found("leftover-move", ban, "cli-ban-vip-on-node1", "clear vip"),
         found("leftover-move", lifetime, "cli-prefer-vip", "clear vip"),
         found("leftover-move", relocated, "\"pcs resource relocate run\"", "relocate clear"),
+    ]
+}
+
+fn state_cases() -> Vec<Case> {
+    let gone = "uname=\"node2\" in_ccm=\"false\"";
+    let gone = |xml| with(xml, "uname=\"node2\" in_ccm=\"true\"", gone);
+    let published = "<instance_attributes id=\"status-2\">";
+    let count = |xml: &str, name: &str, value: &str| {
+        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
+        with(xml, published, &format!("{published}{pair}"))
+    };
+    let threshold = default(ACTIVE, "migration-threshold", "3");
+    let found = |rule, xml, sentence, command| (rule, host(), xml, sentence, command);
+    vec![
+        found(
+            "offline",
+            gone(ACTIVE),
+            "node2 is not in the cluster: it takes nothing over",
+            "pcs cluster start node2",
+        ),
+        found(
+            "offline",
+            gone(&constraint(&third_of(ACTIVE), &avoids("vip").replace("node3", "node2"))),
+            "its vote is missing",
+            "pcs cluster start node2",
+        ),
+        found(
+            "barred",
+            count(HOT, "fail-count-opensips#start_0", "INFINITY"),
+            "node2 is barred for opensips",
+            "crm_resource --cleanup -r opensips --node node2",
+        ),
+        found(
+            "barred",
+            count(&threshold, "fail-count-vip#monitor_2000", "3"),
+            "node2 is barred for vip",
+            "--cleanup -r vip --node node2",
+        ),
     ]
 }
 
@@ -475,6 +513,7 @@ fn each_rule_finds_what_breaks_it() {
     let cases = [
         cluster_cases(),
         forgotten_cases(),
+        state_cases(),
         ping_cases(),
         resource_cases(),
         pair_cases(),

@@ -91,7 +91,9 @@ const LEVEL: &str =
 fn third_of(xml: &str) -> String {
     let listed = "name=\"pcmk_host_list\" value=\"node2\"";
     let xml = with(xml, listed, "name=\"pcmk_host_list\" value=\"node2 node3\"");
-    with(&xml, "</nodes>", "<node id=\"3\" uname=\"node3\"/></nodes>")
+    let xml = with(&xml, "</nodes>", "<node id=\"3\" uname=\"node3\"/></nodes>");
+    let state = "<node_state id=\"3\" uname=\"node3\" in_ccm=\"true\" crmd=\"online\"/>";
+    with(&xml, "<status>", &format!("<status>{state}"))
 }
 
 /// `crm_resource --move -r vip --node node1 --lifetime …`

@@ -195,6 +195,20 @@ fn fence_devices_without_a_list_break_no_rule() {
     assert_eq!(found(&elsewhere).len(), 1);
 }
 
+/// What the nodes have reported is not in every file, and a failure that was mended bars nothing.
+#[test]
+fn other_states_break_no_rule() {
+    let status = ACTIVE.find("<status>").unwrap();
+    assert_eq!(found(&format!("{}</cib>", &ACTIVE[..status])), []);
+    let published = "<instance_attributes id=\"status-2\">";
+    for (name, value) in
+        [("fail-count-vip#monitor_2000", "2"), ("fail-count-other#start_0", "INFINITY")]
+    {
+        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
+        assert_eq!(found(&with(ACTIVE, published, &format!("{published}{pair}"))), [], "{name}");
+    }
+}
+
 /// Hosts outside the pair, and numbers that fit them.
 #[test]
 fn pings_of_the_examples_break_no_rule() {
