@@ -16,7 +16,7 @@ struct Pings<'a> {
 }
 
 impl<'a> Pings<'a> {
-    /// By fence_heuristics_ping or ocf:pacemaker:ping.
+    /// `None` for a resource that pings nothing.
     fn of(resource: &'a Resource) -> Option<Self> {
         let agent = (resource.class.as_str(), resource.agent.as_str());
         let (parameter, separator) = match agent {
@@ -29,7 +29,7 @@ impl<'a> Pings<'a> {
         Some(Self { resource, parameter, separator, hosts })
     }
 
-    /// What fencing asks, where it can be configured well or badly.
+    /// Those that decide whether a node is fenced.
     fn of_fencing(pair: &Pair<'a>) -> impl Iterator<Item = Self> {
         let all = pair.cib.resources.iter().filter_map(Self::of);
         all.filter(|pings| pings.resource.class == "stonith" && !pings.hosts.is_empty())
@@ -90,8 +90,8 @@ pub(super) fn fencing_ping(pair: &Pair<'_>) -> Vec<Found> {
         let (count, wanted) = (pings.number("ping_count", 10), pings.number("ping_good_count", 8));
         if wanted > count {
             let sentence = format!(
-                "{id} wants {wanted} answers to {count} pings (ping_good_count, ping_count): no node is ever \
-                 fenced"
+                "{id} wants {wanted} answers (ping_good_count) and sends fewer pings (ping_count={count}): no node \
+                 is ever fenced"
             );
             let command = pings.update("ping_good_count", &count.to_string());
             found.push(Found::of(pings.resource, sentence, command));

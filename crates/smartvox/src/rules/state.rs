@@ -1,4 +1,4 @@
-//! What the nodes have reported: who is in the cluster, and where a failure bars a resource.
+//! What the nodes have reported: which of them are in the cluster, and where a failure bars a resource.
 
 use super::{Found, Pair};
 use crate::cib::{INFINITY, Node, Resource, Score, score};

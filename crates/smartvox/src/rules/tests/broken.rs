@@ -229,7 +229,7 @@ fn ping_cases() -> Vec<Case> {
             "fencing-ping",
             host(),
             asking(&[("ping_targets", "192.0.2.1"), ("ping_count", "1")]),
-            "fence-ping wants 8 answers to 1 pings",
+            "fence-ping wants 8 answers (ping_good_count) and sends fewer pings (ping_count=1)",
             "pcs stonith update fence-ping ping_good_count=1",
         ),
         (
