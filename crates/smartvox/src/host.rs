@@ -1,6 +1,7 @@
 //! What this node itself shows: the agents, what they find wrong here, Corosync, kernel settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use deadline::Deadline;
@@ -21,6 +22,8 @@ pub(crate) struct Host {
     /// What validate-all of check level 10 reports, by the id of the resource.
     pub(crate) validated: BTreeMap<String, Vec<Complaint>>,
     pub(crate) corosync: Corosync,
+    /// The addresses of this node and, as Corosync has them, of the others.
+    pub(crate) addresses: BTreeSet<String>,
     /// `net.ipv4.ip_nonlocal_bind` and `net.ipv6.ip_nonlocal_bind`.
     pub(crate) nonlocal_bind: [Option<bool>; 2],
     /// What this node has beside what the others have.
@@ -34,6 +37,9 @@ pub(crate) struct Complaint {
     /// start fails of it.
     pub(crate) refuses: bool,
 }
+
+/// Names with dots, and values.
+type Settings = BTreeMap<String, String>;
 
 /// The settings that Corosync runs with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +63,7 @@ impl Host {
             let agent = resource.agent.as_str();
             let agents = &mut host.agents;
             let meta_data = agents.entry(agent.to_owned()).or_insert_with(|| meta_data(agent));
-            if is_node && meta_data.is_ok() {
+            if is_node && meta_data.is_ok() && cib.may_run(resource, node) {
                 let mut environment = agents::environment(cib, resource, node);
                 environment.push(("OCF_CHECK_LEVEL".to_owned(), "10".to_owned()));
                 if let Ok(output) = agents::run(agent, &["validate-all"], &environment) {
@@ -71,7 +77,9 @@ impl Host {
         if runs {
             host.nodes = Nodes::exchange(cib, node, &host.agents);
         }
-        host.corosync = corosync();
+        let (corosync, mut addresses) = corosync();
+        addresses.extend(own_addresses());
+        (host.corosync, host.addresses) = (corosync, addresses);
         host.nonlocal_bind = ["ipv4", "ipv6"].map(|family| {
             let path = format!("/proc/sys/net/{family}/ip_nonlocal_bind");
             std::fs::read_to_string(path).ok().map(|value| value.trim() == "1")
@@ -120,46 +128,86 @@ fn complaints(output: &Output) -> Vec<Complaint> {
     found
 }
 
-/// Asks the running Corosync; where there is none, reads its file.
-fn corosync() -> Corosync {
+/// The addresses of this host.
+fn own_addresses() -> BTreeSet<String> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let mut found = from_trie(&read("/proc/net/fib_trie"));
+    found.extend(read("/proc/net/if_inet6").lines().filter_map(from_inet6));
+    found
+}
+
+/// An address, and below it how the routing table local has it (`fib_trie_seq_show`).
+fn from_trie(text: &str) -> BTreeSet<String> {
+    let lines = || text.lines().map(str::trim);
+    let pairs = lines().zip(lines().skip(1));
+    let own = pairs.filter(|(_, kind)| *kind == "/32 host LOCAL");
+    own.filter_map(|(address, _)| Some(address.strip_prefix("|-- ")?.to_owned())).collect()
+}
+
+/// A line that begins with the address in 32 digits (`if6_seq_show`).
+fn from_inet6(line: &str) -> Option<String> {
+    let digits = u128::from_str_radix(line.split_whitespace().next()?, 16).ok()?;
+    Some(Ipv6Addr::from(digits).to_string())
+}
+
+/// Asks the running Corosync; where there is none, reads its file. With the addresses of the nodes.
+fn corosync() -> (Corosync, BTreeSet<String>) {
     let asked = output(
         &mut agents::tool("corosync-cmapctl"),
         4 * 1024 * 1024,
         Deadline::after(Duration::from_secs(10)),
     );
-    match asked {
-        Ok(Some(output)) if output.status.success() => from_map(&output.stdout),
-        _ => std::fs::read_to_string("/etc/corosync/corosync.conf")
-            .map_or_else(|_| Corosync::default(), |text| from_file(&text)),
-    }
+    let (settings, token) = match asked {
+        Ok(Some(output)) if output.status.success() => {
+            (from_map(&output.stdout), "runtime.config.totem.token")
+        }
+        _ => {
+            let text = std::fs::read_to_string("/etc/corosync/corosync.conf");
+            (from_file(&text.unwrap_or_default()), "totem.token")
+        }
+    };
+    (of_settings(&settings, token), addresses(&settings))
 }
 
 /// Lines like `quorum.two_node (u8) = 1` (corosync-cmapctl(8)).
-fn from_map(text: &str) -> Corosync {
+fn from_map(text: &str) -> Settings {
     let pairs = text.lines().filter_map(|line| {
         let (key, rest) = line.split_once(" (")?;
         Some((key.trim().to_owned(), rest.split_once("= ")?.1.trim().to_owned()))
     });
-    of_settings(&pairs.collect(), "runtime.config.totem.token")
+    pairs.collect()
 }
 
-/// Sections in braces, `key: value` in them (corosync.conf(5)).
-fn from_file(text: &str) -> Corosync {
-    let (mut section, mut settings) = (Vec::new(), BTreeMap::new());
+/// Sections in braces, `key: value` in them (corosync.conf(5)). Those of nodes have numbers, as in the map.
+fn from_file(text: &str) -> Settings {
+    let (mut section, mut settings, mut nodes) = (Vec::new(), Settings::new(), 0);
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
-        if let Some(name) = line.strip_suffix('{') {
-            section.push(name.trim());
+        if let Some(name) = line.strip_suffix('{').map(str::trim) {
+            if name == "node" {
+                section.push(format!("node.{nodes}"));
+                nodes += 1;
+            } else {
+                section.push(name.to_owned());
+            }
         } else if line == "}" {
             section.pop();
         } else if let Some((key, value)) = line.split_once(':') {
-            let path = section.iter().copied().chain([key.trim()]).collect::<Vec<_>>();
+            let path = section.iter().map(String::as_str).chain([key.trim()]).collect::<Vec<_>>();
             settings.insert(path.join("."), value.trim().to_owned());
         }
     }
-    of_settings(&settings, "totem.token")
+    settings
 }
 
-fn of_settings(settings: &BTreeMap<String, String>, token: &str) -> Corosync {
+/// Such as `nodelist.node.0.ring0_addr`; a name where the administrator has written one.
+fn addresses(settings: &Settings) -> BTreeSet<String> {
+    let links = settings.iter().filter(|(key, _)| {
+        key.starts_with("nodelist.node.") && key.contains(".ring") && key.ends_with("_addr")
+    });
+    links.map(|(_, value)| value.clone()).collect()
+}
+
+fn of_settings(settings: &Settings, token: &str) -> Corosync {
     let flag = |key: &str| settings.get(key).map(|value| value == "1");
     Corosync {
         known: settings.keys().any(|key| key.starts_with("quorum.")),
@@ -200,13 +248,31 @@ mod tests {
                    runtime.config.totem.token (u32) = 3000\ntotem.token (u32) = 3000\n";
         let two =
             Corosync { known: true, two_node: true, token_ms: Some(3000), ..Corosync::default() };
-        assert_eq!(from_map(map), two);
+        let by_map = |text| of_settings(&from_map(text), "runtime.config.totem.token");
+        let by_file = |text| of_settings(&from_file(text), "totem.token");
+        assert_eq!(by_map(map), two);
         let file = "# x\ntotem {\n  token: 3000\n  interface {\n    linknumber: 0\n  }\n}\n\
                     quorum {\n  provider: corosync_votequorum\n  two_node: 1\n}\n";
-        assert_eq!(from_file(file), two);
+        assert_eq!(by_file(file), two);
         let other = "quorum {\n provider: x\n wait_for_all: 0\n device {\n model: net\n }\n}\n";
-        let found = from_file(other);
+        let found = by_file(other);
         assert!(!found.two_node && found.device && found.wait_for_all == Some(false));
-        assert!(!from_file("").known);
+        assert!(!by_file("").known);
+    }
+
+    #[test]
+    fn addresses_of_the_nodes() {
+        let both: BTreeSet<String> =
+            ["198.51.100.11", "node2.lan"].into_iter().map(str::to_owned).collect();
+        let map = "nodelist.node.0.name (str) = node1\nnodelist.node.0.ring0_addr (str) = 198.51.100.11\n\
+                   nodelist.node.1.ring0_addr (str) = node2.lan\nnodelist.local_node_pos (u32) = 0\n";
+        assert_eq!(addresses(&from_map(map)), both);
+        let file = "nodelist {\n node {\n name: node1\n ring0_addr: 198.51.100.11\n }\n node {\n \
+                    ring0_addr: node2.lan\n }\n}\n";
+        assert_eq!(addresses(&from_file(file)), both);
+        let trie = "  |-- 192.0.2.0\n   /24 link UNICAST\n  |-- 192.0.2.11\n   /32 host LOCAL\n";
+        assert_eq!(from_trie(trie).into_iter().collect::<Vec<_>>(), ["192.0.2.11"]);
+        let line = "20010db8000000000000000000000011 02 40 00 80     eth0";
+        assert_eq!(from_inet6(line).as_deref(), Some("2001:db8::11"));
     }
 }

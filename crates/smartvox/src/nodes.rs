@@ -52,7 +52,7 @@ impl Nodes {
         node: &str,
         agents: &BTreeMap<String, Result<MetaData, String>>,
     ) -> Self {
-        let (own, unread) = Told::look(cib, agents);
+        let (own, unread) = Told::look(cib, node, agents);
         let mut remarks = Vec::new();
         if let Some(config) = unread {
             // A user who can't read the file must not replace what root has left.
@@ -82,13 +82,15 @@ impl Told {
     /// With the first configuration file that can't be read.
     fn look(
         cib: &Cib,
+        node: &str,
         agents: &BTreeMap<String, Result<MetaData, String>>,
     ) -> (Self, Option<String>) {
         let version = |(agent, known): (&String, &Result<MetaData, String>)| {
             Some((agent.clone(), known.as_ref().ok()?.version.clone()?))
         };
         let (mut configs, mut unread) = (BTreeMap::new(), None);
-        for resource in cib.of_agent("opensips") {
+        // A node that only counts for the quorum needs no such file.
+        for resource in cib.of_agent("opensips").filter(|one| cib.may_run(one, node)) {
             let Some(config) = config(resource, agents) else { continue };
             match digest(&config) {
                 Some(digest) => drop(configs.insert(resource.id.clone(), digest)),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::rules::{Finding, Severity};
+use crate::rules::{Finding, Ignored, Severity};
 use crate::source::Origin;
 
 /// Where the answers are from.
@@ -85,7 +85,11 @@ pub(crate) fn diagnoses_as_json(ground: &Ground<'_>, diagnosed: &[Diagnosed<'_>]
 }
 
 /// The findings as text: a sentence each, and the command that ends it.
-pub(crate) fn findings_as_text(ground: &Ground<'_>, findings: &[Finding]) -> String {
+pub(crate) fn findings_as_text(
+    ground: &Ground<'_>,
+    findings: &[Finding],
+    ignored: &Ignored,
+) -> String {
     let mut out = String::new();
     remarks_as_text(&mut out, ground.remarks);
     for finding in findings {
@@ -105,12 +109,20 @@ pub(crate) fn findings_as_text(ground: &Ground<'_>, findings: &[Finding]) -> Str
         .map(|(count, one, several)| format!("{count} {}", if *count == 1 { one } else { several }))
         .collect();
     let said = if counts.is_empty() { "nothing found".to_owned() } else { counts.join(", ") };
-    let _ = writeln!(out, "{said} ({})", ground.node);
+    let without = match ignored.rules.as_slice() {
+        [] => String::new(),
+        rules => format!("; ignored: {}", rules.join(", ")),
+    };
+    let _ = writeln!(out, "{said} ({}{without})", ground.node);
     out
 }
 
 /// The same as JSON (`docs/schemas/smartvox-check.json`).
-pub(crate) fn findings_as_json(ground: &Ground<'_>, findings: &[Finding]) -> String {
+pub(crate) fn findings_as_json(
+    ground: &Ground<'_>,
+    findings: &[Finding],
+    ignored: &Ignored,
+) -> String {
     let finding = |one: &Finding| {
         json!({
             "rule": one.rule,
@@ -125,6 +137,7 @@ pub(crate) fn findings_as_json(ground: &Ground<'_>, findings: &[Finding]) -> Str
         "origin": ground.origin.word(),
         "node": ground.node,
         "remarks": ground.remarks,
+        "ignored": ignored.rules,
         "findings": all,
     }))
 }

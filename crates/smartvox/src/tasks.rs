@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::metrics;
 use crate::report::{self, Diagnosed, Ground};
-use crate::rules::{self, Pair, Severity};
+use crate::rules::{self, Ignored, Pair, Severity};
 use crate::source::{self, Origin, Source};
 
 /// There are errors or warnings.
@@ -121,14 +121,17 @@ fn check(call: &Call, cib: &Cib, ground: &Ground<'_>) -> Result<(String, u8)> {
         let named = resource.remarks.iter().map(|remark| format!("{}: {remark}", resource.id));
         remarks.extend(named);
     }
+    let ignored = Ignored::of(cib);
+    let unknown = ignored.unknown.iter();
+    remarks.extend(unknown.map(|name| format!("{}: there is no rule {name}", rules::IGNORE)));
     let host = Host::look(cib, ground.node, ground.origin == Origin::Cluster);
     remarks.extend(host.nodes.remarks.iter().cloned());
     let ground = Ground { remarks: &remarks, ..*ground };
-    let findings = rules::findings(&Pair { cib, host: &host });
+    let findings = rules::findings(&Pair { cib, host: &host }, &ignored);
     let matters = findings.iter().any(|finding| finding.severity != Severity::Advice);
     let text = match call.format {
-        Format::Json => report::findings_as_json(&ground, &findings),
-        Format::Text => report::findings_as_text(&ground, &findings),
+        Format::Json => report::findings_as_json(&ground, &findings, &ignored),
+        Format::Text => report::findings_as_text(&ground, &findings, &ignored),
         Format::Prometheus => metrics::of_findings(ground.node, &findings),
     };
     Ok((text, if matters { FOUND } else { 0 }))

@@ -21,7 +21,9 @@ fn cib() -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cib.xml");
     let xml = include_str!("../fixtures/active-standby.xml");
-    std::fs::write(&path, xml.replace("uname=\"node", "uname=\"far.away.")).unwrap();
+    let names = ["uname=\"node", "value=\"node"];
+    let away = |xml: String, name: &str| xml.replace(name, &name.replace("node", "far.away."));
+    std::fs::write(&path, names.into_iter().fold(xml.to_owned(), away)).unwrap();
     (directory, path.to_str().unwrap().to_owned())
 }
 

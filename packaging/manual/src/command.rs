@@ -40,11 +40,16 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 5] = [
     ("Look for mistakes, on each node, after a change of the cluster:", "# smartvox check"),
     (
         "The same before a change, with a configuration that is not in use yet:",
         "# pcs cluster cib new.xml\n# pcs -f new.xml resource update opensips mi_timeout=2s\n# smartvox check --cib new.xml",
+    ),
+    (
+        "Leave out the findings of a rule, where the configuration files of the nodes differ on purpose (several \
+         names with commas; --delete in place of --update and the names ends it):",
+        "# crm_attribute --type crm_config --set-name smartvox --name smartvox-check-ignore --update configurations",
     ),
     ("Everything that is known of OpenSIPS on this node:", "# smartvox diagnose opensips"),
     (
@@ -143,7 +148,8 @@ fn add_rules(roff: &mut Roff) {
         "Each finding of check is a sentence and the command that ends it. Commands are those of pcs; \
          crmsh has others. An error: when a fault comes that the pair is there for, the service \
          ends, or both nodes serve; or it does not start. A warning: a failover takes longer, or a \
-         later fault is not survived. The names are those in the JSON.",
+         later fault is not survived. The names are those in the JSON, and those of the property \
+         smartvox-check-ignore, which leaves out the findings of the rules that it names, on every node.",
     );
     for rule in &smartvox::RULES {
         add_item(roff, &format!("{} ({})", rule.name, rule.severity), rule.about);

@@ -2,15 +2,16 @@
 
 use roxmltree::Node as Xml;
 
-use super::{Cib, Colocation, INFINITY, Location, Order, Role, Score, score};
+use super::rule::{Scope, applies};
+use super::{Cib, Colocation, INFINITY, Location, Node, Order, Role, Score, score};
 
 /// Reads the element `constraints`.
-pub(super) fn read(constraints: Xml<'_, '_>, cib: &mut Cib) {
+pub(super) fn read(constraints: Xml<'_, '_>, now: i64, cib: &mut Cib) {
     for constraint in constraints.children().filter(Xml::is_element) {
         match constraint.tag_name().name() {
             "rsc_colocation" => colocation(constraint, cib),
             "rsc_order" => order(constraint, cib),
-            "rsc_location" => location(constraint, cib),
+            "rsc_location" => location(constraint, now, cib),
             // Tickets concern no pair.
             _ => {}
         }
@@ -95,26 +96,48 @@ fn order(constraint: Xml<'_, '_>, cib: &mut Cib) {
     }
 }
 
-fn location(constraint: Xml<'_, '_>, cib: &mut Cib) {
-    let id = constraint.attribute("id").unwrap_or_default().to_owned();
+fn location(constraint: Xml<'_, '_>, now: i64, cib: &mut Cib) {
     let mut resources: Vec<&str> = members(constraint).into_iter().map(|(id, _)| id).collect();
     resources.extend(constraint.attribute("rsc"));
     let rules: Vec<Xml<'_, '_>> =
         constraint.children().filter(|xml| xml.has_tag_name("rule")).collect();
-    for resource in resources {
-        let location = |score: Option<Score>, attributes: Vec<String>| Location {
-            id: id.clone(),
-            resource: resource.to_owned(),
-            score: score.unwrap_or(0),
-            attributes,
-        };
-        if rules.is_empty() {
-            cib.locations.push(location(score_of(constraint), Vec::new()));
+    let plain = || Location {
+        id: constraint.attribute("id").unwrap_or_default().to_owned(),
+        resource: String::new(),
+        score: score_of(constraint).unwrap_or(0),
+        role: Role::of(constraint.attribute("role")),
+        attributes: Vec::new(),
+        nodes: Some(constraint.attribute("node").map(str::to_owned).into_iter().collect()),
+    };
+    let by_rule = |rule: &Xml<'_, '_>| {
+        let names = rule.descendants().filter(|xml| xml.has_tag_name("expression"));
+        let names = names.filter_map(|xml| xml.attribute("attribute")).map(str::to_owned);
+        Location {
+            score: score_of(*rule).unwrap_or(0),
+            role: Role::of(rule.attribute("role").or(constraint.attribute("role"))),
+            attributes: names.collect(),
+            nodes: nodes_of(*rule, now, cib),
+            ..plain()
         }
-        for rule in &rules {
-            let names = rule.descendants().filter(|xml| xml.has_tag_name("expression"));
-            let names = names.filter_map(|xml| xml.attribute("attribute")).map(str::to_owned);
-            cib.locations.push(location(score_of(*rule), names.collect()));
-        }
+    };
+    let mut found: Vec<Location> = rules.iter().map(by_rule).collect();
+    if found.is_empty() {
+        found.push(plain());
     }
+    for resource in resources {
+        let of = |one: &Location| Location { resource: resource.to_owned(), ..one.clone() };
+        cib.locations.extend(found.iter().map(of));
+    }
+}
+
+/// The nodes for which a rule is true now. `None` if it was not understood.
+fn nodes_of(rule: Xml<'_, '_>, now: i64, cib: &Cib) -> Option<Vec<String>> {
+    let is_true = |node: &Node| {
+        let mut attributes = node.attributes.clone();
+        attributes.extend(node.transient.clone());
+        let (node, attributes) = (node.name.as_str(), &attributes);
+        applies(rule, Scope { node, attributes, resource: None, operation: None, now }).ok()
+    };
+    let named = cib.nodes.iter().map(|node| Some(is_true(node)?.then(|| node.name.clone())));
+    Some(named.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
 }

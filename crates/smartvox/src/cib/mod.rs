@@ -3,6 +3,7 @@
 
 mod attributes;
 mod constraints;
+mod placement;
 mod read;
 mod rule;
 mod status;
@@ -64,6 +65,8 @@ pub(crate) struct Resource {
     pub(crate) parameters: Attributes,
     /// With the defaults of the cluster and the attributes of its group and clone.
     pub(crate) meta: Attributes,
+    /// For each name in `meta` the id of the resource, group or clone that sets it; none for a default.
+    pub(crate) meta_from: Attributes,
     pub(crate) operations: Vec<Operation>,
     pub(crate) group: Option<String>,
     pub(crate) clone: Option<CloneOf>,
@@ -128,8 +131,12 @@ pub(crate) struct Location {
     pub(crate) id: String,
     pub(crate) resource: String,
     pub(crate) score: Score,
+    /// The role that it is about; Started also stands for any.
+    pub(crate) role: Role,
     /// The node attributes in its rule.
     pub(crate) attributes: Vec<String>,
+    /// The nodes that it is about now; `None` if its rule was not understood.
+    pub(crate) nodes: Option<Vec<String>>,
 }
 
 /// Fence devices that are used one after the other, and all of them have to succeed.

@@ -1,6 +1,6 @@
 //! Reads the CIB: resources with their templates, groups and clones, and everything around them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use roxmltree::{Document, Node as Xml};
 
@@ -16,8 +16,14 @@ use crate::error::{Error, Result};
 const DEFAULT_TIMEOUT: &str = "20s";
 
 impl Cib {
-    /// Reads the XML of a CIB as it applies to a node.
+    /// Reads the XML of a CIB as it applies to a node now.
     pub(crate) fn read(xml: &str, node: &str) -> Result<Self> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::read_at(xml, node, i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// The same at a point in time, in seconds since 1970.
+    pub(super) fn read_at(xml: &str, node: &str, now: i64) -> Result<Self> {
         let document =
             Document::parse(xml).map_err(|error| Error::NotXml { why: error.to_string() })?;
         let root = document.root_element();
@@ -27,7 +33,7 @@ impl Cib {
         let feature_set = root.attribute("crm_feature_set").map(str::to_owned);
         let mut cib = Self { feature_set, ..Self::default() };
         let empty = Attributes::new();
-        let everywhere = Scope { node, attributes: &empty, resource: None, operation: None };
+        let everywhere = Scope { node, attributes: &empty, resource: None, operation: None, now };
         if let Some(options) = child(configuration, "crm_config") {
             let (found, remarks) = (&mut cib.properties, &mut cib.remarks);
             attributes::read(options, "cluster_property_set", &ids, everywhere, found, remarks);
@@ -36,11 +42,8 @@ impl Cib {
         let own = cib.nodes.iter().find(|one| one.name == node);
         let mut attributes = own.map_or_else(Attributes::new, |own| own.attributes.clone());
         attributes.extend(own.map_or_else(Attributes::new, |own| own.transient.clone()));
-        let reader = Reader {
-            configuration,
-            ids,
-            scope: Scope { node, attributes: &attributes, resource: None, operation: None },
-        };
+        let reader =
+            Reader { configuration, ids, scope: Scope { attributes: &attributes, ..everywhere } };
         cib.default_timeout = reader.default_timeout();
         if let Some(resources) = child(configuration, "resources") {
             reader.members(resources, &Place::default(), &mut cib);
@@ -49,7 +52,7 @@ impl Cib {
         let levels = topology.into_iter().flat_map(|topology| topology.children());
         cib.levels = levels.filter(|xml| xml.has_tag_name("fencing-level")).map(level).collect();
         if let Some(elements) = child(configuration, "constraints") {
-            constraints::read(elements, &mut cib);
+            constraints::read(elements, now, &mut cib);
         }
         Ok(cib)
     }
@@ -183,10 +186,19 @@ impl<'a, 'input> Reader<'a, 'input> {
             let (ids, set) = (&self.ids, "instance_attributes");
             attributes::read(*element, set, ids, scope, &mut parameters, &mut remarks);
         }
-        let defaults = child(self.configuration, "rsc_defaults");
-        for element in own.iter().chain(&place.around).copied().chain(defaults) {
-            let (ids, set) = (&self.ids, "meta_attributes");
-            attributes::read(element, set, ids, scope, &mut meta, &mut remarks);
+        let (ids, set) = (&self.ids, "meta_attributes");
+        let mut meta_from = Attributes::new();
+        for element in own.iter().chain(&place.around) {
+            attributes::read(*element, set, ids, scope, &mut meta, &mut remarks);
+            // What a template sets is the primitive's.
+            let is_template = element.has_tag_name("template");
+            let from = element.attribute("id").filter(|_| !is_template).unwrap_or(id);
+            for name in meta.keys() {
+                meta_from.entry(name.clone()).or_insert_with(|| from.to_owned());
+            }
+        }
+        if let Some(defaults) = child(self.configuration, "rsc_defaults") {
+            attributes::read(defaults, set, ids, scope, &mut meta, &mut remarks);
         }
         let operations = self.operations(&own, scope, &mut remarks);
         Resource {
@@ -196,6 +208,7 @@ impl<'a, 'input> Reader<'a, 'input> {
             agent,
             parameters,
             meta,
+            meta_from,
             operations,
             group: place.group.clone(),
             clone: place.clone.clone(),

@@ -2,7 +2,7 @@
 
 use roxmltree::Node as Xml;
 
-use super::Attributes;
+use super::{Attributes, time};
 
 /// What a rule is asked about.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Scope<'a> {
     pub(super) resource: Option<(&'a str, Option<&'a str>, &'a str)>,
     /// The name of the operation.
     pub(super) operation: Option<&'a str>,
+    /// The time of day, in seconds since 1970.
+    pub(super) now: i64,
 }
 
 /// Whether a rule is true. `Err` with the name of the element that is not understood.
@@ -48,7 +50,27 @@ fn holds(part: Xml<'_, '_>, scope: Scope<'_>) -> Result<bool, String> {
         "op_expression" if part.attribute("interval").is_none() => {
             Ok(scope.operation.is_some() && scope.operation == part.attribute("name"))
         }
+        "date_expression" => date(part, scope.now).ok_or_else(|| "date_expression".to_owned()),
         other => Err(other.to_owned()),
+    }
+}
+
+/// `None` if it is not understood, such as a duration.
+fn date(part: Xml<'_, '_>, now: i64) -> Option<bool> {
+    if part.children().any(|xml| xml.is_element()) {
+        return None;
+    }
+    let given = |name: &str| part.attribute(name);
+    let is_after = |start: &str| time::point(start).map(|start| now > start);
+    let is_before = |end: &str| time::point(end).map(|end| now < end);
+    match given("operation")? {
+        "gt" => is_after(given("start")?),
+        "lt" => is_before(given("end")?),
+        "in_range" => {
+            let began = given("start").map_or(Some(true), is_after)?;
+            Some(began && given("end").map_or(Some(true), is_before)?)
+        }
+        _ => None,
     }
 }
 

@@ -92,9 +92,15 @@ fn rules_choose_what_applies_to_this_node() {
     assert_eq!(nic_by("<expression id=\"e\" attribute=\"site\" operation=\"defined\"/>"), first);
     // Both have to be true.
     assert_eq!(nic_by(&format!("{}{}", site("eq", "7"), uname("eq", "node2"))), second);
+    let date = |inside: &str| format!("<date_expression id=\"e\" {inside}/>");
+    assert_eq!(nic_by(&date("operation=\"gt\" start=\"2026-01-01 00:00:00Z\"")), first);
+    assert_eq!(nic_by(&date("operation=\"lt\" end=\"2026-01-01 00:00:00Z\"")), second);
+    let range =
+        "operation=\"in_range\" start=\"2026-01-01 00:00:00Z\" end=\"9999-01-01 00:00:00Z\"";
+    assert_eq!(nic_by(&date(range)), first);
     // What is not understood is told, and its set is left out.
-    let date = "<date_expression id=\"e\" operation=\"gt\" start=\"2026-01-01\"/>";
-    assert_eq!(nic_by(date), (Some("second".to_owned()), 1));
+    let date = date("operation=\"gt\" start=\"2026-01-01\"");
+    assert_eq!(nic_by(&date), (Some("second".to_owned()), 1));
 }
 
 #[test]
@@ -151,6 +157,55 @@ fn groups_clones_and_defaults() {
         only(&cib(&vip(operation), &defaults)).operations[0].timeout,
         Some(Duration::from_secs(7))
     );
+}
+
+#[test]
+fn where_the_constraints_let_a_resource_run() {
+    let group = "<group id=\"g\"><primitive id=\"first\" class=\"ocf\" provider=\"smartvox\" \
+                 type=\"opensips-vip\"/><primitive id=\"last\" class=\"ocf\" provider=\"smartvox\" \
+                 type=\"opensips\"/></group>";
+    let clone = "<clone id=\"c\"><primitive id=\"sip\" class=\"ocf\" provider=\"smartvox\" \
+                 type=\"opensips\"/></clone>";
+    let may = |properties: &str, constraints: &str, id: &str| {
+        let xml = format!(
+            "<cib><configuration><crm_config>{properties}</crm_config><nodes><node id=\"1\" \
+             uname=\"node1\"/><node id=\"2\" uname=\"node2\"><instance_attributes id=\"i\"><nvpair \
+             id=\"is\" name=\"site\" value=\"b\"/></instance_attributes></node></nodes><resources>{group}\
+             {clone}</resources><constraints>{constraints}</constraints></configuration></cib>"
+        );
+        let cib = Cib::read(&xml, "node1").unwrap();
+        let resource = cib.resources.iter().find(|one| one.id == id).unwrap();
+        ["node1", "node2"].map(|node| cib.may_run(resource, node))
+    };
+    let rule = |resource: &str, role: &str, expression: &str| {
+        format!(
+            "<rsc_location id=\"l\" rsc=\"{resource}\"><rule id=\"r\" {role} score=\"-INFINITY\"><expression \
+             id=\"e\" {expression}/></rule></rsc_location>"
+        )
+    };
+    let by_name = "attribute=\"#uname\" operation=\"eq\" value=\"node2\"";
+    assert_eq!(may("", "", "last"), [true, true]);
+    assert_eq!(may("", &rule("g", "", by_name), "last"), [true, false]);
+    // The later member needs the earlier one, and not the other way round.
+    assert_eq!(may("", &rule("first", "", by_name), "last"), [true, false]);
+    assert_eq!(may("", &rule("last", "", by_name), "first"), [true, true]);
+    let by_site = "attribute=\"site\" operation=\"eq\" value=\"b\"";
+    assert_eq!(may("", &rule("c", "", by_site), "sip"), [true, false]);
+    // An instance that is never promoted runs all the same.
+    assert_eq!(may("", &rule("c", "role=\"Promoted\"", by_name), "sip"), [true, true]);
+    // What an agent publishes comes and goes, and so does a move.
+    let published = "attribute=\"pingd\" operation=\"not_defined\"";
+    assert_eq!(may("", &rule("c", "", published), "sip"), [true, true]);
+    let ban =
+        "<rsc_location id=\"cli-ban-c-on-node2\" rsc=\"c\" node=\"node2\" score=\"-INFINITY\"/>";
+    assert_eq!(may("", ban, "sip"), [true, true]);
+    let with = "<rsc_colocation id=\"w\" rsc=\"c\" with-rsc=\"g\" score=\"INFINITY\"/>";
+    let both = format!("{with}{}", rule("g", "", by_name));
+    assert_eq!(may("", &both, "sip"), [true, false]);
+    let opt_in = "<cluster_property_set id=\"p\"><nvpair id=\"ps\" name=\"symmetric-cluster\" \
+                  value=\"false\"/></cluster_property_set>";
+    let prefers = "<rsc_location id=\"l\" rsc=\"c\" node=\"node1\" score=\"50\"/>";
+    assert_eq!(may(opt_in, prefers, "sip"), [true, false]);
 }
 
 #[test]

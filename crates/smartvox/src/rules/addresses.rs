@@ -10,7 +10,7 @@ use crate::cib::Resource;
 const OTHER_AGENTS: [&str; 3] = ["IPaddr2", "IPaddr", "IPv6addr"];
 
 /// The address of a resource, in one spelling.
-fn address(resource: &Resource) -> Option<IpAddr> {
+pub(super) fn address(resource: &Resource) -> Option<IpAddr> {
     let ours = resource.is_ours() && resource.agent == "opensips-vip";
     let theirs = OTHER_AGENTS.contains(&resource.agent.as_str());
     let text = resource.parameter("ip").or_else(|| resource.parameter("ipaddress"));
@@ -41,14 +41,39 @@ pub(super) fn same_address(pair: &Pair<'_>) -> Vec<Found> {
             // Two of ours are one finding.
             let counts = !other.is_ours() || other_at > at;
             if counts && at != other_at && address(other) == Some(ip) && same_place(vip, other) {
-                let (id, agent) = (&other.id, &other.agent);
-                let sentence = format!("{id} ({agent}) manages {ip} as well as {}", vip.id);
-                let command = format!("pcs resource delete {id}");
-                found.push(Found::of(vip, sentence, command));
+                found.push(twins(pair, ip, vip, other));
             }
         }
     }
     found
+}
+
+/// Whether a constraint between resources names it.
+fn is_named(pair: &Pair<'_>, resource: &Resource) -> bool {
+    let colocated = pair.cib.colocations.iter().flat_map(|one| [&one.dependent, &one.primary]);
+    let ordered = pair.cib.orders.iter().flat_map(|one| [&one.first, &one.then]);
+    colocated.chain(ordered).any(|id| resource.is_called(id))
+}
+
+/// Whether an address is there once more than it should be: the constraints name another resource that has it.
+pub(super) fn is_spare(pair: &Pair<'_>, vip: &Resource) -> bool {
+    let twin = |other: &Resource| {
+        other.id != vip.id
+            && address(other).is_some()
+            && address(other) == address(vip)
+            && same_place(vip, other)
+    };
+    !is_named(pair, vip)
+        && pair.cib.resources.iter().any(|other| twin(other) && is_named(pair, other))
+}
+
+/// The one to delete is that which no constraint names; else the other agent's, or the later one.
+fn twins(pair: &Pair<'_>, ip: IpAddr, vip: &Resource, other: &Resource) -> Found {
+    let (kept, deleted) = if is_spare(pair, vip) { (other, vip) } else { (vip, other) };
+    let why = if is_spare(pair, deleted) { ", which the constraints name" } else { "" };
+    let (id, agent) = (&deleted.id, &deleted.agent);
+    let sentence = format!("{id} ({agent}) manages {ip} as well as {}{why}", kept.id);
+    Found::of(vip, sentence, format!("pcs resource delete {id}"))
 }
 
 pub(super) fn vip_unmatched(pair: &Pair<'_>) -> Vec<Found> {

@@ -1,5 +1,6 @@
 //! OpenSIPS and its address: on one node, in the right order.
 
+use super::addresses::{address, is_spare};
 use super::{Found, Pair};
 use crate::cib::{Cib, Colocation, INFINITY, Order, Resource, Role};
 
@@ -9,15 +10,17 @@ pub(super) fn vips(resource: &Resource) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|vip| !vip.is_empty())
 }
 
-/// Each OpenSIPS with each of its addresses that a resource of ours manages. Without the parameter `vip`
-/// one OpenSIPS belongs to all addresses.
+/// Each OpenSIPS with each of its addresses that a resource of ours manages; an address that two manage is
+/// another finding. Without the parameter `vip` one OpenSIPS belongs to all addresses.
 fn pairs<'a>(pair: &Pair<'a>) -> Vec<(&'a Resource, &'a Resource)> {
     let daemons: Vec<&Resource> = pair.cib.of_agent("opensips").collect();
     let mut found = Vec::new();
     for daemon in &daemons {
         let named = daemon.parameter("vip").is_some();
-        for vip in pair.cib.of_agent("opensips-vip") {
-            let its = vips(daemon).any(|ip| Some(ip) == vip.parameter("ip"));
+        for vip in pair.cib.of_agent("opensips-vip").filter(|vip| !is_spare(pair, vip)) {
+            // One IPv6 address has several spellings.
+            let ip = address(vip);
+            let its = ip.is_some() && vips(daemon).any(|text| text.parse().ok() == ip);
             if its || (!named && daemons.len() == 1) {
                 found.push((*daemon, vip));
             }
@@ -34,24 +37,6 @@ fn in_one_group(one: &Resource, other: &Resource) -> bool {
 /// not promotable.
 fn is_everywhere(resource: &Resource) -> bool {
     resource.clone.is_some() && !resource.promotable()
-}
-
-/// The resources that a step leads to from `start`, over any number of steps.
-fn reached<'a>(
-    cib: &'a Cib,
-    start: &'a Resource,
-    step: impl Fn(&Resource, &Resource) -> bool,
-) -> Vec<&'a Resource> {
-    let mut reached = vec![start];
-    let mut at = 0;
-    while let Some(from) = reached.get(at).copied() {
-        let is_new = |one: &&Resource| !reached.iter().any(|known| known.id == one.id);
-        let next: Vec<&Resource> =
-            cib.resources.iter().filter(is_new).filter(|one| step(from, one)).collect();
-        reached.extend(next);
-        at += 1;
-    }
-    reached
 }
 
 /// Whether a constraint keeps the two on one node, where both run. Of a promotable clone, its promoted
@@ -79,8 +64,7 @@ pub(super) fn colocation(pair: &Pair<'_>) -> Vec<Found> {
     for (daemon, vip) in pairs(pair) {
         let hot = daemon.promotable();
         // Several addresses follow one of them, so that a fault of one does not end the service at the others.
-        let together =
-            || reached(pair.cib, daemon, |one, other| are_together(pair.cib, one, other));
+        let together = || pair.cib.reached(daemon, |one, other| are_together(pair.cib, one, other));
         if is_everywhere(daemon) || together().iter().any(|one| one.id == vip.id) {
             continue;
         }
@@ -119,7 +103,7 @@ pub(super) fn order(pair: &Pair<'_>) -> Vec<Found> {
             continue;
         }
         let (first, then) = if hot { (daemon, vip) } else { (vip, daemon) };
-        let after = reached(pair.cib, first, |one, other| is_before(pair.cib, one, other));
+        let after = pair.cib.reached(first, |one, other| is_before(pair.cib, one, other));
         if after.iter().any(|one| one.id == then.id) {
             continue;
         }

@@ -5,9 +5,13 @@ mod addresses;
 mod cluster;
 mod constraints;
 mod failures;
+mod fencing;
+mod forgotten;
 mod node;
 mod nodes;
 mod operations;
+mod pings;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -109,27 +113,54 @@ const fn rule(
 }
 
 /// All rules, in the order of their findings.
-pub static RULES: [Rule; 28] = {
+pub static RULES: [Rule; 35] = {
     use Severity::{Advice, Error, Warning};
     [
         rule(
             "fencing",
             Error,
-            cluster::fencing,
+            fencing::fencing,
             "Fencing is off, or there is no fence device. After a cut between the nodes both have \
              the address, and a stop that fails blocks the failover.",
         ),
         rule(
             "fencing-level",
             Error,
-            cluster::fencing_level,
+            fencing::fencing_level,
             "fence_heuristics_ping is alone on a level of the fencing, or on none: a node counts \
              as fenced that is on and has the address.",
         ),
         rule(
+            "fencing-node",
+            Error,
+            fencing::fencing_node,
+            "No fence device is for a node, also for one that only counts for the quorum: when it \
+             is lost, Pacemaker waits for its fencing and starts nothing elsewhere.",
+        ),
+        rule(
+            "ping-hosts",
+            Error,
+            pings::ping_hosts,
+            "fence_heuristics_ping or ocf:pacemaker:ping pings an address of this cluster in place \
+             of a host outside: a virtual address, another node, this node.",
+        ),
+        rule(
+            "fencing-ping",
+            Error,
+            pings::fencing_ping,
+            "By its numbers, fence_heuristics_ping always fails (no node is ever fenced), or never.",
+        ),
+        rule(
+            "fencing-ping-host",
+            Warning,
+            pings::fencing_ping_host,
+            "fence_heuristics_ping fails when one of its several hosts is silent: nothing fails over \
+             from a dead node meanwhile.",
+        ),
+        rule(
             "fencing-delay",
             Warning,
-            cluster::fencing_delay,
+            fencing::fencing_delay,
             "No fence device of a two-node cluster has a delay that the other one does not have: \
              after a cut between the nodes both are powered off.",
         ),
@@ -157,21 +188,42 @@ pub static RULES: [Rule; 28] = {
         rule(
             "maintenance",
             Warning,
-            cluster::maintenance,
+            forgotten::maintenance,
             "The cluster, a node or a resource is in maintenance mode or not managed: nothing is \
              failed over.",
         ),
         rule(
             "standby",
             Warning,
-            cluster::standby,
-            "A node is in standby: it takes nothing over. In a pair there is no node to fail over to.",
+            forgotten::standby,
+            "A node is in standby: it takes nothing over. In a pair there is no node to fail over to. \
+             One on which the constraints let no resource run only counts for the quorum, and is left out.",
+        ),
+        rule(
+            "offline",
+            Warning,
+            state::offline,
+            "A node is not in the cluster: a further fault may not be survived.",
+        ),
+        rule(
+            "barred",
+            Warning,
+            state::barred,
+            "A failure bars a node for a resource, until failure-timeout is over or a cleanup: it can't take \
+             the resource over.",
+        ),
+        rule(
+            "disabled",
+            Warning,
+            forgotten::disabled,
+            "A resource is disabled: it is started nowhere, or promoted nowhere.",
         ),
         rule(
             "leftover-move",
             Warning,
-            cluster::leftover_move,
-            "A constraint of \"pcs resource move\" or \"ban\" is still there.",
+            forgotten::leftover_move,
+            "A constraint of \"pcs resource move\", \"ban\" or \"relocate run\", or of crmsh, is still \
+             there. One whose lifetime is over is left out.",
         ),
         rule(
             "monitor-missing",
@@ -292,18 +344,46 @@ pub static RULES: [Rule; 28] = {
             nodes::configurations,
             "The configuration file of OpenSIPS is not the same on this node as on another one on \
              which this command has run since that node joined the cluster. What differs on purpose \
-             belongs in a file that it includes.",
+             belongs in a file that it includes; else let smartvox-check-ignore name this rule.",
         ),
     ]
 };
 
-/// The findings of all rules.
-pub(crate) fn findings(pair: &Pair<'_>) -> Vec<Finding> {
-    let all = RULES.iter().flat_map(|rule| {
+/// The findings of all rules that are not ignored.
+pub(crate) fn findings(pair: &Pair<'_>, ignored: &Ignored) -> Vec<Finding> {
+    let rules = RULES.iter().filter(|rule| !ignored.rules.contains(&rule.name));
+    let all = rules.flat_map(|rule| {
         let found = (rule.find)(pair).into_iter();
         found.map(|found| Finding { rule: rule.name, severity: rule.severity, found })
     });
     let mut findings: Vec<Finding> = all.collect();
     findings.sort_by_key(|finding| finding.severity);
     findings
+}
+
+/// The property of the cluster that names rules whose findings are left out. It holds for every node and for
+/// whatever runs the command.
+pub(crate) const IGNORE: &str = "smartvox-check-ignore";
+
+/// The rules whose findings are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ignored {
+    pub(crate) rules: Vec<&'static str>,
+    /// What the property names and is no rule.
+    pub(crate) unknown: Vec<String>,
+}
+
+impl Ignored {
+    /// As the configuration has it: names with commas or blanks between them.
+    pub(crate) fn of(cib: &Cib) -> Self {
+        let mut ignored = Self::default();
+        let names = cib.property(IGNORE).unwrap_or_default().split([',', ' ']);
+        for name in names.filter(|name| !name.is_empty()) {
+            match RULES.iter().find(|rule| rule.name == name) {
+                Some(rule) => ignored.rules.push(rule.name),
+                None => ignored.unknown.push(name.to_owned()),
+            }
+        }
+        ignored
+    }
 }

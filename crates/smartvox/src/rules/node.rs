@@ -61,7 +61,8 @@ fn validated(pair: &Pair<'_>, refuses: bool) -> Vec<Found> {
 
 pub(super) fn nonlocal_bind(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for daemon in pair.cib.of_agent("opensips").filter(|daemon| daemon.promotable()) {
+    let here = |daemon: &&Resource| pair.cib.may_run(daemon, &pair.host.node);
+    for daemon in pair.cib.of_agent("opensips").filter(|one| one.promotable()).filter(here) {
         if daemon.parameter("nonlocal_bind") == Some("ensure") {
             continue;
         }

@@ -2,6 +2,10 @@
 
 use super::{Found, Pair};
 
+/// The property is that of [`super::IGNORE`].
+const IGNORE_IT: &str = "crm_attribute --type crm_config --set-name smartvox --name smartvox-check-ignore \
+                         --update configurations";
+
 /// How the other nodes are compared.
 const THEN: &str = "smartvox check ran there";
 
@@ -43,7 +47,8 @@ pub(super) fn configurations(pair: &Pair<'_>) -> Vec<Found> {
                      includes are not compared)"
                 );
                 let command = format!(
-                    "sha256sum {config} (on {here} and {node}; copy the right one), then on {node}: smartvox check"
+                    "sha256sum {config} (on {here} and {node}; copy the right one), then on {node}: smartvox check; \
+                     where they differ on purpose: {IGNORE_IT}"
                 );
                 found.push(Found::of(daemon, sentence, command));
             }

@@ -1,4 +1,4 @@
-//! What docs/benchmarks.md and docs/hand-overs.md conclude is what their own samples and cells give.
+//! What docs/benchmarks.md, docs/hand-overs.md and README.md conclude is what their own samples and cells give.
 
 use std::collections::BTreeMap;
 
@@ -199,4 +199,40 @@ fn the_parts_of_a_gap_are_within_it() {
         }
     }
     assert!(checked > 5, "{checked} rows");
+}
+
+/// Everything that is rounded to the number with which a cell begins, such as `0.43 %` or `2,227, 41`.
+fn rounded(cell: &str) -> (f64, f64) {
+    let word = cell.split_whitespace().next().unwrap_or_default();
+    let digits = word.trim_end_matches(',').replace(',', "");
+    let behind_point = digits.split_once('.').map_or(0, |(_, digits)| digits.len());
+    let half = (0..behind_point).fold(0.5, |half, _| half / 10.0);
+    let number: f64 = digits.parse().unwrap_or_else(|_| panic!("no number: {cell}"));
+    (number - half, number + half)
+}
+
+#[test]
+fn ratios_of_the_readme_are_those_of_its_cells() {
+    let text = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
+    let rows: Vec<_> = sections(&text).iter().flat_map(|section| section.rows("ratio")).collect();
+    let mut checked = 0;
+    for row in rows.iter().filter(|row| !cell(row, "ratio").is_empty()) {
+        let shown = cell(row, "ratio");
+        let (low, high) = match shown.strip_prefix("1/") {
+            Some(parts) => {
+                let (low, high) = rounded(parts);
+                (1.0 / high, 1.0 / low)
+            }
+            None => rounded(shown),
+        };
+        let (ours, theirs) = (rounded(&row[1].1), rounded(&row[2].1));
+        let (least, most) = (ours.0 / theirs.1, ours.1 / theirs.0);
+        assert!(
+            least <= high && low <= most,
+            "{}: {shown} shown, {least} to {most} computed",
+            row[0].1
+        );
+        checked += 1;
+    }
+    assert!(checked > 2, "{checked} ratios");
 }

@@ -13,25 +13,11 @@ fn cluster_cases() -> Vec<Case> {
     let wait = Corosync { wait_for_all: Some(false), ..host().corosync };
     let token = |token| Corosync { token_ms: Some(token), ..host().corosync };
     let on = |corosync| Host { corosync, ..host() };
-    let node2 = "<node id=\"2\" uname=\"node2\"/>";
-    let node_with = |name| {
-        let set = format!(
-            "<node id=\"2\" uname=\"node2\"><instance_attributes id=\"n\"><nvpair id=\"nn\" \
-             name=\"{name}\" value=\"on\"/></instance_attributes></node>"
-        );
-        with(ACTIVE, node2, &set)
-    };
     let off = with(
         ACTIVE,
         "name=\"stonith-enabled\" value=\"true\"",
         "name=\"stonith-enabled\" value=\"false\"",
     );
-    let maintenance = with(
-        ACTIVE,
-        "name=\"dc-deadtime\" value=\"2s\"",
-        "name=\"maintenance-mode\" value=\"true\"",
-    );
-    let ban = "<rsc_location id=\"cli-ban-vip-on-node1\" rsc=\"vip\" node=\"node1\" score=\"-INFINITY\"/>";
     vec![
         ("fencing", host(), off.clone(), "stonith-enabled=false", "stonith-enabled=true"),
         (
@@ -69,11 +55,17 @@ fn cluster_cases() -> Vec<Case> {
             "has a delay",
             "pcs stonith update",
         ),
+        (
+            "fencing-node",
+            host(),
+            with(&third_of(ACTIVE), "value=\"node2 node3\"", "value=\"node2\""),
+            "no fence device is for node3",
+            "pcs stonith create fence-node3 fence_lab pcmk_host_list=node3",
+        ),
         ("two-node", on(two_node), ACTIVE.to_owned(), "without two_node", "two_node: 1"),
         ("wait-for-all", on(wait), ACTIVE.to_owned(), "wait_for_all is off", "wait_for_all: 1"),
         ("token", on(token(500)), ACTIVE.to_owned(), "500 ms", "token=3000"),
         ("token", on(token(30_000)), ACTIVE.to_owned(), "30000 ms", "token=3000"),
-        ("maintenance", host(), maintenance, "the cluster is in", "maintenance-mode=false"),
         (
             "fencing",
             host(),
@@ -81,23 +73,179 @@ fn cluster_cases() -> Vec<Case> {
             "stonith-enabled=false",
             "pcs stonith create fence-NODE AGENT pcmk_host_list=NODE …, then pcs property",
         ),
-        (
+    ]
+}
+
+/// What a person has left behind.
+fn forgotten_cases() -> Vec<Case> {
+    let node_with = |name| {
+        let set = format!(
+            "<node id=\"2\" uname=\"node2\"><instance_attributes id=\"n\"><nvpair id=\"nn\" \
+             name=\"{name}\" value=\"on\"/></instance_attributes></node>"
+        );
+        with(ACTIVE, "<node id=\"2\" uname=\"node2\"/>", &set)
+    };
+    let mode = "name=\"maintenance-mode\" value=\"true\"";
+    let mode = with(ACTIVE, "name=\"dc-deadtime\" value=\"2s\"", mode);
+    let meta = |xml: &str, at: &str, name: &str, value: &str| {
+        let pair = format!("<nvpair id=\"mn\" name=\"{name}\" value=\"{value}\"/>");
+        with(xml, at, &format!("{at}<meta_attributes id=\"m\">{pair}</meta_attributes>"))
+    };
+    let daemon =
+        "<primitive id=\"opensips\" class=\"ocf\" type=\"opensips\" provider=\"smartvox\">";
+    let clone = "<clone id=\"opensips-clone\">";
+    let location = |id: &str, inside: &str| {
+        constraint(ACTIVE, &format!("<rsc_location id=\"{id}\" rsc=\"vip\" {inside}"))
+    };
+    let ban = location("cli-ban-vip-on-node1", "node=\"node1\" score=\"-INFINITY\"/>");
+    let lifetime = lifetime("9999-01-01 00:00:00Z");
+    let relocated = location("pcs-relocate-vip", "node=\"node1\" score=\"INFINITY\"/>");
+    let found = |rule, xml, sentence, command| (rule, host(), xml, sentence, command);
+    vec![
+        found("maintenance", mode, "the cluster is in", "maintenance-mode=false"),
+        found(
             "maintenance",
-            host(),
             default(HOT, "maintenance", "true"),
             "opensips is in maintenance mode",
-            "meta opensips-clone maintenance=false",
+            "pcs resource defaults update maintenance=",
         ),
-        ("maintenance", host(), node_with("maintenance"), "node2 is in", "unmaintenance node2"),
-        (
+        found(
             "maintenance",
-            host(),
+            meta(HOT, clone, "maintenance", "true"),
+            "opensips is in maintenance mode",
+            "pcs resource meta opensips-clone maintenance=",
+        ),
+        found("maintenance", node_with("maintenance"), "node2 is in", "unmaintenance node2"),
+        found(
+            "maintenance",
             default(HOT, "is-managed", "false"),
             "not managed",
-            "pcs resource manage",
+            "pcs resource defaults update is-managed=",
         ),
-        ("standby", host(), node_with("standby"), "node2 is in standby", "unstandby node2"),
-        ("leftover-move", host(), constraint(ACTIVE, ban), "cli-ban-vip-on-node1", "clear vip"),
+        found(
+            "maintenance",
+            meta(ACTIVE, daemon, "is-managed", "false"),
+            "opensips is not managed",
+            "pcs resource manage opensips --monitor",
+        ),
+        found("standby", node_with("standby"), "node2 is in standby", "unstandby node2"),
+        found(
+            "disabled",
+            meta(ACTIVE, daemon, "target-role", "Stopped"),
+            "opensips is disabled (target-role=Stopped): it runs on no node",
+            "pcs resource enable opensips",
+        ),
+        found(
+            "disabled",
+            meta(HOT, daemon, "target-role", "Unpromoted"),
+            "no instance is promoted",
+            "pcs resource enable opensips",
+        ),
+        found(
+            "disabled",
+            default(ACTIVE, "target-role", "Stopped"),
+            "vip is disabled",
+            "pcs resource defaults update target-role=",
+        ),
+        found("leftover-move", ban, "cli-ban-vip-on-node1", "clear vip"),
+        found("leftover-move", lifetime, "cli-prefer-vip", "clear vip"),
+        found("leftover-move", relocated, "\"pcs resource relocate run\"", "relocate clear"),
+    ]
+}
+
+fn state_cases() -> Vec<Case> {
+    let gone = "uname=\"node2\" in_ccm=\"false\"";
+    let gone = |xml| with(xml, "uname=\"node2\" in_ccm=\"true\"", gone);
+    let published = "<instance_attributes id=\"status-2\">";
+    let count = |xml: &str, name: &str, value: &str| {
+        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
+        with(xml, published, &format!("{published}{pair}"))
+    };
+    let threshold = default(ACTIVE, "migration-threshold", "3");
+    let found = |rule, xml, sentence, command| (rule, host(), xml, sentence, command);
+    vec![
+        found(
+            "offline",
+            gone(ACTIVE),
+            "node2 is not in the cluster: it takes nothing over",
+            "pcs cluster start node2",
+        ),
+        found(
+            "offline",
+            gone(&constraint(&third_of(ACTIVE), &avoids("vip").replace("node3", "node2"))),
+            "its vote is missing",
+            "pcs cluster start node2",
+        ),
+        found(
+            "barred",
+            count(HOT, "fail-count-opensips#start_0", "INFINITY"),
+            "node2 is barred for opensips",
+            "crm_resource --cleanup -r opensips --node node2",
+        ),
+        found(
+            "barred",
+            count(&threshold, "fail-count-vip#monitor_2000", "3"),
+            "node2 is barred for vip",
+            "--cleanup -r vip --node node2",
+        ),
+    ]
+}
+
+fn ping_cases() -> Vec<Case> {
+    let asking = |parameters: &[(&str, &str)]| pinging(LEVEL, parameters);
+    let gateway = "name=\"host_list\" value=\"192.0.2.1\"";
+    let addresses = ["198.51.100.12".to_owned(), "2001:db8::12".to_owned()].into();
+    let known = || Host { addresses, ..host() };
+    vec![
+        (
+            "ping-hosts",
+            host(),
+            asking(&[("ping_targets", "192.0.2.10,192.0.2.1"), ("ping_maxfail", "1")]),
+            "fence-ping pings 192.0.2.10, an address of this cluster",
+            "pcs stonith update fence-ping ping_targets=192.0.2.1",
+        ),
+        (
+            "ping-hosts",
+            host(),
+            with(ACTIVE, gateway, "name=\"host_list\" value=\"node2\""),
+            "gateway pings node2",
+            "pcs resource update gateway host_list=GATEWAY",
+        ),
+        (
+            "ping-hosts",
+            host(),
+            asking(&[("ping_targets", "127.0.0.53,192.0.2.1"), ("ping_maxfail", "1")]),
+            "fence-ping pings 127.0.0.53",
+            "ping_targets=192.0.2.1",
+        ),
+        (
+            "ping-hosts",
+            known(),
+            asking(&[("ping_targets", "inet:198.51.100.12")]),
+            "pings inet:198.51.100.12",
+            "ping_targets=GATEWAY",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", "192.0.2.1"), ("ping_count", "1")]),
+            "fence-ping wants 8 answers (ping_good_count) and sends fewer pings (ping_count=1)",
+            "pcs stonith update fence-ping ping_good_count=1",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", "192.0.2.1"), ("ping_maxfail", "1")]),
+            "none of its hosts answers",
+            "pcs stonith update fence-ping ping_maxfail=0",
+        ),
+        (
+            "fencing-ping-host",
+            host(),
+            asking(&[("ping_targets", "192.0.2.1,198.51.100.1")]),
+            "one of its 2 hosts is silent",
+            "pcs stonith update fence-ping ping_maxfail=1",
+        ),
     ]
 }
 
@@ -239,6 +387,12 @@ fn pair_cases() -> Vec<Case> {
         );
         resource(ACTIVE, &format!("{primitive}{set}</instance_attributes></primitive>"))
     };
+    let second = |id: &str, ip: &str| {
+        let start = ACTIVE.find("<primitive id=\"vip\"").unwrap();
+        let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
+        let vip = ACTIVE[start..end].replace("\"vip", &format!("\"{id}"));
+        resource(ACTIVE, &vip.replace("192.0.2.10", ip))
+    };
     let other_vip = with(
         ACTIVE,
         "name=\"vip\" value=\"192.0.2.10\"",
@@ -293,6 +447,14 @@ fn pair_cases() -> Vec<Case> {
             "twin (IPaddr2) manages 192.0.2.10",
             "pcs resource delete twin",
         ),
+        // The one that the constraints name stays, wherever it is in the file.
+        (
+            "same-address",
+            host(),
+            second("vip-b", "192.0.2.10/32"),
+            "vip-b (opensips-vip) manages 192.0.2.10 as well as vip, which the constraints name",
+            "pcs resource delete vip-b",
+        ),
         (
             "vip-unmatched",
             host(),
@@ -341,14 +503,23 @@ fn other_node_cases() -> Vec<Case> {
             beside(Told { configs: map("opensips", "4567"), ..own.clone() }),
             ACTIVE.to_owned(),
             "/etc/opensips/opensips.cfg of opensips is not the same on node1 as it was on node2",
-            "sha256sum /etc/opensips/opensips.cfg",
+            "--name smartvox-check-ignore --update configurations",
         ),
     ]
 }
 
 #[test]
 fn each_rule_finds_what_breaks_it() {
-    let cases = [cluster_cases(), resource_cases(), pair_cases(), other_node_cases()].concat();
+    let cases = [
+        cluster_cases(),
+        forgotten_cases(),
+        state_cases(),
+        ping_cases(),
+        resource_cases(),
+        pair_cases(),
+        other_node_cases(),
+    ];
+    let cases = cases.concat();
     for (rule, host, xml, sentence, command) in &cases {
         let found = found_on(host, xml);
         let fits =

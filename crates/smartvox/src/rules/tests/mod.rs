@@ -43,7 +43,7 @@ fn with(xml: &str, from: &str, to: &str) -> String {
 
 fn found_on(host: &Host, xml: &str) -> Vec<Finding> {
     let cib = Cib::read(xml, &host.node).unwrap();
-    findings(&Pair { cib: &cib, host })
+    findings(&Pair { cib: &cib, host }, &Ignored::of(&cib))
 }
 
 fn found(xml: &str) -> Vec<Finding> {
@@ -64,13 +64,57 @@ fn constraint(xml: &str, constraint: &str) -> String {
     with(xml, "<constraints>", &format!("<constraints>{constraint}"))
 }
 
-/// The example with `fence-ping` for node1, and a topology.
-fn asking(levels: &str) -> String {
-    let device = "<primitive id=\"fence-ping\" class=\"stonith\" type=\"fence_heuristics_ping\">\
-                  <instance_attributes id=\"p\"><nvpair id=\"pl\" name=\"pcmk_host_list\" \
-                  value=\"node1\"/></instance_attributes></primitive>";
+/// The example with `fence-ping` for node1, a topology, and what it asks.
+fn pinging(levels: &str, parameters: &[(&str, &str)]) -> String {
+    let pairs = parameters.iter().map(|(name, value)| {
+        format!("<nvpair id=\"p-{name}\" name=\"{name}\" value=\"{value}\"/>")
+    });
+    let device = format!(
+        "<primitive id=\"fence-ping\" class=\"stonith\" type=\"fence_heuristics_ping\">\
+         <instance_attributes id=\"p\"><nvpair id=\"pl\" name=\"pcmk_host_list\" value=\"node1\"/>{}\
+         </instance_attributes></primitive>",
+        pairs.collect::<String>()
+    );
     let topology = format!("</resources><fencing-topology>{levels}</fencing-topology>");
-    with(&resource(ACTIVE, device), "</resources>", &topology)
+    with(&resource(ACTIVE, &device), "</resources>", &topology)
+}
+
+fn asking(levels: &str) -> String {
+    pinging(levels, &[])
+}
+
+/// The level of the example for node1.
+const LEVEL: &str =
+    "<fencing-level id=\"l\" target=\"node1\" index=\"1\" devices=\"fence-ping,fence-node1\"/>";
+
+/// A pair with a third node, which is fenced like node2.
+fn third_of(xml: &str) -> String {
+    let listed = "name=\"pcmk_host_list\" value=\"node2\"";
+    let xml = with(xml, listed, "name=\"pcmk_host_list\" value=\"node2 node3\"");
+    let xml = with(&xml, "</nodes>", "<node id=\"3\" uname=\"node3\"/></nodes>");
+    let state = "<node_state id=\"3\" uname=\"node3\" in_ccm=\"true\" crmd=\"online\"/>";
+    with(&xml, "<status>", &format!("<status>{state}"))
+}
+
+/// `crm_resource --move -r vip --node node1 --lifetime …`
+fn lifetime(end: &str) -> String {
+    constraint(
+        ACTIVE,
+        &format!(
+            "<rsc_location id=\"cli-prefer-vip\" rsc=\"vip\" role=\"Started\"><rule id=\"r\" \
+             score=\"INFINITY\" boolean-op=\"and\"><expression id=\"e\" attribute=\"#uname\" \
+             operation=\"eq\" value=\"node1\" type=\"string\"/><date_expression id=\"d\" operation=\"lt\" \
+             end=\"{end}\"/></rule></rsc_location>"
+        ),
+    )
+}
+
+/// `pcs constraint location RESOURCE avoids node3`
+fn avoids(resource: &str) -> String {
+    format!(
+        "<rsc_location id=\"location-{resource}-node3--INFINITY\" rsc=\"{resource}\" node=\"node3\" \
+         score=\"-INFINITY\"/>"
+    )
 }
 
 #[test]

@@ -88,6 +88,20 @@ fn a_second_address_breaks_no_rule() {
     assert_eq!(found(&with(&xml, set, &format!("{set}{ensure}"))), []);
 }
 
+/// One IPv6 address in two spellings: it has its constraints.
+#[test]
+fn an_address_in_another_spelling_breaks_no_rule() {
+    let vip =
+        with(ACTIVE, "name=\"ip\" value=\"192.0.2.10\"", "name=\"ip\" value=\"2001:DB8::0010\"");
+    let daemon =
+        with(&vip, "name=\"vip\" value=\"192.0.2.10\"", "name=\"vip\" value=\"2001:db8::10\"");
+    assert_eq!(found(&daemon), []);
+    // They are looked at.
+    let order = "first=\"vip\" then=\"opensips\"";
+    let other = with(&daemon, order, "first=\"a\" then=\"b\"");
+    assert_eq!(found(&other).iter().map(|one| one.rule).collect::<Vec<_>>(), ["order"]);
+}
+
 /// Nodes that have told the same, or less, or what this version does not know.
 #[test]
 fn nodes_that_are_alike_break_no_rule() {
@@ -117,15 +131,116 @@ fn other_clusters_break_no_rule() {
                   name=\"target-role\" value=\"Stopped\"/></meta_attributes></primitive>";
     assert_eq!(found(&resource(ACTIVE, former)), []);
     // Corosync adds to the token for the third node.
-    let third = with(ACTIVE, "</nodes>", "<node id=\"3\" uname=\"node3\"/></nodes>");
+    let third = third_of(ACTIVE);
     let token =
         |token| Host { corosync: Corosync { token_ms: Some(token), ..host().corosync }, ..host() };
     assert_eq!(found_on(&token(10_650), &third), []);
     assert_eq!(found_on(&token(10_651), &third).len(), 1);
     assert_eq!(found_on(&token(10_650), ACTIVE).len(), 1);
-    let standby = "<node id=\"3\" uname=\"node3\"><instance_attributes id=\"n\"><nvpair id=\"nn\" \
-                   name=\"standby\" value=\"on\"/></instance_attributes></node></nodes>";
-    let found = found(&with(ACTIVE, "</nodes>", standby));
+    let found = found(&in_standby(&third, 3));
     let [finding] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(finding.found.sentence, "node3 is in standby: it takes nothing over");
+}
+
+/// `pcs node standby`
+fn in_standby(xml: &str, node: u8) -> String {
+    let set = "<instance_attributes id=\"n\"><nvpair id=\"nn\" name=\"standby\" value=\"on\"/>\
+               </instance_attributes>";
+    let element = format!("<node id=\"{node}\" uname=\"node{node}\"");
+    with(xml, &format!("{element}/>"), &format!("{element}>{set}</node>"))
+}
+
+/// A node on which the constraints let nothing run.
+#[test]
+fn a_node_that_only_counts_for_the_quorum_breaks_no_rule() {
+    // OpenSIPS follows its address.
+    let third = constraint(&third_of(ACTIVE), &avoids("vip"));
+    assert_eq!(found(&in_standby(&third, 3)), []);
+    // No other node is left to fail over to.
+    let sentences: Vec<String> =
+        found(&in_standby(&third, 2)).into_iter().map(|one| one.found.sentence).collect();
+    assert_eq!(sentences, ["node2 is in standby: there is no node to fail over to"]);
+    // On itself, nothing is expected of it.
+    let hot = third_of(HOT);
+    let there = Host { node: "node3".to_owned(), ..host() };
+    let check = |xml: &str| {
+        with(
+            xml,
+            "name=\"nonlocal_bind\" value=\"ensure\"",
+            "name=\"nonlocal_bind\" value=\"check\"",
+        )
+    };
+    assert_eq!(found_on(&there, &check(&constraint(&hot, &avoids("opensips-clone")))), []);
+    let rules: Vec<&str> =
+        found_on(&there, &check(&hot)).iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["nonlocal-bind"]);
+}
+
+/// Devices that are for a node by other parameters than a list of names.
+#[test]
+fn fence_devices_without_a_list_break_no_rule() {
+    let list = "name=\"pcmk_host_list\" value=\"node2\"";
+    for other in [
+        "name=\"pcmk_host_map\" value=\"node1:3;node2:4,5\"",
+        "name=\"pcmk_host_list\" value=\"old\"/><nvpair id=\"pc\" name=\"pcmk_host_check\" value=\"dynamic-list\"",
+        "name=\"plug\" value=\"2\"",
+    ] {
+        assert_eq!(found(&with(ACTIVE, list, other)), [], "{other}");
+    }
+    // A level names the device for the node.
+    let elsewhere = with(ACTIVE, list, "name=\"pcmk_host_list\" value=\"other\"");
+    let level = "<fencing-level id=\"l\" target=\"node2\" index=\"1\" devices=\"fence-node2\"/>";
+    let topology = format!("</resources><fencing-topology>{level}</fencing-topology>");
+    assert_eq!(found(&with(&elsewhere, "</resources>", &topology)), []);
+    assert_eq!(found(&elsewhere).len(), 1);
+}
+
+/// What the nodes have reported is not in every file, and a failure that was mended bars nothing.
+#[test]
+fn other_states_break_no_rule() {
+    let status = ACTIVE.find("<status>").unwrap();
+    assert_eq!(found(&format!("{}</cib>", &ACTIVE[..status])), []);
+    let published = "<instance_attributes id=\"status-2\">";
+    for (name, value) in
+        [("fail-count-vip#monitor_2000", "2"), ("fail-count-other#start_0", "INFINITY")]
+    {
+        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
+        assert_eq!(found(&with(ACTIVE, published, &format!("{published}{pair}"))), [], "{name}");
+    }
+}
+
+/// Hosts outside the pair, and numbers that fit them.
+#[test]
+fn pings_of_the_examples_break_no_rule() {
+    let one = [("ping_targets", "192.0.2.1"), ("ping_count", "1"), ("ping_good_count", "1")];
+    let two = [("ping_targets", "inet:192.0.2.1,gateway.lan"), ("ping_maxfail", "1")];
+    // Two of three have to answer: a decision.
+    let three = [("ping_targets", "192.0.2.1,198.51.100.1,198.51.100.2"), ("ping_maxfail", "1")];
+    for parameters in [&one[..], &two, &three] {
+        assert_eq!(found(&pinging(LEVEL, parameters)), [], "{parameters:?}");
+    }
+}
+
+#[test]
+fn a_move_whose_lifetime_is_over_breaks_no_rule() {
+    assert_eq!(found(&lifetime("2026-01-01 00:00:00Z")), []);
+    // Whether it is over is not known.
+    assert_eq!(found(&lifetime("2026-01-01")).len(), 1);
+}
+
+/// Findings that the administrator does not want to see.
+#[test]
+fn a_rule_that_is_ignored_finds_nothing() {
+    let low = default(ACTIVE, "migration-threshold", "1");
+    assert_eq!(found(&low).len(), 2);
+    let set = "<cluster_property_set id=\"smartvox\">";
+    let ignoring = |names: &str| {
+        let pair = format!("<nvpair id=\"i\" name=\"{IGNORE}\" value=\"{names}\"/>");
+        with(&low, set, &format!("{set}{pair}"))
+    };
+    assert_eq!(found(&ignoring("configurations, migration-threshold")), []);
+    let cib = Cib::read(&ignoring("fencing nonsense"), "node1").unwrap();
+    let ignored = Ignored { rules: vec!["fencing"], unknown: vec!["nonsense".to_owned()] };
+    assert_eq!(Ignored::of(&cib), ignored);
+    assert_eq!(found(&ignoring("fencing nonsense")).len(), 2);
 }
