@@ -106,12 +106,12 @@ continuity: setup build
 	tests/build
 	$(TARGET)/debug/continuity --agents $(BUILT) $(if $(S),--sequence $(S))
 
-# Each system call of each action of both agents fails, in each way, one in each run, as a table; SHARE=500 puts one
-# fault in five hundred (a quarter of an hour; all of them take days), FIRST=7 begins with another one;
-# docs/development.md.
+# Each system call of each action of both agents fails, in each way, one in each run, as a table. KINDS=yes: only the
+# first and the last call of each kind (hours; all of them take days); SHARE=50 puts one fault in fifty, FIRST=7 begins
+# with another one; docs/development.md.
 faults-injected: setup build
 	tests/build
-	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))
+	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(KINDS),--kinds) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))
 
 # Gives random inputs to each decoder, or T=arp to that one, for SECONDS (60) or for RUNS inputs; docs/development.md.
 fuzz:

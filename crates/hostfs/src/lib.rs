@@ -20,4 +20,4 @@ pub use directories::{
 pub use error::{Error, Result, cause};
 pub use files::{Links, open_regular, path_of, read_end, read_regular, remove, replace};
 pub use mounts::{Followed, Mounts};
-pub use shortage::{retry, retry_until};
+pub use shortage::{retry, retry_no_longer_than, retry_until};

@@ -2,6 +2,7 @@
 //! fences its node, which must not follow from a shortage that passes.
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use deadline::Deadline;
@@ -15,14 +16,30 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long a call without a deadline is repeated.
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(2);
+/// Of the time that is left to the process, one call is repeated for this part: what follows it needs the rest.
+const PART: u32 = 3;
 
-/// Calls `attempt` until it succeeds or fails for another reason than a shortage, for up to two
-/// seconds.
+static OF_THIS_PROCESS: OnceLock<Deadline> = OnceLock::new();
+
+/// Tells when this process must have ended, for the calls that have no deadline of their own: [`retry`], and with it all
+/// that opens a file or reads /proc. Each of them is repeated for a third of what is left until then, so that none of
+/// them outlives the process, and that a process which has minutes does not give up after seconds. The first call counts.
+pub fn retry_no_longer_than(deadline: Deadline) {
+    let _ = OF_THIS_PROCESS.set(deadline);
+}
+
+/// Calls `attempt` until it succeeds or fails for another reason than a shortage: for a third of the time that is left to
+/// this process ([`retry_no_longer_than`]), or for two seconds where that was not told.
 ///
 /// # Errors
 /// That of the last attempt.
 pub fn retry<T>(attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    retry_until(Deadline::after(WITHOUT_DEADLINE), attempt)
+    retry_until(patience(OF_THIS_PROCESS.get().copied()), attempt)
+}
+
+fn patience(of_this_process: Option<Deadline>) -> Deadline {
+    let part = |deadline: Deadline| deadline.share(PART);
+    of_this_process.map_or_else(|| Deadline::after(WITHOUT_DEADLINE), part)
 }
 
 /// The same until `give_up`. There is at least one attempt.

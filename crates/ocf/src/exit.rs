@@ -55,9 +55,4 @@ impl Exit {
             Self::DegradedPromoted => "OCF_DEGRADED_PROMOTED",
         }
     }
-
-    /// Returns true if an exit reason belongs to the code. Degraded is such a code.
-    pub const fn is_failure(self) -> bool {
-        !matches!(self, Self::Success | Self::NotRunning | Self::RunningPromoted)
-    }
 }

@@ -7,6 +7,12 @@ use crate::description::DESCRIPTION;
 use crate::error::Error;
 use crate::log_line;
 
+/// What concerns the whole process.
+fn begin(request: &Request) {
+    log_line::begin(request);
+    hostfs::retry_no_longer_than(request.deadline);
+}
+
 /// ocf:smartvox:opensips-vip
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VirtualIp;
@@ -19,17 +25,17 @@ impl Agent for VirtualIp {
     }
 
     fn validate(&self, request: &Request) -> Vec<Finding> {
-        log_line::begin(request);
+        begin(request);
         validate::validate(request)
     }
 
     fn diagnose(&self, request: &Request) -> Diagnosis {
-        log_line::begin(request);
+        begin(request);
         diagnose::diagnose(request)
     }
 
     fn perform(&self, request: &Request) -> Result<Verdict, Error> {
-        log_line::begin(request);
+        begin(request);
         match request.action {
             Action::Start => start::start(request),
             Action::Stop => stop::stop(request),

@@ -241,4 +241,45 @@ mod tests {
         let denied = hostnet::Error::PermissionDenied { operation, capability, source: refused() };
         assert_eq!(judged(denied), (false, Exit::Permission));
     }
+
+    #[test]
+    fn a_code_is_that_of_its_cause() {
+        let ip: IpAddr = "192.0.2.10".parse().unwrap();
+        let corosync = OwnAddress::Corosync { ip, file: "/etc/corosync/corosync.conf".into() };
+        assert_eq!(judged(corosync), (false, Exit::Configured));
+        assert_eq!(judged(OwnAddress::Leased { ip }), (false, Exit::Generic));
+        let links = "eth0, eth1".to_owned();
+        let rolled = |source| Error::RollBack { source: Box::new(source), left: String::new() };
+        assert_eq!(judged(rolled(Error::AmbiguousLink { ip, links })), (false, Exit::Args));
+        assert_eq!(judged(rolled(Error::Stopped { ip })), (false, Exit::Generic));
+        let (path, source) = ("/proc/sys/net/x".into(), std::io::Error::other("x"));
+        let denied = hostnet::Error::SysctlDenied { path, source };
+        assert_eq!(judged(source_routing::Error::Network(denied)), (false, Exit::Permission));
+    }
+
+    #[test]
+    fn reasons_name_what_is_known() {
+        let ip: IpAddr = "192.0.2.10".parse().unwrap();
+        let (link, mac) =
+            ("eth0".parse::<LinkName>().unwrap(), "02:00:00:00:00:0a".parse().unwrap());
+        let in_use = |mac| Error::InUse { ip, mac, link: link.clone() }.to_string();
+        assert!(
+            in_use(Some(mac)).starts_with("192.0.2.10 is in use by 02:00:00:00:00:0a on eth0: ")
+        );
+        assert!(in_use(None).starts_with("192.0.2.10 is in use by another host on eth0: "));
+        let pid = hostproc::Pid::new(4711).unwrap();
+        let busy = |holder| Error::Busy { ip, holder }.to_string();
+        assert!(
+            busy(Some(Process { pid, start_time: 1 })).contains("another process (pid 4711): ")
+        );
+        assert!(busy(None).contains("another process: "));
+        let still = |source| Error::StillThere { left: "x".to_owned(), source }.to_string();
+        assert_eq!(still(None), "x is still there after stop: check what adds it again");
+        let refused = hostnet::Error::NoSuchLink {
+            link: "eth0".to_owned(),
+            source: std::io::Error::other("x"),
+        };
+        let why = refused.to_string();
+        assert_eq!(still(Some(refused)), format!("x is still there after stop: {why}"));
+    }
 }

@@ -18,14 +18,17 @@ impl Agent for OpenSips {
     }
 
     fn validate(&self, request: &Request) -> Vec<Finding> {
+        hostfs::retry_no_longer_than(request.deadline);
         validate::validate(request)
     }
 
     fn diagnose(&self, request: &Request) -> Diagnosis {
+        hostfs::retry_no_longer_than(request.deadline);
         diagnose::diagnose(request)
     }
 
     fn perform(&self, request: &Request) -> Result<Verdict, Error> {
+        hostfs::retry_no_longer_than(request.deadline);
         match request.action {
             Action::Start => start::start(request),
             Action::Stop => stop::stop(request),

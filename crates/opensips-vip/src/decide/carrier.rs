@@ -102,6 +102,7 @@ mod tests {
             ("a b#c", "smartvox-link-a_b_c"),
         ] {
             assert_eq!(attribute(instance).as_str(), name);
+            assert_eq!(attribute(instance).to_string(), name);
         }
     }
 
@@ -123,6 +124,9 @@ mod tests {
         let three = line("node3", "1") + &line("node1", "0") + &line("node2", "0");
         assert_eq!(read(&three), on(&["node3"]));
         assert_eq!(read(&line("node2", "")), Elsewhere::Unknown);
+        // One that was not asked since hides no other.
+        assert_eq!(read(&(line("node2", "") + &line("node3", "0"))), Elsewhere::Nowhere);
+        assert_eq!(read(&(line("node2", "0") + &line("node3", "0"))), Elsewhere::Nowhere);
         for unclear in [
             line("node2", "2"),
             line("node2", "1").replace("link-vip", "link-vip2"),

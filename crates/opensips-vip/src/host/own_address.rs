@@ -1,6 +1,7 @@
 //! Reads what tells whether an address is the host's own: the kernel's tables, and the configuration of
 //! Corosync and of the host's network.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use hostnet::{Address, Family, Netlink, Result, TABLE_MAIN};
 use super::run_files::RunFiles;
 use super::{settled, tables};
 use crate::decide::own_address::{self, OwnAddress};
+use crate::log_line::line;
 
 /// Longest configuration file that is read, in bytes.
 const LIMIT: u64 = 1024 * 1024;
@@ -34,6 +36,9 @@ const NETWORK: [&str; 10] = [
 /// Why the address is the host's own, or one of Corosync; `None` also for a VIP that is noted as started or
 /// adopted here. `instances` are those of the address; of one that is not here, only Corosync's configuration
 /// is read. `in_namespace`: the VIP is not in the host's network, which the files are about.
+///
+/// A file that can't be read is logged, and counts as one without the address, as where no note can be kept: of the two
+/// mistakes, a VIP that stays on two nodes is worse than an address of the host that has to be added again.
 pub(crate) fn find(
     netlink: &Netlink,
     files: &RunFiles,
@@ -45,15 +50,20 @@ pub(crate) fn find(
     if files.is_noted_here() {
         return Ok(None);
     }
-    let root = Path::new("/");
-    if !in_namespace && let Some(own) = of_corosync(root, ip) {
+    let mut look = Look::at(Path::new("/"));
+    if !in_namespace && let Some(own) = look.of_corosync(ip) {
         return Ok(Some(own));
     }
     if instances.is_empty() {
         return Ok(None);
     }
-    if !in_namespace && let Some(own) = configured(root, ip) {
+    if !in_namespace && let Some(own) = look.configured(ip) {
         return Ok(Some(own));
+    }
+    for error in look.unread {
+        let line = line().field("file", error.path.display());
+        let note = format!("can't be read: whether it gives {ip} to this node is not known");
+        log::warn!("{}", line.field("error", hostfs::cause(&error.source)).note(note));
     }
     let family = Family::of(ip);
     let addresses = tables::addresses(netlink, family, until)?;
@@ -67,34 +77,72 @@ pub(crate) fn find(
     Ok(own_address::by_tables(instances, &tables))
 }
 
-fn of_corosync(root: &Path, ip: IpAddr) -> Option<OwnAddress> {
-    let corosync = read(&root.join(COROSYNC))?;
-    let hosts = read(&root.join("etc/hosts")).unwrap_or_default();
-    let file = Path::new("/").join(COROSYNC);
-    own_address::is_of_corosync(&corosync, &hosts, ip).then_some(OwnAddress::Corosync { ip, file })
+/// A look at the configuration of a host.
+struct Look<'a> {
+    root: &'a Path,
+    /// What exists and could not be read.
+    unread: Vec<hostfs::Error>,
 }
 
-fn configured(root: &Path, ip: IpAddr) -> Option<OwnAddress> {
-    let found = NETWORK
-        .iter()
-        .flat_map(|path| files_of(&root.join(path)))
-        .find(|path| read(path).is_some_and(|text| own_address::is_configured_in(&text, ip)))?;
-    let file = found.strip_prefix(root).map_or(found.clone(), |path| Path::new("/").join(path));
-    Some(OwnAddress::Configured { ip, file })
-}
-
-/// The file, or the files in the directory.
-fn files_of(path: &Path) -> Vec<PathBuf> {
-    match std::fs::read_dir(path) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
-        Err(_) => vec![path.to_owned()],
+impl<'a> Look<'a> {
+    fn at(root: &'a Path) -> Self {
+        Self { root, unread: Vec::new() }
     }
-}
 
-/// The text of a file; `None` if there is none that can be read.
-fn read(path: &Path) -> Option<String> {
-    let text = hostfs::read_regular(path, Links::Followed, LIMIT).ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
+    fn of_corosync(&mut self, ip: IpAddr) -> Option<OwnAddress> {
+        let corosync = self.text(&self.root.join(COROSYNC))?;
+        let hosts = self.text(&self.root.join("etc/hosts")).unwrap_or_default();
+        let file = Path::new("/").join(COROSYNC);
+        own_address::is_of_corosync(&corosync, &hosts, ip)
+            .then_some(OwnAddress::Corosync { ip, file })
+    }
+
+    fn configured(&mut self, ip: IpAddr) -> Option<OwnAddress> {
+        let paths: Vec<_> =
+            NETWORK.iter().flat_map(|path| self.files_of(&self.root.join(path))).collect();
+        let gives = |text: String| own_address::is_configured_in(&text, ip);
+        let found = paths.into_iter().find(|path| self.text(path).is_some_and(gives))?;
+        let file =
+            found.strip_prefix(self.root).map_or(found.clone(), |it| Path::new("/").join(it));
+        Some(OwnAddress::Configured { ip, file })
+    }
+
+    /// The file, or the files in the directory.
+    fn files_of(&mut self, path: &Path) -> Vec<PathBuf> {
+        let mut unread =
+            |source| self.miss(hostfs::Error { operation: "list", path: path.to_owned(), source });
+        let entries = match hostfs::retry(|| std::fs::read_dir(path)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return vec![path.to_owned()];
+            }
+            Err(error) => {
+                unread(error);
+                return Vec::new();
+            }
+        };
+        entries.filter_map(|entry| entry.map(|it| it.path()).map_err(&mut unread).ok()).collect()
+    }
+
+    /// The text of a file; `None` if there is none that can be read.
+    fn text(&mut self, path: &Path) -> Option<String> {
+        match hostfs::read_regular(path, Links::Followed, LIMIT) {
+            Ok(text) => Some(String::from_utf8_lossy(&text).into_owned()),
+            Err(error) => {
+                self.miss(error);
+                None
+            }
+        }
+    }
+
+    /// Neither what is absent nor a directory, a device or a FIFO (no error of a system call) configures anything.
+    fn miss(&mut self, error: hostfs::Error) {
+        let nothing =
+            matches!(error.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory);
+        if !nothing && error.source.raw_os_error().is_some() {
+            self.unread.push(error);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -109,17 +157,48 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
+        let look = |ip| {
+            let mut look = Look::at(root.path());
+            let found = (look.of_corosync(ip), look.configured(ip));
+            assert!(look.unread.is_empty(), "{:?}", look.unread);
+            found
+        };
         let ip = "192.0.2.1".parse().unwrap();
-        assert_eq!((of_corosync(root.path(), ip), configured(root.path(), ip)), (None, None));
+        assert_eq!(look(ip), (None, None));
         write("etc/netplan/50-cloud-init.yaml", "      addresses: [192.0.2.1/24]\n");
         write("etc/network/interfaces", "iface eth0 inet dhcp\n");
+        write("etc/systemd/network/eth0.network.d/more.conf", "[Network]\n");
         write("etc/corosync/corosync.conf", "  ring0_addr: node1\n");
         write("etc/hosts", "192.0.2.1 node1\n");
-        let file = PathBuf::from("/etc/netplan/50-cloud-init.yaml");
-        assert_eq!(configured(root.path(), ip), Some(OwnAddress::Configured { ip, file }));
-        let file = PathBuf::from("/etc/corosync/corosync.conf");
-        assert_eq!(of_corosync(root.path(), ip), Some(OwnAddress::Corosync { ip, file }));
-        let other = "192.0.2.10".parse().unwrap();
-        assert_eq!((of_corosync(root.path(), other), configured(root.path(), other)), (None, None));
+        // As systemd-networkd is told to ignore a file.
+        std::os::unix::fs::symlink("/dev/null", root.path().join("etc/systemd/network/99.link"))
+            .unwrap();
+        let configured =
+            OwnAddress::Configured { ip, file: "/etc/netplan/50-cloud-init.yaml".into() };
+        let corosync = OwnAddress::Corosync { ip, file: "/etc/corosync/corosync.conf".into() };
+        assert_eq!(look(ip), (Some(corosync), Some(configured)));
+        assert_eq!(look("192.0.2.10".parse().unwrap()), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        // As root, no mode makes a file unreadable.
+        let endless = |path: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(&path, &path).unwrap();
+        };
+        for path in ["etc/corosync/corosync.conf", "etc/netplan/a.yaml", "etc/systemd/network"] {
+            endless(path);
+        }
+        let mut look = Look::at(root.path());
+        let ip = "192.0.2.1".parse().unwrap();
+        assert_eq!((look.of_corosync(ip), look.configured(ip)), (None, None));
+        let told: Vec<_> =
+            look.unread.iter().map(|it| it.path.strip_prefix(root.path()).unwrap()).collect();
+        // Directories first, then the files in them.
+        let unread = ["etc/corosync/corosync.conf", "etc/systemd/network", "etc/netplan/a.yaml"];
+        assert_eq!(told, unread.map(Path::new));
     }
 }

@@ -36,8 +36,10 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    /// The file does not exist, which is all that there is to know about it.
-    pub(super) fn is_absent(&self) -> bool {
+    /// The file does not exist, which is all that there is to know about it: OpenSIPS 2.4 goes on without an absent
+    /// `import_file`, and every other one refuses the configuration and names the file (`__flatten_opensips_cfg()` in
+    /// cfg_pp.c of 3.0 to 4.0). Whatever the daemon does, such a file declares nothing.
+    pub(crate) fn is_absent(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
 }
@@ -82,6 +84,17 @@ fn is_include(word: &str) -> bool {
     matches!(word, "include_file" | "import_file")
 }
 
+/// The file of this name in a file at `path`. The daemon looks first in the directory in which it was started, which is
+/// `/` ([`clean`](super::environment)), and then beside the file that includes it (`mk_included_file_path()` in
+/// cfg_pp.c of 3.0 to 4.0, `sr_push_yy_state()` in cfg.lex of 2.4).
+fn included(path: &Path, name: &str) -> PathBuf {
+    let from_root = Path::new("/").join(name);
+    if from_root.metadata().is_ok() {
+        return from_root;
+    }
+    path.parent().unwrap_or(Path::new("/")).join(name)
+}
+
 /// A walk through a configuration and the files that it includes.
 struct Walk<'v> {
     /// How much may still be read.
@@ -111,9 +124,8 @@ impl Walk<'_> {
             (self.visit)(&token, path);
             match token {
                 Token::Text(text) => {
-                    let other: PathBuf = path.parent().unwrap_or(Path::new("/")).join(text);
                     if before.take().as_deref().is_some_and(is_include) {
-                        self.include(&other, depth);
+                        self.include(&included(path, &text), depth);
                     }
                 }
                 Token::Word(word) => before = Some(word),
@@ -226,6 +238,19 @@ mod tests {
         std::fs::write(directory.path().join("node.cfg"), "mpath=\"/b/\"\n").unwrap();
         assert_eq!(module_paths(&config), ["/a/", "/b/"]);
         assert!(module_paths(&directory.path().join("none")).is_empty());
+    }
+
+    #[test]
+    fn a_name_from_the_root_goes_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let (config, other) = (directory.path().join("a.cfg"), directory.path().join("b.cfg"));
+        std::fs::write(&other, "mpath=\"/b/\"\n").unwrap();
+        let name = other.strip_prefix("/").unwrap();
+        std::fs::write(&config, format!("include_file \"{}\"\n", name.display())).unwrap();
+        assert_eq!(module_paths(&config), ["/b/"]);
+        // Beside the file, where there is none below the root.
+        std::fs::write(&config, "include_file \"b.cfg\"\n").unwrap();
+        assert_eq!(module_paths(&config), ["/b/"]);
     }
 
     #[test]

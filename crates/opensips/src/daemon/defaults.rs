@@ -25,17 +25,13 @@ fn complete_from<const N: usize>(params: &mut Params, files: [&Path; N]) {
     if params.shm_memory.is_some() && params.pkg_memory.is_some() {
         return;
     }
-    let (path, content) = match first_of(files) {
-        Ok(Some(found)) => found,
-        Ok(None) => return,
-        Err(error) => {
-            let note = "its S_MEMORY and P_MEMORY are not known: make it readable, or set shm_memory and \
-                        pkg_memory";
-            let line = LogLine::new().field("file", error.path.display());
-            log::warn!("{}", line.field("error", hostfs::cause(&error.source)).note(note));
-            return;
-        }
-    };
+    let (found, unread) = first_of(files);
+    for error in unread {
+        let note = "its S_MEMORY and P_MEMORY are not known: make it readable, or set shm_memory and pkg_memory";
+        let line = LogLine::new().field("file", error.path.display());
+        log::warn!("{}", line.field("error", hostfs::cause(&error.source)).note(note));
+    }
+    let Some((path, content)) = found else { return };
     for (key, memory) in
         [("S_MEMORY", &mut params.shm_memory), ("P_MEMORY", &mut params.pkg_memory)]
     {
@@ -53,19 +49,20 @@ fn complete_from<const N: usize>(params: &mut Params, files: [&Path; N]) {
     }
 }
 
-/// The first of the files that exists, with its text.
-///
-/// # Errors
-/// It can't be read.
-fn first_of<const N: usize>(files: [&Path; N]) -> hostfs::Result<Option<(&Path, String)>> {
+/// The first of the files that can be read, with its text, and those before it that exist and can't be read. A node has
+/// one of these files: what the other path is instead of it (a directory, a dangling mount) hides nothing.
+fn first_of<const N: usize>(files: [&Path; N]) -> (Option<(&Path, String)>, Vec<hostfs::Error>) {
+    let mut unread = Vec::new();
     for path in files {
         match read_regular(path, Links::Followed, LIMIT) {
-            Ok(content) => return Ok(Some((path, String::from_utf8_lossy(&content).into_owned()))),
+            Ok(content) => {
+                return (Some((path, String::from_utf8_lossy(&content).into_owned())), unread);
+            }
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => unread.push(error),
         }
     }
-    Ok(None)
+    (None, unread)
 }
 
 /// The value of the last line `KEY=VALUE`, as in a shell. The file is read and never executed: what a
@@ -130,12 +127,13 @@ mod tests {
         assert_eq!(completed(&[("shm_memory", "32")], [&missing, &file]), (Some(32), None));
         assert_eq!(completed(&[("pkg_memory", "8")], [&file, &missing]), (Some(64), Some(8)));
         assert_eq!(completed(&[], [&missing, directory.path()]), (None, None));
-        assert_eq!(completed(&[], [directory.path(), &file]), (None, None));
-        assert_eq!(first_of([&missing, &missing]).unwrap(), None);
-        assert_eq!(
-            first_of([&missing, directory.path(), &file]).unwrap_err().path,
-            directory.path()
-        );
+        // One that can't be read is told, and does not hide the other.
+        assert_eq!(completed(&[], [directory.path(), &file]), (Some(64), None));
+        let (found, unread) = first_of([directory.path(), &missing, &file]);
+        assert_eq!(found.map(|(path, _)| path), Some(&*file));
+        assert_eq!(unread.iter().map(|it| &*it.path).collect::<Vec<_>>(), [directory.path()]);
+        let (found, unread) = first_of([&missing, &missing]);
+        assert!(found.is_none() && unread.is_empty());
     }
 
     proptest! {

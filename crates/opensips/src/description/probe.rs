@@ -124,6 +124,7 @@ Default: 10s. Until then it returns OCF_DEGRADED: workers that wait for a databa
 again, and a restart would empty the memory of OpenSIPS and move the load to the peer. With mi, monitor \
 does not fail while OpenSIPS makes progress over UDP (its statistic rcv_requests rises): if requests wait in \
 the receive queue, it is overloaded; if none do, its script does not answer OPTIONS from this host. An \
-instance with a stopped worker (SIGSTOP) fails at once, and so does a refused connection.",
+instance with a stopped worker (SIGSTOP) fails at once, and so does a refused connection. If OPTIONS can't be \
+sent (no memory, descriptor, port or route), monitor waits as long, because a restart of OpenSIPS heals none of these.",
     ..Parameter::TEMPLATE
 };

@@ -106,4 +106,21 @@ mod tests {
         assert!(remark(u64::MAX, u64::MAX).is_some());
         assert_eq!(memory_remark(&Statistics::default(), 90), None);
     }
+
+    #[test]
+    fn exhausted_from_its_percentage_on() {
+        let in_use = |used, total| {
+            let statistics = Statistics {
+                shared_memory_used: Some(used),
+                shared_memory_total: Some(total),
+                ..Statistics::default()
+            };
+            in_use_from(&statistics, 98)
+        };
+        assert_eq!((in_use(97, 100), in_use(98, 100)), (None, Some((98, 100))));
+        assert_eq!(in_use(u64::MAX, u64::MAX), Some((u64::MAX, u64::MAX)));
+        // Not known, or no answer at all.
+        assert_eq!((in_use(0, 0), in_use_from(&Statistics::default(), 98)), (None, None));
+        assert_eq!((mega(0), mega(1), mega(64 << 20)), (0, 1, 64));
+    }
 }

@@ -124,19 +124,22 @@ pub(crate) fn refuse_exhausted(params: &Params, main: Process, deadline: Deadlin
 ///
 /// Where the best socket answers, a silent one beside it is told and ends nothing: a restart would end the
 /// calls of all, and a script that never answers there would be restarted for ever. From the level on that
-/// asks every socket, each has to answer.
+/// asks every socket, each has to answer, if it could be asked.
 fn weigh_all(silent: &Silent<'_>, shared: &[Shared], reach: Reach, asked: Asked) -> (Asked, bool) {
     let Asked { mut remarks, failures, best_answers, one_answers } = asked;
     let (mut unanswered, mut failed) = (false, Vec::new());
     for error in failures.into_iter().map(|error| unless_taken(error, shared)) {
         let weighed = match (reach, error) {
-            (Reach::Every, error) => Err(error),
+            (_, error @ Error::Unasked { .. }) if best_answers && !silent.has_stopped_workers() => {
+                Ok((error.to_string(), false))
+            }
+            (Reach::Every, error) if !matches!(error, Error::Unasked { .. }) => Err(error),
             (
                 Reach::Groups,
                 error @ (Error::Silent { silence: Silence::NoAnswer, .. }
                 | Error::UnexpectedAnswer { .. }),
             ) if best_answers && !silent.has_stopped_workers() => Ok((error.to_string(), false)),
-            (Reach::Groups, error) => silent.weigh(error).map(|remark| (remark, true)),
+            (_, error) => silent.weigh(error).map(|remark| (remark, true)),
         };
         match weighed {
             Ok((remark, counts)) => {

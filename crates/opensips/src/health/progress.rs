@@ -53,8 +53,10 @@ pub(super) struct Silent<'a> {
 impl Silent<'_> {
     /// What an operator should know of a failed probe that ends no service yet, or the failure.
     pub(super) fn weigh(&self, error: Error) -> Result<String, Error> {
-        let Error::Silent { target, silence: Silence::NoAnswer, .. } = error else {
-            return Err(error);
+        let (target, was_asked) = match &error {
+            Error::Silent { target, silence: Silence::NoAnswer, .. } => (*target, true),
+            Error::Unasked { target, .. } => (*target, false),
+            _ => return Err(error),
         };
         if self.has_stopped_workers() {
             return Err(error);
@@ -66,12 +68,17 @@ impl Silent<'_> {
             if lasting.is_zero() { String::new() } else { format!(" for {}", Seconds(lasting)) };
         // start must find an answer, or proof that the daemon works.
         let looks_on = matches!(self.instance.action(), Action::Monitor | Action::Diagnose);
+        let limit = self.params.probe.stall_limit;
+        if !was_asked {
+            // Nothing is known of the daemon, and a restart of it heals no lack of the host's. If it lasts, another
+            // node may be better.
+            let waits = looks_on && lasting < limit;
+            let remark =
+                format!("{error}{for_so_long}: monitor fails after stall_limit={}", Seconds(limit));
+            return if waits { Ok(remark) } else { Err(error) };
+        }
         match self.progress(target) {
-            Progress::Overloaded { .. }
-                if self.others_answer && lasting >= self.params.probe.stall_limit =>
-            {
-                Err(error)
-            }
+            Progress::Overloaded { .. } if self.others_answer && lasting >= limit => Err(error),
             Progress::TakesRequests => Ok(format!(
                 "a worker takes requests at {target} and does not answer OPTIONS{for_so_long}: let the script \
                  answer OPTIONS from this host, or set sip_probe=none"
@@ -80,12 +87,10 @@ impl Silent<'_> {
                 "OpenSIPS is overloaded{for_so_long}: it receives requests at {target} late, {waiting} bytes \
                  wait: see its database, or raise udp_workers"
             )),
-            Progress::Unknown if looks_on && lasting < self.params.probe.stall_limit => {
-                Ok(format!(
-                    "no answer to OPTIONS at {target}{for_so_long}: monitor fails after stall_limit={}",
-                    Seconds(self.params.probe.stall_limit)
-                ))
-            }
+            Progress::Unknown if looks_on && lasting < limit => Ok(format!(
+                "no answer to OPTIONS at {target}{for_so_long}: monitor fails after stall_limit={}",
+                Seconds(limit)
+            )),
             Progress::Unknown => Err(error),
         }
     }

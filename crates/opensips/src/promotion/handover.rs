@@ -52,3 +52,38 @@ pub(crate) fn wait(request: &Request, instance: &Instance<'_>) {
         begins(instance);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocf::InstanceName;
+
+    /// One instance of each of these kinds on a node of its own, the first on node1.
+    fn successor(instances: &[(&str, &str)]) -> bool {
+        let mut xml = "<pacemaker-result>".to_owned();
+        for (at, (role, more)) in instances.iter().enumerate() {
+            xml += &format!(
+                "<resource id=\"sip\" resource_agent=\"ocf:smartvox:opensips\" role=\"{role}\" active=\"true\" \
+                 orphaned=\"false\" blocked=\"false\" {more}><node name=\"node{}\"/></resource>",
+                at + 1
+            );
+        }
+        let status = Status::parse(&xml, &InstanceName::new("sip".as_ref())).unwrap();
+        has_successor(&status, "node1")
+    }
+
+    #[test]
+    fn who_could_follow() {
+        const WELL: &str = "managed=\"true\" failed=\"false\"";
+        const FAILED: &str = "managed=\"true\" failed=\"true\"";
+        const UNMANAGED: &str = "managed=\"false\" failed=\"false\"";
+        let (promoted, standby) = (("Promoted", FAILED), ("Unpromoted", WELL));
+        assert!(successor(&[promoted, standby]));
+        assert!(successor(&[promoted, ("Unpromoted", FAILED), standby]));
+        // Nobody is promoted here, or nobody could follow.
+        assert!(!successor(&[standby, standby]));
+        assert!(!successor(&[promoted]) && !successor(&[]));
+        assert!(!successor(&[promoted, ("Unpromoted", FAILED)]));
+        assert!(!successor(&[promoted, ("Unpromoted", UNMANAGED)]));
+    }
+}

@@ -159,6 +159,48 @@ mod tests {
         assert_eq!(after_demote(Some(PROMOTED)), STANDBY);
         assert_eq!(after_demote(Some(NOT_SYNCED)), NOT_SYNCED);
         assert_eq!(after_demote(None), STANDBY);
+        // Nor does it give what was lacking.
+        assert_eq!(after_demote(Some(SILENT)), SILENT);
+        assert_eq!(after_demote(Some(STARTED)), STARTED);
+    }
+
+    #[test]
+    fn a_promoted_instance_keeps_the_role_unless_it_lacks_its_tags() {
+        assert_eq!((after_promote(true), after_promote(false)), (PROMOTED, NOT_SYNCED));
+        assert_eq!(unanswered(Some(NOT_SYNCED)), NOT_SYNCED);
+        for told in [None, Some(FAILED), Some(STARTED), Some(STANDBY), Some(PROMOTED)] {
+            assert_eq!(unanswered(told), PROMOTED);
+        }
+    }
+
+    /// Each of them is a process, and a recurring monitor is to execute none.
+    #[test]
+    fn pacemaker_is_told_once() {
+        let deadline = Deadline::now();
+        let request = Request {
+            action: ocf::Action::Monitor,
+            instance: ocf::InstanceName::new("sip".as_ref()),
+            values: ocf::Values::default(),
+            deadline,
+            timeout: std::time::Duration::ZERO,
+            probe: false,
+            interval: std::time::Duration::from_secs(2),
+            in_cluster: true,
+            node: None,
+            expects_stopped: false,
+            expects_promoted: false,
+            by_cluster: true,
+            promotable: true,
+            check_level: DAEMON_LEVEL,
+        };
+        let main = Process { pid: hostproc::Pid::own(), start_time: 1 };
+        let record = Record { score: Some(STANDBY), ..Record::unpromoted(main) };
+        assert!(is_news(&request, &record, PROMOTED) && !is_news(&request, &record, STANDBY));
+        assert!(is_news(&request, &Record::unpromoted(main), STANDBY));
+        // No attribute daemon is a sibling of this test's parent.
+        assert!(!is_news(&request, &Record { told: Some(main), ..record }, STANDBY));
+        assert!(is_news(&Request { probe: true, ..request.clone() }, &record, STANDBY));
+        assert!(!is_news(&Request { promotable: false, ..request }, &record, PROMOTED));
     }
 
     #[test]

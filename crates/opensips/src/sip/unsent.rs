@@ -5,8 +5,8 @@ use std::io;
 use nix::errno::Errno;
 
 /// Whether the request may succeed a moment later: after a packet filter or a full conntrack table
-/// (`EPERM`), a routing rule (`EACCES`), a lack of memory or of local ports (`EADDRINUSE` of a bind(2)
-/// to port 0), or without a route.
+/// (`EPERM`), a routing rule (`EACCES`), a lack of memory, of descriptors (`ENFILE` is that of the whole host) or of
+/// local ports (`EADDRINUSE` of a bind(2) to port 0), or without a route.
 ///
 /// With `ip_nonlocal_bind` there is also no route from an address that has left the host, so that
 /// the lack of a route is temporary only while the address is present.
@@ -17,7 +17,10 @@ pub(super) fn is_temporary(error: &io::Error, is_here: impl FnOnce() -> bool) ->
             | Errno::EACCES
             | Errno::ENOBUFS
             | Errno::ENOMEM
+            | Errno::EMFILE
+            | Errno::ENFILE
             | Errno::EAGAIN
+            | Errno::EINTR
             | Errno::EADDRINUSE,
         ) => true,
         Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN) => is_here(),
@@ -37,7 +40,10 @@ mod tests {
             Errno::EACCES,
             Errno::ENOBUFS,
             Errno::ENOMEM,
+            Errno::EMFILE,
+            Errno::ENFILE,
             Errno::EAGAIN,
+            Errno::EINTR,
             Errno::EADDRINUSE,
         ] {
             assert!(temporary(errno, true) && temporary(errno, false), "{errno}");
@@ -45,7 +51,7 @@ mod tests {
         for errno in [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ENETDOWN] {
             assert!(temporary(errno, true) && !temporary(errno, false), "{errno}");
         }
-        for errno in [Errno::EADDRNOTAVAIL, Errno::EINVAL, Errno::EBADF, Errno::EMFILE] {
+        for errno in [Errno::EADDRNOTAVAIL, Errno::EINVAL, Errno::EBADF] {
             assert!(!temporary(errno, true), "{errno}");
         }
         assert!(!is_temporary(&io::Error::other("the probe panicked"), || true));

@@ -22,6 +22,9 @@ struct Arguments {
     /// The first of those, from 0 to N-1
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     first: usize,
+    /// Only the first and the last call of each kind: of one name, about the same path but for numbers
+    #[arg(long)]
+    kinds: bool,
     /// Only faults that are called so, as in the message of a violation
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -76,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
 }
 
 fn all_of(subject: &dyn Subject, arguments: &Arguments) -> Result<usize, String> {
-    let share = Share { first: arguments.first, of: arguments.share };
+    let share = Share { kinds: arguments.kinds, first: arguments.first, of: arguments.share };
     let only = arguments.only.as_deref().unwrap_or_default();
     let mut violations = 0;
     for case in subject.cases() {

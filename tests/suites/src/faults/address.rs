@@ -90,6 +90,7 @@ impl Subject for Address {
                 ("monitor", "0"),
                 ("monitor", "10"),
                 ("start", "0"),
+                ("reload-agent", "0"),
                 ("validate-all", "10"),
             ],
         ));

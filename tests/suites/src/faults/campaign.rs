@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testnet::Outcome;
 
-use super::fault::{Call, FAULTS, Fault, calls};
+use super::fault::{Call, FAULTS, Fault, calls, of_each_kind};
 use super::subject::{Case, State, Subject};
 
 /// On the host of the subject.
@@ -21,6 +21,8 @@ const READS: usize = 10;
 /// Which of the faults of a case are put: each `of`-th, beginning with number `first`.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
+    /// To the first and the last call of each kind alone.
+    pub kinds: bool,
     /// The first one, from 0.
     pub first: usize,
     /// The distance to the next one.
@@ -59,6 +61,7 @@ pub fn play(
     let calls = calls(&record).ok_or("the record of strace does not show where main begins")?;
     let mut tally =
         Tally { case, calls: calls.len(), faults: 0, other: Vec::new(), violations: Vec::new() };
+    let calls = if share.kinds { of_each_kind(&calls) } else { calls };
     let each = calls.iter().flat_map(|call| FAULTS.map(|fault| (call, fault)));
     let takes = each.filter(|(call, fault)| call.takes(*fault));
     for (call, fault) in takes.skip(share.first).step_by(share.of.max(1)) {
@@ -120,6 +123,9 @@ fn verdict_of(case: Case, fault: Fault, outcome: &Outcome, alive: bool) -> Optio
     let wrong = match case.action {
         _ if *code < 0 && !killed => "ended by a signal",
         "monitor" if *code == NOT_RUNNING && alive => "monitor says 7, and it is there",
+        "monitor" if fault.passes() && case.before != State::Stopped && !serves => {
+            "for a shortage that passes, monitor fails what serves"
+        }
         "monitor" if serves && !alive => "monitor says that it serves, and it is not there",
         "start" if *code == 0 && !alive => "start says 0, and it is not there",
         "stop" if *code == 0 && alive => "stop says 0, and it is still there",
@@ -155,6 +161,7 @@ fn act(subject: &dyn Subject, case: Case, injections: &[String]) -> Outcome {
     let words = ["/usr/bin/strace", "-qq", "-o", RECORD].map(str::to_owned);
     let agent = subject.agent().under(words.into_iter().chain(injections.iter().cloned()));
     let agent = agent.env("OCF_CHECK_LEVEL", case.level);
+    let agent = subject.in_particular(case, agent);
     let recurring = case.action == "monitor" && case.before != State::Stopped;
     let interval = if recurring { "10000" } else { "0" };
     timed(agent).env("OCF_RESKEY_CRM_meta_interval", interval).action(case.action)

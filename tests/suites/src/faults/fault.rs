@@ -11,6 +11,13 @@ pub(super) enum Fault {
     Kill,
 }
 
+impl Fault {
+    /// Whether it passes by itself, so that one of it proves nothing.
+    pub(super) fn passes(self) -> bool {
+        matches!(self, Self::Error("ENOMEM" | "EINTR" | "ENOBUFS" | "EMFILE"))
+    }
+}
+
 /// Every fault that a call gets.
 pub(super) const FAULTS: [Fault; 8] = [
     Fault::Error("EIO"),
@@ -26,17 +33,53 @@ pub(super) const FAULTS: [Fault; 8] = [
 /// Not made to fail; the action is killed at them alone. The allocator of Rust ends a program that gets no memory, and so
 /// does its runtime where it can't set up its signal stack. close(2) closes even if it returns an error, but strace would
 /// leave the file open, so that whoever waits for its end waits for ever. The C library ends a program to which futex(2)
-/// returns what the kernel never returns for a wait or a wake within a process (`futex_fatal_error`).
-const NEVER_FAIL: [&str; 9] =
-    ["brk", "close", "futex", "madvise", "mmap", "mprotect", "mremap", "munmap", "sigaltstack"];
+/// returns what the kernel never returns for a wait or a wake within a process (`futex_fatal_error`). The last six have no errors.
+const NEVER_FAIL: [&str; 15] = [
+    "brk",
+    "close",
+    "futex",
+    "madvise",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "sigaltstack",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpid",
+    "gettid",
+    "getuid",
+];
 /// These don't return.
 const LAST: [&str; 3] = ["exit", "exit_group", "rt_sigreturn"];
+
+/// These name a file; what follows them, up to the next of them, mostly concerns that file.
+const OF_A_PATH: [&str; 14] = [
+    "access",
+    "execve",
+    "faccessat2",
+    "mkdir",
+    "mkdirat",
+    "newfstatat",
+    "openat",
+    "readlink",
+    "readlinkat",
+    "rename",
+    "stat",
+    "statx",
+    "unlink",
+    "unlinkat",
+];
 
 /// A call: the name of the system call, and the how-manieth of that name it is in the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     name: String,
     number: usize,
+    /// The path that it, or the last call before it that names one, has named; each number is `#`, so that the same
+    /// look at another process is of the same kind.
+    about: String,
 }
 
 impl fmt::Display for Call {
@@ -59,7 +102,7 @@ impl Call {
     /// action executes nor its threads.
     #[must_use]
     pub(super) fn injection(&self, fault: Fault) -> String {
-        let Self { name, number } = self;
+        let Self { name, number, .. } = self;
         match fault {
             Fault::Error(error) => format!("--inject={name}:error={error}:when={number}"),
             Fault::Kill => format!("--inject={name}:signal=SIGKILL:when={number}"),
@@ -79,6 +122,7 @@ impl Call {
 pub(super) fn calls(record: &str) -> Option<Vec<Call>> {
     let mut seen = std::collections::BTreeMap::<&str, usize>::new();
     let mut found = None::<Vec<Call>>;
+    let mut about = String::new();
     for line in record.lines() {
         let Some((name, rest)) = line.split_once('(') else { continue };
         if !name
@@ -91,7 +135,12 @@ pub(super) fn calls(record: &str) -> Option<Vec<Call>> {
         if let Some(found) = &mut found
             && !LAST.contains(&name)
         {
-            found.push(Call { name: name.to_owned(), number: *number });
+            if OF_A_PATH.contains(&name)
+                && let Some(path) = rest.split('"').nth(1)
+            {
+                about = without_numbers(path);
+            }
+            found.push(Call { name: name.to_owned(), number: *number, about: about.clone() });
         }
         // The last thing that Rust's runtime does before main (std::sys::pal::unix::stack_overflow).
         if name == "rt_sigaction" && rest.starts_with("SIGBUS, {sa_handler=0x") {
@@ -99,6 +148,36 @@ pub(super) fn calls(record: &str) -> Option<Vec<Call>> {
         }
     }
     found
+}
+
+/// The first and the last call of each kind: those of one name that are about the same path. A survey of the host's
+/// processes makes the same calls for each of them.
+#[must_use]
+pub(super) fn of_each_kind(calls: &[Call]) -> Vec<Call> {
+    let same = |one: &Call, other: &Call| one.name == other.name && one.about == other.about;
+    let is_edge = |at: usize, call: &Call| {
+        let (before, after) = calls.split_at(at);
+        let after = after.get(1..).unwrap_or_default();
+        !before.iter().any(|it| same(it, call)) || !after.iter().any(|it| same(it, call))
+    };
+    calls
+        .iter()
+        .enumerate()
+        .filter(|(at, call)| is_edge(*at, call))
+        .map(|(_, it)| it.clone())
+        .collect()
+}
+
+fn without_numbers(path: &str) -> String {
+    let mut kind = String::new();
+    for c in path.chars() {
+        match c.is_ascii_digit() {
+            true if kind.ends_with('#') => {}
+            true => kind.push('#'),
+            false => kind.push(c),
+        }
+    }
+    kind
 }
 
 #[cfg(test)]
@@ -126,5 +205,20 @@ exit_group(0) = ?
         assert_eq!(found[2].injection(Fault::Kill), "--inject=openat:signal=SIGKILL:when=3");
         assert!(!found[1].takes(FAULTS[0]) && found[1].takes(Fault::Kill));
         assert_eq!(calls("openat(AT_FDCWD) = 3\n"), None);
+    }
+
+    #[test]
+    fn the_first_and_the_last_of_each_kind() {
+        let mut record = RECORD.to_owned();
+        for pid in [1, 22, 333, 4] {
+            record += &format!(
+                "openat(AT_FDCWD, \"/proc/{pid}/stat\", O_RDONLY) = 3\nread(3, \"7\", 8) = 1\n"
+            );
+        }
+        let found = of_each_kind(&calls(&record).unwrap());
+        let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let before = ["openat number 2", "mmap number 1", "openat number 3"];
+        let edges = ["openat number 4", "read number 1", "openat number 7", "read number 4"];
+        assert_eq!(shown, [&before[..], &edges[..]].concat());
     }
 }

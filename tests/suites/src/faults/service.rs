@@ -1,6 +1,7 @@
 //! OpenSIPS as a promotable clone, alone on a host.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::mount::{MsFlags, mount};
 use opensips_stand_in::{ConfigFile, Version, module_path};
@@ -16,6 +17,7 @@ pub struct Service {
     /// The daemon's executable, under a name that nobody else's has.
     binary: PathBuf,
     config: PathBuf,
+    routes_versions: AtomicUsize,
 }
 
 impl Service {
@@ -57,7 +59,8 @@ impl Service {
             node.run(|| mount(Some("/bin/true"), place, none, MsFlags::MS_BIND, none))
                 .map_err(|error| format!("{place}: {error}"))?;
         }
-        Ok(Self { node, program: agents.join("opensips"), binary, config })
+        let (program, routes_versions) = (agents.join("opensips"), AtomicUsize::new(1));
+        Ok(Self { node, program, binary, config, routes_versions })
     }
 }
 
@@ -81,6 +84,15 @@ impl Subject for Service {
             .param("group", "nogroup")
             .param("mi", "datagram:127.0.0.1:8080")
             .param("sharing_tag", "vip/1")
+    }
+
+    /// reload-agent has OpenSIPS load its routes when `routes_version` is another one than before.
+    fn in_particular(&self, case: Case, agent: Agent) -> Agent {
+        if case.action != "reload-agent" {
+            return agent;
+        }
+        let version = self.routes_versions.fetch_add(1, Ordering::Relaxed);
+        agent.param("routes_version", version.to_string())
     }
 
     fn is_alive(&self) -> bool {
@@ -118,11 +130,20 @@ impl Subject for Service {
                 ("start", "0"),
                 ("promote", "0"),
                 ("reload-agent", "0"),
+                ("validate-all", "10"),
             ],
         ));
         all.extend(cases(
             State::Promoted,
-            &[("demote", "0"), ("monitor", "0"), ("monitor", "10"), ("stop", "0")],
+            &[
+                ("demote", "0"),
+                ("promote", "0"),
+                ("monitor", "0"),
+                ("monitor", "10"),
+                ("monitor", "20"),
+                ("reload-agent", "0"),
+                ("stop", "0"),
+            ],
         ));
         all
     }

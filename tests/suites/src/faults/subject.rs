@@ -47,6 +47,10 @@ pub trait Subject {
     fn host(&self) -> &Host;
     /// Its agent as Pacemaker calls it.
     fn agent(&self) -> Agent;
+    /// What this action gets besides; nothing, mostly.
+    fn in_particular(&self, _case: Case, agent: Agent) -> Agent {
+        agent
+    }
     /// Whether anything that serves, or could, is there.
     fn is_alive(&self) -> bool;
     /// What should not be there when it is stopped; none where all is well.

@@ -14,7 +14,7 @@ fn some_of(subject: &dyn Subject, of: usize, cases: &[&str]) {
     let mut faults = 0;
     let wanted = |case: &Case| cases.is_empty() || cases.contains(&case.to_string().as_str());
     for (first, case) in subject.cases().into_iter().filter(wanted).enumerate() {
-        let tally = play(subject, case, Share { first, of }, &|_| true).unwrap();
+        let tally = play(subject, case, Share { kinds: false, first, of }, &|_| true).unwrap();
         assert_eq!(tally.violations, [""; 0]);
         faults += tally.faults;
     }

@@ -134,9 +134,17 @@ fn a_request_that_cannot_be_sent_for_a_moment() {
         {
             site.host.ip(&format!("rule add pref 10 to 127.0.0.1 {rule}"));
             let asked = |timeout| site.agent().param("sip_probe_timeout", timeout);
+            // Nothing is known of OpenSIPS, and a restart of it would heal nothing.
             let outcome = recurring(&asked("100ms"));
-            fails(&outcome, 1, "OPTIONS can't be sent to udp:127.0.0.1:5060: ");
-            assert!(outcome.exit_reason.unwrap_or_default().contains(reason));
+            fails(&outcome, 190, "OPTIONS can't be sent to udp:127.0.0.1:5060: ");
+            let told = outcome.exit_reason.unwrap_or_default();
+            assert!(
+                told.contains(reason) && told.contains("monitor fails after stall_limit="),
+                "{told}"
+            );
+            fails(&recurring(&asked("100ms").env("OCF_CHECK_LEVEL", "20")), 190, "can't be sent");
+            let at_once = asked("100ms").param("stall_limit", "0");
+            fails(&recurring(&at_once), 1, "OPTIONS can't be sent to udp:127.0.0.1:5060: ");
             for attempts in ["1", "3"] {
                 let patient = asked("60s")
                     .param("sip_probe_attempts", attempts)
@@ -185,7 +193,7 @@ fn a_host_that_has_no_port_left_for_a_moment() {
                     .env("OCF_RESKEY_CRM_meta_timeout", "600000")
             };
             let reason = format!("OPTIONS can't be sent to {probe}: Address already in use");
-            fails(&recurring(&asked("100ms")), 1, &reason);
+            fails(&recurring(&asked("100ms")), 190, &reason);
             let patient = asked("10s");
             let outcome = std::thread::scope(|scope| {
                 let asking = scope.spawn(|| recurring(&patient));

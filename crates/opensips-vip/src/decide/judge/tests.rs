@@ -177,6 +177,53 @@ fn ipv6_is_usable_when_its_duplicate_address_detection_is_done() {
     assert_eq!(observation.judge(&ignoring).exit, Exit::Success);
 }
 
+/// monitor waits for its end, and not for what does not end.
+#[test]
+fn detection_is_waited_for_while_it_runs() {
+    let given = params(&[("ip", "2001:db8::10"), ("nic", "eth0")]);
+    let is_tentative = |link: &Link, change: fn(&mut Address)| {
+        let mut address = address(2, "2001:db8::10/64");
+        change(&mut address);
+        let (instances, link) = (vec![address], Some(link.clone()));
+        Observation { instances, link, ..Observation::default() }.is_tentative(&given)
+    };
+    let eth0 = link(2, "eth0");
+    assert!(is_tentative(&eth0, |it| it.flags.tentative = true));
+    assert!(!is_tentative(&eth0, |_| ()));
+    assert!(!is_tentative(&eth0, |it| (it.flags.tentative, it.flags.dadfailed) = (true, true)));
+    let unplugged = Link { carrier: false, ..eth0 };
+    assert!(!is_tentative(&unplugged, |it| it.flags.tentative = true));
+}
+
+/// None of them is healed by a restart, and where several are there the first one is told.
+#[test]
+fn what_else_is_degraded() {
+    let well = Observation {
+        instances: vec![address(2, "192.0.2.10/24")],
+        link: Some(link(2, "eth0")),
+        ..Observation::default()
+    };
+    let judged = |observation: &Observation, given: &[(&str, &str)]| {
+        let verdict = observation.judge(&params(given));
+        (verdict.exit, verdict.reason.unwrap_or_default())
+    };
+    let network = [("nic", "192.0.2.0/24")];
+    assert_eq!(judged(&well, &network).0, Exit::Success);
+    let lost = Observation { lost_network: true, ..well.clone() };
+    let (exit, reason) = judged(&lost, &network);
+    assert_eq!(exit, Exit::Degraded);
+    assert!(reason.contains("no interface has another address in nic=192.0.2.0/24: "), "{reason}");
+    let precedes = Observation { precedes: "192.0.2.1".parse().ok(), ..lost };
+    let (exit, reason) = judged(&precedes, &network);
+    assert_eq!(exit, Exit::Degraded);
+    assert!(reason.contains("comes before this node's own address 192.0.2.1 on eth0"), "{reason}");
+    let mut port = link(2, "eth0");
+    (port.controller, port.controller_kind) = (LinkIndex::new(3), Some("bridge".to_owned()));
+    let (exit, reason) = judged(&Observation { link: Some(port), ..precedes }, &network);
+    assert_eq!(exit, Exit::Degraded);
+    assert!(reason.starts_with("192.0.2.10 can be unreachable: "), "{reason}");
+}
+
 #[test]
 fn a_port_of_a_bond_that_is_down_is_degraded() {
     let given = |check| params(&[("nic", "bond0"), ("check_link_status", check)]);

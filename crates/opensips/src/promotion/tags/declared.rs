@@ -51,7 +51,8 @@ fn declared_active<'t>(config: &Path, tags: &'t [SharingTag]) -> Option<(&'t Sha
     found
 }
 
-/// The first tag that no file declares, with the first file that may declare it and can't be read.
+/// The first tag that no file declares, with the first file that may declare it and can't be read. One that is absent
+/// declares nothing.
 fn undeclared<'t>(
     config: &Path,
     tags: &'t [SharingTag],
@@ -61,7 +62,8 @@ fn undeclared<'t>(
         let text = squeezed(text);
         left.retain(|tag| text != format!("{tag}=active") && text != format!("{tag}=backup"));
     });
-    left.first().map(|tag| (*tag, unread.into_iter().next()))
+    let unknown = unread.into_iter().find(|file| !file.is_absent());
+    left.first().map(|tag| (*tag, unknown))
 }
 
 /// Without white space, which the daemon ignores there.
@@ -156,6 +158,11 @@ mod tests {
         assert!(matches!(&error, Error::DeclarationUnknown { .. }), "{error}");
         assert!(error.to_string().contains("/node.cfg can't be read (Is a directory)"), "{error}");
         assert!(refused(&format!("{unread}x('vip/1=backup')")).is_none());
+        // One that is absent declares nothing, as for the digest of the configuration.
+        let absent = "import_file \"none.cfg\"\n";
+        assert!(matches!(refused(absent), Some(Error::TagUndeclared { .. })));
+        let both = format!("{absent}{unread}");
+        assert!(matches!(refused(&both), Some(Error::DeclarationUnknown { .. })));
         assert!(matches!(refused("x('other')"), Some(Error::TagUndeclared { .. })));
     }
 }

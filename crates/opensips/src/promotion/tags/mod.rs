@@ -193,6 +193,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_listed() {
+        let tags: Vec<SharingTag> =
+            ["vip/1", "vip/2", "vip/3"].iter().map(|tag| tag.parse().unwrap()).collect();
+        let states = [Some(TagState::Active), Some(TagState::Backup), None];
+        let listed = Listed(tags.iter().zip(states).collect());
+        let names = |tags: &mut dyn Iterator<Item = &SharingTag>| {
+            tags.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&mut listed.of_state(TagState::Active)), ["vip/1"]);
+        assert_eq!(names(&mut listed.of_state(TagState::Backup)), ["vip/2"]);
+        // One that the daemon does not list can be activated.
+        assert_eq!(names(&mut listed.not_active()), ["vip/2", "vip/3"]);
+        assert_eq!(listed.undeclared(), Some(&tags[2]));
+        assert_eq!(Listed(vec![(&tags[0], Some(TagState::Backup))]).undeclared(), None);
+    }
+
+    #[test]
+    fn without_the_module_the_first_tag_is_named() {
+        let tags = ["vip/1".parse().unwrap()];
+        let unknown = || mi::Error::UnknownCommand { command: "x", module: "clusterer" };
+        assert!(matches!(named(unknown(), &tags), Error::NoClusterer { tag } if tag == tags[0]));
+        assert!(matches!(named(unknown(), &[]), Error::Mi(_)));
+        let refused = mi::Error::Refused { command: "x", code: 404, message: String::new() };
+        assert!(matches!(named(refused, &tags), Error::Mi(_)));
+    }
+
+    #[test]
     fn capabilities() {
         let tags = ["vip/1".parse().unwrap()];
         let first = |cluster, state: &str| {
