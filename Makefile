@@ -129,7 +129,7 @@ chaos: setup build
 
 # Our agents beside IPaddr2, keepalived and a shell loop, as ratios. REPORT=docs also writes the page
 # docs/benchmarks.md with its pictures; P=move measures that part alone; P=calls (many hand-overs with calls) and P=scale (many
-# addresses and nodes) are no part of the whole and have pages of their own; MOVES=20 hands each pair over 20 times, FAILOVERS=2
+# addresses and nodes) are no part of the whole and write pages of their own; MOVES=20 hands each pair over 20 times, FAILOVERS=2
 # plays each failover twice.
 bench: build
 	tests/setup keepalived valgrind kamailio sipsak

@@ -9,11 +9,11 @@ use crate::report::Report;
 pub(crate) fn describe(page: Option<&Page>, report: &mut Report) {
     report.line(format!("# {}\n", page.map_or(BENCHMARKS.title, |page| page.title)));
     report.line(format!(
-        "Made by one run on {}. Contenders of a table take turns (those of the failovers one \
-         after the\nother); read the ratios, another machine has other milliseconds. Medians are the middle \
-         sample, of an even number\nthe higher of the two in the middle. Every sample of what is compared is \
-         below its table.\n",
-        first_line("date", &["+%Y-%m-%d"])
+        "Made by one run on {}. Contenders of a table take turns{};\nread the ratios, another machine has other \
+         milliseconds. Medians are the middle sample, of an even number\nthe higher of the two in the middle. Every \
+         sample of what is compared is below its table.\n",
+        first_line("date", &["+%Y-%m-%d"]),
+        page.map_or(BENCHMARKS.except, |page| page.except)
     ));
     if let Some(page) = page {
         report.line("<!-- make -->\n```console");
@@ -31,7 +31,7 @@ pub(crate) fn describe(page: Option<&Page>, report: &mut Report) {
         ("Kamailio", version("kamailio")),
         ("SIPp", version("sip-tester")),
         ("OpenSIPS", opensips()),
-        ("load, 1, 5 and 15 minutes, at the begin", load()),
+        ("load, 1, 5 and 15 minutes, at the start", load()),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(what, which)| vec![what.to_owned(), which]).collect();
     report.table(&["what", "which"], &rows);

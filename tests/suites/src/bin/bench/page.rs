@@ -7,6 +7,8 @@ pub(crate) struct Page {
     pub(crate) title: &'static str,
     /// The commands, of which the first writes it.
     pub(crate) commands: &'static [&'static str],
+    /// Which contenders of a table do not take turns.
+    pub(crate) except: &'static str,
     /// What its figures mean, without a figure.
     pub(crate) says: &'static str,
 }
@@ -19,6 +21,7 @@ pub(crate) const BENCHMARKS: Page = Page {
         "OPENSIPS_BIN=/usr/sbin/opensips make bench REPORT=docs   # writes this page, in some forty minutes",
         "make bench P=move   # one part alone",
     ],
+    except: " (those of the failovers one after the other)",
     says: include_str!("says.md"),
 };
 
@@ -29,6 +32,7 @@ pub(crate) const HAND_OVERS: Page = Page {
     commands: &[
         "OPENSIPS_BIN=/usr/sbin/opensips make bench P=calls REPORT=docs   # writes this page, in some thirty minutes",
     ],
+    except: "",
     says: include_str!("says-calls.md"),
 };
 
@@ -39,5 +43,6 @@ pub(crate) const SCALE: Page = Page {
     commands: &[
         "OPENSIPS_BIN=/usr/sbin/opensips make bench P=scale MOVES=3 REPORT=docs   # writes this page, in some thirty minutes",
     ],
+    except: " (here: one after the other)",
     says: include_str!("says-scale.md"),
 };
