@@ -373,20 +373,26 @@ fn resource_cases() -> Vec<Case> {
     ]
 }
 
+/// Another resource with the address of the examples.
+fn twin_of(agent: &str) -> String {
+    format!(
+        "<primitive id=\"twin\" class=\"ocf\" provider=\"heartbeat\" type=\"{agent}\">\
+         <instance_attributes id=\"t\"><nvpair id=\"ti\" name=\"ip\" value=\"192.0.2.10\"/>\
+         </instance_attributes></primitive>"
+    )
+}
+
 fn pair_cases() -> Vec<Case> {
     let colocation = "rsc=\"opensips\" with-rsc=\"vip\" score=\"INFINITY\"";
     let weak = "rsc=\"opensips\" with-rsc=\"vip\" score=\"100\"";
     let unpromoted = with(HOT, " with-rsc-role=\"Promoted\"", "");
     let order = "first=\"vip\" then=\"opensips\"";
     let hot_order = "first=\"opensips-clone\" then=\"vip\" first-action=\"start\"";
-    let twin = |agent: &str| {
-        let set =
-            "<instance_attributes id=\"t\"><nvpair id=\"ti\" name=\"ip\" value=\"192.0.2.10\"/>";
-        let primitive = format!(
-            "<primitive id=\"twin\" class=\"ocf\" provider=\"heartbeat\" type=\"{agent}\">"
-        );
-        resource(ACTIVE, &format!("{primitive}{set}</instance_attributes></primitive>"))
-    };
+    let twin = |agent: &str| resource(ACTIVE, &twin_of(agent));
+    // The address went into a group, and a constraint of the former one was left.
+    let leftover =
+        "<rsc_colocation id=\"l\" rsc=\"opensips\" with-rsc=\"twin\" score=\"INFINITY\"/>";
+    let beside_group = constraint(&resource(&grouped(), &twin_of("IPaddr2")), leftover);
     let second = |id: &str, ip: &str| {
         let start = ACTIVE.find("<primitive id=\"vip\"").unwrap();
         let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
@@ -447,12 +453,19 @@ fn pair_cases() -> Vec<Case> {
             "twin (IPaddr2) manages 192.0.2.10",
             "pcs resource delete twin",
         ),
+        (
+            "same-address",
+            host(),
+            beside_group,
+            "twin (IPaddr2) manages 192.0.2.10 as well as vip",
+            "pcs resource delete twin",
+        ),
         // The one that the constraints name stays, wherever it is in the file.
         (
             "same-address",
             host(),
             second("vip-b", "192.0.2.10/32"),
-            "vip-b (opensips-vip) manages 192.0.2.10 as well as vip, which the constraints name",
+            "vip-b (opensips-vip) manages 192.0.2.10 as well as vip, which a constraint or a group names",
             "pcs resource delete vip-b",
         ),
         (
