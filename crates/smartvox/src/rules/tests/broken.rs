@@ -202,28 +202,43 @@ fn ping_cases() -> Vec<Case> {
             host(),
             asking(&[("ping_targets", "192.0.2.10,192.0.2.1"), ("ping_maxfail", "1")]),
             "fence-ping pings 192.0.2.10, an address of this cluster",
-            "pcs stonith update fence-ping ping_targets=192.0.2.1",
+            "pcs stonith update fence-ping ping_targets=192.0.2.1 ping_maxfail=0",
         ),
         (
             "ping-hosts",
             host(),
             with(ACTIVE, gateway, "name=\"host_list\" value=\"node2\""),
             "gateway pings node2",
-            "pcs resource update gateway host_list=GATEWAY",
+            "pcs resource update gateway host_list='<address of the gateway>'",
         ),
         (
             "ping-hosts",
             host(),
             asking(&[("ping_targets", "127.0.0.53,192.0.2.1"), ("ping_maxfail", "1")]),
             "fence-ping pings 127.0.0.53",
-            "ping_targets=192.0.2.1",
+            "ping_targets=192.0.2.1 ping_maxfail=0",
         ),
         (
             "ping-hosts",
             known(),
             asking(&[("ping_targets", "inet:198.51.100.12")]),
             "pings inet:198.51.100.12",
-            "ping_targets=GATEWAY",
+            "ping_targets='<address of the gateway>'",
+        ),
+        (
+            "ping-hosts",
+            host(),
+            asking(&[("ping_targets", "192.0.2.10"), ("ping_maxfail", "0")]),
+            "fence-ping pings 192.0.2.10",
+            "ping_targets='<address of the gateway>'",
+        ),
+        // The agent takes it for one host.
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", "192.0.2.1 198.51.100.1"), ("ping_maxfail", "1")]),
+            "fence-ping pings \"192.0.2.1 198.51.100.1\" as one host, which never answers",
+            "pcs stonith update fence-ping ping_targets=\"192.0.2.1,198.51.100.1\"",
         ),
         (
             "fencing-ping",
@@ -517,6 +532,18 @@ fn other_node_cases() -> Vec<Case> {
             ACTIVE.to_owned(),
             "/etc/opensips/opensips.cfg of opensips is not the same on node1 as it was on node2",
             "--name smartvox-check-ignore --update configurations",
+        ),
+        // The rules that it already names stay.
+        (
+            "configurations",
+            beside(Told { configs: map("opensips", "4567"), ..own.clone() }),
+            with(
+                ACTIVE,
+                "name=\"dc-deadtime\" value=\"2s\"",
+                "name=\"smartvox-check-ignore\" value=\"token, standby\"",
+            ),
+            "/etc/opensips/opensips.cfg of opensips is not the same",
+            "--name smartvox-check-ignore --update token,standby,configurations",
         ),
     ]
 }

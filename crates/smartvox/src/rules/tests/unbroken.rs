@@ -211,7 +211,8 @@ fn pings_of_the_examples_break_no_rule() {
     let two = [("ping_targets", "inet:192.0.2.1,gateway.lan"), ("ping_maxfail", "1")];
     // Two of three have to answer: a decision.
     let three = [("ping_targets", "192.0.2.1,198.51.100.1,198.51.100.2"), ("ping_maxfail", "1")];
-    for parameters in [&one[..], &two, &three] {
+    let blanks = [("ping_targets", " 192.0.2.1, 198.51.100.1 "), ("ping_maxfail", "1")];
+    for parameters in [&one[..], &two, &three, &blanks] {
         assert_eq!(found(&pinging(LEVEL, parameters)), [], "{parameters:?}");
     }
 }
