@@ -134,8 +134,8 @@ pub static RULES: [Rule; 35] = {
             "fencing-node",
             Error,
             fencing::fencing_node,
-            "No fence device is for a node, also for one that only counts for the quorum: when it \
-             is lost, Pacemaker waits for its fencing and starts nothing elsewhere.",
+            "A node has no fence device, which a node that only counts for the quorum needs as well: \
+             when it is lost, Pacemaker waits for its fencing and starts nothing elsewhere.",
         ),
         rule(
             "ping-hosts",
@@ -148,7 +148,8 @@ pub static RULES: [Rule; 35] = {
             "fencing-ping",
             Error,
             pings::fencing_ping,
-            "By its numbers, fence_heuristics_ping always fails (no node is ever fenced), or never.",
+            "The numbers of fence_heuristics_ping, or a blank between its hosts, make it fail always (no \
+             node is ever fenced) or never (a node without a network fences the other one).",
         ),
         rule(
             "fencing-ping-host",
