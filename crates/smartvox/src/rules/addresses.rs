@@ -22,11 +22,8 @@ pub(super) fn address(resource: &Resource) -> Option<IpAddr> {
 /// Whether both could have the address, in the same network namespace. One that is disabled has none: while
 /// an address goes from one agent to the other, both are defined.
 fn same_place(one: &Resource, other: &Resource) -> bool {
-    let disabled = |resource: &Resource| {
-        resource.meta.get("target-role").is_some_and(|role| role.eq_ignore_ascii_case("Stopped"))
-    };
-    !disabled(one)
-        && !disabled(other)
+    !one.is_disabled()
+        && !other.is_disabled()
         && one.parameter("network_namespace") == other.parameter("network_namespace")
 }
 

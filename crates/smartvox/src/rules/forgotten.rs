@@ -44,11 +44,12 @@ pub(super) fn maintenance(pair: &Pair<'_>) -> Vec<Found> {
 
 pub(super) fn disabled(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for resource in pair.cib.ours() {
+    let devices = pair.cib.resources.iter().filter(|resource| resource.class == "stonith");
+    for resource in pair.cib.ours().chain(devices) {
         let Some(role) = resource.meta.get("target-role") else { continue };
         let is = |name: &str| role.eq_ignore_ascii_case(name);
-        let why = if is("Stopped") {
-            "it runs on no node"
+        let why = if resource.is_disabled() {
+            if resource.is_ours() { "it runs on no node" } else { "it fences no node" }
         } else if resource.promotable() && (is("Unpromoted") || is("Slave")) {
             "no instance is promoted"
         } else {
@@ -58,8 +59,10 @@ pub(super) fn disabled(pair: &Pair<'_>) -> Vec<Found> {
         let by_default = !resource.meta_from.contains_key("target-role");
         let command = if by_default {
             unset(resource, "target-role")
-        } else {
+        } else if resource.is_ours() {
             format!("pcs resource enable {id}")
+        } else {
+            format!("pcs stonith enable {id}")
         };
         let sentence = format!("{id} is disabled (target-role={role}): {why}");
         found.push(Found::of(resource, sentence, command));

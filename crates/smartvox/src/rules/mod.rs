@@ -120,7 +120,7 @@ pub static RULES: [Rule; 35] = {
             "fencing",
             Error,
             fencing::fencing,
-            "Fencing is off, or there is no fence device. After a cut between the nodes both have \
+            "Fencing is off, or there is no fence device, or none that is not disabled. After a cut between the nodes both have \
              the address, and a stop that fails blocks the failover.",
         ),
         rule(
@@ -217,7 +217,8 @@ pub static RULES: [Rule; 35] = {
             "disabled",
             Warning,
             forgotten::disabled,
-            "A resource is disabled: it is started nowhere, or promoted nowhere.",
+            "A resource is disabled: it is started nowhere, or promoted nowhere. Or a fence device is: it \
+             fences no node.",
         ),
         rule(
             "leftover-move",

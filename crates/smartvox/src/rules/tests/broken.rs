@@ -8,7 +8,6 @@ use crate::nodes::{Nodes, Told};
 type Case = (&'static str, Host, String, &'static str, &'static str);
 
 fn cluster_cases() -> Vec<Case> {
-    let fence = "name=\"pcmk_delay_base\" value=\"1s\"";
     let two_node = Corosync { two_node: false, ..host().corosync };
     let wait = Corosync { wait_for_all: Some(false), ..host().corosync };
     let token = |token| Corosync { token_ms: Some(token), ..host().corosync };
@@ -42,20 +41,6 @@ fn cluster_cases() -> Vec<Case> {
             "pcs stonith level add 1 node1 fence-ping fence-node1",
         ),
         (
-            "fencing-delay",
-            host(),
-            with(ACTIVE, fence, "name=\"x\" value=\"1s\""),
-            "has a delay",
-            "update fence-node1 pcmk_delay_base=5s",
-        ),
-        (
-            "fencing-delay",
-            host(),
-            with(ACTIVE, fence, "name=\"pcmk_delay_base\" value=\"0s\""),
-            "has a delay",
-            "pcs stonith update",
-        ),
-        (
             "fencing-node",
             host(),
             with(&third_of(ACTIVE), "value=\"node2 node3\"", "value=\"node2\""),
@@ -72,6 +57,76 @@ fn cluster_cases() -> Vec<Case> {
             with(&off, "class=\"stonith\"", "class=\"lsb\""),
             "stonith-enabled=false",
             "pcs stonith create fence-NODE AGENT pcmk_host_list=NODE …, then pcs property",
+        ),
+    ]
+}
+
+fn device_cases() -> Vec<Case> {
+    let delay = "name=\"pcmk_delay_base\" value=\"1s\"";
+    let listed = |node: &str| format!("name=\"pcmk_host_list\" value=\"{node}\"");
+    let of_node2 = |to: &str| with(ACTIVE, &listed("node2"), to);
+    let level = "<fencing-level id=\"l\" target=\"node2\" index=\"1\" devices=\"fence-node2\"/>";
+    let topology = format!("</resources><fencing-topology>{level}</fencing-topology>");
+    let on_level = |xml: &str| with(xml, "</resources>", &topology);
+    // The second device waits as long as the first one, by its own parameter or by Pacemaker's.
+    let second = |name: &str| {
+        of_node2(&format!("{}/><nvpair id=\"sd\" name=\"{name}\" value=\"1s\"", listed("node2")))
+    };
+    let start = ACTIVE.find("<primitive id=\"fence-node2\"").unwrap();
+    let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
+    let shared = with(ACTIVE, &ACTIVE[start..end], "");
+    let shared = with(&shared, &listed("node1"), &listed("node1 node2"));
+    let found = |rule, xml, sentence, command| (rule, host(), xml, sentence, command);
+    vec![
+        found(
+            "fencing-delay",
+            with(ACTIVE, delay, "name=\"x\" value=\"1s\""),
+            "has a delay",
+            "update fence-node1 pcmk_delay_base=5s",
+        ),
+        found(
+            "fencing-delay",
+            with(ACTIVE, delay, "name=\"pcmk_delay_base\" value=\"0s\""),
+            "has a delay",
+            "update fence-node1 pcmk_delay_base=5s",
+        ),
+        found(
+            "fencing-delay",
+            second("pcmk_delay_base"),
+            "every fence device waits for 1s",
+            "pcs stonith update fence-node2 pcmk_delay_base=0s",
+        ),
+        found(
+            "fencing-delay",
+            second("delay"),
+            "every fence device waits for 1s",
+            "pcs stonith update fence-node2 delay=0",
+        ),
+        // A delay of a device for both nodes is the same for both.
+        found(
+            "fencing-delay",
+            with(&shared, delay, "name=\"x\" value=\"1s\""),
+            "no fence device has a delay",
+            "pcs stonith update fence-node1 pcmk_delay_max=10s",
+        ),
+        found(
+            "fencing-delay",
+            shared,
+            "every fence device waits for 1s",
+            "pcs stonith update fence-node1 pcmk_delay_base=0s pcmk_delay_max=10s",
+        ),
+        // A level does not make the device fit.
+        found(
+            "fencing-node",
+            on_level(&of_node2(&listed("nod2"))),
+            "no fence device is for node2",
+            "pcs stonith update fence-node2 pcmk_host_list=node2",
+        ),
+        found(
+            "fencing-node",
+            of_node2("name=\"pcmk_host_map\" value=\"node1=node2;nod2=3\""),
+            "no fence device is for node2",
+            "pcs stonith create fence-node2 fence_lab pcmk_host_list=node2",
         ),
     ]
 }
@@ -552,6 +607,7 @@ fn other_node_cases() -> Vec<Case> {
 fn each_rule_finds_what_breaks_it() {
     let cases = [
         cluster_cases(),
+        device_cases(),
         forgotten_cases(),
         state_cases(),
         ping_cases(),

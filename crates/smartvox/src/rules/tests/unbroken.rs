@@ -177,17 +177,43 @@ fn fence_devices_without_a_list_break_no_rule() {
     let list = "name=\"pcmk_host_list\" value=\"node2\"";
     for other in [
         "name=\"pcmk_host_map\" value=\"node1:3;node2:4,5\"",
+        "name=\"pcmk_host_map\" value=\"node1=3&#9;NODE2=4\"",
+        "name=\"pcmk_host_list\" value=\"old\tNode2\"",
         "name=\"pcmk_host_list\" value=\"old\"/><nvpair id=\"pc\" name=\"pcmk_host_check\" value=\"dynamic-list\"",
         "name=\"plug\" value=\"2\"",
     ] {
         assert_eq!(found(&with(ACTIVE, list, other)), [], "{other}");
     }
-    // A level names the device for the node.
-    let elsewhere = with(ACTIVE, list, "name=\"pcmk_host_list\" value=\"other\"");
-    let level = "<fencing-level id=\"l\" target=\"node2\" index=\"1\" devices=\"fence-node2\"/>";
-    let topology = format!("</resources><fencing-topology>{level}</fencing-topology>");
-    assert_eq!(found(&with(&elsewhere, "</resources>", &topology)), []);
-    assert_eq!(found(&elsewhere).len(), 1);
+}
+
+/// A fence device that is disabled fences nothing.
+#[test]
+fn a_disabled_fence_device_is_found() {
+    let of = |xml: &str| {
+        let found = found(xml);
+        found.into_iter().map(|one| (one.rule, one.found.command)).collect::<Vec<_>>()
+    };
+    let set = |node: u8| {
+        format!(
+            "<meta_attributes id=\"fm{node}\"><nvpair id=\"fr{node}\" name=\"target-role\" \
+             value=\"Stopped\"/></meta_attributes><instance_attributes id=\"fence-node{node}-\
+             instance_attributes\">"
+        )
+    };
+    let disabled = |xml: &str, node: u8| {
+        let before = format!("<instance_attributes id=\"fence-node{node}-instance_attributes\">");
+        with(xml, &before, &set(node))
+    };
+    let enable = |what: &str| format!("pcs stonith enable {what}");
+    let second = disabled(ACTIVE, 2);
+    let node2 = enable("fence-node2");
+    assert_eq!(of(&second), [("fencing-node", node2.clone()), ("disabled", node2.clone())]);
+    let both = [
+        ("fencing", enable("fence-node1 fence-node2")),
+        ("disabled", enable("fence-node1")),
+        ("disabled", node2),
+    ];
+    assert_eq!(of(&disabled(&second, 1)), both);
 }
 
 /// What the nodes have reported is not in every file, and a failure that was mended bars nothing.
