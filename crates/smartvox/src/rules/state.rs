@@ -31,10 +31,15 @@ fn failures(node: &Node, resource: &Resource) -> Score {
 pub(super) fn barred(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for resource in pair.cib.ours() {
-        // 0 and none: no number of failures bars a node. A start that fails counts as INFINITY.
-        let threshold = resource.score("migration-threshold").filter(|threshold| *threshold > 0);
+        // A start that fails counts as INFINITY; so does a threshold that is none, or less than 0.
+        let threshold = resource.score("migration-threshold").filter(|threshold| *threshold >= 0);
         let threshold = threshold.unwrap_or(INFINITY);
-        for node in pair.cib.voters().filter(|node| failures(node, resource) >= threshold) {
+        // With 0 no number of failures bars a node (`pcmk__threshold_reached` of Pacemaker).
+        if threshold == 0 {
+            continue;
+        }
+        let able = pair.cib.voters().filter(|node| pair.cib.may_run(resource, &node.name));
+        for node in able.filter(|node| failures(node, resource) >= threshold) {
             let (id, node) = (&resource.id, &node.name);
             let sentence = format!(
                 "{node} is barred for {id} after a failure there, until failure-timeout is over or a cleanup"

@@ -140,6 +140,11 @@ fn forgotten_cases() -> Vec<Case> {
         );
         with(ACTIVE, "<node id=\"2\" uname=\"node2\"/>", &set)
     };
+    let until_reboot = |xml: &str| {
+        let published = "<instance_attributes id=\"status-2\">";
+        let pair = "<nvpair id=\"sb\" name=\"standby\" value=\"on\"/>";
+        with(xml, published, &format!("{published}{pair}"))
+    };
     let mode = "name=\"maintenance-mode\" value=\"true\"";
     let mode = with(ACTIVE, "name=\"dc-deadtime\" value=\"2s\"", mode);
     let meta = |xml: &str, at: &str, name: &str, value: &str| {
@@ -184,6 +189,37 @@ fn forgotten_cases() -> Vec<Case> {
             "pcs resource manage opensips --monitor",
         ),
         found("standby", node_with("standby"), "node2 is in standby", "unstandby node2"),
+        // crm_standby -l reboot
+        found(
+            "standby",
+            until_reboot(ACTIVE),
+            "node2 is in standby",
+            "crm_standby --delete --node node2 --lifetime reboot",
+        ),
+        found(
+            "standby",
+            until_reboot(&node_with("standby").replace("value=\"on\"", "value=\"off\"")),
+            "node2 is in standby",
+            "crm_standby --delete --node node2 --lifetime reboot",
+        ),
+        found(
+            "standby",
+            until_reboot(&node_with("standby")),
+            "node2 is in standby",
+            "pcs node unstandby node2 && crm_standby --delete --node node2 --lifetime reboot",
+        ),
+        found(
+            "disabled",
+            meta(&grouped(), "<group id=\"sip\">", "target-role", "Stopped"),
+            "opensips is disabled",
+            "pcs resource enable sip",
+        ),
+        found(
+            "disabled",
+            meta(HOT, clone, "target-role", "Unpromoted"),
+            "opensips is disabled",
+            "pcs resource enable opensips-clone",
+        ),
         found(
             "disabled",
             meta(ACTIVE, daemon, "target-role", "Stopped"),

@@ -145,6 +145,15 @@ fn in_standby(xml: &str, node: u8) -> String {
     with(xml, &format!("{element}/>"), &format!("{element}>{set}</node>"))
 }
 
+/// What `crm_standby -l reboot -v off` says counts before the permanent attribute.
+#[test]
+fn a_standby_that_is_off_until_the_reboot_breaks_no_rule() {
+    let published = "<instance_attributes id=\"status-2\">";
+    let pair = "<nvpair id=\"sb\" name=\"standby\" value=\"off\"/>";
+    let xml = in_standby(&with(ACTIVE, published, &format!("{published}{pair}")), 2);
+    assert_eq!(found(&xml), []);
+}
+
 /// A node on which the constraints let nothing run.
 #[test]
 fn a_node_that_only_counts_for_the_quorum_breaks_no_rule() {
@@ -222,12 +231,24 @@ fn other_states_break_no_rule() {
     let status = ACTIVE.find("<status>").unwrap();
     assert_eq!(found(&format!("{}</cib>", &ACTIVE[..status])), []);
     let published = "<instance_attributes id=\"status-2\">";
+    let count = |xml: &str, name: &str, value: &str| {
+        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
+        with(xml, published, &format!("{published}{pair}"))
+    };
     for (name, value) in
         [("fail-count-vip#monitor_2000", "2"), ("fail-count-other#start_0", "INFINITY")]
     {
-        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
-        assert_eq!(found(&with(ACTIVE, published, &format!("{published}{pair}"))), [], "{name}");
+        assert_eq!(found(&count(ACTIVE, name, value)), [], "{name}");
     }
+    let failed = |xml: &str| found(&count(xml, "fail-count-vip#start_0", "INFINITY"));
+    assert_eq!(failed(ACTIVE).len(), 1);
+    // No number of failures bars a node.
+    assert_eq!(failed(&default(ACTIVE, "migration-threshold", "0")), []);
+    // A value that is none counts as INFINITY.
+    assert_eq!(failed(&default(ACTIVE, "migration-threshold", "-1")).len(), 1);
+    // It could not run there anyway.
+    let quorum = avoids("vip").replace("node3", "node2");
+    assert_eq!(failed(&constraint(&third_of(ACTIVE), &quorum)), []);
 }
 
 /// Hosts outside the pair, and numbers that fit them.
