@@ -113,7 +113,7 @@ const fn rule(
 }
 
 /// All rules, in the order of their findings.
-pub static RULES: [Rule; 35] = {
+pub static RULES: [Rule; 36] = {
     use Severity::{Advice, Error, Warning};
     [
         rule(
@@ -205,6 +205,13 @@ pub static RULES: [Rule; 35] = {
             Warning,
             state::offline,
             "A node is not in the cluster: a further fault may not be survived.",
+        ),
+        rule(
+            "servers",
+            Error,
+            state::servers,
+            "The constraints let a resource run on one node alone, or on none: when that node is lost, the \
+             service ends.",
         ),
         rule(
             "barred",

@@ -19,6 +19,38 @@ pub(super) fn offline(pair: &Pair<'_>) -> Vec<Found> {
     .collect()
 }
 
+/// The resources that no second node may take over.
+pub(super) fn servers(pair: &Pair<'_>) -> Vec<Found> {
+    // A cluster of one node is not a mistake of its constraints.
+    if pair.cib.nodes.len() < 2 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for resource in pair.cib.ours() {
+        let may_run = |node: &&Node| pair.cib.may_run(resource, &node.name);
+        let (able, barred): (Vec<&Node>, Vec<&Node>) = pair.cib.nodes.iter().partition(may_run);
+        let id = &resource.id;
+        let sentence = match able.as_slice() {
+            [] => format!("{id} may run on no node: it is not started"),
+            [one] => {
+                format!("{id} may run on {} alone: when that is lost, the service ends", one.name)
+            }
+            _ => continue,
+        };
+        let ways = barred.iter().map(|node| {
+            let name = &node.name;
+            let barring = pair.cib.barring(resource, name);
+            if barring.is_empty() {
+                return format!("pcs constraint location {} prefers {name}=0", resource.outer());
+            }
+            let ids: Vec<&str> = barring.iter().map(|one| one.id.as_str()).collect();
+            format!("pcs constraint delete {} (for {name})", ids.join(" "))
+        });
+        found.push(Found::of(resource, sentence, ways.collect::<Vec<String>>().join(", or: ")));
+    }
+    found
+}
+
 /// The failures of a resource on a node since the last cleanup or `failure-timeout`, as the attributes
 /// `fail-count-RESOURCE#OPERATION_INTERVAL` of the node have them.
 fn failures(node: &Node, resource: &Resource) -> Score {

@@ -253,6 +253,7 @@ fn state_cases() -> Vec<Case> {
         with(xml, published, &format!("{published}{pair}"))
     };
     let threshold = default(ACTIVE, "migration-threshold", "3");
+    let hot_node2 = avoids("opensips-clone").replace("node3", "node2");
     let found = |rule, xml, sentence, command| (rule, host(), xml, sentence, command);
     vec![
         found(
@@ -266,6 +267,18 @@ fn state_cases() -> Vec<Case> {
             gone(&constraint(&third_of(ACTIVE), &avoids("vip").replace("node3", "node2"))),
             "its vote is missing",
             "pcs cluster start node2",
+        ),
+        found(
+            "servers",
+            constraint(ACTIVE, &avoids("vip").replace("node3", "node2")),
+            "opensips may run on node1 alone",
+            "pcs constraint delete location-vip-node2--INFINITY",
+        ),
+        found(
+            "servers",
+            constraint(&constraint(&third_of(HOT), &avoids("opensips-clone")), &hot_node2),
+            "opensips may run on node1 alone",
+            "pcs constraint delete location-opensips-clone-node2--INFINITY (for node2)",
         ),
         found(
             "barred",
