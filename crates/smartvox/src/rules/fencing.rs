@@ -81,6 +81,17 @@ fn is_for(device: &Resource, node: &str) -> bool {
     by_hardware || names.is_empty() || names.iter().any(|name| name.eq_ignore_ascii_case(node))
 }
 
+/// Whether the list of a device was meant for a node: it names no node at all, and the name of the device or a
+/// level says which one. A remote node may not be known.
+fn is_misspelt(cib: &Cib, device: &Resource, node: &str) -> bool {
+    let is_node = |name: &&str| cib.nodes.iter().any(|node| node.name.eq_ignore_ascii_case(name));
+    let on_level =
+        |level: &Level| level.target.as_deref() == Some(node) && level.devices.contains(&device.id);
+    device.parameter("pcmk_host_list").is_some()
+        && !names(device).iter().any(is_node)
+        && (device.id.ends_with(node) || cib.levels.iter().any(on_level))
+}
+
 pub(super) fn fencing_node(pair: &Pair<'_>) -> Vec<Found> {
     let (working, disabled) = devices(pair.cib);
     // Else no node is fenced, which is one finding.
@@ -88,24 +99,16 @@ pub(super) fn fencing_node(pair: &Pair<'_>) -> Vec<Found> {
     if by_watchdog(pair.cib) || pair.cib.flag("stonith-enabled") == Some(false) {
         return Vec::new();
     }
-    let is_node =
-        |name: &&str| pair.cib.nodes.iter().any(|node| node.name.eq_ignore_ascii_case(name));
     let nodes = pair.cib.voters().map(|node| &node.name);
     let without = nodes.filter(|node| !working.iter().any(|device| is_for(device, node)));
-    let without: Vec<&String> = without.collect();
-    // A device whose list names no node at all has the name of the one misspelt.
-    let misspelt = working.iter().find(|device| {
-        device.parameter("pcmk_host_list").is_some() && !names(device).iter().any(is_node)
-    });
-    let misspelt = misspelt.filter(|_| without.len() == 1);
     without
-        .into_iter()
         .map(|node| {
             let its = disabled.iter().find(|device| is_for(device, node));
             let what = match its {
                 Some(device) => format!("{}, the fence device for {node}, is disabled", device.id),
                 None => format!("no fence device is for {node}"),
             };
+            let misspelt = working.iter().find(|device| is_misspelt(pair.cib, device, node));
             let command = match (its, misspelt) {
                 (Some(device), _) => enable(&[*device]),
                 (None, Some(device)) => {
@@ -117,7 +120,7 @@ pub(super) fn fencing_node(pair: &Pair<'_>) -> Vec<Found> {
                 }
             };
             let sentence = format!(
-                "{what}: when it is lost, Pacemaker waits for its fencing and starts nothing elsewhere"
+                "{what}: when the node is lost, Pacemaker waits for its fencing and starts nothing elsewhere"
             );
             Found::of_cluster(sentence, command)
         })

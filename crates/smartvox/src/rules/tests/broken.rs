@@ -122,6 +122,13 @@ fn device_cases() -> Vec<Case> {
             "no fence device is for node2",
             "pcs stonith update fence-node2 pcmk_host_list=node2",
         ),
+        // It can be for a remote node.
+        found(
+            "fencing-node",
+            with(&of_node2(&listed("remote1")), "fence-node2", "fence-remote1"),
+            "no fence device is for node2",
+            "pcs stonith create fence-node2 fence_lab pcmk_host_list=node2",
+        ),
         found(
             "fencing-node",
             of_node2("name=\"pcmk_host_map\" value=\"node1=node2;nod2=3\""),

@@ -195,6 +195,30 @@ fn fence_devices_without_a_list_break_no_rule() {
     }
 }
 
+/// What the commands of fencing-delay make of equal delays.
+#[test]
+fn delays_that_differ_break_no_rule() {
+    let list = |node: &str| format!("name=\"pcmk_host_list\" value=\"{node}\"");
+    let add = |xml: &str, node: &str, name: &str, value: &str| {
+        let pair =
+            format!("{}/><nvpair id=\"a-{name}\" name=\"{name}\" value=\"{value}\"", list(node));
+        with(xml, &list(node), &pair)
+    };
+    // pcmk_delay_base of the first device is 1s.
+    assert_eq!(found(&add(ACTIVE, "node2", "delay", "1s")).len(), 1);
+    assert_eq!(found(&add(ACTIVE, "node2", "delay", "0")), []);
+    assert_eq!(found(&add(ACTIVE, "node2", "pcmk_delay_base", "1s")).len(), 1);
+    assert_eq!(found(&add(ACTIVE, "node2", "pcmk_delay_base", "0s")), []);
+    // One device for both.
+    let start = ACTIVE.find("<primitive id=\"fence-node2\"").unwrap();
+    let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
+    let shared = with(ACTIVE, &ACTIVE[start..end], "");
+    let shared = with(&shared, &list("node1"), &list("node1 node2"));
+    let shared = with(&shared, "value=\"1s\"", "value=\"0s\"");
+    assert_eq!(found(&shared).len(), 1);
+    assert_eq!(found(&add(&shared, "node1 node2", "pcmk_delay_max", "10s")), []);
+}
+
 /// A fence device that is disabled fences nothing.
 #[test]
 fn a_disabled_fence_device_is_found() {
