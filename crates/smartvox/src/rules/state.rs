@@ -44,7 +44,9 @@ pub(super) fn servers(pair: &Pair<'_>) -> Vec<Found> {
                 return format!("pcs constraint location {} prefers {name}=0", resource.outer());
             }
             let ids: Vec<&str> = barring.iter().map(|one| one.id.as_str()).collect();
-            format!("pcs constraint delete {} (for {name})", ids.join(" "))
+            // Which of several nodes is meant is not known.
+            let which = if barred.len() > 1 { format!(" (for {name})") } else { String::new() };
+            format!("pcs constraint delete {}{which}", ids.join(" "))
         });
         found.push(Found::of(resource, sentence, ways.collect::<Vec<String>>().join(", or: ")));
     }

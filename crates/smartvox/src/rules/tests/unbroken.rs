@@ -154,6 +154,14 @@ fn a_standby_that_is_off_until_the_reboot_breaks_no_rule() {
     assert_eq!(found(&xml), []);
 }
 
+/// One node that may not serve is one command, as it is.
+#[test]
+fn the_command_for_a_second_server_can_be_pasted() {
+    let alone = found(&constraint(ACTIVE, &avoids("vip").replace("node3", "node2")));
+    let commands: Vec<&str> = alone.iter().map(|one| one.found.command.as_str()).collect();
+    assert_eq!(commands, ["pcs constraint delete location-vip-node2--INFINITY"; 2]);
+}
+
 /// A node on which the constraints let nothing run.
 #[test]
 fn a_node_that_only_counts_for_the_quorum_breaks_no_rule() {
