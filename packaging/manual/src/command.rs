@@ -48,7 +48,8 @@ const EXAMPLES: [(&str, &str); 5] = [
     ),
     (
         "Leave out the findings of a rule, where the configuration files of the nodes differ on purpose (several \
-         names with commas; --delete in place of --update and the names ends it):",
+         names with commas; --update replaces the list: give all names; --delete in place of --update and the \
+         names ends it):",
         "# crm_attribute --type crm_config --set-name smartvox --name smartvox-check-ignore --update configurations",
     ),
     ("Everything that is known of OpenSIPS on this node:", "# smartvox diagnose opensips"),

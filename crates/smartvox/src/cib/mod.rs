@@ -204,6 +204,11 @@ impl Resource {
             || self.clone.as_ref().is_some_and(|clone| clone.id == id)
     }
 
+    /// Whether `target-role` stops it.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.meta.get("target-role").is_some_and(|role| role.eq_ignore_ascii_case("Stopped"))
+    }
+
     /// The monitors that recur, in any role.
     pub(crate) fn monitors(&self) -> impl Iterator<Item = &Operation> {
         self.operations.iter().filter(|operation| operation.recurs())

@@ -12,6 +12,11 @@ impl Location {
         BY_COMMAND.iter().any(|prefix| self.id.starts_with(prefix))
     }
 
+    /// Whether it says where any instance may run.
+    fn counts_on(&self, node: &str) -> bool {
+        self.is_about(node) && self.role == Role::Started && !self.is_by_command()
+    }
+
     fn is_about(&self, node: &str) -> bool {
         self.nodes.as_ref().is_some_and(|nodes| nodes.iter().any(|name| name == node))
     }
@@ -43,6 +48,19 @@ impl Cib {
         !needed.iter().any(|one| self.is_barred(one, node))
     }
 
+    /// The constraints by which a resource may not run on a node: none where it may, and where no constraint
+    /// of an opt-in cluster allows it.
+    pub(crate) fn barring(&self, resource: &Resource, node: &str) -> Vec<&Location> {
+        let needed = self.reached(resource, |one, other| self.follows(one, other));
+        let bars = |one: &&Location| {
+            one.score <= -INFINITY
+                && one.counts_on(node)
+                && needed.iter().any(|resource| resource.is_called(&one.resource))
+                && self.is_permanent(one)
+        };
+        self.locations.iter().filter(bars).collect()
+    }
+
     /// Whether any resource of ocf:smartvox may run on a node. A node where none may only counts for the quorum.
     pub(crate) fn serves(&self, node: &str) -> bool {
         let mut ours = self.ours().peekable();
@@ -66,8 +84,7 @@ impl Cib {
         let about: Vec<&Location> = self
             .locations
             .iter()
-            .filter(|one| resource.is_called(&one.resource) && one.is_about(node))
-            .filter(|one| one.role == Role::Started && !one.is_by_command())
+            .filter(|one| resource.is_called(&one.resource) && one.counts_on(node))
             .collect();
         // An opt-in cluster runs a resource only where a constraint allows it.
         let opt_in = self.flag("symmetric-cluster") == Some(false);

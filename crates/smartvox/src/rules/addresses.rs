@@ -22,11 +22,8 @@ pub(super) fn address(resource: &Resource) -> Option<IpAddr> {
 /// Whether both could have the address, in the same network namespace. One that is disabled has none: while
 /// an address goes from one agent to the other, both are defined.
 fn same_place(one: &Resource, other: &Resource) -> bool {
-    let disabled = |resource: &Resource| {
-        resource.meta.get("target-role").is_some_and(|role| role.eq_ignore_ascii_case("Stopped"))
-    };
-    !disabled(one)
-        && !disabled(other)
+    !one.is_disabled()
+        && !other.is_disabled()
         && one.parameter("network_namespace") == other.parameter("network_namespace")
 }
 
@@ -48,14 +45,14 @@ pub(super) fn same_address(pair: &Pair<'_>) -> Vec<Found> {
     found
 }
 
-/// Whether a constraint between resources names it.
+/// Whether it belongs to other resources: by a group, or by a constraint that names it.
 fn is_named(pair: &Pair<'_>, resource: &Resource) -> bool {
     let colocated = pair.cib.colocations.iter().flat_map(|one| [&one.dependent, &one.primary]);
     let ordered = pair.cib.orders.iter().flat_map(|one| [&one.first, &one.then]);
-    colocated.chain(ordered).any(|id| resource.is_called(id))
+    resource.group.is_some() || colocated.chain(ordered).any(|id| resource.is_called(id))
 }
 
-/// Whether an address is there once more than it should be: the constraints name another resource that has it.
+/// Whether an address is there once more than it should be: a constraint or a group names another resource that has it.
 pub(super) fn is_spare(pair: &Pair<'_>, vip: &Resource) -> bool {
     let twin = |other: &Resource| {
         other.id != vip.id
@@ -67,10 +64,10 @@ pub(super) fn is_spare(pair: &Pair<'_>, vip: &Resource) -> bool {
         && pair.cib.resources.iter().any(|other| twin(other) && is_named(pair, other))
 }
 
-/// The one to delete is that which no constraint names; else the other agent's, or the later one.
+/// The one to delete is that which no constraint or group names; else the other agent's, or the later one.
 fn twins(pair: &Pair<'_>, ip: IpAddr, vip: &Resource, other: &Resource) -> Found {
     let (kept, deleted) = if is_spare(pair, vip) { (other, vip) } else { (vip, other) };
-    let why = if is_spare(pair, deleted) { ", which the constraints name" } else { "" };
+    let why = if is_spare(pair, deleted) { ", which a constraint or a group names" } else { "" };
     let (id, agent) = (&deleted.id, &deleted.agent);
     let sentence = format!("{id} ({agent}) manages {ip} as well as {}{why}", kept.id);
     Found::of(vip, sentence, format!("pcs resource delete {id}"))

@@ -8,9 +8,18 @@ fn all_devices(cib: &Cib) -> Vec<&Resource> {
     cib.resources.iter().filter(|resource| resource.class == "stonith").collect()
 }
 
-/// The fence devices that switch a node off.
-fn devices(cib: &Cib) -> Vec<&Resource> {
-    all_devices(cib).into_iter().filter(|device| !only_asks(device)).collect()
+/// The fence devices that switch a node off: those that work, and those that are disabled. Where a default
+/// disables them, it disables the service as well, and there is nothing to fence for.
+fn devices(cib: &Cib) -> (Vec<&Resource>, Vec<&Resource>) {
+    let works =
+        |device: &&Resource| !device.is_disabled() || !device.meta_from.contains_key("target-role");
+    all_devices(cib).into_iter().filter(|device| !only_asks(device)).partition(works)
+}
+
+/// The command that ends that they are disabled.
+fn enable(devices: &[&Resource]) -> String {
+    let ids: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+    format!("pcs stonith enable {}", ids.join(" "))
 }
 
 /// Whether a device asks something and switches nothing, such as fence_heuristics_ping.
@@ -24,9 +33,13 @@ fn by_watchdog(cib: &Cib) -> bool {
 }
 
 pub(super) fn fencing(pair: &Pair<'_>) -> Vec<Found> {
-    // Without a device Pacemaker starts nothing.
-    let no_device = devices(pair.cib).is_empty() && !by_watchdog(pair.cib);
-    let create = "pcs stonith create fence-NODE AGENT pcmk_host_list=NODE …";
+    let (working, disabled) = devices(pair.cib);
+    let no_device = working.is_empty() && !by_watchdog(pair.cib);
+    let create = if disabled.is_empty() {
+        "pcs stonith create fence-NODE AGENT pcmk_host_list=NODE …".to_owned()
+    } else {
+        enable(&disabled)
+    };
     if pair.cib.flag("stonith-enabled") == Some(false) {
         let enable = "pcs property set stonith-enabled=true";
         // Enabled before there is a device, it would end every failover.
@@ -37,49 +50,78 @@ pub(super) fn fencing(pair: &Pair<'_>) -> Vec<Found> {
         return vec![Found::of_cluster(sentence, command)];
     }
     if no_device {
-        let sentence = "there is no fence device: Pacemaker starts no resource";
+        // Without a device Pacemaker starts nothing; one that is disabled counts.
+        let sentence = if disabled.is_empty() {
+            "there is no fence device: Pacemaker starts no resource"
+        } else {
+            "every fence device is disabled: when a node is lost, Pacemaker waits for its fencing and \
+             starts nothing elsewhere"
+        };
         return vec![Found::of_cluster(sentence, create)];
     }
     Vec::new()
 }
 
-/// Whether a device is for a node. One without a list asks its hardware which nodes it switches.
+/// The nodes in the list of a device, and in its map, which has `NAME:PORT` or `NAME=PORT` (`stonith__parse_targets`
+/// and `build_port_aliases` of Pacemaker).
+fn names(device: &Resource) -> Vec<&str> {
+    let listed = device.parameter("pcmk_host_list").unwrap_or_default();
+    let listed = listed.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+    let mapped = device.parameter("pcmk_host_map").unwrap_or_default();
+    let mapped = mapped.split(|c: char| c.is_whitespace() || c == ';');
+    let mapped = mapped.filter_map(|pair| pair.split([':', '=']).next());
+    listed.chain(mapped).filter(|name| !name.is_empty()).collect()
+}
+
+/// Whether a device is for a node, as Pacemaker has it (`can_fence_host_with_device`; a level does not count). One
+/// without a list asks its hardware which nodes it switches.
 fn is_for(device: &Resource, node: &str) -> bool {
-    let listed = device.parameter("pcmk_host_list");
-    let mapped = device.parameter("pcmk_host_map");
-    let words = |list: &str| -> Vec<String> {
-        let words = list.split([' ', ',', ';']).map(|word| word.split(':').next().unwrap_or(word));
-        words.map(str::to_owned).collect()
-    };
     let by_hardware = device.parameter("pcmk_host_check").is_some_and(|it| it != "static-list");
-    let unlisted = listed.is_none() && mapped.is_none();
-    let named = [listed, mapped].into_iter().flatten().flat_map(words).any(|name| name == node);
-    by_hardware || unlisted || named
+    let names = names(device);
+    by_hardware || names.is_empty() || names.iter().any(|name| name.eq_ignore_ascii_case(node))
+}
+
+/// Whether the list of a device was meant for a node: it names no node at all, and the name of the device or a
+/// level says which one. A remote node may not be known.
+fn is_misspelt(cib: &Cib, device: &Resource, node: &str) -> bool {
+    let is_node = |name: &&str| cib.nodes.iter().any(|node| node.name.eq_ignore_ascii_case(name));
+    let on_level =
+        |level: &Level| level.target.as_deref() == Some(node) && level.devices.contains(&device.id);
+    device.parameter("pcmk_host_list").is_some()
+        && !names(device).iter().any(is_node)
+        && (device.id.ends_with(node) || cib.levels.iter().any(on_level))
 }
 
 pub(super) fn fencing_node(pair: &Pair<'_>) -> Vec<Found> {
-    let devices = devices(pair.cib);
+    let (working, disabled) = devices(pair.cib);
     // Else no node is fenced, which is one finding.
-    let Some(first) = devices.first() else { return Vec::new() };
+    let Some(first) = working.first() else { return Vec::new() };
     if by_watchdog(pair.cib) || pair.cib.flag("stonith-enabled") == Some(false) {
         return Vec::new();
     }
-    let on_level = |node: &str| {
-        let levels = pair.cib.levels.iter();
-        let mut its = levels.filter(|one| one.target.as_ref().is_none_or(|name| name == node));
-        its.any(|level| devices.iter().any(|device| level.devices.contains(&device.id)))
-    };
     let nodes = pair.cib.voters().map(|node| &node.name);
-    nodes
-        .filter(|node| !devices.iter().any(|device| is_for(device, node)) && !on_level(node))
+    let without = nodes.filter(|node| !working.iter().any(|device| is_for(device, node)));
+    without
         .map(|node| {
+            let its = disabled.iter().find(|device| is_for(device, node));
+            let what = match its {
+                Some(device) => format!("{}, the fence device for {node}, is disabled", device.id),
+                None => format!("no fence device is for {node}"),
+            };
+            let misspelt = working.iter().find(|device| is_misspelt(pair.cib, device, node));
+            let command = match (its, misspelt) {
+                (Some(device), _) => enable(&[*device]),
+                (None, Some(device)) => {
+                    format!("pcs stonith update {} pcmk_host_list={node}", device.id)
+                }
+                (None, None) => {
+                    let agent = &first.agent;
+                    format!("pcs stonith create fence-{node} {agent} pcmk_host_list={node} …")
+                }
+            };
             let sentence = format!(
-                "no fence device is for {node}: when it is lost, Pacemaker waits for its fencing and starts \
-                 nothing elsewhere"
+                "{what}: when the node is lost, Pacemaker waits for its fencing and starts nothing elsewhere"
             );
-            let agent = &first.agent;
-            let command =
-                format!("pcs stonith create fence-{node} {agent} pcmk_host_list={node} …");
             Found::of_cluster(sentence, command)
         })
         .collect()
@@ -117,17 +159,40 @@ pub(super) fn fencing_level(pair: &Pair<'_>) -> Vec<Found> {
     found
 }
 
+/// A delay of a device; none for 0.
+fn delay<'a>(device: &'a Resource, name: &str) -> Option<&'a str> {
+    let none = |value: &str| value.trim_end_matches(|c: char| c.is_ascii_alphabetic()) == "0";
+    device.parameter(name).filter(|value| !none(value))
+}
+
+/// The command after which the delays of the devices differ. All of them have the same now, or none.
+fn delay_one(devices: &[&Resource]) -> Option<String> {
+    let update = |device: &Resource, what: &[&str]| {
+        format!("pcs stonith update {} {}", device.id, what.join(" "))
+    };
+    let (first, last) = (devices.first()?, devices.last()?);
+    let fixed = |device: &Resource| delay(device, "pcmk_delay_base").is_some();
+    Some(if devices.len() == 1 {
+        // A longer fixed one would be all that counts, and the other node waits for as long.
+        let zero = fixed(first).then_some("pcmk_delay_base=0s");
+        update(first, &zero.into_iter().chain(["pcmk_delay_max=10s"]).collect::<Vec<&str>>())
+    } else if fixed(last) || delay(last, "delay").is_some() {
+        let set = [("pcmk_delay_base", "pcmk_delay_base=0s"), ("delay", "delay=0")];
+        let set = set.iter().filter(|(name, _)| delay(last, name).is_some());
+        update(last, &set.map(|(_, zero)| *zero).collect::<Vec<&str>>())
+    } else {
+        update(first, &["pcmk_delay_base=5s"])
+    })
+}
+
 pub(super) fn fencing_delay(pair: &Pair<'_>) -> Vec<Found> {
-    let devices = devices(pair.cib);
+    let (mut devices, disabled) = devices(pair.cib);
+    devices.extend(disabled);
     let two = pair.cib.voters().count() == 2;
     let by_priority = pair.cib.property("priority-fencing-delay").is_some_and(|it| it != "0");
-    if !two || devices.is_empty() || by_priority || pair.host.corosync.device {
+    if !two || by_priority || pair.host.corosync.device {
         return Vec::new();
     }
-    let none = |value: &str| value.trim_end_matches(|c: char| c.is_ascii_alphabetic()) == "0";
-    let delay = |device: &Resource, name: &str| {
-        device.parameter(name).filter(|value| !none(value)).map(str::to_owned)
-    };
     // A random delay differs, and so does a list of nodes with a delay each.
     let differs = |device: &&Resource| {
         delay(device, "pcmk_delay_max").is_some()
@@ -136,13 +201,12 @@ pub(super) fn fencing_delay(pair: &Pair<'_>) -> Vec<Found> {
     if devices.iter().any(differs) {
         return Vec::new();
     }
-    let fixed: Vec<Option<String>> = devices
-        .iter()
-        .map(|device| delay(device, "pcmk_delay_base").or(delay(device, "delay")))
-        .collect();
+    let fixed = |device: &&Resource| {
+        delay(device, "pcmk_delay_base").or(delay(device, "delay")).map(str::to_owned)
+    };
+    let fixed: Vec<Option<String>> = devices.iter().map(fixed).collect();
     let same = fixed.iter().all(|one| Some(one) == fixed.first());
-    let Some(device) = devices.first().filter(|_| same) else { return Vec::new() };
-    let command = format!("pcs stonith update {} pcmk_delay_base=5s", device.id);
+    let Some(command) = delay_one(&devices).filter(|_| same) else { return Vec::new() };
     let sentence = match fixed.first().and_then(Option::as_deref) {
         Some(delay) => format!(
             "every fence device waits for {delay}: after a cut between the nodes both fence each \

@@ -44,22 +44,23 @@ pub(super) fn maintenance(pair: &Pair<'_>) -> Vec<Found> {
 
 pub(super) fn disabled(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for resource in pair.cib.ours() {
+    let devices = pair.cib.resources.iter().filter(|resource| resource.class == "stonith");
+    for resource in pair.cib.ours().chain(devices) {
         let Some(role) = resource.meta.get("target-role") else { continue };
         let is = |name: &str| role.eq_ignore_ascii_case(name);
-        let why = if is("Stopped") {
-            "it runs on no node"
+        let why = if resource.is_disabled() {
+            if resource.is_ours() { "it runs on no node" } else { "it fences no node" }
         } else if resource.promotable() && (is("Unpromoted") || is("Slave")) {
             "no instance is promoted"
         } else {
             continue;
         };
         let id = &resource.id;
-        let by_default = !resource.meta_from.contains_key("target-role");
-        let command = if by_default {
-            unset(resource, "target-role")
-        } else {
-            format!("pcs resource enable {id}")
+        // pcs enables what a resource is in only by the name of that.
+        let command = match resource.meta_from.get("target-role") {
+            None => unset(resource, "target-role"),
+            Some(at) if resource.is_ours() => format!("pcs resource enable {at}"),
+            Some(at) => format!("pcs stonith enable {at}"),
         };
         let sentence = format!("{id} is disabled (target-role={role}): {why}");
         found.push(Found::of(resource, sentence, command));
@@ -68,9 +69,18 @@ pub(super) fn disabled(pair: &Pair<'_>) -> Vec<Found> {
 }
 
 pub(super) fn standby(pair: &Pair<'_>) -> Vec<Found> {
-    let is_standby = |node: &&Node| {
-        let set = node.attributes.get("standby").or(node.transient.get("standby"));
-        set.is_some_and(|value| is_true(value))
+    let is_on = |value: Option<&String>| value.is_some_and(|value| is_true(value));
+    // What holds until the node leaves counts before what is permanent (`add_node_attrs` of Pacemaker).
+    let is_standby =
+        |node: &&Node| is_on(node.transient.get("standby").or(node.attributes.get("standby")));
+    let command = |node: &Node| {
+        let name = &node.name;
+        let permanent = is_on(node.attributes.get("standby"));
+        let permanent = permanent.then(|| format!("pcs node unstandby {name}"));
+        let transient = is_on(node.transient.get("standby"));
+        let transient =
+            transient.then(|| format!("crm_standby --delete --node {name} --lifetime reboot"));
+        permanent.into_iter().chain(transient).collect::<Vec<String>>().join(" && ")
     };
     // One that only counts for the quorum takes nothing over anyway.
     let serving = || pair.cib.voters().filter(|node| pair.cib.serves(&node.name));
@@ -79,9 +89,8 @@ pub(super) fn standby(pair: &Pair<'_>) -> Vec<Found> {
     serving()
         .filter(is_standby)
         .map(|node| {
-            let name = &node.name;
-            let sentence = format!("{name} is in standby: {why}");
-            Found::of_cluster(sentence, format!("pcs node unstandby {name}"))
+            let sentence = format!("{} is in standby: {why}", node.name);
+            Found::of_cluster(sentence, command(node))
         })
         .collect()
 }

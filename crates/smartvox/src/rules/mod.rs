@@ -113,14 +113,14 @@ const fn rule(
 }
 
 /// All rules, in the order of their findings.
-pub static RULES: [Rule; 35] = {
+pub static RULES: [Rule; 36] = {
     use Severity::{Advice, Error, Warning};
     [
         rule(
             "fencing",
             Error,
             fencing::fencing,
-            "Fencing is off, or there is no fence device. After a cut between the nodes both have \
+            "Fencing is off, or there is no fence device, or none that is not disabled. After a cut between the nodes both have \
              the address, and a stop that fails blocks the failover.",
         ),
         rule(
@@ -134,8 +134,8 @@ pub static RULES: [Rule; 35] = {
             "fencing-node",
             Error,
             fencing::fencing_node,
-            "No fence device is for a node, also for one that only counts for the quorum: when it \
-             is lost, Pacemaker waits for its fencing and starts nothing elsewhere.",
+            "A node has no fence device, which a node that only counts for the quorum needs as well: \
+             when it is lost, Pacemaker waits for its fencing and starts nothing elsewhere.",
         ),
         rule(
             "ping-hosts",
@@ -148,7 +148,8 @@ pub static RULES: [Rule; 35] = {
             "fencing-ping",
             Error,
             pings::fencing_ping,
-            "By its numbers, fence_heuristics_ping always fails (no node is ever fenced), or never.",
+            "The numbers of fence_heuristics_ping, or a blank between its hosts, make it fail always (no \
+             node is ever fenced) or never (a node without a network fences the other one).",
         ),
         rule(
             "fencing-ping-host",
@@ -206,6 +207,13 @@ pub static RULES: [Rule; 35] = {
             "A node is not in the cluster: a further fault may not be survived.",
         ),
         rule(
+            "servers",
+            Error,
+            state::servers,
+            "The constraints let a resource run on one node alone, or on none: when that node is lost, the \
+             service ends.",
+        ),
+        rule(
             "barred",
             Warning,
             state::barred,
@@ -216,7 +224,8 @@ pub static RULES: [Rule; 35] = {
             "disabled",
             Warning,
             forgotten::disabled,
-            "A resource is disabled: it is started nowhere, or promoted nowhere.",
+            "A resource is disabled: it is started nowhere, or promoted nowhere. Or a fence device is: it \
+             fences no node.",
         ),
         rule(
             "leftover-move",

@@ -1,10 +1,6 @@
 //! What differs between the nodes.
 
-use super::{Found, Pair};
-
-/// The property is that of [`super::IGNORE`].
-const IGNORE_IT: &str = "crm_attribute --type crm_config --set-name smartvox --name smartvox-check-ignore \
-                         --update configurations";
+use super::{Found, IGNORE, Pair};
 
 /// How the other nodes are compared.
 const THEN: &str = "smartvox check ran there";
@@ -32,9 +28,18 @@ pub(super) fn versions(pair: &Pair<'_>) -> Vec<Found> {
     found
 }
 
+/// The command that also ignores a rule: it sets the whole list.
+fn ignore_too(pair: &Pair<'_>, rule: &str) -> String {
+    let former = pair.cib.property(IGNORE).unwrap_or_default().split([',', ' ']);
+    let names: Vec<&str> = former.filter(|name| !name.is_empty()).chain([rule]).collect();
+    let names = names.join(",");
+    format!("crm_attribute --type crm_config --set-name smartvox --name {IGNORE} --update {names}")
+}
+
 pub(super) fn configurations(pair: &Pair<'_>) -> Vec<Found> {
     let nodes = &pair.host.nodes;
     let here = &pair.host.node;
+    let ignore_it = ignore_too(pair, "configurations");
     let mut found = Vec::new();
     for daemon in pair.cib.of_agent("opensips") {
         let (id, config) = (&daemon.id, crate::nodes::config(daemon, &pair.host.agents));
@@ -48,7 +53,7 @@ pub(super) fn configurations(pair: &Pair<'_>) -> Vec<Found> {
                 );
                 let command = format!(
                     "sha256sum {config} (on {here} and {node}; copy the right one), then on {node}: smartvox check; \
-                     where they differ on purpose: {IGNORE_IT}"
+                     where they differ on purpose: {ignore_it}"
                 );
                 found.push(Found::of(daemon, sentence, command));
             }

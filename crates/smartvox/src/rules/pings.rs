@@ -12,19 +12,24 @@ struct Pings<'a> {
     /// The parameter that names them.
     parameter: &'static str,
     separator: &'static str,
+    /// As the agent takes them.
     hosts: Vec<&'a str>,
 }
+
+/// What stands in a command for a host that is not known.
+const GATEWAY: &str = "'<address of the gateway>'";
 
 impl<'a> Pings<'a> {
     /// `None` for a resource that pings nothing.
     fn of(resource: &'a Resource) -> Option<Self> {
         let agent = (resource.class.as_str(), resource.agent.as_str());
-        let (parameter, separator) = match agent {
-            ("stonith", "fence_heuristics_ping") => ("ping_targets", ","),
-            ("ocf", "ping") => ("host_list", " "),
+        // fence_heuristics_ping splits at commas alone.
+        let (parameter, separator, ends): (_, _, &[char]) = match agent {
+            ("stonith", "fence_heuristics_ping") => ("ping_targets", ",", &[',']),
+            ("ocf", "ping") => ("host_list", " ", &[' ', ',']),
             _ => return None,
         };
-        let hosts = resource.parameter(parameter)?.split([' ', ',']);
+        let hosts = resource.parameter(parameter)?.split(ends).map(str::trim);
         let hosts = hosts.filter(|host| !host.is_empty()).collect();
         Some(Self { resource, parameter, separator, hosts })
     }
@@ -42,6 +47,32 @@ impl<'a> Pings<'a> {
     fn update(&self, name: &str, value: &str) -> String {
         let what = if self.resource.class == "stonith" { "stonith" } else { "resource" };
         format!("pcs {what} update {} {name}={value}", self.resource.id)
+    }
+
+    /// The command that names these hosts in place of the former ones. A device that may miss as many hosts as it
+    /// has would never fail.
+    fn replace(&self, hosts: &[&str]) -> String {
+        let value = match hosts {
+            [] => GATEWAY.to_owned(),
+            [one] => (*one).to_owned(),
+            several => format!("\"{}\"", several.join(self.separator)),
+        };
+        let command = self.update(self.parameter, &value);
+        let missed = hosts.len().saturating_sub(1);
+        if self.resource.class == "stonith" && self.allowed() > missed {
+            return format!("{command} ping_maxfail={missed}");
+        }
+        command
+    }
+
+    /// How many hosts may be silent.
+    fn allowed(&self) -> usize {
+        self.number("ping_maxfail", 0)
+    }
+
+    /// A host with a blank in it, which a comma was meant for.
+    fn joined(&self) -> Option<&'a str> {
+        self.hosts.iter().copied().find(|host| host.contains(char::is_whitespace))
     }
 }
 
@@ -64,19 +95,13 @@ pub(super) fn ping_hosts(pair: &Pair<'_>) -> Vec<Found> {
     for pings in pair.cib.resources.iter().filter_map(Pings::of) {
         let is_other = |host: &&&str| !is_inside(pair, host);
         let others: Vec<&str> = pings.hosts.iter().filter(is_other).copied().collect();
-        let value = match others.as_slice() {
-            [] => "GATEWAY".to_owned(),
-            [one] => (*one).to_owned(),
-            several => format!("\"{}\"", several.join(pings.separator)),
-        };
         for host in pings.hosts.iter().filter(|host| is_inside(pair, host)) {
             let sentence = format!(
                 "{} pings {host}, an address of this cluster: a node without a network can get an answer, and \
                  a dead node gives none",
                 pings.resource.id
             );
-            let command = pings.update(pings.parameter, &value);
-            found.push(Found::of(pings.resource, sentence, command));
+            found.push(Found::of(pings.resource, sentence, pings.replace(&others)));
         }
     }
     found
@@ -96,8 +121,16 @@ pub(super) fn fencing_ping(pair: &Pair<'_>) -> Vec<Found> {
             let command = pings.update("ping_good_count", &count.to_string());
             found.push(Found::of(pings.resource, sentence, command));
         }
-        let allowed = pings.number("ping_maxfail", 0);
-        if allowed >= hosts {
+        let allowed = pings.allowed();
+        if let Some(joined) = pings.joined() {
+            let sentence = format!(
+                "{id} pings \"{joined}\" as one host, which never answers: commas belong between the hosts of \
+                 ping_targets"
+            );
+            let words = pings.hosts.iter().flat_map(|host| host.split_whitespace());
+            let command = pings.replace(&words.collect::<Vec<&str>>());
+            found.push(Found::of(pings.resource, sentence, command));
+        } else if allowed >= hosts {
             let sentence = format!(
                 "{id} also succeeds where none of its hosts answers (ping_maxfail={allowed}): a node without \
                  a network fences the one that serves"
@@ -110,7 +143,9 @@ pub(super) fn fencing_ping(pair: &Pair<'_>) -> Vec<Found> {
 }
 
 pub(super) fn fencing_ping_host(pair: &Pair<'_>) -> Vec<Found> {
-    let strict = |pings: &Pings<'_>| pings.hosts.len() > 1 && pings.number("ping_maxfail", 0) == 0;
+    let strict = |pings: &Pings<'_>| {
+        pings.hosts.len() > 1 && pings.allowed() == 0 && pings.joined().is_none()
+    };
     Pings::of_fencing(pair)
         .filter(strict)
         .map(|pings| {

@@ -19,6 +19,40 @@ pub(super) fn offline(pair: &Pair<'_>) -> Vec<Found> {
     .collect()
 }
 
+/// The resources that no second node may take over.
+pub(super) fn servers(pair: &Pair<'_>) -> Vec<Found> {
+    // A cluster of one node is not a mistake of its constraints.
+    if pair.cib.nodes.len() < 2 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for resource in pair.cib.ours() {
+        let may_run = |node: &&Node| pair.cib.may_run(resource, &node.name);
+        let (able, barred): (Vec<&Node>, Vec<&Node>) = pair.cib.nodes.iter().partition(may_run);
+        let id = &resource.id;
+        let sentence = match able.as_slice() {
+            [] => format!("{id} may run on no node: it is not started"),
+            [one] => {
+                format!("{id} may run on {} alone: when that is lost, the service ends", one.name)
+            }
+            _ => continue,
+        };
+        let ways = barred.iter().map(|node| {
+            let name = &node.name;
+            let barring = pair.cib.barring(resource, name);
+            if barring.is_empty() {
+                return format!("pcs constraint location {} prefers {name}=0", resource.outer());
+            }
+            let ids: Vec<&str> = barring.iter().map(|one| one.id.as_str()).collect();
+            // Which of several nodes is meant is not known.
+            let which = if barred.len() > 1 { format!(" (for {name})") } else { String::new() };
+            format!("pcs constraint delete {}{which}", ids.join(" "))
+        });
+        found.push(Found::of(resource, sentence, ways.collect::<Vec<String>>().join(", or: ")));
+    }
+    found
+}
+
 /// The failures of a resource on a node since the last cleanup or `failure-timeout`, as the attributes
 /// `fail-count-RESOURCE#OPERATION_INTERVAL` of the node have them.
 fn failures(node: &Node, resource: &Resource) -> Score {
@@ -31,10 +65,15 @@ fn failures(node: &Node, resource: &Resource) -> Score {
 pub(super) fn barred(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for resource in pair.cib.ours() {
-        // 0 and none: no number of failures bars a node. A start that fails counts as INFINITY.
-        let threshold = resource.score("migration-threshold").filter(|threshold| *threshold > 0);
+        // A start that fails counts as INFINITY; so does a threshold that is none, or less than 0.
+        let threshold = resource.score("migration-threshold").filter(|threshold| *threshold >= 0);
         let threshold = threshold.unwrap_or(INFINITY);
-        for node in pair.cib.voters().filter(|node| failures(node, resource) >= threshold) {
+        // With 0 no number of failures bars a node (`pcmk__threshold_reached` of Pacemaker).
+        if threshold == 0 {
+            continue;
+        }
+        let able = pair.cib.voters().filter(|node| pair.cib.may_run(resource, &node.name));
+        for node in able.filter(|node| failures(node, resource) >= threshold) {
             let (id, node) = (&resource.id, &node.name);
             let sentence = format!(
                 "{node} is barred for {id} after a failure there, until failure-timeout is over or a cleanup"

@@ -8,7 +8,6 @@ use crate::nodes::{Nodes, Told};
 type Case = (&'static str, Host, String, &'static str, &'static str);
 
 fn cluster_cases() -> Vec<Case> {
-    let fence = "name=\"pcmk_delay_base\" value=\"1s\"";
     let two_node = Corosync { two_node: false, ..host().corosync };
     let wait = Corosync { wait_for_all: Some(false), ..host().corosync };
     let token = |token| Corosync { token_ms: Some(token), ..host().corosync };
@@ -42,20 +41,6 @@ fn cluster_cases() -> Vec<Case> {
             "pcs stonith level add 1 node1 fence-ping fence-node1",
         ),
         (
-            "fencing-delay",
-            host(),
-            with(ACTIVE, fence, "name=\"x\" value=\"1s\""),
-            "has a delay",
-            "update fence-node1 pcmk_delay_base=5s",
-        ),
-        (
-            "fencing-delay",
-            host(),
-            with(ACTIVE, fence, "name=\"pcmk_delay_base\" value=\"0s\""),
-            "has a delay",
-            "pcs stonith update",
-        ),
-        (
             "fencing-node",
             host(),
             with(&third_of(ACTIVE), "value=\"node2 node3\"", "value=\"node2\""),
@@ -76,6 +61,83 @@ fn cluster_cases() -> Vec<Case> {
     ]
 }
 
+fn device_cases() -> Vec<Case> {
+    let delay = "name=\"pcmk_delay_base\" value=\"1s\"";
+    let listed = |node: &str| format!("name=\"pcmk_host_list\" value=\"{node}\"");
+    let of_node2 = |to: &str| with(ACTIVE, &listed("node2"), to);
+    let level = "<fencing-level id=\"l\" target=\"node2\" index=\"1\" devices=\"fence-node2\"/>";
+    let topology = format!("</resources><fencing-topology>{level}</fencing-topology>");
+    let on_level = |xml: &str| with(xml, "</resources>", &topology);
+    // The second device waits as long as the first one, by its own parameter or by Pacemaker's.
+    let second = |name: &str| {
+        of_node2(&format!("{}/><nvpair id=\"sd\" name=\"{name}\" value=\"1s\"", listed("node2")))
+    };
+    let start = ACTIVE.find("<primitive id=\"fence-node2\"").unwrap();
+    let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
+    let shared = with(ACTIVE, &ACTIVE[start..end], "");
+    let shared = with(&shared, &listed("node1"), &listed("node1 node2"));
+    let found = |rule, xml, sentence, command| (rule, host(), xml, sentence, command);
+    vec![
+        found(
+            "fencing-delay",
+            with(ACTIVE, delay, "name=\"x\" value=\"1s\""),
+            "has a delay",
+            "update fence-node1 pcmk_delay_base=5s",
+        ),
+        found(
+            "fencing-delay",
+            with(ACTIVE, delay, "name=\"pcmk_delay_base\" value=\"0s\""),
+            "has a delay",
+            "update fence-node1 pcmk_delay_base=5s",
+        ),
+        found(
+            "fencing-delay",
+            second("pcmk_delay_base"),
+            "every fence device waits for 1s",
+            "pcs stonith update fence-node2 pcmk_delay_base=0s",
+        ),
+        found(
+            "fencing-delay",
+            second("delay"),
+            "every fence device waits for 1s",
+            "pcs stonith update fence-node2 delay=0",
+        ),
+        // A delay of a device for both nodes is the same for both.
+        found(
+            "fencing-delay",
+            with(&shared, delay, "name=\"x\" value=\"1s\""),
+            "no fence device has a delay",
+            "pcs stonith update fence-node1 pcmk_delay_max=10s",
+        ),
+        found(
+            "fencing-delay",
+            shared,
+            "every fence device waits for 1s",
+            "pcs stonith update fence-node1 pcmk_delay_base=0s pcmk_delay_max=10s",
+        ),
+        // A level does not make the device fit.
+        found(
+            "fencing-node",
+            on_level(&of_node2(&listed("nod2"))),
+            "no fence device is for node2",
+            "pcs stonith update fence-node2 pcmk_host_list=node2",
+        ),
+        // It can be for a remote node.
+        found(
+            "fencing-node",
+            with(&of_node2(&listed("remote1")), "fence-node2", "fence-remote1"),
+            "no fence device is for node2",
+            "pcs stonith create fence-node2 fence_lab pcmk_host_list=node2",
+        ),
+        found(
+            "fencing-node",
+            of_node2("name=\"pcmk_host_map\" value=\"node1=node2;nod2=3\""),
+            "no fence device is for node2",
+            "pcs stonith create fence-node2 fence_lab pcmk_host_list=node2",
+        ),
+    ]
+}
+
 /// What a person has left behind.
 fn forgotten_cases() -> Vec<Case> {
     let node_with = |name| {
@@ -84,6 +146,11 @@ fn forgotten_cases() -> Vec<Case> {
              name=\"{name}\" value=\"on\"/></instance_attributes></node>"
         );
         with(ACTIVE, "<node id=\"2\" uname=\"node2\"/>", &set)
+    };
+    let until_reboot = |xml: &str| {
+        let published = "<instance_attributes id=\"status-2\">";
+        let pair = "<nvpair id=\"sb\" name=\"standby\" value=\"on\"/>";
+        with(xml, published, &format!("{published}{pair}"))
     };
     let mode = "name=\"maintenance-mode\" value=\"true\"";
     let mode = with(ACTIVE, "name=\"dc-deadtime\" value=\"2s\"", mode);
@@ -129,6 +196,37 @@ fn forgotten_cases() -> Vec<Case> {
             "pcs resource manage opensips --monitor",
         ),
         found("standby", node_with("standby"), "node2 is in standby", "unstandby node2"),
+        // crm_standby -l reboot
+        found(
+            "standby",
+            until_reboot(ACTIVE),
+            "node2 is in standby",
+            "crm_standby --delete --node node2 --lifetime reboot",
+        ),
+        found(
+            "standby",
+            until_reboot(&node_with("standby").replace("value=\"on\"", "value=\"off\"")),
+            "node2 is in standby",
+            "crm_standby --delete --node node2 --lifetime reboot",
+        ),
+        found(
+            "standby",
+            until_reboot(&node_with("standby")),
+            "node2 is in standby",
+            "pcs node unstandby node2 && crm_standby --delete --node node2 --lifetime reboot",
+        ),
+        found(
+            "disabled",
+            meta(&grouped(), "<group id=\"sip\">", "target-role", "Stopped"),
+            "opensips is disabled",
+            "pcs resource enable sip",
+        ),
+        found(
+            "disabled",
+            meta(HOT, clone, "target-role", "Unpromoted"),
+            "opensips is disabled",
+            "pcs resource enable opensips-clone",
+        ),
         found(
             "disabled",
             meta(ACTIVE, daemon, "target-role", "Stopped"),
@@ -162,6 +260,7 @@ fn state_cases() -> Vec<Case> {
         with(xml, published, &format!("{published}{pair}"))
     };
     let threshold = default(ACTIVE, "migration-threshold", "3");
+    let hot_node2 = avoids("opensips-clone").replace("node3", "node2");
     let found = |rule, xml, sentence, command| (rule, host(), xml, sentence, command);
     vec![
         found(
@@ -175,6 +274,18 @@ fn state_cases() -> Vec<Case> {
             gone(&constraint(&third_of(ACTIVE), &avoids("vip").replace("node3", "node2"))),
             "its vote is missing",
             "pcs cluster start node2",
+        ),
+        found(
+            "servers",
+            constraint(ACTIVE, &avoids("vip").replace("node3", "node2")),
+            "opensips may run on node1 alone",
+            "pcs constraint delete location-vip-node2--INFINITY",
+        ),
+        found(
+            "servers",
+            constraint(&constraint(&third_of(HOT), &avoids("opensips-clone")), &hot_node2),
+            "opensips may run on node1 alone",
+            "pcs constraint delete location-opensips-clone-node2--INFINITY (for node2)",
         ),
         found(
             "barred",
@@ -202,28 +313,43 @@ fn ping_cases() -> Vec<Case> {
             host(),
             asking(&[("ping_targets", "192.0.2.10,192.0.2.1"), ("ping_maxfail", "1")]),
             "fence-ping pings 192.0.2.10, an address of this cluster",
-            "pcs stonith update fence-ping ping_targets=192.0.2.1",
+            "pcs stonith update fence-ping ping_targets=192.0.2.1 ping_maxfail=0",
         ),
         (
             "ping-hosts",
             host(),
             with(ACTIVE, gateway, "name=\"host_list\" value=\"node2\""),
             "gateway pings node2",
-            "pcs resource update gateway host_list=GATEWAY",
+            "pcs resource update gateway host_list='<address of the gateway>'",
         ),
         (
             "ping-hosts",
             host(),
             asking(&[("ping_targets", "127.0.0.53,192.0.2.1"), ("ping_maxfail", "1")]),
             "fence-ping pings 127.0.0.53",
-            "ping_targets=192.0.2.1",
+            "ping_targets=192.0.2.1 ping_maxfail=0",
         ),
         (
             "ping-hosts",
             known(),
             asking(&[("ping_targets", "inet:198.51.100.12")]),
             "pings inet:198.51.100.12",
-            "ping_targets=GATEWAY",
+            "ping_targets='<address of the gateway>'",
+        ),
+        (
+            "ping-hosts",
+            host(),
+            asking(&[("ping_targets", "192.0.2.10"), ("ping_maxfail", "0")]),
+            "fence-ping pings 192.0.2.10",
+            "ping_targets='<address of the gateway>'",
+        ),
+        // The agent takes it for one host.
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", "192.0.2.1 198.51.100.1"), ("ping_maxfail", "1")]),
+            "fence-ping pings \"192.0.2.1 198.51.100.1\" as one host, which never answers",
+            "pcs stonith update fence-ping ping_targets=\"192.0.2.1,198.51.100.1\"",
         ),
         (
             "fencing-ping",
@@ -373,20 +499,26 @@ fn resource_cases() -> Vec<Case> {
     ]
 }
 
+/// Another resource with the address of the examples.
+fn twin_of(agent: &str) -> String {
+    format!(
+        "<primitive id=\"twin\" class=\"ocf\" provider=\"heartbeat\" type=\"{agent}\">\
+         <instance_attributes id=\"t\"><nvpair id=\"ti\" name=\"ip\" value=\"192.0.2.10\"/>\
+         </instance_attributes></primitive>"
+    )
+}
+
 fn pair_cases() -> Vec<Case> {
     let colocation = "rsc=\"opensips\" with-rsc=\"vip\" score=\"INFINITY\"";
     let weak = "rsc=\"opensips\" with-rsc=\"vip\" score=\"100\"";
     let unpromoted = with(HOT, " with-rsc-role=\"Promoted\"", "");
     let order = "first=\"vip\" then=\"opensips\"";
     let hot_order = "first=\"opensips-clone\" then=\"vip\" first-action=\"start\"";
-    let twin = |agent: &str| {
-        let set =
-            "<instance_attributes id=\"t\"><nvpair id=\"ti\" name=\"ip\" value=\"192.0.2.10\"/>";
-        let primitive = format!(
-            "<primitive id=\"twin\" class=\"ocf\" provider=\"heartbeat\" type=\"{agent}\">"
-        );
-        resource(ACTIVE, &format!("{primitive}{set}</instance_attributes></primitive>"))
-    };
+    let twin = |agent: &str| resource(ACTIVE, &twin_of(agent));
+    // The address went into a group, and a constraint of the former one was left.
+    let leftover =
+        "<rsc_colocation id=\"l\" rsc=\"opensips\" with-rsc=\"twin\" score=\"INFINITY\"/>";
+    let beside_group = constraint(&resource(&grouped(), &twin_of("IPaddr2")), leftover);
     let second = |id: &str, ip: &str| {
         let start = ACTIVE.find("<primitive id=\"vip\"").unwrap();
         let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
@@ -447,12 +579,19 @@ fn pair_cases() -> Vec<Case> {
             "twin (IPaddr2) manages 192.0.2.10",
             "pcs resource delete twin",
         ),
+        (
+            "same-address",
+            host(),
+            beside_group,
+            "twin (IPaddr2) manages 192.0.2.10 as well as vip",
+            "pcs resource delete twin",
+        ),
         // The one that the constraints name stays, wherever it is in the file.
         (
             "same-address",
             host(),
             second("vip-b", "192.0.2.10/32"),
-            "vip-b (opensips-vip) manages 192.0.2.10 as well as vip, which the constraints name",
+            "vip-b (opensips-vip) manages 192.0.2.10 as well as vip, which a constraint or a group names",
             "pcs resource delete vip-b",
         ),
         (
@@ -505,6 +644,18 @@ fn other_node_cases() -> Vec<Case> {
             "/etc/opensips/opensips.cfg of opensips is not the same on node1 as it was on node2",
             "--name smartvox-check-ignore --update configurations",
         ),
+        // The rules that it already names stay.
+        (
+            "configurations",
+            beside(Told { configs: map("opensips", "4567"), ..own.clone() }),
+            with(
+                ACTIVE,
+                "name=\"dc-deadtime\" value=\"2s\"",
+                "name=\"smartvox-check-ignore\" value=\"token, standby\"",
+            ),
+            "/etc/opensips/opensips.cfg of opensips is not the same",
+            "--name smartvox-check-ignore --update token,standby,configurations",
+        ),
     ]
 }
 
@@ -512,6 +663,7 @@ fn other_node_cases() -> Vec<Case> {
 fn each_rule_finds_what_breaks_it() {
     let cases = [
         cluster_cases(),
+        device_cases(),
         forgotten_cases(),
         state_cases(),
         ping_cases(),

@@ -83,6 +83,19 @@ fn asking(levels: &str) -> String {
     pinging(levels, &[])
 }
 
+/// The example with its address and OpenSIPS in a group, which has no constraints.
+fn grouped() -> String {
+    let vip = ACTIVE.find("<primitive id=\"vip\"").unwrap();
+    let end = ACTIVE.find("<clone id=\"gateway-clone\"").unwrap();
+    let (before, members, after) = (&ACTIVE[..vip], &ACTIVE[vip..end], &ACTIVE[end..]);
+    let group = format!("{before}<group id=\"sip\">{members}</group>{after}");
+    let colocation = "<rsc_colocation rsc=\"opensips\" with-rsc=\"vip\" score=\"INFINITY\" \
+                      id=\"colocation-opensips-vip-INFINITY\"/>";
+    let order = "<rsc_order first=\"vip\" then=\"opensips\" first-action=\"start\" \
+                 then-action=\"start\" id=\"order-vip-opensips-mandatory\"/>";
+    with(&with(&group, colocation, ""), order, "")
+}
+
 /// The level of the example for node1.
 const LEVEL: &str =
     "<fencing-level id=\"l\" target=\"node1\" index=\"1\" devices=\"fence-ping,fence-node1\"/>";

@@ -56,12 +56,7 @@ fn other_spellings_break_no_rule() {
                 value=\"90s\"/></meta_attributes></op_defaults></configuration>";
     assert_eq!(found(&with(&with(ACTIVE, start, ""), "</configuration>", long)), []);
     // A group keeps both together, in its order.
-    let vip = ACTIVE.find("<primitive id=\"vip\"").unwrap();
-    let end = ACTIVE.find("<clone id=\"gateway-clone\"").unwrap();
-    let (before, members, after) = (&ACTIVE[..vip], &ACTIVE[vip..end], &ACTIVE[end..]);
-    let group = format!("{before}<group id=\"sip\">{members}</group>{after}");
-    let group = with(&with(&group, colocation, ""), order, "");
-    assert_eq!(found(&group), []);
+    assert_eq!(found(&grouped()), []);
 }
 
 /// `dual-stack.sh`, `two-networks.sh`: the second address follows the first one, and so does OpenSIPS.
@@ -150,6 +145,23 @@ fn in_standby(xml: &str, node: u8) -> String {
     with(xml, &format!("{element}/>"), &format!("{element}>{set}</node>"))
 }
 
+/// What `crm_standby -l reboot -v off` says counts before the permanent attribute.
+#[test]
+fn a_standby_that_is_off_until_the_reboot_breaks_no_rule() {
+    let published = "<instance_attributes id=\"status-2\">";
+    let pair = "<nvpair id=\"sb\" name=\"standby\" value=\"off\"/>";
+    let xml = in_standby(&with(ACTIVE, published, &format!("{published}{pair}")), 2);
+    assert_eq!(found(&xml), []);
+}
+
+/// One node that may not serve is one command, as it is.
+#[test]
+fn the_command_for_a_second_server_can_be_pasted() {
+    let alone = found(&constraint(ACTIVE, &avoids("vip").replace("node3", "node2")));
+    let commands: Vec<&str> = alone.iter().map(|one| one.found.command.as_str()).collect();
+    assert_eq!(commands, ["pcs constraint delete location-vip-node2--INFINITY"; 2]);
+}
+
 /// A node on which the constraints let nothing run.
 #[test]
 fn a_node_that_only_counts_for_the_quorum_breaks_no_rule() {
@@ -182,17 +194,67 @@ fn fence_devices_without_a_list_break_no_rule() {
     let list = "name=\"pcmk_host_list\" value=\"node2\"";
     for other in [
         "name=\"pcmk_host_map\" value=\"node1:3;node2:4,5\"",
+        "name=\"pcmk_host_map\" value=\"node1=3&#9;NODE2=4\"",
+        "name=\"pcmk_host_list\" value=\"old\tNode2\"",
         "name=\"pcmk_host_list\" value=\"old\"/><nvpair id=\"pc\" name=\"pcmk_host_check\" value=\"dynamic-list\"",
         "name=\"plug\" value=\"2\"",
     ] {
         assert_eq!(found(&with(ACTIVE, list, other)), [], "{other}");
     }
-    // A level names the device for the node.
-    let elsewhere = with(ACTIVE, list, "name=\"pcmk_host_list\" value=\"other\"");
-    let level = "<fencing-level id=\"l\" target=\"node2\" index=\"1\" devices=\"fence-node2\"/>";
-    let topology = format!("</resources><fencing-topology>{level}</fencing-topology>");
-    assert_eq!(found(&with(&elsewhere, "</resources>", &topology)), []);
-    assert_eq!(found(&elsewhere).len(), 1);
+}
+
+/// What the commands of fencing-delay make of equal delays.
+#[test]
+fn delays_that_differ_break_no_rule() {
+    let list = |node: &str| format!("name=\"pcmk_host_list\" value=\"{node}\"");
+    let add = |xml: &str, node: &str, name: &str, value: &str| {
+        let pair =
+            format!("{}/><nvpair id=\"a-{name}\" name=\"{name}\" value=\"{value}\"", list(node));
+        with(xml, &list(node), &pair)
+    };
+    // pcmk_delay_base of the first device is 1s.
+    assert_eq!(found(&add(ACTIVE, "node2", "delay", "1s")).len(), 1);
+    assert_eq!(found(&add(ACTIVE, "node2", "delay", "0")), []);
+    assert_eq!(found(&add(ACTIVE, "node2", "pcmk_delay_base", "1s")).len(), 1);
+    assert_eq!(found(&add(ACTIVE, "node2", "pcmk_delay_base", "0s")), []);
+    // One device for both.
+    let start = ACTIVE.find("<primitive id=\"fence-node2\"").unwrap();
+    let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
+    let shared = with(ACTIVE, &ACTIVE[start..end], "");
+    let shared = with(&shared, &list("node1"), &list("node1 node2"));
+    let shared = with(&shared, "value=\"1s\"", "value=\"0s\"");
+    assert_eq!(found(&shared).len(), 1);
+    assert_eq!(found(&add(&shared, "node1 node2", "pcmk_delay_max", "10s")), []);
+}
+
+/// A fence device that is disabled fences nothing.
+#[test]
+fn a_disabled_fence_device_is_found() {
+    let of = |xml: &str| {
+        let found = found(xml);
+        found.into_iter().map(|one| (one.rule, one.found.command)).collect::<Vec<_>>()
+    };
+    let set = |node: u8| {
+        format!(
+            "<meta_attributes id=\"fm{node}\"><nvpair id=\"fr{node}\" name=\"target-role\" \
+             value=\"Stopped\"/></meta_attributes><instance_attributes id=\"fence-node{node}-\
+             instance_attributes\">"
+        )
+    };
+    let disabled = |xml: &str, node: u8| {
+        let before = format!("<instance_attributes id=\"fence-node{node}-instance_attributes\">");
+        with(xml, &before, &set(node))
+    };
+    let enable = |what: &str| format!("pcs stonith enable {what}");
+    let second = disabled(ACTIVE, 2);
+    let node2 = enable("fence-node2");
+    assert_eq!(of(&second), [("fencing-node", node2.clone()), ("disabled", node2.clone())]);
+    let both = [
+        ("fencing", enable("fence-node1 fence-node2")),
+        ("disabled", enable("fence-node1")),
+        ("disabled", node2),
+    ];
+    assert_eq!(of(&disabled(&second, 1)), both);
 }
 
 /// What the nodes have reported is not in every file, and a failure that was mended bars nothing.
@@ -201,12 +263,24 @@ fn other_states_break_no_rule() {
     let status = ACTIVE.find("<status>").unwrap();
     assert_eq!(found(&format!("{}</cib>", &ACTIVE[..status])), []);
     let published = "<instance_attributes id=\"status-2\">";
+    let count = |xml: &str, name: &str, value: &str| {
+        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
+        with(xml, published, &format!("{published}{pair}"))
+    };
     for (name, value) in
         [("fail-count-vip#monitor_2000", "2"), ("fail-count-other#start_0", "INFINITY")]
     {
-        let pair = format!("<nvpair id=\"fc\" name=\"{name}\" value=\"{value}\"/>");
-        assert_eq!(found(&with(ACTIVE, published, &format!("{published}{pair}"))), [], "{name}");
+        assert_eq!(found(&count(ACTIVE, name, value)), [], "{name}");
     }
+    let failed = |xml: &str| found(&count(xml, "fail-count-vip#start_0", "INFINITY"));
+    assert_eq!(failed(ACTIVE).len(), 1);
+    // No number of failures bars a node.
+    assert_eq!(failed(&default(ACTIVE, "migration-threshold", "0")), []);
+    // A value that is none counts as INFINITY.
+    assert_eq!(failed(&default(ACTIVE, "migration-threshold", "-1")).len(), 1);
+    // It could not run there anyway.
+    let quorum = avoids("vip").replace("node3", "node2");
+    assert_eq!(failed(&constraint(&third_of(ACTIVE), &quorum)), []);
 }
 
 /// Hosts outside the pair, and numbers that fit them.
@@ -216,7 +290,8 @@ fn pings_of_the_examples_break_no_rule() {
     let two = [("ping_targets", "inet:192.0.2.1,gateway.lan"), ("ping_maxfail", "1")];
     // Two of three have to answer: a decision.
     let three = [("ping_targets", "192.0.2.1,198.51.100.1,198.51.100.2"), ("ping_maxfail", "1")];
-    for parameters in [&one[..], &two, &three] {
+    let blanks = [("ping_targets", " 192.0.2.1, 198.51.100.1 "), ("ping_maxfail", "1")];
+    for parameters in [&one[..], &two, &three, &blanks] {
         assert_eq!(found(&pinging(LEVEL, parameters)), [], "{parameters:?}");
     }
 }
