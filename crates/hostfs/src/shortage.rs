@@ -16,6 +16,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long a call without a deadline is repeated.
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a call is repeated at least, also when the deadline has passed: the last look of a stop must not fail for one
+/// call that was interrupted.
+const AT_LEAST: Duration = Duration::from_millis(100);
 /// Of the time that is left to the process, one call is repeated for this part: what follows it needs the rest.
 const PART: u32 = 3;
 
@@ -23,7 +26,7 @@ static OF_THIS_PROCESS: OnceLock<Deadline> = OnceLock::new();
 
 /// Tells when this process must have ended, for the calls that have no deadline of their own: [`retry`], and with it all
 /// that opens a file or reads /proc. Each of them is repeated for a third of what is left until then, so that none of
-/// them outlives the process, and that a process which has minutes does not give up after seconds. The first call counts.
+/// them outlives the process by more than 100 ms, and that a process which has minutes does not give up after seconds. The first call counts.
 pub fn retry_no_longer_than(deadline: Deadline) {
     let _ = OF_THIS_PROCESS.set(deadline);
 }
@@ -42,7 +45,7 @@ fn patience(of_this_process: Option<Deadline>) -> Deadline {
     of_this_process.map_or_else(|| Deadline::after(WITHOUT_DEADLINE), part)
 }
 
-/// The same until `give_up`. There is at least one attempt.
+/// The same until `give_up`, and for 100 ms at least.
 ///
 /// # Errors
 /// That of the last attempt.
@@ -52,6 +55,7 @@ pub fn retry_until<T>(
 ) -> io::Result<T> {
     let passes =
         |error: &io::Error| error.raw_os_error().is_some_and(|errno| TRANSIENT.contains(&errno));
+    let give_up = give_up.but_at_least(AT_LEAST);
     let mut pause = FIRST_PAUSE;
     loop {
         match attempt() {
@@ -84,6 +88,18 @@ mod tests {
                 Err::<(), _>(io::Error::from_raw_os_error(errno))
             });
             assert_eq!((ended.unwrap_err().raw_os_error(), attempts), (Some(errno), 1));
+        }
+    }
+
+    #[test]
+    fn a_last_look_is_repeated_though_the_deadline_has_passed() {
+        for errno in TRANSIENT {
+            let mut attempts = 0;
+            let done = retry_until(Deadline::now(), || {
+                attempts += 1;
+                if attempts < 2 { Err(io::Error::from_raw_os_error(errno)) } else { Ok(attempts) }
+            });
+            assert_eq!(done.unwrap(), 2);
         }
     }
 

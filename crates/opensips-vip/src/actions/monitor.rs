@@ -125,7 +125,10 @@ fn adopt(
     if (request.probe || request.expects_stopped) && files.can_keep_notes() {
         let in_namespace = params.namespace.is_some();
         let instances = &observation.instances;
-        let own = own_address::find(netlink, &files, params.ip, instances, in_namespace, until)?;
+        // With role=Stopped it looks every second, and would fill the log.
+        let unread = if request.expects_stopped { log::Level::Debug } else { log::Level::Warn };
+        let ip = params.ip;
+        let own = own_address::find(netlink, &files, ip, instances, in_namespace, unread, until)?;
         if let Some(own) = &own {
             log::info!("{}", line().note(own));
         }

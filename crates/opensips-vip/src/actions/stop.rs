@@ -153,7 +153,7 @@ fn is_own(
         if addresses.is_empty() || !files.can_keep_notes() {
             return Ok(None);
         }
-        own_address::find(netlink, files, ip, &addresses, in_namespace, until)
+        own_address::find(netlink, files, ip, &addresses, in_namespace, log::Level::Warn, until)
     });
     match found {
         Ok(Some(own)) => {

@@ -46,7 +46,8 @@ fn on_host(params: &Params, request: &Request, found: &mut Vec<Error>) -> Result
     let instances = judge::instances(params, &snapshot.addresses);
     let files = RunFiles::of(params.ip, zone.link());
     let in_namespace = params.namespace.is_some();
-    let own = own_address::find(&netlink, &files, params.ip, &instances, in_namespace, until)?;
+    let (ip, unread) = (params.ip, log::Level::Warn);
+    let own = own_address::find(&netlink, &files, ip, &instances, in_namespace, unread, until)?;
     if let Some(own) = own {
         // What start would do about it says nothing more.
         found.push(own.into());

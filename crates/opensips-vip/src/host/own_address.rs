@@ -37,7 +37,7 @@ const NETWORK: [&str; 10] = [
 /// adopted here. `instances` are those of the address; of one that is not here, only Corosync's configuration
 /// is read. `in_namespace`: the VIP is not in the host's network, which the files are about.
 ///
-/// A file that can't be read is logged, and counts as one without the address, as where no note can be kept: of the two
+/// A file that can't be read is logged at the level `unread`, and counts as one without the address, as where no note can be kept: of the two
 /// mistakes, a VIP that stays on two nodes is worse than an address of the host that has to be added again.
 pub(crate) fn find(
     netlink: &Netlink,
@@ -45,25 +45,22 @@ pub(crate) fn find(
     ip: IpAddr,
     instances: &[Address],
     in_namespace: bool,
+    unread: log::Level,
     until: Deadline,
 ) -> Result<Option<OwnAddress>> {
     if files.is_noted_here() {
         return Ok(None);
     }
-    let mut look = Look::at(Path::new("/"));
-    if !in_namespace && let Some(own) = look.of_corosync(ip) {
-        return Ok(Some(own));
+    if !in_namespace {
+        let mut look = Look::at(Path::new("/"));
+        let own = look.for_own(ip, !instances.is_empty());
+        look.tell(ip, unread);
+        if own.is_some() {
+            return Ok(own);
+        }
     }
     if instances.is_empty() {
         return Ok(None);
-    }
-    if !in_namespace && let Some(own) = look.configured(ip) {
-        return Ok(Some(own));
-    }
-    for error in look.unread {
-        let line = line().field("file", error.path.display());
-        let note = format!("can't be read: whether it gives {ip} to this node is not known");
-        log::warn!("{}", line.field("error", hostfs::cause(&error.source)).note(note));
     }
     let family = Family::of(ip);
     let addresses = tables::addresses(netlink, family, until)?;
@@ -87,6 +84,21 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     fn at(root: &'a Path) -> Self {
         Self { root, unread: Vec::new() }
+    }
+
+    /// By Corosync's configuration, and by that of the host's network if the address `is_here`.
+    fn for_own(&mut self, ip: IpAddr, is_here: bool) -> Option<OwnAddress> {
+        let of_corosync = self.of_corosync(ip);
+        of_corosync.or_else(|| if is_here { self.configured(ip) } else { None })
+    }
+
+    /// Which files could not be read.
+    fn tell(&self, ip: IpAddr, level: log::Level) {
+        for error in &self.unread {
+            let line = line().field("file", error.path.display());
+            let note = format!("can't be read: whether it gives {ip} to this node is not known");
+            log::log!(level, "{}", line.field("error", hostfs::cause(&error.source)).note(note));
+        }
     }
 
     fn of_corosync(&mut self, ip: IpAddr) -> Option<OwnAddress> {
@@ -200,5 +212,11 @@ mod tests {
         // Directories first, then the files in them.
         let unread = ["etc/corosync/corosync.conf", "etc/systemd/network", "etc/netplan/a.yaml"];
         assert_eq!(told, unread.map(Path::new));
+        // Also where another file answers the question.
+        std::fs::create_dir_all(root.path().join("etc/network")).unwrap();
+        std::fs::write(root.path().join("etc/network/interfaces"), "address 192.0.2.1/24").unwrap();
+        let mut look = Look::at(root.path());
+        assert!(look.for_own(ip, true).is_some());
+        assert!(look.unread.iter().any(|it| it.path.ends_with(unread[0])), "{:?}", look.unread);
     }
 }

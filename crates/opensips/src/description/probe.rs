@@ -11,7 +11,8 @@ pub(crate) static SIP_PROBE: Parameter = Parameter {
 PROTOCOL:ADDRESS:PORT with udp, tcp, tls, ws or wss. Default: auto. start fails if OPTIONS is not answered \
 within sip_probe_attempts times sip_probe_timeout (at least 10 seconds) after OpenSIPS is up, and as soon as \
 more requests were taken than there are workers: its script must answer OPTIONS (see sip_probe_uri), or this \
-must be none. With \"auto\" one of the instance's own sockets of each group \
+must be none. If OPTIONS can't be sent to any socket, as by a firewall, start succeeds \
+with a warning in the log. With \"auto\" one of the instance's own sockets of each group \
 of workers is probed, all at the same time: every UDP socket, because each has workers of its own; one of \
 TCP, of TLS, of WebSocket (ws, with the HTTP upgrade) and of wss; and each of those that are at an address \
 of vip. Where the first of them answers, monitor reports a silent one beside it as OCF_DEGRADED: a restart \
@@ -125,6 +126,7 @@ again, and a restart would empty the memory of OpenSIPS and move the load to the
 does not fail while OpenSIPS makes progress over UDP (its statistic rcv_requests rises): if requests wait in \
 the receive queue, it is overloaded; if none do, its script does not answer OPTIONS from this host. An \
 instance with a stopped worker (SIGSTOP) fails at once, and so does a refused connection. If OPTIONS can't be \
-sent (no memory, descriptor, port or route), monitor waits as long, because a restart of OpenSIPS heals none of these.",
+sent (no memory, descriptor, port or route, or a firewall), monitor returns OCF_DEGRADED and does not fail, however \
+long that lasts: nothing is known of OpenSIPS then, and no restart of it heals that.",
     ..Parameter::TEMPLATE
 };

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hostproc::Pid;
+use nix::errno::Errno;
 
 use crate::daemon::crash::Evidence;
 use crate::daemon::{self, Seconds};
@@ -77,7 +78,7 @@ pub(crate) enum Error {
     Dropped { main: Pid, target: Target, waited: Duration },
     #[error("OPTIONS at {target} is answered with {code}, not among sip_probe_codes: {reason}")]
     UnexpectedAnswer { target: Target, code: u16, reason: String },
-    #[error("OPTIONS can't be sent to {target}: {}", ocf::cause(source))]
+    #[error("OPTIONS can't be sent to {target}: {}: {}", ocf::cause(source), way_out(source))]
     Unasked { target: Target, source: io::Error },
     #[error(transparent)]
     Sockets(#[from] sockets::Error),
@@ -85,4 +86,24 @@ pub(crate) enum Error {
     Daemon(#[from] daemon::Error),
     #[error("{}", ocf::cause(.0))]
     Processes(#[from] hostproc::Error),
+}
+
+/// What to do where a request can't be sent.
+fn way_out(error: &io::Error) -> &'static str {
+    match error.raw_os_error().map(Errno::from_raw) {
+        // nf_hook_slow() gives EPERM for a dropped packet, also where nf_conntrack has no room for it.
+        Some(Errno::EPERM) => {
+            "check the firewall's OUTPUT (nft list ruleset, iptables -S) and nf_conntrack_max"
+        }
+        Some(Errno::EACCES | Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN) => {
+            "check ip rule, ip route and that interface lo is up"
+        }
+        Some(Errno::EADDRINUSE) => "no local port is free: raise net.ipv4.ip_local_port_range",
+        Some(Errno::EADDRNOTAVAIL) => "check its address with ip addr, and the free local ports",
+        Some(Errno::EMFILE) => "raise LimitNOFILE of pacemaker.service",
+        Some(Errno::ENFILE) => "raise fs.file-max",
+        Some(Errno::EAGAIN) => "raise TasksMax of pacemaker.service, or kernel.threads-max",
+        Some(Errno::ENOBUFS | Errno::ENOMEM) => "free memory on this node",
+        _ => "see journalctl -k",
+    }
 }

@@ -130,10 +130,12 @@ fn weigh_all(silent: &Silent<'_>, shared: &[Shared], reach: Reach, asked: Asked)
     let (mut unanswered, mut failed) = (false, Vec::new());
     for error in failures.into_iter().map(|error| unless_taken(error, shared)) {
         let weighed = match (reach, error) {
-            (_, error @ Error::Unasked { .. }) if best_answers && !silent.has_stopped_workers() => {
+            // Nothing is known of the daemon, and no restart heals what this host lacks: who can't look has no
+            // reason to end a service, and start none to replace it.
+            (_, error @ Error::Unasked { .. }) if !silent.has_stopped_workers() => {
                 Ok((error.to_string(), false))
             }
-            (Reach::Every, error) if !matches!(error, Error::Unasked { .. }) => Err(error),
+            (Reach::Every, error) => Err(error),
             (
                 Reach::Groups,
                 error @ (Error::Silent { silence: Silence::NoAnswer, .. }
@@ -195,4 +197,79 @@ pub(crate) fn open_sockets(
     open.sort_by_key(|(listener, _)| (!params.vips.contains(&listener.local.ip()), listener.local));
     recognition::recognise(params, &mut open, deadline)?;
     Ok(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::Names;
+    use hostproc::State;
+    use nix::errno::Errno;
+    use ocf::{Action, InstanceName, Request};
+    use std::time::Duration;
+
+    fn request(action: Action) -> Request {
+        Request {
+            action,
+            instance: InstanceName::new("no-instance-of-this-host".as_ref()),
+            values: [("sip_probe", "auto"), ("stall_limit", "0")].into_iter().collect(),
+            deadline: Deadline::after(Duration::from_secs(600)),
+            timeout: Duration::from_secs(600),
+            probe: false,
+            interval: Duration::from_secs(2),
+            in_cluster: true,
+            node: None,
+            expects_stopped: false,
+            expects_promoted: false,
+            by_cluster: false,
+            promotable: true,
+            check_level: 0,
+        }
+    }
+
+    /// What is told of a request that this host did not send, by an instance with one worker.
+    fn weighed(action: Action, reach: Reach, one_answers: bool, worker: State) -> (Asked, bool) {
+        let request = request(action);
+        let params = Params::read(&request.values, &request.instance).unwrap();
+        let instance = Instance::load_unprivileged(&request, &Names::from(&params));
+        let process = Process { pid: Pid::own(), start_time: 1 };
+        let main = Stat { process, state: State::Alive, parent: None, group: 1, session: 1 };
+        let workers = [Stat { state: worker, ..main }];
+        let silent = Silent {
+            instance: &instance,
+            params: &params,
+            main: &main,
+            workers: &workers,
+            sockets: &[],
+            others_answer: one_answers,
+            deadline: request.deadline,
+            mi_is_silent: Cell::default(),
+        };
+        let target = Target::of(&"udp:127.0.0.1:5060".parse().unwrap()).unwrap();
+        let failures = vec![Error::Unasked { target, source: Errno::EPERM.into() }];
+        let asked = Asked { remarks: Vec::new(), failures, best_answers: false, one_answers };
+        weigh_all(&silent, &[], reach, asked)
+    }
+
+    /// Not in monitor, whatever stall_limit is, nor in a start that finds it running, which would replace it.
+    #[test]
+    fn what_could_not_be_asked_ends_no_service() {
+        for action in [Action::Monitor, Action::Start] {
+            for reach in [Reach::Groups, Reach::Every] {
+                for one_answers in [false, true] {
+                    let (asked, unanswered) = weighed(action, reach, one_answers, State::Alive);
+                    assert!(asked.failures.is_empty(), "{action:?} {reach:?}: {asked:?}");
+                    assert!(asked.remarks.concat().contains("OPTIONS can't be sent"), "{asked:?}");
+                    // It was not silent.
+                    assert!(!unanswered);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stopped_worker_is_known_without_an_answer() {
+        let (asked, _) = weighed(Action::Monitor, Reach::Groups, false, State::Stopped);
+        assert_eq!(asked.failures.len(), 1);
+    }
 }

@@ -55,8 +55,9 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The first failure; the others are logged.
-    pub(crate) fn first_failure(self) -> Option<Error> {
+    /// The first failure, one of a socket that could be asked before one that could not; the others are logged.
+    pub(crate) fn first_failure(mut self) -> Option<Error> {
+        self.failures.sort_by_key(|error| matches!(error, Error::Unasked { .. }));
         let mut failures = self.failures.into_iter();
         let first = failures.next();
         for error in failures {

@@ -53,10 +53,8 @@ pub(super) struct Silent<'a> {
 impl Silent<'_> {
     /// What an operator should know of a failed probe that ends no service yet, or the failure.
     pub(super) fn weigh(&self, error: Error) -> Result<String, Error> {
-        let (target, was_asked) = match &error {
-            Error::Silent { target, silence: Silence::NoAnswer, .. } => (*target, true),
-            Error::Unasked { target, .. } => (*target, false),
-            _ => return Err(error),
+        let Error::Silent { target, silence: Silence::NoAnswer, .. } = error else {
+            return Err(error);
         };
         if self.has_stopped_workers() {
             return Err(error);
@@ -69,14 +67,6 @@ impl Silent<'_> {
         // start must find an answer, or proof that the daemon works.
         let looks_on = matches!(self.instance.action(), Action::Monitor | Action::Diagnose);
         let limit = self.params.probe.stall_limit;
-        if !was_asked {
-            // Nothing is known of the daemon, and a restart of it heals no lack of the host's. If it lasts, another
-            // node may be better.
-            let waits = looks_on && lasting < limit;
-            let remark =
-                format!("{error}{for_so_long}: monitor fails after stall_limit={}", Seconds(limit));
-            return if waits { Ok(remark) } else { Err(error) };
-        }
         match self.progress(target) {
             Progress::Overloaded { .. } if self.others_answer && lasting >= limit => Err(error),
             Progress::TakesRequests => Ok(format!(

@@ -94,7 +94,8 @@ fn refuse_own_address(
     let instances = judge::instances(params, &snapshot.addresses);
     let in_namespace = params.namespace.is_some();
     let (ip, until) = (params.ip, request.deadline);
-    match own_address::find(netlink, files, ip, &instances, in_namespace, until)? {
+    let unread = log::Level::Warn;
+    match own_address::find(netlink, files, ip, &instances, in_namespace, unread, until)? {
         Some(own) => Err(own.into()),
         None => Ok(()),
     }

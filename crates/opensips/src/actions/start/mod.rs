@@ -139,6 +139,10 @@ impl Start<'_> {
             None => self.sockets_of_running(main)?,
         };
         let serving = health::judge(instance, params, main, sockets, Reach::Groups, *deadline)?;
+        let noted = LogLine::of(Action::Start).field("pid", main.process.pid);
+        for remark in &serving.remarks {
+            log::warn!("{}", noted.clone().note(remark));
+        }
         if remembered.is_none_or(|state| state.listeners != serving.sockets) {
             // Which configuration it has read is not known, unless it was remembered.
             let loaded = remembered.map(|state| state.kept.loaded.clone()).unwrap_or_default();

@@ -36,7 +36,8 @@ const ATTEMPT: Patience = Patience { attempts: 1, timeout: Duration::from_millis
 /// How long a daemon that is up has at least for its first answer, on a machine that is busy with a boot:
 /// a failed start bars the node, a failed monitor does not.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
-/// How long the other sockets have for their first answer where the best one answers.
+/// How long the other sockets have for their first answer where the best one answers, and how long OPTIONS may wait
+/// to be sent.
 const OTHERS: Duration = Duration::from_secs(3);
 /// How long a daemon that serves is watched for a late death. What kills it late happens as its last
 /// processes start, milliseconds after the first ones serve; the main process needs as long to notice.
@@ -205,7 +206,8 @@ impl<'a> Startup<'a> {
         }
     }
 
-    /// Until OPTIONS is answered, if it can be sent. The workers have initialised themselves, and their
+    /// Until OPTIONS is answered, if it can be sent. Where it can't, start warns and does not fail: every node may have
+    /// the same firewall, and a failed start bars each of them from callers whom it could serve. The workers have initialised themselves, and their
     /// sockets are open: a daemon that goes on to be silent is silent for monitor, too.
     fn await_answer(
         &mut self,
@@ -216,6 +218,7 @@ impl<'a> Startup<'a> {
     ) -> Result<()> {
         let (params, deadline) = (self.start.params, self.start.deadline);
         let started = Instant::now();
+        let sending = deadline.share(2).within(OTHERS);
         let answering = deadline.within(params.probe.patience.longest().max(FIRST_ANSWER));
         let probing = Probing { params, main: main.process.pid, listeners, reach: Reach::Groups };
         for requests in 1.. {
@@ -228,7 +231,9 @@ impl<'a> Startup<'a> {
             self.observe(main, handle)?;
             let waited = started.elapsed();
             // The others have had their time. Clients are served, and monitor tells what is silent.
-            if best_answers && waited >= OTHERS {
+            let are_late = best_answers && waited >= OTHERS;
+            let is_unknown = matches!(error, health::Error::Unasked { .. }) && sending.has_passed();
+            if are_late || is_unknown {
                 log::warn!("{}", LogLine::of(Action::Start).note(error));
                 break;
             }
