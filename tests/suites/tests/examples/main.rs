@@ -30,13 +30,11 @@ const FENCING: &[Step] = &[
     ("fencing-ipmi.sh, fencing-sbd.sh", fencing::judged),
     ("active-standby.sh, every cable of node1 out", fencing::ping),
     ("quorum-device.sh", fencing::quorum_device),
-];
-
-const OF_THREE: &[Step] = &[
-    ("three-nodes.sh", steps::three_nodes),
-    // As good here as on a pair, whose cluster has more to do.
+    // As good here as with the others of a pair, whose cluster has more to do.
     ("active-standby-crmsh.sh", twins::active_standby),
 ];
+
+const OF_THREE: &[Step] = &[("three-nodes.sh", steps::three_nodes)];
 
 const CLUSTERS: &[(&str, u8, &[Step])] = &[
     ("examples-of-a-pair", 2, OF_A_PAIR),
