@@ -114,6 +114,15 @@ fn beside(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// What [`replace`] is writing, or has left where its process was killed: the path of the file that is replaced, and
+/// the number of that process; `None` for any other path.
+#[must_use]
+pub fn unfinished(path: &Path) -> Option<(PathBuf, u32)> {
+    let name = path.to_str()?.strip_suffix(".new")?;
+    let (replaced, writer) = name.rsplit_once('.')?;
+    Some((PathBuf::from(replaced), writer.parse().ok()?))
+}
+
 /// Never through a file or link that is already there: an untrusted user may have put it there.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     // Whatever the umask: other users read what is written here, and never change it.
@@ -185,6 +194,9 @@ mod tests {
         std::fs::write(&victim, "kept").unwrap();
         symlink(&victim, beside(&path)).unwrap();
         symlink(&victim, &path).unwrap();
+        let unfinished_by = |path: &Path| unfinished(&beside(path));
+        assert_eq!(unfinished_by(&path), Some((path.clone(), std::process::id())));
+        assert_eq!((unfinished(&path), unfinished(Path::new("/run/a.new"))), (None, None));
         replace(&path, b"new").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");

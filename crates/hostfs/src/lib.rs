@@ -18,6 +18,8 @@ pub use directories::{
     Obstacle, create_directory, create_directory_for, is_writable_for, obstacle_to,
 };
 pub use error::{Error, Result, cause};
-pub use files::{Links, open_regular, path_of, read_end, read_regular, remove, replace};
+pub use files::{
+    Links, open_regular, path_of, read_end, read_regular, remove, replace, unfinished,
+};
 pub use mounts::{Followed, Mounts};
 pub use shortage::{retry, retry_no_longer_than, retry_until};

@@ -81,6 +81,18 @@ impl RunDirectory {
         replace(&self.file(name), content)
     }
 
+    /// Removes what a process that was killed in [`RunDirectory::write`] has left beside the files `names`. What a
+    /// living process is writing stays.
+    pub fn remove_unfinished(&self, names: &[String]) {
+        for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let Some((file, writer)) = hostfs::unfinished(&entry.path()) else { continue };
+            let is_one = names.iter().any(|name| self.file(name) == file);
+            if is_one && !Path::new("/proc").join(writer.to_string()).exists() {
+                let _ = remove(&entry.path());
+            }
+        }
+    }
+
     /// Removes the file `name`. It is no error if there is none.
     ///
     /// # Errors
@@ -116,6 +128,21 @@ mod tests {
         run.remove("x").unwrap();
         assert_eq!(run.read("x"), None);
         assert_eq!(RunDirectory::default().path(), Path::new("/run/smartvox"));
+    }
+
+    #[test]
+    fn what_a_killed_writer_has_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::at(directory.path());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let ended = child.id();
+        child.wait().unwrap();
+        let own = std::process::id();
+        let all = [("x.role", ended), ("x.role", own), ("y.role", ended)];
+        let paths = all.map(|(name, writer)| run.file(&format!("{name}.{writer}.new")));
+        paths.iter().for_each(|path| std::fs::write(path, "").unwrap());
+        run.remove_unfinished(&["x.state".into(), "x.role".into()]);
+        assert_eq!(paths.map(|path| path.exists()), [false, true, true]);
     }
 
     #[test]

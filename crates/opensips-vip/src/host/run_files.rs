@@ -301,7 +301,15 @@ impl RunFiles {
         self.forget_conflict();
         self.remove(&self.announced());
         self.remove(&self.searched());
-        self.remove(&format!("{HERE}{}", self.vip));
+        let here = format!("{HERE}{}", self.vip);
+        self.remove(&here);
+        self.run.remove_unfinished(&[
+            self.unannounced(),
+            self.conflict(),
+            self.announced(),
+            self.searched(),
+            here,
+        ]);
     }
 
     /// The file that says that the cluster was told that it has held the VIP; `None` if it is there, or if
