@@ -16,23 +16,24 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long a call without a deadline is repeated.
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(2);
-/// How long a call is repeated at least, also when the deadline has passed: the last look of a stop must not fail for one
-/// call that was interrupted.
+/// How long a call is repeated at least, also when the deadline has passed: the last look of a stop must not fail
+/// because one call was interrupted.
 const AT_LEAST: Duration = Duration::from_millis(100);
 /// Of the time that is left to the process, one call is repeated for this part: what follows it needs the rest.
 const PART: u32 = 3;
 
 static OF_THIS_PROCESS: OnceLock<Deadline> = OnceLock::new();
 
-/// Tells when this process must have ended, for the calls that have no deadline of their own: [`retry`], and with it all
-/// that opens a file or reads /proc. Each of them is repeated for a third of what is left until then, so that none of
-/// them outlives the process by more than 100 ms, and that a process which has minutes does not give up after seconds. The first call counts.
+/// Sets when this process must have ended, for the calls that have no deadline of their own: [`retry`], and with it all
+/// that opens a file or reads /proc. Each of them is repeated for a third of what is left until then: none goes on for
+/// more than 100 ms after it, and a process that has minutes does not give up after seconds. Only the first call of this
+/// function counts.
 pub fn retry_no_longer_than(deadline: Deadline) {
     let _ = OF_THIS_PROCESS.set(deadline);
 }
 
 /// Calls `attempt` until it succeeds or fails for another reason than a shortage: for a third of the time that is left to
-/// this process ([`retry_no_longer_than`]), or for two seconds where that was not told.
+/// this process ([`retry_no_longer_than`]), or for two seconds where that is not set.
 ///
 /// # Errors
 /// That of the last attempt.

@@ -1,5 +1,5 @@
-//! A process has one deadline, and a call that meets a shortage outlives it by a moment at most. In a file of its own, because the
-//! deadline is that of the whole process.
+//! A process has one deadline, and a call that meets a shortage outlives it by a moment at most. In a file of its own,
+//! because the deadline is that of the whole process.
 
 use std::io;
 

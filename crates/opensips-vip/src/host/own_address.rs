@@ -37,8 +37,8 @@ const NETWORK: [&str; 10] = [
 /// adopted here. `instances` are those of the address; of one that is not here, only Corosync's configuration
 /// is read. `in_namespace`: the VIP is not in the host's network, which the files are about.
 ///
-/// A file that can't be read is logged at the level `unread`, and counts as one without the address, as where no note can be kept: of the two
-/// mistakes, a VIP that stays on two nodes is worse than an address of the host that has to be added again.
+/// A file that can't be read is logged at the level `unread`, and counts as one without the address, as where no note
+/// can be kept: a VIP that stays on two nodes is worse than an address of the host that has to be added again.
 pub(crate) fn find(
     netlink: &Netlink,
     files: &RunFiles,

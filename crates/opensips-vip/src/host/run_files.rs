@@ -303,13 +303,9 @@ impl RunFiles {
         self.remove(&self.searched());
         let here = format!("{HERE}{}", self.vip);
         self.remove(&here);
-        self.run.remove_unfinished(&[
-            self.unannounced(),
-            self.conflict(),
-            self.announced(),
-            self.searched(),
-            here,
-        ]);
+        let notes = [self.unannounced(), self.conflict(), self.announced(), self.searched(), here];
+        self.run.remove_unfinished(&notes);
+        self.run.remove_unfinished(&[self.failed_monitor_note()]);
     }
 
     /// The file that says that the cluster was told that it has held the VIP; `None` if it is there, or if

@@ -144,9 +144,8 @@ fn stale_holders(
 /// Removes the files of an instance that has ended. A file that stays is no reason to fence a node.
 fn clean_up(instance: &Instance<'_>, names: &Names) {
     let (run, files) = (instance.files.run(), &instance.files);
-    let names_of_files = [files.state(), files.role(), files.output()];
-    run.remove_unfinished(&names_of_files);
-    let mut results: Vec<Result<()>> = names_of_files
+    run.remove_unfinished(&[files.state(), files.role(), files.restarted_for()]);
+    let mut results: Vec<Result<()>> = [files.state(), files.role(), files.output()]
         .iter()
         .chain(&files.states_by_number())
         .map(|name| run.remove(name).map_err(Error::from))

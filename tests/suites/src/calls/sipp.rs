@@ -18,13 +18,16 @@ pub const BOB_PORT: u16 = 5080;
 const ALICE: &str = "uac.xml";
 const ALICE_PORT: u16 = 5090;
 const REGISTRATION_PORT: u16 = 5070;
+/// Where nobody hears.
+const SILENT_PORT: u16 = 5099;
 /// Beyond the last call: timer B and F of RFC 3261, and a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-const SCENARIOS: [(&str, &str); 7] = [
+const SCENARIOS: [(&str, &str); 8] = [
     ("carol.xml", include_str!("carol.xml")),
     ("refresh.xml", include_str!("refresh.xml")),
     ("reinvite.xml", include_str!("reinvite.xml")),
+    ("taken.xml", include_str!("taken.xml")),
     ("refused.xml", include_str!("refused.xml")),
     ("register.xml", include_str!("register.xml")),
     ("uac.xml", include_str!("uac.xml")),
@@ -88,6 +91,16 @@ pub fn refused(lab: &Lab, node: &str) -> Result<(), String> {
     let refused = once(lab, "refused.xml", "nowhere", &["-recv_timeout", "20000"]);
     scenario::run(lab, node, &["ip", "route", "del", "unreachable", address])?;
     refused.map_err(|error| format!("a call to {address}: {error}"))
+}
+
+/// A call to a phone that is silent is taken.
+///
+/// # Errors
+/// What SIPp says.
+pub fn taken(lab: &Lab) -> Result<(), String> {
+    register(lab, "silent", SILENT_PORT)?;
+    let taken = once(lab, "taken.xml", "silent", &["-recv_timeout", "20000"]);
+    taken.map_err(|error| format!("a call to a silent phone: {error}"))
 }
 
 /// One run of a scenario at the virtual IP.

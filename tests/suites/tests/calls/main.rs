@@ -89,6 +89,7 @@ fn before_and_after_a_move(pair: &Pair) -> Result<(), String> {
     sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;
     assert_eq!(failed_calls(pair)?, 0, "to a phone that has registered");
     sipp::refused(&pair.lab, &active)?;
+    sipp::taken(&pair.lab)?;
     Fault::PlannedMove.strike(pair, &active)?;
     pair.wait_placed(PATIENCE, |node| node != active)?;
     sipp::register(&pair.lab, "bob", sipp::BOB_PORT)?;

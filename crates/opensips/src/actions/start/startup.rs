@@ -207,8 +207,8 @@ impl<'a> Startup<'a> {
     }
 
     /// Until OPTIONS is answered, if it can be sent. Where it can't, start warns and does not fail: every node may have
-    /// the same firewall, and a failed start bars each of them from callers whom it could serve. The workers have initialised themselves, and their
-    /// sockets are open: a daemon that goes on to be silent is silent for monitor, too.
+    /// the same firewall, and a failed start bars each of them from callers whom it could serve. The workers have
+    /// initialised themselves, and their sockets are open: a daemon that goes on to be silent is silent for monitor, too.
     fn await_answer(
         &mut self,
         main: &Stat,

@@ -200,15 +200,30 @@ fn play(lab: &Lab, size: Size, rounds: usize) -> Result<Row, String> {
     for _ in 0..rounds {
         let (node, clients) = (active()?, Clients::start(lab, size)?);
         scenario::run(lab, &node, &["pcs", "node", "standby", &node])?;
-        clients.finish(&mut row.standby_address, &mut row.standby_sip)?;
         wait(lab)?;
+        clients.finish(&mut row.standby_address, &mut row.standby_sip)?;
         scenario::run(lab, &node, &["pcs", "node", "unstandby", &node])?;
         wait(lab)?;
     }
     let (node, clients) = (active()?, Clients::start(lab, size)?);
     lab.kill(&node).map_err(|error| error.to_string())?;
+    left(lab, size, &node)?;
     clients.finish(&mut row.cut_address, &mut row.cut_sip)?;
     Ok(row)
+}
+
+/// Waits until every address is on another node.
+fn left(lab: &Lab, size: Size, node: &str) -> Result<(), String> {
+    let begun = Instant::now();
+    let elsewhere =
+        |number: u8| lab.resource_location(&format!("vip{number}")).is_some_and(|at| at != node);
+    while !(0..size.addresses).all(elsewhere) {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{node} is not replaced\n{}", scenario::status(lab)));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    Ok(())
 }
 
 /// One for each address.
@@ -250,20 +265,12 @@ impl Clients {
         Ok(())
     }
 
-    /// Waits until each was unanswered, and is answered again.
+    /// Waits until each is answered again; what is too short for the pace was no time without service.
     fn finish(self, addresses: &mut Samples, sip: &mut Samples) -> Result<(), String> {
-        let begun = Instant::now();
-        let moved = |client: &Prober| client.so_far().longest_outage().is_some();
-        while !self.all().all(moved) {
-            if begun.elapsed() > PATIENCE {
-                return Err("an address has not moved, or not come back".to_owned());
-            }
-            std::thread::sleep(Duration::from_millis(500));
-        }
         self.answered()?;
         for (clients, samples) in [(self.addresses, addresses), (self.sip, sip)] {
-            let outages = clients.into_iter().filter_map(|client| client.finish().longest_outage());
-            outages.for_each(|outage| samples.add(outage.length()));
+            let outages = clients.into_iter().map(|client| client.finish().longest_outage());
+            outages.for_each(|it| samples.add(it.map_or(Duration::ZERO, |it| it.length())));
         }
         Ok(())
     }
