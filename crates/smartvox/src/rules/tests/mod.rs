@@ -2,11 +2,16 @@
 //! examples make, as a real cluster has them.
 
 mod broken;
+mod broken_fencing;
+mod broken_state;
 mod unbroken;
 
 use super::*;
 use crate::host::Corosync;
 use crate::meta_data::MetaData;
+
+/// A rule, a host and a configuration in which it is broken, a part of the sentence and of the command.
+type Case = (&'static str, Host, String, &'static str, &'static str);
 
 const ACTIVE: &str = include_str!("../../../fixtures/active-standby.xml");
 const HOT: &str = include_str!("../../../fixtures/hot-standby.xml");
