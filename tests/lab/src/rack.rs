@@ -200,7 +200,7 @@ impl Rack {
         let mut first_words = || {
             let mut words = BufReader::new(child.stdout.take()?);
             let pid = message::receive(&mut words).ok()??.get("pid")?.as_i64()?;
-            Some(Booting { process: Process::with_pid(pid.try_into().ok()?)?, words })
+            Some(Booting { process: Process::of_child(pid.try_into().ok()?)?, words })
         };
         match first_words() {
             Some(booting) => Ok((child, booting)),

@@ -76,7 +76,7 @@ fn spawn_rack(directory: &Directory, options: &Options, program: &Command) -> Re
     drop(command);
     let recorded = i32::try_from(rack.id())
         .ok()
-        .and_then(Process::with_pid)
+        .and_then(Process::of_child)
         .ok_or_else(|| Error::NoAnswer("it ended at once".to_owned(), path))
         .and_then(|process| directory.record_rack(process));
     if let Err(error) = recorded {

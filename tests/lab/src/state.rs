@@ -42,9 +42,21 @@ impl Process {
     /// The process that has this pid now; `None` if there is none or it is a zombie.
     #[must_use]
     pub fn with_pid(pid: i32) -> Option<Self> {
+        let (state, process) = Self::look(pid)?;
+        (state != 'Z' && state != 'X').then_some(process)
+    }
+
+    /// A child that nobody has waited for yet, also one that has ended: its pid is still its own,
+    /// and what it wrote before its end is still to be read.
+    pub(crate) fn of_child(pid: i32) -> Option<Self> {
+        Some(Self::look(pid)?.1)
+    }
+
+    /// State and identity of what has this pid now.
+    fn look(pid: i32) -> Option<(char, Self)> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (state, start_time) = parse_stat(&stat)?;
-        (state != 'Z' && state != 'X').then_some(Self { pid, start_time })
+        Some((state, Self { pid, start_time }))
     }
 
     /// Whether this very process is there and not a zombie.
@@ -236,6 +248,18 @@ mod tests {
         assert!(me.is_alive());
         assert!(!Process { start_time: me.start_time + 1, ..me }.is_alive());
         assert_eq!(Process::from_json(&me.to_json()), Some(me));
+    }
+
+    #[test]
+    fn a_child_that_has_ended_is_known_until_it_is_waited_for() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let born = Process::of_child(pid).unwrap();
+        let ended = || (!born.is_alive()).then_some(());
+        crate::wait_for("the child has ended", END_DEADLINE, ended).unwrap();
+        assert_eq!(Process::of_child(pid), Some(born));
+        child.wait().unwrap();
+        assert_ne!(Process::of_child(pid), Some(born));
     }
 
     #[test]
