@@ -32,9 +32,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "stop-corosync",
         what: "SIGSTOP of corosync on",
-        why: "shorter than the token less 1 s: none. Longer: failover, and the node is fenced",
+        why: "shorter than the token less 1 s: none. Longer: as freeze",
         strike: |case| stop(case, "corosync"),
-        allowed: |it| if it.outlasts_token() { node_fenced(it) } else { Allowed::silent(NONE) },
+        allowed: |it| {
+            if it.outlasts_token() {
+                Allowed::silent(it.if_serving(it.loss_of_contact())).fenced()
+            } else {
+                Allowed::silent(NONE)
+            }
+        },
         ..STOPPED
     },
     Fault {

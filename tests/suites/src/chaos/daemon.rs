@@ -79,6 +79,23 @@ pub(super) const FAULTS: &[Fault] = &[
         ..STOPPED
     },
     Fault {
+        name: "database-stall",
+        what: "the database of all stalls, no OpenSIPS gets on, not even a new one, on",
+        why: "as long as it lasts, and 6 s: what is started meanwhile gets no further",
+        roles: &[Role::All],
+        lasts: between(500, 25_000),
+        strike: |case| stop(case, all_processes(case)),
+        // Those that are started meanwhile wait for the same database.
+        meanwhile: |case| {
+            std::thread::sleep(Duration::from_millis(50));
+            case.stop(all_processes(case));
+            Ok(())
+        },
+        allowed: |it| Allowed::silent(it.lasts + NOTICED),
+        needs_daemon: false,
+        ..STOPPED
+    },
+    Fault {
         name: "config-spoilt",
         what: "kill -9 of the main process of OpenSIPS, whose configuration is spoilt, on",
         why: "6 s and 4 s: the restart in place fails, then the service moves",

@@ -124,6 +124,24 @@ impl Circumstances {
         self.lasts + Duration::from_secs(1) >= self.token
     }
 
+    /// From the end of contact with a node to SIP. One that is heard again after it has counted as lost and
+    /// before the shot is shot as a member, and may be the DC again: its loss has to be noticed a second time,
+    /// and the node that becomes DC then has it fenced once more, because the report of the first shot
+    /// waits for the same token.
+    #[must_use]
+    pub fn loss_of_contact(&self) -> Duration {
+        if self.heard_before_the_shot() { self.failover() * 2 } else { self.failover() }
+    }
+
+    /// From 1.5 s before the loss, because Corosync takes a second until a link counts as up again, to the end
+    /// of an election, the question of the second opinion and the delay of the first fence device.
+    #[must_use]
+    pub fn heard_before_the_shot(&self) -> bool {
+        let lost = self.token.mul_f32(2.2);
+        (lost.saturating_sub(Duration::from_millis(1_500))..lost + Duration::from_millis(2_500))
+            .contains(&self.lasts)
+    }
+
     /// `limit` where the serving node is struck; nothing is heard of it on another one.
     #[must_use]
     pub fn if_serving(&self, limit: Duration) -> Duration {

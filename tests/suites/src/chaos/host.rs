@@ -40,6 +40,32 @@ pub(super) const FAULTS: &[Fault] = &[
         ..Fault::DEFAULT
     },
     Fault {
+        name: "disk-full",
+        what: "the file system of Pacemaker's configuration is full on",
+        why: "none: Pacemaker goes on with what is in memory, and the agents write nothing there",
+        lasts: between(3_000, 12_000),
+        strike: |case| case.on_victims(FULL_DISK),
+        mend: |case| case.on_victims("umount -l /var/lib/pacemaker 2>/dev/null || true"),
+        ..Fault::DEFAULT
+    },
+    Fault {
+        name: "disk-full-move",
+        what: "the file system of Pacemaker's configuration is full, and the service is to leave,",
+        why: "3 s: stop needs no file",
+        roles: &[Role::Serving],
+        lasts: between(4_000, 10_000),
+        strike: |case| {
+            case.on_victims(FULL_DISK)?;
+            case.administrator(&["crm_standby", "-N", case.victim(), "-v", "on"])
+        },
+        mend: |case| {
+            case.on_victims("umount -l /var/lib/pacemaker 2>/dev/null || true")?;
+            case.administrator(&["crm_standby", "-N", case.victim(), "-v", "off"])
+        },
+        allowed: |_| Allowed::silent(MOVED),
+        ..Fault::DEFAULT
+    },
+    Fault {
         name: "agents-replaced",
         what: "both agents replaced by rename, as an upgrade does, on",
         why: "none",
@@ -55,6 +81,15 @@ pub(super) const FAULTS: &[Fault] = &[
         ..Fault::DEFAULT
     },
 ];
+
+/// A copy of the directory, in a file system of its own without a free page.
+const FULL_DISK: &str = "mkdir -p /tmp/disk; \
+    used=$(du -sk /var/lib/pacemaker | cut -f1); \
+    mount -t tmpfs -o size=$((used + 256))k,mode=750 full /tmp/disk; \
+    cp -a /var/lib/pacemaker/. /tmp/disk; \
+    mount --move /tmp/disk /var/lib/pacemaker; \
+    rmdir /tmp/disk; \
+    dd if=/dev/zero of=/var/lib/pacemaker/filler bs=4k 2>/dev/null || true";
 
 /// The tmpfs gets a size that what is in it already takes up but for some pages, which a file fills.
 fn fill(case: &Case<'_>) -> Result<(), String> {

@@ -66,7 +66,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "lan-cable",
         what: "cable of the cluster network out of",
-        why: "shorter than the token less 1 s: none. Longer: failover. With two nodes it is node2 that is fenced, also where it serves: the example delays the fencing of node1",
+        why: "shorter than the token less 1 s: none. Longer: failover. With two nodes it is node2 that is fenced, also where it serves: the example delays the fencing of node1. Two failovers if the cable is back in the moment before the shot",
         lasts: between(500, 12_000),
         strike: |case| plug(case, Network::Lan, false),
         mend: |case| plug(case, Network::Lan, true),
@@ -83,6 +83,28 @@ pub(super) const FAULTS: &[Fault] = &[
         mend: heal,
         least: Duration::from_secs(12),
         allowed: parted,
+        ..Fault::DEFAULT
+    },
+    Fault {
+        name: "cables",
+        what: "both cables out of",
+        why: "serving node: 7 s while it is shorter than the token less 1 s. Longer: failover, and the node without a network is the one that is fenced, for the second opinion asks the gateway. In the moment before the shot either may be, and it may take two failovers",
+        lasts: between(500, 20_000),
+        strike: |case| BOTH.iter().try_for_each(|network| plug(case, *network, false)),
+        mend: |case| BOTH.iter().try_for_each(|network| plug(case, *network, true)),
+        least: Duration::from_secs(12),
+        allowed: cut_off,
+        ..Fault::DEFAULT
+    },
+    Fault {
+        name: "split",
+        what: "both switches forward nothing (the carriers stay) for",
+        why: "as cables; shorter than the token less 1 s: as long as it lasts, and 3 s",
+        lasts: between(500, 20_000),
+        strike: |case| BOTH.iter().try_for_each(|network| part(case, *network)),
+        mend: heal,
+        least: Duration::from_secs(12),
+        allowed: cut_off,
         ..Fault::DEFAULT
     },
     Fault {
@@ -126,11 +148,26 @@ pub(super) const FAULTS: &[Fault] = &[
 /// Whoever is fenced: with the delay of the example it is node2, which may be the one that serves.
 fn parted(it: &Circumstances) -> Allowed {
     if it.outlasts_token() {
-        Allowed::silent(it.failover()).fenced()
+        Allowed::silent(it.loss_of_contact()).fenced()
     } else {
         Allowed::silent(NONE)
     }
 }
+
+/// A node that neither the others nor the gateway hear.
+fn cut_off(it: &Circumstances) -> Allowed {
+    if it.heard_before_the_shot() {
+        // Each has lost the other, and now both may shoot.
+        Allowed::silent(it.loss_of_contact()).fenced()
+    } else if it.outlasts_token() {
+        Allowed::silent(it.if_serving(it.failover())).fenced()
+    } else {
+        Allowed::silent(it.if_serving(CABLE))
+    }
+}
+
+/// The cluster's first, so that no message tells of the other.
+const BOTH: [Network; 2] = [Network::Lan, Network::Public];
 
 fn plug(case: &Case<'_>, network: Network, there: bool) -> Result<(), String> {
     let lab = &case.site.lab;

@@ -30,14 +30,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "freeze",
         what: "all of it stands still:",
-        why: "shorter than the token less 1 s: as long as it lasts, and 2 s. Longer: failover, and the node is fenced",
+        why: "shorter than the token less 1 s: as long as it lasts, and 2 s. Longer: failover, and the node is fenced; two failovers if it goes on in the moment before the shot",
         lasts: between(300, 16_000),
         strike: |case| case.victims.iter().try_for_each(|node| case.site.freeze(node)),
         mend: |case| case.victims.iter().try_for_each(|node| case.site.thaw(node)),
         least: Duration::from_secs(12),
         allowed: |it| {
             if it.outlasts_token() {
-                Allowed::silent(it.if_serving(it.failover() + Duration::from_secs(1))).fenced()
+                Allowed::silent(it.if_serving(it.loss_of_contact() + Duration::from_secs(1)))
+                    .fenced()
             } else {
                 Allowed::silent(it.if_serving(it.lasts + Duration::from_secs(2)))
             }
