@@ -1,5 +1,6 @@
 //! What monitoring reads: metrics in the text format of Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::cib::{Cib, Resource, score};
@@ -62,10 +63,15 @@ pub(crate) fn of_cluster(node: &str, cib: Option<&Cib>) -> String {
     family(&mut out, VERSION, [(vec![node.to_owned(), version], 1)]);
     family(&mut out, RUNNING, [(vec![node.to_owned()], i64::from(cib.is_some()))]);
     let Some(cib) = cib else { return out };
-    let degraded = cib.active.iter().map(|one| {
-        let labels = vec![one.resource.clone(), one.agent.clone(), one.node.clone()];
-        (labels, i64::from(one.degraded))
-    });
+    // The status has its resources in no order: by their labels, so that two files differ where the cluster does.
+    let degraded: BTreeMap<_, _> = cib
+        .active
+        .iter()
+        .map(|one| {
+            let labels = vec![one.resource.clone(), one.agent.clone(), one.node.clone()];
+            (labels, i64::from(one.degraded))
+        })
+        .collect();
     family(&mut out, DEGRADED, degraded);
     let promotable = cib.ours().filter(|resource| resource.promotable());
     let scores = promotable.flat_map(|one| published(cib, one, format!("master-{}", one.id)));
@@ -143,9 +149,9 @@ mod tests {
         let expected = [
             version,
             "smartvox_cluster_running{node=\"node1\"} 1",
-            "smartvox_degraded{resource=\"vip\",agent=\"opensips-vip\",node=\"node2\"} 0",
-            "smartvox_degraded{resource=\"opensips\",agent=\"opensips\",node=\"node2\"} 0",
             "smartvox_degraded{resource=\"opensips\",agent=\"opensips\",node=\"node1\"} 1",
+            "smartvox_degraded{resource=\"opensips\",agent=\"opensips\",node=\"node2\"} 0",
+            "smartvox_degraded{resource=\"vip\",agent=\"opensips-vip\",node=\"node2\"} 0",
             "smartvox_promotion_score{resource=\"opensips\",node=\"node1\"} 5000",
             "smartvox_promotion_score{resource=\"opensips\",node=\"node2\"} 10000",
             "smartvox_link_up{resource=\"vip\",node=\"node1\"} 1",

@@ -82,7 +82,7 @@ fn described(node: &Node<'_, '_>) -> String {
     // Of a resource, the name is what constraints refer to.
     let named = ["primitive", "clone"].contains(&tag);
     let said = |name: &str, value: &str| match (name, value) {
-        ("kind", "Mandatory") | ("rsc-role", "Started") => false,
+        ("kind", "Mandatory") | ("rsc-role", "Started") | ("boolean-op", "and") => false,
         ("id", _) => named,
         _ => true,
     };
