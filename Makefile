@@ -226,7 +226,7 @@ debian13:
 
 # The cluster suite on Debian 13's cluster software, and a rolling upgrade of both examples to it.
 test-debian13: setup debian13
-	LAB_ROOT=$(abspath $(DEBIAN13)) tests/run -p suites --test cluster --test upgrade
+	LAB_ROOT=$(abspath $(DEBIAN13)) tests/run -p suites --test cluster --test upgrade --test migration --test examples --test hot_standby --test continuity
 
 reproducible: deb rpm
 	tests/packages reproducible
