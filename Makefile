@@ -224,7 +224,8 @@ test-source-builds: deb rpm dist
 debian13:
 	tests/debian13 $(DEBIAN13)
 
-# The cluster suite on Debian 13's cluster software, and a rolling upgrade of both examples to it.
+# The suites with clusters on Debian 13's cluster software, and a rolling upgrade of both examples to it. The hot standby is skipped
+# without a real OpenSIPS (OPENSIPS_BIN).
 test-debian13: setup debian13
 	LAB_ROOT=$(abspath $(DEBIAN13)) tests/run -p suites --test cluster --test upgrade --test migration --test examples --test hot_standby --test continuity
 
