@@ -143,17 +143,27 @@ impl ProcFs {
         }))
     }
 
-    /// A sibling of the process that has started this one, by the file name of its executable: another daemon of the
-    /// same manager. `None` if there is none, or if it can't be looked at.
+    /// Another daemon of the manager that has started the parent of this process, both by the file names of their
+    /// executables. A manager that was killed is started again and adopts its daemons: then init is their parent, and
+    /// that of the manager, which has those that it has started since. `None` if there is none, or if it can't be
+    /// looked at.
     #[must_use]
-    pub fn sibling_of_parent(&self, name: &str) -> Option<Process> {
+    pub fn daemon_beside_parent(&self, manager: &str, daemon: &str) -> Option<Process> {
         let parent_of = |pid| self.stat(pid).ok().flatten()?.parent;
-        let manager = parent_of(parent_of(Pid::own())?)?;
-        let is_it = |pid: &Pid| {
-            let executable = self.exe(*pid).ok().flatten();
+        let children = |pid| self.children(pid).ok().flatten().unwrap_or_default();
+        let is = |pid: Pid, name: &str| {
+            let executable = self.exe(pid).ok().flatten();
             executable.is_some_and(|found| found.path.ends_with(name))
         };
-        let found = self.children(manager).ok().flatten()?.into_iter().find(is_it)?;
+        let child_of = |pid| children(pid).into_iter().find(|child| is(*child, daemon));
+        let above = parent_of(parent_of(Pid::own())?)?;
+        let of_a_new_manager = || {
+            let managers = children(above).into_iter().filter(|child| is(*child, manager));
+            managers.into_iter().find_map(child_of)
+        };
+        // Its parent was started since, and the other one was not.
+        let adopted = || child_of(parent_of(above).filter(|_| is(above, manager))?);
+        let found = child_of(above).or_else(of_a_new_manager).or_else(adopted)?;
         self.process(found).ok().flatten()
     }
 
@@ -254,6 +264,49 @@ mod tests {
         // The thread of this test has spawned it, and only the main thread has a list.
         assert!(proc.children(pid).unwrap().is_none_or(|children| children.is_empty()));
         assert_eq!(proc.children(Pid::new(i32::MAX).unwrap()).unwrap(), None);
+    }
+
+    /// A `/proc` with these processes: number, parent, file name.
+    fn proc_of(processes: &[(i32, i32, &str)]) -> (tempfile::TempDir, ProcFs) {
+        let root = tempfile::tempdir().unwrap();
+        for (pid, parent, name) in processes {
+            let entry = root.path().join(pid.to_string());
+            let task = entry.join(format!("task/{pid}"));
+            std::fs::create_dir_all(&task).unwrap();
+            let rest = " 0".repeat(17);
+            std::fs::write(
+                entry.join("stat"),
+                format!("{pid} ({name}) S {parent}{rest} {pid}1 0 0"),
+            )
+            .unwrap();
+            std::os::unix::fs::symlink(format!("/usr/sbin/{name}"), entry.join("exe")).unwrap();
+            let children = processes.iter().filter(|(_, its, _)| its == pid);
+            let children: String = children.map(|(child, ..)| format!("{child} ")).collect();
+            std::fs::write(task.join("children"), children).unwrap();
+        }
+        let proc = ProcFs::at(root.path());
+        (root, proc)
+    }
+
+    #[test]
+    fn a_daemon_of_the_same_manager() {
+        let own = Pid::own().get();
+        let found = |processes: &[(i32, i32, &str)]| {
+            let all = [&[(1, 0, "systemd"), (own, 30, "agent")], processes].concat();
+            let (_root, proc) = proc_of(&all);
+            proc.daemon_beside_parent("managerd", "attrd").map(|found| found.pid.get())
+        };
+        let managed = [(20, 1, "managerd"), (30, 20, "execd"), (31, 20, "attrd")];
+        assert_eq!(found(&managed), Some(31));
+        // That of another manager is none.
+        let other = [(20, 1, "managerd"), (30, 20, "execd"), (40, 1, "other"), (41, 40, "attrd")];
+        assert_eq!(found(&other), None);
+        // The manager was killed, and its successor has adopted both.
+        assert_eq!(found(&[(21, 1, "managerd"), (30, 1, "execd"), (31, 1, "attrd")]), Some(31));
+        // Then one of them was killed, too.
+        assert_eq!(found(&[(21, 1, "managerd"), (30, 1, "execd"), (32, 21, "attrd")]), Some(32));
+        assert_eq!(found(&[(21, 1, "managerd"), (30, 21, "execd"), (31, 1, "attrd")]), Some(31));
+        assert_eq!(found(&[(30, 1, "sh")]), None);
     }
 
     #[test]

@@ -17,8 +17,9 @@ use crate::log_line::line;
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long one of them may take. What comes late is no reason to fail.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The file name of Pacemaker's attribute daemon.
+/// The file names of Pacemaker's attribute daemon, and of what starts it.
 const ATTRIBUTE_DAEMON: &str = "pacemaker-attrd";
+const MANAGER: &str = "pacemakerd";
 /// The part of an answer that is read, in bytes.
 const LIMIT: usize = 64 * 1024;
 
@@ -95,7 +96,7 @@ pub(crate) fn publish(
 
 /// Pacemaker's attribute daemon; `None` where a person has started this action.
 pub(crate) fn attribute_daemon() -> Option<Process> {
-    ProcFs::default().sibling_of_parent(ATTRIBUTE_DAEMON)
+    ProcFs::default().daemon_beside_parent(MANAGER, ATTRIBUTE_DAEMON)
 }
 
 /// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.

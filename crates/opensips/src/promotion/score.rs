@@ -113,12 +113,13 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
     changed
 }
 
-/// The file name of Pacemaker's attribute daemon.
+/// The file names of Pacemaker's attribute daemon, and of what starts it.
 const ATTRIBUTE_DAEMON: &str = "pacemaker-attrd";
+const MANAGER: &str = "pacemakerd";
 
-/// That daemon, a sibling of the executor that has started this process; `None` where a person has.
+/// That daemon, of the same manager as the executor that has started this process; `None` where a person has.
 pub(super) fn attribute_daemon() -> Option<Process> {
-    ProcFs::default().sibling_of_parent(ATTRIBUTE_DAEMON)
+    ProcFs::default().daemon_beside_parent(MANAGER, ATTRIBUTE_DAEMON)
 }
 
 /// Deletes the score, whether or not one is remembered: a score that stays promises an instance that
