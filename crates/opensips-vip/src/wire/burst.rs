@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::announcement::Announcement;
 use super::announcer::{self, Job, LinkState};
-use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use super::forwarding::Forwarding;
 use super::late_conflict::Listener;
 use super::look::Look;
@@ -176,6 +176,8 @@ struct Burst {
     is_blocked: bool,
     /// Another host can have the address: probe before the next announcement.
     must_probe: bool,
+    /// The carrier has just come: a switch that does not forward yet drops the first probes.
+    is_new_carrier: bool,
     /// When to probe again for an address that another host has.
     probe_at: Option<Instant>,
     /// The link at the last look.
@@ -193,6 +195,7 @@ impl Burst {
             next: 0,
             is_blocked: false,
             must_probe: false,
+            is_new_carrier: false,
             probe_at: None,
             last,
             refused: false,
@@ -233,6 +236,7 @@ impl Burst {
         let now = LinkState::of(link);
         if self.is_blocked || self.last.carrier_losses != now.carrier_losses {
             self.begin(Instant::now() + SWITCH_DELAY, true);
+            self.is_new_carrier = true;
         } else if self.last.mac != now.mac {
             self.begin(Instant::now(), self.must_probe);
         }
@@ -330,6 +334,7 @@ impl Burst {
         if !self.must_probe {
             return Ok(true);
         }
+        let timeout = if self.is_new_carrier { timeout.max(RELEASE_TIME) } else { timeout };
         let prober = prober(job, netlink, (link, mac))?;
         let mut socket = open_socket(link, prober.ip)?;
         let until = Deadline::after(timeout + PAUSE);
@@ -380,11 +385,11 @@ mod tests {
             let new = Burst::new(Instant::now(), LinkState::of(&eth0));
             let mut burst = Burst { next: 1, ..new };
             burst.notice_changes(&now);
-            (burst.next, burst.must_probe)
+            (burst.next, burst.must_probe, burst.is_new_carrier)
         };
-        assert_eq!(begun(|_| {}), (1, false));
-        assert_eq!(begun(|link| link.carrier_losses += 1), (0, true));
-        assert_eq!(begun(|link| link.mac = None), (0, false));
+        assert_eq!(begun(|_| {}), (1, false, false));
+        assert_eq!(begun(|link| link.carrier_losses += 1), (0, true, true));
+        assert_eq!(begun(|link| link.mac = None), (0, false, false));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use hostnet::{Error as NetError, EventGroup, Events, Family, MacAddress};
 
 use super::{Start, budgets};
 use crate::decide::controls::Control;
-use crate::decide::judge::{self, Unannounced};
+use crate::decide::judge::{self, Observation, Unannounced};
 use crate::error::Error;
 use crate::host::tables;
 use crate::host::take_over::{self, TakeOver};
@@ -211,6 +211,18 @@ impl Start<'_> {
             None if self.stop_requested() => Err(Error::Stopped { ip }),
             None => Err(Error::Tentative { ip, link }),
         }
+    }
+
+    /// The host as it is now, after the detection that begins when the carrier comes after the address.
+    pub(super) fn observe(&mut self) -> Result<Observation, Error> {
+        let observation = tables::observe(self.netlink, self.params, self.deadline)?;
+        let is_running = !self.link.usable() && observation.is_tentative(self.params);
+        let Some(link) = observation.link.as_ref().filter(|_| is_running) else {
+            return Ok(observation);
+        };
+        self.link = link.clone();
+        self.await_kernel_detection()?;
+        Ok(tables::observe(self.netlink, self.params, self.deadline)?)
     }
 
     /// `None`: it has not ended before the deadline, or before a stop.

@@ -400,8 +400,8 @@ impl<'a> Start<'a> {
     }
 
     /// Observes and judges the host as monitor does.
-    fn confirm(&self) -> Result<(), Error> {
-        let observation = tables::observe(self.netlink, self.params, self.deadline)?;
+    fn confirm(&mut self) -> Result<(), Error> {
+        let observation = self.observe()?;
         let fault = source_routing::fault(self.netlink, self.params, &observation, self.deadline)?;
         if let Some(reason) = fault {
             return Err(Error::NotConfirmed { reason });
