@@ -12,11 +12,14 @@ use deadline::Deadline;
 /// (`OCF_RESKEY_CRM_meta_timeout`). An agent that ends before that can roll back and give an exit
 /// reason.
 pub fn action_deadline(started: Instant, timeout: Duration) -> Deadline {
-    let margin =
-        (timeout / 10).clamp(Duration::from_millis(100), Duration::from_secs(2)).min(timeout / 2);
     // An absurd timeout (years) must not overflow the clock: a day is as good as for ever.
-    let usable = (timeout - margin).min(Duration::from_secs(86_400));
+    let usable = (timeout - action_margin(timeout)).min(Duration::from_secs(86_400));
     Deadline::at(started + usable)
+}
+
+/// The time between the deadline of an action and its death.
+pub fn action_margin(timeout: Duration) -> Duration {
+    (timeout / 10).clamp(Duration::from_millis(100), Duration::from_secs(2)).min(timeout / 2)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ mod values;
 mod verdict;
 
 pub use action::Action;
-pub use action_deadline::action_deadline;
+pub use action_deadline::{action_deadline, action_margin};
 pub use agent::Agent;
 pub use cause::cause;
 pub use description::{ActionDescription, Deprecated, Description, Kind, Parameter};

@@ -23,8 +23,8 @@ use crate::{
 /// How long a `lab` command waits for the rack; a boot is given time on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The state is told at once by a healthy rack.
-const STATUS_PATIENCE: Duration = Duration::from_secs(20);
+/// The state is told at once by a healthy rack, unless it waits for the end of killed processes.
+const STATUS_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Answers one request per connection, each on a thread of its own.
 pub(crate) fn serve(rack: &Arc<Rack>, listener: &UnixListener) {

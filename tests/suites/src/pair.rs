@@ -148,7 +148,7 @@ impl Pair {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let owners = scenario::owners(&self.lab)?;
+        let owners = scenario::answering_owners(&self.lab, patience)?;
         let mac = self.run(&node, &["cat", "/sys/class/net/eth0/address"])?;
         if owners.iter().eq([mac.trim()]) {
             Ok(node)

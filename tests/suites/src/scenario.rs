@@ -315,6 +315,20 @@ pub fn owners(lab: &Lab) -> Result<BTreeSet<String>, String> {
         .collect())
 }
 
+/// The same, asked again while none answers: on a machine that stalls, the answers come too late for arping.
+///
+/// # Errors
+/// As [`owners`].
+pub fn answering_owners(lab: &Lab, patience: Duration) -> Result<BTreeSet<String>, String> {
+    let end = Instant::now() + patience;
+    loop {
+        let owners = owners(lab)?;
+        if !owners.is_empty() || Instant::now() > end {
+            return Ok(owners);
+        }
+    }
+}
+
 /// Waits until `smartvox check` finds nothing on either node: a node's copy of the configuration can be a
 /// moment behind, and what the other node has is what it had when check ran there.
 ///

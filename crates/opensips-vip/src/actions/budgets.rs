@@ -79,9 +79,10 @@ pub(crate) fn for_cluster(action: Deadline) -> Deadline {
     action.less(RESERVE).within(Duration::from_secs(5))
 }
 
-/// start: for the roll back.
-pub(crate) fn for_roll_back(action: Deadline) -> Deadline {
-    action.but_at_least(GRACE)
+/// start: for the roll back. When the deadline has passed, it has half of the time that is left before Pacemaker
+/// kills an action of this timeout.
+pub(crate) fn for_roll_back(action: Deadline, timeout: Duration) -> Deadline {
+    action.but_at_least(GRACE.max(ocf::action_margin(timeout) / 2))
 }
 
 /// stop: for a start or stop that holds the lock to end by itself, before a start is killed.

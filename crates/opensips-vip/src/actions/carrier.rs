@@ -16,7 +16,7 @@ use crate::host::tables;
 use crate::log_line::{failure, line};
 use crate::params::{LinkCheck, Params};
 use crate::wire::announcement::Announcement;
-use crate::wire::announcer::{self, CarrierFailure, Job, Watch, is_held};
+use crate::wire::announcer::{self, CarrierFailure, Job, LinkState, Watch, is_held};
 use crate::wire::burst;
 
 /// How long monitor waits before it believes that only this node has lost its carrier. When a switch
@@ -255,6 +255,7 @@ pub(crate) fn announce_observed(
         attribute: Cluster::of(request).map(|cluster| cluster.attribute().clone()),
         silent_controls: Vec::new(),
         namespace: params.namespace.clone(),
+        link: LinkState::of(link),
         lock,
     };
     let until = budgets::for_start_announcer(request.deadline);

@@ -7,8 +7,8 @@ use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, Resu
 use nix::time::{ClockId, clock_gettime};
 
 use super::announcement::Announcement;
-use super::announcer::{self, Job};
-use super::conflict_probe::{Conflicts, ProbeResult, Prober};
+use super::announcer::{self, Job, LinkState};
+use super::conflict_probe::{Conflicts, ProbeResult, Prober, RELEASE_TIME};
 use super::forwarding::Forwarding;
 use super::late_conflict::Listener;
 use super::look::Look;
@@ -55,8 +55,11 @@ pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: O
     let Job { announcement, schedule, .. } = job;
     // Without events it still looks before each announcement.
     let mut events = Events::subscribe(&[EventGroup::Link]).ok();
-    let mut burst =
-        Burst { next: job.next, must_probe: job.probe_first, ..Burst::new(Instant::now()) };
+    let mut burst = Burst {
+        next: job.next,
+        must_probe: job.probe_first,
+        ..Burst::new(Instant::now(), job.link)
+    };
     let mut clock = PauseClock(job.begun);
     let mut namespace_due = Deadline::after(NAMESPACE_LOOK);
     let mut forwarding = Forwarding::of(job);
@@ -173,32 +176,28 @@ struct Burst {
     is_blocked: bool,
     /// Another host can have the address: probe before the next announcement.
     must_probe: bool,
+    /// The carrier has just come: a switch that does not forward yet drops the first probes.
+    is_new_carrier: bool,
     /// When to probe again for an address that another host has.
     probe_at: Option<Instant>,
     /// The link at the last look.
-    last: Option<LinkState>,
+    last: LinkState,
     /// The link has refused to send at the last attempt.
     refused: bool,
     /// When it was announced last, or when this began.
     idle_since: Instant,
 }
 
-/// Begins the burst again when it has changed.
-#[derive(Clone, Copy)]
-struct LinkState {
-    mac: Option<MacAddress>,
-    carrier_losses: u32,
-}
-
 impl Burst {
-    fn new(zero: Instant) -> Self {
+    fn new(zero: Instant, last: LinkState) -> Self {
         Self {
             zero,
             next: 0,
             is_blocked: false,
             must_probe: false,
+            is_new_carrier: false,
             probe_at: None,
-            last: None,
+            last,
             refused: false,
             idle_since: zero,
         }
@@ -207,7 +206,7 @@ impl Burst {
     /// Begins the schedule again.
     fn begin(&mut self, zero: Instant, must_probe: bool) {
         let Self { last, refused, idle_since, .. } = *self;
-        *self = Self { must_probe, last, refused, idle_since, ..Self::new(zero) };
+        *self = Self { must_probe, refused, idle_since, ..Self::new(zero, last) };
     }
 
     /// The pause before the next look or probe.
@@ -234,14 +233,14 @@ impl Burst {
     }
 
     fn notice_changes(&mut self, link: &Link) {
-        let now = LinkState { mac: link.mac, carrier_losses: link.carrier_losses };
-        let lost_carrier = self.last.is_some_and(|last| last.carrier_losses != now.carrier_losses);
-        if self.is_blocked || lost_carrier {
+        let now = LinkState::of(link);
+        if self.is_blocked || self.last.carrier_losses != now.carrier_losses {
             self.begin(Instant::now() + SWITCH_DELAY, true);
-        } else if self.last.is_some_and(|last| last.mac != now.mac) {
+            self.is_new_carrier = true;
+        } else if self.last.mac != now.mac {
             self.begin(Instant::now(), self.must_probe);
         }
-        self.last = Some(now);
+        self.last = now;
     }
 
     /// After the end of the schedule: waits until a neighbour answers that was silent before. Returns true if
@@ -335,6 +334,7 @@ impl Burst {
         if !self.must_probe {
             return Ok(true);
         }
+        let timeout = if self.is_new_carrier { timeout.max(RELEASE_TIME) } else { timeout };
         let prober = prober(job, netlink, (link, mac))?;
         let mut socket = open_socket(link, prober.ip)?;
         let until = Deadline::after(timeout + PAUSE);
@@ -374,12 +374,30 @@ fn prober(job: &Job, netlink: &Netlink, (link, mac): (&Link, MacAddress)) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fixtures::link;
+
+    #[test]
+    fn a_loss_since_start_begins_it_again() {
+        let eth0 = link(2, "eth0");
+        let begun = |change: fn(&mut Link)| {
+            let mut now = eth0.clone();
+            change(&mut now);
+            let new = Burst::new(Instant::now(), LinkState::of(&eth0));
+            let mut burst = Burst { next: 1, ..new };
+            burst.notice_changes(&now);
+            (burst.next, burst.must_probe, burst.is_new_carrier)
+        };
+        assert_eq!(begun(|_| {}), (1, false, false));
+        assert_eq!(begun(|link| link.carrier_losses += 1), (0, true, true));
+        assert_eq!(begun(|link| link.mac = None), (0, false, false));
+    }
 
     #[test]
     fn a_burst_that_waits_for_long_never_gives_up() {
         let schedule: Schedule = "0,50".parse().unwrap();
         let Some(long_ago) = Instant::now().checked_sub(PATIENCE) else { return };
-        let mut burst = Burst { is_blocked: true, ..Burst::new(long_ago) };
+        let link = LinkState { mac: None, carrier_losses: 0 };
+        let mut burst = Burst { is_blocked: true, ..Burst::new(long_ago, link) };
         assert_eq!(burst.pause(LOOK_AGAIN), RARELY);
         // The wait goes on where the schedule begins again, too.
         burst.begin(Instant::now(), true);

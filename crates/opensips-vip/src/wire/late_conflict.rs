@@ -92,5 +92,8 @@ fn claimed_by(
         return Ok(None);
     };
     let own = OwnLinks::of(ip, link, &links, &addresses);
-    Prober { ip, mac, own }.has_heard(socket, Conflicts::Owners)
+    let heard = Prober { ip, mac, own }.has_heard(socket, Conflicts::Owners)?;
+    // Without the VIP another host can have it rightfully, and what other links of this host have claimed would
+    // count as another host.
+    Ok(heard.filter(|_| addresses.iter().any(|address| address.ip == ip)))
 }

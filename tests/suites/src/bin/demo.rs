@@ -136,7 +136,7 @@ fn title(text: &str) {
 }
 
 fn owner(lab: &Lab) -> Result<String, String> {
-    let owners = scenario::owners(lab)?;
+    let owners = scenario::answering_owners(lab, PATIENCE)?;
     match owners.len() {
         1 => Ok(owners.into_iter().collect()),
         _ => Err(format!("{} owners of {VIP} on the wire: {owners:?}", owners.len())),

@@ -40,7 +40,7 @@ impl Cluster {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let owners = scenario::owners(&self.lab)?;
+        let owners = scenario::answering_owners(&self.lab, PATIENCE)?;
         let expected = mac(&self.lab, &node)?;
         if owners.iter().eq([&expected]) {
             Ok(node)

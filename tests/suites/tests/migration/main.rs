@@ -99,7 +99,7 @@ fn without_an_outage() {
     let peer = scenario::peer(&node);
     run(&node, &["crm_resource", "--move", "-r", "vip", "-N", peer]);
     settled(&lab, |now| now == peer);
-    let owners = scenario::owners(&lab).unwrap();
+    let owners = scenario::answering_owners(&lab, PATIENCE).unwrap();
     assert_eq!(owners.len(), 1, "{owners:?}");
 
     // An address with nothing of its network beside it looks like the node's own one.

@@ -103,3 +103,23 @@ fn a_storm_of_events_does_not_end_it() {
     assert_eq!(announcer(&site.a), Some(pid));
     ends(&agent.action("stop"), 0);
 }
+
+/// The announcer gets the processor late, and the carrier was lost meanwhile.
+#[test]
+fn a_carrier_that_is_lost_before_its_first_look() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let capture = Capture::start(&site.neighbour, "eth0");
+    let agent = site.vip().param("announce_schedule", "0,600000");
+    ends(&agent.action("start"), 0);
+    let pid = announcer(&site.a).unwrap();
+    testnet::suspend(pid);
+    site.cable_a.unplug(&site.a);
+    wait_until("no carrier", LONG, || !is_up(&site.a, "eth0"));
+    site.cable_a.plug(&site.a);
+    wait_until("eth0 is up", LONG, || is_up(&site.a, "eth0"));
+    let before = announcements(&capture).len();
+    testnet::resume(pid);
+    wait_until("it is announced again", LONG, || announcements(&capture).len() > before);
+    ends(&agent.action("stop"), 0);
+}

@@ -61,7 +61,8 @@ fn a_neighbour_that_answers_makes_it_short() {
     let agent = patient(&site).param("duplicate_check", "yes");
     let capture = Capture::start(&site.a, "eth0");
     ends(&agent.action("start"), 0);
-    assert_eq!((sent(&capture, VIP).len(), sent(&capture, NEIGHBOUR).len()), (14, 0));
+    // More if the machine has stalled: then start checks again.
+    assert!(sent(&capture, VIP).len() >= 14 && sent(&capture, NEIGHBOUR).is_empty());
     ends(&agent.action("stop"), 0);
 }
 
@@ -87,7 +88,12 @@ fn a_neighbour_that_is_silent_shortens_nothing() {
     knows(&site, SLOW, "02:00:00:00:00:98");
     let capture = Capture::start(&site.a, "eth0");
     ends(&patient(&site).action("start"), 0);
-    assert_eq!((sent(&capture, VIP).len(), sent(&capture, SLOW).len()), (14, 1));
+    assert!(sent(&capture, VIP).len() >= 14);
+    // The announcer asks again.
+    let frames = capture.arp_frames();
+    let slow: std::net::Ipv4Addr = SLOW.parse().unwrap();
+    let by_start = frames.iter().take_while(|arp| !super::is_announcement(arp));
+    assert_eq!(by_start.filter(|arp| arp.target_ip == slow).count(), 1, "{frames:?}");
     ends(&patient(&site).action("stop"), 0);
 }
 
@@ -237,7 +243,7 @@ fn what_can_be_a_guest_of_this_host_is_not_asked() {
     site.a.ip("link add guest0 link eth0 type macvlan mode bridge");
     let capture = Capture::start(&site.a, "eth0");
     ends(&site.vip().action("start"), 0);
-    assert_eq!((sent(&capture, VIP).len(), sent(&capture, NEIGHBOUR).len()), (2, 0));
+    assert!(sent(&capture, VIP).len() >= 2 && sent(&capture, NEIGHBOUR).is_empty());
     ends(&site.vip().action("stop"), 0);
 }
 

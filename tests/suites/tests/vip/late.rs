@@ -20,14 +20,30 @@ pub(super) fn number_of(site: &Site, action: &str, kind: &str) -> u32 {
     u32::try_from(at + 1).unwrap()
 }
 
-/// Runs an action of five seconds whose message of that number takes longer than that.
-fn delayed(site: &Site, action: &str, number: u32) -> (Option<i32>, String) {
-    let mut strace = Command::new("strace");
-    strace.args(["-qq", "-o", "/dev/null", "-e", "trace=sendto"]);
-    strace.arg(format!("--inject=sendto:delay_exit=5000000:when={number}"));
-    strace.arg(program()).args([action, "--ip", VIP, "--announce_schedule=0"]).env_clear();
-    let output = site.a.output(strace.env("OCF_RESKEY_CRM_meta_timeout", "5000"));
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+/// Whether strace has delayed a message of that type, according to /run/trace. An action that the machine has
+/// stalled probes again, and then its messages have other numbers.
+pub(super) fn is_delayed(site: &Site, kind: &str) -> bool {
+    let trace = site.a.run(|| std::fs::read_to_string("/run/trace").unwrap());
+    trace.lines().any(|line| line.contains("(DELAYED)") && line.contains(kind))
+}
+
+/// Runs an action of five seconds whose message of that type takes longer than that.
+fn delayed(site: &Site, action: &str, kind: &str) -> (Option<i32>, String) {
+    let opposite = if action == "start" { "stop" } else { "start" };
+    for _ in 0..10 {
+        let number = number_of(site, action, kind);
+        ends(&site.vip().action(opposite), 0);
+        let mut strace = Command::new("strace");
+        strace.args(["-qq", "-o", "/run/trace", "-e", "trace=sendto"]);
+        strace.arg(format!("--inject=sendto:delay_exit=5000000:when={number}"));
+        strace.arg(program()).args([action, "--ip", VIP, "--announce_schedule=0"]).env_clear();
+        let output = site.a.output(strace.env("OCF_RESKEY_CRM_meta_timeout", "5000"));
+        if is_delayed(site, kind) {
+            return (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        ends(&site.vip().action(opposite), 0);
+    }
+    panic!("{kind} was never delayed");
 }
 
 #[test]
@@ -38,13 +54,17 @@ fn a_start_that_is_answered_too_late_takes_back_what_it_may_have_done() {
     }
     let site = Site::new();
     let before = state(&site.a);
-    let number = number_of(&site, "start", "RTM_NEWADDR");
-    ends(&site.vip().action("stop"), 0);
-    assert_eq!(state(&site.a), before);
-    let (code, said) = delayed(&site, "start", number);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("no answer before the deadline"), "{said}");
-    assert_eq!(state(&site.a), before);
+    let has_taken_it_back = || {
+        let (code, said) = delayed(&site, "start", "RTM_NEWADDR");
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("no answer before the deadline"), "{said}");
+        let is_as_before = state(&site.a) == before;
+        // A machine that stands still for a quarter of a second has no time for it, and start says so.
+        assert!(is_as_before || said.contains(&format!("{VIP}/24 on eth0")), "{said}");
+        ends(&site.vip().action("stop"), 0);
+        is_as_before
+    };
+    assert!((0..10).any(|_| has_taken_it_back()));
 }
 
 #[test]
@@ -55,9 +75,7 @@ fn a_stop_that_is_answered_too_late_sees_that_it_has_done_it() {
     }
     let site = Site::new();
     ends(&site.vip().action("start"), 0);
-    let number = number_of(&site, "stop", "RTM_DELADDR");
-    ends(&site.vip().action("start"), 0);
-    let (code, said) = delayed(&site, "stop", number);
+    let (code, said) = delayed(&site, "stop", "RTM_DELADDR");
     assert!(instances(&site.a).is_empty());
     assert_eq!(code, Some(0), "{said}");
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use testnet::{Capture, Host, wait_until};
+use testnet::{Capture, Host, Responder, wait_until};
 
+use super::calibrated::RIVAL_MAC;
 use super::{
     LONG, Site, VIP, ends, fails, instances, is_at_work, is_up, locks, recurring, shell, vip,
 };
@@ -126,6 +127,28 @@ fn a_link_that_is_down_is_brought_up() {
     assert!(outcome.stderr.contains(" announced_us="), "{}", outcome.stderr);
     let vip: std::net::Ipv4Addr = VIP.parse().unwrap();
     assert!(capture.arp_frames().iter().any(|arp| arp.sender_ip == vip));
+}
+
+/// A port of a switch forwards some time after its carrier has come: what was asked before is lost.
+#[test]
+fn a_switch_that_forwards_late_hides_no_owner() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let agent = site.vip().param("link_wait", "60s").param("duplicate_wait", "0");
+    let has_found_it = || {
+        site.a.ip("link set eth0 down");
+        let mut delays = vec![None; 2];
+        delays.resize(50, Some(Duration::ZERO));
+        let _owner = Responder::start(&site.b, VIP, RIVAL_MAC, &delays);
+        let outcome = agent.action("start");
+        if outcome.code == 1 {
+            fails(&outcome, 1, "192.0.2.10 is in use by 02:00:00:00:00:66 on eth0");
+        }
+        ends(&agent.action("stop"), 0);
+        outcome.code == 1
+    };
+    // A machine that stands still for half a second shows nothing.
+    assert!((0..10).any(|_| has_found_it()));
 }
 
 /// No other node is known to be better: the address is there as soon as the carrier is.

@@ -39,11 +39,19 @@ fn a_longer_silence_has_more_probes() {
     testnet::root_or_skip!();
     let site = Site::new();
     for (timeout, count) in [("50ms", 2), ("500ms", 5), ("1s", 10)] {
-        let capture = Capture::start(&site.a, "eth0");
         let agent = site.vip().param("duplicate_timeout", timeout).param("announce", "none");
-        ends(&agent.action("start"), 0);
-        assert_eq!(probes(&capture).len(), count, "{timeout}");
-        ends(&agent.action("stop"), 0);
+        let sent = || {
+            let capture = Capture::start(&site.a, "eth0");
+            ends(&agent.action("start"), 0);
+            ends(&agent.action("stop"), 0);
+            probes(&capture).len()
+        };
+        // Where the machine has stood still for a second, start checks again.
+        let is_right = |sent: usize| {
+            assert!(sent >= count, "{timeout}: {sent}");
+            sent == count
+        };
+        assert!((0..10).any(|_| is_right(sent())), "{timeout}");
     }
 }
 

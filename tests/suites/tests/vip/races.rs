@@ -232,7 +232,9 @@ fn a_failed_start_leaves_an_interface_up_that_another_vip_uses() {
     let site = Site::new();
     site.b.ip(&format!("addr add {VIP}/24 dev eth0"));
     site.a.ip("link set eth0 down");
-    let fails_later = site.vip().param("duplicate_wait", "3s").param("link_wait", "60s");
+    // The switch may take long until it forwards again.
+    let fails_later = site.vip().param("duplicate_timeout", "10s");
+    let fails_later = fails_later.param("duplicate_wait", "3s").param("link_wait", "60s");
     let refused =
         |outcome: &Outcome| fails(outcome, 1, "192.0.2.10 is in use by 02:00:00:00:00:0b");
     // Alone, it leaves the interface as it was.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use testnet::{Agent, Host, Outcome, wait_until};
 
 use super::{
-    LONG, Site, VIP, ends, fails, hasty, instances, is_at_work, is_up, locks, plain, recurring,
-    second_interface, state,
+    LONG, Site, VIP, ends, fails, has_strace, hasty, instances, is_at_work, is_up, locks, plain,
+    recurring, second_interface, state,
 };
 
 /// start, with this change of the host while it waits. Before, it fails with 1 and leaves the node as it
@@ -85,6 +85,41 @@ fn an_interface_that_comes_late() {
     });
     ends(&outcome, 0);
     ends(&local.action("stop"), 0);
+}
+
+/// The carrier comes after the address: the kernel looks for duplicates only then.
+#[test]
+fn a_carrier_that_comes_before_the_last_look() {
+    testnet::root_or_skip!();
+    if !has_strace("readiness::a_carrier_that_comes_before_the_last_look") {
+        return;
+    }
+    let site = Site::new();
+    site.a.ip("link add sip0 type veth peer name far0");
+    site.a.ip("link set sip0 up");
+    site.a.sysctl("net/ipv6/conf/sip0/dad_transmits", "6");
+    let agent = plain(&site.a).param("ip", "fe80::10").param("nic", "sip0");
+    let agent = agent.param("cidr_netmask", "64").param("announce_schedule", "0");
+    let agent = agent.param("duplicate_check", "no").param("check_link_status", "no");
+    let shown = || site.a.ip("-6 addr show dev sip0");
+    let strace = ["/usr/bin/strace", "-qq", "-o", "/run/trace", "-e", "trace=sendto"];
+    ends(&agent.clone().under(strace).action("start"), 0);
+    let trace = site.a.run(|| std::fs::read_to_string("/run/trace").unwrap());
+    let number = trace.lines().position(|line| line.contains("RTM_NEWADDR")).unwrap() + 2;
+    ends(&agent.action("stop"), 0);
+    let inject = format!("--inject=sendto:delay_enter=4000000:when={number}");
+    let held = agent.clone().under(strace.iter().copied().chain([inject.as_str()]));
+    let outcome = std::thread::scope(|scope| {
+        let start = scope.spawn(|| held.action("start"));
+        wait_until("the address is there", LONG, || shown().contains("fe80::10/64"));
+        site.a.ip("link set far0 up");
+        start.join().unwrap()
+    });
+    ends(&outcome, 0);
+    let shown = shown();
+    let address = shown.lines().find(|line| line.contains("fe80::10/64")).unwrap();
+    assert!(!address.contains("tentative"), "{shown}");
+    ends(&agent.action("stop"), 0);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::host::run_files::ConflictOrigin;
 use crate::log_line::failure;
 use crate::params::Params;
 use crate::wire::announcement::Announcement;
-use crate::wire::announcer::{self, Job};
+use crate::wire::announcer::{self, Job, LinkState};
 use crate::wire::late_conflict::Listener;
 use crate::wire::{burst, open_socket};
 
@@ -102,6 +102,7 @@ impl Start<'_> {
             attribute: Cluster::of(self.request).map(|cluster| cluster.attribute().clone()),
             silent_controls: self.silent_controls.clone(),
             namespace: self.params.namespace.clone(),
+            link: LinkState::of(&self.link),
             lock: self.files.announcer_lock(),
         };
         let send_here = |listener| {

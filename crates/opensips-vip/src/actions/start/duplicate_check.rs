@@ -7,7 +7,7 @@ use hostnet::{Error as NetError, EventGroup, Events, Family, MacAddress};
 
 use super::{Start, budgets};
 use crate::decide::controls::Control;
-use crate::decide::judge::{self, Unannounced};
+use crate::decide::judge::{self, Observation, Unannounced};
 use crate::error::Error;
 use crate::host::tables;
 use crate::host::take_over::{self, TakeOver};
@@ -35,7 +35,10 @@ impl Start<'_> {
     /// [`Error::InUse`], [`Error::NeverHeld`], [`Error::NoTimeToCheck`], [`Error::NoCarrier`], [`Error::Stopped`], and
     /// [`NetError::PermissionDenied`]. Any other failure to probe is none: the VIP can serve.
     pub(super) fn check_duplicates(&mut self) -> Result<(), Error> {
-        let Some(check) = self.params.duplicates else { return Ok(()) };
+        let Some(mut check) = self.params.duplicates else { return Ok(()) };
+        if self.has_just_come_up() {
+            check.timeout = check.timeout.max(RELEASE_TIME);
+        }
         let began = Instant::now();
         let checked = self.check(check, AskedControls::new(self.controls(check)));
         self.probed = Some(began.elapsed());
@@ -75,6 +78,17 @@ impl Start<'_> {
             // What can't be received now is heard by the announcer.
             Ok(None) | Err(_) => false,
         }
+    }
+
+    /// Returns true if the carrier has come since this start began. A port of a switch does not forward frames
+    /// from the first moment on (the bridge of Linux enables it by an event, `br_port_carrier_check`), so that a
+    /// short silence proves nothing there.
+    fn has_just_come_up(&self) -> bool {
+        let before = self.snapshot.links.iter().find(|before| before.index == self.link.index);
+        let was_usable = before.is_some_and(|before| {
+            before.usable() && before.carrier_losses == self.link.carrier_losses
+        });
+        self.has_waited || !was_usable
     }
 
     fn controls(&self, check: DuplicateCheck) -> Vec<Control> {
@@ -197,6 +211,18 @@ impl Start<'_> {
             None if self.stop_requested() => Err(Error::Stopped { ip }),
             None => Err(Error::Tentative { ip, link }),
         }
+    }
+
+    /// The host as it is now, after the detection that begins when the carrier comes after the address.
+    pub(super) fn observe(&mut self) -> Result<Observation, Error> {
+        let observation = tables::observe(self.netlink, self.params, self.deadline)?;
+        let is_running = !self.link.usable() && observation.is_tentative(self.params);
+        let Some(link) = observation.link.as_ref().filter(|_| is_running) else {
+            return Ok(observation);
+        };
+        self.link = link.clone();
+        self.await_kernel_detection()?;
+        Ok(tables::observe(self.netlink, self.params, self.deadline)?)
     }
 
     /// `None`: it has not ended before the deadline, or before a stop.

@@ -14,6 +14,7 @@ use hostnet::{
 use hostproc::{Acquisition, ActionLock, LockFile};
 use ocf::{Exit, Request, Verdict};
 
+use self::readiness::Decision;
 use self::roll_back::Done;
 use super::budgets;
 use super::carrier::{self, Carrier};
@@ -48,11 +49,12 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     carrier::end_watcher(&files, deadline);
     let mut is_first = true;
     loop {
-        let (snapshot, plan) = readiness::decide(&netlink, &params, lock, ready, deadline)?;
+        let decision = readiness::decide(&netlink, &params, lock, ready, deadline)?;
+        let Decision { snapshot, plan, .. } = &decision;
         // What this start has added is no address of the host's own, also if another stop adds it again
         // after the roll back.
         if std::mem::take(&mut is_first) {
-            refuse_own_address(&netlink, &params, &snapshot, &files, request)?;
+            refuse_own_address(&netlink, &params, snapshot, &files, request)?;
             if zone.link().is_none() {
                 let instances = judge::instances(&params, &snapshot.addresses);
                 let (links, patience) = (&snapshot.links, budgets::for_local_route(deadline));
@@ -65,11 +67,11 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
             }
         }
         let files = files.clone();
-        let mut start = Start::new(&params, &netlink, request, &snapshot, &plan, files, lock);
-        let error = match start.carry_out(&plan) {
+        let mut start = Start::new(&params, &netlink, request, &decision, files, lock);
+        let error = match start.carry_out(plan) {
             Ok(()) => {
                 start.publish_carrier();
-                start.conclude(&plan, began);
+                start.conclude(plan, began);
                 return Ok(Verdict::success());
             }
             Err(error) => start.roll_back(error),
@@ -127,6 +129,8 @@ struct Start<'a> {
     snapshot: &'a Snapshot,
     /// The link as last seen.
     link: Link,
+    /// The node's network has come while start was at work.
+    has_waited: bool,
     /// The links of this host, which are no rivals.
     own: OwnLinks,
     /// `None`: nothing is announced.
@@ -158,11 +162,11 @@ impl<'a> Start<'a> {
         params: &'a Params,
         netlink: &'a Netlink,
         request: &'a Request,
-        snapshot: &'a Snapshot,
-        plan: &Plan,
+        decision: &'a Decision,
         files: RunFiles,
         lock: Option<&'a ActionLock>,
     ) -> Self {
+        let Decision { snapshot, plan, has_waited } = decision;
         let link = &plan.target.link;
         set_link(&link.name);
         if plan::has_non_ethernet_neighbours(link) {
@@ -178,6 +182,7 @@ impl<'a> Start<'a> {
             lock,
             snapshot,
             link: link.clone(),
+            has_waited: *has_waited,
             own: OwnLinks::of(params.ip, link, &snapshot.links, &snapshot.addresses),
             announcement: announcements::announcement(params, netlink, plan, request.deadline),
             socket: None,
@@ -395,8 +400,8 @@ impl<'a> Start<'a> {
     }
 
     /// Observes and judges the host as monitor does.
-    fn confirm(&self) -> Result<(), Error> {
-        let observation = tables::observe(self.netlink, self.params, self.deadline)?;
+    fn confirm(&mut self) -> Result<(), Error> {
+        let observation = self.observe()?;
         let fault = source_routing::fault(self.netlink, self.params, &observation, self.deadline)?;
         if let Some(reason) = fault {
             return Err(Error::NotConfirmed { reason });

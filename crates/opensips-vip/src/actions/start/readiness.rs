@@ -46,8 +46,16 @@ pub(super) fn zone(netlink: &Netlink, params: &Params, until: Deadline) -> Resul
     }
 }
 
-/// The plan of start, and the snapshot by which it was made. Looks again after each change of the host
-/// while there is none.
+/// What start does, and why.
+pub(super) struct Decision {
+    /// The host as it was.
+    pub(super) snapshot: Snapshot,
+    pub(super) plan: Plan,
+    /// The host was not ready at first.
+    pub(super) has_waited: bool,
+}
+
+/// The decision of start. Looks again after each change of the host while there can be none.
 ///
 /// # Errors
 /// Why the VIP can't be on this host; at once only if that does not pass.
@@ -57,12 +65,15 @@ pub(super) fn decide(
     lock: Option<&ActionLock>,
     until: Deadline,
     action: Deadline,
-) -> Result<(Snapshot, Plan), Error> {
+) -> Result<Decision, Error> {
     let mut waiting: Option<Waiting> = None;
     loop {
         let error = match look(netlink, params, action) {
+            Ok((snapshot, plan)) => {
+                return Ok(Decision { snapshot, plan, has_waited: waiting.is_some() });
+            }
             Err(error) if error.can_pass() => error,
-            decided => return decided,
+            Err(error) => return Err(error),
         };
         if lock.is_some_and(ActionLock::stop_requested) {
             return Err(Error::Stopped { ip: params.ip });

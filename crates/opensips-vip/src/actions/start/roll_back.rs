@@ -37,7 +37,7 @@ impl Start<'_> {
 
     /// Returns the error, with what is left if the roll back has failed, too.
     pub(super) fn roll_back(mut self, error: Error) -> Error {
-        let until = budgets::for_roll_back(self.deadline);
+        let until = budgets::for_roll_back(self.deadline, self.request.timeout);
         // A new connection: on the old one, a late answer can still arrive.
         let fresh = Netlink::open().ok();
         let netlink = fresh.as_ref().unwrap_or(self.netlink);

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hostnet::{LinkIndex, NamespaceName, Network};
+use hostnet::{Link, LinkIndex, MacAddress, NamespaceName, Network};
 
 use crate::decide::carrier::AttributeName;
 use crate::decide::controls::Control;
@@ -33,8 +33,35 @@ pub(crate) struct Job {
     pub(crate) silent_controls: Vec<Control>,
     /// `network_namespace`
     pub(crate) namespace: Option<NamespaceName>,
+    /// The link as the action saw it last: the carrier can be lost before the announcer looks.
+    pub(crate) link: LinkState,
     /// The lock file that it holds.
     pub(crate) lock: PathBuf,
+}
+
+/// What of a link makes a burst begin again when it has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkState {
+    pub(crate) mac: Option<MacAddress>,
+    pub(crate) carrier_losses: u32,
+}
+
+impl LinkState {
+    pub(crate) const fn of(link: &Link) -> Self {
+        Self { mac: link.mac, carrier_losses: link.carrier_losses }
+    }
+
+    /// `2@02:00:00:00:00:01`: the losses, and the MAC address if there is one.
+    fn written(self) -> String {
+        let mac = self.mac.map_or_else(String::new, |mac| mac.to_string());
+        format!("{}@{mac}", self.carrier_losses)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (losses, mac) = text.split_once('@')?;
+        let mac = if mac.is_empty() { None } else { Some(mac.parse().ok()?) };
+        Some(Self { mac, carrier_losses: losses.parse().ok()? })
+    }
 }
 
 impl Job {
@@ -56,6 +83,7 @@ impl Job {
             self.attribute.as_ref().map_or("", AttributeName::as_str).into(),
             self.silent_controls.iter().map(written).collect::<Vec<_>>().join(",").into(),
             self.namespace.as_ref().map_or("", NamespaceName::as_str).into(),
+            self.link.written().into(),
             self.lock.clone().into(),
         ]
     }
@@ -74,6 +102,7 @@ impl Job {
             attribute,
             silent,
             namespace,
+            link_state,
             lock,
         ] = arguments
         else {
@@ -111,6 +140,7 @@ impl Job {
                 Some(name) => Some(name.parse().ok()?),
                 None => None,
             },
+            link: LinkState::parse(link_state.to_str()?)?,
             lock: lock.into(),
         })
     }
@@ -162,6 +192,7 @@ mod tests {
                 },
             ],
             namespace: Some("sip".parse().unwrap()),
+            link: LinkState { mac: Some(MacAddress([2, 0, 0, 0, 0, 1])), carrier_losses: 2 },
             lock: "/run/smartvox/announcer-192.0.2.10@4026531840.lock".into(),
         };
         let arguments = job.to_arguments();
@@ -178,6 +209,7 @@ mod tests {
             attribute: None,
             silent_controls: Vec::new(),
             namespace: None,
+            link: LinkState { mac: None, carrier_losses: 0 },
             ..job
         };
         assert_eq!(Job::from_arguments(&ipv6.to_arguments()), Some(ipv6));

@@ -26,7 +26,7 @@ use super::late_conflict::Listener;
 use crate::host::namespace;
 pub(crate) use end::{NoAnnouncer, end};
 pub(crate) use hostproc::background::{holder, is_held, kill_child};
-pub(crate) use job::Job;
+pub(crate) use job::{Job, LinkState};
 pub(crate) use watcher::{CarrierFailure, Watch};
 
 /// The first argument of an announcer. An action has no leading hyphens, and the agent has no option of

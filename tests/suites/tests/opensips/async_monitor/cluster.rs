@@ -69,13 +69,20 @@ impl<'a> Cluster<'a> {
     }
 
     pub(super) fn shows_version(&self, version: &str, instances: &[String]) {
-        std::fs::write(self.site.path("status"), shown(version, instances)).unwrap();
+        self.replace_file("status", &shown(version, instances));
     }
 
     /// What the configuration has, by a part of the question for it.
     pub(super) fn is_configured(&self, part: &str) {
         let line = if part.is_empty() { String::new() } else { format!("{part}\n") };
-        std::fs::write(self.site.path("configured"), line).unwrap();
+        self.replace_file("configured", &line);
+    }
+
+    /// At once: a program can be reading it.
+    fn replace_file(&self, name: &str, content: &str) {
+        let new = self.site.path("new");
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, self.site.path(name)).unwrap();
     }
 
     /// The agent as the executor of node1 calls it.
