@@ -211,10 +211,11 @@ test-packages: deb rpm
 		echo "SKIPPED source packages: they are made of a commit, and this tree is not one"; fi
 	tests/packages roots
 
-# The package is upgraded, and downgraded, on a cluster that serves: two minutes.
-test-upgrade: deb
+# Each package is upgraded, and downgraded, on a cluster that serves: four minutes.
+test-upgrade: deb rpm
 	tests/build
 	tests/packages pair
+	tests/packages pair-rpm
 
 # The source packages are built without a network in a fresh Debian 13 and by rpmbuild: ten minutes.
 test-source-builds: deb rpm dist

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) use status::Active;
+pub(crate) use time::duration;
 
 /// Names and values.
 pub(crate) type Attributes = BTreeMap<String, String>;

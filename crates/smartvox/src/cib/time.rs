@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A number with a unit: seconds without one. `None` for anything else, such as an ISO 8601 duration.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -1,7 +1,7 @@
 //! Fencing.
 
 use super::{Found, Pair};
-use crate::cib::{Cib, Level, Resource};
+use crate::cib::{Cib, Level, Resource, duration};
 
 /// The fence devices, also those that only ask.
 fn all_devices(cib: &Cib) -> Vec<&Resource> {
@@ -159,29 +159,44 @@ pub(super) fn fencing_level(pair: &Pair<'_>) -> Vec<Found> {
     found
 }
 
-/// A delay of a device; none for 0.
+/// A parameter that delays; none for 0.
 fn delay<'a>(device: &'a Resource, name: &str) -> Option<&'a str> {
     let none = |value: &str| value.trim_end_matches(|c: char| c.is_ascii_alphabetic()) == "0";
     device.parameter(name).filter(|value| !none(value))
 }
 
-/// The command after which the delays of the devices differ. All of them have the same now, or none.
-fn delay_one(devices: &[&Resource]) -> Option<String> {
+/// For how many seconds a device waits each time, in whole seconds and with the base limited by the maximum, as Pacemaker
+/// has it (`schedule_stonith_command`). `None` where that is random, differs between the nodes, or is not known.
+fn fixed_delay(device: &Resource) -> Option<u64> {
+    let seconds = |name| device.parameter(name).map_or(Some(0), |it| Some(duration(it)?.as_secs()));
+    let (base, max) = (seconds("pcmk_delay_base")?, seconds("pcmk_delay_max")?);
+    // The random part is `rand() % (max - base)`: with a difference of one second it is always 0.
+    if max > base.saturating_add(1) {
+        return None;
+    }
+    let by_pacemaker = if max == 0 { base } else { base.min(max) };
+    Some(by_pacemaker.saturating_add(seconds("delay")?))
+}
+
+/// The command after which the delays of the devices differ. All of them wait for as long now, or not at all.
+fn delay_one(devices: &[&Resource], seconds: u64) -> Option<String> {
     let update = |device: &Resource, what: &[&str]| {
         format!("pcs stonith update {} {}", device.id, what.join(" "))
     };
     let (first, last) = (devices.first()?, devices.last()?);
-    let fixed = |device: &Resource| delay(device, "pcmk_delay_base").is_some();
+    let zero = |device: &Resource, names: &[(&str, &'static str)]| {
+        let set = names.iter().filter(|(name, _)| delay(device, name).is_some());
+        set.map(|(_, zero)| *zero).collect::<Vec<&str>>()
+    };
+    let (base, max) =
+        (("pcmk_delay_base", "pcmk_delay_base=0s"), ("pcmk_delay_max", "pcmk_delay_max=0s"));
     Some(if devices.len() == 1 {
         // A longer fixed one would be all that counts, and the other node waits for as long.
-        let zero = fixed(first).then_some("pcmk_delay_base=0s");
-        update(first, &zero.into_iter().chain(["pcmk_delay_max=10s"]).collect::<Vec<&str>>())
-    } else if fixed(last) || delay(last, "delay").is_some() {
-        let set = [("pcmk_delay_base", "pcmk_delay_base=0s"), ("delay", "delay=0")];
-        let set = set.iter().filter(|(name, _)| delay(last, name).is_some());
-        update(last, &set.map(|(_, zero)| *zero).collect::<Vec<&str>>())
+        update(first, &[zero(first, &[base]), vec!["pcmk_delay_max=10s"]].concat())
+    } else if seconds > 0 {
+        update(last, &zero(last, &[base, max, ("delay", "delay=0")]))
     } else {
-        update(first, &["pcmk_delay_base=5s"])
+        update(first, &[vec!["pcmk_delay_base=5s"], zero(first, &[max])].concat())
     })
 }
 
@@ -193,30 +208,24 @@ pub(super) fn fencing_delay(pair: &Pair<'_>) -> Vec<Found> {
     if !two || by_priority || pair.host.corosync.device {
         return Vec::new();
     }
-    // A random delay differs, and so does a list of nodes with a delay each.
-    let differs = |device: &&Resource| {
-        delay(device, "pcmk_delay_max").is_some()
-            || delay(device, "pcmk_delay_base").is_some_and(|value| value.contains(':'))
-    };
-    if devices.iter().any(differs) {
+    let fixed: Option<Vec<u64>> = devices.iter().map(|device| fixed_delay(device)).collect();
+    let Some([seconds, others @ ..]) = fixed.as_deref() else { return Vec::new() };
+    if others.iter().any(|other| other != seconds) {
         return Vec::new();
     }
-    let fixed = |device: &&Resource| {
-        delay(device, "pcmk_delay_base").or(delay(device, "delay")).map(str::to_owned)
+    let Some(command) = delay_one(&devices, *seconds) else { return Vec::new() };
+    let what = match seconds {
+        0 => "no fence device has a delay".to_owned(),
+        seconds => format!("every fence device waits for {seconds}s"),
     };
-    let fixed: Vec<Option<String>> = devices.iter().map(fixed).collect();
-    let same = fixed.iter().all(|one| Some(one) == fixed.first());
-    let Some(command) = delay_one(&devices).filter(|_| same) else { return Vec::new() };
-    let sentence = match fixed.first().and_then(Option::as_deref) {
-        Some(delay) => format!(
-            "every fence device waits for {delay}: after a cut between the nodes both fence each \
-             other, and both are off"
-        ),
-        None => {
-            "no fence device has a delay: after a cut between the nodes both fence each other, \
-                 and both are off"
-                .to_owned()
-        }
+    let meant_random = devices.iter().any(|device| delay(device, "pcmk_delay_max").is_some());
+    let why = if meant_random {
+        " (nothing of it is random unless pcmk_delay_max is 2s or more above pcmk_delay_base)"
+    } else {
+        ""
     };
+    let sentence = format!(
+        "{what}{why}: after a cut between the nodes both fence each other, and both are off"
+    );
     vec![Found::of_cluster(sentence, command)]
 }

@@ -142,14 +142,16 @@ pub static RULES: [Rule; 36] = {
             Error,
             pings::ping_hosts,
             "fence_heuristics_ping or ocf:pacemaker:ping pings an address of this cluster in place \
-             of a host outside: a virtual address, another node, this node.",
+             of a host outside: a virtual address, another node, this node. Or host_list of ping names no host, \
+             or has commas between its hosts.",
         ),
         rule(
             "fencing-ping",
             Error,
             pings::fencing_ping,
-            "The numbers of fence_heuristics_ping, or a blank between its hosts, make it fail always (no \
-             node is ever fenced) or never (a node without a network fences the other one).",
+            "The numbers or the hosts of fence_heuristics_ping (none, an empty one, a blank between them, an \
+             address that it cuts) make it fail always (no node is ever fenced) or never (a node without a \
+             network fences the other one).",
         ),
         rule(
             "fencing-ping-host",
@@ -162,7 +164,7 @@ pub static RULES: [Rule; 36] = {
             "fencing-delay",
             Warning,
             fencing::fencing_delay,
-            "No fence device of a two-node cluster has a delay that the other one does not have: \
+            "No fence device of a two-node cluster has a delay that the other one does not have, nor a random one: \
              after a cut between the nodes both are powered off.",
         ),
         rule(

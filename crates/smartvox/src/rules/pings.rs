@@ -9,10 +9,12 @@ use crate::cib::Resource;
 /// A resource that pings hosts.
 struct Pings<'a> {
     resource: &'a Resource,
-    /// The parameter that names them.
+    /// The parameter that names them, and its value.
     parameter: &'static str,
-    separator: &'static str,
-    /// As the agent takes them.
+    value: &'a str,
+    /// What has to be between them.
+    separator: char,
+    /// As the agent takes them, which may not be as they were meant.
     hosts: Vec<&'a str>,
 }
 
@@ -23,21 +25,24 @@ impl<'a> Pings<'a> {
     /// `None` for a resource that pings nothing.
     fn of(resource: &'a Resource) -> Option<Self> {
         let agent = (resource.class.as_str(), resource.agent.as_str());
-        // fence_heuristics_ping splits at commas alone.
-        let (parameter, separator, ends): (_, _, &[char]) = match agent {
-            ("stonith", "fence_heuristics_ping") => ("ping_targets", ",", &[',']),
-            ("ocf", "ping") => ("host_list", " ", &[' ', ',']),
+        let (parameter, separator) = match agent {
+            ("stonith", "fence_heuristics_ping") => ("ping_targets", ','),
+            ("ocf", "ping") => ("host_list", ' '),
             _ => return None,
         };
-        let hosts = resource.parameter(parameter)?.split(ends).map(str::trim);
-        let hosts = hosts.filter(|host| !host.is_empty()).collect();
-        Some(Self { resource, parameter, separator, hosts })
+        let value = resource.parameter(parameter).unwrap_or_default().trim();
+        // fence_heuristics_ping splits at commas alone, and asks an empty host as well; the shell of ping does neither.
+        let hosts = match separator {
+            ',' if !value.is_empty() => value.split(',').map(str::trim).collect(),
+            _ => value.split_whitespace().collect(),
+        };
+        Some(Self { resource, parameter, value, separator, hosts })
     }
 
     /// Those that decide whether a node is fenced.
     fn of_fencing(pair: &Pair<'a>) -> impl Iterator<Item = Self> {
         let all = pair.cib.resources.iter().filter_map(Self::of);
-        all.filter(|pings| pings.resource.class == "stonith" && !pings.hosts.is_empty())
+        all.filter(|pings| pings.resource.class == "stonith")
     }
 
     fn number(&self, name: &str, default: usize) -> usize {
@@ -55,7 +60,7 @@ impl<'a> Pings<'a> {
         let value = match hosts {
             [] => GATEWAY.to_owned(),
             [one] => (*one).to_owned(),
-            several => format!("\"{}\"", several.join(self.separator)),
+            several => format!("\"{}\"", several.join(&self.separator.to_string())),
         };
         let command = self.update(self.parameter, &value);
         let missed = hosts.len().saturating_sub(1);
@@ -70,10 +75,55 @@ impl<'a> Pings<'a> {
         self.number("ping_maxfail", 0)
     }
 
-    /// A host with a blank in it, which a comma was meant for.
-    fn joined(&self) -> Option<&'a str> {
-        self.hosts.iter().copied().find(|host| host.contains(char::is_whitespace))
+    /// The hosts that were meant.
+    fn meant(&self) -> Vec<&'a str> {
+        let words = self.value.split(|c: char| c.is_whitespace() || c == ',');
+        words
+            .filter(|word| !word.is_empty())
+            .map(|word| cut(word).map_or(word, |(_, whole)| whole))
+            .collect()
     }
+
+    /// Why one of the hosts, or all of them, never answer: the sentence.
+    fn never_answers(&self) -> Option<String> {
+        let (id, parameter, fences) = (&self.resource.id, self.parameter, self.separator == ',');
+        let between = if fences { "commas" } else { "blanks" };
+        let foreign = |host: &&&str| host.contains(|c: char| c.is_whitespace() || c == ',');
+        if self.meant().is_empty() {
+            let then = if fences {
+                "it always fails, and no node is ever fenced"
+            } else {
+                "its attribute is 0 on every node, and an uplink that is lost moves nothing"
+            };
+            return Some(format!("{id} has no host to ping ({parameter} is empty): {then}"));
+        }
+        if let Some(joined) = self.hosts.iter().find(foreign) {
+            return Some(format!(
+                "{id} pings \"{joined}\" as one host, which never answers: {between} belong between the hosts of \
+                 {parameter}"
+            ));
+        }
+        if self.hosts.contains(&"") {
+            return Some(format!(
+                "{id} also pings a host without a name, which never answers: {parameter}={} has a comma too many",
+                self.value
+            ));
+        }
+        let cut = self.hosts.iter().filter(|_| fences).find_map(|host| Some((host, cut(host)?.0)));
+        cut.map(|(host, taken)| {
+            format!(
+                "{id} pings \"{taken}\" in place of {host}, which never answers: fence_heuristics_ping cuts a host \
+                 at its second colon"
+            )
+        })
+    }
+}
+
+/// What fence_heuristics_ping makes of an IPv6 address with `inet6:` before it (`target.split(':', 2)[1]`), and the
+/// address, which it takes as it stands.
+fn cut(host: &str) -> Option<(&str, &str)> {
+    let whole = host.strip_prefix("inet6:")?;
+    Some((whole.split_once(':')?.0, whole))
 }
 
 /// Whether a host is one of the cluster: a virtual address, a node, this host.
@@ -93,9 +143,12 @@ fn is_inside(pair: &Pair<'_>, host: &str) -> bool {
 pub(super) fn ping_hosts(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for pings in pair.cib.resources.iter().filter_map(Pings::of) {
-        let is_other = |host: &&&str| !is_inside(pair, host);
-        let others: Vec<&str> = pings.hosts.iter().filter(is_other).copied().collect();
-        for host in pings.hosts.iter().filter(|host| is_inside(pair, host)) {
+        let (inside, others): (Vec<&str>, Vec<&str>) =
+            pings.meant().into_iter().partition(|host| is_inside(pair, host));
+        // Of fencing, fencing_ping reports it.
+        let silent = pings.never_answers().filter(|_| pings.resource.class != "stonith");
+        found.extend(silent.map(|it| Found::of(pings.resource, it, pings.replace(&pings.meant()))));
+        for host in inside {
             let sentence = format!(
                 "{} pings {host}, an address of this cluster: a node without a network can get an answer, and \
                  a dead node gives none",
@@ -122,13 +175,8 @@ pub(super) fn fencing_ping(pair: &Pair<'_>) -> Vec<Found> {
             found.push(Found::of(pings.resource, sentence, command));
         }
         let allowed = pings.allowed();
-        if let Some(joined) = pings.joined() {
-            let sentence = format!(
-                "{id} pings \"{joined}\" as one host, which never answers: commas belong between the hosts of \
-                 ping_targets"
-            );
-            let words = pings.hosts.iter().flat_map(|host| host.split_whitespace());
-            let command = pings.replace(&words.collect::<Vec<&str>>());
+        if let Some(sentence) = pings.never_answers() {
+            let command = pings.replace(&pings.meant());
             found.push(Found::of(pings.resource, sentence, command));
         } else if allowed >= hosts {
             let sentence = format!(
@@ -144,7 +192,7 @@ pub(super) fn fencing_ping(pair: &Pair<'_>) -> Vec<Found> {
 
 pub(super) fn fencing_ping_host(pair: &Pair<'_>) -> Vec<Found> {
     let strict = |pings: &Pings<'_>| {
-        pings.hosts.len() > 1 && pings.allowed() == 0 && pings.joined().is_none()
+        pings.hosts.len() > 1 && pings.allowed() == 0 && pings.never_answers().is_none()
     };
     Pings::of_fencing(pair)
         .filter(strict)

@@ -54,6 +54,44 @@ fn with_the_comments_as_script(text: &str) -> String {
     [before, vec![opening], script, after].concat().join("\n") + "\n"
 }
 
+/// The example with the registrations in a database, made by the quick start's own command.
+fn with_a_database(site: &Site, text: &str) -> String {
+    let page = std::fs::read_to_string(repository().join("docs/quick-start-debian.md")).unwrap();
+    let file = " /etc/opensips/opensips.cfg";
+    let mut commands = page.lines().filter_map(|line| line.strip_prefix("# ")?.strip_suffix(file));
+    let command = commands.find(|command| command.contains("db_mysql")).unwrap();
+    site.write(text);
+    let output = site
+        .host
+        .output(Command::new("sh").arg("-c").arg(format!("{command} {}", site.config().display())));
+    assert!(output.status.success(), "{command}: {output:?}");
+    std::fs::read_to_string(site.config()).unwrap()
+}
+
+/// The database is asked by a start alone, so none is needed here. The driver is, of a real daemon.
+#[test]
+fn the_example_with_a_database_is_what_its_comments_say() {
+    testnet::root_or_skip!();
+    every_daemon_with_mi("the_example_with_a_database_is_what_its_comments_say", |site| {
+        let text = with_a_database(site, &text(site, "opensips-active-standby.cfg"));
+        let wanted = [
+            "loadmodule \"db_mysql.so\"",
+            "modparam(\"usrloc\", \"db_url\", \"mysql://opensips:secret@198.51.100.20/opensips\")",
+            "modparam(\"usrloc\", \"working_mode_preset\", \"single-instance-sql-write-through\")",
+        ];
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("db_mysql") || line.starts_with("modparam(\"usrloc\""));
+        assert_eq!(lines.collect::<Vec<_>>(), wanted);
+        if site.modules.as_ref().is_some_and(|modules| !modules.join("db_mysql.so").exists()) {
+            println!("{}: no db_mysql.so", site.binary.display());
+            return;
+        }
+        let (accepted, words) = check(site, &text);
+        assert!(accepted, "{words}");
+    });
+}
+
 #[test]
 fn every_daemon_accepts_the_examples() {
     testnet::root_or_skip!();

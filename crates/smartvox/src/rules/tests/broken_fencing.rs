@@ -13,6 +13,14 @@ pub(super) fn device_cases() -> Vec<Case> {
     let second = |name: &str| {
         of_node2(&format!("{}/><nvpair id=\"sd\" name=\"{name}\" value=\"1s\"", listed("node2")))
     };
+    let each = |parameters: &[(&str, &str)]| {
+        let pair = |(name, value): &(&str, &str)| {
+            format!("/><nvpair id=\"d-{name}\" name=\"{name}\" value=\"{value}\"")
+        };
+        let pairs: String = parameters.iter().map(pair).collect();
+        let of = |xml: &str, node| with(xml, &listed(node), &format!("{}{pairs}", listed(node)));
+        of(&of(&with(ACTIVE, delay, "name=\"x\" value=\"1s\""), "node1"), "node2")
+    };
     let start = ACTIVE.find("<primitive id=\"fence-node2\"").unwrap();
     let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
     let shared = with(ACTIVE, &ACTIVE[start..end], "");
@@ -55,6 +63,33 @@ pub(super) fn device_cases() -> Vec<Case> {
             shared,
             "every fence device waits for 1s",
             "pcs stonith update fence-node1 pcmk_delay_base=0s pcmk_delay_max=10s",
+        ),
+        // Pacemaker limits the base by the maximum, and then nothing is random.
+        found(
+            "fencing-delay",
+            each(&[("pcmk_delay_base", "10s"), ("pcmk_delay_max", "5s")]),
+            "every fence device waits for 5s (nothing of it is random",
+            "pcs stonith update fence-node2 pcmk_delay_base=0s pcmk_delay_max=0s",
+        ),
+        found(
+            "fencing-delay",
+            each(&[("pcmk_delay_base", "5"), ("pcmk_delay_max", "5s")]),
+            "every fence device waits for 5s (nothing of it is random",
+            "pcs stonith update fence-node2 pcmk_delay_base=0s pcmk_delay_max=0s",
+        ),
+        // rand() % 1
+        found(
+            "fencing-delay",
+            each(&[("pcmk_delay_max", "1s")]),
+            "no fence device has a delay (nothing of it is random",
+            "pcs stonith update fence-node1 pcmk_delay_base=5s pcmk_delay_max=0s",
+        ),
+        // Less than a second is none.
+        found(
+            "fencing-delay",
+            each(&[("pcmk_delay_base", "500ms")]),
+            "no fence device has a delay:",
+            "pcs stonith update fence-node1 pcmk_delay_base=5s",
         ),
         // A level does not make the device fit.
         found(
@@ -119,6 +154,48 @@ pub(super) fn ping_cases() -> Vec<Case> {
             asking(&[("ping_targets", "192.0.2.10"), ("ping_maxfail", "0")]),
             "fence-ping pings 192.0.2.10",
             "ping_targets='<address of the gateway>'",
+        ),
+        (
+            "ping-hosts",
+            host(),
+            with(ACTIVE, gateway, "name=\"host_list\" value=\" \""),
+            "gateway has no host to ping (host_list is empty): its attribute is 0",
+            "pcs resource update gateway host_list='<address of the gateway>'",
+        ),
+        (
+            "ping-hosts",
+            host(),
+            with(ACTIVE, gateway, "name=\"host_list\" value=\"192.0.2.1,,198.51.100.1\""),
+            "gateway pings \"192.0.2.1,,198.51.100.1\" as one host, which never answers: blanks belong",
+            "pcs resource update gateway host_list=\"192.0.2.1 198.51.100.1\"",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[]),
+            "fence-ping has no host to ping (ping_targets is empty): it always fails",
+            "pcs stonith update fence-ping ping_targets='<address of the gateway>'",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", ","), ("ping_maxfail", "1")]),
+            "fence-ping has no host to ping",
+            "pcs stonith update fence-ping ping_targets='<address of the gateway>' ping_maxfail=0",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", "192.0.2.1,198.51.100.1,"), ("ping_maxfail", "1")]),
+            "fence-ping also pings a host without a name, which never answers: ping_targets=192.0.2.1,198.51.100.1, has a comma",
+            "pcs stonith update fence-ping ping_targets=\"192.0.2.1,198.51.100.1\"",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", "inet6:2001:db8::1,192.0.2.1"), ("ping_maxfail", "1")]),
+            "fence-ping pings \"2001\" in place of inet6:2001:db8::1, which never answers",
+            "pcs stonith update fence-ping ping_targets=\"2001:db8::1,192.0.2.1\"",
         ),
         // The agent takes it for one host.
         (

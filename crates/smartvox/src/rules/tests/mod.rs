@@ -69,7 +69,7 @@ fn constraint(xml: &str, constraint: &str) -> String {
     with(xml, "<constraints>", &format!("<constraints>{constraint}"))
 }
 
-/// The example with `fence-ping` for node1, a topology, and what it asks.
+/// The example with `fence-ping` for node1, a topology, and its parameters.
 fn pinging(levels: &str, parameters: &[(&str, &str)]) -> String {
     let pairs = parameters.iter().map(|(name, value)| {
         format!("<nvpair id=\"p-{name}\" name=\"{name}\" value=\"{value}\"/>")
@@ -85,7 +85,7 @@ fn pinging(levels: &str, parameters: &[(&str, &str)]) -> String {
 }
 
 fn asking(levels: &str) -> String {
-    pinging(levels, &[])
+    pinging(levels, &[("ping_targets", "192.0.2.1")])
 }
 
 /// The example with its address and OpenSIPS in a group, which has no constraints.

@@ -217,6 +217,10 @@ fn delays_that_differ_break_no_rule() {
     assert_eq!(found(&add(ACTIVE, "node2", "delay", "0")), []);
     assert_eq!(found(&add(ACTIVE, "node2", "pcmk_delay_base", "1s")).len(), 1);
     assert_eq!(found(&add(ACTIVE, "node2", "pcmk_delay_base", "0s")), []);
+    // One has a random part, also above a base.
+    let base = add(ACTIVE, "node2", "pcmk_delay_base", "1s");
+    assert_eq!(found(&add(&base, "node2", "pcmk_delay_max", "3s")), []);
+    assert_eq!(found(&add(&base, "node2", "pcmk_delay_max", "2s")).len(), 1);
     // One device for both.
     let start = ACTIVE.find("<primitive id=\"fence-node2\"").unwrap();
     let end = start + ACTIVE[start..].find("</primitive>").unwrap() + "</primitive>".len();
@@ -291,7 +295,8 @@ fn pings_of_the_examples_break_no_rule() {
     // Two of three have to answer: a decision.
     let three = [("ping_targets", "192.0.2.1,198.51.100.1,198.51.100.2"), ("ping_maxfail", "1")];
     let blanks = [("ping_targets", " 192.0.2.1, 198.51.100.1 "), ("ping_maxfail", "1")];
-    for parameters in [&one[..], &two, &three, &blanks] {
+    let six = [("ping_targets", "2001:db8::1,inet6:gateway.lan"), ("ping_maxfail", "1")];
+    for parameters in [&one[..], &two, &three, &blanks, &six] {
         assert_eq!(found(&pinging(LEVEL, parameters)), [], "{parameters:?}");
     }
 }
