@@ -28,7 +28,7 @@ pub enum Links {
 /// # Errors
 /// The file is missing or may not be read, or it is not a regular file.
 pub fn open_regular(path: &Path, links: Links) -> Result<File> {
-    open_readable(path, links).map_err(Error::on("open", path))
+    retry(|| open_readable(path, links)).map_err(Error::on("open", path))
 }
 
 /// Reads the first `limit` bytes of a regular file.
@@ -36,11 +36,12 @@ pub fn open_regular(path: &Path, links: Links) -> Result<File> {
 /// # Errors
 /// Those of [`open_regular`], and of read(2).
 pub fn read_regular(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    open_readable(path, links)
-        .and_then(|file| file.take(limit).read_to_end(&mut content))
-        .map_err(Error::on("read", path))?;
-    Ok(content)
+    let read = || {
+        let mut content = Vec::new();
+        open_readable(path, links)?.take(limit).read_to_end(&mut content)?;
+        Ok(content)
+    };
+    retry(read).map_err(Error::on("read", path))
 }
 
 /// Reads the last `limit` bytes of a regular file as text; what is not UTF-8 is replaced (U+FFFD). A
@@ -57,8 +58,18 @@ pub fn read_end(path: &Path, limit: u64) -> Result<String> {
         file.take(limit).read_to_end(&mut end)?;
         Ok(end)
     };
-    let end = read().map_err(Error::on::<io::Error>("read", path))?;
+    let end = retry(read).map_err(Error::on("read", path))?;
     Ok(String::from_utf8_lossy(&end).into_owned())
+}
+
+/// The names of all entries of a directory, in no order: all of them or an error, because a list that lacks some would mean
+/// that they don't exist. A call that fails for a shortage ends the stream of `std::fs::ReadDir` for good, so the whole list
+/// is read again then.
+///
+/// # Errors
+/// Those of open(2) and getdents64(2).
+pub fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+    retry(|| std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect())
 }
 
 /// A path by which an open file can be opened once more, in another way or without the race of its
@@ -68,13 +79,14 @@ pub fn path_of(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
+/// One attempt, which the callers repeat together with what they read.
 fn open_readable(path: &Path, links: Links) -> io::Result<File> {
     // O_NONBLOCK means nothing to a regular file. std sets O_CLOEXEC.
     let flags = match links {
         Links::Followed => libc::O_NONBLOCK,
         Links::Refused => libc::O_NONBLOCK | libc::O_NOFOLLOW,
     };
-    let file = retry(|| OpenOptions::new().read(true).custom_flags(flags).open(path))?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(Errno::EISDIR.into());
@@ -225,6 +237,24 @@ mod tests {
         symlink(&path, &link).unwrap();
         assert_eq!(read_end(&link, 4).unwrap_err().source.raw_os_error(), Some(libc::ELOOP));
         assert!(read_end(directory.path(), 4).is_err());
+    }
+
+    #[test]
+    fn every_entry_of_a_directory_has_its_name_in_the_list() {
+        let directory = tempfile::tempdir().unwrap();
+        // More than one getdents64(2) returns.
+        let expected: Vec<OsString> =
+            (0..3000).map(|number| format!("{number:08}").into()).collect();
+        for name in &expected {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let mut found = names(directory.path()).unwrap();
+        found.sort();
+        assert_eq!(found, expected);
+        let missing = names(&directory.path().join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        let file = names(&directory.path().join("00000000")).unwrap_err();
+        assert_eq!(file.kind(), io::ErrorKind::NotADirectory);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use directories::{
 };
 pub use error::{Error, Result, cause};
 pub use files::{
-    Links, open_regular, path_of, read_end, read_regular, remove, replace, unfinished,
+    Links, names, open_regular, path_of, read_end, read_regular, remove, replace, unfinished,
 };
 pub use mounts::{Followed, Mounts};
 pub use shortage::{retry, retry_no_longer_than, retry_until};

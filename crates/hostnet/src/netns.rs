@@ -130,7 +130,8 @@ impl NetworkNamespace {
     }
 
     fn find(number: u64) -> io::Result<Option<Self>> {
-        for entry in std::fs::read_dir("/proc")?.filter_map(std::result::Result::ok) {
+        for entry in std::fs::read_dir("/proc")? {
+            let entry = entry?;
             if entry.file_name().to_str().is_none_or(|name| name.parse::<u32>().is_err()) {
                 continue;
             }

@@ -60,15 +60,10 @@ impl ProcFs {
     /// a process is not in it would mean nothing.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] if the directory cannot be listed, [`Error::Incomplete`]
+    /// [`Error::Unreadable`] or [`Error::NotPermitted`] if the directory cannot be listed, [`Error::Incomplete`]
     pub fn pids(&self) -> Result<Vec<Pid>> {
-        let mut pids = Vec::new();
-        let listed = retry(|| std::fs::read_dir(&self.root));
-        let unreadable = |source| Error::Unreadable { path: self.root.clone(), source };
-        for entry in listed.map_err(unreadable)? {
-            let Some(entry) = unless_gone(&self.root, entry)? else { continue };
-            pids.extend(entry.file_name().to_str().and_then(|name| name.parse::<Pid>().ok()));
-        }
+        let names = hostfs::names(&self.root).map_err(|source| failed(&self.root, source))?;
+        let pids: Vec<Pid> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
         if pids.contains(&Pid::own()) { Ok(pids) } else { Err(self.incomplete()) }
     }
 
@@ -209,10 +204,15 @@ fn unless_gone<T>(path: &Path, read: io::Result<T>) -> Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(None),
         Err(error) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => Ok(None),
-        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            Err(Error::NotPermitted { path: path.to_owned(), source })
-        }
-        Err(source) => Err(Error::Unreadable { path: path.to_owned(), source }),
+        Err(source) => Err(failed(path, source)),
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => Error::NotPermitted { path, source },
+        _ => Error::Unreadable { path, source },
     }
 }
 

@@ -72,6 +72,14 @@ impl RunDirectory {
         read_regular(&self.file(name), Links::Refused, LIMIT).ok()
     }
 
+    /// The names of all files, in no order; none where the directory is missing or can't be listed. A name that is not UTF-8
+    /// is none of ours.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let names = hostfs::names(&self.path).unwrap_or_default();
+        names.into_iter().filter_map(|name| name.into_string().ok()).collect()
+    }
+
     /// Writes the file `name` in one step ([`hostfs::replace`]); creates the directory if needed.
     ///
     /// # Errors
@@ -84,11 +92,11 @@ impl RunDirectory {
     /// Removes what a process that was killed in [`RunDirectory::write`] has left beside the files `names`. What a
     /// living process is writing stays.
     pub fn remove_unfinished(&self, names: &[String]) {
-        for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
-            let Some((file, writer)) = hostfs::unfinished(&entry.path()) else { continue };
+        for path in self.names().iter().map(|name| self.file(name)) {
+            let Some((file, writer)) = hostfs::unfinished(&path) else { continue };
             let is_one = names.iter().any(|name| self.file(name) == file);
             if is_one && !Path::new("/proc").join(writer.to_string()).exists() {
-                let _ = remove(&entry.path());
+                let _ = remove(&path);
             }
         }
     }

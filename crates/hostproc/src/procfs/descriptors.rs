@@ -1,6 +1,7 @@
 //! `/proc/PID/fd`: what a process has open.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -10,6 +11,9 @@ use crate::error::Result;
 use crate::process::Pid;
 use crate::procfs::{ProcFs, unless_gone};
 
+/// In the directory of a process.
+const DIRECTORY: &str = "fd";
+
 impl ProcFs {
     /// The numbers of all descriptors of a process; `None` if it is gone.
     ///
@@ -17,9 +21,9 @@ impl ProcFs {
     /// [`Error::NotPermitted`](crate::Error::NotPermitted) for a process that may not be traced,
     /// [`Error::Unreadable`](crate::Error::Unreadable)
     pub fn descriptors(&self, pid: Pid) -> Result<Option<Vec<RawFd>>> {
-        let paths = self.descriptor_paths(pid)?;
-        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse().ok();
-        Ok(paths.map(|paths| paths.iter().filter_map(number).collect()))
+        let names = self.descriptor_names(pid)?;
+        let number = |name: &OsString| name.to_str()?.parse().ok();
+        Ok(names.map(|names| names.iter().filter_map(number).collect()))
     }
 
     /// The inode numbers of all sockets that a process holds; `None` if it is gone. The same socket
@@ -28,12 +32,13 @@ impl ProcFs {
     /// # Errors
     /// Those of [`ProcFs::descriptors`].
     pub fn socket_inodes(&self, pid: Pid) -> Result<Option<HashSet<u32>>> {
-        let Some(paths) = self.descriptor_paths(pid)? else { return Ok(None) };
+        let Some(names) = self.descriptor_names(pid)? else { return Ok(None) };
+        let directory = self.path(pid, DIRECTORY);
         let inode = |target: PathBuf| -> Option<u32> {
             target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
         };
         let mut inodes = HashSet::new();
-        for path in paths {
+        for path in names.into_iter().map(|name| directory.join(name)) {
             // One that is closed meanwhile is no socket of the process any more.
             let target = unless_gone(&path, retry(|| std::fs::read_link(&path)))?;
             inodes.extend(target.and_then(inode));
@@ -41,18 +46,9 @@ impl ProcFs {
         Ok(Some(inodes))
     }
 
-    fn descriptor_paths(&self, pid: Pid) -> Result<Option<Vec<PathBuf>>> {
-        let directory = self.path(pid, "fd");
-        let Some(entries) = unless_gone(&directory, retry(|| std::fs::read_dir(&directory)))?
-        else {
-            return Ok(None);
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            let Some(entry) = unless_gone(&directory, entry)? else { return Ok(None) };
-            paths.push(entry.path());
-        }
-        Ok(Some(paths))
+    fn descriptor_names(&self, pid: Pid) -> Result<Option<Vec<OsString>>> {
+        let directory = self.path(pid, DIRECTORY);
+        unless_gone(&directory, hostfs::names(&directory))
     }
 }
 

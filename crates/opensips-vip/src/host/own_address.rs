@@ -121,19 +121,14 @@ impl<'a> Look<'a> {
 
     /// The file, or the files in the directory.
     fn files_of(&mut self, path: &Path) -> Vec<PathBuf> {
-        let mut unread =
-            |source| self.miss(hostfs::Error { operation: "list", path: path.to_owned(), source });
-        let entries = match hostfs::retry(|| std::fs::read_dir(path)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return vec![path.to_owned()];
+        match hostfs::names(path) {
+            Ok(names) => names.into_iter().map(|name| path.join(name)).collect(),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => vec![path.to_owned()],
+            Err(source) => {
+                self.miss(hostfs::Error { operation: "list", path: path.to_owned(), source });
+                Vec::new()
             }
-            Err(error) => {
-                unread(error);
-                return Vec::new();
-            }
-        };
-        entries.filter_map(|entry| entry.map(|it| it.path()).map_err(&mut unread).ok()).collect()
+        }
     }
 
     /// The text of a file; `None` if there is none that can be read.

@@ -102,15 +102,12 @@ impl RunFiles {
     /// Returns true if another VIP of this network namespace is being started or stopped. The lock of an
     /// action that was killed counts as well: it shows only that there was one.
     pub(crate) fn has_other_actions(&self) -> bool {
-        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return false };
         let other = |name: &str| {
             let vip = name.strip_prefix("vip-")?.strip_suffix(".lock")?;
             let (_, namespace) = vip.rsplit_once('@')?;
             Some(vip != self.vip && namespace.parse() == Ok(self.namespace))
         };
-        entries
-            .filter_map(|entry| other(entry.ok()?.file_name().to_str()?))
-            .any(|is_other| is_other)
+        self.run.names().iter().filter_map(|name| other(name)).any(|is_other| is_other)
     }
 
     /// The lock that the announcer of the VIP holds.
@@ -254,7 +251,6 @@ impl RunFiles {
     /// `nic` was.
     pub(crate) fn noted_links(ip: IpAddr) -> Vec<(LinkIndex, String)> {
         let files = Self::of(ip, None);
-        let Ok(entries) = std::fs::read_dir(files.run.path()) else { return Vec::new() };
         let link = |name: &str| {
             let vip = name.strip_prefix(HERE)?;
             let (vip, namespace) = vip.rsplit_once('@')?;
@@ -264,7 +260,7 @@ impl RunFiles {
             let nic = files.run.read(name).unwrap_or_default();
             Some((link, String::from_utf8_lossy(&nic).trim_end().to_owned()))
         };
-        entries.filter_map(|entry| link(entry.ok()?.file_name().to_str()?)).collect()
+        files.run.names().iter().filter_map(|name| link(name)).collect()
     }
 
     /// Returns true if a note can be written now. On a file system that is full or read-only it can't, and
@@ -285,14 +281,13 @@ impl RunFiles {
 
     /// The VIPs that are noted in this network namespace.
     pub(crate) fn noted_vips(&self) -> Vec<IpAddr> {
-        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return Vec::new() };
         let vip = |name: &str| {
             let vip = name.strip_prefix(HERE).or_else(|| name.strip_prefix(ANNOUNCED))?;
             let (vip, namespace) = vip.rsplit_once('@')?;
             let (ip, _) = vip.split_once('%').unwrap_or((vip, ""));
             ip.parse().ok().filter(|_| namespace.parse() == Ok(self.namespace))
         };
-        entries.filter_map(|entry| vip(entry.ok()?.file_name().to_str()?)).collect()
+        self.run.names().iter().filter_map(|name| vip(name)).collect()
     }
 
     /// Removes the notes about a VIP that is not on this host any more.
@@ -401,13 +396,12 @@ impl RunFiles {
 
     /// The links with such a mark.
     pub(crate) fn marked_promote_secondaries(&self) -> Vec<LinkIndex> {
-        let Ok(entries) = std::fs::read_dir(self.run.path()) else { return Vec::new() };
         let link = |name: &str| {
             let (link, namespace) = name.strip_prefix(PROMOTED)?.split_once('@')?;
             let ours = namespace.parse() == Ok(self.namespace);
             LinkIndex::new(link.parse().ok()?).filter(|_| ours)
         };
-        entries.filter_map(|entry| link(entry.ok()?.file_name().to_str()?)).collect()
+        self.run.names().iter().filter_map(|name| link(name)).collect()
     }
 
     fn promote_secondaries_mark(&self, link: LinkIndex) -> String {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::daemon::crash::Evidence;
+use crate::daemon::release::Release;
 use crate::params::SharingTag;
 use crate::process::survey::{Elsewhere, Starter};
 use crate::sip::probe::{Patience, Silence};
@@ -98,6 +99,54 @@ fn exit_codes_of_start() {
     assert_eq!(exit(promotion::Error::TagActive { tag: tag.clone() }), Exit::Args);
     assert_eq!(exit(promotion::Error::TagLost { tag }), Exit::Generic);
     assert_eq!(exit(promotion::Error::NothingToPromote), Exit::Generic);
+}
+
+/// The hard codes of a start: each names what only a change of the definition or of this node's files heals.
+#[test]
+fn hard_exit_codes_of_start() {
+    let (path, tag) = (|| PathBuf::from("/x"), || "vip/1".parse::<SharingTag>().unwrap());
+    let (pid, unit) = (Pid::own(), || "opensips.service".to_owned());
+    let release = Release::of("opensips 2.4.11").unwrap();
+    for error in [
+        Error::from(daemon::Error::BinaryIsScript { path: path() }),
+        daemon::Error::OtherExecutable { pid, found: path(), expected: path() }.into(),
+        daemon::Error::ConfigFault { said: String::new() }.into(),
+        daemon::Error::UnitEnabled { unit: unit(), link: path() }.into(),
+        daemon::Error::MiTooOld { path: path(), release }.into(),
+        daemon::Error::EnvironmentUnreadable { path: path(), source: missing() }.into(),
+        daemon::Error::NoSuchAccount { kind: "user", name: String::new() }.into(),
+        promotion::Error::TagDeclaredActive { tag: tag(), path: path() }.into(),
+        promotion::Error::TagUndeclared { tag: tag() }.into(),
+    ] {
+        let text = error.to_string();
+        assert_eq!(exit(error), Exit::Args, "{text}");
+    }
+    assert_eq!(exit(daemon::Error::BinaryNotExecutable { path: path() }), Exit::Installed);
+    assert_eq!(exit(daemon::Error::NoPtrace { user: String::new() }), Exit::Permission);
+    let not_implemented = Error::NotImplemented(ocf::Action::Notify);
+    assert_eq!(exit(not_implemented), Exit::Unimplemented);
+}
+
+/// What can be over at the next attempt bars no node.
+#[test]
+fn exit_codes_of_what_can_pass() {
+    let (path, tag) = (|| PathBuf::from("/x"), || "vip/1".parse::<SharingTag>().unwrap());
+    let second = Duration::from_secs(1);
+    for error in [
+        Error::from(daemon::Error::UnitActive { unit: String::new(), pid: Pid::own() }),
+        daemon::Error::AccountLookup { kind: "user", name: String::new(), source: missing() }
+            .into(),
+        daemon::Error::CheckTimedOut { path: path(), waited: second }.into(),
+        daemon::Error::VersionTimedOut { path: path(), waited: second }.into(),
+        daemon::Error::SocketLeftOut { said: String::new() }.into(),
+        daemon::Error::Foreground { pid: Pid::own(), config: path() }.into(),
+        hostfs::Error { operation: "write", path: path(), source: missing() }.into(),
+        promotion::Error::NoClusterer { tag: tag() }.into(),
+        promotion::Error::DeclarationUnknown { tag: tag(), path: path(), source: missing() }.into(),
+    ] {
+        let text = error.to_string();
+        assert_eq!(exit(error), Exit::Generic, "{text}");
+    }
 }
 
 #[test]

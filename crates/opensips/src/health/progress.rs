@@ -36,6 +36,19 @@ enum Progress {
     Unknown,
 }
 
+impl Progress {
+    /// Whether a restart is due: of one that shows no work, and of one whose work need not be at the silent socket, when
+    /// that has lasted for `stall_limit`. start must find an answer, or proof that the daemon works: only what
+    /// `looks_on` waits.
+    const fn ends_service(self, others_answer: bool, has_lasted: bool, looks_on: bool) -> bool {
+        match self {
+            Self::TakesRequests => false,
+            Self::Overloaded { .. } => others_answer && has_lasted,
+            Self::Unknown => !looks_on || has_lasted,
+        }
+    }
+}
+
 /// An instance whose main process, workers and sockets are as they should be.
 pub(super) struct Silent<'a> {
     pub(super) instance: &'a Instance<'a>,
@@ -64,25 +77,25 @@ impl Silent<'_> {
         let lasting = Duration::from_secs(since.map_or(0, |since| now().saturating_sub(since)));
         let for_so_long =
             if lasting.is_zero() { String::new() } else { format!(" for {}", Seconds(lasting)) };
-        // start must find an answer, or proof that the daemon works.
         let looks_on = matches!(self.instance.action(), Action::Monitor | Action::Diagnose);
-        let limit = self.params.probe.stall_limit;
-        match self.progress(target) {
-            Progress::Overloaded { .. } if self.others_answer && lasting >= limit => Err(error),
-            Progress::TakesRequests => Ok(format!(
+        let (progress, limit) = (self.progress(target), self.params.probe.stall_limit);
+        if progress.ends_service(self.others_answer, lasting >= limit, looks_on) {
+            return Err(error);
+        }
+        Ok(match progress {
+            Progress::TakesRequests => format!(
                 "a worker takes requests at {target} and does not answer OPTIONS{for_so_long}: let the script \
                  answer OPTIONS from this host, or set sip_probe=none"
-            )),
-            Progress::Overloaded { waiting } => Ok(format!(
+            ),
+            Progress::Overloaded { waiting } => format!(
                 "OpenSIPS is overloaded{for_so_long}: it receives requests at {target} late, {waiting} bytes \
                  wait: see its database, or raise udp_workers"
-            )),
-            Progress::Unknown if looks_on && lasting < limit => Ok(format!(
+            ),
+            Progress::Unknown => format!(
                 "no answer to OPTIONS at {target}{for_so_long}: monitor fails after stall_limit={}",
                 Seconds(limit)
-            )),
-            Progress::Unknown => Err(error),
-        }
+            ),
+        })
     }
 
     /// What a signal has stopped, a restart heals.
@@ -132,4 +145,27 @@ pub(crate) fn receive_queue(proc: &ProcFs, sockets: &[Expected], target: Target)
 pub(crate) fn now() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
     now.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_a_silence_ends_the_service() {
+        let overloaded = Progress::Overloaded { waiting: 1 };
+        for others_answer in [false, true] {
+            for looks_on in [false, true] {
+                for has_lasted in [false, true] {
+                    let ends = |it: Progress| it.ends_service(others_answer, has_lasted, looks_on);
+                    assert!(!ends(Progress::TakesRequests));
+                    assert_eq!(ends(overloaded), others_answer && has_lasted);
+                }
+                assert!(Progress::Unknown.ends_service(others_answer, true, looks_on));
+            }
+            assert!(!Progress::Unknown.ends_service(others_answer, false, true));
+            // start has no proof that it works.
+            assert!(Progress::Unknown.ends_service(others_answer, false, false));
+        }
+    }
 }

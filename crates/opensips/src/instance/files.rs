@@ -45,12 +45,11 @@ impl Files {
 
     /// Every state in the directory: without its suffix, and the name of the file.
     fn states(&self) -> Vec<(String, String)> {
-        let entries = std::fs::read_dir(self.run.path()).into_iter().flatten().flatten();
         let state = |name: String| {
             let stem = name.strip_suffix(".state").filter(|stem| stem.starts_with(PREFIX))?;
             Some((stem.to_owned(), name.clone()))
         };
-        entries.filter_map(|entry| entry.file_name().into_string().ok().and_then(state)).collect()
+        self.run.names().into_iter().filter_map(state).collect()
     }
 
     /// `opensips-NAME%3A0`: a colon as [`InstanceName::as_file_name`] writes it.

@@ -121,16 +121,7 @@ pub(crate) fn judge(instance: &Instance<'_>, params: &Params, record: &mut Recor
     } else {
         None
     };
-    let score = match (record.role, answered) {
-        (Role::Promoted, None) if has_tags => score::unanswered(told),
-        (Role::Promoted, _) => score::of(Role::Promoted, true),
-        (Role::Unpromoted, Some(synced)) => score::of(Role::Unpromoted, synced),
-        // Without tags there is no data to exchange.
-        (Role::Unpromoted, None) => {
-            let found = score::of(Role::Unpromoted, !has_tags);
-            if deep { found } else { score::unless_failed(told).unwrap_or(found) }
-        }
-    };
+    let score = score::deserved(record.role, answered, has_tags, deep, told);
     let Heard { mut remarks, memory_is_short } = heard;
     if deep && record.role == Role::Promoted {
         remarks.extend(undeclared(params));

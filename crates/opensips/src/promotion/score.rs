@@ -33,11 +33,32 @@ const SILENT: i32 = 3_000;
 pub(crate) const FAILED: i32 = 1;
 
 /// The score of an instance that serves.
-pub(crate) fn of(role: Role, synced: bool) -> i32 {
+fn of(role: Role, synced: bool) -> i32 {
     match (role, synced) {
         (Role::Promoted, _) => PROMOTED,
         (Role::Unpromoted, true) => STANDBY,
         (Role::Unpromoted, false) => NOT_SYNCED,
+    }
+}
+
+/// The score of an instance that serves, by the answer of its MI: whether it has the data of the others. `None`: there was no
+/// answer, or it was not asked, as below level 10 (`deep`) an unpromoted one is not.
+pub(super) fn deserved(
+    role: Role,
+    answered: Option<bool>,
+    has_tags: bool,
+    deep: bool,
+    told: Option<i32>,
+) -> i32 {
+    match (role, answered) {
+        (Role::Promoted, None) if has_tags => unanswered(told),
+        (Role::Promoted, _) => PROMOTED,
+        (Role::Unpromoted, Some(synced)) => of(Role::Unpromoted, synced),
+        // Without tags there is no data to exchange.
+        (Role::Unpromoted, None) => {
+            let found = of(Role::Unpromoted, !has_tags);
+            if deep { found } else { unless_failed(told).unwrap_or(found) }
+        }
     }
 }
 
@@ -47,7 +68,7 @@ pub(crate) fn after_start(has_no_tags: bool) -> i32 {
 }
 
 /// The score that Pacemaker has, unless it is that of a failure or of a silence, which are over.
-pub(crate) fn unless_failed(told: Option<i32>) -> Option<i32> {
+fn unless_failed(told: Option<i32>) -> Option<i32> {
     told.filter(|score| ![FAILED, SILENT].contains(score))
 }
 
@@ -62,7 +83,7 @@ pub(crate) fn while_silent(role: Role, score: i32) -> i32 {
 
 /// The score of a promoted instance whose MI does not answer, by the score that Pacemaker has: it
 /// serves, and what it deserved before is no reason to move it.
-pub(crate) fn unanswered(told: Option<i32>) -> i32 {
+fn unanswered(told: Option<i32>) -> i32 {
     if told == Some(NOT_SYNCED) { NOT_SYNCED } else { PROMOTED }
 }
 
@@ -171,6 +192,39 @@ mod tests {
         assert_eq!(unanswered(Some(NOT_SYNCED)), NOT_SYNCED);
         for told in [None, Some(FAILED), Some(STARTED), Some(STANDBY), Some(PROMOTED)] {
             assert_eq!(unanswered(told), PROMOTED);
+        }
+    }
+
+    /// The table in docs/development.md.
+    #[test]
+    fn what_a_monitor_finds_is_deserved() {
+        let all_told =
+            [None, Some(FAILED), Some(SILENT), Some(STARTED), Some(NOT_SYNCED), Some(STANDBY)];
+        for told in all_told {
+            for deep in [false, true] {
+                let promoted =
+                    |answered, has_tags| deserved(Role::Promoted, answered, has_tags, deep, told);
+                for answered in [Some(true), Some(false)] {
+                    assert_eq!(
+                        (promoted(answered, true), promoted(answered, false)),
+                        (PROMOTED, PROMOTED)
+                    );
+                }
+                assert_eq!(promoted(None, false), PROMOTED);
+                assert_eq!(promoted(None, true), unanswered(told));
+                for has_tags in [false, true] {
+                    let standby =
+                        |answered| deserved(Role::Unpromoted, answered, has_tags, deep, told);
+                    let scores = (standby(Some(true)), standby(Some(false)));
+                    assert_eq!(scores, (STANDBY, NOT_SYNCED));
+                }
+            }
+            let silent = |has_tags, deep| deserved(Role::Unpromoted, None, has_tags, deep, told);
+            assert_eq!((silent(true, true), silent(false, true)), (NOT_SYNCED, STANDBY));
+            // Not asked: what was told stays, but for a failure and a silence, which are over.
+            let kept = told.filter(|score| *score > SILENT);
+            assert_eq!(silent(true, false), kept.unwrap_or(NOT_SYNCED));
+            assert_eq!(silent(false, false), kept.unwrap_or(STANDBY));
         }
     }
 

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use suites::daemon::Daemon;
-use suites::faults::{Address, Case, Service, Share, Subject, play};
+use suites::faults::{Address, Case, Service, Share, State, Subject, play};
 
 /// Puts some faults to these actions, or to every one: each `of`-th, another one for each case.
 fn some_of(subject: &dyn Subject, of: usize, cases: &[&str]) {
@@ -52,5 +52,23 @@ fn of_opensips() {
         let service = Service::new(&agents("opensips"), &daemon, directory.path()).unwrap();
         let cases = ["start, stopped", "stop, started", "monitor, started", "demote, promoted"];
         some_of(&service, 1201, &cases);
+    }
+}
+
+/// A probe lists the processes of the host, and the resources that are noted there.
+#[test]
+fn a_probe_says_7_though_one_list_was_cut_short() {
+    testnet::root_or_skip!();
+    if has_strace("faults::a_probe_says_7") {
+        let directory = tempfile::tempdir().unwrap();
+        let daemon = Daemon::stand_in_for_suite();
+        let service = Service::new(&agents("opensips"), &daemon, directory.path()).unwrap();
+        let probe = |case: &Case| case.before == State::Stopped && case.action == "monitor";
+        let probe = service.cases().into_iter().find(probe).unwrap();
+        let wanted = |place: &str| place.contains("getdents64") && place.ends_with("ENOMEM");
+        let every = Share { kinds: true, first: 0, of: 1 };
+        let tally = play(&service, probe, every, &wanted).unwrap();
+        assert_eq!(tally.violations, [""; 0]);
+        assert!(tally.faults > 0);
     }
 }
