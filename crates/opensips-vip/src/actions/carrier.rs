@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use deadline::Deadline;
 use hostnet::{Link, Netlink};
-use ocf::Request;
+use ocf::{Membership, Request};
 
 use super::budgets;
 use crate::decide::carrier::Elsewhere;
 use crate::decide::judge::{self, Observation};
 use crate::decide::plan::has_neighbours;
 use crate::host::cluster::{self, Cluster};
-use crate::host::run_files::RunFiles;
+use crate::host::run_files::{RunFiles, Told};
 use crate::host::tables;
 use crate::log_line::{failure, line};
 use crate::params::{LinkCheck, Params};
@@ -69,15 +69,24 @@ impl<'a> Carrier<'a> {
         told
     }
 
-    /// Whether the process of the cluster manager that was told is another one by now: where it was killed, the other
-    /// nodes have deleted what it knew of this one, and a node whose carrier is not known is no choice.
+    /// Whether what was told may be lost by now, and a node whose carrier is not known is no choice. Where the
+    /// process of the cluster manager was killed, the other nodes have deleted what it knew of this one. Where
+    /// nodes lose sight of each other and meet again without fencing, the controller of each deletes what the CIB has
+    /// of the other one, perhaps after it was written again.
     fn is_forgotten(&self) -> bool {
         let attribute = self.cluster.attribute();
         let Some(noted) = self.files.told(attribute, COMPARE_AGAIN) else { return false };
+        let membership = Membership::now();
+        // Nothing is noted, so that the next monitor looks again.
+        if membership == Membership::Changing {
+            return false;
+        }
         // A call by hand knows of no daemon, and must not forget the one that was told.
-        let Some(now) = cluster::attribute_daemon() else { return false };
+        let Some(now) = Told::now() else { return false };
         self.files.note_told(attribute, Some(now));
-        noted.is_some_and(|noted| noted != now)
+        noted.is_some_and(|noted| {
+            noted.daemon != now.daemon || membership.has_changed(noted.membership)
+        })
     }
 
     /// monitor of a node without the VIP.

@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostproc::{Output, ProcFs, Process};
-use ocf::{Action, Request};
+use hostproc::{Output, ProcFs};
+use ocf::{Action, Membership, Request};
 
-use super::run_files::RunFiles;
+use super::run_files::{RunFiles, Told};
 use crate::decide::carrier::{self, AttributeName, Elsewhere};
 use crate::log_line::line;
 
@@ -80,13 +80,13 @@ pub(crate) fn publish(
     until: Deadline,
 ) -> bool {
     let value = if usable { "1" } else { "0" };
-    // One that is replaced meanwhile is another one for a later monitor.
-    let daemon = attribute_daemon();
+    // What changes meanwhile has changed for a later monitor.
+    let told_now = Told::now();
     let told = run("attrd_updater", &["--name", attribute.as_str(), "--update", value], until)
         .is_some_and(|it| it.status.success());
     if told {
         files.note_published_carrier(attribute, usable);
-        files.note_told(attribute, daemon);
+        files.note_told(attribute, told_now);
         log::info!("{}", line().field(attribute.as_str(), value));
     } else {
         files.note_unknown_carrier(attribute);
@@ -94,9 +94,12 @@ pub(crate) fn publish(
     told
 }
 
-/// Pacemaker's attribute daemon; `None` where a person has started this action.
-pub(crate) fn attribute_daemon() -> Option<Process> {
-    ProcFs::default().daemon_beside_parent(MANAGER, ATTRIBUTE_DAEMON)
+impl Told {
+    /// Who would be told now; `None` where a person has started this action.
+    pub(crate) fn now() -> Option<Self> {
+        let daemon = ProcFs::default().daemon_beside_parent(MANAGER, ATTRIBUTE_DAEMON)?;
+        Some(Self { daemon, membership: Membership::now().noted() })
+    }
 }
 
 /// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.

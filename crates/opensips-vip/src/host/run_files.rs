@@ -43,6 +43,15 @@ pub(crate) struct Conflict {
     pub(crate) announced: Option<Duration>,
 }
 
+/// Who knows what was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Pacemaker's attribute daemon.
+    pub(crate) daemon: Process,
+    /// As [`ocf::Membership::noted`] has it.
+    pub(crate) membership: Option<u64>,
+}
+
 /// What was done when the other host was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConflictOrigin {
@@ -197,28 +206,27 @@ impl RunFiles {
         }
     }
 
-    /// Notes which process of the cluster manager knows what is published; it is compared again a while later.
-    pub(crate) fn note_told(&self, attribute: &AttributeName, daemon: Option<Process>) {
-        let text = daemon.map(|it| format!("{} {}\n", it.pid, it.start_time));
+    /// Notes who knows what is published; it is compared again a while later.
+    pub(crate) fn note_told(&self, attribute: &AttributeName, told: Option<Told>) {
+        let text = told.map(|Told { daemon: Process { pid, start_time }, membership }| {
+            let membership = membership.map_or_else(String::new, |since| format!(" {since}"));
+            format!("{pid} {start_time}{membership}\n")
+        });
         self.write(&told_note(attribute), text.as_deref().unwrap_or("nobody\n"));
     }
 
-    /// The process that was noted, `None` within that being none; `None` if it was noted less than `recently` ago.
+    /// Who was noted, `None` within that being nobody; `None` if that was less than `recently` ago.
     pub(crate) fn told(
         &self,
         attribute: &AttributeName,
         recently: Duration,
-    ) -> Option<Option<Process>> {
+    ) -> Option<Option<Told>> {
         let note = told_note(attribute);
         if self.age(&note).flatten().is_some_and(|age| age < recently) {
             return None;
         }
         let text = self.run.read(&note).and_then(|text| String::from_utf8(text).ok());
-        let words = text.as_deref().and_then(|text| text.trim_end().split_once(' '));
-        let process = |(pid, start): (&str, &str)| {
-            Some(Process { pid: pid.parse().ok()?, start_time: start.parse().ok()? })
-        };
-        Some(words.and_then(process))
+        Some(text.as_deref().and_then(parse_told))
     }
 
     /// Notes the interval of the monitor that has failed for want of a carrier.
@@ -450,6 +458,14 @@ pub(crate) fn parse_namespace(note: &[u8]) -> Option<NotedNamespace> {
     let link = words.next().and_then(|link| LinkIndex::new(link.parse().ok()?));
     let mac = words.next().and_then(|mac| mac.parse().ok());
     Some(NotedNamespace { number, link: link.zip(mac) })
+}
+
+/// Without the third word in the note of an older version, and without Corosync.
+fn parse_told(text: &str) -> Option<Told> {
+    let mut words = text.split_ascii_whitespace();
+    let (pid, start_time) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let membership = words.next().and_then(|word| word.parse().ok());
+    Some(Told { daemon: Process { pid, start_time }, membership })
 }
 
 fn told_note(attribute: &AttributeName) -> String {

@@ -66,6 +66,14 @@ pub(crate) fn publish(attribute: &str, value: &str, deadline: Deadline) -> Resul
     run("attrd_updater", &mut command, deadline).map(drop)
 }
 
+/// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.
+///
+/// # Errors
+/// Pacemaker has not accepted it.
+pub(crate) fn refresh_attributes(deadline: Deadline) -> Result<()> {
+    ask("attrd_updater", &["--refresh"], deadline).map(drop)
+}
+
 /// What the nodes have published as this attribute: the name of each node, and its value.
 ///
 /// # Errors

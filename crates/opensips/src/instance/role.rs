@@ -24,12 +24,21 @@ pub(crate) struct Record {
     pub(crate) score: Option<i32>,
     /// The process of Pacemaker that was told the score: a later one may not know it.
     pub(crate) told: Option<Process>,
+    /// The cluster's membership then, as [`ocf::Membership::noted`] has it.
+    pub(crate) membership: Option<u64>,
 }
 
 impl Record {
     /// Of an instance that has just been started, or of which nothing is remembered.
     pub(crate) fn unpromoted(main: Process) -> Self {
-        Self { main, role: Role::Unpromoted, tag_astray: false, score: None, told: None }
+        Self {
+            main,
+            role: Role::Unpromoted,
+            tag_astray: false,
+            score: None,
+            told: None,
+            membership: None,
+        }
     }
 
     /// The record of this main process, by the record of any: a later main process has not been
@@ -40,6 +49,7 @@ impl Record {
             other => Self {
                 score: other.and_then(|record| record.score),
                 told: other.and_then(|record| record.told),
+                membership: other.and_then(|record| record.membership),
                 ..Self::unpromoted(main)
             },
         }
@@ -72,18 +82,22 @@ impl Record {
         if let Some(told) = self.told {
             let _ = writeln!(text, "told {} {}", told.pid, told.start_time);
         }
+        if let Some(membership) = self.membership {
+            let _ = writeln!(text, "membership {membership}");
+        }
         text.push_str("end\n");
         text
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (mut main, mut role, mut tag_astray, mut score) = (None, None, false, None);
-        let mut told = None;
+        let (mut told, mut membership) = (None, None);
         // A record without its last line is incomplete.
         for line in text.strip_suffix("end\n")?.lines() {
             match line.split_once(' ')? {
                 ("main", text) => main = Some(process(text)?),
                 ("told", text) => told = Some(process(text)?),
+                ("membership", number) => membership = Some(number.parse().ok()?),
                 ("role", "promoted") => role = Some(Role::Promoted),
                 ("role", "unpromoted") => role = Some(Role::Unpromoted),
                 ("tag_astray", "yes") => tag_astray = true,
@@ -92,7 +106,7 @@ impl Record {
                 _ => {}
             }
         }
-        Some(Self { main: main?, role: role?, tag_astray, score, told })
+        Some(Self { main: main?, role: role?, tag_astray, score, told, membership })
     }
 }
 
@@ -110,7 +124,15 @@ mod tests {
 
     fn record() -> Record {
         let main = Process { pid: Pid::new(4711).unwrap(), start_time: 123 };
-        Record { main, role: Role::Promoted, tag_astray: true, score: Some(-5), told: Some(main) }
+        let membership = Some(7);
+        Record {
+            main,
+            role: Role::Promoted,
+            tag_astray: true,
+            score: Some(-5),
+            told: Some(main),
+            membership,
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use deadline::Deadline;
 use hostproc::{ProcFs, Process};
-use ocf::{LogLine, Request};
+use ocf::{LogLine, Membership, Request};
 
 use crate::cluster;
 use crate::instance::role::{Record, Role};
@@ -112,11 +112,16 @@ pub(crate) fn is_news(request: &Request, record: &Record, score: i32) -> bool {
         && (record.score != Some(score) || request.probe || has_forgotten(request, record))
 }
 
-/// Whether the process of Pacemaker that was told the score is another one by now. Where it was killed, the
-/// scores of all nodes may be lost with it, and then no instance is promoted.
+/// Whether the score that was told may be lost by now, and then no instance is promoted. Where the process of
+/// Pacemaker that was told it was killed, the scores of all nodes may be lost with it. Where nodes lose sight of
+/// each other and meet again without fencing, the controller of each deletes what the CIB has of the other one, perhaps
+/// after it was written again.
 fn has_forgotten(request: &Request, record: &Record) -> bool {
-    let looks = request.check_level >= DAEMON_LEVEL;
-    looks && record.told.is_some_and(|told| attribute_daemon().is_some_and(|now| now != told))
+    let Some(told) = record.told.filter(|_| request.check_level >= DAEMON_LEVEL) else {
+        return false;
+    };
+    let by_daemon = |now: Process| now != told || Membership::now().has_changed(record.membership);
+    attribute_daemon().is_some_and(by_daemon)
 }
 
 /// Tells Pacemaker a score that differs from the record, and notes it in the record. Returns whether
@@ -125,12 +130,16 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
     if !is_news(request, record, score) {
         return false;
     }
-    // One that is replaced meanwhile is another one for the next monitor.
-    let daemon = attribute_daemon();
+    // What changes meanwhile has changed for the next monitor.
+    let (daemon, membership) = (attribute_daemon(), Membership::now().noted());
     let told = run(request, &format!("--update={score}"), request.deadline);
-    let now = (told.then_some(score), daemon.filter(|_| told));
-    let changed = (record.score, record.told) != now;
-    (record.score, record.told) = now;
+    if told && daemon.is_some() && (record.score, record.told) == (Some(score), daemon) {
+        // To a daemon that has this value it is no news, and the CIB may have lost it.
+        refresh_attributes(request);
+    }
+    let now = (told.then_some(score), daemon.filter(|_| told), membership.filter(|_| told));
+    let changed = (record.score, record.told, record.membership) != now;
+    (record.score, record.told, record.membership) = now;
     changed
 }
 
@@ -148,6 +157,13 @@ pub(super) fn attribute_daemon() -> Option<Process> {
 pub(crate) fn withdraw(request: &Request, deadline: Deadline) {
     if request.promotable {
         run(request, "--delete", deadline);
+    }
+}
+
+/// A score that Pacemaker does not write again is told again after the next change.
+fn refresh_attributes(request: &Request) {
+    if let Err(error) = cluster::refresh_attributes(request.deadline) {
+        log::warn!("{}", LogLine::of(request.action).note(error));
     }
 }
 

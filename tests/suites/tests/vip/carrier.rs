@@ -146,18 +146,25 @@ fn a_probe_brings_back_an_attribute_that_the_cib_has_lost() {
 
 /// Runs a recurring monitor as Pacemaker does, from its executor, a sibling of a new attribute daemon.
 fn under_pacemaker(node: &Node<'_>) -> Option<i32> {
-    let manager = r#"
-        cp /bin/sleep /run/pacemaker-attrd
-        /run/pacemaker-attrd 600 &
-        # A child that has not yet executed its program is no daemon.
-        until readlink /proc/$!/exe | grep -q /pacemaker-attrd; do sleep 0.01; done
-        sh -c '"$0" monitor; exit $?' "$0"
-        code=$?
-        kill $!
-        wait
-        exit $code"#;
+    after_each_under_pacemaker(node, &[":"])
+}
+
+/// Runs a recurring monitor after each of these lines of shell, all beside the same attribute daemon; the exit code of the
+/// last one.
+fn after_each_under_pacemaker(node: &Node<'_>, lines: &[&str]) -> Option<i32> {
+    let monitors = lines
+        .iter()
+        .map(|line| format!("{line}\nsh -c '\"$0\" monitor; exit $?' \"$0\"\ncode=$?\n"));
+    let manager = format!(
+        "cp /bin/sleep /run/pacemaker-attrd\n\
+         /run/pacemaker-attrd 600 &\n\
+         # A child that has not yet executed its program is no daemon.\n\
+         until readlink /proc/$!/exe | grep -q /pacemaker-attrd; do sleep 0.01; done\n\
+         {}kill $!\nwait\nexit $code",
+        monitors.collect::<String>()
+    );
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", manager]).arg(super::program());
+    command.args(["-c", &manager]).arg(super::program());
     command
         .env("OCF_RESKEY_ip", VIP)
         .env("OCF_RESKEY_nic", "eth0")
@@ -186,6 +193,23 @@ fn a_new_attribute_daemon_is_told_again() {
     shell(node.host, "touch -d '1 minute ago' /run/smartvox/smartvox-link-vip.told");
     ends(&recurring(&node.agent), 7);
     assert!(node.published().is_empty());
+}
+
+/// Nodes that lose sight of each other and meet again delete what the CIB has of the others, also what was written again.
+#[test]
+fn after_a_change_of_the_membership_it_is_told_again() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let Some(node) = Node::new(&site, "carrier::after_a_change_of_the_membership") else { return };
+    shell(node.host, "mount -t tmpfs none /var/lib && mkdir /var/lib/corosync");
+    let ring = |age: &str| format!("touch -d '{age} ago' /var/lib/corosync/ringid_1");
+    let compares = "touch -d '1 minute ago' /run/smartvox/smartvox-link-vip.told";
+    let changed = format!("{}; {compares}", ring("1 hour"));
+    let first = ring("1 day");
+    let lines = [&first, compares, compares, &changed, compares];
+    assert_eq!(after_each_under_pacemaker(&node, &lines), Some(7));
+    let update = "attrd_updater --name smartvox-link-vip --update 1";
+    assert_eq!(node.calls(), [update, update, "attrd_updater --refresh"]);
 }
 
 /// What the cluster manager did not take is told again; a monitor that never could tell anything executes
