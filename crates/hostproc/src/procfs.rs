@@ -60,9 +60,10 @@ impl ProcFs {
     /// a process is not in it would mean nothing.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] or [`Error::NotPermitted`] if the directory cannot be listed, [`Error::Incomplete`]
+    /// [`Error::Unreadable`] if the directory cannot be listed, [`Error::Incomplete`]
     pub fn pids(&self) -> Result<Vec<Pid>> {
-        let names = hostfs::names(&self.root).map_err(|source| failed(&self.root, source))?;
+        let names = hostfs::names(&self.root)
+            .map_err(|source| Error::Unreadable { path: self.root.clone(), source })?;
         let pids: Vec<Pid> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
         if pids.contains(&Pid::own()) { Ok(pids) } else { Err(self.incomplete()) }
     }
@@ -150,15 +151,12 @@ impl ProcFs {
             let executable = self.exe(pid).ok().flatten();
             executable.is_some_and(|found| found.path.ends_with(name))
         };
-        let child_of = |pid| children(pid).into_iter().find(|child| is(*child, daemon));
+        let child_of = |pid, name| children(pid).into_iter().find(|child| is(*child, name));
         let above = parent_of(parent_of(Pid::own())?)?;
-        let of_a_new_manager = || {
-            let managers = children(above).into_iter().filter(|child| is(*child, manager));
-            managers.into_iter().find_map(child_of)
-        };
-        // Its parent was started since, and the other one was not.
-        let adopted = || child_of(parent_of(above).filter(|_| is(above, manager))?);
-        let found = child_of(above).or_else(of_a_new_manager).or_else(adopted)?;
+        let of_a_new_manager = || child_of(child_of(above, manager)?, daemon);
+        // The parent of this process was started since, and the other daemon was not.
+        let adopted = || child_of(parent_of(above).filter(|_| is(above, manager))?, daemon);
+        let found = child_of(above, daemon).or_else(of_a_new_manager).or_else(adopted)?;
         self.process(found).ok().flatten()
     }
 

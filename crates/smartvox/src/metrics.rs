@@ -64,14 +64,12 @@ pub(crate) fn of_cluster(node: &str, cib: Option<&Cib>) -> String {
     family(&mut out, RUNNING, [(vec![node.to_owned()], i64::from(cib.is_some()))]);
     let Some(cib) = cib else { return out };
     // The status has its resources in no order: by their labels, so that two files differ where the cluster does.
-    let degraded: BTreeMap<_, _> = cib
-        .active
-        .iter()
-        .map(|one| {
-            let labels = vec![one.resource.clone(), one.agent.clone(), one.node.clone()];
-            (labels, i64::from(one.degraded))
-        })
-        .collect();
+    let mut degraded = BTreeMap::new();
+    for one in &cib.active {
+        let labels = vec![one.resource.clone(), one.agent.clone(), one.node.clone()];
+        // Two instances of a clone on one node have the same labels.
+        *degraded.entry(labels).or_default() |= i64::from(one.degraded);
+    }
     family(&mut out, DEGRADED, degraded);
     let promotable = cib.ours().filter(|resource| resource.promotable());
     let scores = promotable.flat_map(|one| published(cib, one, format!("master-{}", one.id)));

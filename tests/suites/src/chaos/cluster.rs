@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::fault::{Allowed, Case, Circumstances, Fault, MOVED, NONE, NOTICED, between};
+use super::fault::{Allowed, Case, Circumstances, Fault, MOVED, NONE, NOTICED, Role, between};
 use crate::site::Process;
 
 const KILLED: Fault = Fault { least: Duration::from_secs(12), ..Fault::DEFAULT };
@@ -128,9 +128,12 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "kill-schedulerd",
         what: "kill -9 of pacemaker-schedulerd on",
-        why: "3 s: the controller of the DC ends itself with its scheduler; until it has joined again the attributes of its node are gone, so that the service may move",
+        why: "3 s: the controller of the DC ends itself with its scheduler; until it has joined again the attributes of its node are gone, so that the service may move. If the other node decides within that second, it has the node fenced, as with kill-controld: then failover",
         strike: |case| kill(case, "pacemaker-sched"),
-        allowed: |_| Allowed::silent(MOVED),
+        allowed: |it| match it.role {
+            Role::Standby => Allowed::silent(MOVED).fenced(),
+            _ => node_fenced(it),
+        },
         ..KILLED
     },
     Fault {

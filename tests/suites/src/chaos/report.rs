@@ -103,7 +103,7 @@ pub fn page(kept: &BTreeMap<String, Vec<Record>>, what: &str) -> String {
     let _ = write!(text, "\n## The faults\n\n{}", explained());
     let _ = write!(text, "\n## The result\n\n{what}\n");
     let _ = write!(text, "\n### All topologies\n\n{}", medians(kept));
-    let _ = write!(text, "\n### Beside what it was\n\n{}", beside(kept));
+    let _ = write!(text, "\n### Medians, before and now\n\n{}", beside(kept));
     for (name, records) in kept {
         let violated: Vec<_> = records.iter().filter(|record| !record.is_good()).collect();
         let _ = write!(
@@ -189,7 +189,7 @@ const BEFORE: [(&str, &str, &str); 9] = [
     ("cables", "8.3", "63"),
 ];
 
-/// The medians beside those of before.
+/// The medians of before and those of these rounds.
 fn beside(kept: &BTreeMap<String, Vec<Record>>) -> String {
     let of = |topology: &str| kept.get(topology).map(|all| silences(all)).unwrap_or_default();
     let (active, hot) = (of("active-standby"), of("hot-standby"));
