@@ -259,6 +259,37 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_of_a_socket_that_was_asked_is_told_first() {
+        let target = Target::of(&"udp:192.0.2.10:5060".parse().unwrap()).unwrap();
+        let unasked = || Error::Unasked { target, source: io::Error::other("x") };
+        let answered = || Error::UnexpectedAnswer { target, code: 503, reason: String::new() };
+        let first = |failures| {
+            let asked =
+                Asked { remarks: vec![], failures, best_answers: false, one_answers: false };
+            asked.first_failure()
+        };
+        assert!(first(vec![]).is_none());
+        assert!(matches!(first(vec![unasked()]), Some(Error::Unasked { .. })));
+        for failures in [vec![unasked(), answered()], vec![answered(), unasked()]] {
+            assert!(matches!(first(failures), Some(Error::UnexpectedAnswer { .. })));
+        }
+    }
+
+    #[test]
+    fn a_refused_transport_is_no_fault_where_no_socket_is_named() {
+        let no_fault = |pairs: &[(&str, &str)], reach, silence| {
+            let probing =
+                Probing { params: &params(pairs), main: Pid::own(), listeners: &[], reach };
+            probing.is_no_fault(silence)
+        };
+        let refused = Silence::TlsRefused;
+        assert!(no_fault(&[], Reach::Groups, refused));
+        assert!(!no_fault(&[], Reach::Every, refused));
+        assert!(!no_fault(&[("sip_probe", "tls:127.0.0.1:5061")], Reach::Groups, refused));
+        assert!(!no_fault(&[], Reach::Groups, Silence::NoAnswer));
+    }
+
+    #[test]
     fn the_order_of_the_candidates() {
         let listeners = listeners(&[
             "tls:127.0.0.1:5061",

@@ -345,3 +345,22 @@ fn what_is_no_orphan() {
     assert!(!is_orphan(whole, via("2001:db8::/48", "fe80::1", 300)));
     assert!(!is_orphan(part(), via("2001:db8:2::/48", "fe80::1", 300)));
 }
+
+#[test]
+fn what_is_missing_is_told() {
+    let given = params(&[("gateway", "192.0.2.254"), ("route_table", "100")]);
+    let (link, prefix) = (LinkIndex::new(2).unwrap(), Prefix::new(Family::V4, 24).unwrap());
+    let wanted = wanted(&given, link, prefix, &Tables::default()).unwrap();
+    let names = LinkNames::of([&self::link(2, "eth0")]);
+    let missing = |tables: &Tables| wanted.missing(tables, &names);
+    let mut tables = Tables { routes: wanted.routes.clone(), rules: wanted.rules.clone() };
+    assert_eq!(missing(&tables), None);
+    let rule = tables.rules.remove(0);
+    assert_eq!(missing(&tables), Some(format!("rule {rule}")));
+    let route = tables.routes.remove(0);
+    assert_eq!(missing(&tables), Some(format!("route {}", names.route(route.route()))));
+    // A route with another next hop is another one.
+    assert!(wanted.has_route(&route));
+    let other = Route { gateway: "192.0.2.1".parse().ok(), ..route.route().clone() };
+    assert!(!wanted.has_route(&RouteRecord::new(&other)));
+}
