@@ -42,6 +42,8 @@ fn parameters_win() {
 #[test]
 fn the_most_specific_network_then_the_lowest_metric() {
     let mut host = host();
+    host.routes.push(connected(3, "192.0.2.0/25", None));
+    assert_eq!(found(&[], &host), Ok(("eth1".to_owned(), 25)));
     host.routes.push(connected(3, "192.0.2.0/28", None));
     assert_eq!(found(&[], &host), Ok(("eth1".to_owned(), 28)));
     assert_eq!(found(&[("nic", "eth0")], &host), Ok(("eth0".to_owned(), 24)));
