@@ -53,7 +53,7 @@ pub(crate) enum Elsewhere {
 /// `name="smartvox-link-vip" host="node2" value="1"`. An answer of another form says nothing.
 pub(crate) fn elsewhere(answer: &str, attribute: &AttributeName, own_node: &str) -> Elsewhere {
     let mut nodes = Vec::new();
-    let mut others = 0;
+    let mut is_any_known = false;
     for line in answer.lines().filter(|line| !line.trim().is_empty()) {
         let Some((node, value)) = node_and_value(line, attribute) else {
             return Elsewhere::Unknown;
@@ -68,12 +68,12 @@ pub(crate) fn elsewhere(answer: &str, attribute: &AttributeName, own_node: &str)
             "" => continue,
             _ => return Elsewhere::Unknown,
         }
-        others += 1;
+        is_any_known = true;
     }
-    match (others, nodes.is_empty()) {
-        (0, _) => Elsewhere::Unknown,
-        (_, true) => Elsewhere::Nowhere,
-        (_, false) => Elsewhere::On { nodes, moving: false },
+    match (is_any_known, nodes.is_empty()) {
+        (false, _) => Elsewhere::Unknown,
+        (true, true) => Elsewhere::Nowhere,
+        (true, false) => Elsewhere::On { nodes, moving: false },
     }
 }
 

@@ -240,6 +240,8 @@ mod tests {
             "Gateway=192.0.2.1\nDNS=192.0.2.1\n",
             "address1=192.0.2.9/24,192.0.2.1\n",
             "      nameservers:\n        addresses: [192.0.2.1]\n",
+            "      nameservers:\n        addresses:\n          - 192.0.2.1\n",
+            "      addresses:\n        - 192.0.2.9/24\n",
             "      routes:\n        - to: 192.0.2.1/32\n          via: 192.0.2.9\n",
             "  up ip route add default via 192.0.2.254 src 192.0.2.1\n",
         ] {
@@ -252,12 +254,14 @@ mod tests {
 
     #[test]
     fn corosync() {
-        let text =
-            "nodelist {\n node {\n  ring0_addr: 198.51.100.11\n  ring1_addr: node1 # x\n }\n}\n";
+        let text = "nodelist {\n node {\n  ring0_addr: 198.51.100.11\n  ring1_addr: node1 # x\n }\n}\n\
+             ring_of: 192.0.2.7\nquorum_addr: 192.0.2.8\n";
         let hosts = "127.0.0.1 localhost\n192.0.2.1 node1.example node1\n";
         let found = |ip: &str| is_of_corosync(text, hosts, ip.parse().unwrap());
         assert!(found("198.51.100.11") && found("192.0.2.1"));
         assert!(!found("198.51.100.1") && !found("127.0.0.1"));
+        // Other keys.
+        assert!(!found("192.0.2.7") && !found("192.0.2.8"));
         assert!(!is_of_corosync("#  ring0_addr: 192.0.2.1\n", "", "192.0.2.1".parse().unwrap()));
     }
 }

@@ -127,6 +127,13 @@ fn hard_exit_codes_of_start() {
     assert_eq!(exit(not_implemented), Exit::Unimplemented);
 }
 
+#[test]
+fn an_error_is_a_finding_with_its_code() {
+    let findings = Error::NotImplemented(ocf::Action::Notify).into_findings();
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!(finding.exit, Exit::Unimplemented);
+}
+
 /// What can be over at the next attempt bars no node.
 #[test]
 fn exit_codes_of_what_can_pass() {
@@ -173,6 +180,9 @@ fn exit_codes_of_sockets_and_processes() {
     assert_eq!(exit(health::Error::NoWorkers { main }), Exit::Generic);
     let source = Box::new(health::Error::NoWorkers { main });
     assert_eq!(exit(health::Error::Crashed { source, evidence: evidence.clone() }), Exit::Generic);
+    let source = Box::new(health::Error::from(hidden()));
+    let crashed = health::Error::Crashed { source, evidence: evidence.clone() };
+    assert_eq!(exit(crashed), Exit::Permission);
     assert_eq!(exit(health::Error::Gone { main, evidence }), Exit::NotRunning);
 }
 

@@ -79,5 +79,14 @@ mod tests {
         }
         let refused = told(&version, &loaded, Some((3, 2)));
         assert!(refused.len() == 1 && refused[0].starts_with("routes_version=b is not loaded"));
+        assert!(refused[0].contains("(it was not tried yet)"), "{refused:?}");
+        let why = |version: &str| Loaded {
+            refused: Some((version.into(), "no".into())),
+            ..loaded.clone()
+        };
+        assert!(told(&version, &why("b"), None)[0].contains("(no)"));
+        assert!(told(&version, &why("c"), None)[0].contains("(it was not tried yet)"));
+        let loaded_version = [("routes_version", "a"), ("mi", "fifo:/run/x")];
+        assert_eq!(told(&loaded_version, &loaded, Some((1, 2))), none);
     }
 }

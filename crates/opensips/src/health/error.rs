@@ -107,3 +107,31 @@ fn way_out(error: &io::Error) -> &'static str {
         _ => "see journalctl -k",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_out_by_the_errno() {
+        for (errno, essential) in [
+            (Errno::EPERM, "nf_conntrack_max"),
+            (Errno::EACCES, "ip route"),
+            (Errno::ENETUNREACH, "ip route"),
+            (Errno::EHOSTUNREACH, "ip route"),
+            (Errno::ENETDOWN, "ip route"),
+            (Errno::EADDRINUSE, "net.ipv4.ip_local_port_range"),
+            (Errno::EADDRNOTAVAIL, "ip addr"),
+            (Errno::EMFILE, "LimitNOFILE"),
+            (Errno::ENFILE, "fs.file-max"),
+            (Errno::EAGAIN, "TasksMax"),
+            (Errno::ENOBUFS, "free memory"),
+            (Errno::ENOMEM, "free memory"),
+            (Errno::EIO, "journalctl"),
+        ] {
+            let way_out = way_out(&errno.into());
+            assert!(way_out.contains(essential), "{errno}: {way_out}");
+        }
+        assert!(way_out(&io::Error::other("x")).contains("journalctl"));
+    }
+}

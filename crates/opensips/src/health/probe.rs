@@ -96,6 +96,19 @@ impl Probing<'_> {
         self.log_unasked(&targets);
         let asking = deadline.less(SECOND_LOOK.min(deadline.remaining() / 10));
         let outcomes = ask_each(&targets, &self.params.probe.question, patience, asking);
+        let (mut failures, asked) = self.weigh(&targets, outcomes);
+        if !failures.is_empty() {
+            retain_on_this_host(&mut failures, deadline);
+        }
+        Asked { failures: failures.into_iter().map(|(_, error)| error).collect(), ..asked }
+    }
+
+    /// What the outcomes mean, the best target first: the failures, and the rest. Pure.
+    fn weigh(
+        &self,
+        targets: &[Target],
+        outcomes: Vec<io::Result<Outcome>>,
+    ) -> (Vec<(Target, Error)>, Asked) {
         let answers = |one: &io::Result<Outcome>| matches!(one, Ok(Outcome::Alive { .. }));
         let best_answers = outcomes.first().is_some_and(answers);
         let one_answers = outcomes.iter().any(answers);
@@ -119,11 +132,7 @@ impl Probing<'_> {
                 Err(error) => failures.push((*target, error)),
             }
         }
-        if !failures.is_empty() {
-            retain_on_this_host(&mut failures, deadline);
-        }
-        let failures = failures.into_iter().map(|(_, error)| error).collect();
-        Asked { remarks, failures, best_answers, one_answers }
+        (failures, Asked { remarks, failures: Vec::new(), best_answers, one_answers })
     }
 
     /// An answer that the administrator calls degraded.
@@ -240,107 +249,4 @@ pub(super) fn addresses_of(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ocf::InstanceName;
-    use std::ffi::OsStr;
-
-    fn params(pairs: &[(&str, &str)]) -> Params {
-        let values = pairs.iter().copied().collect();
-        Params::read(&values, &InstanceName::new(OsStr::new("x"))).unwrap()
-    }
-
-    fn texts(targets: &[Target]) -> Vec<String> {
-        targets.iter().map(ToString::to_string).collect()
-    }
-
-    fn listeners(texts: &[&str]) -> Vec<Listener> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn the_order_of_the_candidates() {
-        let listeners = listeners(&[
-            "tls:127.0.0.1:5061",
-            "tcp:127.0.0.1:5060",
-            "udp:0.0.0.0:5062",
-            "hep_udp:127.0.0.1:9060",
-            "tcp:192.0.2.10:5060",
-            "udp:192.0.2.10:5060",
-            "ws:127.0.0.1:80",
-        ]);
-        let candidates =
-            |pairs: &[(&str, &str)], reach| texts(&candidates(&params(pairs), &listeners, reach));
-        let all = [
-            "udp:127.0.0.1:5062",
-            "udp:192.0.2.10:5060",
-            "tcp:127.0.0.1:5060",
-            "tcp:192.0.2.10:5060",
-            "tls:127.0.0.1:5061",
-            "ws:127.0.0.1:80",
-        ];
-        assert_eq!(candidates(&[], Reach::Groups), all);
-        assert_eq!(candidates(&[], Reach::Every), all);
-        // The virtual address is what the clients use; UDP is still the first.
-        assert_eq!(
-            candidates(&[("vip", "192.0.2.10")], Reach::Groups),
-            [
-                "udp:192.0.2.10:5060",
-                "udp:127.0.0.1:5062",
-                "tcp:192.0.2.10:5060",
-                "tcp:127.0.0.1:5060",
-                "tls:127.0.0.1:5061",
-                "ws:127.0.0.1:80",
-            ]
-        );
-        let named = [("sip_probe", "tcp:127.0.0.1:5060")];
-        assert_eq!(candidates(&named, Reach::Groups), ["tcp:127.0.0.1:5060"]);
-        assert_eq!(candidates(&named, Reach::Every), all);
-        for reach in [Reach::Groups, Reach::Every] {
-            assert!(candidates(&[("sip_probe", "none")], reach).is_empty());
-        }
-    }
-
-    #[test]
-    fn one_socket_of_each_group() {
-        let targets = |texts: &[&str]| -> Vec<Target> {
-            listeners(texts).iter().filter_map(Target::of).collect()
-        };
-        let all = [
-            "udp:192.0.2.10:5060",
-            "udp:127.0.0.1:5060",
-            "tcp:192.0.2.10:5060",
-            "tcp:192.0.2.11:5060",
-            "tcp:127.0.0.1:5060",
-            "tls:127.0.0.1:5061",
-            "tls:127.0.0.1:5062",
-            "ws:127.0.0.1:80",
-            "wss:127.0.0.1:443",
-        ];
-        let vips = ["192.0.2.10", "192.0.2.11"].map(|ip| ip.parse().unwrap());
-        assert_eq!(
-            texts(&one_of_each_group(targets(&all), &vips)),
-            [&all[..4], &["tls:127.0.0.1:5061", "ws:127.0.0.1:80", "wss:127.0.0.1:443"]].concat()
-        );
-        let without = texts(&one_of_each_group(targets(&all), &[]));
-        assert_eq!(without[..4], [all[0], all[1], all[2], all[5]]);
-    }
-
-    #[test]
-    fn a_standby_never_probes_the_active_node() {
-        let listeners = listeners(&["udp:192.0.2.10:5060", "tcp:127.0.0.1:5060"]);
-        let nothing = LocalAddresses::default();
-        let targets = |pairs: &[(&str, &str)], listeners: &[Listener], reach| {
-            let candidates = candidates(&params(pairs), listeners, reach);
-            texts(&on_this_host(candidates, &nothing))
-        };
-        for reach in [Reach::Groups, Reach::Every] {
-            // The virtual address is elsewhere: the other socket is probed.
-            let vip = [("vip", "192.0.2.10")];
-            assert_eq!(targets(&vip, &listeners, reach), ["tcp:127.0.0.1:5060"]);
-            assert_eq!(targets(&vip, &listeners[..1], reach), [""; 0]);
-        }
-        let elsewhere = [("sip_probe", "udp:192.0.2.10:5060")];
-        assert_eq!(targets(&elsewhere, &listeners, Reach::Groups), [""; 0]);
-    }
-}
+mod tests;

@@ -148,6 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn a_later_main_process_has_the_score_and_not_the_role() {
+        let (known, main) = (record(), record().main);
+        assert_eq!(Record::following(Some(known), main), known);
+        let later = Process { start_time: 124, ..main };
+        let expected = Record { score: known.score, told: known.told, ..Record::unpromoted(later) };
+        assert_eq!(Record::following(Some(known), later), expected);
+        assert_eq!(Record::following(None, main), Record::unpromoted(main));
+    }
+
+    #[test]
     fn half_a_record_is_none() {
         let text = record().to_text();
         for length in 0..text.len() {

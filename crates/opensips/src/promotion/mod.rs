@@ -259,3 +259,6 @@ fn is_synced(
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

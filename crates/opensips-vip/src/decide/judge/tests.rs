@@ -60,6 +60,36 @@ fn misplaced_is_1_and_the_reason_tells_where_it_is() {
 }
 
 #[test]
+fn the_reason_tells_where_a_misplaced_vip_belongs() {
+    let eth0 = link(2, "eth0");
+    let elsewhere = [address(3, "192.0.2.10/25")];
+    let mask = ("cidr_netmask", "24");
+    for (given, link, wanted) in [
+        (
+            &[("nic", "02:00:00:00:00:09")][..],
+            None,
+            "the interface with MAC 02:00:00:00:00:09, which",
+        ),
+        (
+            &[("nic", "198.51.100.0/24")],
+            None,
+            "the interface in 198.51.100.0/24, which does not exist",
+        ),
+        (&[("nic", "eth0")], Some(&eth0), "eth0, but"),
+        (&[mask], Some(&eth0), "eth0 with /24, but"),
+        (&[], Some(&eth0), "eth0, but"),
+        (&[mask], None, "an interface with /24, but"),
+        (&[], None, "an interface that exists, but"),
+    ] {
+        let (exit, reason) = judged(given, &elsewhere, link);
+        assert_eq!(exit, Exit::Generic);
+        let reason = reason.unwrap();
+        assert!(reason.starts_with(&format!("192.0.2.10 belongs on {wanted}")), "{reason}");
+        assert!(reason.ends_with("this node has 192.0.2.10/25 on eth1"), "{reason}");
+    }
+}
+
+#[test]
 fn a_second_instance_is_degraded() {
     let there = [labelled(3, "192.0.2.10/32", "eth1"), address(2, "192.0.2.10/24")];
     let (exit, reason) = judged(&[("nic", "eth0")], &there, Some(&link(2, "eth0")));
@@ -243,6 +273,10 @@ fn a_port_of_a_bond_that_is_down_is_degraded() {
         );
     }
     assert_eq!(observation.judge(&given("no")).exit, Exit::Success);
+    let ports = ["eth1", "eth2"].map(|name| name.parse().unwrap());
+    let both = Observation { stack: Some(LinkCondition::Degraded(ports.into())), ..observation };
+    let reason = both.judge(&given("yes")).reason.unwrap();
+    assert!(reason.contains("its lower interfaces eth1, eth2 are down"), "{reason}");
 }
 
 #[test]

@@ -24,7 +24,9 @@ fn nothing_there() {
     assert_eq!(steps(&[], &host(&[])), [CHECK, ADD, "announce"]);
     assert_eq!(steps(&[("announce", "none")], &host(&[])), [CHECK, ADD]);
     assert_eq!(steps(&[("duplicate_check", "no")], &host(&[])), [ADD, "announce"]);
-    assert_eq!(start(&params(&[]), &host(&[])).unwrap().found, Found::Absent);
+    let found = start(&params(&[]), &host(&[])).unwrap().found;
+    assert_eq!((found, found.state()), (Found::Absent, "added"));
+    assert_eq!((Found::Exact.state(), Found::Misplaced.state()), ("adopted", "moved"));
 }
 
 #[test]
@@ -213,4 +215,31 @@ fn stop_deletes_every_instance_and_keeps_its_siblings() {
         ]
     );
     assert!(stop("192.0.2.77".parse().unwrap(), &host.addresses).is_empty());
+}
+
+#[test]
+fn source_routing_follows_the_address() {
+    let routed = [CHECK, ADD, "add source routing", "announce"];
+    assert_eq!(steps(&[("gateway", "192.0.2.254")], &host(&[])), routed);
+    assert_eq!(steps(&[("source_for", "203.0.113.0/24")], &host(&[])), routed);
+}
+
+#[test]
+fn neighbours_by_the_kind_of_link() {
+    let usual = || link(2, "eth0");
+    assert!(has_neighbours(&usual()) && !has_non_ethernet_neighbours(&usual()));
+    let infiniband = Link { ethernet: false, ..usual() };
+    assert!(!has_neighbours(&infiniband) && has_non_ethernet_neighbours(&infiniband));
+    for none in [
+        Link { loopback: true, ..infiniband.clone() },
+        Link { noarp: true, ..infiniband.clone() },
+        Link { point_to_point: true, ..infiniband },
+        Link { noarp: true, ..usual() },
+        Link { loopback: true, ..usual() },
+    ] {
+        assert!(!has_neighbours(&none) && !has_non_ethernet_neighbours(&none), "{none:?}");
+    }
+    for mac in [None, Some(MacAddress::ZERO)] {
+        assert!(!has_neighbours(&Link { mac, ..usual() }));
+    }
 }

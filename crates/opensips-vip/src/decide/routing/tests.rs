@@ -115,6 +115,12 @@ fn an_ipv6_copy_has_a_lower_metric() {
     assert_eq!(wanted(&[copy("2001:db8::11", 1023)]), 1022);
     assert_eq!(wanted(&[copy("2001:db8::10", 1022)]), 1022);
     assert_eq!(wanted(&[copy("2001:db8::10", 1023), copy("2001:db8::11", 1022)]), 1023);
+    // One that the kernel would not prefer to the original.
+    assert_eq!(wanted(&[copy("2001:db8::10", 2000)]), 1023);
+    // In another table, and to another destination.
+    assert_eq!(wanted(&[Route { table: 100, ..copy("2001:db8::11", 1023) }]), 1023);
+    let destination = "2001:db8:1::/48".parse().unwrap();
+    assert_eq!(wanted(&[Route { destination, ..copy("2001:db8::11", 1023) }]), 1023);
 }
 
 #[test]
@@ -129,6 +135,11 @@ fn rules_and_routes_of_others_do_not_count() {
         routes: vec![
             own(Some("192.0.2.10"), RouteProtocol::OWN),
             own(None, RouteProtocol::OWN),
+            // The kernel deletes what has lost its source.
+            RouteRecord::new(&Route {
+                table: first_table(ip),
+                ..own(None, RouteProtocol::OWN).route().clone()
+            }),
             own(Some("192.0.2.11"), RouteProtocol::OWN),
             own(Some("192.0.2.10"), RouteProtocol::Static),
         ],
@@ -139,7 +150,8 @@ fn rules_and_routes_of_others_do_not_count() {
         ],
     };
     let everything = [everywhere(Family::V4)];
-    assert_eq!(own_routes(ip, &everything, &tables).count(), 1);
+    let found: Vec<_> = own_routes(ip, &everything, &tables).collect();
+    assert_eq!(found, [&tables.routes[0]]);
     assert_eq!(own_rules(ip, &tables).count(), 1);
 }
 
@@ -229,4 +241,126 @@ fn a_gateway_is_a_host_on_the_link() {
         assert!(judged("192.0.2.10/32", gateway, &routes).is_err());
     }
     assert_eq!(judged("192.0.2.10/31", "192.0.2.11", &[]), Ok(()));
+}
+
+#[test]
+fn what_asks_for_source_routing() {
+    let asked = |given: &[(&str, &str)]| is_asked_for(&params(given));
+    assert!(!asked(&[]));
+    assert!(asked(&[("gateway", "192.0.2.254")]));
+    assert!(asked(&[("source_for", "203.0.113.0/24")]));
+}
+
+#[test]
+fn rules_that_use_a_table() {
+    let given = [("nic", "eth0"), ("cidr_netmask", "24"), ("gateway", "192.0.2.254")];
+    let (chosen, set) = (params(&given), params(&[&given[..], &[("route_table", "100")]].concat()));
+    let rule = |ip: &str, table| Rule::from_source(host(ip.parse().unwrap()), table, PRIORITY);
+    let by_hand = |table| Rule { protocol: RouteProtocol::Static, ..rule("198.51.100.1", table) };
+    let with = |rules: Vec<Rule>| Tables { rules, routes: Vec::new() };
+    // The table of another VIP that has no route yet.
+    let other = table(&set, &with(vec![rule("192.0.2.11", 100)])).unwrap_err().to_string();
+    assert!(other.contains("is used by the rule of another VIP"), "{other}");
+    // An administrator may lead others to the table that is set, and not to one that is chosen.
+    assert_eq!(table(&set, &with(vec![by_hand(100)])), Ok(100));
+    let first = first_table(chosen.ip);
+    assert_eq!(table(&chosen, &with(vec![by_hand(first)])), Ok(first + 1));
+    assert_eq!(table(&chosen, &with(vec![by_hand(first + 1)])), Ok(first));
+    // Its own rule makes a table the VIP's, and no other one.
+    let route =
+        Route { table: 100, protocol: RouteProtocol::Dhcp, ..via("0.0.0.0/0", "192.0.2.1", 0) };
+    let in_use = |own: u32| Tables {
+        rules: vec![rule("192.0.2.10", own)],
+        routes: vec![RouteRecord::new(&route)],
+    };
+    assert_eq!(table(&set, &in_use(100)), Ok(100));
+    assert!(table(&set, &in_use(200)).is_err());
+}
+
+#[test]
+fn a_route_that_comes_with_the_address_is_not_missed() {
+    let address = crate::testing::fixtures::address(2, "192.0.2.10/24");
+    let address = hostnet::NewAddress::new(address.link, address.ip, address.prefix);
+    let target = Target { link: link(2, "eth0"), address };
+    let judged =
+        |source_for| check(&params(&[("source_for", source_for)]), &target, &Tables::default());
+    assert_eq!(judged("192.0.2.0/24"), Ok(()));
+    assert!(matches!(judged("203.0.113.0/24"), Err(NoRoute::Destination { .. })));
+}
+
+#[test]
+fn only_routes_that_carry_every_packet_have_a_source() {
+    let ip: IpAddr = "192.0.2.10".parse().unwrap();
+    let of = |destination: &str, routes: &[Route]| {
+        let routes = routes.iter().map(RouteRecord::new).collect();
+        let tables = Tables { routes, rules: Vec::new() };
+        with_source(ip, destination.parse().unwrap(), &tables)
+            .map(|found| found.map(|record| record.route().clone()))
+    };
+    let usual = via("203.0.113.0/24", "192.0.2.99", 7);
+    let other_network = via("198.51.100.0/24", "192.0.2.98", 1);
+    let part = of("203.0.113.128/25", &[other_network, usual.clone()]).unwrap().unwrap();
+    assert_eq!((part.gateway, part.protocol), (usual.gateway, RouteProtocol::OWN));
+    for route in [
+        Route { table: 100, ..usual.clone() },
+        Route { protocol: RouteProtocol::OWN, ..usual.clone() },
+        Route { kind: RouteKind::Other(6), ..usual.clone() },
+    ] {
+        for destination in ["203.0.113.0/24", "203.0.113.128/25"] {
+            let found = of(destination, std::slice::from_ref(&route));
+            assert!(matches!(found, Err(NoRoute::Destination { .. })), "{route:?}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_orphan() {
+    let ip: IpAddr = "2001:db8::10".parse().unwrap();
+    let wide = || via("::/0", "fe80::1", 300);
+    let is_orphan = |orphan: Route, original: Route| {
+        let orphan = Route { protocol: RouteProtocol::OWN, ..orphan };
+        let source_for = [orphan.destination];
+        let routes = [original, orphan].iter().map(RouteRecord::new).collect();
+        own_routes(ip, &source_for, &Tables { routes, rules: Vec::new() }).count() == 1
+    };
+    let copy = |destination| via(destination, "fe80::1", 299);
+    let part = || via("2001:db8:1::/48", "fe80::1", PART_BELOW - 1);
+    assert!(is_orphan(copy("::/0"), wide()));
+    assert!(is_orphan(part(), wide()));
+    let (gateway, link) = ("fe80::2".parse().ok(), LinkIndex::new(3));
+    for orphan in [
+        Route { gateway, ..copy("::/0") },
+        Route { link, ..copy("::/0") },
+        Route { table: 100, ..copy("::/0") },
+        Route { kind: RouteKind::Other(6), ..copy("::/0") },
+        Route { metric: 300, ..copy("::/0") },
+        Route { metric: PART_BELOW, ..part() },
+    ] {
+        assert!(!is_orphan(orphan.clone(), wide()), "{orphan:?}");
+    }
+    // Copies of a multipath route have its next hops.
+    assert!(!is_orphan(Route { link: None, ..copy("::/0") }, Route { link: None, ..wide() }));
+    // The original is a part of it, or elsewhere.
+    let whole = Route { metric: PART_BELOW - 1, ..copy("2001:db8::/32") };
+    assert!(!is_orphan(whole, via("2001:db8::/48", "fe80::1", 300)));
+    assert!(!is_orphan(part(), via("2001:db8:2::/48", "fe80::1", 300)));
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let given = params(&[("gateway", "192.0.2.254"), ("route_table", "100")]);
+    let (link, prefix) = (LinkIndex::new(2).unwrap(), Prefix::new(Family::V4, 24).unwrap());
+    let wanted = wanted(&given, link, prefix, &Tables::default()).unwrap();
+    let names = LinkNames::of([&self::link(2, "eth0")]);
+    let missing = |tables: &Tables| wanted.missing(tables, &names);
+    let mut tables = Tables { routes: wanted.routes.clone(), rules: wanted.rules.clone() };
+    assert_eq!(missing(&tables), None);
+    let rule = tables.rules.remove(0);
+    assert_eq!(missing(&tables), Some(format!("rule {rule}")));
+    let route = tables.routes.remove(0);
+    assert_eq!(missing(&tables), Some(format!("route {}", names.route(route.route()))));
+    // A route with another next hop is another one.
+    assert!(wanted.has_route(&route));
+    let other = Route { gateway: "192.0.2.1".parse().ok(), ..route.route().clone() };
+    assert!(!wanted.has_route(&RouteRecord::new(&other)));
 }

@@ -38,6 +38,12 @@ fn a_longer_silence_has_more_probes_but_never_many_in_a_second() {
     }
 }
 
+#[test]
+fn the_first_ten_probes_are_frequent() {
+    let expected = [vec![ms(100); 10], vec![ms(250); 2]].concat();
+    assert_eq!(pauses(ms(1500)), expected);
+}
+
 /// What the link does with one request and its answer; `None`: one of both is lost.
 type Way = Option<Duration>;
 
@@ -113,6 +119,39 @@ fn a_control_that_answers_at_once_makes_it_short() {
     assert_eq!(one_control(ms(60)).check(Silence::calibrated(TIMEOUT)).at, TIMEOUT);
     assert_eq!(one_control(us(200)).check(Silence::whole(TIMEOUT)).at, TIMEOUT);
     assert_eq!(one_control(us(200)).check(Silence::of_one_probe(TIMEOUT)).probes, [us(0)]);
+}
+
+/// The end after these answers: each of a control at a time, or the request that is sent again (`None`).
+fn end_after(events: &[(Option<usize>, u64)]) -> Duration {
+    let mut silence = Silence::calibrated(TIMEOUT);
+    assert_eq!(silence.next(), Some(Controls::All));
+    silence.sent(Duration::ZERO);
+    for (event, at) in events {
+        match event {
+            Some(control) => silence.answered(*control, MAC, ms(*at)),
+            None => {
+                assert_eq!(silence.next(), Some(Controls::One(0)));
+                silence.sent(ms(*at));
+            }
+        }
+    }
+    silence.end()
+}
+
+#[test]
+fn the_slowest_first_answer_counts_and_no_second_one() {
+    let (first, second, again) = (Some(0), Some(1), None);
+    // An answer that is later than the pause shortens nothing.
+    assert_eq!(end_after(&[(first, 26)]), ms(25));
+    assert_eq!(end_after(&[(first, 25)]), Duration::ZERO);
+    assert_eq!(end_after(&[(first, 2), (again, 2), (first, 3)]), ms(7));
+    // A duplicate says nothing of the delay, whenever it comes.
+    assert_eq!(end_after(&[(first, 2), (first, 10), (again, 10), (first, 11)]), ms(15));
+    assert_eq!(end_after(&[(first, 2), (again, 2), (first, 3), (first, 6)]), ms(7));
+    // A slower control does, before and after the second request, and after its answer.
+    assert_eq!(end_after(&[(first, 2), (second, 6), (again, 6), (first, 7)]), ms(19));
+    assert_eq!(end_after(&[(first, 2), (again, 2), (second, 6), (first, 7)]), ms(19));
+    assert_eq!(end_after(&[(first, 2), (again, 2), (first, 3), (second, 6)]), ms(18));
 }
 
 #[test]

@@ -42,11 +42,15 @@ fn parameters_win() {
 #[test]
 fn the_most_specific_network_then_the_lowest_metric() {
     let mut host = host();
+    host.routes.push(connected(3, "192.0.2.0/25", None));
+    assert_eq!(found(&[], &host), Ok(("eth1".to_owned(), 25)));
     host.routes.push(connected(3, "192.0.2.0/28", None));
     assert_eq!(found(&[], &host), Ok(("eth1".to_owned(), 28)));
     assert_eq!(found(&[("nic", "eth0")], &host), Ok(("eth0".to_owned(), 24)));
     host.routes.push(Route { metric: 100, ..connected(2, "192.0.2.0/28", None) });
     assert_eq!(found(&[], &host), Ok(("eth1".to_owned(), 28)));
+    host.routes.push(connected(2, "192.0.2.8/29", None));
+    assert_eq!(found(&[], &host), Ok(("eth0".to_owned(), 29)));
 }
 
 #[test]
@@ -78,6 +82,37 @@ fn the_route_of_the_vip_itself_does_not_count() {
         ..host()
     };
     assert!(found(&[], &host).is_err());
+    // A route of a router advertisement is none of the address.
+    let ip = [("ip", "2001:db8::10")];
+    let advertised = |protocol| Snapshot {
+        addresses: vec![address(2, "2001:db8::10/64")],
+        routes: vec![Route { protocol, ..connected(2, "2001:db8::/64", None) }],
+        ..host.clone()
+    };
+    let protocol = RouteProtocol::RouterAdvertisement;
+    assert_eq!(found(&ip, &advertised(protocol)), Ok(("eth0".to_owned(), 64)));
+    assert!(found(&ip, &advertised(RouteProtocol::Kernel)).is_err());
+}
+
+#[test]
+fn what_is_asked_for_of_the_address() {
+    let chosen = |given: &[(&str, &str)]| choose(&params(given), &host()).unwrap().address;
+    let broadcast = |text: &str| text.parse::<Ipv4Addr>().ok();
+    assert_eq!(chosen(&[]).broadcast, broadcast("192.0.2.255"));
+    assert_eq!(chosen(&[("broadcast", "-")]).broadcast, broadcast("192.0.2.0"));
+    assert_eq!(chosen(&[("broadcast", "192.0.2.127")]).broadcast, broadcast("192.0.2.127"));
+}
+
+/// They are not asked for by a parameter, and a change would take the address away for a moment.
+#[test]
+fn what_an_adopted_address_keeps() {
+    let mut exact = address(2, "192.0.2.10/24");
+    exact.scope = Scope::Link;
+    (exact.flags.noprefixroute, exact.flags.nodad) = (true, true);
+    let kept = adopted(&params(&[]), &link(2, "eth0"), &exact).address;
+    assert_eq!((kept.scope, kept.noprefixroute, kept.nodad), (Scope::Link, true, true));
+    let usual = adopted(&params(&[]), &link(2, "eth0"), &address(2, "192.0.2.10/24")).address;
+    assert_eq!((usual.scope, usual.noprefixroute, usual.nodad), (Scope::Universe, false, false));
 }
 
 #[test]
@@ -194,6 +229,29 @@ fn the_vip_stays_expected_where_it_is() {
     assert!(host.has_lost_network(&params(&network)));
     assert!(!host.has_lost_network(&params(&[("nic", "198.51.100.0/24")])));
     assert!(!host.has_lost_network(&params(&[("nic", "eth0")])));
+}
+
+/// Where `nic` is ambiguous, the VIP is expected on one of the links that it matches, and on no other one.
+#[test]
+fn an_ambiguous_nic_does_not_match_every_link() {
+    let mut host = host();
+    host.links.push(link(4, "eth2"));
+    host.addresses.push(address(3, "192.0.2.3/24"));
+    host.addresses.push(address(4, "198.51.100.4/24"));
+    host.addresses.push(address(4, "192.0.2.10/24"));
+    host.links[2].mac = host.links[1].mac;
+    for nic in ["192.0.2.0/24", "02:00:00:00:00:02"] {
+        assert_eq!(expected(&[("nic", nic)], &host), None, "{nic}");
+    }
+}
+
+#[test]
+fn when_routes_are_needed() {
+    let needed = |given: &[(&str, &str)]| needs_routes(&params(given));
+    let (nic, prefix) = (("nic", "eth0"), ("cidr_netmask", "24"));
+    assert!(needed(&[]) && needed(&[nic]) && needed(&[prefix]));
+    assert!(!needed(&[nic, prefix]));
+    assert!(needed(&[("ip", "2001:db8::10"), nic, ("cidr_netmask", "64")]));
 }
 
 #[test]
