@@ -28,7 +28,7 @@ pub(crate) enum Error {
     NotXml { why: String },
     #[error("the configuration of the cluster has no element {element}")]
     NoElement { element: &'static str },
-    #[error("{id}: there is no such resource: the cluster has {}", or_none(known))]
+    #[error("{id} is no resource of ocf:smartvox: the cluster has {}", or_none(known))]
     NoSuchResource { id: String, known: Vec<String> },
     #[error("the cluster has no resource of ocf:smartvox")]
     NoResource,

@@ -26,6 +26,8 @@ pub(crate) struct Host {
     pub(crate) addresses: BTreeSet<String>,
     /// `net.ipv4.ip_nonlocal_bind` and `net.ipv6.ip_nonlocal_bind`.
     pub(crate) nonlocal_bind: [Option<bool>; 2],
+    /// The configuration is not the running cluster's: what the nodes have reported there is over.
+    pub(crate) saved: bool,
     /// What this node has beside what the others have.
     pub(crate) nodes: Nodes,
 }
@@ -56,7 +58,7 @@ pub(crate) struct Corosync {
 impl Host {
     /// Looks at this node; where the cluster runs, also at what the other nodes have left for it.
     pub(crate) fn look(cib: &Cib, node: &str, runs: bool) -> Self {
-        let mut host = Self { node: node.to_owned(), ..Self::default() };
+        let mut host = Self { node: node.to_owned(), saved: !runs, ..Self::default() };
         // A host that is no node of this cluster says nothing about the nodes.
         let is_node = cib.nodes.iter().any(|one| one.name == node);
         for resource in cib.ours() {

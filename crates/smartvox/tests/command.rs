@@ -35,7 +35,7 @@ fn what_can_not_be_looked_at_is_one_sentence_and_exit_2() {
         (&["check", "--cib", "/dev/null"], "is not XML"),
         (
             &["diagnose", "other", "--cib", &cib],
-            "other: there is no such resource: the cluster has vip, opensips",
+            "other is no resource of ocf:smartvox: the cluster has vip, opensips",
         ),
     ] {
         let output = smartvox(arguments);

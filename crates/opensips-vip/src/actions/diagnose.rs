@@ -1,9 +1,9 @@
 //! diagnose: all that is known about the VIP on this host, for people. Changes nothing.
 
 use deadline::Deadline;
-use hostnet::{Address, Link, Netlink};
+use hostnet::{Address, Link, Netlink, Result};
 use hostproc::{PidFd, ProcFs};
-use ocf::{Diagnosis, Request, Value};
+use ocf::{Diagnosis, Exit, Request, Value, Verdict};
 
 use super::budgets;
 use crate::decide::names::LinkNames;
@@ -61,8 +61,16 @@ fn on_host(
         .last_announcement()
         .map(|age| Value::Number(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
     let names = LinkNames::of(&snapshot.links);
+    let judged = judged(params, netlink, until);
+    let other = expected.as_ref().map_or(Value::None, |link| other_owner(params, link, snapshot));
+    let verdict =
+        judged.as_ref().map_or_else(unknown, |(verdict, _)| sentence(verdict, &other).into());
+    let monitor = judged.map_or_else(
+        |error| unknown(&error),
+        |(verdict, fault)| Diagnosis::from(&verdict).with("missing", fault).into(),
+    );
     diagnosis
-        .with("monitor", verdict(params, netlink, until))
+        .with("monitor", monitor)
         .with("addresses", instances.iter().map(|it| address(it, &names)).collect::<Vec<_>>())
         .with(
             "interface",
@@ -74,28 +82,42 @@ fn on_host(
         .with("source_routing", routes(params, netlink, &names, until))
         .with("announcer", announcer_process(&files))
         .with("last_announcement_s_ago", announced)
-        .with(
-            "other_owner",
-            expected.as_ref().map_or(Value::None, |link| other_owner(params, link, snapshot)),
-        )
+        .with("other_owner", other)
         .with(
             "managed_by_others",
             expected.map_or(Vec::new(), |link| {
                 managers::of(&link, params.ip, params.namespace.is_some())
             }),
         )
+        .with("verdict", verdict)
 }
 
-/// The verdict of monitor.
-fn verdict(params: &Params, netlink: &Netlink, until: Deadline) -> Value {
-    let judged = tables::observe(netlink, params, until).and_then(|observation| {
-        let fault = source_routing::fault(netlink, params, &observation, until)?;
-        Ok((observation.judge(params), fault))
-    });
-    match judged {
-        Ok((verdict, fault)) => Diagnosis::from(&verdict).with("missing", fault).into(),
-        Err(error) => unknown(&error),
-    }
+/// The verdict of monitor, and what is missing of source routing.
+fn judged(
+    params: &Params,
+    netlink: &Netlink,
+    until: Deadline,
+) -> Result<(Verdict, Option<String>)> {
+    let observation = tables::observe(netlink, params, until)?;
+    let fault = source_routing::fault(netlink, params, &observation, until)?;
+    Ok((observation.judge(params), fault))
+}
+
+/// The verdict in words, for people. monitor asks for another owner every few seconds only, so that is added here.
+fn sentence(verdict: &Verdict, other: &Value) -> String {
+    let reason = verdict.reason.as_deref().unwrap_or("no reason given");
+    let other = if let Value::Text(mac) = other { Some(mac) } else { None };
+    let judged = match (verdict.exit, other) {
+        (Exit::Success, None) => "the address is on this node".to_owned(),
+        (Exit::Success, Some(mac)) => {
+            format!("the address is on this node, but {mac} answers for it as well")
+        }
+        (Exit::NotRunning, None) => "the address is not on this node".to_owned(),
+        (Exit::NotRunning, Some(mac)) => format!("the address is not on this node: {mac} has it"),
+        (Exit::Degraded, _) => format!("the address is on this node, but: {reason}"),
+        _ => format!("it does not serve: {reason}"),
+    };
+    format!("{judged} (monitor: {} {})", verdict.exit.code(), verdict.exit.name())
 }
 
 fn address(address: &Address, names: &LinkNames) -> Value {

@@ -185,6 +185,13 @@ impl Resource {
         self.class == "ocf" && self.provider.as_deref() == Some("smartvox")
     }
 
+    /// The node attribute of the carrier of an address; the agent writes `_` for what a rule of pcs does not take.
+    pub(crate) fn link_attribute(&self) -> String {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let name: String = self.id.chars().map(|c| if legal(c) { c } else { '_' }).collect();
+        format!("smartvox-link-{name}")
+    }
+
     pub(crate) fn promotable(&self) -> bool {
         self.clone.as_ref().is_some_and(|clone| clone.promotable)
     }

@@ -113,7 +113,7 @@ const fn rule(
 }
 
 /// All rules, in the order of their findings.
-pub static RULES: [Rule; 36] = {
+pub static RULES: [Rule; 39] = {
     use Severity::{Advice, Error, Warning};
     [
         rule(
@@ -209,11 +209,30 @@ pub static RULES: [Rule; 36] = {
             "A node is not in the cluster: a further fault may not be survived.",
         ),
         rule(
+            "link",
+            Warning,
+            state::link,
+            "The interface of an address has no carrier on a node: the address can't move there, or is not \
+             reached there.",
+        ),
+        rule(
+            "degraded",
+            Warning,
+            state::degraded,
+            "A resource serves with a fault that no restart and no move heals (OCF_DEGRADED).",
+        ),
+        rule(
             "servers",
             Error,
             state::servers,
             "The constraints let a resource run on one node alone, or on none: when that node is lost, the \
              service ends.",
+        ),
+        rule(
+            "barred-everywhere",
+            Error,
+            state::barred_everywhere,
+            "Failures bar a resource on every node that is in the cluster and may run it: it runs nowhere.",
         ),
         rule(
             "barred",

@@ -49,7 +49,8 @@ pub(super) fn remarked(pair: &Pair<'_>) -> Vec<Found> {
 fn validated(pair: &Pair<'_>, refuses: bool) -> Vec<Found> {
     let complaint = |resource: &Resource, complaint: &Complaint| {
         let command = format!("OCF_CHECK_LEVEL=10 crm_resource --validate -r {}", resource.id);
-        Found::of(resource, complaint.sentence.clone(), command)
+        let sentence = format!("{}: {}", resource.id, complaint.sentence);
+        Found::of(resource, sentence, command)
     };
     let all = pair.cib.ours().flat_map(|resource| {
         let complaints = pair.host.validated.get(&resource.id).into_iter().flatten();

@@ -62,28 +62,91 @@ fn failures(node: &Node, resource: &Resource) -> Score {
     counts.fold(0, Score::saturating_add).min(INFINITY)
 }
 
+/// The nodes in the cluster that may run a resource: those on which a failure bars it, and the others.
+fn partition<'a>(pair: &Pair<'a>, resource: &Resource) -> (Vec<&'a Node>, Vec<&'a Node>) {
+    // A start that fails counts as INFINITY; so does a threshold that is none, or less than 0.
+    let threshold = resource.score("migration-threshold").filter(|threshold| *threshold >= 0);
+    let threshold = threshold.unwrap_or(INFINITY);
+    // With 0 no number of failures bars a node (`pcmk__threshold_reached` of Pacemaker).
+    let is_barred = |node: &&Node| threshold != 0 && failures(node, resource) >= threshold;
+    let able = |node: &&Node| node.online && pair.cib.may_run(resource, &node.name);
+    pair.cib.voters().filter(able).partition(is_barred)
+}
+
+/// Which command shows why, and what has to follow it.
+fn end_of_bar(cleanup: &str) -> String {
+    format!(
+        "crm_mon -1 --include=none,failures (the reason; end it first), then: crm_resource --cleanup -r {cleanup}"
+    )
+}
+
+pub(super) fn barred_everywhere(pair: &Pair<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for resource in pair.cib.ours() {
+        let (barred, others) = partition(pair, resource);
+        if barred.is_empty() || !others.is_empty() {
+            continue;
+        }
+        let names: Vec<&str> = barred.iter().map(|node| node.name.as_str()).collect();
+        let sentence = format!(
+            "{} is barred on every node that could run it ({}): it runs nowhere until failure-timeout is over or \
+             a cleanup",
+            resource.id,
+            names.join(", ")
+        );
+        found.push(Found::of(resource, sentence, end_of_bar(&resource.id)));
+    }
+    found
+}
+
 pub(super) fn barred(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for resource in pair.cib.ours() {
-        // A start that fails counts as INFINITY; so does a threshold that is none, or less than 0.
-        let threshold = resource.score("migration-threshold").filter(|threshold| *threshold >= 0);
-        let threshold = threshold.unwrap_or(INFINITY);
-        // With 0 no number of failures bars a node (`pcmk__threshold_reached` of Pacemaker).
-        if threshold == 0 {
-            continue;
-        }
-        let able = pair.cib.voters().filter(|node| pair.cib.may_run(resource, &node.name));
-        for node in able.filter(|node| failures(node, resource) >= threshold) {
+        let (barred, others) = partition(pair, resource);
+        // Else it is one finding for all of them.
+        for node in barred.iter().filter(|_| !others.is_empty()) {
             let (id, node) = (&resource.id, &node.name);
             let sentence = format!(
                 "{node} is barred for {id} after a failure there, until failure-timeout is over or a cleanup"
             );
-            let command = format!(
-                "crm_mon -1 --include=none,failures (the reason; end it first), then: crm_resource --cleanup -r \
-                 {id} --node {node}"
-            );
-            found.push(Found::of(resource, sentence, command));
+            found.push(Found::of(resource, sentence, end_of_bar(&format!("{id} --node {node}"))));
         }
     }
     found
+}
+
+/// By the node attribute that the monitors of the agent publish.
+pub(super) fn link(pair: &Pair<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for vip in pair.cib.of_agent("opensips-vip") {
+        let name = vip.link_attribute();
+        let may_run = |node: &&Node| node.online && pair.cib.may_run(vip, &node.name);
+        for node in pair.cib.voters().filter(may_run) {
+            if !pair.host.saved && node.transient.get(&name).is_some_and(|value| value == "0") {
+                let (id, node) = (&vip.id, &node.name);
+                let sentence = format!(
+                    "the interface of {id} has no carrier on {node} ({name}=0): {id} is not reached there, and \
+                     can't move there"
+                );
+                let command = format!("ip -br link (on {node}; then its cable and the switch)");
+                found.push(Found::of(vip, sentence, command));
+            }
+        }
+    }
+    found
+}
+
+/// By the last results of the monitors.
+pub(super) fn degraded(pair: &Pair<'_>) -> Vec<Found> {
+    let degraded = pair.cib.active.iter().filter(|one| one.degraded && !pair.host.saved);
+    degraded
+        .map(|one| Found {
+            resource: Some(one.resource.clone()),
+            sentence: format!(
+                "{} serves with a fault on {} (OCF_DEGRADED)",
+                one.resource, one.node
+            ),
+            command: "crm_mon -1 --include=none,failures (the reason, and what to do)".to_owned(),
+        })
+        .collect()
 }

@@ -73,7 +73,8 @@ fn what_is_known_of_the_instance() {
         assert!(there["version"].as_str().unwrap().starts_with("opensips "), "{there}");
         assert_eq!(there["pid_file"]["path"], PIDFILE);
         assert_eq!(there["pid_file"]["pid"], site.main());
-        assert_eq!(there["role"], "unpromoted");
+        // Pacemaker has no promotion score for it.
+        assert_eq!(there["role"], Value::Null);
         assert_eq!(there["processes"].as_array().unwrap().len(), processes.len());
         let attendant = row(&there["processes"], "role", "attendant");
         assert_eq!(attendant["pid"], site.main());
@@ -151,6 +152,18 @@ fn a_hung_mi_hides_nothing_else() {
     assert!(listener["options"]["took_us"].is_u64());
     assert_eq!(told["monitor"]["code"], 0);
     site.stop();
+}
+
+/// It is known to be bad: not one of the things that can't be found out.
+#[test]
+fn a_configuration_that_opensips_refuses_is_told() {
+    testnet::root_or_skip!();
+    every_daemon("a_configuration_that_opensips_refuses_is_told", |site| {
+        site.write("sokket=udp:127.0.0.1:5060\n");
+        let said = told(&site.agent())["config_check"].clone();
+        let sentence = said[0].as_str().unwrap_or_else(|| panic!("{said}"));
+        assert!(sentence.starts_with("configuration check failed: "), "{said}");
+    });
 }
 
 #[test]

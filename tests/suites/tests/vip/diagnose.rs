@@ -27,10 +27,12 @@ fn what_is_known_of_the_vip() {
     assert_eq!(absent["announcer"], Value::Null);
     assert_eq!(absent["other_owner"], Value::Null);
     assert_eq!(absent["last_announcement_s_ago"], Value::Null);
+    assert_eq!(absent["verdict"], "the address is not on this node (monitor: 7 OCF_NOT_RUNNING)");
 
     ends(&agent.action("start"), 0);
     let there = json(&agent);
     assert_eq!(there["monitor"]["code"], 0);
+    assert_eq!(there["verdict"], "the address is on this node (monitor: 0 OCF_SUCCESS)");
     let address = serde_json::json!({"ip": VIP, "prefix_length": 24, "interface": "eth0"});
     assert_eq!(there["addresses"][0]["address"], address);
     assert_eq!(there["addresses"][0]["flags"][0], "secondary");
@@ -43,7 +45,10 @@ fn what_is_known_of_the_vip() {
 
     // Somebody else has it, too, and the cable is out.
     site.b.ip(&format!("addr add {VIP}/24 dev eth0"));
-    assert_eq!(json(&agent)["other_owner"], MAC_B);
+    let both = json(&agent);
+    assert_eq!(both["other_owner"], MAC_B);
+    let verdict = both["verdict"].as_str().unwrap();
+    assert!(verdict.contains(&format!("but {MAC_B} answers for it as well")), "{verdict}");
     site.a.run(|| {
         std::fs::create_dir_all("/run/NetworkManager/devices").unwrap();
         let index = std::fs::read_to_string("/sys/class/net/eth0/ifindex").unwrap();
@@ -52,6 +57,11 @@ fn what_is_known_of_the_vip() {
     });
     assert_eq!(json(&agent)["managed_by_others"][0], "NetworkManager");
     ends(&agent.action("stop"), 0);
+    let moved = json(&agent)["verdict"].as_str().unwrap().to_owned();
+    assert!(
+        moved.starts_with(&format!("the address is not on this node: {MAC_B} has it")),
+        "{moved}"
+    );
     assert!(super::files(&site.a).is_empty());
 }
 

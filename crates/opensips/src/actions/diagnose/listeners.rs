@@ -186,10 +186,12 @@ fn nonlocal_bind(listeners: &[Listener], local: &LocalAddresses) -> Value {
     let used =
         [Family::V4, Family::V6].into_iter().filter(|family| listeners.iter().any(is_of(*family)));
     used.map(|family| {
+        let needed = absent.iter().any(|listener| is_of(family)(listener));
+        let text = if needed { "to start here without the address" } else { "no" };
         Diagnosis::default()
             .with("setting", setting(family))
             .with("allowed", known_or_why(Sysctl::default().ip_nonlocal_bind(family)))
-            .with("needed", absent.iter().any(|listener| is_of(family)(listener)))
+            .with("needed", Value::told(text, needed))
     })
     .collect::<Vec<_>>()
     .into()

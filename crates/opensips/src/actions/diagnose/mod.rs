@@ -10,11 +10,12 @@ use hostfs::read_end;
 use ocf::{Diagnosis, Exit, Request, Value, Verdict};
 
 use super::{budgets, monitor};
+use crate::daemon::Error;
 use crate::daemon::check::{self, Checked};
 use crate::daemon::crash::READ_END;
 use crate::daemon::{defaults, systemd_unit, words};
 use crate::instance::Instance;
-use crate::instance::role::Role;
+use crate::instance::role::{Record, Role};
 use crate::params::{Names, Params};
 use crate::process::survey::PidFile;
 use management::Answers;
@@ -64,9 +65,9 @@ fn on_host(diagnosis: Diagnosis, request: &Request, params: &Params) -> Diagnosi
         .with("binary", params.binary.display().to_string())
         .with("version", known(version))
         .with("config", params.config.display().to_string())
-        .with("config_check", known(checked.as_ref().map(|checked| config_check(checked, params))))
+        .with("config_check", config_check(&checked, params))
         .with("pid_file", pid_file(&params.pidfile))
-        .with("role", record.map(|record| role(record.role)))
+        .with("role", record.filter(has_role).map(|record| role(record.role)))
         .with("promotion_score", record.and_then(|record| record.score).map(i64::from))
         .with("processes", processes::shown(&survey, &answers))
         .with("async_monitor", processes::async_monitor(&instance))
@@ -112,10 +113,21 @@ fn sentence(verdict: &Verdict) -> String {
 }
 
 /// Whether the daemon can run with its configuration, and opens all of its sockets.
-fn config_check(checked: &Checked, params: &Params) -> Value {
-    let remarks = checked.remarks(params);
+fn config_check(checked: &Result<Checked, Error>, params: &Params) -> Value {
+    let remarks = match checked {
+        Ok(checked) => checked.remarks(params),
+        Err(error @ (Error::ConfigFault { .. } | Error::CheckFailed { .. })) => {
+            vec![error.to_string()]
+        }
+        Err(error) => return Value::Unknown(error.to_string()),
+    };
     let text = if remarks.is_empty() { "good".to_owned() } else { remarks.join("; ") };
     Value::told(text, remarks)
+}
+
+/// An instance that is no clone has no role: nothing has a promotion score for it.
+fn has_role(record: &Record) -> bool {
+    record.role == Role::Promoted || record.score.is_some()
 }
 
 fn role(role: Role) -> &'static str {

@@ -152,6 +152,37 @@ pub(super) fn state_cases() -> Vec<Case> {
             "pcs constraint delete location-opensips-clone-node2--INFINITY (for node2)",
         ),
         found(
+            "barred-everywhere",
+            with(
+                &count(ACTIVE, "fail-count-opensips#start_0", "INFINITY"),
+                "<instance_attributes id=\"status-1\">",
+                "<instance_attributes id=\"status-1\"><nvpair id=\"f1\" name=\"fail-count-opensips#start_0\" value=\"INFINITY\"/>",
+            ),
+            "opensips is barred on every node that could run it (node1, node2): it runs nowhere",
+            "then: crm_resource --cleanup -r opensips",
+        ),
+        found(
+            "link",
+            with(
+                ACTIVE,
+                "id=\"status-2-smartvox-link-vip\" name=\"smartvox-link-vip\" value=\"1\"",
+                "id=\"status-2-smartvox-link-vip\" name=\"smartvox-link-vip\" value=\"0\"",
+            ),
+            "the interface of vip has no carrier on node2 (smartvox-link-vip=0)",
+            "ip -br link (on node2",
+        ),
+        // The later result of the two is that of the fault.
+        found(
+            "degraded",
+            with(
+                HOT,
+                "rc-code=\"190\" op-status=\"0\" interval=\"2000\" last-rc-change=\"1795960305\"",
+                "rc-code=\"190\" op-status=\"0\" interval=\"2000\" last-rc-change=\"1795960315\"",
+            ),
+            "vip serves with a fault on node2",
+            "crm_mon -1 --include=none,failures",
+        ),
+        found(
             "barred",
             count(HOT, "fail-count-opensips#start_0", "INFINITY"),
             "node2 is barred for opensips",

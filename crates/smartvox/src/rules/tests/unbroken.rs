@@ -301,6 +301,18 @@ fn pings_of_the_examples_break_no_rule() {
     }
 }
 
+/// What has been reported is of the moment in which the file was saved.
+#[test]
+fn faults_in_a_saved_configuration_break_no_rule() {
+    let none = with(
+        ACTIVE,
+        "name=\"smartvox-link-vip\" value=\"1\"",
+        "name=\"smartvox-link-vip\" value=\"0\"",
+    );
+    assert_eq!(found(&none).len(), 2);
+    assert_eq!(found_on(&Host { saved: true, ..host() }, &none), []);
+}
+
 #[test]
 fn a_move_whose_lifetime_is_over_breaks_no_rule() {
     assert_eq!(found(&lifetime("2026-01-01 00:00:00Z")), []);
