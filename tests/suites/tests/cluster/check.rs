@@ -90,9 +90,19 @@ pub(crate) fn nodes_that_differ(cluster: &Cluster) -> Result<(), String> {
         // On a slow machine a monitor can be late.
         Ok(rules.filter(|rule| rule != "degraded").collect())
     };
+    // What one node tells, the other one knows a moment later.
     let expect = |node: &str, expected: &[&str]| {
-        let found = rules(node)?;
-        if found == expected { Ok(()) } else { Err(format!("{node}: {found:?}")) }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let found = rules(node)?;
+            if found == expected {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!("{node}: {found:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
     };
     // The file belongs to the repository: another one is put over it on node2.
     let other = format!(
