@@ -108,11 +108,13 @@ pub fn page(kept: &BTreeMap<String, Vec<Record>>, what: &str) -> String {
         let violated: Vec<_> = records.iter().filter(|record| !record.is_good()).collect();
         let _ = write!(
             text,
-            "\n### {name}\n\n{} rounds ({}), {} with a violation. {}.\n\n{}",
+            "\n### {name}\n\n{} rounds ({}), {} with a violation. {}. Programs waited for a processor in {} % of the time \
+             (median).\n\n{}",
             records.len(),
             seeds(records),
             violated.len(),
             daemons(records),
+            busy(records),
             table(records)
         );
         for record in violated {
@@ -196,7 +198,9 @@ fn beside(kept: &BTreeMap<String, Vec<Record>>) -> String {
     let mut text = String::from(
         "Before: measured from outside (238 rounds of active/standby, 166 of the hot standby), when the \
          examples did not have the numbers of today. A switch that was away for 20 s took the service away for 604 s \
-         then, and a phone with the address for 8.4 s and 34 s: these depend on how long it lasts.\n\n\
+         then, and a phone with the address for 8.4 s and 34 s: these depend on how long it lasts. Now: as busy as the \
+         machine was meanwhile, see below; [hand-overs](hand-overs.md) and [continuity](continuity.md) have times of a \
+         machine without other work.\n\n\
          | fault | active-standby: before | now | hot-standby: before | now |\n|---|---|---|---|---|\n",
     );
     for (fault, active_before, hot_before) in BEFORE {
@@ -204,6 +208,13 @@ fn beside(kept: &BTreeMap<String, Vec<Record>>) -> String {
         let _ = writeln!(text, "| {fault} | {active_before} | {active} | {hot_before} | {hot} |");
     }
     text
+}
+
+/// In how much of the time of a round programs waited for a processor, in percent: the median.
+fn busy(records: &[Record]) -> u64 {
+    let mut all: Vec<u64> = records.iter().map(|record| record.busy).collect();
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 fn first_line(violation: &Violation) -> String {
