@@ -44,7 +44,7 @@ pub use duration::{ParseDurationError, parse_duration};
 pub use exit::Exit;
 pub use finding::{Finding, Findings};
 pub use log_line::LogLine;
-pub use membership::Membership;
+pub use membership::{Membership, UNCERTAIN};
 pub use reader::Reader;
 pub use request::{InstanceName, Request};
 pub use run::{in_background, run};

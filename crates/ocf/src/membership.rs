@@ -19,9 +19,12 @@ pub enum Membership {
     Unknown,
     /// It has just changed: what follows from that may not have happened yet.
     Changing,
-    /// Nanoseconds from the epoch to the last change.
+    /// A number that every change alters.
     Since(u64),
 }
+
+/// What to note where it is not known that what was told has arrived: no membership is equal to it.
+pub const UNCERTAIN: u64 = 0;
 
 impl Membership {
     /// Looks at the file; no process is started.
@@ -35,13 +38,22 @@ impl Membership {
             let is_ring = entry.file_name().as_encoded_bytes().starts_with(b"ringid_");
             is_ring.then(|| entry.metadata().ok()?.modified().ok())?
         });
-        let Some(last) = written.max() else { return Self::Unknown };
+        let written: Vec<SystemTime> = written.collect();
+        if written.is_empty() {
+            return Self::Unknown;
+        }
         // A clock that was set back does not make it young for ever.
-        if now.duration_since(last).is_ok_and(|age| age < SETTLING) {
+        let is_young =
+            |time: &SystemTime| now.duration_since(*time).is_ok_and(|age| age < SETTLING);
+        if written.iter().any(is_young) {
             return Self::Changing;
         }
-        let since = last.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        Self::Since(u64::try_from(since).unwrap_or(u64::MAX))
+        // A node whose number has changed has left another file, which may be the younger one.
+        let nanoseconds = written.iter().map(|time| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            u64::try_from(since).unwrap_or(u64::MAX)
+        });
+        Self::Since(nanoseconds.fold(0, u64::wrapping_add).max(UNCERTAIN + 1))
     }
 
     /// What to note of it; `None` for nothing.
@@ -49,16 +61,16 @@ impl Membership {
     pub const fn noted(self) -> Option<u64> {
         match self {
             Self::Unknown => None,
-            // No later one is equal to it.
-            Self::Changing => Some(0),
+            Self::Changing => Some(UNCERTAIN),
             Self::Since(time) => Some(time),
         }
     }
 
-    /// Whether it has changed, and settled, since this was noted.
+    /// Whether it has changed, and settled, since this was noted; so it has where nothing was noted, as by an older
+    /// version.
     #[must_use]
     pub fn has_changed(self, noted: Option<u64>) -> bool {
-        matches!(self, Self::Since(time) if noted.is_some_and(|noted| noted != time))
+        matches!(self, Self::Since(time) if noted != Some(time))
     }
 }
 
@@ -87,6 +99,12 @@ mod tests {
         assert!(!first.has_changed(first.noted()) && second.has_changed(first.noted()));
         assert!(!at(21).has_changed(first.noted()));
         assert!(second.has_changed(at(21).noted()) && !second.has_changed(second.noted()));
-        assert!(!second.has_changed(None) && !Membership::Unknown.has_changed(first.noted()));
+        assert!(second.has_changed(None) && !Membership::Unknown.has_changed(first.noted()));
+        // The file of another node number, of a time that is still to come.
+        let other = fs::File::create(directory.path().join("ringid_2")).unwrap();
+        other.set_modified(now + Duration::from_secs(9999)).unwrap();
+        let third = at(60);
+        ring.set_modified(now + Duration::from_secs(30)).unwrap();
+        assert!(at(60).has_changed(third.noted()));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deadline::Deadline;
 use hostnet::{Link, Netlink};
-use ocf::{Membership, Request};
+use ocf::{Action, Membership, Request};
 
 use super::budgets;
 use crate::decide::carrier::Elsewhere;
@@ -55,38 +55,52 @@ impl<'a> Carrier<'a> {
     ///
     /// Pacemaker probes, too, when its controller was restarted alone, because the executor or the scheduler
     /// has died. The attributes of the node are deleted from the CIB then, and the attribute daemon, which
-    /// still has them, takes a value that is not new for no news. Only a refresh has it write them again.
+    /// still has them, takes a value that is not new for no news. Only a refresh has it write them again. That ends
+    /// the `dampen` of all attributes early, so it is asked for only where the CIB lacks the value.
     pub(crate) fn publish(&self, usable: bool) -> bool {
-        let known = self.files.published_carrier(self.cluster.attribute()) == Some(usable);
-        if known && !self.request.probe && !self.is_forgotten() {
+        let attribute = self.cluster.attribute();
+        let known = self.files.published_carrier(attribute) == Some(usable);
+        let forgotten_by = self.forgotten_by();
+        if known && !self.request.probe && forgotten_by.is_none() {
             return true;
         }
         let until = budgets::for_cluster(self.request.deadline);
-        let told = cluster::publish(self.cluster.attribute(), self.files, usable, until);
-        if told && known {
-            cluster::refresh_attributes(until);
+        let told = cluster::publish(attribute, self.files, usable, until);
+        if told && (known || forgotten_by.is_some()) {
+            let is_there = match self.cluster.is_in_cib(usable, until) {
+                Some(false) => cluster::refresh_attributes(until),
+                found => found.is_some(),
+            };
+            if let Some(now) = forgotten_by.filter(|_| is_there) {
+                self.files.note_told(attribute, Some(now));
+            }
         }
         told
     }
 
-    /// Whether what was told may be lost by now, and a node whose carrier is not known is no choice. Where the
-    /// process of the cluster manager was killed, the other nodes have deleted what it knew of this one. Where
+    /// Whom to tell again, if what was told may be lost by now, and a node whose carrier is not known is no choice. Where
+    /// the process of the cluster manager was killed, the other nodes have deleted what it knew of this one. Where
     /// nodes lose sight of each other and meet again without fencing, the controller of each deletes what the CIB has
     /// of the other one, perhaps after it was written again.
-    fn is_forgotten(&self) -> bool {
+    fn forgotten_by(&self) -> Option<Told> {
+        if self.request.action != Action::Monitor {
+            return None;
+        }
         let attribute = self.cluster.attribute();
-        let Some(noted) = self.files.told(attribute, COMPARE_AGAIN) else { return false };
+        let noted = self.files.told(attribute, COMPARE_AGAIN)?;
         let membership = Membership::now();
         // Nothing is noted, so that the next monitor looks again.
         if membership == Membership::Changing {
-            return false;
+            return None;
         }
         // A call by hand knows of no daemon, and must not forget the one that was told.
-        let Some(now) = Told::now() else { return false };
-        self.files.note_told(attribute, Some(now));
-        noted.is_some_and(|noted| {
+        let now = Told::now()?;
+        let is_forgotten = noted.is_some_and(|noted| {
             noted.daemon != now.daemon || membership.has_changed(noted.membership)
-        })
+        });
+        // Uncertain until it has been told; and where no note can be written, each monitor would tell it.
+        let note = if is_forgotten { now.uncertain() } else { now };
+        (self.files.note_told(attribute, Some(note)) && is_forgotten).then_some(now)
     }
 
     /// monitor of a node without the VIP.

@@ -20,6 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The file names of Pacemaker's attribute daemon, and of what starts it.
 const ATTRIBUTE_DAEMON: &str = "pacemaker-attrd";
 const MANAGER: &str = "pacemakerd";
+/// The exit code of cibadmin where nothing in the CIB is as asked (`CRM_EX_NOSUCH`).
+const NOTHING_FOUND: i32 = 105;
+/// How often the CIB is looked at for a value that was told, and the pause between two looks.
+const CIB_LOOKS: u32 = 5;
+const CIB_PAUSE: Duration = Duration::from_millis(100);
 /// The part of an answer that is read, in bytes.
 const LIMIT: usize = 64 * 1024;
 
@@ -61,6 +66,28 @@ impl Cluster {
         found.is_some_and(|it| it.status.success())
     }
 
+    /// Whether the scheduler knows that value of this node; `None`: not known. A value that the attribute daemon has
+    /// just been told is there a moment later.
+    pub(crate) fn is_in_cib(&self, usable: bool, until: Deadline) -> Option<bool> {
+        let (attribute, value) = (&self.attribute, value_of(usable));
+        let node = self.node(until)?;
+        let path = format!(
+            "//node_state[@uname='{node}']/transient_attributes//nvpair[@name='{attribute}'][@value='{value}']"
+        );
+        for _ in 0..CIB_LOOKS {
+            let answer = run("cibadmin", &["--query", "--xpath", &path], until)?.status;
+            match answer.code() {
+                Some(0) => return Some(true),
+                Some(NOTHING_FOUND) => {}
+                _ => return None,
+            }
+            if !until.sleep(CIB_PAUSE) {
+                return None;
+            }
+        }
+        Some(false)
+    }
+
     /// The name of this node.
     pub(crate) fn node(&self, until: Deadline) -> Option<String> {
         if self.node.is_some() {
@@ -79,9 +106,10 @@ pub(crate) fn publish(
     usable: bool,
     until: Deadline,
 ) -> bool {
-    let value = if usable { "1" } else { "0" };
-    // What changes meanwhile has changed for a later monitor.
-    let told_now = Told::now();
+    let value = value_of(usable);
+    // What changes meanwhile has changed for a later monitor. What was uncertain stays so until a monitor has looked.
+    let is_uncertain = files.has_told_uncertainly(attribute);
+    let told_now = Told::now().map(|now| if is_uncertain { now.uncertain() } else { now });
     let told = run("attrd_updater", &["--name", attribute.as_str(), "--update", value], until)
         .is_some_and(|it| it.status.success());
     if told {
@@ -94,6 +122,10 @@ pub(crate) fn publish(
     told
 }
 
+const fn value_of(usable: bool) -> &'static str {
+    if usable { "1" } else { "0" }
+}
+
 impl Told {
     /// Who would be told now; `None` where a person has started this action.
     pub(crate) fn now() -> Option<Self> {
@@ -102,9 +134,9 @@ impl Told {
     }
 }
 
-/// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.
-pub(crate) fn refresh_attributes(until: Deadline) {
-    run("attrd_updater", &["--refresh"], until);
+/// Has the attribute daemon write all values that it knows into the CIB again, also those whose `dampen` is not over.
+pub(crate) fn refresh_attributes(until: Deadline) -> bool {
+    run("attrd_updater", &["--refresh"], until).is_some_and(|it| it.status.success())
 }
 
 /// Clears the failures of one operation of a resource on one node.

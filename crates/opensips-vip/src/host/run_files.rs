@@ -54,6 +54,12 @@ pub(crate) struct Told {
     pub(crate) membership: Option<u64>,
 }
 
+impl Told {
+    pub(crate) const fn uncertain(self) -> Self {
+        Self { membership: Some(ocf::UNCERTAIN), ..self }
+    }
+}
+
 /// What was done when the other host was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConflictOrigin {
@@ -210,12 +216,19 @@ impl RunFiles {
     }
 
     /// Notes who knows what is published; it is compared again a while later.
-    pub(crate) fn note_told(&self, attribute: &AttributeName, told: Option<Told>) {
+    /// Returns true if that is possible.
+    pub(crate) fn note_told(&self, attribute: &AttributeName, told: Option<Told>) -> bool {
         let text = told.map(|Told { daemon: Process { pid, start_time }, membership }| {
             let membership = membership.map_or_else(String::new, |since| format!(" {since}"));
             format!("{pid} {start_time}{membership}\n")
         });
-        self.write(&told_note(attribute), text.as_deref().unwrap_or("nobody\n"));
+        self.write(&told_note(attribute), text.as_deref().unwrap_or("nobody\n"))
+    }
+
+    /// Whether it is not known that what was told has arrived.
+    pub(crate) fn has_told_uncertainly(&self, attribute: &AttributeName) -> bool {
+        let noted = self.told(attribute, Duration::ZERO).flatten();
+        noted.is_some_and(|told| told == told.uncertain())
     }
 
     /// Who was noted, `None` within that being nobody; `None` if that was less than `recently` ago.
@@ -424,9 +437,13 @@ impl RunFiles {
         self.run.file(&format!("promote-secondaries-{link}@{}.lock", self.namespace))
     }
 
-    fn write(&self, name: &str, content: &str) {
-        if let Err(error) = self.run.write(name, content.as_bytes()) {
-            log::debug!("{}", line().note(error));
+    fn write(&self, name: &str, content: &str) -> bool {
+        match self.run.write(name, content.as_bytes()) {
+            Ok(()) => true,
+            Err(error) => {
+                log::debug!("{}", line().note(error));
+                false
+            }
         }
     }
 

@@ -18,6 +18,9 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The part of an answer that is read, in bytes. A clone has some hundred for each node.
 const ANSWER_LIMIT: usize = 256 * 1024;
+/// How often the CIB is looked at for a score that was told, and the pause between two looks.
+const CIB_LOOKS: u32 = 5;
+const CIB_PAUSE: Duration = Duration::from_millis(100);
 /// The longest message of a program that is told, in bytes.
 const MESSAGE_LIMIT: usize = 4096;
 /// The exit code of cibadmin where nothing in the configuration is as asked (`CRM_EX_NOSUCH`).
@@ -66,7 +69,33 @@ pub(crate) fn publish(attribute: &str, value: &str, deadline: Deadline) -> Resul
     run("attrd_updater", &mut command, deadline).map(drop)
 }
 
-/// Has the attribute daemon write all values that it knows into the CIB again, which changes none of them.
+/// Whether the scheduler knows that promotion score of a node. One that the attribute daemon has just been told is there
+/// a moment later.
+///
+/// # Errors
+/// The CIB can't be read, or not in time.
+pub(crate) fn is_score_in_cib(
+    resource: &InstanceName,
+    node: &str,
+    score: i32,
+    deadline: Deadline,
+) -> Result<bool> {
+    let name = format!("master-{}", resource.as_str());
+    let path = format!(
+        "//node_state[@uname='{node}']/transient_attributes//nvpair[@name='{name}'][@value='{score}']"
+    );
+    for _ in 0..CIB_LOOKS {
+        if is_configured(&path, deadline)? {
+            return Ok(true);
+        }
+        if !deadline.sleep(CIB_PAUSE) {
+            return Err(Error::Late { program: "attrd_updater" });
+        }
+    }
+    Ok(false)
+}
+
+/// Has the attribute daemon write all values that it knows into the CIB again, also those whose `dampen` is not over.
 ///
 /// # Errors
 /// Pacemaker has not accepted it.

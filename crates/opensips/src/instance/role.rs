@@ -152,7 +152,12 @@ mod tests {
         let (known, main) = (record(), record().main);
         assert_eq!(Record::following(Some(known), main), known);
         let later = Process { start_time: 124, ..main };
-        let expected = Record { score: known.score, told: known.told, ..Record::unpromoted(later) };
+        let expected = Record {
+            score: known.score,
+            told: known.told,
+            membership: known.membership,
+            ..Record::unpromoted(later)
+        };
         assert_eq!(Record::following(Some(known), later), expected);
         assert_eq!(Record::following(None, main), Record::unpromoted(main));
     }

@@ -7,7 +7,7 @@
 
 use deadline::Deadline;
 use hostproc::{ProcFs, Process};
-use ocf::{LogLine, Membership, Request};
+use ocf::{Action, LogLine, Membership, Request, UNCERTAIN};
 
 use crate::cluster;
 use crate::instance::role::{Record, Role};
@@ -117,11 +117,14 @@ pub(crate) fn is_news(request: &Request, record: &Record, score: i32) -> bool {
 /// each other and meet again without fencing, the controller of each deletes what the CIB has of the other one, perhaps
 /// after it was written again.
 fn has_forgotten(request: &Request, record: &Record) -> bool {
-    let Some(told) = record.told.filter(|_| request.check_level >= DAEMON_LEVEL) else {
-        return false;
-    };
-    let by_daemon = |now: Process| now != told || Membership::now().has_changed(record.membership);
-    attribute_daemon().is_some_and(by_daemon)
+    request.check_level >= DAEMON_LEVEL
+        && attribute_daemon().is_some_and(|now| is_lost(record, now, Membership::now()))
+}
+
+/// The same by what is there now.
+fn is_lost(record: &Record, daemon: Process, membership: Membership) -> bool {
+    let lost = |told| told != daemon || membership.has_changed(record.membership);
+    record.told.is_some_and(lost)
 }
 
 /// Tells Pacemaker a score that differs from the record, and notes it in the record. Returns whether
@@ -133,14 +136,51 @@ pub(crate) fn publish(request: &Request, record: &mut Record, score: i32) -> boo
     // What changes meanwhile has changed for the next monitor.
     let (daemon, membership) = (attribute_daemon(), Membership::now().noted());
     let told = run(request, &format!("--update={score}"), request.deadline);
-    if told && daemon.is_some() && (record.score, record.told) == (Some(score), daemon) {
-        // To a daemon that has this value it is no news, and the CIB may have lost it.
-        refresh_attributes(request);
-    }
-    let now = (told.then_some(score), daemon.filter(|_| told), membership.filter(|_| told));
-    let changed = (record.score, record.told, record.membership) != now;
-    (record.score, record.told, record.membership) = now;
+    // Who moves the role does not wait for that.
+    let looks = || request.action == Action::Monitor && has_arrived(request, score);
+    let arrived = told && (!may_be_no_news(record, daemon, score) || looks());
+    let after = noted(record, (told, arrived), daemon, membership, score);
+    let changed = *record != after;
+    *record = after;
     changed
+}
+
+/// Whether the attribute daemon may have this score already, and does not write it again.
+fn may_be_no_news(record: &Record, daemon: Option<Process>, score: i32) -> bool {
+    let has_it = daemon.is_some() && (record.score, record.told) == (Some(score), daemon);
+    has_it || record.membership == Some(UNCERTAIN)
+}
+
+/// The record after a score was told. What has not arrived for certain is told again when a monitor compares.
+fn noted(
+    record: &Record,
+    (told, arrived): (bool, bool),
+    daemon: Option<Process>,
+    membership: Option<u64>,
+    score: i32,
+) -> Record {
+    Record {
+        score: told.then_some(score),
+        told: daemon.filter(|_| told),
+        membership: if arrived { membership } else { membership.map(|_| UNCERTAIN) },
+        ..*record
+    }
+}
+
+/// Looks whether the scheduler knows the score, and has it written again if not. That ends the `dampen` of all
+/// attributes early, so it is asked for only then.
+fn has_arrived(request: &Request, score: i32) -> bool {
+    let Some(node) = &request.node else { return true };
+    let deadline = request.deadline;
+    let there = match cluster::is_score_in_cib(&request.instance, node, score, deadline) {
+        Ok(true) => Ok(()),
+        Ok(false) => cluster::refresh_attributes(deadline),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &there {
+        log::warn!("{}", LogLine::of(request.action).note(error));
+    }
+    there.is_ok()
 }
 
 /// The file names of Pacemaker's attribute daemon, and of what starts it.
@@ -157,13 +197,6 @@ pub(super) fn attribute_daemon() -> Option<Process> {
 pub(crate) fn withdraw(request: &Request, deadline: Deadline) {
     if request.promotable {
         run(request, "--delete", deadline);
-    }
-}
-
-/// A score that Pacemaker does not write again is told again after the next change.
-fn refresh_attributes(request: &Request) {
-    if let Err(error) = cluster::refresh_attributes(request.deadline) {
-        log::warn!("{}", LogLine::of(request.action).note(error));
     }
 }
 
@@ -249,7 +282,7 @@ mod tests {
     fn pacemaker_is_told_once() {
         let deadline = Deadline::now();
         let request = Request {
-            action: ocf::Action::Monitor,
+            action: Action::Monitor,
             instance: ocf::InstanceName::new("sip".as_ref()),
             values: ocf::Values::default(),
             deadline,
@@ -272,6 +305,35 @@ mod tests {
         assert!(!is_news(&request, &Record { told: Some(main), ..record }, STANDBY));
         assert!(is_news(&Request { probe: true, ..request.clone() }, &record, STANDBY));
         assert!(!is_news(&Request { promotable: false, ..request }, &record, PROMOTED));
+    }
+
+    #[test]
+    fn what_may_be_lost_is_told_again_until_it_has_arrived() {
+        let process = |pid| Process { pid: hostproc::Pid::new(pid).unwrap(), start_time: 1 };
+        let (daemon, since) = (process(7), Some(5));
+        let fresh = Record::unpromoted(process(1));
+        let told = noted(&fresh, (true, true), Some(daemon), since, STANDBY);
+        let lost = |record, membership| is_lost(record, daemon, membership);
+        assert!(!lost(&told, Membership::Since(5)) && !lost(&told, Membership::Changing));
+        assert!(
+            lost(&told, Membership::Since(6)) && is_lost(&told, process(8), Membership::Unknown)
+        );
+        // A record of an older version, and one of a moment of change.
+        let older = Record { membership: None, ..told };
+        assert!(lost(&older, Membership::Since(5)));
+        let amid = noted(&fresh, (true, true), Some(daemon), Some(UNCERTAIN), STANDBY);
+        assert!(lost(&amid, Membership::Since(5)));
+        // Nobody was told.
+        assert!(!lost(&fresh, Membership::Since(5)));
+        let may = |record, score| may_be_no_news(record, Some(daemon), score);
+        assert!(may(&told, STANDBY) && !may(&told, PROMOTED) && !may(&fresh, STANDBY));
+        // After an attempt that has failed, the next one looks, too.
+        let failed = noted(&told, (false, false), Some(daemon), since, STANDBY);
+        assert!(failed.score.is_none() && may(&failed, STANDBY));
+        let doubtful = noted(&failed, (true, false), Some(daemon), since, STANDBY);
+        assert!(lost(&doubtful, Membership::Since(5)) && may(&doubtful, STANDBY));
+        // Without Corosync nothing is uncertain.
+        assert_eq!(noted(&told, (false, false), Some(daemon), None, STANDBY).membership, None);
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub(super) const FAULTS: &[Fault] = &[
         strike: |case| stop(case, "corosync"),
         allowed: |it| {
             if it.outlasts_token() {
-                Allowed::silent(it.if_serving(it.loss_of_contact())).fenced()
+                Allowed::silent(it.if_serving(it.loss_of_contact()))
+                    .fenced()
+                    .unless_fenced(it.if_serving(it.failover()))
             } else {
                 Allowed::silent(NONE)
             }
@@ -132,7 +134,7 @@ pub(super) const FAULTS: &[Fault] = &[
         strike: |case| kill(case, "pacemaker-sched"),
         allowed: |it| match it.role {
             Role::Standby => Allowed::silent(MOVED).fenced(),
-            _ => node_fenced(it),
+            _ => node_fenced(it).unless_fenced(MOVED),
         },
         ..KILLED
     },

@@ -72,19 +72,33 @@ pub struct Allowed {
     pub two_owners: Option<Duration>,
     /// Whether a node may be fenced.
     pub fencing: bool,
+    /// As `silent`, where no node was fenced; `None`: the same.
+    pub silent_unfenced: Option<Duration>,
 }
 
 impl Allowed {
     /// One owner, no fencing.
     #[must_use]
     pub const fn silent(limit: Duration) -> Self {
-        Self { silent: limit, two_owners: None, fencing: false }
+        Self { silent: limit, two_owners: None, fencing: false, silent_unfenced: None }
     }
 
     /// The same, and a node may be fenced.
     #[must_use]
     pub const fn fenced(self) -> Self {
         Self { fencing: true, ..self }
+    }
+
+    /// The same, and where none was fenced, SIP may be away for no longer than that.
+    #[must_use]
+    pub const fn unless_fenced(self, limit: Duration) -> Self {
+        Self { silent_unfenced: Some(limit), ..self }
+    }
+
+    /// How long there may be no SIP, by whether a node was fenced.
+    #[must_use]
+    pub fn limit(&self, was_fenced: bool) -> Duration {
+        self.silent_unfenced.filter(|_| !was_fenced).unwrap_or(self.silent)
     }
 
     /// The same, and until `after` its end two hosts may answer.

@@ -83,13 +83,15 @@ pub(super) const FAULTS: &[Fault] = &[
 ];
 
 /// A copy of the directory, in a file system of its own without a free page.
-const FULL_DISK: &str = "mkdir -p /tmp/disk; \
+const FULL_DISK: &str = "set -e; mkdir -p /tmp/disk; \
     used=$(du -sk /var/lib/pacemaker | cut -f1); \
     mount -t tmpfs -o size=$((used + 256))k,mode=750 full /tmp/disk; \
     cp -a /var/lib/pacemaker/. /tmp/disk; \
     mount --move /tmp/disk /var/lib/pacemaker; \
     rmdir /tmp/disk; \
-    dd if=/dev/zero of=/var/lib/pacemaker/filler bs=4k 2>/dev/null || true";
+    mountpoint -q /var/lib/pacemaker; \
+    dd if=/dev/zero of=/var/lib/pacemaker/filler bs=4k 2>/dev/null || true; \
+    ! head -c 8192 /dev/zero 2>/dev/null >/var/lib/pacemaker/more";
 
 /// The tmpfs gets a size that what is in it already takes up but for some pages, which a file fills.
 fn fill(case: &Case<'_>) -> Result<(), String> {

@@ -148,7 +148,7 @@ pub(super) const FAULTS: &[Fault] = &[
 /// Whoever is fenced: with the delay of the example it is node2, which may be the one that serves.
 fn parted(it: &Circumstances) -> Allowed {
     if it.outlasts_token() {
-        Allowed::silent(it.loss_of_contact()).fenced()
+        Allowed::silent(it.loss_of_contact()).fenced().unless_fenced(it.failover())
     } else {
         Allowed::silent(NONE)
     }
@@ -158,7 +158,7 @@ fn parted(it: &Circumstances) -> Allowed {
 fn cut_off(it: &Circumstances) -> Allowed {
     if it.heard_before_the_shot() {
         // Each has lost the other, and now both may shoot.
-        Allowed::silent(it.loss_of_contact()).fenced()
+        Allowed::silent(it.loss_of_contact()).fenced().unless_fenced(it.if_serving(it.failover()))
     } else if it.outlasts_token() {
         Allowed::silent(it.if_serving(it.failover())).fenced()
     } else {

@@ -39,6 +39,7 @@ pub(super) const FAULTS: &[Fault] = &[
             if it.outlasts_token() {
                 Allowed::silent(it.if_serving(it.loss_of_contact() + Duration::from_secs(1)))
                     .fenced()
+                    .unless_fenced(it.if_serving(it.failover() + Duration::from_secs(1)))
             } else {
                 Allowed::silent(it.if_serving(it.lasts + Duration::from_secs(2)))
             }

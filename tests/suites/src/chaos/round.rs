@@ -125,7 +125,8 @@ fn percent(part: Duration, of: Duration) -> u64 {
 }
 
 fn judge(record: &mut Record, prepared: &[Prepared<'_>], mark: &Mark) {
-    record.limit = prepared.iter().map(|one| one.allowed.silent).sum();
+    let was_fenced = !record.fenced.is_empty();
+    record.limit = prepared.iter().map(|one| one.allowed.limit(was_fenced)).sum();
     if record.silent > record.limit && record.is_timed() {
         let (silent, limit) = (record.silent.as_secs_f64(), record.limit.as_secs_f64());
         let text = format!("{silent:.1} s, limit {limit:.1} s");
