@@ -89,6 +89,11 @@ pub(crate) static MANUAL: Manual = Manual {
              neighbours can still reach the address if its answers to their ARP requests leave the node.",
         ),
         (
+            "IP is not announced: its announcer could not be started: check the load and the memory of this node",
+            "Degraded (190). start had no carrier, and the background process that waits for one could not be \
+             started in time. This monitor has started it: it probes and announces when there is a carrier.",
+        ),
+        (
             "LINK is a port of BRIDGE: set nic=BRIDGE",
             "start refuses it, because the bridge, bond or team takes what arrives at the port. If the \
              interface has become a port while it has the address, the address stays: start succeeds, and \

@@ -64,9 +64,10 @@ pub(crate) fn for_kernel_detection(action: Deadline) -> Deadline {
 /// start: for a host that has just been found by the kernel to answer with its MAC address.
 pub(crate) const CONFLICT_IDENTITY: Duration = Duration::from_millis(200);
 
-/// start: for the end of the previous announcer, and for the report of the new one.
+/// start: for the end of the previous announcer, and for the report of the new one. A short action keeps most of
+/// its time for it.
 pub(crate) fn for_start_announcer(action: Deadline) -> Deadline {
-    action.less(RESERVE).within(Duration::from_secs(3))
+    action.less(RESERVE.min(action.remaining() / 4)).within(Duration::from_secs(3))
 }
 
 /// start: for the announcements that it sends itself.

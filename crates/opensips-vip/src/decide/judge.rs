@@ -106,6 +106,11 @@ impl Observation {
             Unannounced::NotSent => {
                 format!("{} is not announced: {}", params.ip, refuses_to_send(&link.name))
             }
+            Unannounced::NoAnnouncer => format!(
+                "{} is not announced: its announcer could not be started: check the load and the memory of \
+                 this node",
+                params.ip
+            ),
         }))
     }
 
@@ -163,6 +168,8 @@ pub(crate) enum Unannounced {
     /// The kernel takes no frame for the link, although it has a carrier: its queue is full, or a filter or a
     /// policer drops them.
     NotSent,
+    /// start had no carrier, and could not leave a process that waits for it.
+    NoAnnouncer,
 }
 
 /// Why nothing can be sent on a link that has a carrier.

@@ -29,6 +29,8 @@ const SEARCHED: &str = "searched-";
 
 /// The note that nothing could be sent, in the place of the MAC address of another host.
 const NOT_SENT: &str = "not-sent";
+/// The same, that no process is left which announces the VIP.
+const NO_ANNOUNCER: &str = "no-announcer";
 
 /// The second word in the note of a conflict: start has found it, or nothing was announced because of it.
 const TAKEN_OVER: &str = " taken-over";
@@ -155,6 +157,7 @@ impl RunFiles {
         let text = match why {
             Unannounced::Conflict(mac) => mac.to_string(),
             Unannounced::NotSent => NOT_SENT.to_owned(),
+            Unannounced::NoAnnouncer => NO_ANNOUNCER.to_owned(),
         };
         self.write(&self.unannounced(), &format!("{text}\n"));
     }
@@ -448,6 +451,7 @@ pub(crate) fn parse_conflict(note: &[u8]) -> Option<(MacAddress, ConflictOrigin)
 pub(crate) fn parse_unannounced(note: &[u8]) -> Option<Unannounced> {
     match std::str::from_utf8(note).ok()?.trim_end() {
         NOT_SENT => Some(Unannounced::NotSent),
+        NO_ANNOUNCER => Some(Unannounced::NoAnnouncer),
         mac => mac.parse().ok().map(Unannounced::Conflict),
     }
 }

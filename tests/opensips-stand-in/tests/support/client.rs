@@ -13,7 +13,7 @@ use testnet::wait_until;
 use super::{FIFO, Instance};
 
 /// How long an answer may take: only a test that fails waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long silence has to last to be believed: only tests of silence wait for it.
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);

@@ -54,7 +54,7 @@ fn kill_and_start(cluster: &Cluster, node: &str) -> Result<(), String> {
     // It has looked, and has ended.
     wait("the end of the asynchronous monitor", || {
         let processes = cluster.run(node, &["ps", "-e", "-o", "args="])?;
-        Ok(!processes.lines().any(|line| line.starts_with("opensips --async-monitor")))
+        Ok(!processes.lines().any(|line| line.contains(" --async-monitor")))
     })?;
     cluster.run(node, &["crm_resource", "--force-start", "-r", "opensips"]).map(drop)
 }

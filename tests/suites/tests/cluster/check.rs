@@ -88,9 +88,19 @@ pub(crate) fn nodes_that_differ(cluster: &Cluster) -> Result<(), String> {
         let findings = told["findings"].as_array().cloned().unwrap_or_default();
         Ok(findings.iter().filter_map(|one| Some(one["rule"].as_str()?.to_owned())).collect())
     };
+    // What one node tells, the other one knows a moment later.
     let expect = |node: &str, expected: &[&str]| {
-        let found = rules(node)?;
-        if found == expected { Ok(()) } else { Err(format!("{node}: {found:?}")) }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let found = rules(node)?;
+            if found == expected {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!("{node}: {found:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
     };
     // The file belongs to the repository: another one is put over it on node2.
     let other = format!(

@@ -6,7 +6,8 @@ use testnet::{Capture, Host, Responder, wait_until};
 
 use super::calibrated::RIVAL_MAC;
 use super::{
-    LONG, Site, VIP, ends, fails, instances, is_at_work, is_up, locks, recurring, shell, vip,
+    LONG, Site, VIP, ends, fails, has_strace, instances, is_at_work, is_up, locks, recurring,
+    shell, vip,
 };
 
 fn has_no_carrier(host: &Host) -> bool {
@@ -177,6 +178,30 @@ fn without_carrier_start_succeeds() {
         capture.arp_frames().iter().any(|arp| arp.sender_ip == vip)
     });
     ends(&recurring(&agent), 0);
+    ends(&agent.action("stop"), 0);
+}
+
+/// No process can be started, and the carrier comes before the first monitor.
+#[test]
+fn without_carrier_and_announcer_the_next_monitor_announces() {
+    testnet::root_or_skip!();
+    if !has_strace("link::without_carrier_and_announcer_the_next_monitor_announces") {
+        return;
+    }
+    let site = Site::new();
+    site.cable_a.unplug(&site.a);
+    wait_until("eth0 has no carrier", LONG, || has_no_carrier(&site.a));
+    let agent = site.vip().param("nic", "eth0").param("link_wait", "0");
+    let strace = ["/usr/bin/strace", "-qq", "-o", "/dev/null"];
+    let inject = "--inject=clone3,clone,vfork:error=EAGAIN";
+    ends(&agent.clone().under(strace.iter().copied().chain([inject])).action("start"), 0);
+    assert_eq!(super::announcer(&site.a), None);
+    site.cable_a.plug(&site.a);
+    wait_until("eth0 is up", LONG, || is_up(&site.a, "eth0"));
+    let capture = Capture::start(&site.a, "eth0");
+    fails(&recurring(&agent), 190, "is not announced: its announcer could not be started");
+    wait_until("it is announced", LONG, || !super::announcements(&capture).is_empty());
+    wait_until("monitor is content", LONG, || recurring(&agent).code == 0);
     ends(&agent.action("stop"), 0);
 }
 

@@ -123,6 +123,8 @@ impl Start<'_> {
         match spawned {
             Ok(child) => self.done.push(Done::StartedAnnouncer(child)),
             Err(error) if !self.link.usable() => {
+                // The next monitor reports it, and leaves one.
+                self.files.note_unannounced(Unannounced::NoAnnouncer);
                 log::error!("{}", failure(&error).note("no announcer: the VIP is not announced"));
             }
             Err(error) => {

@@ -135,13 +135,21 @@ fn a_vip_that_is_not_announced_is_degraded() {
         "192.0.2.10 is in use by 02:00:00:00:00:09 on eth0, and is not announced: remove it \
          from that host"
     );
-    let unsent = Observation { unannounced: Some(Unannounced::NotSent), ..observation };
+    let unsent = Observation { unannounced: Some(Unannounced::NotSent), ..observation.clone() };
     let verdict = unsent.judge(&params(&[]));
     assert_eq!(verdict.exit, Exit::Degraded);
     assert_eq!(
         verdict.reason.unwrap(),
         "192.0.2.10 is not announced: eth0 refuses to send: check its queue (tc -s qdisc show dev \
          eth0) and packet filters"
+    );
+    let alone = Observation { unannounced: Some(Unannounced::NoAnnouncer), ..observation };
+    let verdict = alone.judge(&params(&[]));
+    assert_eq!(verdict.exit, Exit::Degraded);
+    assert_eq!(
+        verdict.reason.unwrap(),
+        "192.0.2.10 is not announced: its announcer could not be started: check the load and the memory \
+         of this node"
     );
 }
 
