@@ -13,8 +13,8 @@ use super::late_conflict::Listener;
 use super::look::Look;
 use super::open_socket;
 use super::own_links::OwnLinks;
+use super::pause::{PAUSE, PauseClock, wait};
 use crate::decide::judge::Unannounced;
-use crate::host::boot_time::since_boot;
 use crate::host::cluster;
 use crate::host::run_files::RunFiles;
 use crate::log_line::line;
@@ -109,54 +109,6 @@ fn send(announcement: &Announcement, link: &Link, files: &RunFiles) -> Result<()
     announcement.send(&mut socket, link)?;
     files.note_announcement(link.mac);
     Ok(())
-}
-
-/// Waits until `due`, or until a link has changed, and calls `look` from time to time. Returns true, at once, if
-/// this process was paused meanwhile.
-fn wait(
-    mut events: Option<&mut Events>,
-    due: Deadline,
-    clock: &mut PauseClock,
-    mut look: impl FnMut(),
-) -> bool {
-    loop {
-        // In slices, so that a pause in the middle of a long wait is noticed, too.
-        let slice = due.within(PAUSE);
-        let planned = slice.remaining();
-        let changed = match events.as_mut() {
-            Some(events) => events.wait(slice),
-            None => Ok(false),
-        };
-        // A subscription that fails must not turn the burst into a busy loop.
-        if !matches!(changed, Ok(true)) {
-            std::thread::sleep(slice.remaining());
-        }
-        // What was lost in a pause is seen by the look that follows.
-        if clock.has_paused(planned) {
-            return true;
-        }
-        let changed = matches!(changed, Ok(true));
-        if !changed {
-            look();
-        }
-        if due.has_passed() || changed {
-            return false;
-        }
-    }
-}
-
-/// A gap in the work of this process that counts as a pause: the process or the host was stopped.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Notices pauses, also those in which the host was suspended (`CLOCK_BOOTTIME`).
-struct PauseClock(Duration);
-
-impl PauseClock {
-    /// Returns true if much more time has passed since the last call than was planned.
-    fn has_paused(&mut self, planned: Duration) -> bool {
-        let before = std::mem::replace(self, Self(since_boot()));
-        self.0.saturating_sub(before.0) > planned + PAUSE
-    }
 }
 
 /// The progress of a burst.
@@ -423,6 +375,7 @@ fn prober(job: &Job, netlink: &Netlink, (link, mac): (&Link, MacAddress)) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::boot_time::since_boot;
     use crate::params::Form;
     use crate::testing::fixtures::link;
     use hostnet::{LinkIndex, Prefix};
