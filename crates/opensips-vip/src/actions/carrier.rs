@@ -10,6 +10,7 @@ use super::budgets;
 use crate::decide::carrier::Elsewhere;
 use crate::decide::judge::{self, Observation};
 use crate::decide::plan::has_neighbours;
+use crate::host::boot_time::since_boot;
 use crate::host::cluster::{self, Cluster};
 use crate::host::run_files::{RunFiles, Told};
 use crate::host::tables;
@@ -17,7 +18,6 @@ use crate::log_line::{failure, line};
 use crate::params::{LinkCheck, Params};
 use crate::wire::announcement::Announcement;
 use crate::wire::announcer::{self, CarrierFailure, Job, LinkState, Watch, is_held};
-use crate::wire::burst;
 
 /// How long monitor waits before it believes that only this node has lost its carrier. When a switch
 /// restarts, the other nodes publish in that time that they have lost theirs, and a link that flaps has
@@ -236,14 +236,17 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// Ends the process that waits for the carrier of a node without the VIP.
-pub(crate) fn end_watcher(files: &RunFiles, deadline: Deadline) {
+/// Ends the process that waits for the carrier of a node without the VIP. Returns true if there was one: it
+/// ends by itself when the carrier is steady.
+pub(crate) fn end_watcher(files: &RunFiles, deadline: Deadline) -> bool {
+    let is_watched = is_held(&files.watcher_lock());
     match announcer::end(&files.watcher_lock(), budgets::for_start_announcer(deadline)) {
         Ok(ended) => ended.release(),
         Err(error) => {
             log::warn!("{}", failure(&error).note("the watcher of the carrier does not end"));
         }
     }
+    is_watched
 }
 
 /// Leaves an announcer for a VIP that can't be announced now, if there is none yet: it waits for the
@@ -274,7 +277,7 @@ pub(crate) fn announce_observed(
         next: 0,
         probe_timeout: params.duplicates.map(|check| check.timeout),
         probe_first: true,
-        begun: burst::since_boot(),
+        begun: since_boot(),
         attribute: Cluster::of(request).map(|cluster| cluster.attribute().clone()),
         silent_controls: Vec::new(),
         namespace: params.namespace.clone(),

@@ -91,8 +91,8 @@ pub(crate) static DUPLICATE_TIMEOUT: Parameter = Parameter {
     longdesc: "\
 Time without an answer after which the VIP counts as free: 10ms to 10s. Default: 50ms. Units: ms, s, m; a
 number without a unit is in seconds. With duplicate_check=calibrated, start waits for the whole time
-only if no neighbour answers. If the carrier of the interface has come while start or the announcer was at work, the
-time is 500 ms at least, because a switch port does not forward frames at once. The agent sends two probes in that
+only if no neighbour answers. If the carrier comes during start or later, or if the agent has seen it come in the
+2 seconds before, the time is at least 500 ms: a switch port does not forward at once. The agent sends two probes in that
 time, and one in each 100 ms if it is 200ms or more: raise it where frames are lost or hosts answer late.",
     ..Parameter::TEMPLATE
 };

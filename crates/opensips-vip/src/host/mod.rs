@@ -5,6 +5,7 @@ use std::time::Duration;
 use deadline::Deadline;
 use hostnet::{Error, Result};
 
+pub(crate) mod boot_time;
 pub(crate) mod cluster;
 pub(crate) mod deletion;
 pub(crate) mod ipv6;

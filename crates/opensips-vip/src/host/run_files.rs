@@ -3,6 +3,8 @@
 //! Locks are named after the address and not after the resource, so that an action by hand finds those
 //! of the cluster. All of them only help: without the directory the actions go on without them.
 
+mod new_carrier;
+
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -325,6 +327,7 @@ impl RunFiles {
         let notes = [self.unannounced(), self.conflict(), self.announced(), self.searched(), here];
         self.run.remove_unfinished(&notes);
         self.run.remove_unfinished(&[self.failed_monitor_note()]);
+        self.forget_old_carriers();
     }
 
     /// The file that says that the cluster was told that it has held the VIP; `None` if it is there, or if

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use deadline::Deadline;
 use hostnet::{Error, EventGroup, Events, Family, Link, MacAddress, Netlink, Result};
-use nix::time::{ClockId, clock_gettime};
 
 use super::announcement::Announcement;
 use super::announcer::{self, Job, LinkState};
@@ -14,6 +13,7 @@ use super::late_conflict::Listener;
 use super::look::Look;
 use super::open_socket;
 use super::own_links::OwnLinks;
+use super::pause::{PAUSE, PauseClock, wait};
 use crate::decide::judge::Unannounced;
 use crate::host::cluster;
 use crate::host::run_files::RunFiles;
@@ -52,17 +52,20 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(3);
 /// A switch may have dropped all of the schedule: where neighbours that are known to answer have been silent,
 /// it begins again when one of them answers.
 pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: Option<Deadline>) {
-    let Job { announcement, schedule, .. } = job;
+    let schedule = &job.schedule;
     // Without events it still looks before each announcement.
     let mut events = Events::subscribe(&[EventGroup::Link]).ok();
-    let mut burst = Burst {
-        next: job.next,
-        must_probe: job.probe_first,
-        ..Burst::new(Instant::now(), job.link)
-    };
+    let mut burst = Burst::of(job);
     let mut clock = PauseClock(job.begun);
     let mut namespace_due = Deadline::after(NAMESPACE_LOOK);
     let mut forwarding = Forwarding::of(job);
+    if burst.must_probe {
+        listener = Listener::deaf();
+    }
+    // No event tells what has changed before the subscription.
+    if matches!(burst.look(job, netlink, &mut clock), Looked::Gone) {
+        return;
+    }
     loop {
         let Some(due) = burst.next_look(schedule) else {
             if until.is_none()
@@ -86,16 +89,10 @@ pub(crate) fn run(job: &Job, netlink: &Netlink, mut listener: Listener, until: O
             return;
         }
         burst.must_probe |= wait(events.as_mut(), due, &mut clock, || listener.look(job, netlink));
-        match Look::take(announcement, netlink) {
-            Look::Gone => return,
-            Look::NotYet => burst.is_blocked = true,
-            Look::Ready(link) => {
-                burst.notice_changes(&link);
-                if burst.is_due(schedule) {
-                    burst.announce(job, netlink, &link, &mut clock);
-                }
-            }
-            Look::Unclear => {
+        match burst.look(job, netlink, &mut clock) {
+            Looked::Gone => return,
+            Looked::Seen => {}
+            Looked::Unclear => {
                 if until.is_some_and(|until| Deadline::after(LOOK_AGAIN) > until) {
                     return;
                 }
@@ -114,58 +111,6 @@ fn send(announcement: &Announcement, link: &Link, files: &RunFiles) -> Result<()
     Ok(())
 }
 
-/// Waits until `due`, or until a link has changed, and calls `look` from time to time. Returns true if this
-/// process was paused meanwhile.
-fn wait(
-    mut events: Option<&mut Events>,
-    due: Deadline,
-    clock: &mut PauseClock,
-    mut look: impl FnMut(),
-) -> bool {
-    let mut paused = false;
-    loop {
-        // In slices, so that a pause in the middle of a long wait is noticed, too.
-        let slice = due.within(PAUSE);
-        let planned = slice.remaining();
-        let changed = match events.as_mut() {
-            Some(events) => events.wait(slice),
-            None => Ok(false),
-        };
-        // A subscription that fails must not turn the burst into a busy loop.
-        if !matches!(changed, Ok(true)) {
-            std::thread::sleep(slice.remaining());
-        }
-        paused |= clock.has_paused(planned);
-        let changed = matches!(changed, Ok(true));
-        if !(paused || changed) {
-            look();
-        }
-        if due.has_passed() || changed {
-            return paused;
-        }
-    }
-}
-
-/// A gap in the work of this process that counts as a pause: the process or the host was stopped.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// The time since boot, with that in which the host was suspended. A clock that can't be read never shows
-/// a pause.
-pub(crate) fn since_boot() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
-}
-
-/// Notices pauses, also those in which the host was suspended (`CLOCK_BOOTTIME`).
-struct PauseClock(Duration);
-
-impl PauseClock {
-    /// Returns true if much more time has passed since the last call than was planned.
-    fn has_paused(&mut self, planned: Duration) -> bool {
-        let before = std::mem::replace(self, Self(since_boot()));
-        self.0.saturating_sub(before.0) > planned + PAUSE
-    }
-}
-
 /// The progress of a burst.
 struct Burst {
     /// The zero of the schedule.
@@ -174,6 +119,8 @@ struct Burst {
     next: usize,
     /// Nothing could be sent at the last look: the next one that can send begins the burst again.
     is_blocked: bool,
+    /// The link was not usable at the last look, or the kernel was still looking for a duplicate.
+    has_no_carrier: bool,
     /// Another host can have the address: probe before the next announcement.
     must_probe: bool,
     /// The carrier has just come: a switch that does not forward yet drops the first probes.
@@ -188,12 +135,33 @@ struct Burst {
     idle_since: Instant,
 }
 
+/// What a look has shown.
+enum Looked {
+    Seen,
+    /// The address is not there any more.
+    Gone,
+    /// The kernel gave no clear answer.
+    Unclear,
+}
+
 impl Burst {
+    /// That of an announcer that has not looked yet. Where it has to probe first there was no carrier, and the
+    /// carrier can come before its first look.
+    fn of(job: &Job) -> Self {
+        Self {
+            next: job.next,
+            must_probe: job.probe_first,
+            is_new_carrier: job.probe_first,
+            ..Self::new(Instant::now(), job.link)
+        }
+    }
+
     fn new(zero: Instant, last: LinkState) -> Self {
         Self {
             zero,
             next: 0,
             is_blocked: false,
+            has_no_carrier: false,
             must_probe: false,
             is_new_carrier: false,
             probe_at: None,
@@ -206,7 +174,9 @@ impl Burst {
     /// Begins the schedule again.
     fn begin(&mut self, zero: Instant, must_probe: bool) {
         let Self { last, refused, idle_since, .. } = *self;
-        *self = Self { must_probe, refused, idle_since, ..Self::new(zero, last) };
+        // As long as nothing was asked, a switch can still be about to forward.
+        let is_new_carrier = self.is_new_carrier && must_probe;
+        *self = Self { must_probe, is_new_carrier, refused, idle_since, ..Self::new(zero, last) };
     }
 
     /// The pause before the next look or probe.
@@ -230,6 +200,36 @@ impl Burst {
 
     fn is_due(&self, schedule: &Schedule) -> bool {
         self.due(schedule).is_some_and(|due| Instant::now() >= due)
+    }
+
+    /// Looks at the address and at the link, and announces what is due.
+    fn look(&mut self, job: &Job, netlink: &Netlink, clock: &mut PauseClock) -> Looked {
+        match Look::take(&job.announcement, netlink) {
+            Look::Gone => return Looked::Gone,
+            Look::Unclear => return Looked::Unclear,
+            Look::NotYet => self.is_unready(),
+            Look::Ready(link) => {
+                self.note_carrier(job, &link);
+                self.notice_changes(&link);
+                if self.is_due(&job.schedule) {
+                    self.announce(job, netlink, &link, clock);
+                }
+            }
+        }
+        Looked::Seen
+    }
+
+    fn is_unready(&mut self) {
+        self.is_blocked = true;
+        self.has_no_carrier = true;
+    }
+
+    /// Tells the starts of other VIPs on this link that its carrier has come.
+    fn note_carrier(&mut self, job: &Job, link: &Link) {
+        let has_come = std::mem::take(&mut self.has_no_carrier);
+        if has_come || self.last.carrier_losses != link.carrier_losses {
+            RunFiles::of(job.announcement.ip, Some(link.index)).note_new_carrier(link.index);
+        }
     }
 
     fn notice_changes(&mut self, link: &Link) {
@@ -267,9 +267,10 @@ impl Burst {
                 Look::Unclear => {}
                 Look::NotYet => {
                     self.begin(Instant::now(), true);
-                    self.is_blocked = true;
+                    self.is_unready();
                 }
                 Look::Ready(link) => {
+                    self.note_carrier(job, &link);
                     self.notice_changes(&link);
                     if matches!(ask(job, netlink, &link, forwarding), Ok(true)) {
                         log::info!("{}", line().note("the link forwards now: announcing again"));
@@ -374,7 +375,10 @@ fn prober(job: &Job, netlink: &Netlink, (link, mac): (&Link, MacAddress)) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::boot_time::since_boot;
+    use crate::params::Form;
     use crate::testing::fixtures::link;
+    use hostnet::{LinkIndex, Prefix};
 
     #[test]
     fn a_loss_since_start_begins_it_again() {
@@ -390,6 +394,39 @@ mod tests {
         assert_eq!(begun(|_| {}), (1, false, false));
         assert_eq!(begun(|link| link.carrier_losses += 1), (0, true, true));
         assert_eq!(begun(|link| link.mac = None), (0, false, false));
+    }
+
+    #[test]
+    fn a_carrier_is_new_until_it_was_asked() {
+        let job = Job {
+            announcement: Announcement {
+                ip: "192.0.2.10".parse().unwrap(),
+                prefix: Prefix::new(Family::V4, 24).unwrap(),
+                targets: Vec::new(),
+                link: LinkIndex::new(2).unwrap(),
+                form: Form::Both,
+            },
+            schedule: "0,50".parse().unwrap(),
+            next: 0,
+            probe_timeout: Some(Duration::from_millis(50)),
+            probe_first: true,
+            begun: since_boot(),
+            attribute: None,
+            silent_controls: Vec::new(),
+            namespace: None,
+            link: LinkState::of(&link(2, "eth0")),
+            lock: "/run/smartvox/announcer-192.0.2.10@4026531840.lock".into(),
+        };
+        // start has seen no carrier: it can be there at the first look.
+        let mut burst = Burst::of(&job);
+        assert!(burst.must_probe && burst.is_new_carrier);
+        // Another MAC address, or a pause, before the probe.
+        burst.begin(Instant::now(), true);
+        assert!(burst.must_probe && burst.is_new_carrier);
+        burst.begin(Instant::now(), false);
+        assert!(!(burst.must_probe || burst.is_new_carrier));
+        let burst = Burst::of(&Job { probe_first: false, ..job });
+        assert!(!(burst.must_probe || burst.is_new_carrier));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use hostnet::{EtherType, Family, MacAddress, Netlink, PacketSocket, Result};
 
 use super::announcer::Job;
 use super::conflict_probe::{Conflicts, Prober};
+use super::look::announced;
 use super::own_links::OwnLinks;
 use crate::host::run_files::{ConflictOrigin, RunFiles};
 use crate::log_line::{failure, line};
@@ -91,9 +92,11 @@ fn claimed_by(
     else {
         return Ok(None);
     };
-    let own = OwnLinks::of(ip, link, &links, &addresses);
-    let heard = Prober { ip, mac, own }.has_heard(socket, Conflicts::Owners)?;
     // Without the VIP another host can have it rightfully, and what other links of this host have claimed would
-    // count as another host.
-    Ok(heard.filter(|_| addresses.iter().any(|address| address.ip == ip)))
+    // count as another host. The frames stay unread: the next look at the address ends the announcer.
+    if announced(&job.announcement, &addresses).is_none() {
+        return Ok(None);
+    }
+    let own = OwnLinks::of(ip, link, &links, &addresses);
+    Prober { ip, mac, own }.has_heard(socket, Conflicts::Owners)
 }

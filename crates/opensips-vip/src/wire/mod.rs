@@ -15,6 +15,7 @@ pub(crate) mod late_conflict;
 mod look;
 pub(crate) mod neighbours;
 pub(crate) mod own_links;
+mod pause;
 mod resolve;
 
 /// Opens a socket for announcements of `ip` and probes for it.

@@ -1,11 +1,13 @@
 //! The kernel gives the announcer no answer, or a wrong one: it goes on.
 
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use testnet::{Capture, Host, wait_until};
 
 use super::{
-    LONG, Site, announcements, announcer, ends, has_strace, is_up, second_interface, shell,
+    LONG, Site, VIP, announcements, announcer, ends, has_strace, is_up, program, second_interface,
+    shell,
 };
 
 /// strace on the announcer, which makes its system calls fail.
@@ -77,6 +79,21 @@ fn a_failed_request_is_made_again() {
     }
 }
 
+/// What changes while it is stopped, and what no event tells, is seen when it goes on, not at the next entry.
+#[test]
+fn a_pause_is_followed_by_a_look() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    ends(&site.vip().param("announce_schedule", "0,600000").action("start"), 0);
+    let pid = announcer(&site.a).unwrap();
+    testnet::suspend(pid);
+    site.a.ip(&format!("addr del {VIP}/24 dev eth0"));
+    std::thread::sleep(Duration::from_secs(3));
+    testnet::resume(pid);
+    wait_until("the announcer ends", LONG, || !site.a.processes().contains(&pid));
+    ends(&site.vip().action("stop"), 0);
+}
+
 /// More events than the buffer of the socket holds: the kernel reports that with ENOBUFS.
 #[test]
 fn a_storm_of_events_does_not_end_it() {
@@ -102,6 +119,32 @@ fn a_storm_of_events_does_not_end_it() {
     wait_until("it is announced again", LONG, || announcements(&capture).len() > before);
     assert_eq!(announcer(&site.a), Some(pid));
     ends(&agent.action("stop"), 0);
+}
+
+/// The same before it listens to events: start has returned by then.
+#[test]
+fn a_carrier_that_is_lost_before_it_listens() {
+    testnet::root_or_skip!();
+    if !has_strace("announcer_faults::a_carrier_that_is_lost_before_it_listens") {
+        return;
+    }
+    let site = Site::new();
+    let capture = Capture::start(&site.neighbour, "eth0");
+    // The subscription is the only bind(2) of the announcer.
+    shell(
+        &site.a,
+        &format!(
+            "strace -D -f -qq -o /run/trace -e trace=bind --inject=bind:delay_enter=3000000:when=1 \
+             {} start --ip {VIP} --announce_schedule 0,600000 > /run/out 2>&1",
+            program().display()
+        ),
+    );
+    site.cable_a.unplug(&site.a);
+    wait_until("no carrier", LONG, || !is_up(&site.a, "eth0"));
+    site.cable_a.plug(&site.a);
+    wait_until("eth0 is up", LONG, || is_up(&site.a, "eth0"));
+    wait_until("it is announced again", LONG, || announcements(&capture).len() > 1);
+    ends(&site.vip().action("stop"), 0);
 }
 
 /// The announcer gets the processor late, and the carrier was lost meanwhile.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use testnet::{Agent, Capture, Host, resume, suspend, wait_until};
 
+use super::link::finds_a_late_owner;
 use super::{
     LONG, MAC_B, Site, VIP, announcements, announcer, ends, fails, files, instances, is_up,
     recurring, shell, vip,
@@ -91,6 +92,30 @@ fn unplug(site: &Site) {
 fn plug(site: &Site) {
     site.cable_a.plug(&site.a);
     wait_until("eth0 is up", LONG, || is_up(&site.a, "eth0"));
+}
+
+/// The failure of start is cleared when the carrier comes, and the cluster starts the VIP at once: the link looks
+/// as if it had been there for long.
+#[test]
+fn a_start_that_follows_from_the_carrier_is_as_patient() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let Some(node) = Node::new(&site, "carrier::a_start_that_follows") else { return };
+    let agent = node.agent.clone().param("duplicate_wait", "0");
+    node.peer("1");
+    let has_found_it = || {
+        unplug(&site);
+        fails(&agent.action("start"), 1, "eth0 has no carrier");
+        ends(&agent.action("stop"), 0);
+        shell(&site.a, ": > /run/cluster/calls");
+        plug(&site);
+        wait_until("the failure is cleared", LONG, || {
+            node.calls().iter().any(|call| call.contains("--cleanup"))
+        });
+        finds_a_late_owner(&site, &agent, VIP)
+    };
+    // A machine that stands still for half a second shows nothing.
+    assert!((0..10).any(|_| has_found_it()));
 }
 
 /// monitor with role=Stopped: 7, and the value is published when it changes.

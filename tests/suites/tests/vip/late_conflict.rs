@@ -68,6 +68,8 @@ fn a_claim_of_an_address_that_has_gone_is_not_noted() {
     let site = Site::new();
     ends(&site.vip().param("announce_schedule", "0,600000").action("start"), 0);
     site.a.ip(&format!("addr del {VIP}/24 dev eth0"));
+    // Where it is not announced, others can have it on eth0.
+    site.a.ip(&format!("addr add {VIP}/32 dev lo"));
     site.neighbour.ip(&format!("addr add {VIP}/24 dev eth0"));
     let pid = announcer(&site.a).unwrap();
     // For some seconds: the announcer reads what it has received once a second.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use testnet::{Capture, Host, Responder, wait_until};
+use testnet::{Agent, Capture, Host, Responder, wait_until};
 
 use super::calibrated::RIVAL_MAC;
 use super::{
-    LONG, Site, VIP, ends, fails, has_strace, instances, is_at_work, is_up, locks, recurring,
-    shell, vip,
+    LONG, Site, VIP, ends, fails, has_strace, instances, is_at_work, is_up, locks, plain,
+    recurring, shell, vip,
 };
 
 fn has_no_carrier(host: &Host) -> bool {
@@ -138,18 +138,68 @@ fn a_switch_that_forwards_late_hides_no_owner() {
     let agent = site.vip().param("link_wait", "60s").param("duplicate_wait", "0");
     let has_found_it = || {
         site.a.ip("link set eth0 down");
-        let mut delays = vec![None; 2];
-        delays.resize(50, Some(Duration::ZERO));
-        let _owner = Responder::start(&site.b, VIP, RIVAL_MAC, &delays);
-        let outcome = agent.action("start");
-        if outcome.code == 1 {
-            fails(&outcome, 1, "192.0.2.10 is in use by 02:00:00:00:00:66 on eth0");
-        }
-        ends(&agent.action("stop"), 0);
-        outcome.code == 1
+        finds_a_late_owner(&site, &agent, VIP)
     };
     // A machine that stands still for half a second shows nothing.
     assert!((0..10).any(|_| has_found_it()));
+}
+
+/// Whether start finds an owner who does not hear the first probes.
+pub(super) fn finds_a_late_owner(site: &Site, agent: &Agent, ip: &str) -> bool {
+    let mut delays = vec![None; 2];
+    delays.resize(50, Some(Duration::ZERO));
+    let _owner = Responder::start(&site.b, ip, RIVAL_MAC, &delays);
+    let outcome = agent.action("start");
+    if outcome.code == 1 {
+        fails(&outcome, 1, &format!("{ip} is in use by 02:00:00:00:00:66 on eth0"));
+    }
+    ends(&agent.action("stop"), 0);
+    outcome.code == 1
+}
+
+/// The cluster starts several addresses on the link: the second one finds it usable.
+#[test]
+fn nor_that_of_the_next_address() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let first = site.vip().param("link_wait", "60s");
+    let second = plain(&site.a).param("ip", "192.0.2.20").param("duplicate_wait", "0");
+    let has_found_it = || {
+        site.a.ip("link set eth0 down");
+        ends(&first.action("start"), 0);
+        let found = finds_a_late_owner(&site, &second, "192.0.2.20");
+        ends(&first.action("stop"), 0);
+        found
+    };
+    // A machine that stands still for half a second shows nothing.
+    assert!((0..10).any(|_| has_found_it()));
+}
+
+/// The kernel's duplicate address detection begins when start has little time left: a failure of start would bar
+/// the node.
+#[test]
+fn a_carrier_that_comes_too_late_for_the_detection_of_the_kernel() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    site.a.ip("addr add 2001:db8::1/64 dev eth0 nodad");
+    // Longer than the action.
+    site.a.sysctl("net/ipv6/conf/eth0/dad_transmits", "8");
+    site.cable_a.unplug(&site.a);
+    wait_until("eth0 has no carrier", LONG, || has_no_carrier(&site.a));
+    let agent = plain(&site.a).param("ip", "2001:db8::10").param("nic", "eth0");
+    let agent = agent.param("nodad", "no").param("duplicate_check", "no").param("link_wait", "60s");
+    let agent = agent.param("announce", "none");
+    let hurried = agent.clone().env("OCF_RESKEY_CRM_meta_timeout", "6000");
+    let outcome = std::thread::scope(|scope| {
+        let start = scope.spawn(|| hurried.action("start"));
+        wait_until("start is at work", LONG, || is_at_work(&site.a));
+        std::thread::sleep(Duration::from_millis(300));
+        site.cable_a.plug(&site.a);
+        start.join().unwrap()
+    });
+    ends(&outcome, 0);
+    wait_until("monitor is content", LONG, || recurring(&agent).code == 0);
+    ends(&agent.action("stop"), 0);
 }
 
 /// No other node is known to be better: the address is there as soon as the carrier is.

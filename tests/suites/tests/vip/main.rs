@@ -238,11 +238,13 @@ fn all(host: &Host) -> Vec<String> {
     all
 }
 
-/// The files in the agent's run directory.
+/// The files in the agent's run directory, without the notes about a carrier that has just come: they belong to no
+/// VIP, and a later stop removes them.
 fn files(host: &Host) -> Vec<PathBuf> {
+    let belongs = |path: &PathBuf| !path.to_string_lossy().contains("/new-carrier-");
     host.run(|| {
         let Ok(entries) = std::fs::read_dir("/run/smartvox") else { return Vec::new() };
-        entries.map(|entry| entry.unwrap().path()).collect()
+        entries.map(|entry| entry.unwrap().path()).filter(belongs).collect()
     })
 }
 

@@ -109,17 +109,22 @@ fn a_carrier_that_comes_before_the_last_look() {
     ends(&agent.action("stop"), 0);
     let inject = format!("--inject=sendto:delay_enter=4000000:when={number}");
     let held = agent.clone().under(strace.iter().copied().chain([inject.as_str()]));
-    let outcome = std::thread::scope(|scope| {
-        let start = scope.spawn(|| held.action("start"));
-        wait_until("the address is there", LONG, || shown().contains("fe80::10/64"));
-        site.a.ip("link set far0 up");
-        start.join().unwrap()
-    });
-    ends(&outcome, 0);
-    let shown = shown();
-    let address = shown.lines().find(|line| line.contains("fe80::10/64")).unwrap();
-    assert!(!address.contains("tentative"), "{shown}");
-    ends(&agent.action("stop"), 0);
+    let has_waited = || {
+        site.a.ip("link set far0 down");
+        let outcome = std::thread::scope(|scope| {
+            let start = scope.spawn(|| held.action("start"));
+            wait_until("the address is there", LONG, || shown().contains("fe80::10/64"));
+            site.a.ip("link set far0 up");
+            start.join().unwrap()
+        });
+        ends(&outcome, 0);
+        let shown = shown();
+        ends(&agent.action("stop"), 0);
+        let address = shown.lines().find(|line| line.contains("fe80::10/64")).unwrap();
+        !address.contains("tentative")
+    };
+    // On a machine that stands still the carrier comes after the last look, or too late for the detection.
+    assert!((0..10).any(|_| has_waited()));
 }
 
 #[test]

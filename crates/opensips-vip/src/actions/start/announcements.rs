@@ -9,6 +9,7 @@ use super::{Done, Start, budgets};
 use crate::decide::judge::Unannounced;
 use crate::decide::plan::{Plan, Step};
 use crate::error::Error;
+use crate::host::boot_time::since_boot;
 use crate::host::cluster::Cluster;
 use crate::host::run_files::ConflictOrigin;
 use crate::log_line::failure;
@@ -98,7 +99,7 @@ impl Start<'_> {
             next,
             probe_timeout: self.params.duplicates.map(|check| check.timeout),
             probe_first: !self.link.usable() || self.is_unasked,
-            begun: burst::since_boot(),
+            begun: since_boot(),
             attribute: Cluster::of(self.request).map(|cluster| cluster.attribute().clone()),
             silent_controls: self.silent_controls.clone(),
             namespace: self.params.namespace.clone(),

@@ -9,12 +9,13 @@ use super::{Start, budgets};
 use crate::decide::controls::Control;
 use crate::decide::judge::{self, Observation, Unannounced};
 use crate::error::Error;
+use crate::host::boot_time::since_boot;
 use crate::host::tables;
 use crate::host::take_over::{self, TakeOver};
 use crate::log_line::{failure, line};
 use crate::params::{DuplicateAction, DuplicateCheck, LinkCheck, SilenceOf};
 use crate::wire::conflict_probe::{AskedControls, Conflicts, ProbeResult, Prober, RELEASE_TIME};
-use crate::wire::{burst, open_socket};
+use crate::wire::open_socket;
 
 /// How old a duplicate address check may be: it is followed by the addition at once.
 const FRESH: Duration = Duration::from_secs(1);
@@ -63,7 +64,7 @@ impl Start<'_> {
     pub(super) fn must_check_again(&mut self) -> bool {
         let prober = self.prober().filter(|_| self.no_duplicate);
         let (Some(prober), Some(socket)) = (prober, &mut self.socket) else { return false };
-        let age = burst::since_boot().saturating_sub(self.probed_at);
+        let age = since_boot().saturating_sub(self.probed_at);
         match prober.has_heard(socket, Conflicts::OwnersAndProbers) {
             Ok(Some(mac)) => {
                 let note = "another host has the VIP: checking again";
@@ -80,15 +81,11 @@ impl Start<'_> {
         }
     }
 
-    /// Returns true if the carrier has come since this start began. A port of a switch does not forward frames
-    /// from the first moment on (the bridge of Linux enables it by an event, `br_port_carrier_check`), so that a
-    /// short silence proves nothing there.
+    /// Returns true if the carrier has come since this start began, or a moment before, as far as a process of
+    /// this agent has seen it come. A port of a switch does not forward frames from the first moment on (the bridge
+    /// of Linux enables it by an event, `br_port_carrier_check`), so that a short silence proves nothing there.
     fn has_just_come_up(&self) -> bool {
-        let before = self.snapshot.links.iter().find(|before| before.index == self.link.index);
-        let was_usable = before.is_some_and(|before| {
-            before.usable() && before.carrier_losses == self.link.carrier_losses
-        });
-        self.has_waited || !was_usable
+        self.has_waited || self.files.has_new_carrier(self.link.index)
     }
 
     fn controls(&self, check: DuplicateCheck) -> Vec<Control> {
@@ -185,7 +182,7 @@ impl Start<'_> {
         let is_cancelled = || self.stop_requested();
         let result = prober.wait_until_free(&mut socket, check, controls, until, is_cancelled);
         self.socket = Some(socket);
-        self.probed_at = burst::since_boot();
+        self.probed_at = since_boot();
         result
     }
 
@@ -193,7 +190,8 @@ impl Start<'_> {
         Some(Prober { ip: self.params.ip, mac: self.link.mac?, own: self.own.clone() })
     }
 
-    /// Waits until the kernel's duplicate address detection has ended, if it runs.
+    /// Waits until the kernel's duplicate address detection has ended, if it runs. Where the carrier has come late,
+    /// there may be no time for it: then the detection ends after start, and monitor waits for it.
     ///
     /// # Errors
     /// [`Error::InUse`], [`Error::Tentative`], [`Error::Stopped`], [`Error::Vanished`]
@@ -209,6 +207,12 @@ impl Start<'_> {
             Some(Detection::Vanished) => Err(self.vanished()),
             Some(Detection::Failed) => Err(Error::InUse { ip, mac: self.owner(), link }),
             None if self.stop_requested() => Err(Error::Stopped { ip }),
+            None if self.has_waited => {
+                let note = "duplicate address detection of the kernel ends after start";
+                log::warn!("{}", line().note(note));
+                self.is_unasked = true;
+                Ok(())
+            }
             None => Err(Error::Tentative { ip, link }),
         }
     }
@@ -221,6 +225,7 @@ impl Start<'_> {
             return Ok(observation);
         };
         self.link = link.clone();
+        self.note_carrier();
         self.await_kernel_detection()?;
         Ok(tables::observe(self.netlink, self.params, self.deadline)?)
     }

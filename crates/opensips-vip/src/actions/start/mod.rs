@@ -33,48 +33,52 @@ use crate::params::{Nodad, Params};
 use crate::wire::announcement::Announcement;
 use crate::wire::own_links::OwnLinks;
 
+/// A lock that comes later than this was another action's, and the carrier can have come meanwhile.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
     let began = Instant::now();
     let params = Params::read(&request.values)?;
     params.remarks.iter().for_each(|remark| log::warn!("{}", line().note(remark)));
     let deadline = request.deadline;
     let ready = budgets::for_readiness(deadline);
-    readiness::enter_namespace(&params, ready)?;
+    let mut has_waited = readiness::enter_namespace(&params, ready)?;
     let netlink = Netlink::open()?;
-    let zone = readiness::zone(&netlink, &params, ready)?;
+    let (zone, waited) = readiness::zone(&netlink, &params, ready)?;
     let files = RunFiles::of(params.ip, zone.link());
+    let asked = Instant::now();
     let lock = lock(&files, &params, budgets::for_start_lock(deadline))?;
+    has_waited |= waited || asked.elapsed() > AT_ONCE;
     let lock = lock.as_ref();
     let ready = budgets::for_readiness(deadline);
-    carrier::end_watcher(&files, deadline);
+    has_waited |= carrier::end_watcher(&files, deadline);
     let mut is_first = true;
     loop {
-        let decision = readiness::decide(&netlink, &params, lock, ready, deadline)?;
+        let mut decision = readiness::decide(&netlink, &params, lock, ready, deadline)?;
+        decision.has_waited |= has_waited;
         let Decision { snapshot, plan, .. } = &decision;
         // What this start has added is no address of the host's own, also if another stop adds it again
         // after the roll back.
         if std::mem::take(&mut is_first) {
             refuse_own_address(&netlink, &params, snapshot, &files, request)?;
-            if zone.link().is_none() {
-                let instances = judge::instances(&params, &snapshot.addresses);
-                let (links, patience) = (&snapshot.links, budgets::for_local_route(deadline));
-                let deadlines = budgets::for_deletion(deadline);
-                if local_route::delete_unserved(
-                    &netlink, &files, &instances, links, patience, deadlines,
-                ) {
-                    continue;
-                }
+            if zone.link().is_none()
+                && delete_unserved(&netlink, &params, snapshot, &files, deadline)
+            {
+                has_waited = decision.has_waited;
+                continue;
             }
         }
-        let files = files.clone();
-        let mut start = Start::new(&params, &netlink, request, &decision, files, lock);
+        let mut start = Start::new(&params, &netlink, request, &decision, files.clone(), lock);
         let error = match start.carry_out(plan) {
             Ok(()) => {
                 start.publish_carrier();
                 start.conclude(plan, began);
                 return Ok(Verdict::success());
             }
-            Err(error) => start.roll_back(error),
+            Err(error) => {
+                has_waited = start.has_waited;
+                start.roll_back(error)
+            }
         };
         // The host has changed since the decision: its network service restarts, for example.
         if !(error.can_pass() && ready.sleep(budgets::NEXT_DECISION)) {
@@ -82,6 +86,20 @@ pub(crate) fn start(request: &Request) -> Result<Verdict, Error> {
         }
         log::warn!("{}", failure(&error).note("trying again"));
     }
+}
+
+/// Returns true if it has deleted a VIP that a stop which was killed has left without its local route.
+fn delete_unserved(
+    netlink: &Netlink,
+    params: &Params,
+    snapshot: &Snapshot,
+    files: &RunFiles,
+    deadline: Deadline,
+) -> bool {
+    let instances = judge::instances(params, &snapshot.addresses);
+    let (links, patience) = (&snapshot.links, budgets::for_local_route(deadline));
+    let deadlines = budgets::for_deletion(deadline);
+    local_route::delete_unserved(netlink, files, &instances, links, patience, deadlines)
 }
 
 /// # Errors
@@ -129,7 +147,7 @@ struct Start<'a> {
     snapshot: &'a Snapshot,
     /// The link as last seen.
     link: Link,
-    /// The node's network has come while start was at work.
+    /// The node's network, or the carrier of the link, has come while this action was at work, or a moment before.
     has_waited: bool,
     /// The links of this host, which are no rivals.
     own: OwnLinks,
@@ -145,7 +163,8 @@ struct Start<'a> {
     probed_at: Duration,
     /// The neighbours that were asked and have not answered, if none has.
     silent_controls: Vec<Control>,
-    /// The link refuses to send: nobody could be asked, and the announcer asks before it announces.
+    /// The link refuses to send, so that nobody could be asked, or the kernel still looks for a duplicate: the
+    /// announcer asks before it announces.
     is_unasked: bool,
     /// The host that answers for the VIP although the previous owner is fenced.
     taken_over_from: Option<MacAddress>,
@@ -201,6 +220,9 @@ impl<'a> Start<'a> {
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
         if plan.found == Found::Exact {
             self.note_here();
+        }
+        if self.has_waited {
+            self.note_carrier();
         }
         for step in &plan.steps {
             log::debug!("{}", line().field("step", plan.describe(step)));
@@ -272,6 +294,7 @@ impl<'a> Start<'a> {
         changed?;
         let until = budgets::for_new_link(self.deadline);
         self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
+        self.note_carrier();
         Ok(())
     }
 
@@ -289,6 +312,7 @@ impl<'a> Start<'a> {
         self.link = self
             .netlink
             .wait_for_link(self.link.index, until, |link| link.usable() || self.stop_requested())?;
+        self.note_carrier();
         self.check_not_stopped()?;
         let Some(state) = judge::without_carrier(&self.link) else { return Ok(()) };
         if required && brought_up {
@@ -296,6 +320,15 @@ impl<'a> Start<'a> {
         }
         log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
         Ok(())
+    }
+
+    /// The link was not usable, or not there, when it was looked at before: if it is usable now, its carrier has just
+    /// come. The starts of other VIPs on it have to know, too.
+    fn note_carrier(&mut self) {
+        if self.link.usable() && !self.link.loopback {
+            self.has_waited = true;
+            self.files.note_new_carrier(self.link.index);
+        }
     }
 
     /// # Errors
@@ -405,6 +438,10 @@ impl<'a> Start<'a> {
         let fault = source_routing::fault(self.netlink, self.params, &observation, self.deadline)?;
         if let Some(reason) = fault {
             return Err(Error::NotConfirmed { reason });
+        }
+        if self.has_waited && observation.is_tentative(self.params) {
+            // As in await_kernel_detection.
+            return Ok(());
         }
         let verdict = observation.judge(self.params);
         match (verdict.exit, verdict.reason) {

@@ -22,27 +22,34 @@ const POLL: Duration = Duration::from_millis(100);
 /// Pause after an event, so that the changes that come with it count as one.
 const SETTLE: Duration = Duration::from_millis(10);
 
-/// Enters the network namespace of the resource as soon as it is there.
+/// Enters the network namespace of the resource as soon as it is there. Returns true if it was not at first.
 ///
 /// # Errors
 /// [`NetError::NoSuchNamespace`] if it is not there in time, and those of entering it.
-pub(super) fn enter_namespace(params: &Params, until: Deadline) -> Result<(), Error> {
+pub(super) fn enter_namespace(params: &Params, until: Deadline) -> Result<bool, Error> {
+    let mut has_waited = false;
     loop {
         match namespace::enter(params.namespace.as_ref()) {
-            Err(NetError::NoSuchNamespace { .. }) if until.sleep(POLL) => {}
-            entered => return Ok(entered?),
+            Err(NetError::NoSuchNamespace { .. }) if until.sleep(POLL) => has_waited = true,
+            entered => return Ok(entered.map(|()| has_waited)?),
         }
     }
 }
 
 /// The zone of the VIP. That of a link-local VIP waits for its link, because the files of the VIP are
-/// named after the link.
-pub(super) fn zone(netlink: &Netlink, params: &Params, until: Deadline) -> Result<Zone, Error> {
+/// named after the link. Returns true with it if that was not there at first.
+pub(super) fn zone(
+    netlink: &Netlink,
+    params: &Params,
+    until: Deadline,
+) -> Result<(Zone, bool), Error> {
+    let mut has_waited = false;
     loop {
         let zone = Zone::of(netlink, params.ip, params.nic.as_ref(), until.but_at_least(POLL))?;
         if !(matches!(zone, Zone::MissingLink) && until.sleep(POLL)) {
-            return Ok(zone);
+            return Ok((zone, has_waited));
         }
+        has_waited = true;
     }
 }
 

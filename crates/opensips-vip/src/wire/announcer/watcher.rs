@@ -110,6 +110,10 @@ pub(super) fn run(watch: &Watch, netlink: &Netlink) {
         let now = usable(watch, netlink);
         if now.is_none() || now != usable_since.map(|(_, state)| state) {
             usable_since = now.map(|state| (Instant::now(), state));
+            if let Some((link, _)) = now {
+                // For the start that follows from it, and for those of other VIPs on the link.
+                RunFiles::of(watch.ip, Some(link)).note_new_carrier(link);
+            }
         }
         if let Some((since, (link, _))) = usable_since {
             let files = RunFiles::of(watch.ip, Some(link));
