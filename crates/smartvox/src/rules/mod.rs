@@ -142,16 +142,16 @@ pub static RULES: [Rule; 39] = {
             Error,
             pings::ping_hosts,
             "fence_heuristics_ping or ocf:pacemaker:ping pings an address of this cluster in place \
-             of a host outside: a virtual address, another node, this node. Or host_list of ping names no host, \
-             or has commas between its hosts.",
+             of a host outside: a virtual address, another node, this node. It also finds a host_list of \
+             ocf:pacemaker:ping that names no host, or has commas between its hosts.",
         ),
         rule(
             "fencing-ping",
             Error,
             pings::fencing_ping,
-            "The numbers or the hosts of fence_heuristics_ping (none, an empty one, a blank between them, an \
-             address that it cuts) make it fail always (no node is ever fenced) or never (a node without a \
-             network fences the other one).",
+            "The numbers or the hosts of fence_heuristics_ping (none, an empty one, a blank between them or \
+             before inet:, an address that it cuts) make it fail always (no node is ever fenced) or never (a \
+             node without a network fences the other one).",
         ),
         rule(
             "fencing-ping-host",
@@ -164,8 +164,8 @@ pub static RULES: [Rule; 39] = {
             "fencing-delay",
             Warning,
             fencing::fencing_delay,
-            "No fence device of a two-node cluster has a delay that the other one does not have, nor a random one: \
-             after a cut between the nodes both are powered off.",
+            "Both nodes have the same fencing delay, and none of it is random: after a cut between the nodes both \
+             are powered off.",
         ),
         rule(
             "two-node",
