@@ -212,8 +212,7 @@ pub static RULES: [Rule; 39] = {
             "link",
             Warning,
             state::link,
-            "The interface of an address has no carrier on a node: the address can't move there, or is not \
-             reached there.",
+            "On a node, the interface of an address is missing, down or without a carrier.",
         ),
         rule(
             "degraded",
@@ -232,7 +231,8 @@ pub static RULES: [Rule; 39] = {
             "barred-everywhere",
             Error,
             state::barred_everywhere,
-            "Failures bar a resource on every node that is in the cluster and may run it: it runs nowhere.",
+            "Failures bar a resource on every node that is in the cluster, is not in standby and may run it: \
+             it runs nowhere.",
         ),
         rule(
             "barred",
