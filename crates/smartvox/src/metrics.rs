@@ -74,8 +74,8 @@ pub(crate) fn of_cluster(node: &str, cib: Option<&Cib>) -> String {
     let promotable = cib.ours().filter(|resource| resource.promotable());
     let scores = promotable.flat_map(|one| published(cib, one, format!("master-{}", one.id)));
     family(&mut out, SCORE, scores);
-    let links =
-        cib.of_agent("opensips-vip").flat_map(|one| published(cib, one, one.link_attribute()));
+    let vips = cib.of_agent("opensips-vip").filter(|vip| vip.publishes_link());
+    let links = vips.flat_map(|one| published(cib, one, one.link_attribute()));
     family(&mut out, LINK, links);
     out
 }
@@ -159,6 +159,19 @@ mod tests {
         assert_ne!(gone, xml);
         let cib = Cib::read(&gone, "node1").unwrap();
         assert!(!of_cluster("node1", Some(&cib)).contains("node2"));
+    }
+
+    /// What was published before check_link_status=no stays in the cluster, and says nothing any more.
+    #[test]
+    fn a_carrier_that_is_not_looked_at_is_no_metric() {
+        let xml = include_str!("../fixtures/active-standby.xml");
+        let ip = "name=\"ip\" value=\"192.0.2.10\"";
+        let no = format!("{ip}/><nvpair id=\"cl\" name=\"check_link_status\" value=\"no\"");
+        for (xml, count) in [(xml.to_owned(), 2), (xml.replace(ip, &no), 0)] {
+            let text = of_cluster("node1", Some(&Cib::read(&xml, "node1").unwrap()));
+            let links = samples(&text).into_iter().filter(|it| it.starts_with(LINK.name)).count();
+            assert_eq!(links, count, "{text}");
+        }
     }
 
     #[test]

@@ -192,6 +192,14 @@ impl Resource {
         format!("smartvox-link-{name}")
     }
 
+    /// Whether the agent publishes that attribute. With `check_link_status=no` it doesn't, and deletes none that it
+    /// has published before.
+    pub(crate) fn publishes_link(&self) -> bool {
+        let no = |value: &str| ["no", "false", "off", "0", "n"].contains(&value);
+        let value = self.parameter("check_link_status").map(str::to_ascii_lowercase);
+        !value.is_some_and(|value| no(&value))
+    }
+
     pub(crate) fn promotable(&self) -> bool {
         self.clone.as_ref().is_some_and(|clone| clone.promotable)
     }

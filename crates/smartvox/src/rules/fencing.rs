@@ -220,7 +220,7 @@ pub(super) fn fencing_delay(pair: &Pair<'_>) -> Vec<Found> {
     };
     let meant_random = devices.iter().any(|device| delay(device, "pcmk_delay_max").is_some());
     let why = if meant_random {
-        " (nothing of it is random unless pcmk_delay_max is 2s or more above pcmk_delay_base)"
+        " (the delay is random only if pcmk_delay_max exceeds pcmk_delay_base by 2s or more)"
     } else {
         ""
     };

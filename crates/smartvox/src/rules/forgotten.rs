@@ -11,6 +11,18 @@ fn unset(resource: &Resource, name: &str) -> String {
     }
 }
 
+fn is_in_maintenance(node: &Node) -> bool {
+    node.attributes.get("maintenance").is_some_and(|value| is_true(value))
+}
+
+/// Whether the cluster leaves a resource on a node as it is, and may run no monitor of it.
+pub(super) fn is_left_alone(pair: &Pair<'_>, resource: &Resource, node: &Node) -> bool {
+    pair.cib.flag("maintenance-mode") == Some(true)
+        || resource.flag("maintenance") == Some(true)
+        || resource.flag("is-managed") == Some(false)
+        || is_in_maintenance(node)
+}
+
 pub(super) fn maintenance(pair: &Pair<'_>) -> Vec<Found> {
     if pair.cib.flag("maintenance-mode") == Some(true) {
         let sentence = "the cluster is in maintenance mode: nothing is monitored or failed over";
@@ -18,7 +30,7 @@ pub(super) fn maintenance(pair: &Pair<'_>) -> Vec<Found> {
     }
     let mut found = Vec::new();
     for node in pair.cib.voters() {
-        if node.attributes.get("maintenance").is_some_and(|value| is_true(value)) {
+        if is_in_maintenance(node) {
             let name = &node.name;
             let sentence = format!("{name} is in maintenance mode: nothing on it is failed over");
             found.push(Found::of_cluster(sentence, format!("pcs node unmaintenance {name}")));
@@ -68,11 +80,16 @@ pub(super) fn disabled(pair: &Pair<'_>) -> Vec<Found> {
     found
 }
 
+fn is_on(value: Option<&String>) -> bool {
+    value.is_some_and(|value| is_true(value))
+}
+
+/// What holds until the node leaves counts before what is permanent (`add_node_attrs` of Pacemaker).
+pub(super) fn is_standby(node: &Node) -> bool {
+    is_on(node.transient.get("standby").or(node.attributes.get("standby")))
+}
+
 pub(super) fn standby(pair: &Pair<'_>) -> Vec<Found> {
-    let is_on = |value: Option<&String>| value.is_some_and(|value| is_true(value));
-    // What holds until the node leaves counts before what is permanent (`add_node_attrs` of Pacemaker).
-    let is_standby =
-        |node: &&Node| is_on(node.transient.get("standby").or(node.attributes.get("standby")));
     let command = |node: &Node| {
         let name = &node.name;
         let permanent = is_on(node.attributes.get("standby"));
@@ -87,7 +104,7 @@ pub(super) fn standby(pair: &Pair<'_>) -> Vec<Found> {
     let left = serving().filter(|node| !is_standby(node)).count();
     let why = if left < 2 { "there is no node to fail over to" } else { "it takes nothing over" };
     serving()
-        .filter(is_standby)
+        .filter(|node| is_standby(node))
         .map(|node| {
             let sentence = format!("{} is in standby: {why}", node.name);
             Found::of_cluster(sentence, command(node))

@@ -142,16 +142,16 @@ pub static RULES: [Rule; 39] = {
             Error,
             pings::ping_hosts,
             "fence_heuristics_ping or ocf:pacemaker:ping pings an address of this cluster in place \
-             of a host outside: a virtual address, another node, this node. Or host_list of ping names no host, \
-             or has commas between its hosts.",
+             of a host outside: a virtual address, another node, this node. It also finds a host_list of \
+             ocf:pacemaker:ping that names no host, or has commas between its hosts.",
         ),
         rule(
             "fencing-ping",
             Error,
             pings::fencing_ping,
-            "The numbers or the hosts of fence_heuristics_ping (none, an empty one, a blank between them, an \
-             address that it cuts) make it fail always (no node is ever fenced) or never (a node without a \
-             network fences the other one).",
+            "The numbers or the hosts of fence_heuristics_ping (none, an empty one, a blank between them or \
+             before inet:, an address that it cuts) make it fail always (no node is ever fenced) or never (a \
+             node without a network fences the other one).",
         ),
         rule(
             "fencing-ping-host",
@@ -164,8 +164,8 @@ pub static RULES: [Rule; 39] = {
             "fencing-delay",
             Warning,
             fencing::fencing_delay,
-            "No fence device of a two-node cluster has a delay that the other one does not have, nor a random one: \
-             after a cut between the nodes both are powered off.",
+            "Both nodes have the same fencing delay, and none of it is random: after a cut between the nodes both \
+             are powered off.",
         ),
         rule(
             "two-node",
@@ -212,8 +212,7 @@ pub static RULES: [Rule; 39] = {
             "link",
             Warning,
             state::link,
-            "The interface of an address has no carrier on a node: the address can't move there, or is not \
-             reached there.",
+            "On a node, the interface of an address is missing, down or without a carrier.",
         ),
         rule(
             "degraded",
@@ -232,7 +231,8 @@ pub static RULES: [Rule; 39] = {
             "barred-everywhere",
             Error,
             state::barred_everywhere,
-            "Failures bar a resource on every node that is in the cluster and may run it: it runs nowhere.",
+            "Failures bar a resource on every node that is in the cluster, is not in standby and may run it: \
+             it runs nowhere.",
         ),
         rule(
             "barred",

@@ -12,6 +12,8 @@ struct Pings<'a> {
     /// The parameter that names them, and its value.
     parameter: &'static str,
     value: &'a str,
+    /// The value with the blanks around it, which the agent gets as well.
+    raw: &'a str,
     /// What has to be between them.
     separator: char,
     /// As the agent takes them, which may not be as they were meant.
@@ -30,13 +32,14 @@ impl<'a> Pings<'a> {
             ("ocf", "ping") => ("host_list", ' '),
             _ => return None,
         };
-        let value = resource.parameter(parameter).unwrap_or_default().trim();
+        let raw = resource.parameter(parameter).unwrap_or_default();
+        let value = raw.trim();
         // fence_heuristics_ping splits at commas alone, and asks an empty host as well; the shell of ping does neither.
         let hosts = match separator {
             ',' if !value.is_empty() => value.split(',').map(str::trim).collect(),
             _ => value.split_whitespace().collect(),
         };
-        Some(Self { resource, parameter, value, separator, hosts })
+        Some(Self { resource, parameter, value, raw, separator, hosts })
     }
 
     /// Those that decide whether a node is fenced.
@@ -75,6 +78,18 @@ impl<'a> Pings<'a> {
         self.number("ping_maxfail", 0)
     }
 
+    /// Whether fence_heuristics_ping succeeds without any answer. It fails where nothing is set, whatever it allows.
+    fn always_succeeds(&self) -> bool {
+        !self.hosts.is_empty() && self.allowed() >= self.hosts.len()
+    }
+
+    /// A host whose prefix fence_heuristics_ping does not see, because a blank is before it (`target.startswith`).
+    fn hidden_prefix(&self) -> Option<&'a str> {
+        let mut entries = self.raw.split(',').filter(|_| self.separator == ',');
+        let has_prefix = |host: &str| host.starts_with("inet:") || host.starts_with("inet6:");
+        entries.find(|one| one.trim_start() != *one && has_prefix(one.trim_start())).map(str::trim)
+    }
+
     /// The hosts that were meant.
     fn meant(&self) -> Vec<&'a str> {
         let words = self.value.split(|c: char| c.is_whitespace() || c == ',');
@@ -91,7 +106,11 @@ impl<'a> Pings<'a> {
         let foreign = |host: &&&str| host.contains(|c: char| c.is_whitespace() || c == ',');
         if self.meant().is_empty() {
             let then = if fences {
-                "it always fails, and no node is ever fenced"
+                if self.always_succeeds() {
+                    "it always succeeds, and a node without a network fences the one that serves"
+                } else {
+                    "it always fails, and no node is ever fenced"
+                }
             } else {
                 "its attribute is 0 on every node, and an uplink that is lost moves nothing"
             };
@@ -107,6 +126,11 @@ impl<'a> Pings<'a> {
             return Some(format!(
                 "{id} also pings a host without a name, which never answers: {parameter}={} has a comma too many",
                 self.value
+            ));
+        }
+        if let Some(one) = self.hidden_prefix() {
+            return Some(format!(
+                "{id} pings \"{one}\" with its prefix, which never answers: remove the blank before it in {parameter}"
             ));
         }
         let cut = self.hosts.iter().filter(|_| fences).find_map(|host| Some((host, cut(host)?.0)));
@@ -178,7 +202,7 @@ pub(super) fn fencing_ping(pair: &Pair<'_>) -> Vec<Found> {
         if let Some(sentence) = pings.never_answers() {
             let command = pings.replace(&pings.meant());
             found.push(Found::of(pings.resource, sentence, command));
-        } else if allowed >= hosts {
+        } else if pings.always_succeeds() {
             let sentence = format!(
                 "{id} also succeeds where none of its hosts answers (ping_maxfail={allowed}): a node without \
                  a network fences the one that serves"

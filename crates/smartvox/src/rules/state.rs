@@ -1,5 +1,6 @@
 //! What the nodes have reported: which of them are in the cluster, and where a failure bars a resource.
 
+use super::forgotten::{is_left_alone, is_standby};
 use super::{Found, Pair};
 use crate::cib::{INFINITY, Node, Resource, Score, score};
 
@@ -62,14 +63,16 @@ fn failures(node: &Node, resource: &Resource) -> Score {
     counts.fold(0, Score::saturating_add).min(INFINITY)
 }
 
-/// The nodes in the cluster that may run a resource: those on which a failure bars it, and the others.
+/// The nodes in the cluster that may run a resource: those on which a failure bars it, and the others. A node in
+/// standby runs nothing.
 fn partition<'a>(pair: &Pair<'a>, resource: &Resource) -> (Vec<&'a Node>, Vec<&'a Node>) {
     // A start that fails counts as INFINITY; so does a threshold that is none, or less than 0.
     let threshold = resource.score("migration-threshold").filter(|threshold| *threshold >= 0);
     let threshold = threshold.unwrap_or(INFINITY);
     // With 0 no number of failures bars a node (`pcmk__threshold_reached` of Pacemaker).
     let is_barred = |node: &&Node| threshold != 0 && failures(node, resource) >= threshold;
-    let able = |node: &&Node| node.online && pair.cib.may_run(resource, &node.name);
+    let able =
+        |node: &&Node| node.online && !is_standby(node) && pair.cib.may_run(resource, &node.name);
     pair.cib.voters().filter(able).partition(is_barred)
 }
 
@@ -85,6 +88,13 @@ pub(super) fn barred_everywhere(pair: &Pair<'_>) -> Vec<Found> {
     for resource in pair.cib.ours() {
         let (barred, others) = partition(pair, resource);
         if barred.is_empty() || !others.is_empty() {
+            continue;
+        }
+        // What runs, or is not meant to run, is no outage. Without its monitors, as in maintenance mode, nothing
+        // says whether it runs.
+        let runs = pair.cib.active.iter().any(|one| one.resource == resource.id);
+        let left_alone = barred.iter().any(|node| is_left_alone(pair, resource, node));
+        if runs || resource.is_disabled() || left_alone {
             continue;
         }
         let names: Vec<&str> = barred.iter().map(|node| node.name.as_str()).collect();
@@ -118,15 +128,15 @@ pub(super) fn barred(pair: &Pair<'_>) -> Vec<Found> {
 /// By the node attribute that the monitors of the agent publish.
 pub(super) fn link(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for vip in pair.cib.of_agent("opensips-vip") {
+    for vip in pair.cib.of_agent("opensips-vip").filter(|vip| vip.publishes_link()) {
         let name = vip.link_attribute();
         let may_run = |node: &&Node| node.online && pair.cib.may_run(vip, &node.name);
         for node in pair.cib.voters().filter(may_run) {
             if !pair.host.saved && node.transient.get(&name).is_some_and(|value| value == "0") {
                 let (id, node) = (&vip.id, &node.name);
                 let sentence = format!(
-                    "the interface of {id} has no carrier on {node} ({name}=0): {id} is not reached there, and \
-                     can't move there"
+                    "{id} can't be reached on {node}: its interface is missing, down or without a carrier \
+                     ({name}=0)"
                 );
                 let command = format!("ip -br link (on {node}; then its cable and the switch)");
                 found.push(Found::of(vip, sentence, command));

@@ -68,20 +68,20 @@ pub(super) fn device_cases() -> Vec<Case> {
         found(
             "fencing-delay",
             each(&[("pcmk_delay_base", "10s"), ("pcmk_delay_max", "5s")]),
-            "every fence device waits for 5s (nothing of it is random",
+            "every fence device waits for 5s (the delay is random only if",
             "pcs stonith update fence-node2 pcmk_delay_base=0s pcmk_delay_max=0s",
         ),
         found(
             "fencing-delay",
             each(&[("pcmk_delay_base", "5"), ("pcmk_delay_max", "5s")]),
-            "every fence device waits for 5s (nothing of it is random",
+            "every fence device waits for 5s (the delay is random only if",
             "pcs stonith update fence-node2 pcmk_delay_base=0s pcmk_delay_max=0s",
         ),
         // rand() % 1
         found(
             "fencing-delay",
             each(&[("pcmk_delay_max", "1s")]),
-            "no fence device has a delay (nothing of it is random",
+            "no fence device has a delay (the delay is random only if",
             "pcs stonith update fence-node1 pcmk_delay_base=5s pcmk_delay_max=0s",
         ),
         // Less than a second is none.
@@ -180,7 +180,7 @@ pub(super) fn ping_cases() -> Vec<Case> {
             "fencing-ping",
             host(),
             asking(&[("ping_targets", ","), ("ping_maxfail", "1")]),
-            "fence-ping has no host to ping",
+            "fence-ping has no host to ping (ping_targets is empty): it always fails",
             "pcs stonith update fence-ping ping_targets='<address of the gateway>' ping_maxfail=0",
         ),
         (
@@ -196,6 +196,28 @@ pub(super) fn ping_cases() -> Vec<Case> {
             asking(&[("ping_targets", "inet6:2001:db8::1,192.0.2.1"), ("ping_maxfail", "1")]),
             "fence-ping pings \"2001\" in place of inet6:2001:db8::1, which never answers",
             "pcs stonith update fence-ping ping_targets=\"2001:db8::1,192.0.2.1\"",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", ","), ("ping_maxfail", "2")]),
+            "fence-ping has no host to ping (ping_targets is empty): it always succeeds",
+            "pcs stonith update fence-ping ping_targets='<address of the gateway>' ping_maxfail=0",
+        ),
+        // The agent does not trim it.
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", "192.0.2.1, inet6:2001:db8::1"), ("ping_maxfail", "1")]),
+            "fence-ping pings \"inet6:2001:db8::1\" with its prefix, which never answers: remove the blank",
+            "pcs stonith update fence-ping ping_targets=\"192.0.2.1,2001:db8::1\"",
+        ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[("ping_targets", " inet:192.0.2.1")]),
+            "fence-ping pings \"inet:192.0.2.1\" with its prefix, which never answers: remove the blank",
+            "pcs stonith update fence-ping ping_targets=inet:192.0.2.1",
         ),
         // The agent takes it for one host.
         (

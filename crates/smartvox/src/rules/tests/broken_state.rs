@@ -168,7 +168,7 @@ pub(super) fn state_cases() -> Vec<Case> {
                 "id=\"status-2-smartvox-link-vip\" name=\"smartvox-link-vip\" value=\"1\"",
                 "id=\"status-2-smartvox-link-vip\" name=\"smartvox-link-vip\" value=\"0\"",
             ),
-            "the interface of vip has no carrier on node2 (smartvox-link-vip=0)",
+            "vip can't be reached on node2: its interface is missing, down or without a carrier (smartvox-link-vip=0)",
             "ip -br link (on node2",
         ),
         // The later result of the two is that of the fault.

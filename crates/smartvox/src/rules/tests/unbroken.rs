@@ -139,8 +139,14 @@ fn other_clusters_break_no_rule() {
 
 /// `pcs node standby`
 fn in_standby(xml: &str, node: u8) -> String {
-    let set = "<instance_attributes id=\"n\"><nvpair id=\"nn\" name=\"standby\" value=\"on\"/>\
-               </instance_attributes>";
+    node_with(xml, node, "standby")
+}
+
+fn node_with(xml: &str, node: u8, name: &str) -> String {
+    let set = format!(
+        "<instance_attributes id=\"n\"><nvpair id=\"nn\" name=\"{name}\" value=\"on\"/>\
+         </instance_attributes>"
+    );
     let element = format!("<node id=\"{node}\" uname=\"node{node}\"");
     with(xml, &format!("{element}/>"), &format!("{element}>{set}</node>"))
 }
@@ -311,6 +317,79 @@ fn faults_in_a_saved_configuration_break_no_rule() {
     );
     assert_eq!(found(&none).len(), 2);
     assert_eq!(found_on(&Host { saved: true, ..host() }, &none), []);
+}
+
+/// The agent leaves what it has published before `check_link_status=no`.
+#[test]
+fn a_carrier_that_is_not_looked_at_breaks_no_rule() {
+    let link = |value: u8| format!("name=\"smartvox-link-vip\" value=\"{value}\"");
+    let ip = "name=\"ip\" value=\"192.0.2.10\"";
+    let none = with(ACTIVE, &link(1), &link(0));
+    let check = |value: &str| {
+        let pair = format!("{ip}/><nvpair id=\"cl\" name=\"check_link_status\" value=\"{value}\"");
+        found(&with(&none, ip, &pair)).len()
+    };
+    assert_eq!(["yes", "degraded", "no", "False", "0"].map(check), [2, 2, 0, 0, 0]);
+}
+
+/// The example after a start of OpenSIPS that has failed on these nodes.
+fn failed_on(nodes: &[u8]) -> String {
+    nodes.iter().fold(ACTIVE.to_owned(), |xml, node| {
+        let published = format!("<instance_attributes id=\"status-{node}\">");
+        let count = format!(
+            "<nvpair id=\"f{node}\" name=\"fail-count-opensips#start_0\" value=\"INFINITY\"/>"
+        );
+        with(&xml, &published, &format!("{published}{count}"))
+    })
+}
+
+fn rules(xml: &str) -> Vec<&'static str> {
+    found(xml).iter().map(|one| one.rule).collect()
+}
+
+/// What runs, is left alone or is not meant to run.
+#[test]
+fn a_resource_that_is_barred_and_no_outage_is_not_barred_everywhere() {
+    let failed = failed_on(&[1, 2]);
+    assert_eq!(rules(&failed), ["barred-everywhere"]);
+    let result = |key: &str, call: u8| {
+        let (operation, interval) = key.split_once('_').unwrap();
+        let id = if operation == "start" { "last_0" } else { key };
+        format!(
+            "<lrm_rsc_op id=\"opensips_{id}\" operation_key=\"opensips_{key}\" \
+             operation=\"{operation}\" call-id=\"{call}\" rc-code=\"0\" interval=\"{interval}\" \
+             last-rc-change=\"100\"/>"
+        )
+    };
+    let runs = format!(
+        "<lrm id=\"1\"><lrm_resources><lrm_resource id=\"opensips\" class=\"ocf\" \
+         provider=\"smartvox\" type=\"opensips\">{}{}</lrm_resource></lrm_resources></lrm>\
+         <transient_attributes id=\"1\">",
+        result("start_0", 6),
+        result("monitor_2000", 7)
+    );
+    assert_eq!(found(&with(&failed, "<transient_attributes id=\"1\">", &runs)), []);
+    // Without monitors nothing says whether it runs.
+    let mode = "name=\"maintenance-mode\" value=\"true\"";
+    let mode = with(&failed, "name=\"dc-deadtime\" value=\"2s\"", mode);
+    assert_eq!(rules(&mode), ["maintenance"]);
+    for (name, value) in [("is-managed", "false"), ("maintenance", "true")] {
+        assert_eq!(rules(&default(&failed, name, value)), ["maintenance"; 2], "{name}");
+    }
+    assert_eq!(rules(&node_with(&failed, 1, "maintenance")), ["maintenance"]);
+    assert_eq!(rules(&default(&failed, "target-role", "Stopped")), ["disabled"; 4]);
+}
+
+/// A node in standby takes nothing over.
+#[test]
+fn a_resource_with_no_node_but_one_in_standby_is_barred_everywhere() {
+    let found = found(&in_standby(&failed_on(&[1]), 2));
+    let sentences: Vec<(&str, &str)> =
+        found.iter().map(|one| (one.rule, one.found.sentence.as_str())).collect();
+    let [("barred-everywhere", everywhere), ("standby", _)] = sentences.as_slice() else {
+        panic!("{sentences:?}")
+    };
+    assert!(everywhere.contains("(node1): it runs nowhere"), "{everywhere}");
 }
 
 #[test]
