@@ -4,6 +4,7 @@
 //! of the cluster. All of them only help: without the directory the actions go on without them.
 
 mod new_carrier;
+mod published;
 
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -11,12 +12,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hostnet::{Link, LinkIndex, MacAddress, NamespaceName};
-use hostproc::{ActionLockFiles, LockFile, Process, RunDirectory};
+use hostproc::{ActionLockFiles, LockFile, RunDirectory};
 
-use crate::decide::carrier::AttributeName;
 use crate::decide::judge::Unannounced;
 use crate::log_line::line;
 use crate::params::{Nic, is_link_local};
+
+pub(crate) use published::Told;
 
 /// The first part of the names of the marks of `promote_secondaries`.
 const PROMOTED: &str = "promoted-";
@@ -45,21 +47,6 @@ pub(crate) struct Conflict {
     pub(crate) origin: ConflictOrigin,
     /// How long ago the VIP was announced because of it; `None` if the clock has been set back since.
     pub(crate) announced: Option<Duration>,
-}
-
-/// Who knows what was published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// Pacemaker's attribute daemon.
-    pub(crate) daemon: Process,
-    /// As [`ocf::Membership::noted`] has it.
-    pub(crate) membership: Option<u64>,
-}
-
-impl Told {
-    pub(crate) const fn uncertain(self) -> Self {
-        Self { membership: Some(ocf::UNCERTAIN), ..self }
-    }
 }
 
 /// What was done when the other host was found.
@@ -186,65 +173,6 @@ impl RunFiles {
     /// The lock of the process that waits for the carrier on a node without the VIP.
     pub(crate) fn watcher_lock(&self) -> PathBuf {
         self.run.file(&format!("watcher-{}.lock", self.vip))
-    }
-
-    /// Notes what this node has published about its carrier.
-    pub(crate) fn note_published_carrier(&self, attribute: &AttributeName, usable: bool) {
-        let value = if usable { "1\n" } else { "0\n" };
-        self.write(attribute.as_str(), value);
-    }
-
-    /// What this node has published about its carrier; `None`: nothing.
-    pub(crate) fn published_carrier(&self, attribute: &AttributeName) -> Option<bool> {
-        match &*self.run.read(attribute.as_str())? {
-            b"1\n" => Some(true),
-            b"0\n" => Some(false),
-            _ => None,
-        }
-    }
-
-    /// Returns true if this node has ever published something about its carrier since the boot, also if
-    /// what the cluster manager has now is not known.
-    pub(crate) fn has_carrier_note(&self, attribute: &AttributeName) -> bool {
-        self.run.read(attribute.as_str()).is_some()
-    }
-
-    /// What is published is not known after an attempt that has failed: it can have been taken. Where
-    /// nothing was published before, nothing is noted.
-    pub(crate) fn note_unknown_carrier(&self, attribute: &AttributeName) {
-        if self.has_carrier_note(attribute) {
-            self.write(attribute.as_str(), "unknown\n");
-        }
-    }
-
-    /// Notes who knows what is published; it is compared again a while later.
-    /// Returns true if that is possible.
-    pub(crate) fn note_told(&self, attribute: &AttributeName, told: Option<Told>) -> bool {
-        let text = told.map(|Told { daemon: Process { pid, start_time }, membership }| {
-            let membership = membership.map_or_else(String::new, |since| format!(" {since}"));
-            format!("{pid} {start_time}{membership}\n")
-        });
-        self.write(&told_note(attribute), text.as_deref().unwrap_or("nobody\n"))
-    }
-
-    /// Whether it is not known that what was told has arrived.
-    pub(crate) fn has_told_uncertainly(&self, attribute: &AttributeName) -> bool {
-        let noted = self.told(attribute, Duration::ZERO).flatten();
-        noted.is_some_and(|told| told == told.uncertain())
-    }
-
-    /// Who was noted, `None` within that being nobody; `None` if that was less than `recently` ago.
-    pub(crate) fn told(
-        &self,
-        attribute: &AttributeName,
-        recently: Duration,
-    ) -> Option<Option<Told>> {
-        let note = told_note(attribute);
-        if self.age(&note).flatten().is_some_and(|age| age < recently) {
-            return None;
-        }
-        let text = self.run.read(&note).and_then(|text| String::from_utf8(text).ok());
-        Some(text.as_deref().and_then(parse_told))
     }
 
     /// Notes the interval of the monitor that has failed for want of a carrier.
@@ -482,18 +410,6 @@ pub(crate) fn parse_namespace(note: &[u8]) -> Option<NotedNamespace> {
     let link = words.next().and_then(|link| LinkIndex::new(link.parse().ok()?));
     let mac = words.next().and_then(|mac| mac.parse().ok());
     Some(NotedNamespace { number, link: link.zip(mac) })
-}
-
-/// Without the third word in the note of an older version, and without Corosync.
-fn parse_told(text: &str) -> Option<Told> {
-    let mut words = text.split_ascii_whitespace();
-    let (pid, start_time) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let membership = words.next().and_then(|word| word.parse().ok());
-    Some(Told { daemon: Process { pid, start_time }, membership })
-}
-
-fn told_note(attribute: &AttributeName) -> String {
-    format!("{attribute}.told")
 }
 
 /// The number of the network namespace of this process, by the file or, if it can't be looked at, by what

@@ -74,12 +74,25 @@ pub(crate) fn monitor_and_attribute_daemon(site: &Site) -> (Command, PathBuf) {
 
 /// Runs a monitor as Pacemaker does: from its executor, a sibling of its attribute daemon.
 pub(crate) fn under_pacemaker(site: &Site, daemon: &Path, agent: &Command) -> Option<i32> {
+    after_each_under_pacemaker(site, daemon, agent, &[":"])
+}
+
+/// Runs a monitor after each of these lines of shell, all beside the same attribute daemon; the exit code of the last one.
+pub(crate) fn after_each_under_pacemaker(
+    site: &Site,
+    daemon: &Path,
+    agent: &Command,
+    lines: &[&str],
+) -> Option<i32> {
     // A child that has not yet executed its program is no daemon. Neither shell executes its last command in its own place.
     let executor = "\"$0\" monitor; exit $?";
+    let monitors = lines.iter().map(|line| format!("{line}\nsh -c '{executor}' \"$0\"; code=$?\n"));
     let script = format!(
-        "{} 600 & until readlink /proc/$!/exe | grep -q /pacemaker-attrd; do sleep 0.01; done; \
-         sh -c '{executor}' \"$0\"; code=$?; kill $!; wait; exit $code",
-        daemon.display()
+        "{} 600 & daemon=$!\n\
+         until readlink /proc/$daemon/exe | grep -q /pacemaker-attrd; do sleep 0.01; done\n\
+         {}kill $daemon; wait; exit $code",
+        daemon.display(),
+        monitors.collect::<String>()
     );
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &script]).arg(agent.get_program());

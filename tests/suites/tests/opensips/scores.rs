@@ -6,7 +6,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use testnet::wait_until;
 
-use crate::cluster_programs::{monitor_and_attribute_daemon, under_pacemaker};
+use crate::cluster_programs::{
+    after_each_under_pacemaker, monitor_and_attribute_daemon, replace, under_pacemaker,
+};
 use crate::mi::deep;
 use crate::roles::{FIRST, clone_of, standby};
 use crate::site::{every_daemon_with_mi, recurring, signal, stand_in_alone};
@@ -323,6 +325,48 @@ fn a_score_is_told_again_to_a_new_attribute_daemon() {
         let person = clone_of(site.agent()).env("OCF_CHECK_LEVEL", "20");
         ends(&recurring(&person), 0);
         assert_eq!(told(), [""; 0]);
+        site.stop();
+    });
+}
+
+/// Nodes that lose sight of each other and meet again delete what the CIB has of the others.
+#[test]
+fn a_score_is_told_again_after_a_change_of_the_membership() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_score_is_told_again_after_a_change_of_the_membership", |site| {
+        let there = site.path("in-cib").display().to_string();
+        let programs = [
+            ("crm_attribute", String::new()),
+            ("attrd_updater", String::new()),
+            ("cibadmin", format!("[ -e '{there}' ] || exit 105")),
+        ];
+        if !replace(site, &programs) {
+            return testnet::skipped("scores::membership", "needs pacemaker-cli-utils");
+        }
+        let (mut monitor, daemon) = monitor_and_attribute_daemon(site);
+        monitor.env("OCF_RESKEY_CRM_meta_on_node", "node1");
+        site.start();
+        let ring = |age: &str| format!("touch -d '{age} ago' /var/lib/corosync/ringid_1");
+        let lines = [
+            &format!("mount -t tmpfs none /var/lib && mkdir /var/lib/corosync; {}", ring("1 day")),
+            ":",
+            &ring("1 hour"),
+            ":",
+            // Nothing was lost: a refresh would end the dampen of other attributes.
+            &format!(": > '{there}'; {}", ring("50 minutes")),
+            ":",
+        ];
+        assert_eq!(after_each_under_pacemaker(site, &daemon, &monitor, &lines), Some(0));
+        let notes = std::fs::read_to_string(site.path("notes")).unwrap();
+        let (update, refresh) = (
+            "crm_attribute --promotion=sip --lifetime=reboot --update=9000",
+            "attrd_updater --refresh",
+        );
+        let told: Vec<_> = notes.lines().filter(|line| [update, refresh].contains(line)).collect();
+        assert_eq!(told, [update, update, refresh, update], "{notes}");
+        let look = "cibadmin --query --xpath //node_state[@uname='node1']/transient_attributes\
+                    //nvpair[@name='master-sip'][@value='9000']";
+        assert!(notes.lines().any(|line| line == look), "{notes}");
         site.stop();
     });
 }
