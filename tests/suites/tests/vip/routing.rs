@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use testnet::{Agent, Host, wait_until};
 
-use super::{LONG, Site, VIP, ends, fails, hasty, instances, plain, recurring, second_interface};
+use super::{
+    LONG, Site, VIP, ends, fails, hasty, instances, is_up, plain, recurring, second_interface,
+};
 
 /// Everything `ip` shows of routes and rules, once the kernel's own changes are over.
 pub(super) fn tables(host: &Host) -> String {
@@ -171,6 +173,32 @@ fn ipv6() {
     ends(&recurring(&agent), 7);
     ends(&agent.action("stop"), 0);
     assert_eq!(tables(&site.a), before);
+}
+
+/// The kernel checks an address for a duplicate when the carrier comes, and until then refuses it as a source.
+#[test]
+fn ipv6_without_carrier() {
+    testnet::root_or_skip!();
+    for (parameter, value) in [("duplicate_check", "no"), ("nodad", "no"), ("nodad", "auto")] {
+        let site = site();
+        let before = tables(&site.a);
+        let agent = plain(&site.a)
+            .param("ip", "2001:db8::10")
+            .param("gateway", "2001:db8::98")
+            .param("source_for", "::/0")
+            .param("link_wait", "0")
+            .param(parameter, value);
+        site.cable_a.unplug(&site.a);
+        wait_until("no carrier", LONG, || !is_up(&site.a, "eth0"));
+        ends(&agent.action("start"), 0);
+        fails(&recurring(&agent), 190, "eth0 has no carrier");
+        site.cable_a.plug(&site.a);
+        wait_until("the VIP serves", LONG, || recurring(&agent).code == 0);
+        let from = way(&site.a, "2001:db8:5::1 from 2001:db8::10");
+        assert!(from.starts_with("via 2001:db8::98 dev eth0"), "{parameter}={value}: {from}");
+        ends(&agent.action("stop"), 0);
+        assert_eq!(tables(&site.a), before, "{parameter}={value}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::decide::carrier::Elsewhere;
 use crate::decide::controls::Control;
 use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
+use crate::decide::routing;
 use crate::decide::target::Snapshot;
 use crate::error::Error;
 use crate::host::run_files::{RunFiles, release};
@@ -363,7 +364,7 @@ impl<'a> Start<'a> {
             let probed = self.no_duplicate || self.announcer_probes();
             new.nodad &= probed || self.params.nodad == Nodad::Yes;
             // The kernel would find the host that is known.
-            new.nodad |= self.taken_over_from.is_some();
+            new.nodad |= self.taken_over_from.is_some() || self.must_be_usable_at_once();
         }
         if self.announcement.is_some() {
             // Before the address is added, so that the first announcement follows at once.
@@ -413,6 +414,12 @@ impl<'a> Start<'a> {
         self.announcement.is_some()
             && self.params.duplicates.is_some()
             && judge::without_carrier(&self.link).is_some()
+    }
+
+    /// The kernel refuses a route whose source it still checks (`ip6_route_info_create`), and without a carrier that
+    /// check does not end.
+    fn must_be_usable_at_once(&self) -> bool {
+        judge::without_carrier(&self.link).is_some() && routing::is_asked_for(self.params)
     }
 
     /// Notes that the VIP is this agent's, before it is.
