@@ -1,36 +1,32 @@
 //! start: the VIP is on this host, usable, and announced to its neighbours.
 
+mod addition;
 mod announcements;
 mod duplicate_check;
+mod link_state;
 pub(crate) mod readiness;
 mod roll_back;
 
 use std::time::{Duration, Instant};
 
 use deadline::Deadline;
-use hostnet::{
-    Address, Error as NetError, Family, Link, MacAddress, Netlink, NewAddress, PacketSocket,
-};
-use hostproc::{Acquisition, ActionLock, LockFile};
+use hostnet::{Error as NetError, Link, MacAddress, Netlink, PacketSocket};
+use hostproc::{Acquisition, ActionLock};
 use ocf::{Exit, Request, Verdict};
 
 use self::readiness::Decision;
 use self::roll_back::Done;
 use super::budgets;
-use super::carrier::{self, Carrier};
-use crate::decide::carrier::Elsewhere;
+use super::carrier;
 use crate::decide::controls::Control;
 use crate::decide::judge;
 use crate::decide::plan::{self, Found, Plan, Step};
-use crate::decide::routing;
 use crate::decide::target::Snapshot;
 use crate::error::Error;
-use crate::host::run_files::{RunFiles, release};
-use crate::host::{
-    deletion, ipv6, local_route, own_address, renewal, source_routing, tables, take_over,
-};
+use crate::host::run_files::RunFiles;
+use crate::host::{deletion, ipv6, local_route, own_address, source_routing, take_over};
 use crate::log_line::{failure, line, set_link};
-use crate::params::{Nodad, Params};
+use crate::params::Params;
 use crate::wire::announcement::Announcement;
 use crate::wire::own_links::OwnLinks;
 
@@ -284,142 +280,6 @@ impl<'a> Start<'a> {
     /// [`Error::Stopped`]
     fn check_not_stopped(&self) -> Result<(), Error> {
         if self.stop_requested() { Err(Error::Stopped { ip: self.params.ip }) } else { Ok(()) }
-    }
-
-    fn bring_up(&mut self) -> Result<(), Error> {
-        let link = self.link.index;
-        let mut addresses = tables::addresses(self.netlink, Family::V4, self.deadline)?;
-        addresses.extend(tables::addresses(self.netlink, Family::V6, self.deadline)?);
-        let changed = self.netlink.set_link_up(link, self.deadline);
-        self.record(&changed, Done::BroughtUp { link, addresses });
-        changed?;
-        let until = budgets::for_new_link(self.deadline);
-        self.link = self.netlink.wait_for_link(link, until, Link::usable)?;
-        self.note_carrier();
-        Ok(())
-    }
-
-    /// Without a carrier the VIP is added all the same: the announcer probes for it and announces it
-    /// when the carrier comes. Only where another node has a carrier is it better to fail, so that the
-    /// cluster moves it there.
-    ///
-    /// Waiting helps if the link was just brought up, or if no other node is known to be better.
-    fn await_carrier(&mut self, required: bool) -> Result<(), Error> {
-        let brought_up = self.done.iter().any(|done| matches!(done, Done::BroughtUp { .. }));
-        if required && !brought_up {
-            self.require_no_better_node()?;
-        }
-        let until = budgets::for_carrier(self.deadline, self.params.link_wait);
-        self.link = self
-            .netlink
-            .wait_for_link(self.link.index, until, |link| link.usable() || self.stop_requested())?;
-        self.note_carrier();
-        self.check_not_stopped()?;
-        let Some(state) = judge::without_carrier(&self.link) else { return Ok(()) };
-        if required && brought_up {
-            self.require_no_better_node()?;
-        }
-        log::warn!("{}", line().note(format_args!("going on without carrier: {state}")));
-        Ok(())
-    }
-
-    /// The link was not usable, or not there, when it was looked at before: if it is usable now, its carrier has just
-    /// come. The starts of other VIPs on it have to know, too.
-    fn note_carrier(&mut self) {
-        if self.link.usable() && !self.link.loopback {
-            self.has_waited = true;
-            self.files.note_new_carrier(self.link.index);
-        }
-    }
-
-    /// # Errors
-    /// [`Error::NoCarrier`]: another node has a carrier.
-    fn require_no_better_node(&self) -> Result<(), Error> {
-        let Some(carrier) = Carrier::of(self.request, self.params, &self.files) else {
-            return Ok(());
-        };
-        match carrier.elsewhere() {
-            Elsewhere::On { nodes, .. } => {
-                carrier.fail(&self.link, true);
-                Err(Error::NoCarrier { link: self.link.name.clone(), nodes })
-            }
-            Elsewhere::Nowhere | Elsewhere::Unknown => Ok(()),
-        }
-    }
-
-    fn publish_carrier(&self) {
-        if let Some(carrier) = Carrier::of(self.request, self.params, &self.files) {
-            carrier.publish(judge::without_carrier(&self.link).is_none());
-        }
-        self.files.forget_failed_monitor();
-    }
-
-    fn add(&mut self, plan: &Plan) -> Result<(), Error> {
-        self.check_again()?;
-        let mut new = plan.target.address.clone();
-        if self.params.ip.is_ipv6() {
-            ipv6::require(&self.link)?;
-            // Without the privilege nothing was probed: then the kernel has to. Without carrier it could
-            // not end, and no program could use the address; the announcer probes when the carrier comes.
-            let probed = self.no_duplicate || self.announcer_probes();
-            new.nodad &= probed || self.params.nodad == Nodad::Yes;
-            // The kernel would find the host that is known.
-            new.nodad |= self.taken_over_from.is_some() || self.must_be_usable_at_once();
-        }
-        if self.announcement.is_some() {
-            // Before the address is added, so that the first announcement follows at once.
-            self.open_socket()?;
-        }
-        let mut link_lock = self.lock_link(&new);
-        if self.must_check_again() {
-            // The lock was awaited. It is not held during a check, because other VIPs of the link need it.
-            release(link_lock);
-            self.check_again()?;
-            link_lock = self.lock_link(&new);
-        }
-        self.check_not_stopped()?;
-        self.note_here();
-        let added = self.netlink.add_address(&new, self.deadline);
-        release(link_lock);
-        self.record(&added, Done::Added(new));
-        match added {
-            // Another program was faster: confirm() judges what it has added.
-            Ok(()) | Err(NetError::AddressExists { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.added_at = Some(Instant::now());
-        Ok(())
-    }
-
-    fn lock_link(&self, new: &NewAddress) -> Option<LockFile> {
-        deletion::lock_for_addition(&self.files, new, budgets::for_link_lock(self.deadline))
-    }
-
-    /// The VIP serves as it is, so that a failure is none of start.
-    fn add_again(&self, old: &Address, new: &NewAddress) -> Result<(), Error> {
-        self.check_not_stopped()?;
-        if !renewal::keeps_siblings(&self.link.name) {
-            log::warn!("{}", line().note("the VIP is not added again: /proc/sys is read-only"));
-            return Ok(());
-        }
-        let deadlines = budgets::for_deletion(self.deadline);
-        if let Err(error) = renewal::add_again(self.netlink, &self.files, old, new, deadlines) {
-            log::error!("{}", failure(&error).note("the VIP was not added again"));
-        }
-        Ok(())
-    }
-
-    /// No probe was possible, and the announcer makes it when the carrier comes.
-    fn announcer_probes(&self) -> bool {
-        self.announcement.is_some()
-            && self.params.duplicates.is_some()
-            && judge::without_carrier(&self.link).is_some()
-    }
-
-    /// The kernel refuses a route whose source it still checks (`ip6_route_info_create`), and without a carrier that
-    /// check does not end.
-    fn must_be_usable_at_once(&self) -> bool {
-        judge::without_carrier(&self.link).is_some() && routing::is_asked_for(self.params)
     }
 
     /// Notes that the VIP is this agent's, before it is.
