@@ -129,6 +129,7 @@ pub(crate) fn judge_processes(main: &Stat, workers: &[Stat]) -> Result<Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::CommandExt;
     use std::process::Command;
 
     fn stat(pid: i32, state: State) -> Stat {
@@ -191,5 +192,73 @@ mod tests {
             child.wait().unwrap();
             assert!(!has_retired(&proc, Pid::own(), &process), "{script}: reaped");
         }
+    }
+
+    /// A main process with three workers and a child that has ended with this status. It is stopped: the child is not
+    /// reaped.
+    struct Main(std::process::Child);
+
+    impl Main {
+        fn new(status: &str) -> Self {
+            let script =
+                "sleep 600 & sleep 600 & sleep 600 & sh -c \"exit $0\" & kill -STOP $$; wait";
+            let mut shell = Command::new("/bin/sh");
+            let main = Self(shell.args(["-c", script, status]).process_group(0).spawn().unwrap());
+            let (proc, pid) = (ProcFs::default(), main.pid());
+            let state_of = |pid| proc.stat(pid).unwrap().map(|stat| stat.state);
+            let has_ended = |pid: &Pid| state_of(*pid) == Some(State::Ended);
+            while state_of(pid) != Some(State::Stopped)
+                || !proc.children(pid).unwrap().unwrap().iter().any(has_ended)
+            {
+                std::thread::yield_now();
+            }
+            main
+        }
+
+        fn pid(&self) -> Pid {
+            Pid::new(i32::try_from(self.0.id()).unwrap()).unwrap()
+        }
+
+        fn signal(&self, signal: &str, whom: &str) {
+            let pid = format!("{whom}{}", self.0.id());
+            Command::new("/bin/kill").args([signal, "--", &pid]).status().unwrap();
+        }
+    }
+
+    impl Drop for Main {
+        fn drop(&mut self) {
+            // Its workers, too.
+            self.signal("-KILL", "-");
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn a_child_that_has_retired_is_no_worker() {
+        let main = Main::new("0");
+        let workers = workers_of(&ProcFs::default(), main.pid()).unwrap();
+        assert_eq!(workers.len(), 3);
+        assert!(workers.iter().all(|stat| stat.state != State::Ended));
+    }
+
+    #[test]
+    fn a_main_process_that_reaps_a_dead_child_has_the_others() {
+        let proc = &ProcFs::default();
+        let survives = || {
+            let main = Main::new("3");
+            let process = proc.process(main.pid()).unwrap().unwrap();
+            assert_eq!(workers_of(proc, main.pid()).unwrap().len(), 4);
+            let living = std::thread::scope(|scope| {
+                let deadline = Deadline::after(Duration::from_secs(60));
+                let looking = scope.spawn(move || living_workers(proc, process, deadline));
+                // Its first look finds the dead one.
+                std::thread::sleep(SECOND_LOOK / 10);
+                main.signal("-CONT", "");
+                looking.join().unwrap()
+            });
+            living.is_ok_and(|living| living.len() == 3)
+        };
+        // A machine that stands still for seconds shows nothing.
+        assert!((0..5).any(|_| survives()));
     }
 }

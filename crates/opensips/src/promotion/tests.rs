@@ -59,3 +59,26 @@ fn a_role_whose_record_is_lost() {
     // Their tags can't be asked for.
     assert_eq!(recalled(&TAGS, None, false, true), (unpromoted, Certainty::Guessed));
 }
+
+/// An MI that can't be reached is asked again until the deadline, any other answer counts at once.
+#[test]
+fn what_can_not_be_reached_is_asked_again() {
+    let out_of_reach = || mi::Error::Unreachable {
+        endpoint: "fifo:/nonexistent/fifo".parse().unwrap(),
+        source: std::io::ErrorKind::NotFound.into(),
+    };
+    let asked = |seconds, answer_of: &dyn Fn(u32) -> Result<u32>| {
+        let mut count = 0;
+        let answer = once_reachable(Deadline::after(Duration::from_secs(seconds)), || {
+            count += 1;
+            answer_of(count)
+        });
+        (answer.ok(), count)
+    };
+    let third = |count| if count < 3 { Err(out_of_reach().into()) } else { Ok(count) };
+    assert_eq!(asked(600, &third), (Some(3), 3));
+    // No time is left.
+    assert_eq!(asked(0, &third), (None, 1));
+    let refused = |_| Err(Error::TagLost { tag: "vip/1".parse().unwrap() });
+    assert_eq!(asked(600, &refused), (None, 1));
+}

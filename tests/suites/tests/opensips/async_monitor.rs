@@ -11,6 +11,7 @@ use testnet::wait_until;
 
 use self::cluster::{Cluster, TOLD, age};
 use crate::cluster_programs::{instance, on_node1};
+use crate::roles::ROLE;
 use crate::site::{PIDFILE, is_alive, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, fails};
 
@@ -89,10 +90,12 @@ fn a_promoted_instance_that_fails_reports_it_when_the_role_can_have_moved() {
     cluster.start(&agent);
     ends(&agent.action("promote"), 0);
     cluster.shows(&[instance("node1", "Promoted", ""), instance("node2", "Unpromoted", "")]);
-    let outcome = recurring(&failing);
-    fails(&outcome, 9, "sip_probe_codes");
+    fails(&recurring(&failing), 9, "sip_probe_codes");
     assert!(cluster.notes().contains("--update=1\n"), "{}", cluster.notes());
-    assert!(outcome.took >= Duration::from_millis(500), "{:?}", outcome.took);
+    // Not demoted, it has waited since it asked the cluster.
+    let last_asked = std::fs::metadata(cluster.notes_file()).unwrap().modified().unwrap();
+    let waited = last_asked.elapsed().unwrap();
+    assert!(waited >= Duration::from_millis(500), "{waited:?}");
     // Pacemaker knows of it.
     fails(&recurring(&failing), 9, "sip_probe_codes");
     assert_eq!(asked(), 1);
@@ -103,6 +106,52 @@ fn a_promoted_instance_that_fails_reports_it_when_the_role_can_have_moved() {
     assert_eq!(asked(), 1);
     ends(&agent.action("stop"), 0);
     site.nothing_is_left();
+}
+
+#[test]
+fn a_promoted_instance_that_dies_is_failed_when_another_one_is_promoted() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    let cluster = &cluster_or_skip!(site, "a_promoted_instance_that_dies");
+    let agent = crate::roles::clone_of(cluster.agent());
+    let asked = || cluster.notes().matches("crm_mon").count();
+    let roles = |here: &str, there: &str| {
+        cluster.shows(&[instance("node1", here, ""), instance("node2", there, "")]);
+    };
+    let lead = || {
+        cluster.start(&agent);
+        ends(&agent.action("promote"), 0);
+        roles("Promoted", "Unpromoted");
+        cluster.grow_old();
+    };
+    // Pacemaker moves no role: nothing is waited for.
+    lead();
+    let before = asked();
+    cluster.kill_main();
+    assert_eq!((asked(), cluster.told()), (before + 1, 1), "{}", cluster.notes());
+    ends(&agent.action("stop"), 0);
+
+    let is_awaited = || {
+        lead();
+        let (before, told) = (asked(), cluster.told());
+        site.kill_main();
+        // What demote notes.
+        let record = || std::fs::read_to_string(ROLE).unwrap();
+        wait_until("the score is noted", LONG, || site.on_host(record).contains("\nscore 1\n"));
+        let demoted = site.on_host(record).replace("role promoted", "role unpromoted");
+        site.on_host(|| std::fs::write(ROLE, demoted).unwrap());
+        let is_over = || site.async_monitors().is_empty();
+        wait_until("it looks for the move", LONG, || asked() > before + 2 || is_over());
+        let awaited = !is_over() && cluster.told() == told;
+        roles("Unpromoted", "Promoted");
+        cluster.wait_over();
+        assert_eq!(cluster.told(), told + 1, "{}", cluster.notes());
+        ends(&agent.action("stop"), 0);
+        site.nothing_is_left();
+        awaited
+    };
+    // A machine that stands still for half a second shows nothing.
+    assert!((0..5).any(|_| is_awaited()));
 }
 
 /// Each on a host of its own, because each needs a daemon that is old.

@@ -1,9 +1,13 @@
 //! Busy, slow and silent are not dead: no restart for what none heals, and one for what is dead.
 
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::json;
 use testnet::{Agent, wait_until};
 
+use crate::mi::{FAKE, deep};
+use crate::mi_faults::{id, with_fake_socket};
 use crate::site::{PROCESSES_AT, every_daemon, every_daemon_with_mi, recurring, stand_in_alone};
 use crate::{LONG, Site, ends, fails};
 
@@ -96,6 +100,22 @@ fn a_silent_socket_beside_one_that_answers_ends_no_service() {
     });
 }
 
+/// Sockets of TCP share their workers: one of them tells of all.
+#[test]
+fn one_socket_of_each_transport_over_tcp_is_asked() {
+    testnet::root_or_skip!();
+    stand_in_alone("one_socket_of_each_transport_over_tcp_is_asked", |site| {
+        let sockets = [AT, "tcp:127.0.0.1:5060", "tcp:127.0.0.1:5062"];
+        let text = site.config_with(&sockets).text();
+        site.write(&format!("# OPENSIPS_STAND_IN_SIP_SILENT_PORT=5062\n{text}"));
+        ends(&site.agent().action("start"), 0);
+        ends(&recurring(&hasty(site)), 0);
+        let every = hasty(site).env("OCF_CHECK_LEVEL", "20");
+        fails(&recurring(&every), 1, "no answer to OPTIONS at tcp:127.0.0.1:5062");
+        site.stop();
+    });
+}
+
 /// The lines of the manual, in front of everything else.
 #[test]
 fn the_lines_of_the_manual_answer() {
@@ -141,10 +161,39 @@ fn exhausted_shared_memory_is_a_failure() {
         let main = site.main();
         let words = format!("OpenSIPS (pid {main}) has no shared memory left: ");
         fails(&recurring(&deep), 1, &words);
-        fails(&recurring(&deep), 1, " MB used, shm_fail=98%: raise shm_memory");
+        fails(&recurring(&deep), 1, " of 32 MB used, shm_fail=98%: raise shm_memory");
+        // With little time the second look comes earlier; a machine that stands still has none.
+        let hurried = deep.clone().env("OCF_RESKEY_CRM_meta_timeout", "2000");
+        let is_found = || recurring(&hurried).exit_reason.is_some_and(|it| it.contains(&words));
+        assert!((0..5).any(|_| is_found()));
         fails(&recurring(&deep.param("shm_fail", "100")), 190, " MB used, over shm_limit=90%");
         site.stop();
     });
+}
+
+/// What is in use at a peak is free at the second look.
+#[test]
+fn a_peak_of_shared_memory_is_no_failure() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    ends(&site.agent().action("start"), 0);
+    let looks = AtomicUsize::new(0);
+    let answer = |request: &str| {
+        let result = if request.contains("\"get_statistics\"") {
+            let used = if looks.fetch_add(1, Ordering::Relaxed) == 0 { 99 } else { 89 };
+            json!({"shmem:total_size": 100, "shmem:real_used_size": used})
+        } else {
+            json!([])
+        };
+        let reply = json!({"jsonrpc": "2.0", "id": id(request), "result": result});
+        vec![reply.to_string().into_bytes()]
+    };
+    let agent = site.agent().param("mi", format!("datagram:{FAKE}"));
+    with_fake_socket(site, FAKE, answer, || {
+        fails(&deep(&agent), 190, " MB used, over shm_limit=90%");
+    });
+    assert_eq!(looks.into_inner(), 2);
+    site.stop();
 }
 
 #[test]

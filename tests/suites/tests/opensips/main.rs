@@ -38,6 +38,7 @@ mod roles;
 mod routes;
 mod scores;
 mod site;
+mod standby_data;
 mod stop;
 mod stranger;
 mod systemd_unit;

@@ -78,6 +78,23 @@ fn another_mi_answers_where_the_first_one_does_not() {
 }
 
 #[test]
+fn another_mi_has_time_to_answer_where_the_first_one_hangs() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    site.write(&FIRST.text(site, "backup"));
+    let agent = standby(site, FIRST);
+    ends(&agent.action("start"), 0);
+    let silent = site.on_host(|| UdpSocket::bind("127.0.0.1:8099").unwrap());
+    let hung = agent.clone().param("mi", "datagram:127.0.0.1:8099").param("mi_timeout", "600s");
+    let hung = hung.param("mi_fallback", FIRST.mi()).param("shm_limit", "1");
+    let outcome = deep(&hung.env("OCF_RESKEY_CRM_meta_timeout", "30000"));
+    fails(&outcome, 190, "gave no complete answer within");
+    fails(&outcome, 190, " MB used, over shm_limit=1%");
+    drop(silent);
+    ends(&agent.action("stop"), 0);
+}
+
+#[test]
 fn a_tag_that_does_not_exist_is_refused_by_validation_and_ends_no_service() {
     testnet::root_or_skip!();
     every_daemon_with_mi("a_tag_that_does_not_exist", |site| {

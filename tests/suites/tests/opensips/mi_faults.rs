@@ -78,7 +78,7 @@ fn answer(request: &str, parts: &[Vec<u8>]) {
 }
 
 /// The id of a request.
-fn id(request: &str) -> &str {
+pub(crate) fn id(request: &str) -> &str {
     request.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap()
 }
 
@@ -225,7 +225,7 @@ fn bad_answers_in_datagrams_have_a_verdict_in_time() {
 }
 
 /// Answers datagrams at the socket with what `reply` makes of their text, while `test` runs.
-fn with_fake_socket(
+pub(crate) fn with_fake_socket(
     site: &Site,
     path: &str,
     reply: impl Fn(&str) -> Vec<Vec<u8>> + Sync,

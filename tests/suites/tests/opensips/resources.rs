@@ -38,7 +38,9 @@ fn a_second_resource_with_the_same_configuration() {
         let test = named(site, "test");
         // Also with the very pid file of the first.
         let same = named(site, "test").param("pidfile", PIDFILE);
-        for other in [&test, &same] {
+        // Of another user, whose processes would not count but for what the first one remembers.
+        let of_another_user = named(site, "test").param("user", "daemon");
+        for other in [&test, &same, &of_another_user] {
             leaves_alone(site, other, &belongs);
             assert!(site.answers("127.0.0.1:5060"));
             assert_eq!(site.main(), main);

@@ -12,7 +12,7 @@ use crate::probe::bound;
 use crate::site::{PIDFILE, recurring, signal};
 use crate::{LONG, Site, ends, every_daemon, every_daemon_with_mi, fails};
 
-const ROLE: &str = "/run/smartvox/opensips-sip.role";
+pub(crate) const ROLE: &str = "/run/smartvox/opensips-sip.role";
 
 /// A node of a cluster on one host: number and MI port.
 #[derive(Clone, Copy)]
@@ -207,7 +207,9 @@ fn an_mi_without_tags_is_no_obstacle_to_a_role() {
         // No module clusterer, which alone knows the commands of sharing tags.
         let mut config = site.config_with(&["udp:127.0.0.1:5060"]);
         config.mi_datagram = Some("udp:127.0.0.1:8081".to_owned());
-        site.write(&config.text());
+        // Nor is it asked what it has of the others' data.
+        let silent = "# OPENSIPS_STAND_IN_MI_SILENT_COMMAND=clusterer_list_cap\n";
+        site.write(&format!("{silent}{}", config.text()));
         let agent = clone_of(site.agent().param("mi", FIRST.mi()));
         ends(&agent.action("start"), 0);
         ends(&agent.action("promote"), 0);
@@ -251,6 +253,12 @@ fn a_lost_record_is_made_up_for_by_the_tag() {
         // Demoted in so many words: the tag that is still active says nothing.
         ends(&agent.action("demote"), 0);
         ends(&recurring(&agent), 0);
+        ends(&agent.action("stop"), 0);
+        // A tag on backup tells of a standby, which must not take it.
+        ends(&agent.action("start"), 0);
+        site.on_host(|| std::fs::remove_file(ROLE).unwrap());
+        ends(&recurring(&agent), 0);
+        assert!(!FIRST.is_active(site));
         ends(&agent.action("stop"), 0);
     });
 }

@@ -15,7 +15,7 @@ use crate::site::{every_daemon_with_mi, recurring, signal, stand_in_alone};
 use crate::{LONG, Site, ends, fails};
 
 /// Puts a program in the place of Pacemaker's, which notes what it was asked.
-fn fake_crm_attribute(site: &Site, exit: i32) -> std::path::PathBuf {
+pub(crate) fn fake_crm_attribute(site: &Site, exit: i32) -> std::path::PathBuf {
     let (program, notes) = (site.path("crm_attribute"), site.path("notes"));
     let script = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexit {exit}\n", notes.display());
     testnet::write_program(&program, script);
@@ -28,7 +28,7 @@ fn fake_crm_attribute(site: &Site, exit: i32) -> std::path::PathBuf {
 }
 
 /// What it was asked since the last time.
-fn told(notes: &Path) -> Vec<String> {
+pub(crate) fn told(notes: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(notes).unwrap();
     std::fs::write(notes, "").unwrap();
     let prefix = "--promotion=sip --lifetime=reboot ";

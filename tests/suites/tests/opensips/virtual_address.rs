@@ -1,9 +1,10 @@
 //! A virtual address that is on this host and that no socket serves.
 
-use testnet::Agent;
+use testnet::{Agent, wait_until};
 
-use crate::site::recurring;
-use crate::{Site, ends, every_daemon, fails};
+use crate::probe::bound;
+use crate::site::{recurring, stand_in_alone};
+use crate::{LONG, Site, ends, every_daemon, fails};
 
 const OWN: &str = "192.0.2.1";
 const VIP: &str = "192.0.2.10";
@@ -145,6 +146,37 @@ fn what_no_restart_heals_is_degraded() {
         add_vip(site);
         fails(&recurring(&clone), 190, &unserved);
         ends(&clone.action("stop"), 0);
+    });
+}
+
+/// A failover, not a failure.
+#[test]
+fn a_silence_at_an_address_that_leaves_meanwhile_is_no_fault() {
+    testnet::root_or_skip!();
+    stand_in_alone("a_silence_at_an_address_that_leaves_meanwhile_is_no_fault", |site| {
+        link(site);
+        add_vip(site);
+        let silent = format!("udp:{VIP}:5062");
+        let text = site.config_with(&["udp:127.0.0.1:5060", &silent]).text();
+        site.write(&format!("# OPENSIPS_STAND_IN_SIP_SILENT_PORT=5062\n{text}"));
+        ends(&site.agent().action("start"), 0);
+        let every = site.agent().env("OCF_CHECK_LEVEL", "20").param("sip_probe_attempts", "1");
+        let every = every.param("sip_probe_timeout", "3s");
+        fails(&recurring(&every), 1, &format!("no answer to OPTIONS at {silent}"));
+        let leaves = || {
+            let before = bound(site);
+            let outcome = std::thread::scope(|scope| {
+                let asking = scope.spawn(|| recurring(&every));
+                wait_until("it asks", LONG, || bound(site) > before || asking.is_finished());
+                remove_vip(site);
+                asking.join().unwrap()
+            });
+            add_vip(site);
+            outcome.code == 0
+        };
+        // A machine that stands still for seconds shows nothing.
+        assert!((0..5).any(|_| leaves()));
+        site.stop();
     });
 }
 
