@@ -217,7 +217,7 @@ test-upgrade: deb rpm
 	tests/packages pair
 	tests/packages pair-rpm
 
-# The source packages are built without a network in a fresh Debian 13 and by rpmbuild: ten minutes.
+# The source packages are built without a network in a fresh Debian 12 and 13 and by rpmbuild: half an hour.
 test-source-builds: deb rpm dist
 	tests/packages source-builds
 
