@@ -157,7 +157,7 @@ install:
 	install -m 755 pcs-examples/*.sh $(DOC)/examples/
 	install -m 644 pcs-examples/*.cfg $(DOC)/examples/
 	install -m 644 docs/monitoring/* $(DOC)/monitoring/
-	install -m 644 docs/pictures/*.svg $(DOC)/pictures/
+	install -m 644 docs/pictures/* $(DOC)/pictures/
 	install -m 644 docs/schemas/*.json $(DOC)/schemas/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/smartvox.conf
 	[ -e $(DESTDIR)/etc/sysctl.d/$(SYSCTL) ] || \
@@ -217,7 +217,7 @@ test-upgrade: deb rpm
 	tests/packages pair
 	tests/packages pair-rpm
 
-# The source packages are built without a network in a fresh Debian 13 and by rpmbuild: ten minutes.
+# The source packages are built without a network in a fresh Debian 12 and 13 and by rpmbuild: half an hour.
 test-source-builds: deb rpm dist
 	tests/packages source-builds
 

@@ -47,7 +47,8 @@ const SCORE: Metric = Metric {
 const LINK: Metric = Metric {
     name: "smartvox_link_up",
     labels: &["resource", "node"],
-    about: "1 if the interface of the address has a carrier on the node, else 0.",
+    about: "1 if the interface of the address is up and has a carrier on the node, 0 if it is missing, down \
+            or without one.",
 };
 
 const FINDINGS: Metric = Metric {

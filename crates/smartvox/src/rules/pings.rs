@@ -59,10 +59,10 @@ impl<'a> Pings<'a> {
 
     /// The command that names these hosts in place of the former ones. A device that may miss as many hosts as it
     /// has would never fail.
-    fn replace(&self, hosts: &[&str]) -> String {
+    fn replace(&self, hosts: &[String]) -> String {
         let value = match hosts {
             [] => GATEWAY.to_owned(),
-            [one] => (*one).to_owned(),
+            [one] => one.clone(),
             several => format!("\"{}\"", several.join(&self.separator.to_string())),
         };
         let command = self.update(self.parameter, &value);
@@ -86,24 +86,30 @@ impl<'a> Pings<'a> {
     /// A host whose prefix fence_heuristics_ping does not see, because a blank is before it (`target.startswith`).
     fn hidden_prefix(&self) -> Option<&'a str> {
         let mut entries = self.raw.split(',').filter(|_| self.separator == ',');
-        let has_prefix = |host: &str| host.starts_with("inet:") || host.starts_with("inet6:");
+        let has_prefix = |host: &str| FAMILIES.iter().any(|family| host.starts_with(family));
         entries.find(|one| one.trim_start() != *one && has_prefix(one.trim_start())).map(str::trim)
     }
 
-    /// The hosts that were meant.
-    fn meant(&self) -> Vec<&'a str> {
-        let words = self.value.split(|c: char| c.is_whitespace() || c == ',');
-        words
-            .filter(|word| !word.is_empty())
-            .map(|word| cut(word).map_or(word, |(_, whole)| whole))
-            .collect()
+    /// The hosts that were meant. fence_heuristics_ping takes blanks after a prefix.
+    fn meant(&self) -> Vec<String> {
+        let mut hosts = Vec::new();
+        let mut prefix = "";
+        for word in self.value.split(|c: char| c.is_whitespace() || c == ',') {
+            if self.separator == ',' && FAMILIES.contains(&word) {
+                prefix = word;
+            } else if !word.is_empty() {
+                let host = format!("{}{word}", std::mem::take(&mut prefix));
+                hosts.push(cut(&host).map_or(host.clone(), |(_, whole)| whole.to_owned()));
+            }
+        }
+        hosts
     }
 
     /// Why one of the hosts, or all of them, never answer: the sentence.
     fn never_answers(&self) -> Option<String> {
         let (id, parameter, fences) = (&self.resource.id, self.parameter, self.separator == ',');
         let between = if fences { "commas" } else { "blanks" };
-        let foreign = |host: &&&str| host.contains(|c: char| c.is_whitespace() || c == ',');
+        let foreign = |host: &&&str| bare(host).contains(|c: char| c.is_whitespace() || c == ',');
         if self.meant().is_empty() {
             let then = if fences {
                 if self.always_succeeds() {
@@ -143,16 +149,24 @@ impl<'a> Pings<'a> {
     }
 }
 
+/// What says the address family of a host of fence_heuristics_ping.
+const FAMILIES: [&str; 2] = ["inet:", "inet6:"];
+
+/// A host without its prefix.
+fn bare(host: &str) -> &str {
+    FAMILIES.iter().find_map(|family| host.strip_prefix(family)).map_or(host, str::trim_start)
+}
+
 /// What fence_heuristics_ping makes of an IPv6 address with `inet6:` before it (`target.split(':', 2)[1]`), and the
 /// address, which it takes as it stands.
 fn cut(host: &str) -> Option<(&str, &str)> {
-    let whole = host.strip_prefix("inet6:")?;
+    let whole = host.strip_prefix("inet6:")?.trim_start();
     Some((whole.split_once(':')?.0, whole))
 }
 
 /// Whether a host is one of the cluster: a virtual address, a node, this host.
 fn is_inside(pair: &Pair<'_>, host: &str) -> bool {
-    let host = host.strip_prefix("inet:").or(host.strip_prefix("inet6:")).unwrap_or(host);
+    let host = bare(host);
     let ip: Option<IpAddr> = host.parse().ok();
     let managed = ip.is_some() && pair.cib.resources.iter().any(|one| address(one) == ip);
     let own = pair.host.addresses.iter();
@@ -167,7 +181,7 @@ fn is_inside(pair: &Pair<'_>, host: &str) -> bool {
 pub(super) fn ping_hosts(pair: &Pair<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for pings in pair.cib.resources.iter().filter_map(Pings::of) {
-        let (inside, others): (Vec<&str>, Vec<&str>) =
+        let (inside, others): (Vec<String>, Vec<String>) =
             pings.meant().into_iter().partition(|host| is_inside(pair, host));
         // Of fencing, fencing_ping reports it.
         let silent = pings.never_answers().filter(|_| pings.resource.class != "stonith");

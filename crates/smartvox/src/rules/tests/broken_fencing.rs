@@ -219,6 +219,16 @@ pub(super) fn ping_cases() -> Vec<Case> {
             "fence-ping pings \"inet:192.0.2.1\" with its prefix, which never answers: remove the blank",
             "pcs stonith update fence-ping ping_targets=inet:192.0.2.1",
         ),
+        (
+            "fencing-ping",
+            host(),
+            asking(&[
+                ("ping_targets", "inet6: 2001:db8::1,inet: gateway.lan"),
+                ("ping_maxfail", "1"),
+            ]),
+            "fence-ping pings \"2001\" in place of inet6: 2001:db8::1, which never answers",
+            "pcs stonith update fence-ping ping_targets=\"2001:db8::1,inet:gateway.lan\"",
+        ),
         // The agent takes it for one host.
         (
             "fencing-ping",

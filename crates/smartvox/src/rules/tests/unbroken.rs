@@ -302,7 +302,9 @@ fn pings_of_the_examples_break_no_rule() {
     let three = [("ping_targets", "192.0.2.1,198.51.100.1,198.51.100.2"), ("ping_maxfail", "1")];
     let blanks = [("ping_targets", " 192.0.2.1, 198.51.100.1 "), ("ping_maxfail", "1")];
     let six = [("ping_targets", "2001:db8::1,inet6:gateway.lan"), ("ping_maxfail", "1")];
-    for parameters in [&one[..], &two, &three, &blanks, &six] {
+    // The agent splits its command as a shell does (shlex).
+    let within = [("ping_targets", "inet: 192.0.2.1, 198.51.100.1"), ("ping_maxfail", "1")];
+    for parameters in [&one[..], &two, &three, &blanks, &six, &within] {
         assert_eq!(found(&pinging(LEVEL, parameters)), [], "{parameters:?}");
     }
 }
