@@ -72,11 +72,17 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
     if arguments.agent != Which::OpensipsVip {
         let here = std::env::current_exe().map_err(|error| error.to_string())?;
         let stand_in = here.parent().and_then(Daemon::stand_in);
-        let daemon =
-            Daemon::real().into_iter().next().or(stand_in).ok_or("there is no OpenSIPS")?;
-        eprintln!("{daemon}");
-        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-        violations += all_of(&Service::new(&agents, &daemon, directory.path())?, arguments)?;
+        // As the suites: every daemon that OPENSIPS_BIN names, else that of PATH, else the stand-in.
+        let real = Daemon::real();
+        let daemons = if real.is_empty() { Vec::from_iter(stand_in) } else { real };
+        if daemons.is_empty() {
+            return Err("there is no OpenSIPS".into());
+        }
+        for daemon in daemons {
+            eprintln!("{daemon}");
+            let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+            violations += all_of(&Service::new(&agents, &daemon, directory.path())?, arguments)?;
+        }
     }
     Ok(violations)
 }
