@@ -108,10 +108,13 @@ continuity: setup build
 
 # Each system call of each action of both agents fails, in each way, one in each run, as a table. KINDS=yes: only the
 # first and the last call of each kind (hours; all of them take days); SHARE=50 puts one fault in fifty, FIRST=7 begins
-# with another one; docs/development.md.
+# with another one. CASE="stop, promoted" is that action in that state alone, OTHER=yes prints what ended otherwise than
+# without a fault. With each OpenSIPS that OPENSIPS_BIN names, else with that of PATH, else with the stand-in;
+# docs/development.md.
 faults-injected: setup build
 	tests/build
-	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(KINDS),--kinds) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST))
+	$(TARGET)/debug/faults-injected --agents $(BUILT) $(if $(KINDS),--kinds) $(if $(SHARE),--share $(SHARE)) $(if $(FIRST),--first $(FIRST)) \
+		$(if $(CASE),--case "$(CASE)") $(if $(OTHER),--other)
 
 # Gives random inputs to each decoder, or T=arp to that one, for SECONDS (60) or for RUNS inputs; docs/development.md.
 fuzz:

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{AccessFlags, Gid, Uid, access, fchown};
 
 use crate::error::{Error, Result};
+use crate::shortage::retry;
 
 /// Creates a directory and those above it, mode 0755 without the umask. One that exists stays as it
 /// is.
@@ -20,7 +22,7 @@ use crate::error::{Error, Result};
 pub fn create_directory(directory: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o755);
-    builder.create(directory).map_err(Error::on("create directory", directory))
+    retry(|| builder.create(directory)).map_err(Error::on("create directory", directory))
 }
 
 /// Creates a directory for another user: `mode` without the umask, owned by `owner` (`None`: by the
@@ -43,17 +45,22 @@ pub fn create_directory_for(
     };
     create_directory(above)?;
     let handle = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let above = nix::fcntl::open(above, handle, Mode::empty()).map_err(Error::on("open", above))?;
-    match mkdirat(&above, name, Mode::from_bits_truncate(mode)) {
-        Ok(()) => {}
-        Err(Errno::EEXIST) if directory.is_dir() => return Ok(()),
-        Err(errno) => return Err(Error::on("create directory", directory)(errno)),
-    }
-    let created = openat(&above, name, handle | OFlag::O_NOFOLLOW, Mode::empty())
-        .map_err(Error::on("open", directory))?;
+    let open = || Ok(nix::fcntl::open(above, handle, Mode::empty())?);
+    let above = retry(open).map_err(Error::on("open", above))?;
     let mode = Mode::from_bits_truncate(mode);
-    fchmod(&created, mode).map_err(Error::on("set the mode of", directory))?;
-    fchown(&created, owner, Some(group)).map_err(Error::on("set the owner of", directory))
+    match retry(|| Ok(mkdirat(&above, name, mode)?)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {
+            return Ok(());
+        }
+        Err(error) => return Err(Error::on("create directory", directory)(error)),
+    }
+    let open = || Ok(openat(&above, name, handle | OFlag::O_NOFOLLOW, Mode::empty())?);
+    let created = retry(open).map_err(Error::on("open", directory))?;
+    let set_mode = || Ok(fchmod(&created, mode)?);
+    retry(set_mode).map_err(Error::on("set the mode of", directory))?;
+    let set_owner = || Ok(fchown(&created, owner, Some(group))?);
+    retry(set_owner).map_err(Error::on("set the owner of", directory))
 }
 
 /// Why a directory can neither be used nor created.

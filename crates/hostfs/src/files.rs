@@ -108,7 +108,8 @@ fn open_readable(path: &Path, links: Links) -> io::Result<File> {
 /// The directory is missing, not writable or full.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let new = beside(path);
-    let written = write_new(&new, content).and_then(|()| std::fs::rename(&new, path));
+    let rename = || retry(|| std::fs::rename(&new, path));
+    let written = retry(|| write_new(&new, content)).and_then(|()| rename());
     let Err(error) = written else { return Ok(()) };
     let _ = std::fs::remove_file(&new);
     let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
@@ -135,13 +136,12 @@ pub fn unfinished(path: &Path) -> Option<(PathBuf, u32)> {
     Some((PathBuf::from(replaced), writer.parse().ok()?))
 }
 
-/// Never through a file or link that is already there: an untrusted user may have put it there.
+/// One attempt. Never through a file or link that is already there: an untrusted user may have put it there.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     // Whatever the umask: other users read what is written here, and never change it.
-    let create =
-        || retry(|| OpenOptions::new().write(true).create_new(true).mode(0o644).open(path));
+    let create = || OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
     let mut file = match create() {
-        // Left by a process with the same number that was killed.
+        // Left by a process with the same number that was killed, or by an attempt that met a shortage.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             std::fs::remove_file(path)?;
             create()?
@@ -164,7 +164,7 @@ fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Those of unlink(2) other than `ENOENT`.
 pub fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
+    match retry(|| std::fs::remove_file(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::on("remove", path)(error))
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use deadline::Deadline;
-use hostfs::cause;
+use hostfs::{cause, retry};
 
 use crate::output::output;
 
@@ -96,7 +96,7 @@ impl Accounts {
         let name = self.find("passwd", user, reach, name_of)?.unwrap_or_else(|| user.to_owned());
         let mut groups = std::collections::BTreeSet::new();
         let path = self.files.join("group");
-        match std::fs::read(&path) {
+        match retry(|| std::fs::read(&path)) {
             Ok(bytes) => {
                 groups.extend(String::from_utf8_lossy(&bytes).lines().filter_map(|line| {
                     let fields: Vec<&str> = line.trim_end().split(':').collect();
@@ -132,7 +132,7 @@ impl Accounts {
         let search =
             |text: &str| text.lines().find_map(|line| entry(&line.split(':').collect::<Vec<_>>()));
         let path = self.files.join(database);
-        match std::fs::read(&path) {
+        match retry(|| std::fs::read(&path)) {
             Ok(bytes) => {
                 if let Some(found) = search(&String::from_utf8_lossy(&bytes)) {
                     return Ok(Some(found));

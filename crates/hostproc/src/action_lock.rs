@@ -134,15 +134,8 @@ enum Held {
 }
 
 impl OwnActions {
-    /// `executable` is the path of the agent's executable as the kernel shows it
-    /// ([`ProcFs::exe`]); `stop` is the argument that makes it a stop.
-    #[must_use]
-    pub fn new(executable: &Path, stop: &'static str) -> Self {
-        Self { executable: executable.to_owned(), stop }
-    }
-
-    /// The same with the executable of the calling process. Where `/proc` does not show that, only a
-    /// holder that has left its record in the lock file is recognised.
+    /// Those with the executable of the calling process; `stop` is the argument that makes one a stop. Where
+    /// `/proc` does not show the executable, only a holder that has left its record in the lock file is recognised.
     #[must_use]
     pub fn of_this_program(stop: &'static str) -> Self {
         let executable = ProcFs::default().exe(Pid::own()).ok().flatten();

@@ -56,14 +56,6 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// Waiting for a process to end failed.
-    #[error("cannot wait for process {pid}: {}", cause(source))]
-    Wait {
-        /// The process.
-        pid: Pid,
-        /// The reason.
-        source: io::Error,
-    },
     /// A file or directory cannot be used.
     #[error(transparent)]
     File(#[from] hostfs::Error),

@@ -41,16 +41,15 @@ impl LockFile {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
         loop {
             let open = || options().write(true).create(true).mode(0o600).open(path);
-            let file = retry(open).map_err(failed)?;
-            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(file) => file,
-                Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
-                Err((_, Errno::EINTR)) => continue,
-                Err((_, errno)) => return Err(failed(errno.into())),
+            let lock = || match Flock::lock(open()?, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => Ok(Some(file)),
+                Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+                Err((_, errno)) => Err(errno.into()),
             };
+            let Some(file) = retry(lock).map_err(failed)? else { return Ok(None) };
             // The former holder may have removed the file between open(2) and flock(2) of this
             // process, which then holds a lock that no other process will ever find.
-            if !is_at(&file, path).map_err(failed)? {
+            if !retry(|| is_at(&file, path)).map_err(failed)? {
                 continue;
             }
             // The record is only a help: the lock is held even if it cannot be written, as on a full
@@ -87,14 +86,17 @@ impl LockFile {
     /// [`Error::Lock`], and those of [`ProcFs::stat`].
     pub fn holder(path: &Path) -> Result<Option<Process>> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
-        let file = match retry(|| options().open(path)) {
-            Ok(file) => file,
+        // Two numbers at most: anything longer is not a record.
+        let read = || {
+            let mut content = Vec::new();
+            options().open(path)?.take(64).read_to_end(&mut content)?;
+            Ok(content)
+        };
+        let content = match retry(read) {
+            Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        // Two numbers at most: anything longer is not a record.
-        let mut content = Vec::new();
-        file.take(64).read_to_end(&mut content).map_err(failed)?;
         let Some(process) = parse(&content) else { return Ok(None) };
         Ok(ProcFs::default().is_alive(&process)?.then_some(process))
     }
@@ -106,7 +108,7 @@ impl LockFile {
     /// # Errors
     /// [`Error::Lock`], [`Error::Unreadable`], and those of [`ProcFs::stat`].
     pub fn holder_by_kernel(path: &Path) -> Result<Option<Process>> {
-        let found = match std::fs::symlink_metadata(path) {
+        let found = match retry(|| std::fs::symlink_metadata(path)) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::Lock { path: path.to_owned(), source }),
@@ -124,7 +126,7 @@ impl LockFile {
     /// [`Error::Lock`]
     pub fn remove(self) -> Result<()> {
         // While the lock is held: a process that has opened the file sees by is_at() that it is gone.
-        std::fs::remove_file(&self.path)
+        retry(|| std::fs::remove_file(&self.path))
             .map_err(|source| Error::Lock { path: self.path.clone(), source })
     }
 }

@@ -98,7 +98,7 @@ impl PidFd {
     /// for processes that are not children of the caller.
     ///
     /// # Errors
-    /// [`Error::Wait`], and those of [`ProcFs::stat`].
+    /// Those of [`ProcFs::stat`].
     pub fn wait_gone(&self, deadline: Deadline) -> Result<bool> {
         let Some(fd) = &self.fd else { return self.look_until_gone(deadline) };
         loop {
@@ -111,9 +111,8 @@ impl PidFd {
                 Ok(0) if left.is_zero() => return Ok(false),
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(true),
-                Err(errno) => {
-                    return Err(Error::Wait { pid: self.process.pid, source: errno.into() });
-                }
+                // The kernel has no memory: a wait that fails must not end a start.
+                Err(_) => return self.look_until_gone(deadline),
             }
         }
     }

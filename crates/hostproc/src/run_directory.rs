@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use hostfs::{Links, Result, read_regular, remove, replace};
+use hostfs::{Links, Result, read_regular, remove, replace, retry};
 
 /// Of the directory.
 const MODE: u32 = 0o755;
@@ -55,14 +55,15 @@ impl RunDirectory {
         hostfs::create_directory(&self.path)?;
         let (operation, path) = ("set the mode of", self.path.clone());
         let failed = |source| hostfs::Error { operation, path, source };
-        let mode = match std::fs::metadata(&self.path) {
+        let mode = match retry(|| std::fs::metadata(&self.path)) {
             Ok(metadata) => metadata.permissions().mode() & 0o7777,
             Err(error) => return Err(failed(error)),
         };
         if mode & MODE == MODE {
             return Ok(());
         }
-        std::fs::set_permissions(&self.path, Permissions::from_mode(mode | MODE)).map_err(failed)
+        let mode = Permissions::from_mode(mode | MODE);
+        retry(|| std::fs::set_permissions(&self.path, mode.clone())).map_err(failed)
     }
 
     /// Reads the file `name`. `None` if there is none, or if it cannot be read: what is in the

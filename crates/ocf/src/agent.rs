@@ -17,9 +17,7 @@ pub trait Agent {
     /// Performs [`Action::Diagnose`](crate::Action::Diagnose), where the agent offers it: everything
     /// that is known of the resource on this host. A value that can't be determined is
     /// [`Value::Unknown`](crate::Value::Unknown) with the cause.
-    fn diagnose(&self, _request: &Request) -> Diagnosis {
-        Diagnosis::default()
-    }
+    fn diagnose(&self, request: &Request) -> Diagnosis;
 
     /// Performs any other action but meta-data, which needs no agent.
     ///

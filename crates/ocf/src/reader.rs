@@ -104,11 +104,6 @@ impl<'a> Reader<'a> {
             .push(Finding::new(Exit::Configured, format!("{}={value}: {why}", parameter.name)));
     }
 
-    /// Adds a finding, for example one about several parameters.
-    pub fn finding(&mut self, finding: Finding) {
-        self.findings.push(finding);
-    }
-
     /// Returns `complete` if there are no findings.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::process::Child;
 use std::time::SystemTime;
 
 use deadline::Deadline;
+use hostfs::retry;
 use hostproc::{OutputFile, Pid, text_of};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use ocf::{InstanceName, LogLine};
@@ -44,11 +45,11 @@ impl Output {
     /// [`Error::File`]
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let failed = |source| hostfs::Error { operation: "write", path: path.to_owned(), source };
-        let stdout = OutputFile::new().map_err(failed)?;
+        let stdout = retry(OutputFile::new).map_err(failed)?;
         let mut options = OpenOptions::new();
-        let stderr = options.read(true).append(true).create(true).mode(0o600).open(path);
-        let stderr = stderr.map_err(failed)?;
-        stderr.set_len(0).map_err(failed)?;
+        options.read(true).append(true).create(true).mode(0o600);
+        let stderr = retry(|| options.open(path)).map_err(failed)?;
+        retry(|| stderr.set_len(0)).map_err(failed)?;
         Ok(Self { stdout, stderr, since: SystemTime::now() })
     }
 
@@ -127,14 +128,14 @@ pub(crate) fn launch(params: &Params, resource: &InstanceName, output: &Output) 
     limit_open_files(params.open_files);
     let mut command = clean(&params.binary);
     let (user, group) = (params.user.as_str(), params.group.as_str());
+    let (stdout, stderr) = (|| output.stdout.for_child(), || output.stderr.try_clone());
     command
         .args(params.invocation().serve(&params.pidfile, user, group))
         .envs(variables)
         .env(RESOURCE, resource.without_clone_number().as_str())
-        .stdout(output.stdout.for_child().map_err(execute)?)
-        .stderr(output.stderr.try_clone().map_err(execute)?)
-        .spawn()
-        .map_err(execute)
+        .stdout(retry(stdout).map_err(execute)?)
+        .stderr(retry(stderr).map_err(execute)?);
+    retry(|| command.spawn()).map_err(execute)
 }
 
 /// Sets RLIMIT_NOFILE of this process, which the daemon inherits; the highest limit that is allowed

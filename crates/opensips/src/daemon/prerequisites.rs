@@ -48,8 +48,8 @@ fn check_binary(path: &Path) -> Result<()> {
 /// the interpreter could not read it either.
 fn is_script(path: &Path) -> bool {
     let mut start = [0; 2];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
-        && start == *b"#!"
+    let mut read = || std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    hostfs::retry(&mut read).is_ok() && start == *b"#!"
 }
 
 fn check_config(path: &Path) -> Result<()> {

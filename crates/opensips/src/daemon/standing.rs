@@ -50,9 +50,9 @@ pub(crate) fn take_on(params: &Params, deadline: Deadline) -> Result<()> {
     groups.dedup();
     take_on_importance();
     take_on_scheduling(deadline);
-    if let Err(errno) = setgroups(&groups) {
+    if let Err(error) = hostfs::retry(|| Ok(setgroups(&groups)?)) {
         let line = LogLine::new().field("user", user);
-        log::warn!("{}", line.note(format!("its groups can't be set: {}", errno.desc())));
+        log::warn!("{}", line.note(format!("its groups can't be set: {}", ocf::cause(&error))));
     }
     Ok(())
 }

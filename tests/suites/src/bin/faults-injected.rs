@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use suites::daemon::Daemon;
-use suites::faults::{Address, Service, Share, Subject, Tally, play};
+use suites::faults::{Address, Case, Service, Share, Subject, Tally, play};
 
 /// Makes each system call of each action of both agents fail, one in each run
 #[derive(Parser)]
@@ -25,9 +25,12 @@ struct Arguments {
     /// Only the first and the last call of each kind: of one name, about the same path but for numbers
     #[arg(long)]
     kinds: bool,
-    /// Only faults that are called so, as in the message of a violation
+    /// Only this action in this state, as the table names them, or several; all without
+    #[arg(long, value_name = "ACTION, STATE")]
+    case: Vec<String>,
+    /// Only faults whose name, as in the message of a violation, contains every such text
     #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    only: Vec<String>,
     /// Also print the errors after which an action ended otherwise than without one
     #[arg(long)]
     other: bool,
@@ -69,22 +72,29 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
     if arguments.agent != Which::OpensipsVip {
         let here = std::env::current_exe().map_err(|error| error.to_string())?;
         let stand_in = here.parent().and_then(Daemon::stand_in);
-        let daemon =
-            Daemon::real().into_iter().next().or(stand_in).ok_or("there is no OpenSIPS")?;
-        eprintln!("{daemon}");
-        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-        violations += all_of(&Service::new(&agents, &daemon, directory.path())?, arguments)?;
+        // As the suites: every daemon that OPENSIPS_BIN names, else that of PATH, else the stand-in.
+        let real = Daemon::real();
+        let daemons = if real.is_empty() { Vec::from_iter(stand_in) } else { real };
+        if daemons.is_empty() {
+            return Err("there is no OpenSIPS".into());
+        }
+        for daemon in daemons {
+            eprintln!("{daemon}");
+            let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+            violations += all_of(&Service::new(&agents, &daemon, directory.path())?, arguments)?;
+        }
     }
     Ok(violations)
 }
 
 fn all_of(subject: &dyn Subject, arguments: &Arguments) -> Result<usize, String> {
     let share = Share { kinds: arguments.kinds, first: arguments.first, of: arguments.share };
-    let only = arguments.only.as_deref().unwrap_or_default();
+    let wanted = |place: &str| arguments.only.iter().all(|text| place.contains(text));
     let mut violations = 0;
-    for case in subject.cases() {
+    let of = |case: &Case| arguments.case.is_empty() || arguments.case.contains(&case.to_string());
+    for case in subject.cases().into_iter().filter(of) {
         let Tally { case, calls, faults, other, violations: found } =
-            play(subject, case, share, &|place| place.contains(only))?;
+            play(subject, case, share, &wanted)?;
         for sentence in other.iter().filter(|_| arguments.other) {
             eprintln!("otherwise: {sentence}");
         }

@@ -130,6 +130,9 @@ fn verdict_of(case: Case, fault: Fault, outcome: &Outcome, alive: bool) -> Optio
             "for a shortage that passes, monitor does not say 7"
         }
         "monitor" if serves && !alive => "monitor says that it serves, and it is not there",
+        "start" | "promote" | "demote" | "reload-agent" if fault.passes() && *code != 0 => {
+            "for a shortage that passes, it has failed"
+        }
         "start" if *code == 0 && !alive => "start says 0, and it is not there",
         "stop" if *code == 0 && alive => "stop says 0, and it is still there",
         "stop" if *code != 0 && !killed => "stop failed",

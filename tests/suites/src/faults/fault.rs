@@ -14,18 +14,19 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether it passes by itself, so that one of it proves nothing.
     pub(super) fn passes(self) -> bool {
-        matches!(self, Self::Error("ENOMEM" | "EINTR" | "ENOBUFS" | "EMFILE"))
+        matches!(self, Self::Error("ENOMEM" | "EINTR" | "ENOBUFS" | "EMFILE" | "EAGAIN"))
     }
 }
 
 /// Every fault that a call gets.
-pub(super) const FAULTS: [Fault; 8] = [
+pub(super) const FAULTS: [Fault; 9] = [
     Fault::Error("EIO"),
     Fault::Error("ENOMEM"),
     Fault::Error("EINTR"),
     Fault::Error("EPERM"),
     Fault::Error("ENOBUFS"),
     Fault::Error("EMFILE"),
+    Fault::Error("EAGAIN"),
     Fault::Error("ENOSPC"),
     Fault::Kill,
 ];
@@ -51,6 +52,10 @@ const NEVER_FAIL: [&str; 15] = [
     "gettid",
     "getuid",
 ];
+/// Where EAGAIN is a shortage: no room for another process, or in the queue of a socket that does not wait. Elsewhere it
+/// says that there is nothing to read yet, or that another process holds a lock.
+const MAY_BE_FULL: [&str; 7] =
+    ["clone", "clone3", "fork", "vfork", "sendmmsg", "sendmsg", "sendto"];
 /// These don't return.
 const LAST: [&str; 3] = ["exit", "exit_group", "rt_sigreturn"];
 
@@ -80,6 +85,8 @@ pub(super) struct Call {
     /// The path that it, or the last call before it that names one, has named; each number is `#`, so that the same
     /// look at another process is of the same kind.
     about: String,
+    /// A request to the kernel by netlink(7), whose queue is never full.
+    by_netlink: bool,
 }
 
 impl fmt::Display for Call {
@@ -112,7 +119,12 @@ impl Call {
     /// Whether a fault is put to it.
     #[must_use]
     pub(super) fn takes(&self, fault: Fault) -> bool {
-        fault == Fault::Kill || !NEVER_FAIL.contains(&self.name.as_str())
+        let name = self.name.as_str();
+        match fault {
+            Fault::Kill => true,
+            Fault::Error("EAGAIN") => MAY_BE_FULL.contains(&name) && !self.by_netlink,
+            Fault::Error(_) => !NEVER_FAIL.contains(&name),
+        }
     }
 }
 
@@ -140,7 +152,8 @@ pub(super) fn calls(record: &str) -> Option<Vec<Call>> {
             {
                 about = without_numbers(path);
             }
-            found.push(Call { name: name.to_owned(), number: *number, about: about.clone() });
+            let (name, by_netlink) = (name.to_owned(), rest.contains("nlmsg_"));
+            found.push(Call { name, number: *number, about: about.clone(), by_netlink });
         }
         // The last thing that Rust's runtime does before main (std::sys::pal::unix::stack_overflow).
         if name == "rt_sigaction" && rest.starts_with("SIGBUS, {sa_handler=0x") {

@@ -55,6 +55,28 @@ fn of_opensips() {
     }
 }
 
+/// A start that fails bars its node, and one of promote moves the service. The calls are those after which they did.
+#[test]
+fn a_start_succeeds_though_one_call_met_a_shortage() {
+    testnet::root_or_skip!();
+    if has_strace("faults::a_start_succeeds") {
+        let directory = tempfile::tempdir().unwrap();
+        let daemon = Daemon::stand_in_for_suite();
+        let service = Service::new(&agents("opensips"), &daemon, directory.path()).unwrap();
+        let start = |case: &Case| case.to_string() == "start, stopped";
+        let start = service.cases().into_iter().find(start).unwrap();
+        let calls = ["flock", "ftruncate", "ppoll", "unlink", "memfd_create", "dup"];
+        let wanted = |place: &str| {
+            let is_one = calls.iter().any(|call| place.contains(&format!(": {call} number")));
+            is_one && place.ends_with("ENOMEM")
+        };
+        let every = Share { kinds: true, first: 0, of: 1 };
+        let tally = play(&service, start, every, &wanted).unwrap();
+        assert_eq!(tally.violations, [""; 0]);
+        assert!(tally.faults > calls.len(), "{}", tally.faults);
+    }
+}
+
 /// A probe lists the processes of the host, and the resources that are noted there.
 #[test]
 fn a_probe_says_7_though_one_list_was_cut_short() {

@@ -5,7 +5,8 @@ use std::process::Command;
 use testnet::{Agent, Host, wait_until};
 
 use super::{
-    LONG, Site, VIP, ends, fails, hasty, instances, plain, recurring, second_interface, shell, vip,
+    LONG, Site, VIP, ends, fails, files, hasty, instances, plain, recurring, second_interface,
+    shell, vip,
 };
 
 /// Ends what runs in the namespace of the host, which would outlive it.
@@ -77,6 +78,22 @@ fn everything_happens_inside() {
     assert!(super::announcer(&site.a).is_some());
     ends(&outside.action("stop"), 0);
     assert!(super::locks(&site.a).is_empty());
+}
+
+/// What start notes of the namespace goes with the address.
+#[test]
+fn a_start_that_is_rolled_back() {
+    testnet::root_or_skip!();
+    let site = Site::new();
+    let _namespace = Namespace::new(&site.a);
+    site.a.ip("-n sip addr add 2001:db8::3/64 dev inner nodad");
+    site.a.ip("addr add 2001:db8::10/64 dev outer nodad");
+    let agent = plain(&site.a).param("network_namespace", "sip").param("ip", "2001:db8::10");
+    let agent = agent.param("duplicate_check", "no").param("nodad", "no");
+    fails(&agent.action("start"), 1, "is in use by");
+    assert!(!site.a.ip("-n sip addr show").contains("2001:db8::10"));
+    assert!(files(&site.a).is_empty(), "{:?}", files(&site.a));
+    ends(&agent.action("stop"), 0);
 }
 
 #[test]

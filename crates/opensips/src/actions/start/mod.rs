@@ -259,7 +259,7 @@ impl Start<'_> {
     /// A new instance is unpromoted, and must hold no tag that belongs to another node. One that can't
     /// be asked, or lacks the tag, serves callers all the same: a failed start bars the node. monitor tells the
     /// reason.
-    fn make_unpromoted(&mut self, main: &Stat) -> Result<()> {
+    fn make_unpromoted(&self, main: &Stat) -> Result<()> {
         let Self { instance, params, deadline, .. } = *self;
         let tags = &params.sharing_tags;
         match promotion::require_standby(params, main.process, budgets::for_first_answer(deadline))
@@ -274,8 +274,7 @@ impl Start<'_> {
         let mut record = instance.record_of(main.process);
         let score = score::after_start(tags.is_empty());
         score::publish(instance.request, &mut record, score);
-        self.done.push(Done::RememberedRole);
-        // An instance without a record is unpromoted: no reason to fail.
+        // The last step, which is never undone. An instance without a record is unpromoted: no reason to fail.
         if let Err(error) = instance.remember_role(&record) {
             log::warn!("{}", LogLine::of(Action::Start).note(error));
         }

@@ -16,8 +16,6 @@ pub(super) enum Done {
     /// The daemon was executed: it creates its pid file and its FIFO. What was remembered of an
     /// earlier instance is obsolete.
     ExecutedDaemon,
-    /// The role of the new instance was remembered.
-    RememberedRole,
 }
 
 impl Start<'_> {
@@ -38,7 +36,6 @@ impl Start<'_> {
         let (run, files) = (instance.files.run(), &instance.files);
         match done {
             Done::CreatedOutput => vec![run.remove(&files.output()).map_err(Error::from)],
-            Done::RememberedRole => vec![run.remove(&files.role()).map_err(Error::from)],
             Done::ExecutedDaemon => {
                 let survey = || instance.identity.survey(&instance.proc);
                 vec![
@@ -58,7 +55,6 @@ impl Done {
         match self {
             Self::CreatedOutput => "output",
             Self::ExecutedDaemon => "daemon",
-            Self::RememberedRole => "role",
         }
     }
 }
