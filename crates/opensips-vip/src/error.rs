@@ -137,6 +137,23 @@ impl Error {
         }
     }
 
+    /// Whether it tells of the look alone: the kernel's tables can't be read, and nothing is known of the address.
+    pub(crate) const fn is_blindness(&self) -> bool {
+        use hostnet::Error as E;
+        matches!(
+            self,
+            Self::Network(
+                E::PermissionDenied { .. }
+                    | E::DumpInterrupted { .. }
+                    | E::DumpIncomplete { .. }
+                    | E::AnswerLost { .. }
+                    | E::NotAcknowledged { .. }
+                    | E::DeadlinePassed { .. }
+                    | E::Refused { .. }
+            )
+        )
+    }
+
     /// Returns true if start tries again because the network of this node can change by itself: at boot,
     /// while the network service restarts, while an interface or another VIP moves. What has waits of its
     /// own (the carrier, other hosts, other actions) is not tried again.

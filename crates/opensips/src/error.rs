@@ -71,6 +71,22 @@ impl Error {
         }
     }
 
+    /// Whether it tells of the look alone: processes or sockets can't be looked at, and nothing is known of OpenSIPS.
+    pub(crate) const fn is_blindness(&self) -> bool {
+        matches!(
+            self,
+            Self::Process(process::Error::Processes(_))
+                | Self::Instance(instance::Error::Processes(_))
+                | Self::Daemon(daemon::Error::Processes(_))
+                | Self::Health(
+                    health::Error::Processes(_)
+                        | health::Error::Daemon(daemon::Error::Processes(_))
+                        | health::Error::Sockets(sockets::Error::Network(_))
+                )
+                | Self::Sockets(sockets::Error::Network(_))
+        )
+    }
+
     /// What Pacemaker is told. The hard codes are for what no waiting heals: a hard error bars the node
     /// until an operator cleans up. An absent address is not among them, because it may arrive at any
     /// moment.

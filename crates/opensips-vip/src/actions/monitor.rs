@@ -20,6 +20,17 @@ use crate::wire::neighbours;
 const NEIGHBOURS_LEVEL: u32 = 10;
 
 pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
+    let is_expected = !(request.probe || request.expects_stopped);
+    match look(request) {
+        // Who can't look has no reason to end a service that may be well, and no restart gives him his sight back.
+        Err(error) if is_expected && error.is_blindness() => {
+            Ok(Verdict::degraded(error.to_string()))
+        }
+        verdict => verdict,
+    }
+}
+
+fn look(request: &Request) -> Result<Verdict, Error> {
     let params = Params::read(&request.values)?;
     match namespace::enter_where_started(params.namespace.as_ref(), params.ip) {
         // Everything in a namespace is gone with it.

@@ -41,13 +41,13 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
     }
     let observing = Request { deadline: budgets::for_observation(request), ..request.clone() };
     let instance = Instance::load(&observing, &Names::from(&params))?;
-    let found = find(&instance, &params);
+    let (found, blindness) = find_or_recall(&instance, &params);
     if found.is_err() && request.by_cluster && !request.probe {
         // Pacemaker learns of the death from this monitor, and one death counts once.
         async_monitor::kill(&instance);
     }
     let recalled = recall(&instance, &params, &found);
-    let observed = observe(&instance, &params, found);
+    let observed = observe(&instance, &params, found).and(blindness);
     let mut judged = judge_role(&instance, &params, recalled, observed);
     compare_routes(&instance, &params, &mut judged);
     remember(request, &instance, &params, &judged);
@@ -63,14 +63,33 @@ pub(crate) fn monitor(request: &Request) -> Result<Verdict> {
 /// What monitor reports now, without its effects: nothing is remembered, and sharing tags and
 /// promotion scores stay as they are.
 pub(crate) fn verdict_now(instance: &Instance<'_>, params: &Params) -> Verdict {
-    let found = find(instance, params);
-    match observe(instance, params, found) {
+    let (found, blindness) = find_or_recall(instance, params);
+    match observe(instance, params, found).and(blindness) {
         Observed::NotRunning => Verdict::not_running(),
         Observed::Failed(error) => in_role(role_of(instance.record()), Err(error)),
         Observed::Found { main, serving } => {
             let role = instance.record_of(main.process).role;
             in_role(role, serving.map(|serving| serving.remarks))
         }
+    }
+}
+
+/// Where the processes can't be looked at, the main process that is remembered, if it lives, and what is wrong.
+fn find_or_recall(
+    instance: &Instance<'_>,
+    params: &Params,
+) -> (Result<Option<Stat>>, Option<String>) {
+    let error = match find(instance, params) {
+        Err(error) if error.is_blindness() && !instance.request.probe => error,
+        found => return (found, None),
+    };
+    let remembered = instance.state.as_ref().map(|state| state.main);
+    let stat = remembered.and_then(|main| instance.proc.stat(main.pid).ok().flatten());
+    match stat
+        .filter(|stat| Some(stat.process) == remembered && stat.state != hostproc::State::Ended)
+    {
+        Some(main) => (Ok(Some(main)), Some(error.to_string())),
+        None => (Err(error), None),
     }
 }
 
@@ -157,6 +176,16 @@ enum Observed {
     },
 }
 
+impl Observed {
+    /// With another remark on an instance that serves.
+    fn and(mut self, remark: Option<String>) -> Self {
+        if let Self::Found { serving: Ok(serving), .. } = &mut self {
+            serving.remarks.extend(remark);
+        }
+        self
+    }
+}
+
 fn observe(instance: &Instance<'_>, params: &Params, found: Result<Option<Stat>>) -> Observed {
     match found {
         Ok(None) => Observed::NotRunning,
@@ -174,11 +203,20 @@ fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result
     let deadline = instance.deadline();
     let deep = instance.request.check_level >= EVERY_LISTENER_LEVEL;
     let reach = if deep { Reach::Every } else { Reach::Groups };
-    let (sockets, remarks) = match instance.state_of(main.process) {
-        Some(state) => (state.listeners.clone(), state.remarks.clone()),
-        None => (health::open_sockets(&instance.proc, params, main, deadline)?, Vec::new()),
+    let (sockets, remarks, known) = match instance.state_of(main.process) {
+        Some(state) => (state.listeners.clone(), state.remarks.clone(), Some(&state.listeners)),
+        None => (health::open_sockets(&instance.proc, params, main, deadline)?, Vec::new(), None),
     };
-    let mut serving = health::judge(instance, params, main, sockets, reach, deadline)?;
+    let judged = health::judge(instance, params, main, sockets, reach, deadline);
+    let mut serving = match (judged.map_err(Error::from), known) {
+        (Err(error), Some(sockets)) if error.is_blindness() => {
+            let sockets = sockets.clone();
+            let mut serving = health::answers(params, main.process, sockets, reach, deadline)?;
+            serving.remarks.push(error.to_string());
+            serving
+        }
+        (judged, _) => judged?,
+    };
     serving.remarks.extend(remarks);
     serving.remarks.extend(blindness(instance.request.check_level, params));
     serving.remarks.extend(configuration(instance, params, main));

@@ -1,5 +1,6 @@
 //! Whether a living instance serves: its workers, its sockets, its answer.
 
+mod blind;
 pub(crate) mod configuration;
 mod declaration;
 mod error;
@@ -34,6 +35,7 @@ use crate::sockets::nonlocal_bind;
 use crate::sockets::owner::inodes_of_all;
 use crate::sockets::table::SocketTable;
 
+pub(crate) use blind::answers;
 pub(crate) use error::{Error, Result};
 pub(crate) use probe::Reach;
 

@@ -123,8 +123,8 @@ fn verdict_of(case: Case, fault: Fault, outcome: &Outcome, alive: bool) -> Optio
     let wrong = match case.action {
         _ if *code < 0 && !killed => "ended by a signal",
         "monitor" if *code == NOT_RUNNING && alive => "monitor says 7, and it is there",
-        "monitor" if fault.passes() && alive && !serves => {
-            "for a shortage that passes, monitor fails what serves"
+        "monitor" if !killed && alive && !serves => {
+            "for one look that failed, monitor fails what serves"
         }
         "monitor" if fault.passes() && !alive && *code != NOT_RUNNING => {
             "for a shortage that passes, monitor does not say 7"

@@ -77,6 +77,37 @@ fn a_start_succeeds_though_one_call_met_a_shortage() {
     }
 }
 
+/// Who can't look has no reason to end a service. The calls are those after which monitor did, the first and the
+/// last of each kind.
+#[test]
+fn monitor_fails_nothing_that_it_could_not_look_at() {
+    testnet::root_or_skip!();
+    if !has_strace("faults::monitor_fails_nothing") {
+        return;
+    }
+    let address = Address::new(&agents("opensips-vip"));
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = Daemon::stand_in_for_suite();
+    let service = Service::new(&agents("opensips"), &daemon, directory.path()).unwrap();
+    let calls = ["epoll_create1", "socket", "readlink"];
+    let wanted = |place: &str| {
+        let is_one = calls.iter().any(|call| place.contains(&format!(": {call} number")));
+        is_one && (place.ends_with("EIO") || place.ends_with("EPERM"))
+    };
+    let every = Share { kinds: true, first: 0, of: 1 };
+    let subjects: [(&dyn Subject, &str); 3] = [
+        (&address, "monitor, started"),
+        (&service, "monitor, started"),
+        (&service, "monitor, promoted"),
+    ];
+    for (subject, name) in subjects {
+        let case = subject.cases().into_iter().find(|case| case.to_string() == name).unwrap();
+        let tally = play(subject, case, every, &wanted).unwrap();
+        assert_eq!(tally.violations, [""; 0], "{name}");
+        assert!(tally.faults >= 4, "{name}: {}", tally.faults);
+    }
+}
+
 /// A probe lists the processes of the host, and the resources that are noted there.
 #[test]
 fn a_probe_says_7_though_one_list_was_cut_short() {
