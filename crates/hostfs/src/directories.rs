@@ -1,15 +1,17 @@
 //! Creates directories, and tells whether they can be created or used.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::DirBuilder;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
-use nix::unistd::{AccessFlags, Gid, Uid, access, fchown};
+use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, access, fchown, unlinkat};
 
 use crate::error::{Error, Result};
 use crate::shortage::retry;
@@ -55,12 +57,28 @@ pub fn create_directory_for(
         }
         Err(error) => return Err(Error::on("create directory", directory)(error)),
     }
-    let open = || Ok(openat(&above, name, handle | OFlag::O_NOFOLLOW, Mode::empty())?);
-    let created = retry(open).map_err(Error::on("open", directory))?;
+    let given = give(&above, name, mode, (owner, group));
+    if given.is_err() {
+        // One that is left would count as finished.
+        let _ = unlinkat(&above, name, UnlinkatFlags::RemoveDir);
+    }
+    given.map_err(|(operation, error)| Error::on(operation, directory)(error))
+}
+
+/// Gives a new directory its mode and owner. The error names what failed.
+fn give(
+    above: &OwnedFd,
+    name: &OsStr,
+    mode: Mode,
+    (owner, group): (Option<Uid>, Gid),
+) -> std::result::Result<(), (&'static str, io::Error)> {
+    let handle = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let open = || Ok(openat(above, name, handle, Mode::empty())?);
+    let created = retry(open).map_err(|error| ("open", error))?;
     let set_mode = || Ok(fchmod(&created, mode)?);
-    retry(set_mode).map_err(Error::on("set the mode of", directory))?;
+    retry(set_mode).map_err(|error| ("set the mode of", error))?;
     let set_owner = || Ok(fchown(&created, owner, Some(group))?);
-    retry(set_owner).map_err(Error::on("set the owner of", directory))
+    retry(set_owner).map_err(|error| ("set the owner of", error))
 }
 
 /// Why a directory can neither be used nor created.

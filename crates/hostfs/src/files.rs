@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use crate::error::{Error, Result};
-use crate::shortage::retry;
+use crate::shortage::{retry, retry_briefly};
 
 /// Whether a symbolic link at the end of the path is followed. Links further up always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,10 +108,10 @@ fn open_readable(path: &Path, links: Links) -> io::Result<File> {
 /// The directory is missing, not writable or full.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let new = beside(path);
-    let rename = || retry(|| std::fs::rename(&new, path));
+    let rename = || retry_briefly(|| std::fs::rename(&new, path));
     let written = retry(|| write_new(&new, content)).and_then(|()| rename());
     let Err(error) = written else { return Ok(()) };
-    let _ = std::fs::remove_file(&new);
+    let _ = remove(&new);
     let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     if full && overwrite(path, content).is_ok() {
         return Ok(());
@@ -164,7 +164,7 @@ fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Those of unlink(2) other than `ENOENT`.
 pub fn remove(path: &Path) -> Result<()> {
-    match retry(|| std::fs::remove_file(path)) {
+    match retry_briefly(|| std::fs::remove_file(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::on("remove", path)(error))
         }

@@ -22,4 +22,4 @@ pub use files::{
     Links, names, open_regular, path_of, read_end, read_regular, remove, replace, unfinished,
 };
 pub use mounts::{Followed, Mounts};
-pub use shortage::{retry, retry_no_longer_than, retry_until};
+pub use shortage::{retry, retry_briefly, retry_no_longer_than, retry_until};

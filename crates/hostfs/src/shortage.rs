@@ -46,6 +46,15 @@ fn patience(of_this_process: Option<Deadline>) -> Deadline {
     of_this_process.map_or_else(|| Deadline::after(WITHOUT_DEADLINE), part)
 }
 
+/// The same for 100 ms alone: for what an action can do without (a lock, a note, the removal of a file). Its time is for
+/// the rest, above all where every such call fails.
+///
+/// # Errors
+/// That of the last attempt.
+pub fn retry_briefly<T>(attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry_until(Deadline::now(), attempt)
+}
+
 /// The same until `give_up`, and for 100 ms at least.
 ///
 /// # Errors
@@ -102,6 +111,18 @@ mod tests {
             });
             assert_eq!(done.unwrap(), 2);
         }
+    }
+
+    /// Whatever time the process has: five pauses of 5 to 80 ms are longer than 100 ms.
+    #[test]
+    fn what_an_action_can_do_without_is_given_up_soon() {
+        let mut attempts = 0;
+        let result = retry_briefly(|| {
+            attempts += 1;
+            Err::<(), _>(io::Error::from_raw_os_error(libc::ENOMEM))
+        });
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ENOMEM));
+        assert!((2..=6).contains(&attempts), "{attempts}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostfs::retry;
+use hostfs::retry_briefly;
 use nix::sys::signal::Signal;
 
 use crate::error::Result;
@@ -51,7 +51,7 @@ fn reap(
     deadline: Deadline,
 ) -> io::Result<Option<ExitStatus>> {
     loop {
-        if let Some(status) = retry(|| child.try_wait())? {
+        if let Some(status) = retry_briefly(|| child.try_wait())? {
             return Ok(Some(status));
         }
         let left = deadline.remaining();
@@ -59,7 +59,7 @@ fn reap(
             return Ok(None);
         }
         if let Some(Ok(true)) = handle.map(|handle| handle.wait_gone(deadline))
-            && let Some(status) = retry(|| child.try_wait())?
+            && let Some(status) = retry_briefly(|| child.try_wait())?
         {
             return Ok(Some(status));
         }

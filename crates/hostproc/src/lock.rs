@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deadline::Deadline;
-use hostfs::retry;
+use hostfs::{retry, retry_briefly};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
@@ -46,10 +46,10 @@ impl LockFile {
                 Err((_, Errno::EWOULDBLOCK)) => Ok(None),
                 Err((_, errno)) => Err(errno.into()),
             };
-            let Some(file) = retry(lock).map_err(failed)? else { return Ok(None) };
+            let Some(file) = retry_briefly(lock).map_err(failed)? else { return Ok(None) };
             // The former holder may have removed the file between open(2) and flock(2) of this
             // process, which then holds a lock that no other process will ever find.
-            if !retry(|| is_at(&file, path)).map_err(failed)? {
+            if !retry_briefly(|| is_at(&file, path)).map_err(failed)? {
                 continue;
             }
             // The record is only a help: the lock is held even if it cannot be written, as on a full
@@ -126,7 +126,7 @@ impl LockFile {
     /// [`Error::Lock`]
     pub fn remove(self) -> Result<()> {
         // While the lock is held: a process that has opened the file sees by is_at() that it is gone.
-        retry(|| std::fs::remove_file(&self.path))
+        retry_briefly(|| std::fs::remove_file(&self.path))
             .map_err(|source| Error::Lock { path: self.path.clone(), source })
     }
 }

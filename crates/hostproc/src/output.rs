@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::process::{Command, ExitStatus, Stdio};
 
 use deadline::Deadline;
-use hostfs::{retry, retry_until};
+use hostfs::{retry_briefly, retry_until};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::child::wait;
@@ -45,12 +45,12 @@ impl OutputFile {
 /// replaced (U+FFFD). The file may be written to meanwhile, and its offset stays where it is.
 #[must_use]
 pub fn text_of(file: &File, limit: usize) -> String {
-    let length = retry(|| file.metadata()).map_or(0, |metadata| metadata.len());
+    let length = retry_briefly(|| file.metadata()).map_or(0, |metadata| metadata.len());
     let mut content = vec![0; usize::try_from(length).unwrap_or(limit).min(limit)];
     let mut filled = 0;
     while let Some(rest) = content.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         // By position: the child has the same offset and writes.
-        match retry(|| file.read_at(rest, u64::try_from(filled).unwrap_or(u64::MAX))) {
+        match retry_briefly(|| file.read_at(rest, u64::try_from(filled).unwrap_or(u64::MAX))) {
             Ok(0) | Err(_) => break,
             Ok(count) => filled += count,
         }

@@ -94,9 +94,10 @@ pub(crate) static NODAD: Parameter = Parameter {
     longdesc: "\
 Whether an IPv6 VIP skips the kernel's duplicate address detection: \"auto\", \"yes\" or \"no\".
 Default: auto. The detection delays start by one or two seconds. \"auto\" skips it if the agent's own
-check (duplicate_check) has just found no duplicate. \"yes\" always skips it, \"no\" does where
-the detection could not end: on a link without carrier, if routes need the VIP as their source (gateway,
-source_for). \"true\" and \"false\" mean yes and no.",
+check (duplicate_check) has just found no duplicate. \"yes\" always skips it. \"no\" skips it
+only on a link without carrier, or where the network has come late, if routes need the VIP as their source
+(gateway, source_for): the kernel refuses such a route until the detection has ended. \"auto\" skips it
+there, too. \"true\" and \"false\" mean yes and no.",
     ..Parameter::TEMPLATE
 };
 

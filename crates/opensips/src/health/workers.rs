@@ -200,17 +200,17 @@ mod tests {
 
     impl Main {
         fn new(status: &str) -> Self {
-            let script =
-                "sleep 600 & sleep 600 & sleep 600 & sh -c \"exit $0\" & kill -STOP $$; wait";
+            let script = "sleep 600 & sleep 600 & sleep 600 & sh -c \"sleep 0.2; exit $0\" & kill -STOP $$; wait";
             let mut shell = Command::new("/bin/sh");
             let main = Self(shell.args(["-c", script, status]).process_group(0).spawn().unwrap());
             let (proc, pid) = (ProcFs::default(), main.pid());
             let state_of = |pid| proc.stat(pid).unwrap().map(|stat| stat.state);
             let has_ended = |pid: &Pid| state_of(*pid) == Some(State::Ended);
+            let until = Deadline::after(Duration::from_secs(60));
             while state_of(pid) != Some(State::Stopped)
                 || !proc.children(pid).unwrap().unwrap().iter().any(has_ended)
             {
-                std::thread::yield_now();
+                assert!(until.sleep(Duration::from_millis(1)), "the shell has no child to reap");
             }
             main
         }

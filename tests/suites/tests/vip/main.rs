@@ -33,6 +33,7 @@ mod races;
 mod readiness;
 mod renamed;
 mod routing;
+mod routing_ipv6;
 mod same_mac;
 mod stop;
 mod take_over;

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use testnet::{Agent, Host, wait_until};
 
-use super::{
-    LONG, Site, VIP, ends, fails, hasty, instances, is_up, plain, recurring, second_interface,
-};
+use super::{LONG, Site, VIP, ends, fails, hasty, instances, plain, recurring, second_interface};
 
 /// Everything `ip` shows of routes and rules, once the kernel's own changes are over.
 pub(super) fn tables(host: &Host) -> String {
@@ -36,7 +34,7 @@ pub(super) fn site() -> Site {
 }
 
 /// What the kernel would do with a packet: `via ... dev ... src ...`.
-fn way(host: &Host, arguments: &str) -> String {
+pub(super) fn way(host: &Host, arguments: &str) -> String {
     let line = host.ip(&format!("-o route get {arguments}"));
     let words: Vec<&str> = line.split_whitespace().collect();
     let after = |key: &str| {
@@ -143,62 +141,6 @@ fn the_vip_as_source() {
     ends(&agent.action("start"), 0);
     ends(&plain(&site.a).param("ip", VIP).action("stop"), 0);
     assert_eq!(tables(&site.a), before);
-}
-
-#[test]
-fn ipv6() {
-    testnet::root_or_skip!();
-    let site = site();
-    let before = tables(&site.a);
-    let agent = plain(&site.a)
-        .param("ip", "2001:db8::10")
-        .param("gateway", "2001:db8::98")
-        .param("source_for", "::/0,2001:db8:77::/48");
-    ends(&agent.action("start"), 0);
-    ends(&recurring(&agent), 0);
-    let from = way(&site.a, "2001:db8:5::1 from 2001:db8::10");
-    assert!(from.starts_with("via 2001:db8::98 dev eth0"), "{from}");
-    for destination in ["2001:db8:5::1", "2001:db8:77::1"] {
-        assert_eq!(
-            way(&site.a, destination),
-            // By the rule: a socket that is bound to the VIP would go through the gateway.
-            "via 2001:db8::99 dev eth0 src 2001:db8::10"
-        );
-    }
-    ends(&agent.action("stop"), 0);
-    assert_eq!(tables(&site.a), before);
-    // Somebody has deleted the address: its routes have lost their source, and are found.
-    ends(&agent.action("start"), 0);
-    site.a.ip("addr del 2001:db8::10/64 dev eth0");
-    ends(&recurring(&agent), 7);
-    ends(&agent.action("stop"), 0);
-    assert_eq!(tables(&site.a), before);
-}
-
-/// The kernel checks an address for a duplicate when the carrier comes, and until then refuses it as a source.
-#[test]
-fn ipv6_without_carrier() {
-    testnet::root_or_skip!();
-    for (parameter, value) in [("duplicate_check", "no"), ("nodad", "no"), ("nodad", "auto")] {
-        let site = site();
-        let before = tables(&site.a);
-        let agent = plain(&site.a)
-            .param("ip", "2001:db8::10")
-            .param("gateway", "2001:db8::98")
-            .param("source_for", "::/0")
-            .param("link_wait", "0")
-            .param(parameter, value);
-        site.cable_a.unplug(&site.a);
-        wait_until("no carrier", LONG, || !is_up(&site.a, "eth0"));
-        ends(&agent.action("start"), 0);
-        fails(&recurring(&agent), 190, "eth0 has no carrier");
-        site.cable_a.plug(&site.a);
-        wait_until("the VIP serves", LONG, || recurring(&agent).code == 0);
-        let from = way(&site.a, "2001:db8:5::1 from 2001:db8::10");
-        assert!(from.starts_with("via 2001:db8::98 dev eth0"), "{parameter}={value}: {from}");
-        ends(&agent.action("stop"), 0);
-        assert_eq!(tables(&site.a), before, "{parameter}={value}");
-    }
 }
 
 #[test]

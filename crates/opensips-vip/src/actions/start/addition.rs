@@ -1,6 +1,6 @@
 //! start adds the VIP, and adds it again where it is not as the parameters want it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hostnet::{Address, Error as NetError, NewAddress};
 use hostproc::LockFile;
@@ -15,6 +15,10 @@ use crate::host::{deletion, ipv6, renewal};
 use crate::log_line::{failure, line};
 use crate::params::Nodad;
 
+/// What the kernel's duplicate address detection takes: a delay of up to one second, and one second for the probe
+/// (RFC 4862 section 5.4.2).
+const KERNEL_DETECTION: Duration = Duration::from_millis(2500);
+
 impl Start<'_> {
     pub(super) fn add(&mut self, plan: &Plan) -> Result<(), Error> {
         self.check_again()?;
@@ -26,7 +30,12 @@ impl Start<'_> {
             let probed = self.no_duplicate || self.announcer_probes();
             new.nodad &= probed || self.params.nodad == Nodad::Yes;
             // The kernel would find the host that is known.
-            new.nodad |= self.taken_over_from.is_some() || self.must_be_usable_at_once();
+            new.nodad |= self.taken_over_from.is_some();
+            if !new.nodad && self.must_be_usable_at_once() {
+                new.nodad = true;
+                let note = "its routes can't wait for duplicate address detection of the kernel, which is left out";
+                log::warn!("{}", line().note(note));
+            }
         }
         if self.announcement.is_some() {
             // Before the address is added, so that the first announcement follows at once.
@@ -78,9 +87,14 @@ impl Start<'_> {
             && judge::without_carrier(&self.link).is_some()
     }
 
-    /// The kernel refuses a route whose source it still checks (`ip6_route_info_create`), and without a carrier that
-    /// check does not end.
+    /// The kernel refuses a route whose source it still checks (`ip6_route_info_create`). Without a carrier that check may
+    /// not end, and where the network has come late there may be no time for it.
     fn must_be_usable_at_once(&self) -> bool {
-        judge::without_carrier(&self.link).is_some() && routing::is_asked_for(self.params)
+        let without_carrier = judge::without_carrier(&self.link).is_some();
+        let has_no_time = || {
+            self.has_waited
+                && budgets::for_kernel_detection(self.deadline).remaining() < KERNEL_DETECTION
+        };
+        routing::is_asked_for(self.params) && (without_carrier || has_no_time())
     }
 }
