@@ -118,7 +118,8 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
         .expected_link(params, &instances)
         .and_then(|link| Some((link, judge::exact(params, &instances, link)?)))
         // The kernel never uses it: it has to be deleted and added again.
-        .filter(|(_, exact)| !exact.flags.dadfailed);
+        .filter(|(_, exact)| !exact.flags.dadfailed)
+        .filter(|(link, exact)| !refuses_routes(params, link, exact));
     let (mut target, found) = match exact {
         // Also on a port of a bridge, where monitor reports it: an address that is there may serve.
         Some((link, exact)) => (target::adopted(params, link, exact), Found::Exact),
@@ -150,6 +151,14 @@ pub(crate) fn start(params: &Params, snapshot: &Snapshot) -> Result<Plan, Refusa
     steps.extend(after_adding(params, &target.link));
     steps.extend(others.into_iter().map(Step::Delete));
     Ok(Plan { target, found, steps, names: LinkNames::of(&snapshot.links) })
+}
+
+/// Whether the kernel takes no route with that source, and nobody knows for how long: it checks the address for a
+/// duplicate, and the link has no carrier.
+fn refuses_routes(params: &Params, link: &Link, exact: &Address) -> bool {
+    routing::is_asked_for(params)
+        && judge::is_unusable(exact)
+        && judge::without_carrier(link).is_some()
 }
 
 /// What has to be corrected of an instance that stays.

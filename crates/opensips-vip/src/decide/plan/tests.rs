@@ -187,6 +187,16 @@ fn ipv6() {
     host.addresses.last_mut().unwrap().flags.dadfailed = true;
     let delete = "delete 2001:db8::10/64 on eth0";
     assert_eq!(steps(&given, &host), [CHECK, delete, add, dad, "announce"]);
+    // The kernel takes no route with a tentative source, which stays so without a carrier.
+    let flags = &mut host.addresses.last_mut().unwrap().flags;
+    (flags.dadfailed, flags.tentative) = (false, true);
+    let routed = with("gateway", "2001:db8::98");
+    let routes = "add source routing";
+    assert_eq!(steps(&routed, &host), [set, dad, routes, "announce"]);
+    host.links.iter_mut().for_each(|link| link.carrier = false);
+    let wait = "wait for carrier";
+    assert_eq!(steps(&given, &host), [wait, set, dad, "announce"]);
+    assert_eq!(steps(&routed, &host), [wait, CHECK, delete, add, dad, routes, "announce"]);
 }
 
 #[test]
