@@ -22,9 +22,9 @@ const NEIGHBOURS_LEVEL: u32 = 10;
 pub(crate) fn monitor(request: &Request) -> Result<Verdict, Error> {
     let is_expected = !(request.probe || request.expects_stopped);
     match look(request) {
-        // Who can't look has no reason to end a service that may be well, and no restart gives him his sight back.
+        // A failed look is no reason to end a service that may be well, and a restart would not help.
         Err(error) if is_expected && error.is_blindness() => {
-            Ok(Verdict::degraded(error.to_string()))
+            Ok(Verdict::degraded(format!("{error}: see journalctl -k")))
         }
         verdict => verdict,
     }

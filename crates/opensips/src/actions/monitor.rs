@@ -15,7 +15,7 @@ use hostproc::{Process, Stat};
 use ocf::{Action, LogLine, Request, Verdict};
 
 pub(super) use self::find::find;
-use self::find::find_or_recall;
+use self::find::{find_or_recall, unseen};
 use super::{budgets, reload};
 use crate::async_monitor;
 use crate::daemon::config_digest;
@@ -150,8 +150,8 @@ fn observe_main(instance: &Instance<'_>, params: &Params, main: &Stat) -> Result
     let mut serving = match (judged.map_err(Error::from), known) {
         (Err(error), Some(sockets)) if error.is_blindness() => {
             let sockets = sockets.clone();
-            let mut serving = health::answers(params, main.process, sockets, reach, deadline)?;
-            serving.remarks.push(error.to_string());
+            let mut serving = health::answers(instance, params, main, sockets, reach, deadline)?;
+            serving.remarks.push(unseen(&error));
             serving
         }
         (judged, _) => judged?,

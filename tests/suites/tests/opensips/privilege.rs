@@ -1,5 +1,7 @@
 //! Root with no more capabilities than SECURITY.md names for an action.
 
+use std::os::unix::fs::MetadataExt;
+
 use testnet::{Agent, Outcome};
 
 use crate::mi::{FIFO, configure_fifo, with_mi};
@@ -81,4 +83,24 @@ fn each_role_with_its_capabilities_alone() {
         passes(&only(&agent, &STOP).action("stop"), 0);
         site.nothing_is_left();
     });
+}
+
+/// The directory of the pid file gets its owner after it was made.
+#[test]
+fn a_directory_that_could_not_be_given_away_is_made_again() {
+    testnet::root_or_skip!();
+    let site = &Site::stand_in();
+    if !can_be_tried(site) {
+        return;
+    }
+    let agent = site.agent();
+    let without: Vec<&str> = START.into_iter().filter(|one| *one != "chown").collect();
+    let outcome = only(&agent, &without).action("start");
+    passes(&outcome, 1);
+    let reason = outcome.exit_reason.unwrap_or_default();
+    assert!(reason.contains("/run/opensips: Operation not permitted"), "{reason}");
+    passes(&agent.action("start"), 0);
+    let owner = site.on_host(|| std::fs::metadata("/run/opensips").unwrap().uid());
+    assert_eq!(owner, nix::unistd::User::from_name("nobody").unwrap().unwrap().uid.as_raw());
+    ends(&agent.action("stop"), 0);
 }

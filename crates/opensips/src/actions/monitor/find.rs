@@ -3,11 +3,16 @@
 use hostproc::{Stat, State};
 use ocf::LogLine;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::health;
 use crate::health::stale::{refuse_orphans, refuse_stale_sockets};
 use crate::instance::{self, Instance};
 use crate::params::Params;
+
+/// A failed look in one line of a degraded verdict.
+pub(super) fn unseen(error: &Error) -> String {
+    format!("{error}: see journalctl -k")
+}
 
 /// Where the processes can't be looked at, the main process that is remembered, if it lives, and what is wrong.
 pub(super) fn find_or_recall(
@@ -21,7 +26,7 @@ pub(super) fn find_or_recall(
     let remembered = instance.state.as_ref().map(|state| state.main);
     let stat = remembered.and_then(|main| instance.proc.stat(main.pid).ok().flatten());
     match stat.filter(|stat| Some(stat.process) == remembered && stat.state != State::Ended) {
-        Some(main) => (Ok(Some(main)), Some(error.to_string())),
+        Some(main) => (Ok(Some(main)), Some(unseen(&error))),
         None => (Err(error), None),
     }
 }
@@ -41,14 +46,16 @@ pub(in crate::actions) fn find(instance: &Instance<'_>, params: &Params) -> Resu
         return Ok(Some(main));
     }
     refuse_orphans(&survey)?;
-    refuse_stale_sockets(instance, instance.deadline())?;
+    let held = refuse_stale_sockets(instance, instance.deadline()).map_err(Error::from);
+    let tells_no_more = held.as_ref().err().is_none_or(Error::is_blindness);
     match &instance.state {
         // It was started and not stopped: a failure, of which Pacemaker shows the reason.
-        Some(state) if !instance.request.probe => {
+        Some(state) if !instance.request.probe && tells_no_more => {
             let (main, evidence) = (state.main.pid, super::evidence(instance, state));
             Err(health::Error::Gone { main, evidence }.into())
         }
         _ => {
+            held?;
             if let Some(elsewhere) = survey.elsewhere {
                 let line = LogLine::of(instance.action()).field("ignored", elsewhere.pid);
                 log::debug!("{}", line.note(instance::Error::from(elsewhere)));
