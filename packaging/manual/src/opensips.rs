@@ -217,6 +217,12 @@ pub(crate) static MANUAL: Manual = Manual {
              its log.",
         ),
         (
+            "ERROR: see journalctl -k",
+            "Degraded (190), where ERROR is \"cannot read /proc/PID/FILE\" or \"cannot open a sock_diag socket\" with \
+             the reason. monitor could not look at the processes or sockets of OpenSIPS, whose main process lives; it \
+             has asked OPTIONS all the same. If a permission is missing, see the audit log of SELinux or AppArmor.",
+        ),
+        (
             "not ready: MODULES: see opensips-cli -x mi sr_list_status, or set check_readiness=no",
             "Degraded (190), from check level 10 on and a minute after the start. The modules say so of \
              themselves; most of them could not load their data from the database.",

@@ -208,6 +208,12 @@ pub(crate) static MANUAL: Manual = Manual {
              which it usually comes. Look for them in /etc/sysctl.d.",
         ),
         (
+            "ERROR: see journalctl -k",
+            "Degraded (190), where ERROR is \"cannot open a netlink socket\", or that a table of the kernel can't be \
+             read, with the reason. monitor does not know whether the address is here, and leaves it as it is; a \
+             probe fails.",
+        ),
+        (
             "gateway GATEWAY does not answer IP on LINK: check the gateway and the VLAN",
             "Degraded (190), found by a monitor of level 10. Check the gateway and the switch.",
         ),
